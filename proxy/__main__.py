@@ -1,0 +1,5 @@
+"""`python -m proxy` is the same program as `trello-proxy`."""
+
+from proxy.cli import main
+
+main()

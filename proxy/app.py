@@ -1,0 +1,287 @@
+"""Builds everything, and owns start and stop.
+
+                client ↓                                         ↑ client
+    cli          serve · demo · check · purge
+    app          this file
+    edge         connection → door → handlers/{api, ops}         the only users of aiohttp.web
+    flow         read_through · write_through · download · collapse · exchange · invalidate
+    ───────────────────────────────────────────────────────────────────────────────
+    policy              │ store                  │ upstream
+    what is right       │ what we keep           │ whom we ask
+    pure, no await      │ the only disk          │ the only outward socket
+    ───────────────────────────────────────────────────────────────────────────────
+    ground       config  metrics  log  ·  model  errors  clock
+
+Imports go down this drawing, never up; policy, store and upstream do not know each other.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from proxy import __version__
+from proxy.clock import Clock
+from proxy.config import Config
+from proxy.edge import problem
+from proxy.edge.connection import Plans
+from proxy.edge.door import Door, Rooms
+from proxy.edge.handlers.api import Api
+from proxy.edge.handlers.ops import Ops
+from proxy.edge.intake import Intake
+from proxy.edge.listener import Listener, bound
+from proxy.edge.plan import Tools
+from proxy.edge.record import RequestIds
+from proxy.flow.download import Download
+from proxy.flow.exchange import Exchange
+from proxy.flow.invalidate import Invalidate
+from proxy.flow.read_through import ReadThrough
+from proxy.flow.write_through import WriteThrough
+from proxy.log import Log
+from proxy.metrics import Metrics, Reading
+from proxy.model import Credential
+from proxy.policy.guard import Guard, hosts_of
+from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.scrub import Scrubber
+from proxy.store.durable import Durable
+from proxy.store.epochs import Epochs
+from proxy.store.memory import Memory
+from proxy.store.responses import Responses
+from proxy.store.sqlite import SQLiteShelf
+from proxy.upstream.client import Upstream
+
+SHUTDOWN_S = 4.0
+"""For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
+LOG_FLUSH_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What enters from outside: the clock, the log's sink, randomness."""
+
+    clock: Clock
+    write_log: Callable[[bytes], None]
+    random: Callable[[int], bytes]
+
+
+class App:
+    """The proxy, whole. Credentials must be there: `serve` explains, `demo` makes its own."""
+
+    def __init__(self, config: Config, credential: Credential, surroundings: Surroundings) -> None:
+        self._config = config
+        self._clock = surroundings.clock
+        secrets = [credential.key, credential.token]
+        if config.credentials.secret is not None:
+            secrets.append(config.credentials.secret.reveal())
+        self._credential = credential
+        self._scrubber = Scrubber(secrets)
+        self._log = Log(
+            surroundings.write_log,
+            self._clock,
+            config.log.level,
+            config.log.format,
+            self._scrubber.text,
+        )
+        self._metrics = Metrics()
+        self._random = surroundings.random
+        self._closing = AsyncExitStack()
+        self.port = config.listen.port
+        """Where clients connect; the bound one after `start`."""
+        self.admin_port: int | None = None
+        """The operator's own, where `admin.listen` asks for one."""
+
+    @property
+    def public_url(self) -> str:
+        """How clients reach it; when the port was left open, with the one that was bound."""
+        url = self._config.public_url
+        if urlsplit(url).port != 0:
+            return url
+        return f"{url.removesuffix(':0')}:{self.port}"
+
+    async def start(self) -> None:
+        """Open the store and listen; OSError when the address cannot be had."""
+        config, instance = self._config, self._random(4).hex()
+        via = f"trello-proxy-{instance}"
+        sockets = self._bind()
+        responses = await self._open_store()
+        upstream = Upstream(
+            connect_timeout_s=config.upstream.connect_timeout_s,
+            read_timeout_s=config.upstream.read_timeout_s,
+        )
+        self._closing.push_async_callback(upstream.close)
+        exchange = Exchange(
+            upstream, config.upstream.url, via, self._scrubber, self._metrics, self._clock
+        )
+        invalidate = Invalidate(responses, self._metrics, self._log)
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
+        writes = WriteThrough(exchange, invalidate)
+        self._closing.push_async_callback(reads.flights.stop)
+        self._closing.push_async_callback(writes.stop)
+        downloads = Download(exchange, upstream, config.upstream.storage_hosts)
+        api = Api(
+            Intake(_table(config), self._credential, config.clients.credentials),
+            (reads, writes, downloads),
+            self._clock,
+            config.clients.writes,
+        )
+        ops = Ops(
+            self._registry(responses),
+            responses,
+            invalidate,
+            self.public_url,
+            config.admin.token.reveal() if config.admin.token else None,
+        )
+        tools = Tools(responses, self._clock, self._log, RequestIds(instance))
+        await self._listen(sockets, api, ops, tools, via)
+        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    async def stop(self) -> None:
+        """Finish what is under way, for some seconds at most, and write what is pending."""
+        await self._closing.aclose()
+        self._log.event("info", "stopped")
+
+    async def _open_store(self) -> Responses:
+        cache = self._config.cache
+        epochs = Epochs(seq=int(self._clock.now() * 1000))
+        durable = None
+        if cache.backend == "sqlite":
+            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
+            durable = Durable(shelf, epochs, self._clock, self._log)
+            await durable.start()
+            self._closing.push_async_callback(durable.stop)
+        return Responses(Memory(cache.memory_bytes), durable, epochs)
+
+    def _bind(self) -> list[socket.socket]:
+        """The sockets for clients and, when it has one of its own, for the operator."""
+        listen, admin = self._config.listen, self._config.admin.listen
+        sockets = [bound(address.host, address.port) for address in (listen, admin) if address]
+        for each in sockets:
+            self._closing.callback(each.close)
+        ports = [each.getsockname()[1] for each in sockets]
+        self.port, self.admin_port = ports[0], ports[1] if admin else None
+        return sockets
+
+    async def _listen(
+        self, sockets: list[socket.socket], api: Api, ops: Ops, tools: Tools, via: str
+    ) -> None:
+        operator = {
+            "/metrics": ops.metrics,
+            "/healthz": ops.healthz,
+            "/readyz": ops.readyz,
+            "/-/purge": ops.purge,
+        }
+        shared = operator if len(sockets) == 1 else {}
+        rooms = [Rooms({"/": ops.home, **shared}, api.handle), Rooms(operator)]
+        flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
+        self._closing.push_async_callback(self._end, flusher)
+        for sock, served in zip(sockets, rooms, strict=False):
+            door = Door(served, self._guard(), via, tools, self._metrics)
+            runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
+            await runner.setup()
+            self._closing.push_async_callback(runner.cleanup)
+            await Listener(runner, sock, Plans(self._random(32)), self._on_error).start()
+
+    def _guard(self) -> Guard:
+        config = self._config
+        admin = config.admin.listen
+        hosts = hosts_of(
+            config.listen.host,
+            urlsplit(config.public_url).hostname or "",
+            admin.host if admin else "",
+            extra=config.clients.hosts,
+        )
+        return Guard(hosts, frozenset(config.clients.origins))
+
+    def _on_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
+        """What aiohttp could not parse, or what we did not expect."""
+        if status >= 500 and error is not None:
+            self._log.event("error", "unexpected", error=f"{type(error).__name__}: {error}")
+        return problem.unparsed(status)
+
+    def _registry(self, responses: Responses) -> CollectorRegistry:
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._metrics.readings.extend(_readings(responses, self._config))
+        registry.register(self._metrics)
+        return registry
+
+    async def _flush_log(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_FLUSH_S)
+            self._log.flush()
+
+    async def _end(self, task: "asyncio.Task[None]") -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        self._log.flush()
+
+
+def _table(config: Config) -> RouteTable:
+    return RouteTable(
+        [
+            RouteOverride(
+                rule.match,
+                rule.lifetime_s,
+                rule.stale_while_revalidate_s,
+                rule.stale_if_error_s,
+                rule.lifetime_watched_s,
+            )
+            for rule in config.routes
+        ]
+    )
+
+
+def _readings(responses: Responses, config: Config) -> list[Reading]:
+    """Figures that belong to the store, read when asked for."""
+    memory, durable = responses.memory, responses.durable
+    disk = durable.counts if durable is not None else None
+    return [
+        Reading(
+            "store_bytes",
+            "Bytes the stored responses take, by tier.",
+            lambda: {"memory": memory.used_bytes, "disk": disk.used_bytes if disk else 0},
+            "tier",
+        ),
+        Reading(
+            "store_limit_bytes",
+            "The bound of each tier.",
+            lambda: {"memory": memory.limit_bytes, "disk": config.cache.disk_bytes if disk else 0},
+            "tier",
+        ),
+        Reading(
+            "store_responses",
+            "Stored responses in memory.",
+            lambda: {"memory": len(memory)},
+            "tier",
+        ),
+        Reading(
+            "store_evictions",
+            "Stored responses that left for room, by tier.",
+            lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},
+            "tier",
+            counter=True,
+        ),
+        Reading(
+            "store_errors",
+            "Failures of the store on disk; each was a miss, never an error to a client.",
+            lambda: {"": disk.errors if disk else 0},
+            counter=True,
+        ),
+        Reading(
+            "store_dropped",
+            "Answers kept in memory only, because the store on disk was slow or failing.",
+            lambda: {"": disk.dropped if disk else 0},
+            counter=True,
+        ),
+        Reading(
+            "store_up", "Whether the store works: 1, or 0.", lambda: {"": float(responses.works)}
+        ),
+        Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
+    ]

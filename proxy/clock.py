@@ -1,0 +1,59 @@
+"""Time, injected: the only file that asks the machine what time it is (D9)."""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What time it is, and waiting. Seconds throughout."""
+
+    def now(self) -> float:
+        """POSIX seconds: what ages and lifetimes are counted in."""
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards: what durations are measured in."""
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return `delay_s` seconds later, and no sooner."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+
+
+class FakeClock:
+    """A clock that moves only when told to; a sleeper wakes when its time has come."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    async def sleep(self, delay_s: float) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._now + delay_s, waiter))
+        await waiter
+
+    def advance(self, seconds: float) -> None:
+        """Move time forward and wake whoever slept until now."""
+        self._now += seconds
+        due = [waiter for at, waiter in self._sleepers if at <= self._now]
+        self._sleepers = [(at, waiter) for at, waiter in self._sleepers if at > self._now]
+        for waiter in due:
+            if not waiter.done():
+                waiter.set_result(None)

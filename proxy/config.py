@@ -1,0 +1,241 @@
+"""The configuration: one frozen value, read once, checked wholly. `proxy.yaml` is its reference."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, cast
+
+import yaml
+
+from proxy import addresses, units
+from proxy.addresses import Listen
+from proxy.secret import Secret
+from proxy.settings import (
+    Form,
+    Maybe,
+    Reader,
+    Sealed,
+    Section,
+    Several,
+    Word,
+    frozen,
+    one_of,
+    required,
+    section,
+    setting,
+    written,
+)
+from proxy.units import Rate
+from proxy.yaml_marks import parse
+
+_SINGULAR = re.compile(
+    r"/(action|board|card|checklist|customfield|enterprise|label|list|member|notification"
+    r"|organization|plugin|token|webhook)(?:/.*)?"
+)
+_PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
+
+ClientCredentials = Literal["replace", "forward", "reject"]
+Writes = Literal["allow", "deny"]
+Backend = Literal["sqlite", "redis", "memory"]
+Level = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "text"]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `faults` holds one line each, in the file's order."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _directory(text: str) -> str:
+    try:
+        if text:
+            return str(Path(text).expanduser())
+    except RuntimeError:
+        raise ValueError("~ means nothing without a home; write an absolute path") from None
+    raise ValueError("not a directory; write a path, as in /var/cache/trello-proxy")
+
+
+def _watch(text: str) -> float | None:
+    if text == "off":
+        return None
+    try:
+        seconds = units.duration(text)
+    except ValueError:
+        raise ValueError("not a duration; write 1s or more, or off") from None
+    if seconds < 1:
+        raise ValueError("more often than once a second; write 1s or more, or off")
+    return seconds
+
+
+def _watch_text(seconds: float | None) -> str:
+    return "off" if seconds is None else units.duration_text(seconds)
+
+
+def _pattern(text: str) -> str:
+    """A path below /1: plural, lower case, `*` for a segment, a closing `**` for any rest."""
+    singular = _SINGULAR.fullmatch(text)
+    if text.startswith("/1/"):
+        raise ValueError("begins with /1; write the path below it, as in /boards/*/cards")
+    if singular:
+        raise ValueError(f"a singular name; write /{singular[1]}s")
+    if not text or not _PATTERN.fullmatch(text):
+        raise ValueError("not a pattern; write /boards/*/cards: lower case, ** only at the end")
+    return text
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("neither true nor false; write one of them")
+    return text == "true"
+
+
+DURATION = Word(units.duration, units.duration_text)
+TIMEOUT = Word(units.positive_duration, units.duration_text)
+SIZE = Word(units.size, units.size_text)
+RATE = Word(units.rate)
+LIFETIME = Maybe(DURATION)
+SECRET = Sealed()
+
+
+@frozen
+class Upstream:
+    url: str = setting(Word(addresses.base_url), "https://api.trello.com")
+    storage_hosts: tuple[str, ...] = setting(
+        Several(Word(addresses.storage_host)), ["files.trello.com", "*.amazonaws.com"]
+    )
+    connect_timeout_s: float = setting(TIMEOUT, "5s")
+    read_timeout_s: float = setting(TIMEOUT, "30s")
+
+
+@frozen
+class Credentials:
+    """None: nothing was found there, which `serve` explains and `demo` does not mind."""
+
+    key: Secret | None = setting(SECRET, {"env": "TRELLO_KEY"})
+    token: Secret | None = setting(SECRET, {"env": "TRELLO_TOKEN"})
+    secret: Secret | None = setting(SECRET, {"env": "TRELLO_SECRET"})
+
+
+@frozen
+class Clients:
+    credentials: ClientCredentials = setting(one_of(ClientCredentials), "replace")
+    hosts: tuple[str, ...] = setting(Several(Word(addresses.host)), [])
+    origins: tuple[str, ...] = setting(Several(Word(addresses.origin)), [])
+    writes: Writes = setting(one_of(Writes), "allow")
+
+
+@frozen
+class Cache:
+    backend: Backend = setting(one_of(Backend), "sqlite")
+    directory: str = setting(Word(_directory), "~/.cache/trello-proxy")
+    redis: Secret | None = setting(Sealed(addresses.redis_url, addresses.without_userinfo), None)
+    """A URL, which may hold a password."""
+    memory_bytes: int = setting(SIZE, "256MiB")
+    disk_bytes: int = setting(SIZE, "2GiB")
+
+    def __post_init__(self) -> None:
+        if self.backend == "redis" and self.redis is None:
+            raise ValueError("backend redis has no address; write redis: redis://host:6379/0 too")
+
+
+@frozen
+class RouteRule:
+    """None: the built-in lifetime."""
+
+    match: str = required(Word(_pattern))
+    lifetime_s: float | None = setting(LIFETIME, None)
+    lifetime_watched_s: float | None = setting(LIFETIME, None)
+    stale_while_revalidate_s: float | None = setting(LIFETIME, None)
+    stale_if_error_s: float | None = setting(LIFETIME, None)
+
+
+@frozen
+class Attachments:
+    disk_bytes: int = setting(SIZE, "10GiB")
+    max_file_bytes: int = setting(SIZE, "1GiB")
+
+
+@frozen
+class Links:
+    rewrite: bool = setting(Word(_truth, bool), "true")
+
+
+@frozen
+class Freshness:
+    watch_s: float | None = setting(Word(_watch, _watch_text), "10s")
+    """None: off."""
+    webhook_url: str | None = setting(Maybe(Word(addresses.url)), None)
+
+
+@frozen
+class Limits:
+    token: Rate = setting(RATE, "100/10s")
+    key: Rate = setting(RATE, "300/10s")
+    members: Rate = setting(RATE, "100/900s")
+    search: Rate = setting(RATE, "30/10s")
+    wait_s: float = setting(DURATION, "20s")
+
+
+@frozen
+class Admin:
+    listen: Listen | None = setting(Maybe(Word(addresses.listen)), None)
+    token: Secret | None = setting(SECRET, None)
+
+
+@frozen
+class Log:
+    level: Level = setting(one_of(Level), "info")
+    format: LogFormat = setting(one_of(LogFormat), "json")
+
+
+@frozen
+class Config:
+    listen: Listen = setting(Word(addresses.listen), "127.0.0.1:8080")
+    public_url: str = setting(cast(Form[str], Maybe(Word(addresses.base_url))), None)
+    """Where clients reach the proxy; when not said, where it listens."""
+    upstream: Upstream = section(Upstream)
+    credentials: Credentials = section(Credentials)
+    clients: Clients = section(Clients)
+    cache: Cache = section(Cache)
+    routes: tuple[RouteRule, ...] = setting(Several(Section(RouteRule)), [])
+    attachments: Attachments = section(Attachments)
+    links: Links = section(Links)
+    freshness: Freshness = section(Freshness)
+    limits: Limits = section(Limits)
+    admin: Admin = section(Admin)
+    log: Log = section(Log)
+
+    def __post_init__(self) -> None:
+        if self.public_url is None:
+            object.__setattr__(self, "public_url", addresses.origin(f"http://{self.listen}"))
+
+
+def load(
+    text: str, source: str, environ: Mapping[str, str], read_file: Callable[[str], str]
+) -> Config:
+    """The configuration in `text`, which stands in the file `source`.
+
+    ConfigError names every fault, one line each, and repeats no value. `read_file` gives the text
+    of a secret's file and may raise OSError.
+    """
+    document = parse(text)
+    reader = Reader(environ, read_file)
+    config: Config = reader.read(Section(Config), document.root, ())
+    faults = [*document.faults, *(document.fault(place, text) for place, text in reader.faults)]
+    if faults:
+        faults.sort(key=lambda fault: fault.line)
+        raise ConfigError(tuple(f"{source}:{fault}" for fault in faults))
+    return config
+
+
+def default() -> Config:
+    """What an empty file means where no environment variable is set."""
+    return load("", "proxy.yaml", {}, str)
+
+
+def masked(config: Config) -> str:
+    """The configuration as YAML, every key of it, secrets as `***`; `load` reads it back."""
+    return yaml.safe_dump(written(Section(Config), config), sort_keys=False)

@@ -1,0 +1,131 @@
+"""The API listener: one request from its bytes to Trello's answer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from proxy.demo import answers, auth, batch, body
+from proxy.demo.answers import Answer
+from proxy.demo.asked import Asked, Seen
+from proxy.demo.auth import Shown
+from proxy.demo.call import Asker, Call, Download, File
+from proxy.demo.faults import Faults
+from proxy.demo.limits import Limits
+from proxy.demo.refusal import SENTENCE, Refusal
+from proxy.demo.routes.attachments import DOWNLOADS, HEADER_ONLY
+from proxy.demo.routes.tokens import PROBED
+from proxy.demo.routing import Handler
+from proxy.demo.storage import Signer, path_of
+from proxy.demo.trello import Trello, find_route, segments_of
+from proxy.demo.webhooks import Deliveries
+
+
+@dataclass(slots=True)
+class Parts:
+    """What the stand-in is made of."""
+
+    trello: Trello
+    asked: Asked
+    faults: Faults
+    limits: Limits
+    signer: Signer
+    deliveries: Deliveries
+    storage_host: str = ""
+
+
+@dataclass(slots=True)
+class _Talk:
+    """What is known of a request so far; refusals need it too."""
+
+    asker: Asker
+    callback: str = ""
+    download: bool = False
+
+
+class Api:
+    """Answers `/1/…` as Trello does."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def answer(self, request: web.Request, seen: Seen) -> Answer:
+        """Trello's answer, complete with header fields."""
+        talk = _Talk(Asker())
+        try:
+            answer = await self._reply(request, seen, talk)
+        except Refusal as refusal:
+            answer = answers.from_refusal(refusal)
+        now = self._parts.trello.clock.now()
+        if talk.callback:
+            answers.padded(answer, talk.callback)
+        answers.dress(answer, now, download=talk.download)
+        if not talk.download:
+            answers.compress(answer, request.headers.get("Accept-Encoding", ""))
+        answer.fields.extend(self._parts.limits.fields(talk.asker))
+        return answer
+
+    async def _reply(self, request: web.Request, seen: Seen, talk: _Talk) -> Answer:
+        path, _, query = request.raw_path.partition("?")
+        in_query = body.of_query(query)
+        in_body, file, seen.body_bytes = await body.of_request(request)
+        method = "GET" if request.method == "HEAD" else request.method
+        if method == "GET":
+            method = str(in_query.pop("_method", method)).upper()
+            talk.callback = str(in_query.pop("callback", ""))
+        if method == "OPTIONS":
+            return Answer(200, b"", SENTENCE)
+        handler, ids = _route(method, path)
+        talk.download = handler in DOWNLOADS
+        shown = _shown(request, in_query, in_body)
+        seen.credential = shown.place
+        if handler in HEADER_ONLY and shown.place != "header":
+            shown = Shown()
+        talk.asker = auth.identify(self._parts.trello, shown, self._parts.trello.keys)
+        self._count(talk.asker, path)
+        params = auth.without(in_query) | auth.without(in_body)
+        client = request.headers.get("X-Trello-Client-Identifier")
+        call = Call(method, ids, params, talk.asker, file, client)
+        if handler in PROBED:
+            await self._parts.deliveries.probe(call.text("callbackURL"))
+        return self._given(handler(self._parts.trello, call))
+
+    def _count(self, asker: Asker, path: str) -> None:
+        refusal = self._parts.limits.take(asker, segments_of(path) or ())
+        if refusal is not None:
+            self._parts.asked.refused += 1
+            raise refusal
+
+    def _given(self, value: Any) -> Answer:
+        match value:
+            case File():
+                return Answer(200, value.body, value.content_type)
+            case Download():
+                return self._download(value)
+            case _:
+                return answers.from_value(value)
+
+    def _download(self, wanted: Download) -> Answer:
+        if self._parts.faults.direct_downloads:
+            file = self._parts.trello.files[wanted.file_id]
+            return Answer(200, file.body, file.content_type or "application/octet-stream")
+        path = self._parts.signer.signed(path_of(wanted.file_id, wanted.name))
+        url = f"http://{self._parts.storage_host}{path}"
+        answer = Answer(302, f"Found. Redirecting to {url}".encode(), SENTENCE)
+        answer.fields["Location"] = url
+        return answer
+
+
+def _route(method: str, path: str) -> tuple[Handler, tuple[str, ...]]:
+    if method == "GET" and tuple(map(str.lower, segments_of(path) or ())) == ("batch",):
+        return batch.run, ()
+    found = find_route(method, path)
+    return found.handler, found.ids
+
+
+def _shown(request: web.Request, in_query: dict[str, Any], in_body: dict[str, Any]) -> Shown:
+    """The first of header, query and body that shows credentials."""
+    shown = auth.in_header(request.headers.get("Authorization"))
+    if shown.place is None:
+        shown = auth.in_params(in_query, "query")
+    return shown if shown.place else auth.in_params(in_body, "body")

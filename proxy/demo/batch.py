@@ -1,0 +1,40 @@
+"""/1/batch: up to ten GETs in one; the answer keeps their order."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from proxy.demo.auth import without
+from proxy.demo.body import nested
+from proxy.demo.call import Call, Download, File, Obj
+from proxy.demo.refusal import Refusal, invalid
+from proxy.demo.state import State
+from proxy.demo.trello import find_route
+
+_MOST = 10
+_NAMES = {400: "BadRequest", 401: "Unauthorized", 404: "NotFound"}
+
+
+def run(state: State, call: Call) -> list[Obj]:
+    """`{"200": body}` for what went well, name, message and statusCode for what did not."""
+    urls = [url for url in call.text("urls").split(",") if url]
+    if not 0 < len(urls) <= _MOST:
+        raise invalid("urls")
+    return [_one(state, call, url) for url in urls]
+
+
+def _one(state: State, call: Call, url: str) -> Obj:
+    path, _, query = url.partition("?")
+    try:
+        return {"200": _get(state, call, f"/1/{path.lstrip('/')}", query)}
+    except Refusal as refusal:
+        name = _NAMES.get(refusal.status, "Error")
+        return {"name": name, "message": refusal.sentence, "statusCode": refusal.status}
+
+
+def _get(state: State, call: Call, path: str, query: str) -> Any:
+    found = find_route("GET", path)
+    params = without(nested(parse_qsl(query, keep_blank_values=True)))
+    value = found.handler(state, Call("GET", found.ids, params, call.asker))
+    if isinstance(value, Download | File):
+        raise Refusal(400, "invalid route for batch")
+    return value

@@ -1,0 +1,181 @@
+"""One client connection: aiohttp's, with two things it lacks.
+
+A request header must arrive in time, however slowly its bytes drip. And a stored answer is sent
+before the request is parsed when the very same bytes were parsed before: the same header, on any
+connection, deserves the same answer for as long as the store says so. No second parser exists:
+what a header means was decided once, by aiohttp and by policy, and only its digest is remembered.
+
+When are bytes a whole header? The connection is *at a boundary* when aiohttp has consumed every
+byte so far as complete requests, and waits for the next. Whatever arrives at any other moment goes
+to aiohttp unseen.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Protocol
+
+from aiohttp import web
+
+HEADER_TIMEOUT_S = 20.0
+"""From a header's first byte to its last."""
+KEEPALIVE_S = 75.0
+"""An idle connection is closed after this."""
+MAX_FIELD_BYTES = 32 * 1024
+BUFFERED_BYTES = 512 * 1024
+"""A client that leaves so much unread is answered on the ordinary path, which waits for it."""
+_END = b"\r\n\r\n"
+_PLANNED = b"GET /1/"
+_PLANNED_BYTES = 4096
+
+
+class Plan(Protocol):
+    """How to answer one exact header again."""
+
+    def answer(self, peer: str) -> bytes | None:
+        """The whole response, counted and logged; None when it must be decided anew."""
+
+
+class Plans:
+    """Plans by the digest of the header they are for; the least recently used leave first.
+
+    The digest is keyed per process: a header may hold a client's credential, which is neither kept
+    nor guessable from what is.
+    """
+
+    def __init__(self, digest_key: bytes, limit: int = 20_000) -> None:
+        self._digest_key = digest_key
+        self._limit = limit
+        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def find(self, header: bytes) -> tuple[bytes, Plan | None]:
+        digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
+        plan = self._plans.get(digest)
+        if plan is not None:
+            self._plans.move_to_end(digest)
+        return digest, plan
+
+    def learn(self, digest: bytes, plan: Plan) -> None:
+        self._plans[digest] = plan
+        if len(self._plans) > self._limit:
+            self._plans.popitem(last=False)
+
+    def forget(self, digest: bytes) -> None:
+        self._plans.pop(digest, None)
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's protocol; `learn` is what the API handler calls after an ordinary hit."""
+
+    __slots__ = ("_at_boundary", "_digest", "_header_deadline", "_on_error", "_peer", "_plans")
+
+    def __init__(
+        self,
+        server: web.Server,
+        plans: Plans,
+        on_error: Callable[[int, BaseException | None], web.StreamResponse],
+    ) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,  # type: ignore[arg-type]  # None switches it off
+            auto_decompress=False,
+            max_line_size=MAX_FIELD_BYTES,
+            max_field_size=MAX_FIELD_BYTES,
+            lingering_time=5.0,
+        )
+        self._plans = plans
+        self._on_error = on_error
+        self._at_boundary = True
+        self._digest: bytes | None = None
+        self._header_deadline: asyncio.TimerHandle | None = None
+        self._peer = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_header_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        waiter = self._waiter
+        idle = waiter is not None and not waiter.done()
+        self._digest = None
+        if idle and self._at_boundary and data.startswith(_PLANNED) and self._answered(data):
+            return
+        queued = len(self._messages)
+        super().data_received(data)
+        arrived = len(self._messages) - queued
+        self._at_boundary = self._ends_whole(data, arrived)
+        if arrived != 1 or not self._at_boundary:
+            self._digest = None
+        if arrived:
+            self._stop_header_clock()
+        elif idle:
+            self._start_header_clock()
+
+    def learn(self, plan: Plan) -> None:
+        """Answer the request being handled the same way when its exact bytes come again."""
+        if self._digest is not None:
+            self._plans.learn(self._digest, plan)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 — aiohttp's
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 — quotes what was received
+    ) -> web.StreamResponse:
+        """Our own words, and nothing of what was received."""
+        self.close()
+        return self._on_error(status, exc)
+
+    def _answered(self, data: bytes) -> bool:
+        if len(data) > _PLANNED_BYTES:
+            return False
+        self._digest, plan = self._plans.find(data)
+        if plan is None:
+            return False
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > BUFFERED_BYTES:
+            return False
+        response = plan.answer(self._peer)
+        if response is None:
+            self._plans.forget(self._digest)
+            return False
+        transport.write(response)
+        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_S
+        return True
+
+    def _ends_whole(self, data: bytes, arrived: int) -> bool:
+        """Whether aiohttp has no byte left of what it was given, and no body to wait for.
+
+        Every header that was completed ended with one CRLF CRLF: with as many of them as headers,
+        and one at the very end, nothing came after the last.
+        """
+        return (
+            arrived > 0
+            and data.endswith(_END)
+            and data.count(_END) == arrived
+            and not self._upgraded
+            and all(payload.is_eof() for _, payload in list(self._messages)[-arrived:])
+        )
+
+    def _start_header_clock(self) -> None:
+        if self._header_deadline is None:
+            self._header_deadline = self._loop.call_later(HEADER_TIMEOUT_S, self.force_close)
+
+    def _stop_header_clock(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None

@@ -1,0 +1,1 @@
+"""One handler a room of the URL space."""

@@ -1,0 +1,119 @@
+"""Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
+
+from typing import Literal
+
+from aiohttp import web
+
+from proxy.clock import Clock
+from proxy.edge.bodies import Incoming
+from proxy.edge.handlers.grant import grant_page
+from proxy.edge.intake import Intake
+from proxy.edge.record import Record
+from proxy.edge.rendered import Rendered
+from proxy.errors import TokenKept, UpstreamError, WritesDenied
+from proxy.flow.ask import Answer, Ask
+from proxy.flow.download import Download
+from proxy.flow.read_through import ReadThrough
+from proxy.flow.write_through import WriteThrough
+from proxy.model import Kind, StoredResponse
+from proxy.policy.cache_status import cache_status
+from proxy.policy.codings import accepts_gzip, gunzip
+from proxy.policy.directives import NONE
+from proxy.policy.freshness import age_of
+from proxy.policy.storability import lifetimes_for
+from proxy.policy.validation import for_coding, not_modified
+
+THE_TOKEN = "/tokens/{token}"  # noqa: S105 — a route template
+
+
+class Api:
+    """Serves /1/…"""
+
+    def __init__(
+        self,
+        intake: Intake,
+        flows: tuple[ReadThrough, WriteThrough, Download],
+        clock: Clock,
+        writes: Literal["allow", "deny"],
+    ) -> None:
+        self._intake = intake
+        self._reads, self._writes, self._downloads = flows
+        self._clock = clock
+        self._are_writes_denied = writes == "deny"
+
+    async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
+        """The answer; a ProxyError is the caller's to render."""
+        ask, incoming = await self._intake.read(request, record)
+        if ask.match.route.kind is Kind.GRANT:
+            return grant_page()
+        answer = await self._answer(ask, incoming)
+        record.outcome = answer.outcome
+        rendered = (
+            self._from_stored(request, ask, answer, answer.stored)
+            if answer.stored
+            else (Rendered(answer.status, answer.head, answer.body, answer.length))
+        )
+        rendered.told += b"Cache-Status: %b\r\n" % cache_status(answer.outcome).encode()
+        return rendered
+
+    async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
+        match ask.match.route.kind:
+            case Kind.WRITE:
+                self._check_write(ask)
+                return await self._write(ask, incoming)
+            case Kind.FILE:
+                return await self._downloads.serve(ask)
+            case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
+                return await self._reads.serve(ask)
+            case _:
+                return await self._reads.bypass(ask)
+
+    def _check_write(self, ask: Ask) -> None:
+        if self._are_writes_denied:
+            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
+        if ask.own and ask.match.route.template == THE_TOKEN:
+            raise TokenKept("Revoke the proxy's token at https://trello.com/my/account.")
+
+    async def _write(self, ask: Ask, incoming: Incoming) -> Answer:
+        try:
+            return await self._writes.serve(ask)
+        except UpstreamError:
+            if incoming.failure is not None:
+                raise incoming.failure from None
+            raise
+
+    def _from_stored(
+        self, request: web.BaseRequest, ask: Ask, answer: Answer, stored: StoredResponse
+    ) -> Rendered:
+        gzip = stored.gzip and accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        etag = for_coding(stored.etag, gzip=gzip)
+        ours = _fields(stored, etag, gzip=gzip)
+        if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
+            rendered = Rendered(304, ours)
+        elif stored.gzip and not gzip:
+            rendered = Rendered(stored.status, stored.head + ours, gunzip(stored.body))
+        else:
+            rendered = Rendered(stored.status, stored.head + ours, stored.body)
+        now = self._clock.now()
+        rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
+        if answer.outcome.result == "hit" and ask.directives == NONE:
+            lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+            rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
+        return rendered
+
+
+def _may_be_stored(ask: Ask) -> bool:
+    """JSONP is never stored: its answer is a script made for one page."""
+    return ask.match.route.lifetimes.lifetime_s > 0 and "callback" not in ask.query_names
+
+
+def _fields(stored: StoredResponse, etag: str, *, gzip: bool) -> bytes:
+    """Ours, in place of Trello's orders to caches."""
+    lines = [b"Cache-Control: private, no-cache\r\n"]
+    if stored.status == 200:
+        lines.append(b"ETag: %b\r\n" % etag.encode())
+    if stored.gzip:
+        lines.append(b"Vary: Accept-Encoding\r\n")
+    if gzip:
+        lines.append(b"Content-Encoding: gzip\r\n")
+    return b"".join(lines)

@@ -1,0 +1,100 @@
+"""What the operator asks: metrics, health, purge; and the line or two for people at `/`."""
+
+import asyncio
+import hmac
+import json
+from ipaddress import ip_address
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from proxy.edge.record import Record
+from proxy.edge.rendered import Rendered
+from proxy.errors import MethodNotAllowed, NotAdmin
+from proxy.flow.invalidate import Invalidate
+from proxy.policy.tags import EVERYTHING
+from proxy.policy.wire import head_of
+from proxy.store.responses import Responses
+
+_NO_STORE = ("Cache-Control", "no-store")
+
+
+class Ops:
+    """The proxy's own pages; none of them asks Trello anything."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        responses: Responses,
+        invalidate: Invalidate,
+        public_url: str,
+        admin_token: str | None,
+    ) -> None:
+        self._registry = registry
+        self._responses = responses
+        self._invalidate = invalidate
+        self._public_url = public_url
+        self._admin_token = admin_token
+
+    async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
+        """All metrics; rendered beside the loop, which goes on answering."""
+        record.route = "/metrics"
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = await asyncio.to_thread(encode, self._registry)
+        return Rendered(200, head_of((("Content-Type", content_type), _NO_STORE)), body)
+
+    async def healthz(self, _: web.BaseRequest, record: Record) -> Rendered:
+        """The loop turns."""
+        record.route = "/healthz"
+        return _json({"status": "ok"})
+
+    async def readyz(self, _: web.BaseRequest, record: Record) -> Rendered:
+        """Requests are answered; `degraded` when the store on disk is not."""
+        record.route = "/readyz"
+        works = self._responses.works
+        store = "ok" if works else "failing; answers are kept in memory only"
+        return _json({"status": "ready" if works else "degraded", "store": store})
+
+    async def purge(self, request: web.BaseRequest, record: Record) -> Rendered:
+        """Forget everything stored."""
+        record.route = "/-/purge"
+        if request.method != "POST":
+            raise MethodNotAllowed("Use POST.")
+        self._check_admin(request)
+        self._invalidate.apply({EVERYTHING}, "purge")
+        await self._invalidate.settled()
+        return _json({"purged": "everything"})
+
+    async def home(self, _: web.BaseRequest, record: Record) -> Rendered:
+        """What this is, and the base URL to use."""
+        record.route = "/"
+        text = (
+            "trello-proxy: Trello's API without credentials, cached.\n\n"
+            f"Base URL: {self._public_url}/1/\n"
+            f"Try:      curl {self._public_url}/1/members/me/boards?fields=name\n"
+        )
+        fields = (("Content-Type", "text/plain; charset=utf-8"), _NO_STORE)
+        return Rendered(200, head_of(fields), text.encode())
+
+    def _check_admin(self, request: web.BaseRequest) -> None:
+        """The admin token where there is one, else the machine itself."""
+        if self._admin_token is not None:
+            given = request.headers.get("Authorization", "")
+            if hmac.compare_digest(given.encode(), f"Bearer {self._admin_token}".encode()):
+                return
+            raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
+        if not _is_loopback(request.remote):
+            raise NotAdmin("Ask from the proxy's own machine, or set admin.token in proxy.yaml.")
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _json(value: dict[str, str]) -> Rendered:
+    fields = (("Content-Type", "application/json"), _NO_STORE)
+    return Rendered(200, head_of(fields), json.dumps(value).encode() + b"\n")

@@ -1,0 +1,158 @@
+"""From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from proxy.edge.bodies import Incoming, receive
+from proxy.edge.record import Record
+from proxy.errors import CredentialRejected, MethodNotAllowed, NoSuchPage
+from proxy.flow.ask import Ask
+from proxy.model import Credential, Fields, Kind
+from proxy.policy import directives
+from proxy.policy.cache_key import key_of
+from proxy.policy.credentials import (
+    Found,
+    read_authorization,
+    replace_in_path,
+    strip_batch_query,
+    strip_query,
+)
+from proxy.policy.fields import to_upstream
+from proxy.policy.routes import Match, RouteTable
+from proxy.policy.target import Target, parse
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_UNSAFE = frozenset({"POST", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """In whose name Trello is asked."""
+
+    credential: Credential
+    partition: str
+    """Names a credential's share of the cache; a keyed digest, so it tells nothing."""
+    own: bool
+
+
+class Intake:
+    """Understands requests; knows the stored credential and the mode clients are held to."""
+
+    def __init__(self, table: RouteTable, stored: Credential, mode: str) -> None:
+        self._table = table
+        self._secret = stored.token.encode()
+        self._stored = Identity(stored, self._partition(stored), own=True)
+        self._mode = mode
+
+    async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
+        """The Ask, and the body that goes with it; a ClientError when there can be none."""
+        if request.method not in METHODS:
+            raise MethodNotAllowed(f"Use one of {', '.join(METHODS)}.")
+        target = parse(request.raw_path)
+        if not target.segments or target.segments[0] != "1":
+            raise NoSuchPage("Trello's API is below /1/.")
+        method, match, query, found = self._understand(request.method, target)
+        record.route = match.route.template
+        incoming = await receive(request)
+        found = found.merge(read_authorization(request.headers.get("Authorization")))
+        found = found.merge(incoming.found)
+        path, in_path = self._path(target, match)
+        identity = self._identity(found, in_path)
+        names = _names(query)
+        ask = Ask(
+            means=method,
+            method="GET" if request.method == "HEAD" else request.method,
+            target=f"{path}?{query}" if query else path,
+            match=self._masked(match),
+            query_names=names,
+            key=key_of(
+                identity.partition,
+                self._masked(match).segments,
+                query,
+                incoming.body if isinstance(incoming.body, bytes) else b"",
+            ),
+            credential=identity.credential,
+            own=identity.own,
+            directives=_directives(request),
+            fields=_fields(request, method, incoming),
+            body=incoming.body or None,
+            params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
+        )
+        return ask, incoming
+
+    def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
+        """What is meant: a GET with `_method` is the write it tunnels."""
+        method = "GET" if sent == "HEAD" else sent
+        if sent == "GET" and "_method" in target.query:
+            tunnelled = dict(parse_qsl(target.query)).get("_method", "").upper()
+            method = tunnelled if tunnelled in _UNSAFE else method
+        match = self._table.classify(method, target.segments[1:])
+        strip = strip_batch_query if match.route.kind is Kind.BATCH else strip_query
+        query, found = strip(target.query)
+        return method, match, query, found
+
+    def _path(self, target: Target, match: Match) -> tuple[str, Found]:
+        if not match.secret_positions:
+            return target.path, Found()
+        theirs = self._mode == "forward"
+        return replace_in_path(
+            target.path, match.secret_positions, None if theirs else self._stored.credential
+        )
+
+    def _identity(self, found: Found, in_path: Found) -> Identity:
+        """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
+        if self._mode == "reject" and found.places:
+            raise CredentialRejected(
+                f"Remove the key and token from the {' and the '.join(found.places)}; "
+                "the proxy adds its own."
+            )
+        if self._mode != "forward" or not (found.key or found.token or in_path.token):
+            return self._stored
+        theirs = Credential(found.key or "", found.token or in_path.token or "")
+        return Identity(theirs, self._partition(theirs), own=False)
+
+    def _masked(self, match: Match) -> Match:
+        """The match with no token or key in it: it goes into keys, tags and logs."""
+        if not match.secret_positions:
+            return match
+        hidden = {
+            match.segments[position]: self._digest(match.segments[position])
+            if self._mode == "forward"
+            else "-"
+            for position in match.secret_positions
+        }
+        return replace(
+            match,
+            segments=tuple(hidden.get(segment, segment) for segment in match.segments),
+            params=tuple((name, hidden.get(value, value)) for name, value in match.params),
+        )
+
+    def _partition(self, credential: Credential) -> str:
+        return self._digest(f"{credential.key}:{credential.token}")
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _names(query: str) -> frozenset[str]:
+    return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
+
+
+def _directives(request: web.BaseRequest) -> directives.Directives:
+    cache_control = ",".join(request.headers.getall("Cache-Control", ()))
+    return directives.parse(cache_control, request.headers.get("Pragma", ""))
+
+
+def _fields(request: web.BaseRequest, method: str, incoming: Incoming) -> Fields:
+    """What goes along: of a read only its body's type, which is part of nothing stored."""
+    fields = to_upstream(request.headers.items())
+    if method == "GET":
+        fields = tuple(field for field in fields if field[0].lower() == "content-type")
+        return fields if incoming.body else ()
+    if incoming.length is not None:
+        fields = (*fields, ("Content-Length", str(incoming.length)))
+    return fields

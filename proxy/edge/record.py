@@ -1,0 +1,29 @@
+"""What is told of one request, gathered on its way."""
+
+from dataclasses import dataclass, field
+
+from proxy.model import Outcome
+
+NO_ROUTE = "-"
+
+
+@dataclass(slots=True)
+class Record:
+    """Becomes the log line and the metrics of one request."""
+
+    request_id: str
+    route: str = NO_ROUTE
+    """The route template: bounded, and free of ids."""
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+class RequestIds:
+    """Ids that are unique to this process and cheap: a random prefix and a count."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._count = 0
+
+    def next(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count:x}"

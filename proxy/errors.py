@@ -1,0 +1,147 @@
+"""The error tree; each knows whose fault it is, its status and what to do about it.
+
+ProxyError
+├── ClientError            the request cannot be served as it was sent
+│   ├── BadTarget          400  the target is malformed or ambiguous
+│   ├── CredentialRejected 400  `clients.credentials: reject` met a credential
+│   ├── CrossSite          403  a web page of an origin that is not allowed
+│   ├── WritesDenied       403  `clients.writes: deny`
+│   ├── TokenKept          403  an attempt to delete the stored token
+│   ├── NotAdmin           403  an operator's route, asked from elsewhere
+│   ├── NoSuchPage         404  outside the proxy's URL space
+│   ├── MethodNotAllowed   405  a method Trello does not have
+│   ├── RequestTimeout     408  the client stopped sending in mid-body
+│   ├── BodyTooLarge       413  a form or JSON body that must be read whole
+│   ├── HostNotAllowed     421  a Host name this proxy does not answer to
+│   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
+│   └── LoopDetected       508  the request has been here before (RFC 9110 §7.6.3)
+└── UpstreamError          Trello, or the way to it, failed; never a 404
+    ├── Unreachable        502  no connection: nothing was sent
+    ├── ConnectTimeout     504  no connection in time: nothing was sent
+    ├── ResponseTimeout    504  sent, and no answer in time
+    ├── Terminated         502  sent, and the connection ended without an answer
+    ├── Incomplete         502  the answer was cut, or its length is wrong
+    └── Unusable           502  an answer that is not what the route gives
+"""
+
+from typing import ClassVar, Literal
+
+Source = Literal["client", "upstream"]
+
+
+class ProxyError(Exception):
+    """Base of all; `str()` is the sentence a client reads, and names no credential."""
+
+    source: ClassVar[Source]
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    """Ends the problem's `type`; stable (RFC 9457 §3.1.1)."""
+    title: ClassVar[str]
+    proxy_error: ClassVar[str]
+    """The error type of Proxy-Status (RFC 9209 §2.3)."""
+
+
+class ClientError(ProxyError):
+    """The request cannot be served as it was sent."""
+
+    source = "client"
+    proxy_error = "http_request_denied"
+
+
+class BadTarget(ClientError):
+    status, slug, title = 400, "bad-target", "The request target is not acceptable"
+    proxy_error = "http_request_error"
+
+
+class CredentialRejected(ClientError):
+    status, slug, title = 400, "credential-rejected", "Leave the key and token out"
+
+
+class CrossSite(ClientError):
+    status, slug, title = 403, "cross-site", "This web origin may not call the proxy"
+
+
+class WritesDenied(ClientError):
+    status, slug, title = 403, "writes-denied", "This proxy forwards reads only"
+
+
+class TokenKept(ClientError):
+    status, slug, title = 403, "token-kept", "The stored token cannot be changed from here"
+
+
+class NotAdmin(ClientError):
+    status, slug, title = 403, "not-admin", "For the operator only"
+
+
+class NoSuchPage(ClientError):
+    status, slug, title = 404, "no-such-page", "Nothing is here"
+
+
+class MethodNotAllowed(ClientError):
+    status, slug, title = 405, "method-not-allowed", "Trello has no such method"
+
+
+class RequestTimeout(ClientError):
+    status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+
+
+class BodyTooLarge(ClientError):
+    status, slug, title = 413, "body-too-large", "The request body is too large"
+    proxy_error = "http_request_error"
+
+
+class HostNotAllowed(ClientError):
+    status, slug, title = 421, "host-not-allowed", "This proxy does not answer to that name"
+
+
+class NotStored(ClientError):
+    status, slug, title = 504, "not-stored", "Nothing usable is stored"
+
+
+class LoopDetected(ClientError):
+    status, slug, title = 508, "loop-detected", "The request has been here before"
+    proxy_error = "proxy_loop_detected"
+
+
+class UpstreamError(ProxyError):
+    """Trello, or the way to it, failed."""
+
+    source = "upstream"
+    sent: ClassVar[bool] = True
+    """Whether the request may have reached Trello."""
+
+
+class Unreachable(UpstreamError):
+    status, slug, title = 502, "upstream-unreachable", "Trello cannot be reached"
+    proxy_error = "destination_unavailable"
+    sent = False
+
+
+class ConnectTimeout(UpstreamError):
+    status, slug, title = 504, "upstream-connect-timeout", "Trello cannot be reached in time"
+    proxy_error = "connection_timeout"
+    sent = False
+
+
+class ResponseTimeout(UpstreamError):
+    status, slug, title = 504, "upstream-timeout", "Trello did not answer in time"
+    proxy_error = "http_response_timeout"
+
+
+class Terminated(UpstreamError):
+    status, slug, title = 502, "upstream-terminated", "Trello ended the connection"
+    proxy_error = "connection_terminated"
+
+
+class Incomplete(UpstreamError):
+    status, slug, title = 502, "upstream-incomplete", "Trello's answer was cut short"
+    proxy_error = "http_response_incomplete"
+
+
+class Unusable(UpstreamError):
+    status, slug, title = 502, "upstream-unusable", "Trello's answer is not usable"
+    proxy_error = "http_protocol_error"
+
+
+class StoreError(Exception):
+    """The store failed: a miss, a metric and a log line, never an answer to a client."""

@@ -1,0 +1,1 @@
+"""The order of things: obtain values, ask policy, act on the verdict."""

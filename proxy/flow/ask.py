@@ -1,0 +1,55 @@
+"""What travels through every flow: the Ask on the way in, the Answer on the way out."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse
+from proxy.policy.directives import Directives
+from proxy.policy.routes import Match
+
+Body = bytes | AsyncIterator[bytes] | None
+
+
+def _no_parameters() -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request of a client's, understood and free of its credentials."""
+
+    means: str
+    """The method that is meant: GET for a HEAD, and what a GET with `_method` tunnels."""
+    method: str
+    """The method that Trello is sent."""
+    target: str = field(repr=False)
+    """The path and query to forward; below /1/tokens it holds a token."""
+    match: Match
+    query_names: frozenset[str]
+    """Decoded names of the query's parameters."""
+    key: CacheKey
+    credential: Credential
+    own: bool
+    """Whether `credential` is the stored one."""
+    directives: Directives
+    fields: Fields = ()
+    """Fields of the client's that go along."""
+    body: Body = field(default=None, repr=False)
+    params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
+    """A write's own parameters; complete once the body has been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client gets, before its own preconditions and codings."""
+
+    status: int
+    head: bytes
+    """Fields as `Name: value CRLF` lines; none of them about the connection."""
+    body: bytes | AsyncGenerator[bytes, None] = field(repr=False)
+    outcome: Outcome
+    stored: StoredResponse | None = None
+    """Where the answer came from, or was put: it has an ETag and an age then."""
+    gzip: bool = False
+    length: int | None = None
+    """Of a streamed body, where it is known."""

@@ -1,0 +1,198 @@
+"""One exchange with Trello: authorised on the way out, cleaned on the way in.
+
+What comes back is free of our credential, of cookies, and of fields about the connection, before
+anything stores, logs or sends it.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from proxy.clock import Clock
+from proxy.errors import Incomplete, Unusable, UpstreamError
+from proxy.flow.ask import Ask
+from proxy.metrics import Metrics, count
+from proxy.model import Fields
+from proxy.policy import fields as field_policy
+from proxy.policy.codings import BadCoding, Gunzip, gunzip
+from proxy.policy.credentials import authorization
+from proxy.policy.scrub import Scrubber
+from proxy.upstream.client import Question, Reply, Upstream
+
+WHOLE_BYTES = 16 * 1024 * 1024
+"""A longer answer is streamed, and not stored."""
+_REFUSAL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that arrived completely."""
+
+    status: int
+    fields: Fields
+    content_type: str
+    body: bytes = field(repr=False)
+    """As it came, or the identity form where that had to be changed."""
+    plain: bytes = field(repr=False)
+    gzip: bool
+    length_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer too long to hold; `chunks` must be read to the end or closed."""
+
+    status: int
+    fields: Fields
+    chunks: AsyncGenerator[bytes, None] = field(repr=False)
+    length: int | None
+
+
+class Exchange:
+    """Speaks to Trello in the name of a credential, and never lets it come back."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        origin: str,
+        via: str,
+        scrubber: Scrubber,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._upstream = upstream
+        self._origin = origin
+        self._via = via
+        self._scrubber = scrubber
+        self._metrics = metrics
+        self._clock = clock
+
+    async def fetch(self, ask: Ask, *, gzip: bool = False) -> Whole | Streamed:
+        """Trello's answer; UpstreamError when there is none, or when it is cut or undecodable.
+
+        `gzip` asks for that coding, which is then kept as it came.
+        """
+        held: list[bytes] = []
+        size = 0
+        async with AsyncExitStack() as stack:
+            reply = await self.open(stack, ask, "gzip" if gzip else "identity")
+            chunks = reply.chunks()
+            async for chunk in chunks:
+                held.append(chunk)
+                size += len(chunk)
+                if size > WHOLE_BYTES:
+                    return self._streamed(reply, held, chunks, stack.pop_all())
+        return self._whole(reply, b"".join(held))
+
+    async def open(self, stack: AsyncExitStack, ask: Ask, coding: str) -> Reply:
+        """The reply's header, its body still to be read; `stack` closes it."""
+        question = Question(
+            ask.method, self._origin + ask.target, self._fields(ask, coding), ask.body
+        )
+        template, began = ask.match.route.template, self._clock.monotonic()
+        try:
+            reply = await stack.enter_async_context(self._upstream.send(question))
+        except UpstreamError as error:
+            self._count(template, ask.method, error.slug, began)
+            raise
+        self._count(template, ask.method, str(reply.status), began)
+        return reply
+
+    async def hold(self, reply: Reply) -> Whole:
+        """A reply's short body, whole: a refusal's sentence."""
+        held = b""
+        async for chunk in reply.chunks():
+            held += chunk
+            if len(held) > _REFUSAL_BYTES:
+                raise Unusable("Trello refused, at a length that is no sentence.")
+        return self._whole(reply, held)
+
+    def clean(self, reply: Reply) -> Fields:
+        """The fields that may reach a client."""
+        scrub = self._scrubber.text
+        return tuple(
+            (scrub(name), scrub(value)) for name, value in field_policy.to_client(reply.fields)
+        )
+
+    def _fields(self, ask: Ask, coding: str) -> Fields:
+        names = {name.lower() for name, _ in ask.fields}
+        return (
+            *ask.fields,
+            *(() if "accept" in names else (("Accept", "*/*"),)),
+            *(() if "user-agent" in names else (("User-Agent", self._via),)),
+            ("Accept-Encoding", coding),
+            ("Via", f"1.1 {self._via}"),
+            ("Authorization", authorization(ask.credential)),
+        )
+
+    def _count(self, template: str, method: str, status: str, began: float) -> None:
+        elapsed_s = self._clock.monotonic() - began
+        self._metrics.asked_upstream(template, method, status, elapsed_s)
+
+    def _whole(self, reply: Reply, body: bytes) -> Whole:
+        count(self._metrics.upstream_bytes, "received", len(body))
+        gzip = _is_gzip(reply)
+        try:
+            plain = gunzip(body) if gzip and body else body
+        except BadCoding as error:
+            raise Incomplete("Trello's answer was cut or damaged; try again later.") from error
+        scrubbed = self._scrubber.whole(plain)
+        if scrubbed is not plain:
+            self._metrics.scrubbed += 1
+            body, plain, gzip = scrubbed, scrubbed, False
+        return Whole(
+            status=reply.status,
+            fields=_without_coding(self.clean(reply)),
+            content_type=reply.content_type,
+            body=body,
+            plain=plain,
+            gzip=gzip and bool(body),
+            length_known=reply.length_known,
+        )
+
+    def _streamed(
+        self,
+        reply: Reply,
+        held: list[bytes],
+        rest: AsyncGenerator[bytes, None],
+        stack: AsyncExitStack,
+    ) -> Streamed:
+        gzip = _is_gzip(reply)
+        return Streamed(
+            status=reply.status,
+            fields=_without_coding(self.clean(reply)),
+            chunks=self._chunks(held, rest, stack, Gunzip() if gzip else None),
+            length=None if gzip else reply.length,
+        )
+
+    async def _chunks(
+        self,
+        held: list[bytes],
+        rest: AsyncGenerator[bytes, None],
+        stack: AsyncExitStack,
+        inflater: Gunzip | None,
+    ) -> AsyncGenerator[bytes, None]:
+        scrub = self._scrubber.stream()
+        async with stack:
+            try:
+                for chunk in held:
+                    yield scrub.feed(inflater.feed(chunk) if inflater else chunk)
+                held.clear()
+                async for chunk in rest:
+                    count(self._metrics.upstream_bytes, "received", len(chunk))
+                    yield scrub.feed(inflater.feed(chunk) if inflater else chunk)
+                yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
+            except BadCoding as error:
+                raise Incomplete("Trello's answer was cut or damaged.") from error
+
+
+def _is_gzip(reply: Reply) -> bool:
+    if reply.coding in {"gzip", "x-gzip"}:
+        return True
+    if reply.coding in {"identity", ""}:
+        return False
+    raise Unusable("Trello's answer came in a coding that was not asked for; try again later.")
+
+
+def _without_coding(fields: Fields) -> Fields:
+    return tuple(field for field in fields if field[0].lower() != "content-encoding")

@@ -1,0 +1,217 @@
+"""A cached GET, and what a miss does: look up, judge, then answer, or ask once for everybody.
+
+A fetch that began before a write and lands after it would store the old state for a lifetime; a
+reader who comes after the write would join that flight and be told the old state. So every flight
+knows the store's `seq` at which it began: it is joined only while `seq` has not moved, and what it
+brings is stored only if none of its tags was invalidated since.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import assert_never
+
+from proxy.clock import Clock
+from proxy.errors import NotStored as NothingStored
+from proxy.errors import Unusable, UpstreamError
+from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
+from proxy.flow.ask import Answer, Ask
+from proxy.flow.collapse import Collapse
+from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.metrics import Metrics, count
+from proxy.model import Fwd, Kind, Outcome, StoredResponse
+from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
+from proxy.policy.script import point_at
+from proxy.policy.storability import (
+    NotStored,
+    Reason,
+    Storable,
+    lifetimes_for,
+    may_store,
+    why_unusable,
+)
+from proxy.policy.tags import stored_tags
+from proxy.policy.trouble import is_trouble
+from proxy.store.responses import Responses
+
+_REFUSALS = frozenset({401, 403, 410})
+"""After these what was stored is no longer this member's to see."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A flight's answer that is now stored: everybody may have it."""
+
+    stored: StoredResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A flight's answer that is not stored: its leader's alone, unless it is an error."""
+
+    whole: Whole
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """An answer that must be streamed, to each caller on its own."""
+
+
+Landed = Kept | Passed | TooLong
+
+
+class ReadThrough:
+    """GETs answered from the store or from Trello, never both stale and unlabelled."""
+
+    def __init__(
+        self,
+        responses: Responses,
+        exchange: Exchange,
+        public_url: str,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._responses = responses
+        self._exchange = exchange
+        self._public_url = public_url
+        self._metrics = metrics
+        self._clock = clock
+        self.flights: Collapse[Landed] = Collapse()
+
+    def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
+        """What may be done with `stored`, by today's route table and the client's directives."""
+        if stored is None:
+            return ABSENT
+        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        return judge(stored.asked_at, lifetimes, self._clock.now(), ask.directives)
+
+    async def serve(self, ask: Ask) -> Answer:
+        """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
+        stored = await self._responses.get(ask.key)
+        verdict = self.judge(ask, stored)
+        match verdict:
+            case Fresh(ttl_s) if stored is not None:
+                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
+            case Stale(while_revalidate=True) if stored is not None:
+                self.flights.start(self._flight(ask), partial(self._forward, ask))
+                return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
+            case Fresh() | Stale() | Absent():
+                if ask.directives.only_if_cached:
+                    raise NothingStored("Ask again without only-if-cached.")
+                return await self._forward_for(ask, stored, verdict)
+            case never:
+                assert_never(never)
+
+    async def bypass(self, ask: Ask) -> Answer:
+        """A read that is never stored, and so never shared: asked, and handed on."""
+        outcome = Outcome(fwd=Fwd.BYPASS)
+        match await self._exchange.fetch(ask):
+            case Streamed() as streamed:
+                return from_stream(streamed, outcome)
+            case Whole() as whole:
+                self._check(ask, whole)
+                return from_whole(whole, outcome)
+            case never:
+                assert_never(never)
+
+    async def _forward_for(
+        self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
+    ) -> Answer:
+        fwd = _reason_of(ask, stored)
+        try:
+            landed, joined = await self._land(ask)
+        except UpstreamError as error:
+            if stored is None or not _may_serve_error(verdict):
+                raise
+            return self._stale(stored, fwd, error.status)
+        match landed:
+            case Kept(kept):
+                outcome = Outcome(fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined)
+                return from_store(kept, outcome)
+            case Passed(whole, reason):
+                trouble = is_trouble(whole.status, whole.plain, own=ask.own)
+                if trouble and stored is not None and _may_serve_error(verdict):
+                    return self._stale(stored, fwd, whole.status)
+                outcome = Outcome(fwd=fwd, fwd_status=whole.status, collapsed=joined, detail=reason)
+                return from_whole(whole, outcome)
+            case TooLong():
+                return await self.bypass(ask)
+            case never:
+                assert_never(never)
+
+    async def _land(self, ask: Ask) -> tuple[Landed, bool]:
+        """A flight's result, and whether it was shared.
+
+        Who will not have it stored, or has just refused what is stored, flies alone: an answer
+        that somebody else asked for earlier is not what they want. So does a follower whose
+        leader's answer turned out to be the leader's alone.
+        """
+        if ask.directives.no_store or ask.directives.no_cache:
+            return await self._forward(ask), False
+        landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
+        if joined and isinstance(landed, Passed) and landed.whole.status < 400:
+            return await self._forward(ask), False
+        return landed, joined
+
+    def _flight(self, ask: Ask) -> tuple[str, int]:
+        return ask.key, self._responses.seq
+
+    async def _forward(self, ask: Ask) -> Landed:
+        seq, asked_at = self._responses.seq, self._clock.now()
+        fetched = await self._exchange.fetch(ask, gzip=True)
+        if isinstance(fetched, Streamed):
+            await fetched.chunks.aclose()
+            count(self._metrics.not_stored, Reason.TOO_LARGE)
+            return TooLong()
+        whole = self._check(ask, fetched)
+        tags = stored_tags(ask.match, ask.query_names, whole.plain)
+        verdict = may_store(
+            whole.status, ask.match.route.lifetimes, tags, no_store=ask.directives.no_store
+        )
+        match verdict:
+            case Storable():
+                stored = to_stored(ask, whole, tags, asked_at, seq)
+                if self._responses.put(stored):
+                    return Kept(stored)
+                return self._passed(whole, Reason.INVALIDATED)
+            case NotStored(reason):
+                if whole.status in _REFUSALS:
+                    self._responses.drop(ask.key)
+                return self._passed(whole, reason)
+            case never:
+                assert_never(never)
+
+    def _passed(self, whole: Whole, reason: Reason) -> Passed:
+        count(self._metrics.not_stored, reason)
+        return Passed(whole, reason)
+
+    def _check(self, ask: Ask, whole: Whole) -> Whole:
+        """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
+        if whole.status != 200:
+            return whole
+        kind = ask.match.route.kind
+        reason = why_unusable(
+            kind, whole.content_type, whole.plain, length_known=whole.length_known
+        )
+        if reason is not None:
+            raise Unusable(f"Trello sent {reason}; try again later.")
+        if kind is Kind.SCRIPT:
+            script = point_at(whole.plain, self._public_url)
+            return replace(whole, body=script, plain=script, gzip=False)
+        return whole
+
+    @staticmethod
+    def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:
+        outcome = Outcome(fwd=fwd, fwd_status=status, detail="stale-if-error")
+        return from_store(stored, outcome)
+
+
+def _reason_of(ask: Ask, stored: StoredResponse | None) -> Fwd:
+    if stored is None:
+        return Fwd.URI_MISS
+    refused = ask.directives.no_cache or ask.directives.max_age_s is not None
+    return Fwd.REQUEST if refused else Fwd.STALE
+
+
+def _may_serve_error(verdict: Verdict) -> bool:
+    return isinstance(verdict, Stale) and verdict.if_error

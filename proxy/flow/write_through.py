@@ -1,0 +1,81 @@
+"""An unsafe request: forwarded once, and invalidated before the client hears the answer.
+
+That order is the promise that whoever wrote reads what was written, through any tool behind the
+proxy. An unknown outcome invalidates: a lost stored response costs one request, a wrong one trust.
+"""
+
+import asyncio
+from typing import assert_never
+
+from proxy.errors import UpstreamError
+from proxy.flow.answers import from_stream, from_whole
+from proxy.flow.ask import Answer, Ask
+from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.invalidate import Invalidate
+from proxy.model import Fwd, Outcome
+from proxy.policy.invalidation import touched_tags
+
+_ANSWER_BYTES = 256 * 1024
+"""How much of an answer is searched for what the write touched."""
+
+
+class WriteThrough:
+    """Writes, never collapsed, never stored, never sent twice."""
+
+    def __init__(self, exchange: Exchange, invalidate: Invalidate) -> None:
+        self._exchange = exchange
+        self._invalidate = invalidate
+        self._writes: set[asyncio.Task[Answer]] = set()
+
+    async def serve(self, ask: Ask) -> Answer:
+        """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
+        write = asyncio.create_task(self._serve(ask))  # noqa: TID251 — owned here, see stop
+        self._writes.add(write)
+        write.add_done_callback(self._done)
+        return await asyncio.shield(write)
+
+    async def stop(self) -> None:
+        """Cancel what is still under way; what is cut off here may have arrived."""
+        writes = list(self._writes)
+        for write in writes:
+            write.cancel()
+        await asyncio.gather(*writes, return_exceptions=True)
+
+    async def _serve(self, ask: Ask) -> Answer:
+        try:
+            fetched = await self._exchange.fetch(ask)
+        except UpstreamError as error:
+            if error.sent:
+                await self._apply(ask, b"")
+            raise
+        except BaseException:
+            # The client left in mid-upload, or we are stopping: it may have arrived.
+            await self._apply(ask, b"")
+            raise
+        outcome = Outcome(fwd=Fwd.METHOD, fwd_status=fetched.status)
+        match fetched:
+            case Whole():
+                if not _is_refusal(fetched.status):
+                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES])
+                return from_whole(fetched, outcome)
+            case Streamed():
+                if not _is_refusal(fetched.status):
+                    await self._apply(ask, b"")
+                return from_stream(fetched, outcome)
+            case never:
+                assert_never(never)
+
+    async def _apply(self, ask: Ask, answer: bytes) -> None:
+        tags = touched_tags(ask.means, ask.match, ask.params(), answer)
+        self._invalidate.apply(tags, "write")
+        await self._invalidate.settled()
+
+    def _done(self, write: "asyncio.Task[Answer]") -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # seen, even when the client has left
+
+
+def _is_refusal(status: int) -> bool:
+    """Whether Trello said that it did nothing; a 408 says only that it stopped waiting."""
+    return 400 <= status < 500 and status != 408

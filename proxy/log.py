@@ -1,0 +1,118 @@
+"""Log lines: one a request, one an event; JSON or text, written in batches, never a credential."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from proxy.clock import Clock
+
+Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+BUFFER_BYTES = 32 * 1024
+
+
+class RequestLine(NamedTuple):
+    """What is told of one request: no target, no query value, no field but the tool's name."""
+
+    request_id: str
+    client: str
+    method: str
+    route: str
+    status: int
+    cache: str
+    detail: str | None
+    duration_s: float
+    sent_bytes: int
+    tool: str
+
+
+class Log:
+    """Lines gather in a buffer; `flush` hands them to `write`, which gets whole lines only."""
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        clock: Clock,
+        level: Level = "info",
+        form: Literal["json", "text"] = "json",
+        scrub: Callable[[str], str] = str,
+    ) -> None:
+        self._write = write
+        self._clock = clock
+        self._threshold = _LEVELS[level]
+        self._form = form
+        self._scrub = scrub
+        self._lines: list[str] = []
+        self._buffered = 0
+        self._second = -1
+        self._stamp = ""
+
+    def event(self, level: Level, message: str, **fields: str | float | None) -> None:
+        """Something worth an operator's eye; written at once."""
+        if _LEVELS[level] < self._threshold:
+            return
+        values = {"time": self._time(), "level": level, "message": message, **fields}
+        if self._form == "json":
+            line = json.dumps(values, ensure_ascii=False)
+        else:
+            line = " ".join(_text(name, value) for name, value in values.items())
+        self._append(self._scrub(line))
+        self.flush()
+
+    def request(self, line: RequestLine) -> None:
+        """One request, buffered."""
+        if self._threshold > _LEVELS["info"]:
+            return
+        self._append(_as_json(self._time(), line) if self._form == "json" else self._as_text(line))
+
+    def flush(self) -> None:
+        """Hand the buffered lines over."""
+        if self._lines:
+            lines, self._lines, self._buffered = self._lines, [], 0
+            self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
+
+    def _append(self, line: str) -> None:
+        self._lines.append(line)
+        self._buffered += len(line)
+        if self._buffered > BUFFER_BYTES:
+            self.flush()
+
+    def _as_text(self, line: RequestLine) -> str:
+        return (
+            f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
+            f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
+            f" {line.request_id} {_tool(line.tool)}"
+        )
+
+    def _time(self) -> str:
+        now = self._clock.now()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+
+
+def _as_json(time: str, line: RequestLine) -> str:
+    detail = "" if line.detail is None else f',"detail":"{line.detail}"'
+    return (
+        f'{{"time":"{time}","level":"info","message":"request","id":"{line.request_id}",'
+        f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
+        f'"status":{line.status},"cache":"{line.cache}"{detail},'
+        f'"duration_ms":{line.duration_s * 1000:.3f},"bytes":{line.sent_bytes},'
+        f'"tool":{_tool(line.tool)}}}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _tool(name: str) -> str:
+    return json.dumps(name[:120])
+
+
+def _text(name: str, value: str | float | None) -> str:
+    plain = str(value)
+    if name in {"time", "level", "message"}:
+        return plain
+    return f"{name}={json.dumps(plain) if ' ' in plain else plain}"

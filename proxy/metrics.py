@@ -1,0 +1,178 @@
+"""Every metric, named and explained in one place.
+
+Counting is plain arithmetic on plain integers: a request costs well under a microsecond. The
+Prometheus objects exist only while a scrape is answered.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Durations:
+    """A histogram in seconds."""
+
+    __slots__ = ("counts", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        self.counts[bisect_left(BUCKETS_S, duration_s)] += 1
+        self.sum_s += duration_s
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus wants them."""
+        total, out = 0, []
+        for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], self.counts, strict=True):
+            total += count
+            out.append((bound, float(total)))
+        return out
+
+
+class Cell:
+    """One combination of labels: how many requests, and how long they took."""
+
+    __slots__ = ("count", "durations")
+
+    def __init__(self, durations: Durations) -> None:
+        self.count = 0
+        self.durations = durations
+
+    def add(self, duration_s: float) -> None:
+        self.count += 1
+        self.durations.observe(duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A figure read at the scrape from the part that owns it."""
+
+    name: str
+    help: str
+    read: Callable[[], dict[str, float]]
+    """Label value → figure; one entry under "" for a metric without a label."""
+    label: str = ""
+    counter: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Metrics(Collector):
+    """All counters; label values are route templates, statuses and words of ours, never ids."""
+
+    requests: dict[tuple[str, str, int, str], Cell] = field(default_factory=dict)
+    durations: dict[str, Durations] = field(default_factory=dict)
+    upstream_requests: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    upstream_durations: Durations = field(default_factory=Durations)
+    upstream_bytes: dict[str, int] = field(default_factory=lambda: {"received": 0, "sent": 0})
+    invalidations: dict[str, int] = field(default_factory=dict)
+    not_stored: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    scrubbed: int = 0
+    readings: list[Reading] = field(default_factory=list)
+
+    def cell(self, route: str, method: str, status: int, result: str) -> Cell:
+        """The cell of these labels; keep it where the same request is counted often."""
+        labels = (route, method, status, result)
+        found = self.requests.get(labels)
+        if found is None:
+            durations = self.durations.setdefault(result, Durations())
+            found = self.requests[labels] = Cell(durations)
+        return found
+
+    def asked_upstream(self, route: str, method: str, status: str, duration_s: float) -> None:
+        """One request to Trello: `status` is a number or the `type` of our error."""
+        count(self.upstream_requests, (route, method, status))
+        self.upstream_durations.observe(duration_s)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._requests()
+        yield from self._upstream()
+        yield _counter("invalidations", "Invalidations by cause.", "cause", self.invalidations)
+        yield _counter(
+            "not_stored", "Answers that were not stored, by reason.", "reason", self.not_stored
+        )
+        yield _counter("errors", "Errors of the proxy's own, by type.", "type", self.errors)
+        yield _counter(
+            "scrubbed",
+            "Answers from Trello that contained a stored credential, now masked.",
+            "",
+            {"": self.scrubbed},
+        )
+        for reading in self.readings:
+            make = _counter if reading.counter else _gauge
+            yield make(reading.name, reading.help, reading.label, reading.read())
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "trello_proxy_requests",
+            "Requests answered, by route template, method, status and cache result.",
+            labels=("route", "method", "status", "cache"),
+        )
+        for (route, method, status, result), cell in list(self.requests.items()):
+            requests.add_metric((route, method, str(status), result), cell.count)
+        yield requests
+        durations = HistogramMetricFamily(
+            "trello_proxy_request_duration_seconds",
+            "From a request's last header byte to its answer, by cache result.",
+            labels=("cache",),
+        )
+        for result, histogram in list(self.durations.items()):
+            durations.add_metric((result,), histogram.buckets(), histogram.sum_s)
+        yield durations
+
+    def _upstream(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "trello_proxy_upstream_requests",
+            "Requests to Trello, by route template, method, and status or error type.",
+            labels=("route", "method", "status"),
+        )
+        for labels, number in list(self.upstream_requests.items()):
+            requests.add_metric(labels, number)
+        yield requests
+        durations = HistogramMetricFamily(
+            "trello_proxy_upstream_duration_seconds",
+            "From asking Trello to the header of its answer.",
+        )
+        histogram = self.upstream_durations
+        durations.add_metric((), histogram.buckets(), histogram.sum_s)
+        yield durations
+        yield _counter(
+            "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
+        )
+
+
+Label = TypeVar("Label")
+
+
+def count(counters: dict[Label, int], label: Label, amount: int = 1) -> None:
+    """Add to one counter; the caller's labels are bounded."""
+    counters[label] = counters.get(label, 0) + amount
+
+
+def _counter(name: str, text: str, label: str, values: dict[str, int] | dict[str, float]) -> Metric:
+    family = CounterMetricFamily(f"trello_proxy_{name}", text, labels=(label,) if label else ())
+    return _filled(family, label, values)
+
+
+def _gauge(name: str, text: str, label: str, values: dict[str, int] | dict[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"trello_proxy_{name}", text, labels=(label,) if label else ())
+    return _filled(family, label, values)
+
+
+def _filled(
+    family: CounterMetricFamily | GaugeMetricFamily,
+    label: str,
+    values: dict[str, int] | dict[str, float],
+) -> Metric:
+    for value, number in list(values.items()):
+        family.add_metric((value,) if label else (), number)
+    return family

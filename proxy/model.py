@@ -1,0 +1,134 @@
+"""The nouns every room speaks of; values only (names: RFC 9110, 9111, 9211)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+Tag = NewType("Tag", str)
+"""What an invalidation names: `card:{id}`, `board:{id}`, `spanning` …"""
+
+CacheKey = NewType("CacheKey", str)
+"""What a stored response is found by (RFC 9111 §2): a digest, so it can hold no credential."""
+
+Fields = tuple[tuple[str, str], ...]
+"""Header fields in the order they came (RFC 9110 §5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A Trello key and token. It cannot be printed."""
+
+    key: str = field(repr=False)
+    token: str = field(repr=False)
+
+    def __repr__(self) -> str:
+        return "Credential(***)"
+
+    __str__ = __repr__
+
+
+class Kind(StrEnum):
+    """What a route gives, and so which flow serves it."""
+
+    READ = "read"
+    """A safe request for JSON; may be stored."""
+    WRITE = "write"
+    """An unsafe request (RFC 9110 §9.2.1): forwarded once, invalidates."""
+    FILE = "file"
+    """The bytes of an attachment, a preview or an export."""
+    BATCH = "batch"
+    """`GET /1/batch`: up to ten reads in one."""
+    SCRIPT = "script"
+    """`/1/client.js`."""
+    GRANT = "grant"
+    """Trello's token-granting pages; no token is needed here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long an answer may be used, in seconds (RFC 9111 §4.2; RFC 5861 §3, §4)."""
+
+    lifetime_s: float
+    stale_while_revalidate_s: float = 0.0
+    stale_if_error_s: float = 0.0
+    lifetime_watched_s: float | None = None
+    """Used instead of `lifetime_s` while changes are known to be noticed."""
+
+    @property
+    def usable_s(self) -> float:
+        """After this many seconds nothing may use the answer any more."""
+        return self.lifetime_s + max(self.stale_while_revalidate_s, self.stale_if_error_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the route table; `template` is its name in metrics and logs."""
+
+    template: str
+    kind: Kind
+    lifetimes: Lifetimes = Lifetimes(0.0)
+
+
+class Fwd(StrEnum):
+    """Why a request went forward (RFC 9211 §2.2)."""
+
+    BYPASS = "bypass"
+    METHOD = "method"
+    URI_MISS = "uri-miss"
+    STALE = "stale"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was done with a request and why: feeds Cache-Status, the log line and the metrics."""
+
+    hit: bool = False
+    fwd: Fwd | None = None
+    fwd_status: int | None = None
+    ttl_s: int | None = None
+    """Seconds of freshness left; negative: stale for so long (RFC 9211 §2.4)."""
+    stored: bool = False
+    collapsed: bool = False
+    detail: str | None = None
+    """A token of ours: why not stored, why stale was served."""
+
+    @property
+    def result(self) -> str:
+        """One word for the metrics: hit, stale, collapsed, miss, pass or none."""
+        if self.hit:
+            return "stale" if self.ttl_s is not None and self.ttl_s < 0 else "hit"
+        if self.collapsed:
+            return "collapsed"
+        if self.fwd in (Fwd.METHOD, Fwd.BYPASS):
+            return "pass"
+        return "none" if self.fwd is None else "miss"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """One answer of Trello's, kept (RFC 9111 §3); holds no credential and no cookie."""
+
+    key: CacheKey
+    status: int
+    head: bytes
+    """Trello's end-to-end fields as `Name: value CRLF` lines, ready to send."""
+    body: bytes
+    """As it came: gzip when `gzip`, identity otherwise."""
+    gzip: bool
+    etag: str
+    """Digest of the identity bytes, unquoted."""
+    asked_at: float
+    """POSIX seconds when Trello was asked: age counts from here."""
+    asked_seq: int
+    """The store's `seq` when Trello was asked: what invalidations are compared with."""
+    tags: tuple[Tag, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in memory, bookkeeping included."""
+        return len(self.body) + len(self.head) + STORED_OVERHEAD_BYTES
+
+
+STORED_OVERHEAD_BYTES = 1_500
+"""Measured: key, tags and the objects around one stored response."""

@@ -1,0 +1,1 @@
+"""What is right: pure decisions, no waiting, no clock, no disk."""

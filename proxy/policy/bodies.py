@@ -1,0 +1,140 @@
+"""Form and JSON bodies without the client's credential, and the parameters they carry. Pure."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Literal
+from urllib.parse import parse_qsl
+
+from proxy.policy.credentials import NOTHING, Found, found_at, part_of, strip_parameters
+
+BodyForm = Literal["form", "json", "multipart", "opaque"]
+
+MAX_PARAMS = 64
+"""Parameters kept of one body."""
+MAX_VALUE_CHARS = 4096
+"""A parameter longer than this is not kept."""
+
+_BOM = b"\xef\xbb\xbf"
+_LOOKS_LIKE_FORM = re.compile(rb"[\w%.\[\]+~*/-]{1,256}=", re.A)
+_FORM_TYPE = "application/x-www-form-urlencoded"
+
+_MAY_NAME_A_CREDENTIAL = re.compile(rb"key|token|oauth_|\\u00", re.I)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]', re.S)
+
+
+def body_form(content_type: str | None, head: bytes) -> BodyForm:
+    """How a body that begins with `head` is written.
+
+    Clients mislabel: what begins like an object is JSON and what begins like `name=` is a form,
+    whatever the Content-Type says or does not say; only multipart is believed unseen.
+    """
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    start = head.removeprefix(_BOM).lstrip()[:1]
+    if media_type.startswith("multipart/") and start != b"{":
+        return "multipart"
+    if _LOOKS_LIKE_FORM.match(head):
+        return "form"
+    if start in (b"{", b"[") or media_type == "application/json" or media_type.endswith("+json"):
+        return "json"
+    return "form" if media_type == _FORM_TYPE else "opaque"
+
+
+def strip_form(body: bytes) -> tuple[bytes, Found]:
+    """An `application/x-www-form-urlencoded` body without credentials; else the same object."""
+    kept, found = strip_parameters(body.decode("latin-1"), "form")
+    return (kept.encode("latin-1") if found.places else body), found
+
+
+def form_params(body: bytes) -> dict[str, str]:
+    """A form's decoded parameters, the last of a name; bounded in number and length."""
+    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return _bounded(pairs)
+
+
+def strip_json(body: bytes) -> tuple[bytes, Found]:
+    """A JSON object without its members that hold credentials; every other member as sent.
+
+    Only members of the outermost object count, under whatever spelling of their name. Anything
+    that is not a JSON object is unchanged.
+    """
+    if not _MAY_NAME_A_CREDENTIAL.search(body) or not _is_json(body):
+        return body, NOTHING
+    opening = body.find(b"{")
+    if body[:opening].removeprefix(_BOM).strip() or opening < 0:
+        return body, NOTHING
+    found, kept, end = NOTHING, [], opening + 1
+    for name, start, value_start, end in _members(body, opening):
+        part = part_of(_string(name) or "")
+        if part:
+            found = found.merge(found_at("json", part, _string(body[value_start:end])))
+        else:
+            kept.append(body[start:end])
+    if not found.places:
+        return body, NOTHING
+    return body[: opening + 1] + b",".join(kept) + body[end:], found
+
+
+def json_params(body: bytes) -> dict[str, str]:
+    """The scalar members of a JSON object, numbers as written; bounded in number and length."""
+    try:
+        document = json.loads(_text(body), parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    scalars = {name: _scalar(value) for name, value in document.items()}
+    return _bounded([(name, value) for name, value in scalars.items() if value is not None])
+
+
+def _members(body: bytes, opening: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """(name token, start, start of value, end) of each member of the object opened there.
+
+    A member reaches from the comma before it to the comma or brace after it, both excluded.
+    """
+    depth, start, value_start, name = 0, opening + 1, 0, b""
+    for token in _TOKEN.finditer(body, opening):
+        symbol = token[0]
+        if depth == 1 and symbol in (b",", b"}") and name:
+            yield name, start, value_start, token.start()
+            start, name = token.end(), b""
+        elif depth == 1 and symbol == b":":
+            value_start = token.end()
+        elif depth == 1 and not name:
+            name = symbol
+        depth += (symbol in (b"{", b"[")) - (symbol in (b"}", b"]"))
+        if depth == 0:
+            return
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether a lenient reader takes it for JSON; nesting too deep to tell counts as yes."""
+    try:
+        json.loads(_text(body), parse_int=str)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _text(body: bytes) -> str:
+    return body.removeprefix(_BOM).decode("utf-8", "replace")
+
+
+def _string(token: bytes) -> str | None:
+    """What a JSON string says; None for anything else."""
+    try:
+        return str(json.loads(_text(token))) if token.lstrip().startswith(b'"') else None
+    except ValueError:
+        return None
+
+
+def _scalar(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else None
+
+
+def _bounded(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    return dict([pair for pair in pairs if len(pair[1]) <= MAX_VALUE_CHARS][:MAX_PARAMS])

@@ -1,0 +1,91 @@
+"""Which header fields cross the proxy, each way (RFC 9110 §7.6)."""
+
+from collections.abc import Iterable
+
+from proxy.model import Fields
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-authentication-info",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""About one connection, not the message (RFC 9110 §7.6.1)."""
+
+TO_UPSTREAM = frozenset({"accept", "content-type", "user-agent", "x-trello-client-identifier"})
+"""All that a write takes along; a read takes nothing: nothing unkeyed shapes a stored answer."""
+
+NEVER_TO_CLIENT = frozenset(
+    {
+        "set-cookie",
+        "set-cookie2",
+        "content-length",
+        "alt-svc",
+        "strict-transport-security",
+        "public-key-pins",
+        "clear-site-data",
+        "nel",
+        "report-to",
+        "server",
+        "via",
+        "age",
+        "cache-status",
+        "proxy-status",
+        "location",
+        "content-location",
+        "refresh",
+        "link",
+        "www-authenticate",
+    }
+)
+"""Trello's cookies, its promises about its own host, addresses that may be signed, and what we
+write ourselves."""
+
+OF_ONE_EXCHANGE = frozenset(
+    {"cache-control", "expires", "pragma", "surrogate-control", "vary", "etag", "last-modified"}
+)
+"""Trello's orders to caches: replaced by ours on what we store (D2)."""
+
+
+def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
+    """The fields of a write that Trello needs to see."""
+    return tuple((name, value) for name, value in fields if name.lower() in TO_UPSTREAM)
+
+
+def to_client(fields: Fields) -> Fields:
+    """The fields of Trello's answer that may reach a client: not hop-by-hop, no cookie, no CORS."""
+    listed = _named_by_connection(fields)
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if (lower := name.lower()) not in HOP_BY_HOP
+        and lower not in NEVER_TO_CLIENT
+        and lower not in listed
+        and not lower.startswith(("access-control-", "proxy-"))
+    )
+
+
+def to_store(fields: Fields) -> Fields:
+    """Of those, the ones that stay true when the answer is used again; rate limits do not."""
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if (lower := name.lower()) not in OF_ONE_EXCHANGE and not lower.startswith("x-rate-limit-")
+    )
+
+
+def _named_by_connection(fields: Fields) -> frozenset[str]:
+    return frozenset(
+        token.strip().lower()
+        for name, value in fields
+        if name.lower() == "connection"
+        for token in value.split(",")
+    )

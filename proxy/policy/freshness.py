@@ -1,0 +1,66 @@
+"""May a stored response be used? Pure: the caller says what time it is (RFC 9111 §4.2)."""
+
+from dataclasses import dataclass
+
+from proxy.model import Lifetimes
+from proxy.policy.directives import NONE, Directives
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Usable without asking Trello; `ttl_s` seconds of life remain."""
+
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """`stale_for_s` seconds past its lifetime, and what it may still be used for."""
+
+    stale_for_s: float
+    while_revalidate: bool
+    """Answer with it at once, ask in the background (RFC 5861 §3)."""
+    if_error: bool
+    """Answer with it when Trello cannot (RFC 5861 §4)."""
+
+    @property
+    def ttl_s(self) -> int:
+        """What remains, in RFC 9211's sense: negative, -1 for the first second."""
+        return -1 - int(self.stale_for_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Nothing is stored that may be used."""
+
+
+Verdict = Fresh | Stale | Absent
+ABSENT = Absent()
+
+
+def age_of(asked_at: float, now: float) -> float:
+    """Seconds since the answer was asked for; a clock set back counts as 0 (RFC 9111 §4.2.3)."""
+    return max(0.0, now - asked_at)
+
+
+def judge(
+    asked_at: float, lifetimes: Lifetimes, now: float, directives: Directives = NONE
+) -> Verdict:
+    """Fresh while age < lifetime, and while the client's own `max-age` says so (§5.2.1.1).
+
+    `no-cache`, and an age above the client's `max-age`, ask for validation (§5.2.1.4): stale
+    answers may then still serve an error, but not the wait.
+    """
+    age_s = age_of(asked_at, now)
+    ttl_s = lifetimes.lifetime_s - age_s
+    refused = directives.no_cache or (
+        directives.max_age_s is not None and age_s > directives.max_age_s
+    )
+    if ttl_s > 0 and not refused:
+        return Fresh(ttl_s)
+    stale_for_s = max(0.0, -ttl_s)
+    if_error = stale_for_s < lifetimes.stale_if_error_s or ttl_s > 0
+    while_revalidate = not refused and stale_for_s < lifetimes.stale_while_revalidate_s
+    if not if_error and not while_revalidate:
+        return ABSENT
+    return Stale(stale_for_s, while_revalidate, if_error)

@@ -1,0 +1,98 @@
+"""What a write touches: the tags that no stored response asked for before it may carry.
+
+When a write does not say which object it changed, it changed every one of that kind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from proxy.model import Tag
+from proxy.policy.answers import Answer, is_id
+from proxy.policy.routes import Match
+from proxy.policy.tags import EVERYTHING, ROOTS, SPANNING, touching
+from proxy.policy.writes import MOVES, rows
+
+__all__ = ["EVERYTHING", "board_touched", "touched_tags"]
+
+_WORDS = {(method, template): words for method, template, words in rows()}
+
+
+def touched_tags(
+    method: str, match: Match, params: Mapping[str, str], answer: bytes
+) -> frozenset[Tag]:
+    """The tags of everything a write may have changed.
+
+    `params` are the write's own, as far as known; `answer` is what Trello said, b"" when that is
+    not known. An operation that is not in the table touches everything.
+    """
+    words = _WORDS.get((method, match.route.template))
+    if words is None:
+        return frozenset({EVERYTHING})
+    write = _Write(match, params, Answer(answer))
+    if (method, match.route.template) in MOVES and write.may_move:
+        words = tuple(MOVES[method, match.route.template].split())
+    return frozenset(tag for word in words for tag in write.touched(word))
+
+
+def board_touched(board: str) -> frozenset[Tag]:
+    """The tags of everything that shows a board or what is on it; `board` is its full id."""
+    return frozenset({SPANNING, *touching("board", (board,)), *touching("cards-of", (board,))})
+
+
+class _Write:
+    """One write, and what its path, parameters and answer tell of the objects it changed."""
+
+    def __init__(self, match: Match, params: Mapping[str, str], answer: Answer) -> None:
+        self._match = match
+        self._sent = {name.lower(): value for name, value in params.items()}
+        self._params = self._sent | {name.lower(): value for name, value in match.params}
+        self._answer = answer
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the object may have left a board that nothing here names."""
+        return not self._sent or "idboard" in self._sent
+
+    def touched(self, word: str) -> Iterator[Tag]:
+        """The tags that one word of the table stands for."""
+        kind, _, every = word.partition(":")
+        if kind == SPANNING:
+            yield SPANNING
+        else:
+            yield from touching(kind, () if every else self._ids(kind))
+
+    def _ids(self, kind: str) -> set[str]:
+        """The ids of the objects of this kind; none when they are not known."""
+        if kind == "cards-of":
+            return self._ids("board")
+        if ROOTS.get(self._match.segments[0]) == kind:
+            return self._own_ids(kind)
+        return {*self._answered(kind), *self._asked(kind)}
+
+    def _own_ids(self, kind: str) -> set[str]:
+        """What the path names, as it is named there and in full; or what a creation made."""
+        path = self._match.segments[1:]
+        if path and is_id(path[0]):
+            return {path[0]}
+        own = set(self._answered(kind))
+        if self._answer.own_id and self._answers_itself(path):
+            own.add(self._answer.own_id)
+        return own.union(path[:1] or self._asked(kind)) if own else own
+
+    def _answers_itself(self, path: Sequence[str]) -> bool:
+        """Whether the answer is the object that the path names, and not a part of it."""
+        return len(path) <= 1 or self._answer.shown.get("shortLink") == path[0]
+
+    def _answered(self, kind: str) -> Iterator[str]:
+        """The ids that the answer gives, be it an object of this kind's or an action."""
+        capital = kind[0].upper() + kind[1:]
+        shown = [self._answer.id_at(f"id{capital}"), self._answer.id_at("data", kind, "id")]
+        if self._answer.shown.get("modelType") == kind:
+            shown.append(self._answer.id_at("idModel"))
+        yield from filter(None, shown)
+
+    def _asked(self, kind: str) -> Iterator[str]:
+        """The ids that path and parameters give."""
+        names = [f"id{kind.lower()}", f"id{kind.lower()}source"]
+        if self._params.get("modeltype") == kind:
+            names.append("idmodel")
+        yield from filter(is_id, (self._params.get(name) for name in names))

@@ -1,0 +1,218 @@
+"""A multipart body without the parts that hold the client's credential, as a stream. Pure.
+
+Sans-IO: the caller feeds chunks as they come and sends on what it gets back. Parts named like a
+credential vanish, every other byte passes as sent; at most `LOOKAHEAD_BYTES` are held back.
+
+Facts (RFC 2046 §5.1.1, RFC 7578):
+- a delimiter is CRLF, `--`, the boundary, and then `--` (the last one) or blanks and CRLF;
+- its first CRLF is no part of the body before it. The first delimiter needs none: so the stream
+  is read as if it began with a CRLF, which is never given back;
+- a header section ends with an empty line, or at once with a delimiter;
+- what follows the last delimiter is ignored by the receiver.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from urllib.parse import unquote
+
+from proxy.policy.bodies import MAX_PARAMS
+from proxy.policy.credentials import NOTHING, Part, found_at, part_of
+
+LOOKAHEAD_BYTES = 64 * 1024
+"""A header section that is longer is not understood: from there on all passes as sent."""
+MAX_VALUE_BYTES = 4096
+"""A longer part is not kept in `params`, nor read as a credential (dropped all the same)."""
+
+_CRLF = b"\r\n"
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_DISPOSITION = re.compile(r"^content-disposition\s*:(.*)$", re.I | re.M)
+_FOLD = re.compile(r"\r\n(?=[ \t])")
+
+
+def boundary_of(content_type: str) -> bytes | None:
+    """The boundary a multipart Content-Type names (RFC 2046 §5.1.1); None for other types."""
+    if not content_type.lstrip().lower().startswith("multipart/"):
+        return None
+    boundary = dict(_parameters(content_type)).get("boundary", "")
+    return boundary.encode("utf-8", "surrogateescape") or None
+
+
+class _At(Enum):
+    """What the buffer begins with."""
+
+    BODY = auto()
+    """A part's body, or what precedes all parts; with the CRLF before it."""
+    HEAD = auto()
+    """A part's header section, with the CRLF before it; its delimiter is pending."""
+    END = auto()
+    """What follows the last delimiter."""
+
+
+class MultipartStripper:
+    """One body on its way. `found` and `params` (short parts that are no files) grow with it."""
+
+    def __init__(self, boundary: bytes, declared_length: int | None) -> None:
+        """`declared_length` is the Content-Length that the receiver is told, if any."""
+        self.found = NOTHING
+        self.params: dict[str, str] = {}
+        self._is_length_declared = declared_length is not None
+        self._delimiter = _CRLF + b"--" + boundary
+        delimiter = re.escape(self._delimiter)
+        self._line = re.compile(delimiter + rb"(?:(--)|[ \t]{0,1000}(?=\r\n))")
+        self._cut_line = re.compile(delimiter + rb"(?:-|[ \t]{0,1000}\r?)\Z")
+        self._head_end = re.compile(rb"\r\n(?=\r\n)|(?=" + delimiter + rb")")
+        self._at = _At.BODY
+        self._buffer = _CRLF
+        self._taken = 0
+        self._searched = 0
+        self._unsent_bytes = len(_CRLF)
+        self._pending = b""
+        self._out: list[bytes] = []
+        self._dropped_bytes = 0
+        self._part: Part | None = None
+        self._name: str | None = None
+        self._value: bytes | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What can be sent on, now that `chunk` has come."""
+        self._buffer += chunk
+        while self._advance():
+            pass
+        self._buffer = self._buffer[self._taken :]
+        self._taken = 0
+        return self._send()
+
+    def finish(self) -> bytes:
+        """What remains to be sent. To be called until it gives nothing.
+
+        When parts were dropped from a body of declared length, blanks after the last delimiter make
+        up for them: at most `LOOKAHEAD_BYTES` a call.
+        """
+        if self._at is _At.BODY:
+            self._pass_body(len(self._buffer))
+            self._end_part()
+        self._give_up()
+        self._out.append(self._take(len(self._buffer)))
+        if self._is_length_declared:
+            padding_bytes = min(self._dropped_bytes, LOOKAHEAD_BYTES)
+            self._dropped_bytes -= padding_bytes
+            self._out.append(b" " * padding_bytes)
+        return self._send()
+
+    def _take(self, until: int) -> bytes:
+        """The buffer from what was taken before up to there."""
+        taken, self._taken = self._buffer[self._taken : until], until
+        return taken
+
+    def _send(self) -> bytes:
+        out = b"".join(self._out)
+        self._out.clear()
+        sent = out[self._unsent_bytes :]
+        self._unsent_bytes = max(0, self._unsent_bytes - len(out))
+        return sent
+
+    def _advance(self) -> bool:
+        """Take what is decided from the buffer; whether more may be."""
+        match self._at:
+            case _At.BODY:
+                return self._read_body()
+            case _At.HEAD:
+                return self._read_head()
+            case _At.END:
+                self._out.append(self._take(len(self._buffer)))
+                return False
+
+    def _read_body(self) -> bool:
+        line = self._line.search(self._buffer, self._taken)
+        if not line:
+            self._pass_body(self._undecided_from())
+            return False
+        self._pass_body(line.start())
+        self._end_part()
+        self._pending = self._take(line.end())
+        self._at, self._searched = _At.HEAD, 0
+        if line[1]:
+            self._give_up()
+        return True
+
+    def _undecided_from(self) -> int:
+        """Where a delimiter may begin whose rest has not come yet."""
+        cut_line = self._cut_line.search(self._buffer, self._taken)
+        if cut_line:
+            return cut_line.start()
+        start = self._buffer.rfind(b"\r", self._taken)
+        if start >= 0 and self._delimiter.startswith(self._buffer[start:]):
+            return start
+        return len(self._buffer)
+
+    def _read_head(self) -> bool:
+        limit = self._taken + LOOKAHEAD_BYTES
+        end = self._head_end.search(self._buffer, self._taken + self._searched, limit)
+        if end:
+            self._begin_part(self._take(end.end()))
+            return True
+        if len(self._buffer) >= limit:
+            self._give_up()
+            return True
+        searched = len(self._buffer) - self._taken - len(self._delimiter) - len(_CRLF)
+        self._searched = max(0, searched)
+        return False
+
+    def _give_up(self) -> None:
+        """All from the pending delimiter on passes as sent."""
+        self._out.append(self._pending)
+        self._pending, self._at = b"", _At.END
+
+    def _begin_part(self, head: bytes) -> None:
+        parameters = list(_disposition(head))
+        names = [unquote(value) for name, value in parameters if name == "name"]
+        self._part = next((part for part in map(part_of, names) if part), None)
+        self._name = names[0] if names else None
+        is_file = any(name == "filename" for name, _ in parameters)
+        self._value = None if is_file and not self._part else b""
+        self._keep_or_drop(self._pending + head)
+        self._pending, self._at = b"", _At.BODY
+
+    def _pass_body(self, until: int) -> None:
+        data = self._take(until)
+        if self._value is not None:
+            self._value += data
+            if len(self._value) > len(_CRLF) + MAX_VALUE_BYTES:
+                self._value = None
+        self._keep_or_drop(data)
+
+    def _keep_or_drop(self, data: bytes) -> None:
+        if self._part:
+            self._dropped_bytes += len(data)
+        else:
+            self._out.append(data)
+
+    def _end_part(self) -> None:
+        value = None
+        if self._value is not None:
+            value = self._value[len(_CRLF) :].decode("utf-8", "replace")
+        if self._part:
+            self.found = self.found.merge(found_at("multipart", self._part, value))
+        elif self._name and value is not None and len(self.params) < MAX_PARAMS:
+            self.params[self._name] = value
+        self._part, self._name, self._value = None, None, None
+
+
+def _disposition(head: bytes) -> Iterator[tuple[str, str]]:
+    """The parameters of a part's Content-Disposition, whatever the case of its name."""
+    for value in _DISPOSITION.findall(_FOLD.sub("", head.decode("latin-1"))):
+        yield from _parameters(value)
+
+
+def _parameters(value: str) -> Iterator[tuple[str, str]]:
+    """(lower-case name, unquoted value) of each `;`-parameter; `name*` is `name` (RFC 8187)."""
+    for name, text in _PARAMETER.findall(value):
+        yield name.rstrip("*").lower(), _unquoted(text.strip(), is_extended=name.endswith("*"))
+
+
+def _unquoted(text: str, *, is_extended: bool) -> str:
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+    return text.rpartition("'")[2] if is_extended else text.strip('"')

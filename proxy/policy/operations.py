@@ -1,0 +1,292 @@
+"""Trello's safe operations, by how long an answer may be used (D2).
+
+One template a line; `{name}` stands for any one segment, `{name=a|b}` for one of those words.
+A path that fits two templates belongs to the one with the earlier literal segment.
+"""
+
+from proxy.model import Kind, Lifetimes
+
+MINUTE_S = 60.0
+HOUR_S = 60 * MINUTE_S
+DAY_S = 24 * HOUR_S
+
+CONTENT = Lifetimes(30.0, MINUTE_S, DAY_S, lifetime_watched_s=10 * MINUTE_S)
+"""Boards, lists, cards, checklists: edited all day, and an edit moves the board's activity date."""
+
+ACROSS_BOARDS = Lifetimes(30.0, MINUTE_S, DAY_S)
+"""Lists over many boards: boards that nobody watches may be among them."""
+
+UNANNOUNCED = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
+"""Labels, custom fields, preferences, plugin data: edited rarely, but no change feed shows it."""
+
+ATTACHMENTS = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
+"""Also the permission to read the file, so its age is bounded whoever watches."""
+
+ACTIONS = Lifetimes(15.0, 30.0, DAY_S, lifetime_watched_s=MINUTE_S)
+"""Feeds are read to see what is new; edits and deletions of comments go unannounced."""
+
+PEOPLE = Lifetimes(5 * MINUTE_S, 10 * MINUTE_S, DAY_S)
+"""Members and organizations change seldom, and Trello allows few questions about them."""
+
+NOTIFICATIONS = Lifetimes(10.0, 20.0, HOUR_S)
+"""Read to see what is new."""
+
+SEARCH = Lifetimes(5.0, 0.0, 10 * MINUTE_S)
+"""Trello's index lags by seconds already."""
+
+SHORT = Lifetimes(10.0, 0.0, HOUR_S)
+"""What administrators look at while it changes: webhooks, audit logs, transfers."""
+
+FIXED = Lifetimes(DAY_S, DAY_S, 7 * DAY_S)
+"""Emoji and plugins: catalogues that Trello itself maintains."""
+
+LIBRARY = Lifetimes(HOUR_S, DAY_S, 7 * DAY_S)
+"""client.js: a program, the same for everybody."""
+
+NEVER = Lifetimes(0.0)
+"""Secrets, progress that is polled, cursors: an older answer is of no use or does harm."""
+
+SAFE: tuple[tuple[Kind, Lifetimes, str], ...] = (
+    (
+        Kind.READ,
+        CONTENT,
+        """
+        /boards/{id}
+        /boards/{id}/{field}
+        /boards/{id}/cards
+        /boards/{id}/cards/{filter=all|closed|complete|incomplete|none|open|visible}
+        /boards/{id}/cards/{idCard}
+        /boards/{id}/checklists
+        /boards/{id}/lists
+        /boards/{id}/lists/{filter}
+        /boards/{id}/members
+        /boards/{id}/members/{filter}
+        /boards/{id}/members/{idMember}/cards
+        /boards/{id}/memberships
+        /boards/{id}/memberships/{idMembership}
+        /cards/{id}
+        /cards/{id}/{field}
+        /cards/{id}/board
+        /cards/{id}/checkItem/{idCheckItem}
+        /cards/{id}/checkItemStates
+        /cards/{id}/checklists
+        /cards/{id}/customFieldItems
+        /cards/{id}/list
+        /cards/{id}/members
+        /cards/{id}/membersVoted
+        /checklists/{id}
+        /checklists/{id}/{field}
+        /checklists/{id}/board
+        /checklists/{id}/cards
+        /checklists/{id}/checkItems
+        /checklists/{id}/checkItems/{idCheckItem}
+        /lists/{id}
+        /lists/{id}/{field}
+        /lists/{id}/board
+        /lists/{id}/cards
+        /lists/{id}/cards/{filter}
+        """,
+    ),
+    (
+        Kind.READ,
+        ACROSS_BOARDS,
+        """
+        /members/{id}/boards
+        /members/{id}/boards/{filter}
+        /members/{id}/boardsInvited
+        /members/{id}/cards
+        /members/{id}/cards/{filter}
+        /organizations/{id}/boards
+        /organizations/{id}/boards/{filter}
+        """,
+    ),
+    (
+        Kind.READ,
+        UNANNOUNCED,
+        """
+        /boards/{id}/boardPlugins
+        /boards/{id}/boardStars
+        /boards/{id}/customFields
+        /boards/{id}/labels
+        /boards/{id}/labels/{idLabel}
+        /boards/{id}/myPrefs
+        /boards/{id}/pluginData
+        /boards/{id}/plugins
+        /cards/{id}/pluginData
+        /cards/{id}/stickers
+        /cards/{id}/stickers/{idSticker}
+        /customFields/{id}
+        /customFields/{id}/{field}
+        /customFields/{id}/options
+        /customFields/{id}/options/{idCustomFieldOption}
+        /labels/{id}
+        /labels/{id}/{field}
+        /members/{id}/boardStars
+        /members/{id}/boardStars/{idStar}
+        /members/{id}/notificationsChannelSettings
+        /members/{id}/notificationsChannelSettings/{channel}
+        /members/{id}/savedSearches
+        /members/{id}/savedSearches/{idSearch}
+        /organizations/{id}/pluginData
+        /organizations/{id}/tags
+        """,
+    ),
+    (
+        Kind.READ,
+        ATTACHMENTS,
+        """
+        /cards/{id}/attachments
+        /cards/{id}/attachments/{idAttachment}
+        """,
+    ),
+    (
+        Kind.READ,
+        ACTIONS,
+        """
+        /actions/{id}
+        /actions/{id}/{field}
+        /actions/{id}/board
+        /actions/{id}/card
+        /actions/{id}/list
+        /actions/{id}/member
+        /actions/{id}/memberCreator
+        /actions/{id}/organization
+        /actions/{id}/reactions
+        /actions/{id}/reactions/{idReaction}
+        /actions/{id}/reactionsSummary
+        /boards/{id}/actions
+        /boards/{id}/actions/{filter}
+        /cards/{id}/actions
+        /cards/{id}/actions/{filter}
+        /lists/{id}/actions
+        /members/{id}/actions
+        /organizations/{id}/actions
+        """,
+    ),
+    (
+        Kind.READ,
+        PEOPLE,
+        """
+        /members/{id}
+        /members/{id}/{field}
+        /members/{id}/boardBackgrounds
+        /members/{id}/boardBackgrounds/{idBackground}
+        /members/{id}/customBoardBackgrounds
+        /members/{id}/customBoardBackgrounds/{idBackground}
+        /members/{id}/customEmoji
+        /members/{id}/customEmoji/{idEmoji}
+        /members/{id}/customStickers
+        /members/{id}/customStickers/{idSticker}
+        /members/{id}/organizations
+        /members/{id}/organizations/{filter}
+        /members/{id}/organizationsInvited
+        /organizations/{id}
+        /organizations/{id}/{field}
+        /organizations/{id}/members
+        /organizations/{id}/members/{filter}
+        /organizations/{id}/memberships
+        /organizations/{id}/memberships/{idMembership}
+        /organizations/{id}/newBillableGuests/{idBoard}
+        """,
+    ),
+    (
+        Kind.READ,
+        NOTIFICATIONS,
+        """
+        /members/{id}/notifications
+        /members/{id}/notifications/{filter}
+        /notifications/{id}
+        /notifications/{id}/{field}
+        /notifications/{id}/board
+        /notifications/{id}/card
+        /notifications/{id}/list
+        /notifications/{id}/member
+        /notifications/{id}/memberCreator
+        /notifications/{id}/organization
+        """,
+    ),
+    (
+        Kind.READ,
+        SEARCH,
+        """
+        /membersSearch
+        /search
+        /search/members
+        """,
+    ),
+    (
+        Kind.READ,
+        SHORT,
+        """
+        /enterprises/{id}
+        /enterprises/{id}/admins
+        /enterprises/{id}/auditlog
+        /enterprises/{id}/claimableOrganizations
+        /enterprises/{id}/members
+        /enterprises/{id}/members/query
+        /enterprises/{id}/members/{idMember}
+        /enterprises/{id}/organizations
+        /enterprises/{id}/organizations/bulk/{idOrganizations}
+        /enterprises/{id}/pendingOrganizations
+        /enterprises/{id}/transferrable/bulk/{idOrganizations}
+        /enterprises/{id}/transferrable/organization/{idOrganization}
+        /webhooks/{id}
+        /webhooks/{id}/{field}
+        """,
+    ),
+    (
+        Kind.READ,
+        FIXED,
+        """
+        /emoji
+        /plugins/{id}
+        """,
+    ),
+    (
+        Kind.READ,
+        NEVER,
+        """
+        /applications/{key}/compliance
+        /boards/{id}/deltas
+        /boards/{id}/exports/mostRecent
+        /boards/{id}/exports/{idExport}
+        /enterprises/{id}/signupUrl
+        /members/{id}/deltas
+        /members/{id}/tokens
+        /organizations/{id}/deltas
+        /organizations/{id}/exports
+        /plugins/{id}/compliance/memberPrivacy
+        /tokens/{token}
+        /tokens/{token}/{field}
+        /tokens/{token}/member
+        /tokens/{token}/webhooks
+        /tokens/{token}/webhooks/{idWebhook}
+        """,
+    ),
+    (
+        Kind.FILE,
+        NEVER,
+        """
+        /boards/{id}/exports/{idExport}/download
+        /cards/{id}/attachments/{idAttachment}/download
+        /cards/{id}/attachments/{idAttachment}/download/{name}
+        /cards/{id}/attachments/{idAttachment}/previews/{idPreview}/download
+        /cards/{id}/attachments/{idAttachment}/previews/{idPreview}/download/{name}
+        """,
+    ),
+    (Kind.BATCH, NEVER, "/batch"),
+    (Kind.SCRIPT, LIBRARY, "/client.js"),
+    (
+        Kind.GRANT,
+        NEVER,
+        """
+        /OAuthAuthorizeToken
+        /OAuthGetAccessToken
+        /OAuthGetRequestToken
+        /appKey/generate
+        /authorize
+        /connect
+        /tokens/approve
+        """,
+    ),
+)

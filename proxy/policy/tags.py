@@ -1,0 +1,176 @@
+"""The tags of a stored response: what, once changed, makes it unusable.
+
+A tag is `kind:id`. Two ids make doubt safe: `kind:*` is carried by every stored response with a
+tag of that kind, so a write can name them all; `kind:?` by one that depends on an object it could
+not identify, and every invalidation of that kind names it.
+`board:{id}` stands for the collections and attributes of a board, `cards-of:{board}` for each
+single card of it, `spanning` for whatever is gathered across boards.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from proxy.model import Tag
+from proxy.policy.answers import Answer, is_id
+from proxy.policy.routes import UNKNOWN, Match
+
+EVERYTHING = Tag("everything")
+"""Carried by every stored response."""
+
+SPANNING = Tag("spanning")
+
+ROOTS = {
+    "actions": "action",
+    "boards": "board",
+    "cards": "card",
+    "checklists": "checklist",
+    "customFields": "customField",
+    "enterprises": "enterprise",
+    "labels": "label",
+    "lists": "list",
+    "members": "member",
+    "notifications": "notification",
+    "organizations": "organization",
+    "plugins": "plugin",
+    "webhooks": "webhook",
+}
+"""The kind that a path's second segment names. A token is a secret: it never becomes a tag."""
+
+KINDS = (*ROOTS.values(), "cards-of", "token")
+
+ANY = "*"
+UNIDENTIFIED = "?"
+
+_WITHIN = {
+    "cards": (("cards-of", "idBoard"),),
+    "checklists": (("card", "idCard"), ("cards-of", "idBoard")),
+    "customFields": (("board", "idModel"),),
+    "labels": (("board", "idBoard"),),
+    "lists": (("board", "idBoard"),),
+}
+"""What else an answer below a root depends on, and which member shows its id."""
+
+_ALSO = {
+    "actions": ("spanning", "member"),
+    "enterprises": ("member", "organization"),
+    "membersSearch": ("member", "organization"),
+    "notifications": ("member",),
+    "search": ("spanning", "member", "organization"),
+    "tokens": ("token", "webhook", "member"),
+}
+"""Kinds whose objects an answer below a root shows without naming them in the path."""
+
+_ITEMS_NAME_OWNER = {
+    ("boards", "cards"): "idBoard",
+    ("boards", "checklists"): "idBoard",
+    ("boards", "labels"): "idBoard",
+    ("boards", "lists"): "idBoard",
+    ("cards", "checklists"): "idCard",
+}
+"""Collections whose items show the id of what they belong to."""
+
+_BROUGHT_IN = (
+    (
+        "spanning",
+        "board boards boardsInvited boardStars card cards checklist checklists list lists",
+    ),
+    ("spanning", "action actions comments reactions reactionsSummary"),
+    ("action", "action actions comments reactions reactionsSummary"),
+    ("member", "action actions comments reactions reactionsSummary"),
+    ("member", "member members memberCreator memberships membersInvited membersVoted"),
+    ("member", "admins newBillableGuests"),
+    ("organization", "organization organizations organizationsInvited"),
+    ("enterprise", "enterprise enterprises"),
+    ("notification", "notification notifications"),
+    ("plugin", "plugin plugins pluginData boardPlugins"),
+    ("token", "token tokens webhook webhooks"),
+    ("webhook", "token tokens webhook webhooks"),
+)
+_GATHERED: dict[str, set[str]] = {}
+"""A word of the path or of a parameter's name → the kinds of objects it brings in."""
+for _kind, _words in _BROUGHT_IN:
+    for _word in _words.lower().split():
+        _GATHERED.setdefault(_word, set()).add(_kind)
+
+_ON_ONE_BOARD = frozenset({"boards", "cards", "lists"})
+"""Roots whose own tags already name the board that what they gather is on."""
+
+
+def stored_tags(match: Match, query_names: Collection[str], body: bytes) -> tuple[Tag, ...]:
+    """Everything a stored response depends on, sorted; never a token, a key or a guess."""
+    if match.route.template == UNKNOWN:
+        depends = {(kind, UNIDENTIFIED) for kind in (*KINDS, "spanning")}
+    else:
+        depends = set(_depends(match, query_names, Answer(body)))
+    return tuple(sorted({EVERYTHING, *_spelled(depends)}))
+
+
+def touching(kind: str, ids: Iterable[str]) -> Iterator[Tag]:
+    """The tags that an invalidation of these objects names; of every one when there are none."""
+    known = tuple(ids)
+    for each in (*known, UNIDENTIFIED) if known else (ANY,):
+        yield Tag(f"{kind}:{each}")
+
+
+def _spelled(depends: Iterable[tuple[str, str]]) -> Iterator[Tag]:
+    for kind, each in depends:
+        if kind == SPANNING:
+            yield SPANNING
+        else:
+            yield Tag(f"{kind}:{each}")
+            yield Tag(f"{kind}:{ANY}")
+
+
+def _depends(
+    match: Match, query_names: Collection[str], answer: Answer
+) -> Iterator[tuple[str, str]]:
+    root = match.segments[0]
+    if root in ROOTS and len(match.segments) > 1:
+        for each in _own_ids(match, answer):
+            yield ROOTS[root], each
+    for kind, key in _WITHIN.get(root, ()):
+        for each in _ids_within(match, answer, key):
+            yield kind, each
+    for kind in _ALSO.get(root, ()):
+        yield kind, UNIDENTIFIED
+    yield from _gathered(match, query_names, answer)
+
+
+def _own_ids(match: Match, answer: Answer) -> Iterator[str]:
+    """The ids of what the path names: as it is named there, and in full."""
+    root, name, *rest = match.segments
+    yield name
+    if is_id(name):
+        return
+    if rest:
+        key = _ITEMS_NAME_OWNER.get((root, rest[0]))
+        yield from (answer.ids_of_items(key) if key else ()) or (UNIDENTIFIED,)
+    else:
+        yield answer.own_id or UNIDENTIFIED
+
+
+def _ids_within(match: Match, answer: Answer, key: str) -> Iterator[str]:
+    """The ids that an object shows under `key`, or the items of a collection do."""
+    shown = answer.id_at(key)
+    if shown is not None:
+        yield shown
+    elif key == "idModel" or "actions" in match.segments:
+        yield UNIDENTIFIED
+    else:
+        yield from answer.ids_of_items(key) or (UNIDENTIFIED,)
+
+
+def _gathered(
+    match: Match, query_names: Collection[str], answer: Answer
+) -> Iterator[tuple[str, str]]:
+    """What sub-routes and nested parameters bring in: `/members`, `?cards=`, `?card_members=`."""
+    root, *path = match.segments
+    words = {part.lower() for part in path[1:]}
+    words.update(part for name in query_names for part in name.lower().split("_"))
+    for kind in {kind for word in words for kind in _GATHERED.get(word, ())}:
+        if kind != SPANNING or root not in _ON_ONE_BOARD:
+            yield kind, UNIDENTIFIED
+    if root == "cards":
+        for kind, key in (("board", "idBoard"), ("list", "idList")):
+            if kind in words:
+                owner = answer.own_id if path[1:] == [kind] else answer.id_at(key)
+                yield kind, owner or UNIDENTIFIED

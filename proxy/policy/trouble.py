@@ -1,0 +1,14 @@
+"""Is an answer Trello's word on the matter, or a sign that Trello is in trouble? (RFC 5861 §4)."""
+
+_BAD_CREDENTIAL = (b"invalid key", b"invalid token", b"invalid app key", b"expired token")
+
+
+def is_trouble(status: int, body: bytes, *, own: bool) -> bool:
+    """Whether a stale answer is better than this one.
+
+    Server errors and throttling always; of the refusals only those that say the *stored*
+    credential is broken. That a member may no longer see something is Trello's word.
+    """
+    if status >= 500 or status == 429:
+        return True
+    return own and status == 401 and any(sentence in body for sentence in _BAD_CREDENTIAL)

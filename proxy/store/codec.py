@@ -1,0 +1,45 @@
+"""A stored response as bytes: one line of JSON, then the body as it came. No pickle (D1)."""
+
+import json
+
+from proxy.model import CacheKey, StoredResponse, Tag
+
+_VERSION = 1
+
+
+def dumps(stored: StoredResponse) -> bytes:
+    """What `loads` reads; readable with any sqlite3 shell."""
+    meta = {
+        "v": _VERSION,
+        "status": stored.status,
+        "head": stored.head.decode("latin-1"),
+        "gzip": stored.gzip,
+        "etag": stored.etag,
+        "asked_at": stored.asked_at,
+        "asked_seq": stored.asked_seq,
+        "tags": stored.tags,
+        "length": len(stored.body),
+    }
+    return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
+
+
+def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
+    """The stored response, or None for a row that is damaged, cut or of another version."""
+    head, _, body = row.partition(b"\n")
+    try:
+        meta = json.loads(head)
+        if meta["v"] != _VERSION or meta["length"] != len(body):
+            return None
+        return StoredResponse(
+            key=key,
+            status=int(meta["status"]),
+            head=meta["head"].encode("latin-1"),
+            body=body,
+            gzip=bool(meta["gzip"]),
+            etag=str(meta["etag"]),
+            asked_at=float(meta["asked_at"]),
+            asked_seq=int(meta["asked_seq"]),
+            tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,186 @@
+"""The disk tier: a shelf written behind the answers, and doing without it while it fails.
+
+A failing shelf costs its part of the hits and nothing else: reads become misses, answers are kept
+in memory only, both are counted, and it is opened again after a while (D1). What was invalidated
+meanwhile is remembered until it can be written.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from proxy.clock import Clock
+from proxy.errors import StoreError
+from proxy.log import Log
+from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.store.epochs import MAX_TAGS, Epochs
+from proxy.store.key_filter import KeyFilter
+from proxy.store.shelf import Batch, Shelf
+
+PENDING_BYTES = 32 * 1024 * 1024
+"""What may wait to be written; above it an answer stays in memory only."""
+MAX_DROPS = 10_000
+BATCH_WINDOW_S = 0.05
+"""How long writes gather into one transaction."""
+REOPEN_AFTER_S = 5.0
+FLUSH_TIMEOUT_S = 1.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the shelf did, for the metrics."""
+
+    reads: int = 0
+    errors: int = 0
+    evictions: int = 0
+    dropped: int = 0
+    used_bytes: int = 0
+
+
+class Durable:
+    """Owns the shelf, what waits for it, and the tasks that write and open it."""
+
+    def __init__(self, shelf: Shelf, epochs: Epochs, clock: Clock, log: Log) -> None:
+        self.counts = Counts()
+        self.works = False
+        self._shelf = shelf
+        self._epochs = epochs
+        self._clock = clock
+        self._log = log
+        self._keys = KeyFilter()
+        self._keys_complete = False
+        self._pending = Batch()
+        self._wake, self._hurry, self._written = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the shelf; when that fails, go on without it and try again."""
+        await self._open()
+        self._tasks = [
+            asyncio.create_task(self._write_behind()),  # noqa: TID251 — owned here, see stop
+            asyncio.create_task(self._learn_keys()),  # noqa: TID251 — owned here, see stop
+        ]
+
+    async def stop(self) -> None:
+        """Write what is pending and let go of the shelf."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.works:
+            await self._write_pending()
+        with suppress(StoreError):
+            await self._shelf.close()
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        """The stored response, usable or not; None when the shelf fails or does not have it."""
+        waiting = self._pending.puts.get(key)
+        if waiting is not None or not self.works or key in self._pending.drops:
+            return waiting
+        if self._keys_complete and not self._keys.may_have(key):
+            return None
+        self.counts.reads += 1
+        try:
+            return await self._shelf.get(key)
+        except StoreError as error:
+            self._fail("read", error)
+            return None
+
+    def put(self, stored: StoredResponse) -> None:
+        """Have it written soon, or not at all when too much is waiting already."""
+        if self._pending.put_bytes + stored.size_bytes > PENDING_BYTES:
+            self.counts.dropped += 1
+            self.drop(stored.key)
+            return
+        self._pending.put_bytes += stored.size_bytes
+        self._pending.puts[stored.key] = stored
+        self._pending.drops.discard(stored.key)
+        self._wake.set()
+
+    def drop(self, key: CacheKey) -> None:
+        """Have it removed soon."""
+        self._pending.puts.pop(key, None)
+        if len(self._pending.drops) < MAX_DROPS:
+            self._pending.drops.add(key)
+        self._wake.set()
+
+    def invalidated(self, tags: Iterable[Tag]) -> None:
+        """Have the invalidation that was just made outlive this process."""
+        self._pending.epochs.update(dict.fromkeys(tags, self._epochs.seq))
+        if len(self._pending.epochs) > MAX_TAGS:
+            # The shelf has failed for long: rather than remember more, trust nothing on it.
+            self._pending.epochs.clear()
+            self._epochs.floor = self._epochs.seq
+        self._pending.floor = self._epochs.floor
+        self._wake.set()
+
+    async def flushed(self) -> None:
+        """Return when what waits has been written, or after FLUSH_TIMEOUT_S."""
+        if not self._pending or not self.works:
+            return
+        self._written.clear()
+        self._hurry.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                await self._written.wait()
+
+    async def _write_behind(self) -> None:
+        while True:
+            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BATCH_WINDOW_S):
+                    await self._hurry.wait()
+            self._wake.clear()
+            self._hurry.clear()
+            if self.works:
+                await self._write_pending()
+            else:
+                await self._clock.sleep(REOPEN_AFTER_S)
+                await self._open()
+                self._wake.set()
+
+    async def _write_pending(self) -> None:
+        batch, self._pending = self._pending, Batch()
+        self._keys.add(batch.puts)
+        try:
+            self.counts.evictions += await self._shelf.write(batch)
+            self.counts.used_bytes = await self._shelf.used_bytes()
+        except StoreError as error:
+            self._fail("write", error)
+            self._keep(batch)
+        self._written.set()
+
+    def _keep(self, batch: Batch) -> None:
+        # Answers may be lost; that something was invalidated, or dropped, may not.
+        self.counts.dropped += len(batch.puts)
+        self._pending.epochs = {**batch.epochs, **self._pending.epochs}
+        self._pending.drops |= batch.drops
+        self._pending.floor = self._epochs.floor
+
+    async def _open(self) -> None:
+        try:
+            opened = await self._shelf.open()
+        except StoreError as error:
+            self._fail("open", error)
+            return
+        self._epochs.merge(opened.epochs, opened.floor)
+        self.works = True
+        self._log.event("info", "store opened")
+
+    async def _learn_keys(self) -> None:
+        # Until every key is known the filter proves nothing; keys written meanwhile are added
+        # as they are written, so none is missed between the last page and the end.
+        try:
+            async for keys in self._shelf.keys():
+                self._keys.add(keys)
+        except StoreError as error:
+            self._fail("scan", error)
+        else:
+            self._keys_complete = True
+
+    def _fail(self, action: str, error: StoreError) -> None:
+        if self.works or not self.counts.errors:
+            self._log.event("error", "store failed", action=action, error=str(error))
+        self.counts.errors += 1
+        self.works = False
+        self._wake.set()

@@ -1,0 +1,56 @@
+"""Which invalidation came after which question; pure and in memory.
+
+One number, `seq`, advances with every invalidation; each tag remembers the `seq` of its last one.
+A stored response knows the `seq` at which Trello was asked, and is usable while none of its tags
+was invalidated later. That answers three questions at once: whether a stored response may be used,
+whether an answer still in flight may be stored, and whether a flight may be joined.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from proxy.model import Tag
+
+MAX_TAGS = 100_000
+"""Above it the older half is forgotten, and everything asked for before it counts as invalid."""
+
+
+class Epochs:
+    """The last invalidation of each tag; bounded."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self.floor = 0
+        """Nothing asked for below this `seq` is usable, whatever its tags."""
+        self._last: dict[Tag, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def advance(self, tags: Iterable[Tag]) -> int:
+        """Invalidate `tags` now; the new `seq`."""
+        self.seq += 1
+        for tag in tags:
+            self._last.pop(tag, None)
+            self._last[tag] = self.seq
+        if len(self._last) > MAX_TAGS:
+            self._forget()
+        return self.seq
+
+    def merge(self, last: Mapping[Tag, int], floor: int) -> None:
+        """Take in what an earlier process had invalidated; the later of two invalidations holds."""
+        self._last = {
+            **last,
+            **{tag: max(seq, last.get(tag, 0)) for tag, seq in self._last.items()},
+        }
+        self.floor = max(self.floor, floor)
+        self.seq = max(self.seq, self.floor, *last.values(), 0)
+
+    def is_current(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+        """Whether an answer asked for at `asked_seq` outlived every invalidation of its tags."""
+        last = self._last
+        return asked_seq >= self.floor and all(last.get(tag, 0) <= asked_seq for tag in tags)
+
+    def _forget(self) -> None:
+        # Insertion order is order of invalidation: `advance` re-inserts what it touches.
+        for tag in list(self._last)[: MAX_TAGS // 2]:
+            self.floor = max(self.floor, self._last.pop(tag))

@@ -1,0 +1,43 @@
+"""The memory tier: the stored responses used last, bounded in bytes."""
+
+from collections import OrderedDict
+
+from proxy.model import CacheKey, StoredResponse
+
+
+class Memory:
+    """Least recently used leaves first; one response may take an eighth of the room at most."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.used_bytes = 0
+        self.evictions = 0
+        self._stored: OrderedDict[CacheKey, StoredResponse] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def get(self, key: CacheKey) -> StoredResponse | None:
+        """The stored response, now the most recently used one."""
+        stored = self._stored.get(key)
+        if stored is not None:
+            self._stored.move_to_end(key)
+        return stored
+
+    def put(self, stored: StoredResponse) -> None:
+        """Keep it, and let others go until the bound holds."""
+        self.drop(stored.key)
+        if stored.size_bytes > self.limit_bytes // 8:
+            return
+        self._stored[stored.key] = stored
+        self.used_bytes += stored.size_bytes
+        while self.used_bytes > self.limit_bytes:
+            _, evicted = self._stored.popitem(last=False)
+            self.used_bytes -= evicted.size_bytes
+            self.evictions += 1
+
+    def drop(self, key: CacheKey) -> None:
+        """Forget it; nothing happens when it is not here."""
+        stored = self._stored.pop(key, None)
+        if stored is not None:
+            self.used_bytes -= stored.size_bytes

@@ -1,0 +1,78 @@
+"""Stored responses: memory first, then disk; what was invalidated is never handed out."""
+
+from collections.abc import Iterable
+
+from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.store.durable import Durable
+from proxy.store.epochs import Epochs
+from proxy.store.memory import Memory
+
+
+class Responses:
+    """The one door to what is stored. Its state changes in synchronous methods only."""
+
+    def __init__(self, memory: Memory, durable: Durable | None, epochs: Epochs) -> None:
+        self.memory = memory
+        self.durable = durable
+        self._epochs = epochs
+
+    @property
+    def seq(self) -> int:
+        """Advances with every invalidation; a flight may be joined while it has not moved."""
+        return self._epochs.seq
+
+    @property
+    def works(self) -> bool:
+        """Whether everything there is to store with works."""
+        return self.durable is None or self.durable.works
+
+    def peek(self, key: CacheKey) -> StoredResponse | None:
+        """The usable stored response in memory; no await, for the path that must be short."""
+        stored = self.memory.get(key)
+        if stored is None or self._is_current(stored):
+            return stored
+        self.memory.drop(key)
+        return None
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        """The usable stored response, from memory or disk; a failing disk is a miss."""
+        stored = self.peek(key)
+        if stored is not None or self.durable is None:
+            return stored
+        on_disk = await self.durable.get(key)
+        # While the disk was read a flight may have landed: what it brought is newer.
+        stored = self.peek(key)
+        if stored is not None or on_disk is None or not self._is_current(on_disk):
+            return stored
+        self.memory.put(on_disk)
+        return on_disk
+
+    def put(self, stored: StoredResponse) -> bool:
+        """Keep it, unless one of its tags was invalidated after it was asked for."""
+        if not self._is_current(stored):
+            return False
+        self.memory.put(stored)
+        if self.durable is not None:
+            self.durable.put(stored)
+        return True
+
+    def drop(self, key: CacheKey) -> None:
+        """Forget one stored response."""
+        self.memory.drop(key)
+        if self.durable is not None:
+            self.durable.drop(key)
+
+    def invalidate(self, tags: Iterable[Tag]) -> None:
+        """From here on nothing asked for earlier under one of `tags` is handed out."""
+        named = tuple(tags)
+        self._epochs.advance(named)
+        if self.durable is not None:
+            self.durable.invalidated(named)
+
+    async def flushed(self) -> None:
+        """Return when what was said so far would survive a crash, or after a second at most."""
+        if self.durable is not None:
+            await self.durable.flushed()
+
+    def _is_current(self, stored: StoredResponse) -> bool:
+        return self._epochs.is_current(stored.tags, stored.asked_seq)

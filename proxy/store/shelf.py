@@ -1,0 +1,51 @@
+"""What a durable store must do, whichever it is: SQLite on one machine, Redis beyond it (D8)."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proxy.model import CacheKey, StoredResponse, Tag
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be written, in one transaction."""
+
+    puts: dict[CacheKey, StoredResponse] = field(default_factory=dict)
+    drops: set[CacheKey] = field(default_factory=set)
+    epochs: dict[Tag, int] = field(default_factory=dict)
+    floor: int = 0
+    put_bytes: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.puts or self.drops or self.epochs or self.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an earlier process had invalidated."""
+
+    epochs: Mapping[Tag, int]
+    floor: int
+
+
+class Shelf(Protocol):
+    """Any method may raise StoreError, and nothing else; only `get` is called concurrently."""
+
+    async def open(self) -> Opened:
+        """Make it ready; called again after a failure."""
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        """The stored response, whether or not it is still usable; None also for a damaged one."""
+
+    async def write(self, batch: Batch) -> int:
+        """Apply the batch and keep to the bound; how many stored responses had to go."""
+
+    def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
+        """Every key, some thousands at a time."""
+
+    async def used_bytes(self) -> int:
+        """What it takes of its bound."""
+
+    async def close(self) -> None:
+        """Let go of it."""

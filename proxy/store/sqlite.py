@@ -1,0 +1,198 @@
+"""The shelf on one machine: aiohttp-client-cache's SQLite backend, bounded on disk (D1).
+
+Reads go through the backend. Writes are batches in one transaction on the backend's connection,
+in a task of ours: a write cancelled between statement and commit would leave the transaction open
+and the database locked for everyone.
+
+Room is made in the order of storing: what was stored longest ago is nearest to useless.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import cast
+
+from aiohttp_client_cache.backends.sqlite import SQLiteBackend, SQLiteCache
+from aiosqlite import Connection
+
+from proxy.errors import StoreError
+from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.store.codec import dumps, loads
+from proxy.store.shelf import Batch, Opened
+
+FILE_NAME = "responses.sqlite"
+READ_TIMEOUT_S = 0.5
+BUSY_TIMEOUT_S = 1.0
+_FLOOR = Tag("floor")
+_FULL, _ROOM_AGAIN = 0.95, 0.85
+"""Shares of the bound at which eviction begins and ends."""
+_EVICT_ROWS = 200
+_SCAN_ROWS = 5_000
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
+    "PRAGMA journal_size_limit = 33554432",
+    "CREATE TABLE IF NOT EXISTS epochs (tag TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
+)
+
+
+class _Rows:
+    """Rows are bytes already; keeps the backend from pickling them."""
+
+    @staticmethod
+    def dumps(row: bytes) -> bytes:
+        return row
+
+    @staticmethod
+    def loads(row: bytes) -> bytes:
+        return row
+
+
+class SQLiteShelf:
+    """Stored responses and epochs in one file below `directory`, readable by its owner alone."""
+
+    def __init__(self, directory: Path, limit_bytes: int) -> None:
+        self._path = directory / FILE_NAME
+        self._limit_bytes = limit_bytes
+        self._page_bytes = 4096
+        # The backend as a whole is held: its other table closes the shared connection when it goes.
+        self._backend: SQLiteBackend | None = None
+
+    async def open(self) -> Opened:
+        """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
+        with _mapped():
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.parent.chmod(0o700)
+            try:
+                return await self._open()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                await self.close()
+                self._path.replace(self._path.with_suffix(".damaged"))
+                return await self._open()
+
+    async def _open(self) -> Opened:
+        await self.close()
+        self._path.touch(mode=0o600)
+        self._backend = SQLiteBackend(
+            str(self._path), serializer=_Rows, timeout=BUSY_TIMEOUT_S, autoclose=False
+        )
+        async with self._connection() as db:
+            for statement in _PRAGMAS:
+                await db.execute(statement)
+            self._page_bytes = await _number(db, "PRAGMA page_size")
+            pages = self._limit_bytes // self._page_bytes
+            await db.execute(f"PRAGMA max_page_count = {pages}")
+            rows = await db.execute_fetchall("SELECT tag, seq FROM epochs")
+            await db.commit()
+        epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
+        return Opened(epochs, epochs.pop(_FLOOR, 0))
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        with _mapped():
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                row = await self._responses.read(key)
+        return loads(key, row) if isinstance(row, bytes) else None
+
+    async def write(self, batch: Batch) -> int:
+        with _mapped():
+            async with self._connection() as db:
+                try:
+                    await _apply(db, batch)
+                    await db.commit()
+                    return await self._make_room(db)
+                except BaseException:
+                    await db.rollback()
+                    raise
+
+    async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
+        last = 0
+        while True:
+            with _mapped():
+                async with self._connection() as db:
+                    rows = list(
+                        await db.execute_fetchall(
+                            "SELECT rowid, key FROM responses WHERE rowid > ?"
+                            " ORDER BY rowid LIMIT ?",
+                            (last, _SCAN_ROWS),
+                        )
+                    )
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [CacheKey(row[1]) for row in rows]
+
+    async def used_bytes(self) -> int:
+        with _mapped():
+            async with self._connection() as db:
+                return await self._used(db)
+
+    async def close(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            await backend.close()  # type: ignore[no-untyped-call]
+
+    async def _used(self, db: Connection) -> int:
+        pages = await _number(db, "PRAGMA page_count")
+        return self._page_bytes * (pages - await _number(db, "PRAGMA freelist_count"))
+
+    async def _make_room(self, db: Connection) -> int:
+        evicted = 0
+        if await self._used(db) <= self._limit_bytes * _FULL:
+            return evicted
+        while await self._used(db) > self._limit_bytes * _ROOM_AGAIN:
+            cursor = await db.execute(
+                "DELETE FROM responses WHERE rowid IN"
+                " (SELECT rowid FROM responses ORDER BY rowid LIMIT ?)",
+                (_EVICT_ROWS,),
+            )
+            await db.commit()
+            if not cursor.rowcount:
+                break
+            evicted += cursor.rowcount
+        return evicted
+
+    @property
+    def _responses(self) -> SQLiteCache:
+        if self._backend is None:
+            raise StoreError("not open")
+        return cast(SQLiteCache, self._backend.responses)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._responses.get_connection() as db:
+            yield db
+
+
+async def _apply(db: Connection, batch: Batch) -> None:
+    # The generators run in the backend's thread: encoding does not hold the loop.
+    await db.executemany(
+        "INSERT OR REPLACE INTO responses (key, value) VALUES (?, ?)",
+        ((key, dumps(stored)) for key, stored in batch.puts.items()),
+    )
+    await db.executemany("DELETE FROM responses WHERE key = ?", ((key,) for key in batch.drops))
+    if batch.epochs or batch.floor:
+        await db.executemany(
+            "INSERT OR REPLACE INTO epochs (tag, seq) VALUES (?, ?)",
+            [*batch.epochs.items(), (_FLOOR, batch.floor)],
+        )
+        await db.execute("DELETE FROM epochs WHERE seq < ? AND tag <> ?", (batch.floor, _FLOOR))
+
+
+async def _number(db: Connection, pragma: str) -> int:
+    rows = await db.execute_fetchall(pragma)
+    return int(next(iter(rows))[0])
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """Whatever goes wrong with the disk is a StoreError."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
+        raise StoreError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,1 @@
+"""Whom we ask: the only outward socket."""

@@ -1,0 +1,146 @@
+"""The only outward socket: send one request, hand out one reply, name what went wrong.
+
+Nothing is followed, decoded, retried or remembered behind our back: no redirects, no content
+decoding, no cookies, no environment proxies, no resending of a request on a fresh connection.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from proxy.errors import (
+    ConnectTimeout,
+    Incomplete,
+    ResponseTimeout,
+    Terminated,
+    Unreachable,
+    Unusable,
+    UpstreamError,
+)
+from proxy.model import Fields
+
+MAX_LINE_BYTES = 32 * 1024
+"""Of a status line or a field; longer ones are an unusable answer."""
+KEEPALIVE_S = 10.0
+"""Shorter than Trello's own: a connection that Trello is about to close must not be chosen."""
+MAX_CONNECTIONS = 64
+_CHUNK_BYTES = 64 * 1024
+_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, ready to be sent: authorised, and free of what must not travel."""
+
+    method: str
+    url: str
+    """Byte for byte what goes on the request line, behind the origin."""
+    fields: Fields
+    body: bytes | AsyncIterator[bytes] | None = None
+
+
+class Reply:
+    """An answer whose body is still to be read; valid inside `send` only."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.fields: Fields = tuple(
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in response.raw_headers
+        )
+        headers = response.headers
+        self.content_type = headers.get("Content-Type", "")
+        self.coding = headers.get("Content-Encoding", "identity").strip().lower()
+        self.location = headers.get("Location", "")
+        self.length_known = "Content-Length" in headers or "Transfer-Encoding" in headers
+        """Whether a body that was cut would have been noticed."""
+        self.length = response.content_length
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; Incomplete when it ends before its length."""
+        with _mapped(Incomplete):
+            async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
+                yield chunk
+
+
+class Upstream:
+    """One pool of connections to Trello and to its file storage."""
+
+    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=connect_timeout_s, sock_read=read_timeout_s
+            ),
+            skip_auto_headers=_AUTOMATIC,
+            trust_env=False,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_LINE_BYTES,
+        )
+        # aiohttp sends PUT and DELETE again when a kept connection turns out closed; a write must
+        # not be repeated, and reads are repeated here. There is no public switch.
+        self._session._retry_connection = False
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    @asynccontextmanager
+    async def send(self, question: Question) -> AsyncIterator[Reply]:
+        """The reply's header is there on entry; the connection is let go on exit.
+
+        Raises UpstreamError only. A read is sent once more when a connection ended without an
+        answer: it was a kept one that Trello had closed, as a rule.
+        """
+        response = await self._respond(question)
+        try:
+            yield Reply(response)
+        finally:
+            if response.content.at_eof():
+                response.release()
+            else:
+                response.close()
+
+    async def _respond(self, question: Question) -> aiohttp.ClientResponse:
+        try:
+            return await self._send_once(question)
+        except Terminated:
+            if question.method != "GET" or question.body is not None:
+                raise
+            return await self._send_once(question)
+
+    async def _send_once(self, question: Question) -> aiohttp.ClientResponse:
+        with _mapped(Terminated):
+            return await self._session.request(
+                question.method,
+                URL(question.url, encoded=True),
+                headers=CIMultiDict(question.fields),
+                data=question.body,
+                allow_redirects=False,
+            )
+
+
+@contextmanager
+def _mapped(otherwise: type[UpstreamError]) -> Iterator[None]:
+    """aiohttp's exceptions as ours; the message never holds an address or a field's value."""
+    try:
+        yield
+    except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError, TimeoutError) as error:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            raise ConnectTimeout("No connection to Trello in time; try again later.") from error
+        raise ResponseTimeout("Trello did not answer in time; try again later.") from error
+    except aiohttp.ClientConnectorError as error:
+        raise Unreachable("No connection to Trello; is the network up?") from error
+    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
+        raise Unusable("Trello's answer is not HTTP; try again later.") from error
+    except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+        raise otherwise("The connection to Trello broke; try again later.") from error

@@ -1,0 +1,105 @@
+"""No secret of ours leaves, and every length holds."""
+
+from itertools import pairwise
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.scrub import Scrubber
+
+KEY = "dummykey0123"
+LONG = KEY + "ATTAxyz"
+ODD = "a/b+c-d_e"
+SCRUBBER = Scrubber([KEY, LONG, ODD])
+
+
+def percent(secret: str) -> str:
+    """Every character percent-encoded."""
+    return "".join(f"%{ord(character):02x}" for character in secret)
+
+
+def escaped(secret: str) -> str:
+    """Every character as JSON can escape it."""
+    return "".join(f"\\u{ord(character):04x}" for character in secret)
+
+
+SPELLINGS = {
+    "as it is": KEY,
+    "one that begins like another": LONG,
+    "in a URL's encoding": quote(ODD, safe=""),
+    "percent-encoded throughout": percent(LONG),
+    "percent-encoded in upper case": percent(LONG).upper(),
+    "JSON-escaped throughout": escaped(KEY),
+    "JSON-escaped, digits in upper case": escaped(KEY).upper().replace("U", "u"),
+}
+
+INNOCENT = {
+    "nothing": b"",
+    "half a secret": KEY[:-1].encode(),
+    "another letter case": KEY.upper().encode(),
+    "some encoding": b"%64%75 \\u0064 100% %",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_secret_becomes_asterisks(spelling: str) -> None:
+    expected = f"<{'*' * len(spelling)}>"
+    assert SCRUBBER.text(f"<{spelling}>") == expected
+    assert SCRUBBER.whole(f"<{spelling}>".encode()) == expected.encode()
+    assert SCRUBBER.found_in(spelling)
+
+
+@pytest.mark.parametrize("body", INNOCENT.values(), ids=INNOCENT.keys())
+def test_what_holds_no_secret_comes_back_itself(body: bytes) -> None:
+    assert SCRUBBER.whole(body) is body
+    assert not SCRUBBER.found_in(body)
+
+
+@pytest.mark.parametrize("secret", ["", "short77", "asterisk*s", "sécret-77"])
+def test_a_secret_that_would_spoil_bodies_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="a secret needs"):
+        Scrubber([KEY, secret])
+
+
+def test_without_secrets_nothing_changes() -> None:
+    stream = Scrubber([]).stream()
+    assert (stream.feed(b"abc"), stream.finish()) == (b"abc", b"")
+    assert Scrubber([]).text("%41\\u0041") == "%41\\u0041"
+
+
+def test_a_secret_is_not_in_the_repr() -> None:
+    assert KEY not in f"{SCRUBBER!r} {SCRUBBER.stream()!r}"
+
+
+def test_a_stream_holds_back_less_than_a_secret_can_reach() -> None:
+    stream = SCRUBBER.stream()
+    fed = sent = 0
+    for _ in range(50):
+        sent += len(stream.feed(b"x" * 37))
+        fed += 37
+        assert fed - sent < SCRUBBER.reach_bytes
+    assert len(stream.finish()) == fed - sent
+
+
+PIECES = st.sampled_from([*SPELLINGS.values(), KEY[:5], KEY[5:], LONG[:4], "%", "\\u00", "\udc80"])
+TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8).map("".join)
+
+
+@given(TEXTS)
+def test_no_secret_survives_any_surroundings(text: str) -> None:
+    scrubbed = SCRUBBER.text(text)
+    assert len(scrubbed) == len(text)
+    for spelling in SPELLINGS.values():
+        assert spelling not in scrubbed
+    assert all(new in ("*", old) for new, old in zip(scrubbed, text, strict=True))
+
+
+@given(TEXTS, st.lists(st.integers(0, 300), max_size=6))
+def test_no_cut_changes_anything(text: str, cuts: list[int]) -> None:
+    body = text.encode("utf-8", "surrogatepass")
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    stream = SCRUBBER.stream()
+    out = [stream.feed(body[start:end]) for start, end in pairwise(edges)]
+    assert b"".join(out) + stream.finish() == SCRUBBER.whole(body)
