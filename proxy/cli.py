@@ -23,9 +23,12 @@ from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, load, masked
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
+from proxy.edge.listener import bound
 from proxy.model import Credential
 
 CONFIG = "proxy.yaml"
+SECRET_LENGTH = 8
+"""Trello's have 32 characters and more; what is shorter could not be told from other text."""
 
 _NO_CREDENTIALS = """\
 trello-proxy needs Trello's key and token; {missing} not there.
@@ -92,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         added.set_defaults(command=command)
     demo = commands.add_parser("demo", help="the proxy in front of a stand-in; no account needed")
-    demo.add_argument("--port", type=int, default=8080, help="default: 8080")
+    demo.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
     demo.set_defaults(command=_demo)
     return parser
 
@@ -104,10 +107,12 @@ def _config(options: argparse.Namespace) -> Config:
     try:
         text = _read(str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            (f"{path}: cannot be read as UTF-8 text: {type(error).__name__}",)
-        ) from None
-    return load(text, str(path), os.environ, _read)
+        reason = f"{path}: cannot be read as UTF-8 text: {type(error).__name__}"
+        raise ConfigError((reason,)) from None
+    config = load(text, str(path), os.environ, _read)
+    if config.cache.backend == "redis":
+        raise ConfigError((f"{path}: cache.backend: redis is not there yet; write sqlite",))
+    return config
 
 
 def _read(path: str) -> str:
@@ -132,6 +137,8 @@ def _serve(options: argparse.Namespace) -> int:
         missing = " and ".join(what for what, secret in named.items() if secret is None)
         print(_NO_CREDENTIALS.format(missing=missing), file=sys.stderr)
         return 2
+    if min(len(credential.key), len(credential.token)) < SECRET_LENGTH:
+        raise ConfigError(("credentials: the key or the token is not whole; copy all of it",))
     return asyncio.run(_until_stopped(App(config, credential, _surroundings())))
 
 
@@ -159,7 +166,16 @@ async def _until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> 
 
 
 def _demo(options: argparse.Namespace) -> int:
-    return asyncio.run(_run_demo(options.port))
+    return asyncio.run(_run_demo(_free_port() if options.port is None else options.port))
+
+
+def _free_port() -> int:
+    """8080, or 0 for any when something else has it."""
+    try:
+        bound("127.0.0.1", 8080).close()
+    except OSError:
+        return 0
+    return 8080
 
 
 async def _run_demo(port: int) -> int:
@@ -201,7 +217,7 @@ def _purge(options: argparse.Namespace) -> int:
     if config.admin.token is not None:
         request.add_header("Authorization", f"Bearer {config.admin.token.reveal()}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 — http
             print(answer.read().decode(), end="")
     except urllib.error.HTTPError as error:
         with error:

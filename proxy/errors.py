@@ -90,6 +90,11 @@ class BodyTooLarge(ClientError):
     proxy_error = "http_request_error"
 
 
+class CodedBody(ClientError):
+    status, slug, title = 415, "coded-body", "Send the request body as it is"
+    proxy_error = "http_request_error"
+
+
 class HostNotAllowed(ClientError):
     status, slug, title = 421, "host-not-allowed", "This proxy does not answer to that name"
 

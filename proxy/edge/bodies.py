@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.errors import BodyTooLarge, ClientError, RequestTimeout
+from proxy.errors import BodyTooLarge, ClientError, CodedBody, RequestTimeout
 from proxy.policy.bodies import body_form, form_params, json_params, strip_form, strip_json
 from proxy.policy.credentials import NOTHING, Found
 from proxy.policy.multipart import MultipartStripper, boundary_of
@@ -32,9 +32,11 @@ class Incoming:
 
 
 async def receive(request: web.BaseRequest) -> Incoming:
-    """The request's body, its credentials removed; BodyTooLarge or RequestTimeout."""
+    """The request's body, its credentials removed; BodyTooLarge, CodedBody or RequestTimeout."""
     if not request.body_exists:
         return Incoming()
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise CodedBody("Leave Content-Encoding out: a credential inside could not be removed.")
     content_type = request.headers.get("Content-Type")
     first = await _chunk(request)
     boundary = boundary_of(content_type or "")
