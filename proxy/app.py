@@ -56,7 +56,7 @@ from proxy.store.responses import Responses
 from proxy.store.sqlite import SQLiteShelf
 from proxy.upstream.client import Upstream
 
-SHUTDOWN_S = 4.0
+SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
 LOG_FLUSH_S = 0.2
 
@@ -137,7 +137,7 @@ class App:
             self.public_url,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance))
+        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         await self._listen(sockets, api, ops, tools, via)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 

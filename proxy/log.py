@@ -44,6 +44,7 @@ class Log:
         self._threshold = _LEVELS[level]
         self._form = form
         self._scrub = scrub
+        self._tool = lru_cache(maxsize=1024)(self._quoted)
         self._lines: list[str] = []
         self._buffered = 0
         self._second = -1
@@ -65,7 +66,7 @@ class Log:
         """One request, buffered."""
         if self._threshold > _LEVELS["info"]:
             return
-        self._append(_as_json(self._time(), line) if self._form == "json" else self._as_text(line))
+        self._append(self._as_json(line) if self._form == "json" else self._as_text(line))
 
     def flush(self) -> None:
         """Hand the buffered lines over."""
@@ -79,12 +80,25 @@ class Log:
         if self._buffered > BUFFER_BYTES:
             self.flush()
 
+    def _as_json(self, line: RequestLine) -> str:
+        detail = "" if line.detail is None else f',"detail":"{line.detail}"'
+        return (
+            f'{{"time":"{self._time()}","level":"info","message":"request","id":"{line.request_id}",'
+            f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
+            f'"status":{line.status},"cache":"{line.cache}"{detail},'
+            f'"duration_ms":{line.duration_s * 1000:.3f},"bytes":{line.sent_bytes},'
+            f'"tool":{self._tool(line.tool)}}}'
+        )
+
     def _as_text(self, line: RequestLine) -> str:
         return (
             f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
             f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
-            f" {line.request_id} {_tool(line.tool)}"
+            f" {line.request_id} {self._tool(line.tool)}"
         )
+
+    def _quoted(self, tool: str) -> str:
+        return json.dumps(self._scrub(tool)[:120])
 
     def _time(self) -> str:
         now = self._clock.now()
@@ -93,22 +107,6 @@ class Log:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
-
-
-def _as_json(time: str, line: RequestLine) -> str:
-    detail = "" if line.detail is None else f',"detail":"{line.detail}"'
-    return (
-        f'{{"time":"{time}","level":"info","message":"request","id":"{line.request_id}",'
-        f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
-        f'"status":{line.status},"cache":"{line.cache}"{detail},'
-        f'"duration_ms":{line.duration_s * 1000:.3f},"bytes":{line.sent_bytes},'
-        f'"tool":{_tool(line.tool)}}}'
-    )
-
-
-@lru_cache(maxsize=1024)
-def _tool(name: str) -> str:
-    return json.dumps(name[:120])
 
 
 def _text(name: str, value: str | float | None) -> str:

@@ -105,7 +105,7 @@ class Outcome:
         return "none" if self.fwd is None else "miss"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class StoredResponse:
     """One answer of Trello's, kept (RFC 9111 §3); holds no credential and no cookie."""
 

@@ -11,7 +11,7 @@ from proxy.policy.bodies import body_form, form_params, json_params, strip_form,
 from proxy.policy.credentials import NOTHING, Found
 from proxy.policy.multipart import MultipartStripper, boundary_of
 
-HELD_BYTES = 8 * 1024 * 1024
+HELD_BYTES = 4 * 1024 * 1024
 """A form or JSON body must be read whole; Trello's longest text is a fraction of this."""
 IDLE_S = 30.0
 """A client that sends nothing for so long in mid-body is gone, or holds a connection."""
@@ -51,6 +51,18 @@ async def receive(request: web.BaseRequest) -> Incoming:
             return await _multipart(request, first, boundary)
         case _:
             return _opaque(request, first)
+
+
+async def hold(incoming: Incoming) -> None:
+    """Have a streamed body whole: a read's is part of its cache key."""
+    if incoming.body is None or isinstance(incoming.body, bytes):
+        return
+    held = b""
+    async for chunk in incoming.body:
+        held += chunk
+        if len(held) > HELD_BYTES:
+            raise BodyTooLarge("A read takes no body of that size.")
+    incoming.body, incoming.length = held, None
 
 
 async def _whole(request: web.BaseRequest, first: bytes) -> bytes:

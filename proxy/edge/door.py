@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from weakref import ref
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
@@ -21,6 +22,7 @@ from proxy.policy.wire import head_of
 Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+_CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[^?]*/download)")
 """What a page of any site may point at: a script that asks again, a file that is only shown."""
@@ -37,7 +39,9 @@ class Rooms:
         path = raw_path.partition("?")[0]
         if path in self.pages:
             return self.pages[path]
-        if self.api is not None and (path == "/1" or path.startswith("/1/") or path[:1] != "/"):
+        if self.api is not None and (
+            path == "/1" or path.startswith(("/1/", "//")) or path[:1] != "/"
+        ):
             return self.api
         raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
 
@@ -58,7 +62,9 @@ class Door:
         """An answer to anything; what is raised here is a fault of the program's own."""
         began = self._tools.clock.monotonic()
         theirs = request.headers.get("X-Request-Id", "")
-        record = Record(theirs if _REQUEST_ID.match(theirs) else self._tools.ids.next())
+        record = Record(
+            self._tools.scrub(theirs) if _REQUEST_ID.match(theirs) else self._tools.ids.next()
+        )
         try:
             response = await self._serve(request, record)
         except ProxyError as error:
@@ -108,8 +114,7 @@ class Door:
         protocol.learn(
             HitPlan(
                 tools=self._tools,
-                key=stored.key,
-                asked_at=stored.asked_at,
+                stored=ref(stored),
                 fresh_until=fresh_until,
                 status=response.status,
                 start=response.start() + own,
@@ -154,7 +159,8 @@ def _is_plain(request: web.BaseRequest) -> bool:
 
 
 def _tool(request: web.BaseRequest) -> str:
-    return request.headers.get("User-Agent", "-")
+    """The client's name for itself, without anything that could be a key or a token."""
+    return _CREDENTIAL_LIKE.sub("***", request.headers.get("User-Agent", "-"))
 
 
 def _options(preflight: bool) -> Rendered:  # noqa: FBT001 — one question, answered by its caller

@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.edge.bodies import Incoming, receive
+from proxy.edge.bodies import Incoming, hold, receive
 from proxy.edge.record import Record
 from proxy.errors import CredentialRejected, MethodNotAllowed, NoSuchPage
 from proxy.flow.ask import Ask
@@ -26,7 +27,7 @@ from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-_UNSAFE = frozenset({"POST", "PUT", "DELETE"})
+_SAFE = frozenset({"GET", "HEAD", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Intake:
         method, match, query, found = self._understand(request.method, target)
         record.route = match.route.template
         incoming = await receive(request)
+        if method == "GET":
+            await hold(incoming)
         found = found.merge(read_authorization(request.headers.get("Authorization")))
         found = found.merge(incoming.found)
         path, in_path = self._path(target, match)
@@ -73,7 +76,7 @@ class Intake:
                 identity.partition,
                 self._masked(match).segments,
                 query,
-                incoming.body if isinstance(incoming.body, bytes) else b"",
+                _keyed(request, incoming),
             ),
             credential=identity.credential,
             own=identity.own,
@@ -87,9 +90,8 @@ class Intake:
     def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
         """What is meant: a GET with `_method` is the write it tunnels."""
         method = "GET" if sent == "HEAD" else sent
-        if sent == "GET" and "_method" in target.query:
-            tunnelled = dict(parse_qsl(target.query)).get("_method", "").upper()
-            method = tunnelled if tunnelled in _UNSAFE else method
+        if sent == "GET":
+            method = next(_tunnelled(target.query), method)
         match = self._table.classify(method, target.segments[1:])
         strip = strip_batch_query if match.route.kind is Kind.BATCH else strip_query
         query, found = strip(target.query)
@@ -138,8 +140,22 @@ class Intake:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def _tunnelled(query: str) -> Iterator[str]:
+    """The methods that `_method` parameters ask for, where they are not safe."""
+    for name, value in parse_qsl(query):
+        if name == "_method" and value.upper() not in _SAFE:
+            yield value.upper()
+
+
 def _names(query: str) -> frozenset[str]:
     return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
+
+
+def _keyed(request: web.BaseRequest, incoming: Incoming) -> bytes:
+    """Of a read's body, everything an answer may depend on; a write has no use for a key."""
+    if not isinstance(incoming.body, bytes) or not incoming.body:
+        return b""
+    return request.headers.get("Content-Type", "").encode() + b"\n" + incoming.body
 
 
 def _directives(request: web.BaseRequest) -> directives.Directives:

@@ -1,12 +1,14 @@
 """A hit, worked out once: what the same header gets again while the stored response stays fresh."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import ref
 
 from proxy.clock import Clock
 from proxy.edge.record import RequestIds
 from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
-from proxy.model import CacheKey, StoredResponse
+from proxy.model import StoredResponse
 from proxy.store.responses import Responses
 
 PLANNED_BODY_BYTES = 256 * 1024
@@ -21,6 +23,7 @@ class Tools:
     clock: Clock
     log: Log
     ids: RequestIds
+    scrub: Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -28,12 +31,12 @@ class HitPlan:
     """What does not change from one second to the next; the stored response itself is not held."""
 
     tools: Tools
-    key: CacheKey
-    asked_at: float
+    stored: "ref[StoredResponse]"
+    """Not held: the memory tier decides how long it stays."""
     fresh_until: float
-    """POSIX seconds, as `asked_at`, which tells one stored response under the key from the next."""
+    """POSIX seconds."""
     status: int
-    """200, or 304 when the header's own precondition made it one."""
+    """The stored one, or 304 when the header's own precondition made it that."""
     start: bytes
     """The status line and the fields that are not the stored response's."""
     route: str
@@ -48,13 +51,13 @@ class HitPlan:
         tools = self.tools
         began = tools.clock.monotonic()
         now = tools.clock.now()
-        stored = self._current()
-        if stored is None or now >= self.fresh_until:
+        stored = self.stored()
+        if stored is None or now >= self.fresh_until or not self._is_usable(stored):
             return None
-        age_s = int(max(0.0, now - self.asked_at))
+        age_s = int(max(0.0, now - stored.asked_at))
         if age_s != self._age_s:
             self._tell(stored, age_s, now)
-        body = stored.body if self.status == 200 else b""
+        body = b"" if self.status == 304 else stored.body
         request_id = tools.ids.next()
         duration_s = tools.clock.monotonic() - began
         self.cell.add(duration_s)
@@ -66,19 +69,17 @@ class HitPlan:
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
 
-    def _current(self) -> StoredResponse | None:
-        """The stored response this was worked out for, if it is still the one."""
+    def _is_usable(self, stored: StoredResponse) -> bool:
+        """Whether it is still the one that the store would hand out."""
         responses = self.tools.responses
         if responses.seq == self._seq:
-            stored = responses.memory.get(self.key)
-        else:
-            stored = responses.peek(self.key)
-            self._seq = responses.seq
-        return stored if stored is not None and stored.asked_at == self.asked_at else None
+            return responses.memory.get(stored.key) is stored
+        self._seq = responses.seq
+        return responses.peek(stored.key) is stored
 
     def _tell(self, stored: StoredResponse, age_s: int, now: float) -> None:
         self._age_s = age_s
-        head = stored.head if self.status == 200 else b""
+        head = b"" if self.status == 304 else stored.head
         ttl_s = int(self.fresh_until - now)
         self._told = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: " % (
             self.start, head, age_s, ttl_s,

@@ -5,7 +5,6 @@ followed by hand, once, to a listed host only; no credential, cookie or referrer
 client never sees it.
 """
 
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 from yarl import URL
@@ -13,13 +12,11 @@ from yarl import URL
 from proxy.errors import Unusable
 from proxy.flow.answers import from_whole
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.exchange import Exchange
+from proxy.flow.exchange import REDIRECTS, Exchange
 from proxy.model import Fields, Fwd, Outcome
 from proxy.policy.files import SAFE_FIELDS, disposition, is_storage_host
 from proxy.policy.wire import head_of
 from proxy.upstream.client import Question, Reply, Upstream
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Download:
@@ -37,7 +34,7 @@ class Download:
         outcome = Outcome(fwd=Fwd.BYPASS)
         async with AsyncExitStack() as stack:
             reply = await self._exchange.open(stack, ask, "identity")
-            if reply.status in _REDIRECTS:
+            if reply.status in REDIRECTS:
                 reply = await stack.enter_async_context(
                     self._upstream.send(Question("GET", self._followed(reply), _FETCH))
                 )
@@ -47,7 +44,7 @@ class Download:
                 whole = await self._exchange.hold(reply)
                 return from_whole(whole, outcome)
             head = head_of(_fields(ask, reply))
-            body = _chunks(reply, stack.pop_all())
+            body = self._exchange.stream(reply, stack.pop_all())
             return Answer(200, head, body, outcome, length=reply.length)
 
     def _followed(self, reply: Reply) -> str:
@@ -66,12 +63,6 @@ class Download:
 
 
 _FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
-
-
-async def _chunks(reply: Reply, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
-    async with stack:
-        async for chunk in reply.chunks():
-            yield chunk
 
 
 def _fields(ask: Ask, reply: Reply) -> Fields:

@@ -4,21 +4,22 @@ What comes back is free of our credential, of cookies, and of fields about the c
 anything stores, logs or sends it.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from proxy.clock import Clock
 from proxy.errors import Incomplete, Unusable, UpstreamError
-from proxy.flow.ask import Ask
+from proxy.flow.ask import Ask, Body
 from proxy.metrics import Metrics, count
-from proxy.model import Fields
+from proxy.model import Fields, Kind
 from proxy.policy import fields as field_policy
 from proxy.policy.codings import BadCoding, Gunzip, gunzip
 from proxy.policy.credentials import authorization
 from proxy.policy.scrub import Scrubber
 from proxy.upstream.client import Question, Reply, Upstream
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WHOLE_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
 _REFUSAL_BYTES = 64 * 1024
@@ -87,11 +88,17 @@ class Exchange:
     async def open(self, stack: AsyncExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
         question = Question(
-            ask.method, self._origin + ask.target, self._fields(ask, coding), ask.body
+            ask.method,
+            self._origin + ask.target,
+            self._fields(ask, coding),
+            self._counted(ask.body),
         )
         template, began = ask.match.route.template, self._clock.monotonic()
         try:
             reply = await stack.enter_async_context(self._upstream.send(question))
+            if reply.status in REDIRECTS and ask.match.route.kind is not Kind.FILE:
+                # Its address may be signed, and its body repeats it.
+                raise Unusable("Trello redirected a request that is not a download.")
         except UpstreamError as error:
             self._count(template, ask.method, error.slug, began)
             raise
@@ -106,6 +113,10 @@ class Exchange:
             if len(held) > _REFUSAL_BYTES:
                 raise Unusable("Trello refused, at a length that is no sentence.")
         return self._whole(reply, held)
+
+    def stream(self, reply: Reply, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
+        """A file's body as it arrives; `stack` is closed at its end."""
+        return self._chunks([], reply.chunks(), stack, None)
 
     def clean(self, reply: Reply) -> Fields:
         """The fields that may reach a client."""
@@ -124,6 +135,17 @@ class Exchange:
             ("Via", f"1.1 {self._via}"),
             ("Authorization", authorization(ask.credential)),
         )
+
+    def _counted(self, body: Body) -> Body:
+        if isinstance(body, bytes):
+            count(self._metrics.upstream_bytes, "sent", len(body))
+            return body
+        return None if body is None else self._count_chunks(body)
+
+    async def _count_chunks(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        async for chunk in body:
+            count(self._metrics.upstream_bytes, "sent", len(chunk))
+            yield chunk
 
     def _count(self, template: str, method: str, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began

@@ -20,6 +20,7 @@ from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.metrics import Metrics, count
 from proxy.model import Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
+from proxy.policy.routes import UNKNOWN
 from proxy.policy.script import point_at
 from proxy.policy.storability import (
     NotStored,
@@ -187,7 +188,7 @@ class ReadThrough:
 
     def _check(self, ask: Ask, whole: Whole) -> Whole:
         """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
-        if whole.status != 200:
+        if whole.status != 200 or ask.match.route.template == UNKNOWN:
             return whole
         kind = ask.match.route.kind
         reason = why_unusable(

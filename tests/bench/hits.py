@@ -1,0 +1,94 @@
+"""How fast is a hit? This proxy beside nginx's `proxy_cache` and beside the naive design.
+
+Every server runs on one core, who asks and the upstream on another; slices of one second are
+interleaved and compared with their neighbours. Run as `python -m tests.bench.hits [--quick]`.
+"""
+
+import argparse
+import asyncio
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench.figures import Ratio, verdict
+from tests.bench.load import WRK, Slice, Targets, run
+from tests.bench.servers import Bench, Server, check
+
+BOARDS = 50
+"""Different targets in turn, as many for every server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured."""
+
+    rounds: int
+    sizes: tuple[int, ...] = (1_000, 20_000)
+    connections: tuple[int, ...] = (1, 16, 64)
+
+
+PLANS = {
+    "full": Plan(rounds=9),
+    "quick": Plan(rounds=2),
+    "smoke": Plan(rounds=1, sizes=(1_000,), connections=(2,)),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print; nothing is left running."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.hits")
+    parser.add_argument("--quick", action="store_const", const="quick", dest="plan")
+    parser.add_argument("--smoke", action="store_const", const="smoke", dest="plan")
+    plan = PLANS[parser.parse_args(arguments).plan or "full"]
+    if WRK is None:
+        print("wrk is not installed: asyncio asks instead, and is itself the limit (apt install wrk)")
+    with Bench() as bench:
+        upstream = bench.upstream()
+        started = [bench.proxy(upstream), bench.nginx(upstream), bench.naive(upstream)]
+        servers = {server.name: server for server in started if server is not None}
+        for size in plan.sizes:
+            for connections in plan.connections:
+                _measure(servers, size, connections, plan.rounds)
+
+
+def _measure(servers: dict[str, Server], size: int, connections: int, rounds: int) -> None:
+    targets = Targets("0123456789ab", BOARDS, size)
+    for server in servers.values():
+        _warm(server, targets)
+    slices: dict[str, list[Slice]] = {name: [] for name in servers}
+    for _ in range(rounds):
+        for name, server in servers.items():
+            slices[name].append(run(server, targets, connections, seconds=1))
+    print(f"\n{size // 1000} kB, {connections} connections, {rounds} slices each")
+    for name, several in slices.items():
+        print(
+            f"  {name:6} {median(s.per_second for s in several):8,.0f} hits/s"
+            f" {median(s.cpu_per_request_s for s in several) * 1e6:7.1f} µs CPU"
+            f" {median(s.p99_s for s in several) * 1e3:7.2f} ms p99"
+        )
+    for name in servers:
+        if name != "proxy":
+            _compare(name, slices["proxy"], slices[name])
+
+
+def _warm(server: Server, targets: Targets) -> None:
+    """Everything is stored, and comes back right, before anything is timed."""
+    all_targets = [targets.target(number) for number in range(targets.different)]
+    asyncio.run(check(server, all_targets, hit=False))
+    for _ in range(2):
+        asyncio.run(check(server, all_targets, hit=True))
+
+
+def _compare(name: str, ours: list[Slice], theirs: list[Slice]) -> None:
+    rate = Ratio([s.per_second for s in ours], [s.per_second for s in theirs])
+    cpu = Ratio([s.cpu_per_request_s for s in ours], [s.cpu_per_request_s for s in theirs])
+    p99 = Ratio([s.p99_s for s in ours], [s.p99_s for s in theirs])
+    print(f"  proxy/{name}: hits/s {rate}, CPU {cpu}, p99 {p99}")
+    if name == "nginx":
+        print(verdict("hits/s to nginx's", rate.median, least=0.5))
+        print(verdict("p99 to nginx's", p99.median, most=2.0))
+    else:
+        print(verdict("hits/s to the naive design's", rate.median, least=10.0))
+
+
+if __name__ == "__main__":
+    main()
