@@ -49,7 +49,7 @@ from proxy.model import Credential
 from proxy.policy.guard import Guard, hosts_of
 from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.scrub import Scrubber
-from proxy.store.durable import Durable
+from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
@@ -152,7 +152,8 @@ class App:
         durable = None
         if cache.backend == "sqlite":
             shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
-            durable = Durable(shelf, epochs, self._clock, self._log)
+            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
+            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
             await durable.start()
             self._closing.push_async_callback(durable.stop)
         return Responses(Memory(cache.memory_bytes), durable, epochs)

@@ -1,6 +1,7 @@
 """Log lines: one a request, one an event; JSON or text, written in batches, never a credential."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -10,6 +11,7 @@ from proxy.clock import Clock
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_BARE = re.compile(r"[!#-~]+\Z")
 BUFFER_BYTES = 32 * 1024
 
 
@@ -113,4 +115,4 @@ def _text(name: str, value: str | float | None) -> str:
     plain = str(value)
     if name in {"time", "level", "message"}:
         return plain
-    return f"{name}={json.dumps(plain) if ' ' in plain else plain}"
+    return f"{name}={plain if _BARE.match(plain) else json.dumps(plain)}"

@@ -13,7 +13,7 @@ from proxy.edge.connection import Connection
 from proxy.edge.plan import PLANNED_BODY_BYTES, HitPlan, Tools
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import LoopDetected, NoSuchPage, ProxyError
+from proxy.errors import LoopDetected, MethodNotAllowed, NoSuchPage, ProxyError
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
@@ -30,7 +30,7 @@ _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What is served where: exact paths, and everything below /1/."""
+    """What is served where: exact paths, and everything else, which the API judges."""
 
     pages: Mapping[str, Handler]
     api: Handler | None = None
@@ -39,11 +39,9 @@ class Rooms:
         path = raw_path.partition("?")[0]
         if path in self.pages:
             return self.pages[path]
-        if self.api is not None and (
-            path == "/1" or path.startswith(("/1/", "//")) or path[:1] != "/"
-        ):
-            return self.api
-        raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+        if self.api is None:
+            raise NoSuchPage("The operator's pages are /metrics, /healthz and /readyz.")
+        return self.api
 
 
 class Door:
@@ -91,10 +89,12 @@ class Door:
             headers.get("Host", ""),
             embeddable=embeddable,
         )
-        if self._via in headers.get("Via", ""):
+        if self._via in ",".join(headers.getall("Via", ())):
             raise LoopDetected("Point upstream.url at Trello, not at this proxy.")
         if request.method == "OPTIONS":
             return _options(headers.get("Access-Control-Request-Method") is not None)
+        if request.method not in _KNOWN_METHODS:
+            raise MethodNotAllowed(f"Use one of {', '.join(sorted(_KNOWN_METHODS))}.")
         handler = self._rooms.find(request.raw_path)
         if headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from proxy.edge.bodies import Incoming, hold, receive
 from proxy.edge.record import Record
-from proxy.errors import CredentialRejected, MethodNotAllowed, NoSuchPage
+from proxy.errors import CredentialRejected, NoSuchPage
 from proxy.flow.ask import Ask
 from proxy.model import Credential, Fields, Kind
 from proxy.policy import directives
@@ -26,7 +26,6 @@ from proxy.policy.fields import to_upstream
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _SAFE = frozenset({"GET", "HEAD", ""})
 
 
@@ -51,11 +50,9 @@ class Intake:
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
-        if request.method not in METHODS:
-            raise MethodNotAllowed(f"Use one of {', '.join(METHODS)}.")
         target = parse(request.raw_path)
-        if not target.segments or target.segments[0] != "1":
-            raise NoSuchPage("Trello's API is below /1/.")
+        if target.path != "/1" and not target.path.startswith("/1/"):
+            raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
         method, match, query, found = self._understand(request.method, target)
         record.route = match.route.template
         incoming = await receive(request)
@@ -137,7 +134,8 @@ class Intake:
         return self._digest(f"{credential.key}:{credential.token}")
 
     def _digest(self, text: str) -> str:
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:32]
+        data = text.encode("utf-8", "surrogateescape")
+        return hmac.new(self._secret, data, hashlib.sha256).hexdigest()[:32]
 
 
 def _tunnelled(query: str) -> Iterator[str]:
@@ -155,7 +153,8 @@ def _keyed(request: web.BaseRequest, incoming: Incoming) -> bytes:
     """Of a read's body, everything an answer may depend on; a write has no use for a key."""
     if not isinstance(incoming.body, bytes) or not incoming.body:
         return b""
-    return request.headers.get("Content-Type", "").encode() + b"\n" + incoming.body
+    content_type = request.headers.get("Content-Type", "")
+    return content_type.encode("utf-8", "surrogateescape") + b"\n" + incoming.body
 
 
 def _directives(request: web.BaseRequest) -> directives.Directives:
@@ -164,11 +163,11 @@ def _directives(request: web.BaseRequest) -> directives.Directives:
 
 
 def _fields(request: web.BaseRequest, method: str, incoming: Incoming) -> Fields:
-    """What goes along: of a read only its body's type, which is part of nothing stored."""
+    """What goes along: of a read only the way it came, and its body's type."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
-        fields = tuple(field for field in fields if field[0].lower() == "content-type")
-        return fields if incoming.body else ()
+        kept = {"via", "content-type"} if incoming.body else {"via"}
+        return tuple(field for field in fields if field[0].lower() in kept)
     if incoming.length is not None:
         fields = (*fields, ("Content-Length", str(incoming.length)))
     return fields

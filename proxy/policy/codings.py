@@ -46,8 +46,8 @@ class Gunzip:
             raise BadCoding("not gzip") from error
 
     def finish(self) -> bytes:
-        if not self._inflater.eof:
-            raise BadCoding("gzip cut")
+        if not self._inflater.eof or self._inflater.unused_data:
+            raise BadCoding("gzip cut, or followed by other bytes")
         return b""
 
 

@@ -20,8 +20,10 @@ HOP_BY_HOP = frozenset(
 )
 """About one connection, not the message (RFC 9110 §7.6.1)."""
 
-TO_UPSTREAM = frozenset({"accept", "content-type", "user-agent", "x-trello-client-identifier"})
-"""All that a write takes along; a read takes nothing: nothing unkeyed shapes a stored answer."""
+TO_UPSTREAM = frozenset(
+    {"accept", "content-type", "user-agent", "via", "x-trello-client-identifier"}
+)
+"""All that a write takes along; a read takes less: nothing unkeyed shapes a stored answer."""
 
 NEVER_TO_CLIENT = frozenset(
     {
@@ -56,7 +58,7 @@ OF_ONE_EXCHANGE = frozenset(
 
 
 def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
-    """The fields of a write that Trello needs to see."""
+    """The fields of a write that Trello needs to see, and the way it came (RFC 9110 §7.6.3)."""
     return tuple((name, value) for name, value in fields if name.lower() in TO_UPSTREAM)
 
 

@@ -79,6 +79,6 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: b
 def _is_json(plain: bytes) -> bool:
     try:
         json.loads(plain)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from proxy.errors import BadTarget
 
 _PLAIN = re.compile(r"[!-~]*\Z")
-_FORBIDDEN = re.compile(r"%(?:2f|5c)|[\\#]", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"%(?:2f|5c)|\\", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -36,8 +36,10 @@ def parse(raw: str) -> Target:
     path, _, query = raw.partition("?")
     if not _PLAIN.match(raw):
         raise BadTarget("Percent-encode everything outside printable ASCII.")
+    if "#" in raw:
+        raise BadTarget("Leave the fragment out; a literal '#' is %23.")
     if _FORBIDDEN.search(path):
-        raise BadTarget("Encoded slashes, backslashes and '#' are not accepted in a path.")
+        raise BadTarget("Encoded slashes and backslashes are not accepted in a path.")
     segments = tuple(_decode(part) for part in path.split("/") if part)
     return Target(path, query, segments)
 

@@ -41,5 +41,5 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
             asked_seq=int(meta["asked_seq"]),
             tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None

@@ -19,12 +19,16 @@ from proxy.store.key_filter import KeyFilter
 from proxy.store.shelf import Batch, Shelf
 
 PENDING_BYTES = 32 * 1024 * 1024
-"""What may wait to be written; above it an answer stays in memory only."""
+"""What may wait to be written at most; above it an answer stays in memory only."""
 MAX_DROPS = 10_000
 BATCH_WINDOW_S = 0.05
 """How long writes gather into one transaction."""
 REOPEN_AFTER_S = 5.0
 FLUSH_TIMEOUT_S = 1.0
+STOP_TIMEOUT_S = 2.0
+"""A shelf that hangs is left behind at shutdown."""
+_OPENED = Tag("opened")
+"""Its epoch is the `seq` a process began with: the next one begins above it, whatever the clock."""
 
 
 @dataclass(slots=True)
@@ -41,16 +45,26 @@ class Counts:
 class Durable:
     """Owns the shelf, what waits for it, and the tasks that write and open it."""
 
-    def __init__(self, shelf: Shelf, epochs: Epochs, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        epochs: Epochs,
+        clock: Clock,
+        log: Log,
+        pending_bytes: int = PENDING_BYTES,
+    ) -> None:
         self.counts = Counts()
         self.works = False
         self._shelf = shelf
         self._epochs = epochs
         self._clock = clock
         self._log = log
+        self._pending_bytes = pending_bytes
         self._keys = KeyFilter()
         self._keys_complete = False
-        self._pending = Batch()
+        self._pending, self._writing = Batch(), Batch()
+        self._begun = self._ended = 0
+        self._drops = 0
         self._wake, self._hurry, self._written = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -63,66 +77,75 @@ class Durable:
         ]
 
     async def stop(self) -> None:
-        """Write what is pending and let go of the shelf."""
+        """Write what is pending and let go of the shelf, within some seconds."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.works:
-            await self._write_pending()
-        with suppress(StoreError):
-            await self._shelf.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                if self.works:
+                    await self._write_pending()
+                await self._shelf.close()
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         """The stored response, usable or not; None when the shelf fails or does not have it."""
-        waiting = self._pending.puts.get(key)
-        if waiting is not None or not self.works or key in self._pending.drops:
-            return waiting
-        if self._keys_complete and not self._keys.may_have(key):
+        for batch in (self._pending, self._writing):
+            if key in batch.puts or key in batch.drops:
+                return batch.puts.get(key)
+        if not self.works or (self._keys_complete and not self._keys.may_have(key)):
             return None
         self.counts.reads += 1
+        drops = self._drops
         try:
-            return await self._shelf.get(key)
+            stored = await self._shelf.get(key)
         except StoreError as error:
             self._fail("read", error)
             return None
+        # What was dropped while it was read must not come back; any drop counts, they are rare.
+        return stored if drops == self._drops else None
 
     def put(self, stored: StoredResponse) -> None:
         """Have it written soon, or not at all when too much is waiting already."""
-        if self._pending.put_bytes + stored.size_bytes > PENDING_BYTES:
+        self._replace(stored.key)
+        if self._pending.put_bytes + stored.size_bytes > self._pending_bytes:
             self.counts.dropped += 1
-            self.drop(stored.key)
-            return
-        self._pending.put_bytes += stored.size_bytes
-        self._pending.puts[stored.key] = stored
-        self._pending.drops.discard(stored.key)
+            if len(self._pending.drops) < MAX_DROPS:
+                self._pending.drops.add(stored.key)
+        else:
+            self._pending.put_bytes += stored.size_bytes
+            self._pending.puts[stored.key] = stored
+            self._pending.drops.discard(stored.key)
         self._wake.set()
 
     def drop(self, key: CacheKey) -> None:
-        """Have it removed soon."""
-        self._pending.puts.pop(key, None)
-        if len(self._pending.drops) < MAX_DROPS:
-            self._pending.drops.add(key)
+        """Have it removed soon; from here on it is not handed out."""
+        self._replace(key)
+        self._drops += 1
+        if len(self._pending.drops) >= MAX_DROPS:
+            self._distrust()
+        self._pending.drops.add(key)
         self._wake.set()
 
     def invalidated(self, tags: Iterable[Tag]) -> None:
         """Have the invalidation that was just made outlive this process."""
         self._pending.epochs.update(dict.fromkeys(tags, self._epochs.seq))
         if len(self._pending.epochs) > MAX_TAGS:
-            # The shelf has failed for long: rather than remember more, trust nothing on it.
-            self._pending.epochs.clear()
-            self._epochs.floor = self._epochs.seq
+            self._distrust()
         self._pending.floor = self._epochs.floor
         self._wake.set()
 
     async def flushed(self) -> None:
         """Return when what waits has been written, or after FLUSH_TIMEOUT_S."""
-        if not self._pending or not self.works:
+        if not self.works:
             return
-        self._written.clear()
+        wanted = self._begun + bool(self._pending)
         self._hurry.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                await self._written.wait()
+                while self._ended < wanted:
+                    self._written.clear()
+                    await self._written.wait()
 
     async def _write_behind(self) -> None:
         while True:
@@ -140,30 +163,52 @@ class Durable:
                 self._wake.set()
 
     async def _write_pending(self) -> None:
-        batch, self._pending = self._pending, Batch()
+        batch, self._pending, self._writing = self._pending, Batch(), self._pending
+        self._begun += 1
         self._keys.add(batch.puts)
         try:
             self.counts.evictions += await self._shelf.write(batch)
             self.counts.used_bytes = await self._shelf.used_bytes()
         except StoreError as error:
-            self._fail("write", error)
             self._keep(batch)
-        self._written.set()
+            self._fail("write", error)
+        except asyncio.CancelledError:
+            self._keep(batch)
+            raise
+        finally:
+            self._writing = Batch()
+            self._ended += 1
+            self._written.set()
 
     def _keep(self, batch: Batch) -> None:
         # Answers may be lost; that something was invalidated, or dropped, may not.
         self.counts.dropped += len(batch.puts)
         self._pending.epochs = {**batch.epochs, **self._pending.epochs}
-        self._pending.drops |= batch.drops
+        self._pending.drops |= batch.drops - self._pending.puts.keys()
         self._pending.floor = self._epochs.floor
+
+    def _replace(self, key: CacheKey) -> None:
+        replaced = self._pending.puts.pop(key, None)
+        if replaced is not None:
+            self._pending.put_bytes -= replaced.size_bytes
+
+    def _distrust(self) -> None:
+        # The shelf has failed for long: rather than remember more, trust nothing on it.
+        self._pending.epochs.clear()
+        self._pending.drops.clear()
+        self._pending.floor = self._epochs.floor = self._epochs.advance(())
 
     async def _open(self) -> None:
         try:
             opened = await self._shelf.open()
+            self.counts.used_bytes = await self._shelf.used_bytes()
         except StoreError as error:
             self._fail("open", error)
             return
         self._epochs.merge(opened.epochs, opened.floor)
+        self._pending.epochs[_OPENED] = self._epochs.seq
+        self._pending.floor = self._epochs.floor
+        self._wake.set()
         self.works = True
         self._log.event("info", "store opened")
 

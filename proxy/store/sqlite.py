@@ -57,7 +57,8 @@ class SQLiteShelf:
 
     def __init__(self, directory: Path, limit_bytes: int) -> None:
         self._path = directory / FILE_NAME
-        self._limit_bytes = limit_bytes
+        # A quarter of the room is the write-ahead log's.
+        self._limit_bytes = limit_bytes * 3 // 4
         self._page_bytes = 4096
         # The backend as a whole is held: its other table closes the shared connection when it goes.
         self._backend: SQLiteBackend | None = None
@@ -88,7 +89,8 @@ class SQLiteShelf:
             self._page_bytes = await _number(db, "PRAGMA page_size")
             pages = self._limit_bytes // self._page_bytes
             await db.execute(f"PRAGMA max_page_count = {pages}")
-            rows = await db.execute_fetchall("SELECT tag, seq FROM epochs")
+            await db.execute(f"PRAGMA wal_autocheckpoint = {min(1000, pages // 16)}")
+            rows = await db.execute_fetchall("SELECT tag, seq FROM epochs ORDER BY seq")
             await db.commit()
         epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
         return Opened(epochs, epochs.pop(_FLOOR, 0))
@@ -103,12 +105,13 @@ class SQLiteShelf:
         with _mapped():
             async with self._connection() as db:
                 try:
+                    evicted = await self._make_room(db, batch.put_bytes)
                     await _apply(db, batch)
                     await db.commit()
-                    return await self._make_room(db)
                 except BaseException:
                     await db.rollback()
                     raise
+                return evicted
 
     async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
         last = 0
@@ -141,11 +144,11 @@ class SQLiteShelf:
         pages = await _number(db, "PRAGMA page_count")
         return self._page_bytes * (pages - await _number(db, "PRAGMA freelist_count"))
 
-    async def _make_room(self, db: Connection) -> int:
+    async def _make_room(self, db: Connection, wanted_bytes: int) -> int:
         evicted = 0
-        if await self._used(db) <= self._limit_bytes * _FULL:
+        if await self._used(db) + wanted_bytes <= self._limit_bytes * _FULL:
             return evicted
-        while await self._used(db) > self._limit_bytes * _ROOM_AGAIN:
+        while await self._used(db) + wanted_bytes > self._limit_bytes * _ROOM_AGAIN:
             cursor = await db.execute(
                 "DELETE FROM responses WHERE rowid IN"
                 " (SELECT rowid FROM responses ORDER BY rowid LIMIT ?)",

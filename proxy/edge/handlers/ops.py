@@ -81,7 +81,9 @@ class Ops:
         """The admin token where there is one, else the machine itself."""
         if self._admin_token is not None:
             given = request.headers.get("Authorization", "")
-            if hmac.compare_digest(given.encode(), f"Bearer {self._admin_token}".encode()):
+            if hmac.compare_digest(
+                given.encode("utf-8", "surrogateescape"), f"Bearer {self._admin_token}".encode()
+            ):
                 return
             raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
         if not _is_loopback(request.remote):

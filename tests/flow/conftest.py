@@ -1,0 +1,237 @@
+"""The proxy in front of a Trello stand-in, on real sockets and a clock that only tests move."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import pytest
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from proxy.app import App, Surroundings
+from proxy.clock import FakeClock
+from proxy.config import load
+from proxy.demo.samples import fill
+from proxy.demo.standin import StandIn
+from proxy.model import Credential
+
+KEY = "c0ffee" + "0" * 26
+TOKEN = "ATTA" + "5ec2e7" * 12
+OTHER_KEY = "beef" + "1" * 28
+OTHER_TOKEN = "ATTA" + "07be2a" * 12
+READ_TIMEOUT_S = 0.25
+"""How long Trello's silence is borne; of real time."""
+
+
+@dataclass
+class Heard:
+    """An answer, read to its end, as it came."""
+
+    status: int
+    fields: CIMultiDictProxy[str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def cache(self) -> str:
+        """The Cache-Status field, less the proxy's name."""
+        return self.fields.get("Cache-Status", "").removeprefix("trello-proxy; ")
+
+    @property
+    def problem(self) -> str:
+        """What ends the type of a problem of the proxy's own; empty for an answer of Trello's."""
+        if self.fields.get("Content-Type") != "application/problem+json":
+            return ""
+        return str(self.json["type"]).removeprefix("urn:trello-proxy:")
+
+
+class Proxy:
+    """A proxy that runs, and a client of it that sends no credential unless told to."""
+
+    def __init__(self, app: App, session: aiohttp.ClientSession, lines: list[bytes]) -> None:
+        self.app = app
+        self.session = session
+        self._lines = lines
+
+    @property
+    def url(self) -> str:
+        return self.app.public_url
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.app.port}"
+
+    async def __call__(self, method: str, target: str, **options: Any) -> Heard:
+        async with self.session.request(
+            method, URL(self.url + target, encoded=True), allow_redirects=False, **options
+        ) as answer:
+            return Heard(answer.status, answer.headers, await answer.read())
+
+    async def get(self, target: str, **options: Any) -> Heard:
+        return await self("GET", target, **options)
+
+    async def metric(self, sample: str) -> float:
+        """A sample of /metrics by name and labels; 0 when it is not there."""
+        text = (await self.get("/metrics")).body.decode()
+        found = [line for line in text.splitlines() if line.startswith(f"{sample} ")]
+        return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        """The log lines written so far that say this."""
+        lines = b"".join(self._lines).splitlines()
+        return [line for line in map(json.loads, lines) if line["message"] == message]
+
+
+class StartProxy(Protocol):
+    """Starts a proxy; a keyword replaces settings of the section of that name."""
+
+    def __call__(self, **sections: dict[str, Any]) -> Awaitable[Proxy]: ...
+
+
+class Raw:
+    """One connection, byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(self) -> tuple[int, list[bytes], bytes]:
+        """Status, field lines in the order of the alphabet, and the body of the next answer."""
+        async with asyncio.timeout(10):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+            lengths = [f[15:] for f in fields if f.lower().startswith(b"content-length:")]
+            body = await self._reader.readexactly(int(lengths[0]) if lengths else 0)
+        return int(line.split()[1]), sorted(fields), body
+
+    async def rest(self) -> bytes:
+        """What comes until the connection ends."""
+        async with asyncio.timeout(10):
+            return await self._reader.read()
+
+    async def close(self) -> None:
+        self._writer.close()
+        await asyncio.gather(self._writer.wait_closed(), return_exceptions=True)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Let everything else run until it is so."""
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0)  # noqa: ASYNC110 - turns of the loop, not time
+
+
+async def turns(count: int = 300) -> None:
+    """Let everything else run: enough for what is on its way to arrive."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
+    made = StandIn(clock, key=KEY, token=TOKEN)
+    fill(made.trello)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where the proxies of a test keep their answers."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+async def start_proxy(
+    clock: FakeClock, standin: StandIn, directory: Path
+) -> AsyncIterator[StartProxy]:
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=("Accept-Encoding",),
+                connector=aiohttp.TCPConnector(limit=0),
+            )
+        )
+
+        async def start(**sections: dict[str, Any]) -> Proxy:
+            config = load("listen: 127.0.0.1:0", "proxy.yaml", {}, str)
+            given: dict[str, dict[str, Any]] = {
+                "upstream": {
+                    "url": standin.url,
+                    "storage_hosts": (standin.storage_host,),
+                    "read_timeout_s": READ_TIMEOUT_S,
+                },
+                "cache": {"directory": str(directory)},
+            }
+            for name in {*given, *sections}:
+                changes = {**given.get(name, {}), **sections.get(name, {})}
+                section = replace(getattr(config, name), **changes)
+                config = replace(config, **{name: section})
+            lines: list[bytes] = []
+            credential = Credential(key=KEY, token=TOKEN)
+            app = App(config, credential, Surroundings(clock, lines.append, secrets.token_bytes))
+            stack.push_async_callback(app.stop)
+            await app.start()
+            return Proxy(app, session, lines)
+
+        yield start
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy) -> Proxy:
+    return await start_proxy()
+
+
+@pytest.fixture
+async def connect(proxy: Proxy) -> AsyncIterator[Callable[[], Awaitable[Raw]]]:
+    """Opens connections to the proxy."""
+    opened: list[Raw] = []
+
+    async def connected() -> Raw:
+        raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
+        opened.append(raw)
+        return raw
+
+    yield connected
+    for raw in opened:
+        await raw.close()
+
+
+@pytest.fixture
+def board(standin: StandIn) -> str:
+    """The id of the board that the examples are on."""
+    return standin.trello.example_board
+
+
+@pytest.fixture
+def card(standin: StandIn) -> str:
+    """The id of a card on it."""
+    return standin.trello.example_card
+
+
+@pytest.fixture
+def other_board(standin: StandIn, board: str) -> str:
+    """Another board of the same member."""
+    boards = standin.trello.ask("/1/members/me/boards?fields=id")
+    return str(next(each["id"] for each in boards if each["id"] != board))
