@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from proxy.edge.bodies import Incoming, hold, receive
 from proxy.edge.record import Record
-from proxy.errors import CredentialRejected, NoSuchPage
+from proxy.errors import BadTarget, CredentialRejected, NoSuchPage
 from proxy.flow.ask import Ask
 from proxy.model import Credential, Fields, Kind
 from proxy.policy import directives
@@ -26,6 +27,9 @@ from proxy.policy.fields import to_upstream
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 
+PLACEHOLDER = "-"
+"""What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
+_SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD", ""})
 
 
@@ -62,16 +66,16 @@ class Intake:
         found = found.merge(incoming.found)
         path, in_path = self._path(target, match)
         identity = self._identity(found, in_path)
-        names = _names(query)
+        masked = self._masked(match)
         ask = Ask(
             means=method,
             method="GET" if request.method == "HEAD" else request.method,
             target=f"{path}?{query}" if query else path,
-            match=self._masked(match),
-            query_names=names,
+            match=masked,
+            query_names=_names(query),
             key=key_of(
                 identity.partition,
-                self._masked(match).segments,
+                masked.segments,
                 query,
                 _keyed(request, incoming),
             ),
@@ -104,15 +108,22 @@ class Intake:
 
     def _identity(self, found: Found, in_path: Found) -> Identity:
         """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
-        if self._mode == "reject" and found.places:
-            raise CredentialRejected(
-                f"Remove the key and token from the {' and the '.join(found.places)}; "
-                "the proxy adds its own."
-            )
+        if self._mode == "reject":
+            self._refuse(found if in_path.token == PLACEHOLDER else found.merge(in_path))
         if self._mode != "forward" or not (found.key or found.token or in_path.token):
             return self._stored
         theirs = Credential(found.key or "", found.token or in_path.token or "")
+        if not _SOUND.match(theirs.key + theirs.token):
+            raise BadTarget("A key and a token are made of letters and digits.")
         return Identity(theirs, self._partition(theirs), own=False)
+
+    @staticmethod
+    def _refuse(found: Found) -> None:
+        if found.places:
+            raise CredentialRejected(
+                f"Remove the key and token from the {' and the '.join(found.places)} "
+                f"(in a path, write {PLACEHOLDER} for it); the proxy adds its own."
+            )
 
     def _masked(self, match: Match) -> Match:
         """The match with no token or key in it: it goes into keys, tags and logs."""
@@ -121,7 +132,7 @@ class Intake:
         hidden = {
             match.segments[position]: self._digest(match.segments[position])
             if self._mode == "forward"
-            else "-"
+            else PLACEHOLDER
             for position in match.secret_positions
         }
         return replace(

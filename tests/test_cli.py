@@ -1,0 +1,140 @@
+"""The command line, as a person meets it."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from proxy.cli import run
+
+ROOT = Path(__file__).parents[1]
+KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No proxy.yaml and no credentials around, and the package importable."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("TRELLO_KEY", "TRELLO_TOKEN", "TRELLO_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_serve_without_credentials_says_in_one_screen_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["serve"]) == 2
+    told = capsys.readouterr().err
+    assert "https://trello.com/power-ups/admin" in told
+    assert "https://trello.com/1/authorize" in told
+    assert "TRELLO_KEY" in told
+    assert "trello-proxy demo" in told
+    assert len(told.splitlines()) <= 24
+
+
+def test_serve_refuses_a_credential_that_is_not_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", "abc")
+    assert run(["serve"]) == 2
+    told = capsys.readouterr().err
+    assert "copy all of it" in told
+    assert "abc" not in told
+
+
+def test_check_prints_what_is_in_force_with_secrets_masked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    assert run(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert "listen: 127.0.0.1:8080" in printed
+    assert "'***'" in printed
+    assert KEY not in printed
+    assert TOKEN not in printed
+
+
+def test_check_reports_every_fault_at_once_with_file_and_line(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(
+        "listen: 127.0.0.1:8080\nroutes:\n  - {match: /boards/*, lifetime: soon}\nspeed: 9\n"
+    )
+    assert run(["check"]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert faults[0].startswith("proxy.yaml:3: routes.0.lifetime: ")
+    assert faults[1].startswith("proxy.yaml:4: speed: ")
+
+
+def test_check_says_that_redis_is_not_there_yet(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "other.yaml").write_text("cache: {backend: redis, redis: 'redis://h:1/0'}\n")
+    assert run(["check", "--config", "other.yaml"]) == 2
+    assert "other.yaml: cache.backend: redis is not there yet" in capsys.readouterr().err
+
+
+def test_a_configuration_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--config", "nowhere.yaml"]) == 2
+    assert "nowhere.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_purge_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["purge"]) == 1
+    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(["frobnicate"])
+    assert stopped.value.code == 2
+    assert "serve" in capsys.readouterr().err
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A demo, and what it printed to begin with."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], "the demo ended"
+        yield process, "".join(lines)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_demo_prints_three_lines_to_try_and_each_works_twice() -> None:
+    with _running("--port", "0") as (process, printed):
+        urls = re.findall(r"curl .*'(http://[^']+)'", printed)
+        assert len(urls) == 3
+        assert "/attachments/" in urls[2]
+        statuses = []
+        for url in (*urls, *urls):
+            with urlopen(Request(url), timeout=10) as answer:  # noqa: S310 — printed by ours
+                statuses.append((answer.status, answer.headers["Cache-Status"].split(";")[1]))
+        assert statuses[:2] == [(200, " fwd=uri-miss")] * 2
+        assert statuses[3:5] == [(200, " hit")] * 2
+        assert (statuses[2][0], statuses[5][0]) == (200, 200)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
