@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
@@ -62,6 +62,8 @@ class Intake:
         incoming = await receive(request)
         if method == "GET":
             await hold(incoming)
+            if any(_tunnelled(incoming.params().items())):
+                raise BadTarget("Send _method in the query, not in a body.")
         found = found.merge(read_authorization(request.headers.get("Authorization")))
         found = found.merge(incoming.found)
         path, in_path = self._path(target, match)
@@ -89,10 +91,10 @@ class Intake:
         return ask, incoming
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
-        """What is meant: a GET with `_method` is the write it tunnels."""
+        """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
         method = "GET" if sent == "HEAD" else sent
-        if sent == "GET":
-            method = next(_tunnelled(target.query), method)
+        if method == "GET":
+            method = next(_tunnelled(parse_qsl(target.query)), method)
         match = self._table.classify(method, target.segments[1:])
         strip = strip_batch_query if match.route.kind is Kind.BATCH else strip_query
         query, found = strip(target.query)
@@ -149,10 +151,10 @@ class Intake:
         return hmac.new(self._secret, data, hashlib.sha256).hexdigest()[:32]
 
 
-def _tunnelled(query: str) -> Iterator[str]:
+def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
     """The methods that `_method` parameters ask for, where they are not safe."""
-    for name, value in parse_qsl(query):
-        if name == "_method" and value.upper() not in _SAFE:
+    for name, value in parameters:
+        if name.lower() == "_method" and value.upper() not in _SAFE:
             yield value.upper()
 
 

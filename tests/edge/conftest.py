@@ -189,11 +189,13 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
     """Start proxies, by upstream URL and more of proxy.yaml."""
     made: list[Proxy] = []
 
-    async def make(upstream: str, yaml: str = "", storage: tuple[str, ...] = ()) -> Proxy:
+    async def make(
+        upstream: str, yaml: str = "", storage: tuple[str, ...] = (), port: int = 0
+    ) -> Proxy:
         directory = tmp_path / f"cache-{len(made)}"
-        config = _config(yaml, upstream, storage, directory)
+        config = _config(f"listen: 127.0.0.1:{port}\n{yaml}", upstream, storage, directory)
         logged: list[bytes] = []
-        app = App(config, CREDENTIAL, Surroundings(clock, logged.append, _Bytes()))
+        app = App(config, CREDENTIAL, Surroundings(clock, logged.append, _Bytes(len(made))))
         made.append(Proxy(app, clock, directory, logged))
         await app.start()
         return made[-1]
@@ -206,8 +208,8 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
 class _Bytes:
     """Different bytes at each call, the same in each run."""
 
-    def __init__(self) -> None:
-        self._calls = 0
+    def __init__(self, proxies: int) -> None:
+        self._calls = proxies * 16
 
     def __call__(self, size: int) -> bytes:
         self._calls += 1
@@ -215,11 +217,9 @@ class _Bytes:
 
 
 def _config(yaml: str, upstream: str, storage: tuple[str, ...], directory: Path) -> Config:
-    config = load(f"listen: 127.0.0.1:0\n{yaml}", "proxy.yaml", {}, str)
+    config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    return replace(
-        config, upstream=settings, cache=replace(config.cache, directory=str(directory))
-    )
+    return replace(config, upstream=settings, cache=replace(config.cache, directory=str(directory)))
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """What clumsy and hostile clients send: each gets its status, and Trello hears nothing of it."""
 
 import asyncio
+import socket
 
 import pytest
 
 from proxy.demo.standin import StandIn
 from proxy.edge import bodies, connection
-from tests.edge.conftest import MakeProxy, Proxy
+from tests.edge.conftest import MakeProxy, Proxy, RawUpstream
 
 CARD = "/1/members/me"
 
@@ -70,7 +71,6 @@ HEADS = {
     "a NUL in a field": "GET {t} HTTP/1.1\r\nHost: {h}\r\nX-A: a\0b\r\n\r\n",
     "a method in lower case": "get {t} HTTP/1.1\r\nHost: {h}\r\n\r\n",
     "a raw byte in the target": "GET {t}\xe9 HTTP/1.1\r\nHost: {h}\r\n\r\n",
-    "no version": "GET {t}\r\n\r\n",
     "another protocol": "SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "a field of 40 kB": "GET {t} HTTP/1.1\r\nHost: {h}\r\nX-Long: " + "x" * 40_000 + "\r\n\r\n",
@@ -257,9 +257,7 @@ async def test_expect_100_continue_is_answered_before_the_body(
     }
     wire = await proxy.connect()
     wire.send(
-        proxy.request(
-            "POST", f"/1/cards/{standin.trello.example_card}/actions/comments", fields
-        )
+        proxy.request("POST", f"/1/cards/{standin.trello.example_card}/actions/comments", fields)
     )
     assert (await wire.hear()).status == 100
     wire.send(body)
@@ -377,18 +375,41 @@ async def test_a_form_too_large_to_hold_is_413(proxy: Proxy, standin: StandIn) -
     assert standin.asked.total == 0
 
 
-async def test_a_loop_through_any_number_of_proxies_ends_in_508(
-    make_proxy: MakeProxy, standin: StandIn
+async def test_the_way_a_request_came_is_told_upstream(
+    make_proxy: MakeProxy, raw_upstream: RawUpstream
 ) -> None:
-    last = await make_proxy(standin.url)
-    via = {"Via": "1.1 first"}
-    await last.get(CARD, via)
+    raw_upstream.said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    proxy = await make_proxy(raw_upstream.url)
+    for method in ("GET", "POST"):
+        await proxy.ask(method, CARD, {"Via": "1.0 first, 1.1 second"})
+        assert b"\r\nvia: 1.0 first, 1.1 second\r\nvia: 1.1 trello-proxy-" in (
+            raw_upstream.asked[-1].lower()
+        )
+
+
+async def test_a_request_that_has_been_here_before_is_508(proxy: Proxy, standin: StandIn) -> None:
+    await proxy.get(CARD)
     (seen,) = standin.asked.requests
-    name = seen.fields["via"].split()[-1]
-    assert seen.fields["via"].startswith("1.1 first, ")
-    heard = await last.get("/1/members/me?fields=id", {"Via": f"1.1 other, 1.1 {name}, 1.0 more"})
+    heard = await proxy.get(f"{CARD}?fields=id", {"Via": f"1.1 a, {seen.fields['via']}, 1.0 b"})
     assert heard.status == 508
-    assert "proxy_loop_detected" in heard.fields["proxy-status"]
+    assert heard.fields["proxy-status"] == "trello-proxy; error=proxy_loop_detected"
+    assert standin.asked.total == 1
+
+
+async def test_a_proxy_pointed_at_itself_says_so(make_proxy: MakeProxy, standin: StandIn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    proxy = await make_proxy(f"http://127.0.0.1:{port}", port=port)
+    heard = await proxy.get(CARD)
+    assert heard.status == 508
+
+
+async def test_two_proxies_pointed_at_each_other_say_so(make_proxy: MakeProxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    there = await make_proxy(f"http://127.0.0.1:{port}")
+    here = await make_proxy(f"http://{there.host}", port=port)
+    assert (await here.get(CARD)).status == 508
 
 
 NOT_UTF8 = {
@@ -421,7 +442,16 @@ async def test_bytes_that_are_no_utf8_in_a_field_are_no_fault_of_ours(
     assert (await proxy.ask("POST", "/-/purge", field)).status < 500
 
 
-BAD_ORIGINS = ["http://[::1", "http://[", "http://]", "//", "null", "\t", "http://a:b:c", "x" * 9000]
+BAD_ORIGINS = [
+    "http://[::1",
+    "http://[",
+    "http://]",
+    "//",
+    "null",
+    "\t",
+    "http://a:b:c",
+    "x" * 9000,
+]
 
 
 @pytest.mark.parametrize("origin", BAD_ORIGINS)
@@ -436,3 +466,11 @@ BAD_HOSTS = ["", "a b", "../../x", "u@x", "127.0.0.1:99999999", "[::1", "127.0.0
 @pytest.mark.parametrize("host", BAD_HOSTS)
 async def test_a_host_that_is_none_is_refused(proxy: Proxy, host: str) -> None:
     assert (await proxy.get(CARD, {"Host": host})).status == 421
+
+
+async def test_http_0_9_gets_nothing(proxy: Proxy, standin: StandIn) -> None:
+    wire = await proxy.connect()
+    wire.send(f"GET {CARD}\r\n\r\n".encode())
+    assert (await wire.hear()).status == 421
+    assert await wire.ended()
+    assert standin.asked.total == 0

@@ -20,10 +20,12 @@ from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
+from proxy.policy.routes import UNKNOWN
 from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
-THE_TOKEN = "/tokens/{token}"  # noqa: S105 — a route template
+_TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
+"""Templates of writes to a token itself, as far as is known."""
 
 
 class Api:
@@ -71,7 +73,8 @@ class Api:
     def _check_write(self, ask: Ask) -> None:
         if self._are_writes_denied:
             raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
-        if ask.own and ask.match.route.template == THE_TOKEN:
+        of_token = ask.match.secret_positions and ask.match.route.template in _TO_THE_TOKEN
+        if ask.own and of_token:
             raise TokenKept("Revoke the proxy's token at https://trello.com/my/account.")
 
     async def _write(self, ask: Ask, incoming: Incoming) -> Answer:
