@@ -30,17 +30,3 @@ def render(error: ProxyError, request_id: str) -> Rendered:
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"))
     return Rendered(error.status, head_of(fields), json.dumps(body).encode())
-
-
-def unparsed(status: int) -> Rendered:
-    """What is said where there was no request to speak of: it was no HTTP, or we failed."""
-    title = "Not an acceptable HTTP request" if status < 500 else "The proxy failed"
-    cure = "Send HTTP/1.1 as RFC 9112 has it." if status < 500 else "The log says more."
-    slug = "bad-request" if status < 500 else "internal"
-    body = {"type": TYPE_PREFIX + slug, "title": title, "status": status, "detail": cure}
-    fields = (
-        ("Content-Type", "application/problem+json"),
-        ("Cache-Control", "no-store"),
-        ("Proxy-Status", f"{NAME}; error=http_request_error"),
-    )
-    return Rendered(status, head_of(fields), json.dumps(body).encode())
