@@ -95,6 +95,8 @@ _BATCH = _Spelling(re.compile("([?&;]|%3f|%26|%3b)", re.I), re.compile("=|%3d", 
 _BATCH_TWICE = _Spelling(
     re.compile("([?&;]|%(?:25)?(?:3f|26|3b))", re.I), re.compile("=|%(?:25)?3d", re.I), 3
 )
+_MAY_NAME_A_CREDENTIAL = re.compile("key|token|oauth_|%", re.I)
+"""A name that is not plainly there may be percent-encoded."""
 _QUESTION = re.compile(r"\?|%3f", re.I)
 _COMMA = re.compile("(,|%2c)", re.I)
 
@@ -106,6 +108,8 @@ def strip_parameters(raw: str, place: Place) -> tuple[str, Found]:
 
 def strip_query(raw: str) -> tuple[str, Found]:
     """A raw query, without its `?`; the same string when it carries no credential."""
+    if not _MAY_NAME_A_CREDENTIAL.search(raw):
+        return raw, NOTHING
     return _strip(raw, _PLAIN, "query")
 
 
