@@ -46,9 +46,9 @@ from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics, Reading
 from proxy.model import Credential
-from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.links import Links
 from proxy.policy.scrub import Scrubber
+from proxy.rules import guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
@@ -79,6 +79,8 @@ class App:
         secrets = [credential.key, credential.token]
         if config.credentials.secret is not None:
             secrets.append(config.credentials.secret.reveal())
+        secrets += [key.reveal() for key in config.links.keys if key is not None]
+        self._signing = signing_of(config.links)
         self._credential = credential
         self._scrubber = Scrubber(secrets)
         self._log = Log(
@@ -115,8 +117,10 @@ class App:
             read_timeout_s=config.upstream.read_timeout_s,
         )
         self._closing.push_async_callback(upstream.close)
+        links = Links(self.public_url, self._signing)
+        cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            upstream, config.upstream.url, via, self._scrubber, self._metrics, self._clock
+            upstream, config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
@@ -124,11 +128,19 @@ class App:
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
         downloads = Download(exchange, upstream, config.upstream.storage_hosts)
+        intake = Intake(
+            table_of(config.routes),
+            self._credential,
+            config.clients.credentials,
+            links,
+            variant_of(config),
+        )
         api = Api(
-            Intake(_table(config), self._credential, config.clients.credentials),
+            intake,
             (reads, writes, downloads),
             self._clock,
             config.clients.writes,
+            self._signing,
         )
         ops = Ops(
             self._registry(responses),
@@ -182,22 +194,11 @@ class App:
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, self._guard(), via, tools, self._metrics)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics)
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), self._on_error).start()
-
-    def _guard(self) -> Guard:
-        config = self._config
-        admin = config.admin.listen
-        hosts = hosts_of(
-            config.listen.host,
-            urlsplit(config.public_url).hostname or "",
-            admin.host if admin else "",
-            extra=config.clients.hosts,
-        )
-        return Guard(hosts, frozenset(config.clients.origins))
 
     def _on_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
         """What aiohttp could not parse, or what we did not expect."""
@@ -222,21 +223,6 @@ class App:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self._log.flush()
-
-
-def _table(config: Config) -> RouteTable:
-    return RouteTable(
-        [
-            RouteOverride(
-                rule.match,
-                rule.lifetime_s,
-                rule.stale_while_revalidate_s,
-                rule.stale_if_error_s,
-                rule.lifetime_watched_s,
-            )
-            for rule in config.routes
-        ]
-    )
 
 
 def _readings(responses: Responses, config: Config) -> list[Reading]:

@@ -1,5 +1,6 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
+from dataclasses import replace
 from typing import Literal
 
 from aiohttp import web
@@ -20,7 +21,9 @@ from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
+from proxy.policy.links import file_of
 from proxy.policy.routes import UNKNOWN
+from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
@@ -37,10 +40,13 @@ class Api:
         flows: tuple[ReadThrough, WriteThrough, Download],
         clock: Clock,
         writes: Literal["allow", "deny"],
+        signing: Signing | None,
     ) -> None:
+        """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
         self._reads, self._writes, self._downloads = flows
         self._clock = clock
+        self._signing = signing
         self._are_writes_denied = writes == "deny"
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -64,11 +70,20 @@ class Api:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
             case Kind.FILE:
-                return await self._downloads.serve(ask)
+                return await self._downloads.serve(self._admitted(ask))
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
                 return await self._reads.bypass(ask)
+
+    def _admitted(self, ask: Ask) -> Ask:
+        """A file's Ask whose link may be opened, without the signature: Trello knows none."""
+        path, _, query = ask.target.partition("?")
+        file = file_of(path)
+        if self._signing and file is not None:
+            self._signing.check(file, query, self._clock.now())
+        kept = unsigned(query)
+        return replace(ask, target=f"{path}?{kept}" if kept else path)
 
     def _check_write(self, ask: Ask) -> None:
         if self._are_writes_denied:
