@@ -22,20 +22,24 @@ _FILE = (
     rb"(?:previews(?P=s)(?P<preview>[\w-]{1,64})(?P=s))?download)(?![\w-])"
 )
 _THEIRS = re.compile(rb"https?:(?P<s>\\?/)(?P=s)(?:api\.)?trello\.com" + _FILE)
+_OTHER = rb"https?(?::|%3[Aa])"
+"""How another link begins: none reaches into the next."""
 _NAME = (
-    rb"(?:[^\x00-\x20\"\\<>()\[\]{}|`?#]|\([^\x00-\x20\"\\<>()?#]{0,255}\)"
-    rb"|\\u(?!00[0-7])[0-9A-Fa-f]{4}){0,1024}"
+    rb"(?:(?!" + _OTHER + rb")(?:[^\x00-\x20\"\\<>()\[\]{}|`?#]"
+    rb"|\([^\x00-\x20\"\\<>()?#:]{0,255}\)|\\u(?!00[0-7])[0-9A-Fa-f]{4})){0,1024}"
 )
 """A file's name in a URL; brackets belong to it in pairs, as in `photo%20(1).png`."""
 _REST = re.compile(
-    rb"(?:\\?/" + _NAME + rb"(?<![.,;:!?'*~]))?(?P<query>\?[^\x00-\x20\"\\<>()\[\]#]{0,1024})?"
+    rb"(?:\\?/" + _NAME + rb"(?<![.,;:!?'*~]))?"
+    rb"(?P<query>\?(?:(?!" + _OTHER + rb")[^\x00-\x20\"\\<>()\[\]#]){0,1024})?"
 )
 _ENCODED = {":": rb"(?::|%3[Aa])", "[": rb"(?:\[|%5[Bb])", "]": rb"(?:\]|%5[Dd])"}
 _SIGNED = re.compile(
-    rb"(?P<rest>(?:(?!https?(?::|%3[Aa]))(?:[^\x00-\x20\"<>\\]|\\/|\\u[0-9A-Fa-f]{4})){0,1024}?)"
+    rb"(?P<rest>(?:(?!" + _OTHER + rb")"
+    rb"(?:[^\x00-\x20\"<>\\]|\\/|\\u[0-9A-Fa-f]{4})){0,1024}?)"
     rb"(?:\?|%3[Ff]|&|%26)s(?:=|%3[Dd])[0-9]{1,7}\.[A-Za-z0-9_-]{43}"
 )
-"""The rest of a link with its signature; no other link begins in between."""
+"""The rest of a link, to the end of its signature."""
 
 
 class Links:
