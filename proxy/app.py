@@ -1,9 +1,9 @@
 """Builds everything, and owns start and stop.
 
                 client ↓                                         ↑ client
-    cli          serve · demo · check · purge
+    cli          serve · demo · check · link · purge
     app          this file
-    edge         connection → door → handlers/{api, ops}         the only users of aiohttp.web
+    edge         connection → door → handlers/{api, pages, ops}  the only users of aiohttp.web
     flow         read_through · write_through · download · collapse · exchange · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
@@ -34,6 +34,7 @@ from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
+from proxy.edge.handlers.pages import Pages
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
@@ -47,6 +48,7 @@ from proxy.log import Log
 from proxy.metrics import Metrics, Reading
 from proxy.model import Credential
 from proxy.policy.links import Links
+from proxy.policy.pages.shell import ASSETS
 from proxy.policy.scrub import Scrubber
 from proxy.rules import guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
@@ -146,11 +148,11 @@ class App:
             self._registry(responses),
             responses,
             invalidate,
-            self.public_url,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        await self._listen(sockets, api, ops, tools, via)
+        pages = Pages(intake, reads, links, self._clock)
+        await self._listen(sockets, (api, ops, pages), tools, via)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
@@ -181,8 +183,13 @@ class App:
         return sockets
 
     async def _listen(
-        self, sockets: list[socket.socket], api: Api, ops: Ops, tools: Tools, via: str
+        self,
+        sockets: list[socket.socket],
+        handlers: tuple[Api, Ops, Pages],
+        tools: Tools,
+        via: str,
     ) -> None:
+        api, ops, pages = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -190,7 +197,10 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
-        rooms = [Rooms({"/": ops.home, **shared}, api.handle), Rooms(operator)]
+        assets = dict.fromkeys(ASSETS, pages.asset)
+        sections = {"/c/": pages.card, "/b/": pages.board}
+        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):

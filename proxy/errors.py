@@ -11,6 +11,7 @@ ProxyError
 │   ├── LinkNotSigned      403  `links.sign`, and no signature of ours on the link
 │   ├── LinkRevoked        403  the file is in `links.revoked`
 │   ├── NoSuchPage         404  outside the proxy's URL space
+│   ├── NotVisible         404  a card or board that Trello does not show
 │   ├── MethodNotAllowed   405  a method Trello does not have
 │   ├── RequestTimeout     408  the client stopped sending in mid-body
 │   ├── LinkExpired        410  the link's time is over
@@ -86,6 +87,10 @@ class LinkRevoked(ClientError):
 
 class NoSuchPage(ClientError):
     status, slug, title = 404, "no-such-page", "Nothing is here"
+
+
+class NotVisible(ClientError):
+    status, slug, title = 404, "not-visible", "Trello shows no such card or board"
 
 
 class MethodNotAllowed(ClientError):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import ref
 
 from aiohttp import web
@@ -30,15 +30,20 @@ _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What is served where: exact paths, and everything else, which the API judges."""
+    """What is served where: exact paths, what begins like one, and the rest, for the API."""
 
     pages: Mapping[str, Handler]
+    sections: Mapping[str, Handler] = field(default_factory=dict)
+    """By first segment, with both its slashes: `/c/`."""
     api: Handler | None = None
 
     def find(self, raw_path: str) -> Handler:
         path = raw_path.partition("?")[0]
         if path in self.pages:
             return self.pages[path]
+        section = path[: path.find("/", 1) + 1]
+        if section in self.sections:
+            return self.sections[section]
         if self.api is None:
             raise NoSuchPage("The operator's pages are /metrics, /healthz and /readyz.")
         return self.api
@@ -67,7 +72,7 @@ class Door:
             response = await self._serve(request, record)
         except ProxyError as error:
             count(self._metrics.errors, error.slug)
-            response = problem.render(error, record.request_id)
+            response = problem.render(error, record.request_id, request)
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         self._plan(request, record, response)
         response.told += b"X-Request-Id: %b\r\n" % record.request_id.encode()

@@ -6,6 +6,7 @@ from typing import Literal
 from aiohttp import web
 
 from proxy.clock import Clock
+from proxy.edge import problem
 from proxy.edge.bodies import Incoming
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
@@ -17,6 +18,7 @@ from proxy.flow.download import Download
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
+from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
@@ -56,6 +58,10 @@ class Api:
             return grant_page()
         answer = await self._answer(ask, incoming)
         record.outcome = answer.outcome
+        is_refused = ask.match.route.kind is Kind.FILE and answer.status >= 400
+        if is_refused and wants_page(request.headers.get("Accept", "")):
+            await _close(answer)
+            return problem.refused_file(answer.status, record.request_id, request)
         rendered = (
             self._from_stored(request, ask, answer, answer.stored)
             if answer.stored
@@ -118,6 +124,12 @@ class Api:
             lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
         return rendered
+
+
+async def _close(answer: Answer) -> None:
+    """Have done with an answer that is not sent."""
+    if not isinstance(answer.body, bytes):
+        await answer.body.aclose()
 
 
 def _may_be_stored(ask: Ask) -> bool:
