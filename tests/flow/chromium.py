@@ -7,7 +7,8 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,9 @@ class Tab:
     async def until(self, script: str) -> None:
         """Wait until the expression holds."""
         async with asyncio.timeout(PATIENCE_S):
-            while not await self.run(script):
-                await asyncio.sleep(0)  # turns of the browser's loop, not time
+            holds = await self.run(script)
+            while not holds:
+                holds = await self.run(script)
 
     async def tab_key(self) -> None:
         await self.tell("Input.dispatchKeyEvent", type="keyDown", **_TAB_KEY)
@@ -122,40 +124,40 @@ class Tab:
         return message
 
 
-@contextlib.asynccontextmanager
-async def chromium(profile: Path, *switches: str) -> AsyncIterator[Tab]:
-    """A browser of its own with one empty page."""
-    process = await asyncio.create_subprocess_exec(
-        str(PROGRAM),
-        *_SWITCHES,
-        *switches,
-        f"--user-data-dir={profile}",
-        "about:blank",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        port = await _port_of(process)
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                pages = [each for each in await answer.json() if each["type"] == "page"]
-            url = pages[0]["webSocketDebuggerUrl"]
-            async with session.ws_connect(url, max_msg_size=0) as socket:
-                tab = Tab(socket)
-                for domain in ("Page", "Log", "Runtime"):
-                    await tab.tell(f"{domain}.enable")
-                yield tab
-    finally:
-        with contextlib.suppress(ProcessLookupError):
+@contextlib.contextmanager
+def chromium(profile: Path) -> Iterator[int]:
+    """A browser of its own; the port it listens on."""
+    with subprocess.Popen(
+        [str(PROGRAM), *_SWITCHES, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield _port_of(process)
+        finally:
             process.kill()
-        await process.communicate()
 
 
-async def _port_of(process: asyncio.subprocess.Process) -> int:
+@contextlib.asynccontextmanager
+async def new_tab(port: int) -> AsyncIterator[Tab]:
+    """A page of its own in that browser, without cookies or cache of another's."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.put("/json/new?about:blank") as answer:
+            page = await answer.json()
+        async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            tab = Tab(socket)
+            for domain in ("Page", "Log", "Runtime", "Accessibility"):
+                await tab.tell(f"{domain}.enable")
+            await tab.tell("Emulation.setFocusEmulationEnabled", enabled=True)
+            yield tab
+        async with session.get(f"/json/close/{page['id']}"):
+            pass
+
+
+def _port_of(process: "subprocess.Popen[bytes]") -> int:
     assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE_S):
-        async for line in process.stderr:
-            found = re.search(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/", line)
-            if found:
-                return int(found[1])
+    for line in process.stderr:
+        found = re.search(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return int(found[1])
     raise RuntimeError("Chromium ended before it listened")

@@ -51,7 +51,7 @@ def failure_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
             f'<a class="button" href="https://trello.com/c/{card}" rel="noopener noreferrer">'
             "Open the card in Trello</a>"
         )
-    links.append('<a class="button" href="/">What is this?</a>')
+    links.append('<a class="button" href="/">What is this proxy?</a>')
     main = f"""<section class="panel">
 <h1>{e(failure.title)}</h1>
 <p>{e(failure.cure)}</p>

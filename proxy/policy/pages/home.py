@@ -45,9 +45,9 @@ or an account to open what it shows.</p>
 </section>
 <section class="panel">
 <h2>Use it from a tool</h2>
-<p>Change the base URL, and leave the key and token out:</p>
-<pre><code>https://api.trello.com/1/  →  {url}/1/</code></pre>
+<p>Replace its base URL <code>https://api.trello.com/1/</code>, and leave the key and token out:</p>
+<pre><code>{url}/1/</code></pre>
 <p>Try it:</p>
 <pre><code>curl '{url}/1/members/me/boards?fields=name'</code></pre>
 </section>
-<p class="small"><a href="/readyz">Is it well?</a> · <a href="/metrics">Metrics</a></p>"""
+<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a></p>"""

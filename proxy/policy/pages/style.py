@@ -41,7 +41,7 @@ h2 a { color: inherit; text-decoration: none; }
 h2 a:hover { text-decoration: underline; }
 code { font: .95em/1.5 ui-monospace, "Cascadia Mono", Menlo, "DejaVu Sans Mono", monospace; }
 pre { margin: .5rem 0; padding: .75rem 1rem; background: var(--ground); border-radius: .5rem;
-  overflow-x: auto; overflow-wrap: normal; }
+  white-space: pre-wrap; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .25rem; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { left: 1rem; top: 1rem; padding: .5rem 1rem; background: var(--surface); z-index: 1; }
@@ -86,7 +86,7 @@ input[type=search], input[type=text] {
 .thumb img { width: 100%; height: 100%; object-fit: cover; display: block; font-size: .7rem; }
 .name { font-weight: 600; }
 .facts { margin: .1rem 0 0; color: var(--quiet); font-size: .9rem; }
-.facts > :not(:last-child)::after { content: " \\00b7 "; }
+.facts > * + *::before { content: "\\00b7"; margin: 0 .4em; }
 .do { display: flex; gap: .5rem; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
 .small { color: var(--quiet); font-size: .9rem; }
