@@ -14,6 +14,8 @@ from proxy.policy.wire import head_of
 
 TYPE_PREFIX = "urn:trello-proxy:"
 RETRY_AFTER_S = 10
+_IN_TROUBLE = "Trello is in trouble"
+"""What a person needs to know of all the ways in which it can be."""
 
 
 def render(error: ProxyError, request_id: str, request: web.BaseRequest) -> Rendered:
@@ -26,9 +28,9 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest) -> Rend
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"))
     if wants_page(request.headers.get("Accept", "")):
-        page = failure_page(
-            Failure(error.status, error.title, str(error)), request.raw_path, request_id
-        )
+        title = _IN_TROUBLE if isinstance(error, UpstreamError) else error.title
+        failure = Failure(error.status, title, str(error))
+        page = failure_page(failure, request.raw_path, request_id)
         return Rendered(error.status, head_of((*PAGE_FIELDS, *fields)), page)
     body = {
         "type": TYPE_PREFIX + error.slug,

@@ -78,10 +78,12 @@ def _file(file: File, around: Around) -> str:
 
 def _thumb(file: File) -> str:
     """A picture of it, or its kind; the name beside it is the link that is read out."""
+    badge = f"<span>{e(file.badge)}</span>"
     if not file.thumb:
-        return f'<span class="thumb" aria-hidden="true">{e(file.badge)}</span>'
+        return f'<span class="thumb" aria-hidden="true">{badge}</span>'
     image = f'<img src="{e(file.thumb)}" alt="" loading="lazy" decoding="async">'
-    return f'<a class="thumb" href="{e(file.href)}" tabindex="-1" aria-hidden="true">{image}</a>'
+    link = f'<a class="thumb" href="{e(file.href)}" tabindex="-1" aria-hidden="true">'
+    return f"{link}{badge}{image}</a>"
 
 
 def _facts(file: File) -> str:

@@ -1,4 +1,4 @@
-"""What pages do beyond HTML: copy a link, and narrow a list while one types."""
+"""What pages do beyond HTML: copy a link, narrow a list while one types, hide broken thumbnails."""
 
 SCRIPT = """\
 "use strict";
@@ -31,6 +31,12 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.focus();
     setTimeout(() => { label.data = "Copy link"; said.textContent = ""; }, 2000);
   });
+}
+
+// What Trello does not give leaves the badge behind it.
+for (const image of document.querySelectorAll(".thumb img")) {
+  if (image.complete && !image.naturalWidth) image.remove();
+  else image.addEventListener("error", () => image.remove());
 }
 
 const search = document.querySelector("form[data-whole] input[type=search]");

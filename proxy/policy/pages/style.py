@@ -70,6 +70,7 @@ input[type=search], input[type=text] {
   flex: 1; min-width: 0; font: inherit; padding: .5rem .75rem; color: inherit;
   background: var(--ground); border: 1px solid var(--quiet); border-radius: .5rem;
 }
+::placeholder { color: var(--quiet); opacity: 1; }
 .count { color: var(--quiet); margin: .5rem 0 0; }
 .result { display: flex; flex-wrap: wrap; align-items: center; gap: .75rem; margin-top: 1rem; }
 .result a { flex: 1 1 20rem; }
@@ -83,10 +84,14 @@ input[type=search], input[type=text] {
 .thumb { display: grid; place-items: center; width: 6rem; height: 4.5rem; border-radius: .5rem;
   overflow: hidden; background: var(--tint); color: var(--accent); text-decoration: none;
   font-weight: 700; font-size: .85rem; letter-spacing: .04em; }
-.thumb img { width: 100%; height: 100%; object-fit: cover; display: block; font-size: .7rem; }
+.thumb > * { grid-area: 1 / 1; }
+.thumb img { width: 100%; height: 100%; object-fit: cover; display: block;
+  background: var(--tint); }
 .name { font-weight: 600; }
 .facts { margin: .1rem 0 0; color: var(--quiet); font-size: .9rem; }
 .facts > * + *::before { content: "\\00b7"; margin: 0 .4em; }
+.facts time { white-space: nowrap; }
+.facts strong { color: var(--bad); }
 .do { display: flex; gap: .5rem; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
 .small { color: var(--quiet); font-size: .9rem; }
