@@ -55,6 +55,8 @@ Try, twice each; the second answer comes from the store:
   curl -i '{url}/1/boards/{board}/cards?fields=name,due'
   curl -i -o /dev/null -D - '{url}{attachment}'
 
+Open in a browser: {url}/b/{board}
+
 Ctrl-C ends it; nothing is kept.
 """
 

@@ -10,6 +10,8 @@ Facts:
 import re
 from urllib.parse import unquote
 
+from proxy.model import Kind
+from proxy.policy.routes import UNKNOWN, Match
 from proxy.policy.signing import FileIds, Signing
 
 REACH_BYTES = 4096
@@ -156,6 +158,21 @@ def file_of(path: str) -> FileIds | None:
             cards in _CARDS
         ):
             return FileIds(card, attachment, preview)
+    return None
+
+
+def file_in(match: Match) -> FileIds | None:
+    """The ids of the file that a request is for, however it spells the path; None for no file.
+
+    What no route fits and yet looks like a file has ids that nothing is signed for.
+    """
+    if match.route.kind is Kind.FILE:
+        params = dict(match.params)
+        if "idAttachment" in params:
+            return FileIds(params["id"], params["idAttachment"], params.get("idPreview", ""))
+    elif match.route.template == UNKNOWN:
+        words = {segment.lower() for segment in match.segments}
+        return FileIds("", "") if {"attachments", "download"} <= words else None
     return None
 
 

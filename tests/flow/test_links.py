@@ -211,3 +211,26 @@ async def test_a_signing_key_is_never_shown(start_proxy: StartProxy, card: str) 
     proxy = await start_proxy(links=SIGN)
     heard = await proxy("PUT", f"/1/cards/{card}", data={"desc": f"it is {KEY.reveal()}"})
     assert KEY.reveal().encode() not in heard.body
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/1/cards/", "/1/Cards/"),
+        ("/1/cards/", "/1/card/"),
+        ("/1/cards/", "/1//CARDS/"),
+        ("/1/cards/", "/1/%63ards/"),
+        ("/download/", "/Download/"),
+        ("/download/", "/%64ownload/"),
+        ("/attachments/", "/ATTACHMENTS/"),
+        ("/download/", "/download/and/more/"),
+    ],
+)
+async def test_no_spelling_of_a_path_goes_round_the_signature(
+    start_proxy: StartProxy, standin: StandIn, path: str, old: str, new: str
+) -> None:
+    proxy = await start_proxy(links=SIGN)
+    asked = standin.asked.total
+    for method in ("GET", "HEAD", "POST"):
+        assert (await proxy(method, path.replace(old, new))).status == 403
+    assert standin.asked.total == asked

@@ -23,7 +23,7 @@ from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
-from proxy.policy.links import file_of
+from proxy.policy.links import file_in
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
@@ -71,22 +71,25 @@ class Api:
         return rendered
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
+        ask = self._admitted(ask)
         match ask.match.route.kind:
             case Kind.WRITE:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
             case Kind.FILE:
-                return await self._downloads.serve(self._admitted(ask))
+                return await self._downloads.serve(ask)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
                 return await self._reads.bypass(ask)
 
     def _admitted(self, ask: Ask) -> Ask:
-        """A file's Ask whose link may be opened, without the signature: Trello knows none."""
+        """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
         path, _, query = ask.target.partition("?")
-        file = file_of(path)
-        if self._signing and file is not None:
+        file = file_in(ask.match)
+        if file is None:
+            return ask
+        if self._signing:
             self._signing.check(file, query, self._clock.now())
         kept = unsigned(query)
         return replace(ask, target=f"{path}?{kept}" if kept else path)
