@@ -113,7 +113,7 @@ async def test_a_link_written_back_is_trellos_again(
 ) -> None:
     ours = await _url(proxy, card)
     text = f"see {ours} and ![x]({ours})"
-    options: dict[str, Any] = {
+    options: dict[str, dict[str, Any]] = {
         "query": {},
         "form": {"data": {"desc": text}},
         "json": {"json": {"desc": text}},
@@ -121,9 +121,9 @@ async def test_a_link_written_back_is_trellos_again(
             "data": json.dumps({"desc": text}).replace("/", r"\/"),
             "headers": {"Content-Type": "application/json"},
         },
-    }[spelling]
+    }
     query = f"?desc={quote(text, safe='')}" if spelling == "query" else ""
-    assert (await proxy("PUT", f"/1/cards/{card}{query}", **options)).status == 200
+    assert (await proxy("PUT", f"/1/cards/{card}{query}", **options[spelling])).status == 200
     desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
     theirs = ours.replace(proxy.url, "https://trello.com")
     assert desc == f"see {theirs} and ![x]({theirs})"

@@ -67,6 +67,12 @@ def page_of(heard: Heard) -> Page:
     return read
 
 
+@pytest.fixture
+async def proxy(start_proxy: StartProxy) -> Proxy:
+    """One that is patient: a large board takes the stand-in a while."""
+    return await start_proxy(upstream={"read_timeout_s": 10.0})
+
+
 Browse = Callable[..., Any]
 
 
@@ -200,7 +206,7 @@ async def test_a_link_that_would_run_in_the_browser_is_no_link(
     made = standin.trello.edit(
         "POST", f"/1/cards/{card}/attachments", {"url": "https://a.example/x"}
     )
-    standin.trello.attachments.find(made["id"])["url"] = "javascript:alert(1)"
+    standin.trello.attachments.get(made["id"])["url"] = "javascript:alert(1)"
     page = await browse(f"/c/{short}")
     assert not [a for a in page.all("a") if not a["href"].startswith(("/", "http", "#"))]
     assert "opens nowhere" in page.text
@@ -209,7 +215,7 @@ async def test_a_link_that_would_run_in_the_browser_is_no_link(
 async def test_a_malicious_file_is_named_and_not_linked(
     browse: Browse, standin: StandIn, card: str, short: str, path_id: str
 ) -> None:
-    standin.trello.attachments.find(path_id)["isMalicious"] = True
+    standin.trello.attachments.get(path_id)["isMalicious"] = True
     page = await browse(f"/c/{short}")
     assert page.names == []
     assert page.all("img") == []

@@ -17,8 +17,8 @@ from proxy.demo import pictures
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from tests.flow.chromium import PROGRAM, Tab, chromium, new_tab
-from tests.flow.conftest import Proxy
+from tests.flow.chromium import PATIENCE_S, PROGRAM, Tab, chromium, new_tab
+from tests.flow.conftest import Proxy, StartProxy
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
@@ -44,7 +44,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(proxy: Proxy, standin: StandIn, clock: FakeClock) -> Scene:
+async def scene(start_proxy: StartProxy, standin: StandIn, clock: FakeClock) -> Scene:
+    proxy = await start_proxy(upstream={"read_timeout_s": PATIENCE_S})
     trello = standin.trello
     card = trello.ask(f"/1/cards/{trello.example_card}?fields=shortLink")["shortLink"]
     board = trello.ask(f"/1/boards/{trello.example_board}?fields=shortLink")["shortLink"]
@@ -86,11 +87,11 @@ def _card(scene: Scene) -> str:
 def _empty_card(scene: Scene) -> str:
     trello = scene.standin.trello
     cards = trello.ask(f"/1/boards/{scene.board}/cards?attachments=true&fields=shortLink")
-    return "/c/" + next(each["shortLink"] for each in cards if not each["attachments"])
+    return next(f"/c/{each['shortLink']}" for each in cards if not each["attachments"])
 
 
 def _malicious(scene: Scene) -> str:
-    scene.standin.trello.attachments.find(scene.file.split("/")[5])["isMalicious"] = True
+    scene.standin.trello.attachments.get(scene.file.split("/")[5])["isMalicious"] = True
     return f"/c/{scene.card}"
 
 

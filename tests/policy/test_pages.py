@@ -1,5 +1,6 @@
 """Pages are made of whatever Trello sends, and everything in them is escaped."""
 
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -134,7 +135,7 @@ hostile = st.one_of(
 
 @given(hostile, hostile)
 def test_no_text_becomes_markup(text: str, other: str) -> None:
-    pages = [
+    pages: list[Callable[[str], bytes]] = [
         lambda t: card_page(READER.card(card(upload(name=t, fileName=t), name=t)), None, AROUND),
         lambda t: board_page(
             board_of({"name": t}, "AbCd1234"), [READER.card(card(upload(), name=t))], "", 1, AROUND
