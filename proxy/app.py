@@ -2,7 +2,7 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge
-    app          this file
+    app          this file · rules
     edge         connection → door → handlers/{api, pages, ops}  the only users of aiohttp.web
     flow         read_through · write_through · download · collapse · exchange · invalidate
     ───────────────────────────────────────────────────────────────────────────────

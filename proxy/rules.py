@@ -1,4 +1,4 @@
-"""From the configuration to the rules it makes: values in, policy's objects out."""
+"""From the configuration to the rules it makes: values in, objects of `policy/` out."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit

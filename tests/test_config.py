@@ -85,6 +85,10 @@ FAULTS = {
         "links: {keys: [short]}",
         "1: links.keys.0: too short to sign with; write 16 characters or more",
     ),
+    "a key that was masked": (
+        "links: {keys: ['***']}",
+        "1: links.keys.0: has an asterisk, as a masked key would; write one without",
+    ),
     "links that end before answers do": (
         "links: {lifetime: 1h}",
         "1: links.lifetime: less than a stored answer may live with its links; write 1d or more",

@@ -1,5 +1,6 @@
 """From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -28,6 +29,8 @@ from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 
+_ASIDE_BYTES = 64 * 1024
+"""Links in a longer body are restored beside the loop."""
 PLACEHOLDER = "-"
 """What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
@@ -73,7 +76,7 @@ class Intake:
         found = found.merge(read_authorization(request.headers.get("Authorization")))
         found = found.merge(incoming.found)
         if match.route.kind is Kind.WRITE:
-            query = self._restored(query, incoming)
+            query = await self._restored(query, incoming)
         path, in_path = self._path(target, match)
         identity = self._identity(found, in_path)
         masked = self._masked(match)
@@ -114,10 +117,13 @@ class Intake:
             directives=wanted,
         )
 
-    def _restored(self, query: str, incoming: Incoming) -> str:
+    async def _restored(self, query: str, incoming: Incoming) -> str:
         """A write with Trello's links where it has ours; multipart bodies pass as they are."""
-        if isinstance(incoming.body, bytes):
-            incoming.body = self._links.restore(incoming.body)
+        body = incoming.body
+        if isinstance(body, bytes) and len(body) > _ASIDE_BYTES:
+            incoming.body = await asyncio.to_thread(self._links.restore, body)
+        elif isinstance(body, bytes):
+            incoming.body = self._links.restore(body)
         return self._links.restore(query.encode()).decode() if query else query
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:

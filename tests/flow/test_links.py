@@ -107,6 +107,15 @@ async def test_an_answer_to_a_write_has_them_too(proxy: Proxy, card: str) -> Non
     assert heard.json["url"].startswith(f"{proxy.url}/1/cards/{card}/attachments/")
 
 
+async def test_a_long_text_written_back_is_trellos_again(
+    proxy: Proxy, standin: StandIn, card: str
+) -> None:
+    text = f"{await _url(proxy, card)} {'x' * 100} " * 400
+    assert (await proxy("PUT", f"/1/cards/{card}", json={"desc": text})).status == 200
+    desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
+    assert desc == text.replace(proxy.url, "https://trello.com")
+
+
 @pytest.mark.parametrize("spelling", ["query", "form", "json", "escaped json"])
 async def test_a_link_written_back_is_trellos_again(
     proxy: Proxy, standin: StandIn, card: str, spelling: str

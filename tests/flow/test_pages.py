@@ -351,3 +351,13 @@ async def test_a_name_with_slashes_still_opens(
     standin.trello.upload(card, File("a/b\\c %2F ü?#.txt", "text/plain", b"x"))
     page = await browse(f"/c/{short}")
     assert (await proxy.get(page.names[-1])).status == 200
+
+
+async def test_a_path_that_is_markup_is_shown_as_text(proxy: Proxy, standin: StandIn) -> None:
+    standin.faults.add(Fault("reset", times=None))
+    path = standin.trello.example_attachment_path
+    for target, status in (('/"><script>x</script>', 404), (f"{path}/'\"><script>x</script>", 502)):
+        heard = await proxy.get(target, headers=BROWSER)
+        assert heard.status == status
+        assert b"<script>x" not in heard.body
+        page_of(heard)
