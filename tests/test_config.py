@@ -17,12 +17,7 @@ from proxy.settings import settings_of
 from proxy.units import Rate
 
 DUMMY = "dummy-0123456789ABCDEF"
-ENVIRON = {
-    "TRELLO_KEY": "dummy-key",
-    "TRELLO_TOKEN": "dummy-token",
-    "LINK_KEY": "dummy-link-key-01",
-    "HOME": "/home/dummy",
-}
+ENVIRON = {"TRELLO_KEY": "dummy-key", "TRELLO_TOKEN": "dummy-token", "HOME": "/home/dummy"}
 
 
 def load(text: str) -> Config:
@@ -49,12 +44,6 @@ READ: dict[str, tuple[str, str, object]] = {
     "a rate": ("limits: {search: 5/1m}", "limits.search", Rate(5, 60.0)),
     "off": ("freshness: {watch: off}", "freshness.watch_s", None),
     "false": ("links: {rewrite: false}", "links.rewrite", False),
-    "keys for links": (
-        "links: {sign: true, keys: [{env: LINK_KEY}, old-key-0123456789]}",
-        "links.keys",
-        (Secret("dummy-link-key-01"), Secret("old-key-0123456789")),
-    ),
-    "a lifetime of links": ("links: {lifetime: 30d}", "links.lifetime_s", 30 * 86_400.0),
     "a list": ("clients: {hosts: [a, B]}", "clients.hosts", ("a", "b")),
     "an empty list": ("upstream: {storage_hosts: []}", "upstream.storage_hosts", ()),
     "a secret": ("admin: {token: dummy}", "admin.token", Secret("dummy")),
@@ -73,30 +62,6 @@ READ: dict[str, tuple[str, str, object]] = {
 }
 
 FAULTS = {
-    "signing without a key": (
-        "links:\n  sign: true",
-        "1: links: sign without a key; write keys: [{env: LINK_KEY}]",
-    ),
-    "signing with a key that nobody has set": (
-        "links: {sign: true, keys: [{env: OTHER_KEY}]}",
-        "1: links: sign, and a key that is not there; set its variable or leave it out",
-    ),
-    "a key too short to sign with": (
-        "links: {keys: [short]}",
-        "1: links.keys.0: too short to sign with; write 16 characters or more",
-    ),
-    "a key that was masked": (
-        "links: {keys: ['***']}",
-        "1: links.keys.0: has an asterisk, as a masked key would; write one without",
-    ),
-    "links that end before answers do": (
-        "links: {lifetime: 1h}",
-        "1: links.lifetime: less than a stored answer may live with its links; write 1d or more",
-    ),
-    "a revoked file that is none": (
-        "links: {revoked: [cat.png]}",
-        "1: links.revoked.0: not an attachment's id; write its 24 characters, 0-9 and a-f",
-    ),
     "no host": ("listen: :8080", "1: listen: no host; write 127.0.0.1:8080"),
     "a duration without a unit": (
         "upstream:\n  read_timeout: 30",
