@@ -29,7 +29,6 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from proxy import __version__
 from proxy.clock import Clock
 from proxy.config import Config
-from proxy.edge import problem
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
@@ -208,13 +207,7 @@ class App:
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
-            await Listener(runner, sock, Plans(self._random(32)), self._on_error).start()
-
-    def _on_error(self, status: int, error: BaseException | None) -> web.StreamResponse:
-        """What aiohttp could not parse, or what we did not expect."""
-        if status >= 500 and error is not None:
-            self._log.event("error", "unexpected", error=f"{type(error).__name__}: {error}")
-        return problem.unparsed(status)
+            await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
 
     def _registry(self, responses: Responses) -> CollectorRegistry:
         registry = CollectorRegistry()

@@ -44,6 +44,11 @@ class FakeClock:
     def monotonic(self) -> float:
         return self._now
 
+    @property
+    def sleepers(self) -> int:
+        """How many sleep now."""
+        return len(self._sleepers)
+
     async def sleep(self, delay_s: float) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._now + delay_s, waiter))

@@ -2,7 +2,9 @@
 
 ProxyError
 ├── ClientError            the request cannot be served as it was sent
+│   ├── NotHttp            400  bytes that are no HTTP request
 │   ├── BadTarget          400  the target is malformed or ambiguous
+│   ├── BodyCut            400  the client left in mid-body
 │   ├── CredentialRejected 400  `clients.credentials: reject` met a credential
 │   ├── CrossSite          403  a web page of an origin that is not allowed
 │   ├── WritesDenied       403  `clients.writes: deny`
@@ -16,9 +18,11 @@ ProxyError
 │   ├── RequestTimeout     408  the client stopped sending in mid-body
 │   ├── LinkExpired        410  the link's time is over
 │   ├── BodyTooLarge       413  a form or JSON body that must be read whole
+│   ├── CodedBody          415  a compressed body, in which nothing can be removed
 │   ├── HostNotAllowed     421  a Host name this proxy does not answer to
 │   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
 │   └── LoopDetected       508  the request has been here before (RFC 9110 §7.6.3)
+├── Failed                 500  a fault of the program's own
 └── UpstreamError          Trello, or the way to it, failed; never a 404
     ├── Unreachable        502  no connection: nothing was sent
     ├── ConnectTimeout     504  no connection in time: nothing was sent
@@ -30,7 +34,7 @@ ProxyError
 
 from typing import ClassVar, Literal
 
-Source = Literal["client", "upstream"]
+Source = Literal["client", "proxy", "upstream"]
 
 
 class ProxyError(Exception):
@@ -52,8 +56,18 @@ class ClientError(ProxyError):
     proxy_error = "http_request_denied"
 
 
+class NotHttp(ClientError):
+    status, slug, title = 400, "not-http", "Not an acceptable HTTP request"
+    proxy_error = "http_request_error"
+
+
 class BadTarget(ClientError):
     status, slug, title = 400, "bad-target", "The request target is not acceptable"
+    proxy_error = "http_request_error"
+
+
+class BodyCut(ClientError):
+    status, slug, title = 400, "body-cut", "The request body ended early"
     proxy_error = "http_request_error"
 
 
@@ -126,6 +140,12 @@ class NotStored(ClientError):
 class LoopDetected(ClientError):
     status, slug, title = 508, "loop-detected", "The request has been here before"
     proxy_error = "proxy_loop_detected"
+
+
+class Failed(ProxyError):
+    source = "proxy"
+    status, slug, title = 500, "failed", "The proxy failed"
+    proxy_error = "proxy_internal_error"
 
 
 class UpstreamError(ProxyError):

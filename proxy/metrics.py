@@ -1,7 +1,8 @@
 """Every metric, named and explained in one place.
 
 Counting is plain arithmetic on plain integers: a request costs well under a microsecond. The
-Prometheus objects exist only while a scrape is answered.
+Prometheus objects exist only while a scrape is answered, in a thread of its own: what grows
+meanwhile is copied in one step of the interpreter, which iterating, even into a list, is not.
 """
 
 from bisect import bisect_left
@@ -117,7 +118,7 @@ class Metrics(Collector):
             "Requests answered, by route template, method, status and cache result.",
             labels=("route", "method", "status", "cache"),
         )
-        for (route, method, status, result), cell in list(self.requests.items()):
+        for (route, method, status, result), cell in self.requests.copy().items():
             requests.add_metric((route, method, str(status), result), cell.count)
         yield requests
         durations = HistogramMetricFamily(
@@ -125,7 +126,7 @@ class Metrics(Collector):
             "From a request's last header byte to its answer, by cache result.",
             labels=("cache",),
         )
-        for result, histogram in list(self.durations.items()):
+        for result, histogram in self.durations.copy().items():
             durations.add_metric((result,), histogram.buckets(), histogram.sum_s)
         yield durations
 
@@ -135,7 +136,7 @@ class Metrics(Collector):
             "Requests to Trello, by route template, method, and status or error type.",
             labels=("route", "method", "status"),
         )
-        for labels, number in list(self.upstream_requests.items()):
+        for labels, number in self.upstream_requests.copy().items():
             requests.add_metric(labels, number)
         yield requests
         durations = HistogramMetricFamily(
@@ -173,6 +174,6 @@ def _filled(
     label: str,
     values: dict[str, int] | dict[str, float],
 ) -> Metric:
-    for value, number in list(values.items()):
+    for value, number in values.copy().items():
         family.add_metric((value,) if label else (), number)
     return family

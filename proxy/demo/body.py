@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from proxy.demo.call import File
 from proxy.demo.refusal import Refusal
@@ -70,7 +71,7 @@ async def _of_multipart(request: web.Request) -> tuple[dict[str, Any], File | No
                 file = File(part.filename or "upload", kind, body)
             else:
                 pairs.append((part.name or "", body.decode("utf-8", "replace")))
-    except (ValueError, AssertionError):
+    except (ValueError, AssertionError, HttpProcessingError):
         raise Refusal(400, "Error parsing body") from None
     return nested(pairs), file, size
 

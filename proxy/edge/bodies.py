@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from proxy.errors import BodyTooLarge, ClientError, CodedBody, RequestTimeout
+from proxy.errors import BodyCut, BodyTooLarge, ClientError, CodedBody, RequestTimeout
 from proxy.policy.bodies import body_form, form_params, json_params, strip_form, strip_json
 from proxy.policy.credentials import NOTHING, Found
 from proxy.policy.multipart import MultipartStripper, boundary_of
@@ -126,3 +126,5 @@ async def _chunk(request: web.BaseRequest) -> bytes:
             return await request.content.readany()
     except TimeoutError as error:
         raise RequestTimeout(f"The body stopped arriving for {IDLE_S:.0f} s.") from error
+    except ConnectionError as error:
+        raise BodyCut("The connection ended before the body did.") from error

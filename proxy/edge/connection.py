@@ -16,7 +16,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Protocol
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 HEADER_TIMEOUT_S = 20.0
 """From a header's first byte to its last."""
@@ -28,6 +28,10 @@ BUFFERED_BYTES = 512 * 1024
 _END = b"\r\n\r\n"
 _PLANNED = b"GET /1/"
 _PLANNED_BYTES = 4096
+
+
+Refuse = Callable[[str, int, BaseException | None], web.StreamResponse]
+"""From the client's address, the status and what was raised, the answer to a failed request."""
 
 
 class Plan(Protocol):
@@ -71,13 +75,21 @@ class Plans:
 class Connection(web.RequestHandler):
     """aiohttp's protocol; `learn` is what the API handler calls after an ordinary hit."""
 
-    __slots__ = ("_at_boundary", "_digest", "_header_deadline", "_on_error", "_peer", "_plans")
+    __slots__ = (
+        "_at_boundary",
+        "_digest",
+        "_header_deadline",
+        "_last_body",
+        "_peer",
+        "_plans",
+        "_refuse",
+    )
 
     def __init__(
         self,
         server: web.Server,
         plans: Plans,
-        on_error: Callable[[int, BaseException | None], web.StreamResponse],
+        refuse: Refuse,
     ) -> None:
         super().__init__(
             server,
@@ -90,10 +102,11 @@ class Connection(web.RequestHandler):
             lingering_time=5.0,
         )
         self._plans = plans
-        self._on_error = on_error
+        self._refuse = refuse
         self._at_boundary = True
         self._digest: bytes | None = None
         self._header_deadline: asyncio.TimerHandle | None = None
+        self._last_body: StreamReader | None = None
         self._peer = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -106,8 +119,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        waiter = self._waiter
-        idle = waiter is not None and not waiter.done()
+        idle = self._is_idle()
         self._digest = None
         if idle and self._at_boundary and data.startswith(_PLANNED) and self._answered(data):
             return
@@ -118,6 +130,7 @@ class Connection(web.RequestHandler):
         if arrived != 1 or not self._at_boundary:
             self._digest = None
         if arrived:
+            self._last_body = self._messages[-1][1]
             self._stop_header_clock()
         elif idle:
             self._start_header_clock()
@@ -136,7 +149,18 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Our own words, and nothing of what was received."""
         self.close()
-        return self._on_error(status, exc)
+        return self._refuse(self._peer, status, exc)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
+        """A client that has said everything still hears the answer; then the connection ends."""
+        if self._is_idle() or self._last_body is None or not self._last_body.is_eof():
+            return None
+        self.close()
+        return True
+
+    def _is_idle(self) -> bool:
+        """Whether the next request is waited for, and none is being answered."""
+        return self._waiter is not None and not self._waiter.done()
 
     def _answered(self, data: bytes) -> bool:
         if len(data) > _PLANNED_BYTES:

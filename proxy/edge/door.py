@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 from weakref import ref
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from proxy.edge.connection import Connection
 from proxy.edge.plan import PLANNED_BODY_BYTES, HitPlan, Tools
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import LoopDetected, MethodNotAllowed, NoSuchPage, ProxyError
+from proxy.errors import Failed, LoopDetected, MethodNotAllowed, NoSuchPage, NotHttp, ProxyError
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
@@ -63,20 +64,41 @@ class Door:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """An answer to anything; what is raised here is a fault of the program's own."""
-        began = self._tools.clock.monotonic()
         theirs = request.headers.get("X-Request-Id", "")
         record = Record(
-            self._tools.scrub(theirs) if _REQUEST_ID.match(theirs) else self._tools.ids.next()
+            self._tools.scrub(theirs) if _REQUEST_ID.match(theirs) else self._tools.ids.next(),
+            client=request.remote or "",
+            method=request.method if request.method in _KNOWN_METHODS else "other",
+            tool=_tool(request),
+            began=self._tools.clock.monotonic(),
         )
         try:
             response = await self._serve(request, record)
         except ProxyError as error:
-            count(self._metrics.errors, error.slug)
-            response = problem.render(error, record.request_id, request)
+            response = self._problem(error, record, request)
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         self._plan(request, record, response)
+        return self._told(response, record)
+
+    def refuse(self, client: str, status: int, fault: BaseException | None) -> web.StreamResponse:
+        """The answer to what is no HTTP, or what we failed at; of either nothing is quoted."""
+        record = Record(self._tools.ids.next(), client, "other", "-", self._tools.clock.monotonic())
+        error: ProxyError = NotHttp("Send HTTP/1.1 as RFC 9112 has it.")
+        if status >= 500:
+            error = Failed("This is a fault of the proxy's; its log says more.")
+            self._tools.log.event("error", "failed", id=record.request_id, fault=repr(fault))
+        return self._told(self._problem(error, record), record)
+
+    def _problem(
+        self, error: ProxyError, record: Record, request: web.BaseRequest | None = None
+    ) -> Rendered:
+        count(self._metrics.errors, error.slug)
+        return problem.render(error, record.request_id, request)
+
+    def _told(self, response: Rendered, record: Record) -> Rendered:
+        """The response with its request's id, and what it takes to tell of it when it was sent."""
         response.told += b"X-Request-Id: %b\r\n" % record.request_id.encode()
-        response.sent = lambda sent: self._tell(request, record, response.status, began, sent)
+        response.sent = lambda sent: self._tell(record, response.status, sent)
         return response
 
     async def _serve(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -85,8 +107,8 @@ class Door:
         self._guard.check_host(
             headers.get("Host", ""), str(local[0]) if isinstance(local, tuple) else ""
         )
-        embeddable = request.method in {"GET", "HEAD"} and (
-            headers.get("Sec-Fetch-Mode") == "navigate" or bool(_EMBEDDABLE.match(request.raw_path))
+        embeddable = _is_embeddable(
+            request.method, request.raw_path, headers.get("Sec-Fetch-Mode", "")
         )
         self._guard.check_origin(
             headers.get("Origin", ""),
@@ -124,32 +146,36 @@ class Door:
                 status=response.status,
                 start=response.start() + own,
                 route=record.route,
-                tool=_tool(request),
+                tool=record.tool,
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
             )
         )
 
-    def _tell(
-        self, request: web.BaseRequest, record: Record, status: int, began: float, sent: int
-    ) -> None:
-        duration_s = self._tools.clock.monotonic() - began
-        method = request.method if request.method in _KNOWN_METHODS else "other"
+    def _tell(self, record: Record, status: int, sent: int) -> None:
+        duration_s = self._tools.clock.monotonic() - record.began
         result = record.outcome.result
-        self._metrics.cell(record.route, method, status, result).add(duration_s)
+        self._metrics.cell(record.route, record.method, status, result).add(duration_s)
         self._tools.log.request(
             RequestLine(
                 request_id=record.request_id,
-                client=request.remote or "",
-                method=method,
+                client=record.client,
+                method=record.method,
                 route=record.route,
                 status=status,
                 cache=result,
                 detail=record.outcome.detail,
                 duration_s=duration_s,
                 sent_bytes=sent,
-                tool=_tool(request),
+                tool=record.tool,
             )
         )
+
+
+def _is_embeddable(method: str, raw_path: str, fetch_mode: str) -> bool:
+    """Whether a page of any site may point there: it reads, and shows what it reads only."""
+    if method not in {"GET", "HEAD"} or "_method" in unquote(raw_path):
+        return False
+    return fetch_mode == "navigate" or bool(_EMBEDDABLE.match(raw_path))
 
 
 def _is_plain(request: web.BaseRequest) -> bool:

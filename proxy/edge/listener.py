@@ -2,11 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 from aiohttp import web
 
-from proxy.edge.connection import Connection, Plans
+from proxy.edge.connection import Connection, Plans, Refuse
 
 BACKLOG = 1024
 
@@ -25,11 +24,11 @@ class Listener(web.SockSite):
         runner: web.ServerRunner,
         sock: socket.socket,
         plans: Plans,
-        on_error: Callable[[int, BaseException | None], web.StreamResponse],
+        refuse: Refuse,
     ) -> None:
         super().__init__(runner, sock)
         self._plans = plans
-        self._on_error = on_error
+        self._refuse = refuse
 
     async def start(self) -> None:
         """Take connections, those that have waited since the socket was bound among them."""
@@ -41,4 +40,4 @@ class Listener(web.SockSite):
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        return Connection(server, self._plans, self._on_error)
+        return Connection(server, self._plans, self._refuse)

@@ -18,8 +18,11 @@ _IN_TROUBLE = "Trello is in trouble"
 """What a person needs to know of all the ways in which it can be."""
 
 
-def render(error: ProxyError, request_id: str, request: web.BaseRequest) -> Rendered:
-    """The answer that says whose fault it was and what to do; a page for people in a browser."""
+def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) -> Rendered:
+    """The answer that says whose fault it was and what to do; a page for people in a browser.
+
+    No request: what came was none.
+    """
     fields = [
         ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
     ]
@@ -27,7 +30,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest) -> Rend
         fields.append(("Retry-After", str(RETRY_AFTER_S)))
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"))
-    if wants_page(request.headers.get("Accept", "")):
+    if request is not None and wants_page(request.headers.get("Accept", "")):
         title = _IN_TROUBLE if isinstance(error, UpstreamError) else error.title
         failure = Failure(error.status, title, str(error))
         page = failure_page(failure, request.raw_path, request_id)
@@ -47,17 +50,3 @@ def refused_file(status: int, request_id: str, request: web.BaseRequest) -> Rend
     """Trello's own refusal of a file, told to a person in a browser."""
     page = failure_page(refusal(status), request.raw_path, request_id)
     return Rendered(status, head_of(PAGE_FIELDS), page)
-
-
-def unparsed(status: int) -> Rendered:
-    """What is said where there was no request to speak of: it was no HTTP, or we failed."""
-    title = "Not an acceptable HTTP request" if status < 500 else "The proxy failed"
-    cure = "Send HTTP/1.1 as RFC 9112 has it." if status < 500 else "The log says more."
-    slug = "bad-request" if status < 500 else "internal"
-    body = {"type": TYPE_PREFIX + slug, "title": title, "status": status, "detail": cure}
-    fields = (
-        ("Content-Type", "application/problem+json"),
-        ("Cache-Control", "no-store"),
-        ("Proxy-Status", f"{NAME}; error=http_request_error"),
-    )
-    return Rendered(status, head_of(fields), json.dumps(body).encode())

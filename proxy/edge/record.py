@@ -12,6 +12,13 @@ class Record:
     """Becomes the log line and the metrics of one request."""
 
     request_id: str
+    client: str
+    """The address it came from."""
+    method: str
+    tool: str
+    """The client's name for itself."""
+    began: float
+    """On the clock that never runs backwards, in seconds."""
     route: str = NO_ROUTE
     """The route template: bounded, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)

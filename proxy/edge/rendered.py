@@ -59,9 +59,15 @@ class Rendered(web.StreamResponse):
         self._is_bodiless = request.method == "HEAD" or self.status in _BODILESS
         self._chunked_frames = self.payload_length is None and modern
         close = b"" if self._keep_alive else b"Connection: close\r\n"
-        await self._write(
-            b"".join((self.start(), self.head, self.told, close, b"\r\n", self._first()))
-        )
+        head = b"".join((self.start(), self.head, self.told, close, b"\r\n"))
+        try:
+            await self._write(head + self._first())
+        except (TimeoutError, ConnectionError):
+            if not isinstance(self.payload, bytes):
+                await self.payload.aclose()
+            self._abort()
+            self.sent(0)
+            raise ConnectionResetError("the client has left") from None
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 — aiohttp's
@@ -113,8 +119,9 @@ class Rendered(web.StreamResponse):
         if request is None or transport is None or transport.is_closing():
             raise ConnectionResetError("the client has left")
         transport.write(data)
-        async with asyncio.timeout(WRITE_IDLE_S):
-            await request.writer.drain()
+        if transport.get_write_buffer_size():
+            async with asyncio.timeout(WRITE_IDLE_S):
+                await request.writer.drain()
 
     def _abort(self) -> None:
         transport = self._req.transport if self._req is not None else None

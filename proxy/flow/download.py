@@ -5,14 +5,14 @@ followed by hand, once, to a listed host only; no credential, cookie or referrer
 client never sees it.
 """
 
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 
 from yarl import URL
 
 from proxy.errors import Unusable
 from proxy.flow.answers import from_whole
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.exchange import REDIRECTS, Exchange
+from proxy.flow.exchange import REDIRECTS, Exchange, Streamed
 from proxy.model import Fields, Fwd, Outcome
 from proxy.policy.files import SAFE_FIELDS, disposition, is_storage_host
 from proxy.policy.wire import head_of
@@ -32,20 +32,19 @@ class Download:
     async def serve(self, ask: Ask) -> Answer:
         """The file, or Trello's own refusal; UpstreamError when storage does not give it."""
         outcome = Outcome(fwd=Fwd.BYPASS)
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             reply = await self._exchange.open(stack, ask, "identity")
             if reply.status in REDIRECTS:
-                reply = await stack.enter_async_context(
-                    self._upstream.send(Question("GET", self._followed(reply), _FETCH))
-                )
+                reply = await self._upstream.send(Question("GET", self._followed(reply), _FETCH))
+                stack.callback(reply.close)
                 if reply.status != 200:
                     raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
             if reply.status != 200:
                 whole = await self._exchange.hold(reply)
                 return from_whole(whole, outcome)
-            head = head_of(_fields(ask, reply))
-            body = self._exchange.stream(reply, stack.pop_all())
-            return Answer(200, head, body, outcome, length=reply.length)
+            streamed = await self._exchange.stream(reply, stack)
+            head = head_of(_fields(ask, streamed))
+            return Answer(200, head, streamed.chunks, outcome, length=streamed.length)
 
     def _followed(self, reply: Reply) -> str:
         """The redirect's target, which must be on the list."""
@@ -59,14 +58,17 @@ class Download:
                 "Trello redirected a download to a host that is not in upstream.storage_hosts; "
                 "the operator can add it to proxy.yaml."
             )
+        if self._exchange.tells_secret(reply.location):
+            raise Unusable("Trello redirected a download to an address that holds a credential.")
         return reply.location
 
 
 _FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
-def _fields(ask: Ask, reply: Reply) -> Fields:
-    content_type = reply.content_type or "application/octet-stream"
+def _fields(ask: Ask, streamed: Streamed) -> Fields:
+    told = {name.lower(): value for name, value in streamed.fields}
+    content_type = told.get("content-type") or "application/octet-stream"
     name = ask.match.segments[-1]
     return (
         ("Content-Type", content_type),

@@ -6,8 +6,9 @@ anything stores, logs or sends it.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from proxy.clock import Clock
 from proxy.errors import Incomplete, Unusable, UpstreamError
@@ -80,17 +81,17 @@ class Exchange:
         """
         held: list[bytes] = []
         size = 0
-        async with AsyncExitStack() as stack:
+        with ExitStack() as stack:
             reply = await self.open(stack, ask, "gzip" if gzip else "identity")
             chunks = reply.chunks()
             async for chunk in chunks:
                 held.append(chunk)
                 size += len(chunk)
                 if size > WHOLE_BYTES:
-                    return self._streamed(reply, held, chunks, stack.pop_all())
+                    return await self._streamed(reply, held, chunks, stack)
         return await self._linked(self._whole(reply, b"".join(held)))
 
-    async def open(self, stack: AsyncExitStack, ask: Ask, coding: str) -> Reply:
+    async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
         question = Question(
             ask.method,
@@ -100,10 +101,10 @@ class Exchange:
         )
         template, began = ask.match.route.template, self._clock.monotonic()
         try:
-            reply = await stack.enter_async_context(self._upstream.send(question))
-            if reply.status in REDIRECTS and ask.match.route.kind is not Kind.FILE:
-                # Its address may be signed, and its body repeats it.
-                raise Unusable("Trello redirected a request that is not a download.")
+            reply = await self._upstream.send(question)
+            stack.callback(reply.close)
+            if not _is_answer(reply.status, ask.match.route.kind):
+                raise Unusable(f"Trello answered {reply.status}, which means nothing here.")
         except UpstreamError as error:
             self._count(template, ask.method, error.slug, began)
             raise
@@ -119,16 +120,21 @@ class Exchange:
                 raise Unusable("Trello refused, at a length that is no sentence.")
         return self._whole(reply, held)
 
-    def stream(self, reply: Reply, stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
-        """A file's body as it arrives; `stack` is closed at its end."""
-        return self._chunks([], reply.chunks(), stack, None)
+    async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
+        """A file as it arrives; what `stack` holds is its to close then."""
+        return await self._streamed(reply, [], reply.chunks(), stack)
+
+    def tells_secret(self, text: str) -> bool:
+        """Whether our credential stands there."""
+        return self._scrubber.found_in(text)
 
     def clean(self, reply: Reply) -> Fields:
         """The fields that may reach a client."""
+        fields = field_policy.to_client(reply.fields)
+        if not self._scrubber.found_in("\n".join(chain.from_iterable(fields))):
+            return fields
         scrub = self._scrubber.text
-        return tuple(
-            (scrub(name), scrub(value)) for name, value in field_policy.to_client(reply.fields)
-        )
+        return tuple((scrub(name), scrub(value)) for name, value in fields)
 
     def _fields(self, ask: Ask, coding: str) -> Fields:
         names = {name.lower() for name, _ in ask.fields}
@@ -170,7 +176,7 @@ class Exchange:
         return Whole(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
-            content_type=reply.content_type,
+            content_type=self._scrubber.text(reply.content_type),
             body=body,
             plain=plain,
             gzip=gzip and bool(body),
@@ -187,18 +193,20 @@ class Exchange:
         rewritten = await asyncio.to_thread(self._links.rewrite, plain, now)
         return await asyncio.to_thread(_relinked, whole, rewritten)
 
-    def _streamed(
+    async def _streamed(
         self,
         reply: Reply,
         held: list[bytes],
         rest: AsyncGenerator[bytes, None],
-        stack: AsyncExitStack,
+        stack: ExitStack,
     ) -> Streamed:
         gzip = _is_gzip(reply)
-        chunks = self._chunks(held, rest, stack, Gunzip() if gzip else None)
+        chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
+        await anext(chunks)  # a generator that has not begun closes nothing when it is closed
         changes = self._links is not None and _may_hold_links(reply.content_type)
         if self._links is not None and changes:
             chunks = _linked_chunks(chunks, self._links.stream(self._clock.now()))
+            await anext(chunks)
         return Streamed(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
@@ -210,11 +218,12 @@ class Exchange:
         self,
         held: list[bytes],
         rest: AsyncGenerator[bytes, None],
-        stack: AsyncExitStack,
+        stack: ExitStack,
         inflater: Gunzip | None,
     ) -> AsyncGenerator[bytes, None]:
         scrub = self._scrubber.stream()
-        async with stack:
+        with stack:
+            yield b""
             try:
                 for chunk in held:
                     yield scrub.feed(inflater.feed(chunk) if inflater else chunk)
@@ -243,11 +252,22 @@ async def _linked_chunks(
     chunks: AsyncGenerator[bytes, None], links: LinkStream
 ) -> AsyncGenerator[bytes, None]:
     try:
+        yield b""
         async for chunk in chunks:
             yield links.feed(chunk)
         yield links.finish()
     finally:
         await chunks.aclose()
+
+
+def _is_answer(status: int, kind: Kind) -> bool:
+    """Whether it may be handed on; redirects are followed, and of downloads only.
+
+    The address of any other may be signed, and its body repeats it.
+    """
+    if kind is Kind.FILE and status in REDIRECTS:
+        return True
+    return 200 <= status < 300 or 400 <= status < 600
 
 
 def _is_gzip(reply: Reply) -> bool:

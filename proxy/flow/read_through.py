@@ -19,6 +19,7 @@ from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.metrics import Metrics, count
 from proxy.model import Fwd, Kind, Outcome, StoredResponse
+from proxy.policy.credentials import echoes
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.script import point_at
@@ -32,6 +33,7 @@ from proxy.policy.storability import (
 )
 from proxy.policy.tags import stored_tags
 from proxy.policy.trouble import is_trouble
+from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
 
 _REFUSALS = frozenset({401, 403, 410})
@@ -167,7 +169,11 @@ class ReadThrough:
         whole = self._check(ask, fetched)
         tags = stored_tags(ask.match, ask.query_names, whole.plain)
         verdict = may_store(
-            whole.status, ask.match.route.lifetimes, tags, no_store=ask.directives.no_store
+            whole.status,
+            ask.match.route.lifetimes,
+            tags,
+            no_store=ask.directives.no_store,
+            echoes=not ask.own and echoes(ask.credential, head_of(whole.fields) + whole.plain),
         )
         match verdict:
             case Storable():

@@ -7,13 +7,14 @@ proxy. An unknown outcome invalidates: a lost stored response costs one request,
 import asyncio
 from typing import assert_never
 
-from proxy.errors import UpstreamError
+from proxy.errors import Unusable, UpstreamError
 from proxy.flow.answers import from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.invalidate import Invalidate
-from proxy.model import Fwd, Outcome
+from proxy.model import Fwd, Kind, Outcome
 from proxy.policy.invalidation import touched_tags
+from proxy.policy.storability import why_unusable
 
 _ANSWER_BYTES = 256 * 1024
 """How much of an answer is searched for what the write touched."""
@@ -57,6 +58,7 @@ class WriteThrough:
             case Whole():
                 if not _is_refusal(fetched.status):
                     await self._apply(ask, fetched.plain[:_ANSWER_BYTES])
+                _check(fetched)
                 return from_whole(fetched, outcome)
             case Streamed():
                 if not _is_refusal(fetched.status):
@@ -74,6 +76,15 @@ class WriteThrough:
         self._writes.discard(write)
         if not write.cancelled():
             write.exception()  # seen, even when the client has left
+
+
+def _check(whole: Whole) -> None:
+    """Unusable where a client would take a gateway's page for Trello's yes (D7)."""
+    reason = why_unusable(
+        Kind.WRITE, whole.content_type, whole.plain, length_known=whole.length_known
+    )
+    if whole.status == 200 and reason is not None:
+        raise Unusable(f"Trello sent {reason}; look whether the change was made.")
 
 
 def _is_refusal(status: int) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 from proxy.model import Credential
 
@@ -171,6 +171,13 @@ def read_authorization(value: str | None) -> Found:
         if part:
             found = found.merge(found_at("header", part, unquote(quoted or plain)))
     return found
+
+
+def echoes(credential: Credential, answer: bytes) -> bool:
+    """Whether an answer repeats a part of the credential it was asked with."""
+    parts = {part for part in (credential.key, credential.token) if part}
+    spelt = parts | {quote(part, safe="", errors="surrogateescape") for part in parts}
+    return any(part.encode("utf-8", "surrogateescape") in answer for part in spelt)
 
 
 def authorization(credential: Credential) -> str:

@@ -46,6 +46,7 @@ NEVER_TO_CLIENT = frozenset(
         "refresh",
         "link",
         "www-authenticate",
+        "x-request-id",
     }
 )
 """Trello's cookies, its promises about its own host, addresses that may be signed, and what we

@@ -175,7 +175,8 @@ class RouteTable:
         path = "/" + "/".join(match.segments).lower()
         for fitting, override in self._overrides:
             if fitting.fullmatch(path):
-                return replace(match, route=self._with(override, match.route))
+                route = self._with(override, match.route)
+                return Match(route, match.segments, match.params, match.secret_positions)
         return match
 
     def _with(self, override: RouteOverride, route: Route) -> Route:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from proxy.model import Kind, Lifetimes, Tag
 
-GONE_LIFETIMES = Lifetimes(lifetime_s=5.0)
+GONE_LIFETIME_S = 5.0
 """A 404 may turn into a 200 when a member is added: kept for seconds, never past them."""
 
 _SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
@@ -21,6 +21,7 @@ class Reason(StrEnum):
     REQUEST = "request-no-store"
     INVALIDATED = "invalidated-meanwhile"
     TOO_LARGE = "too-large"
+    ECHO = "credential-in-answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,23 @@ class NotStored:
 
 
 def may_store(
-    status: int, lifetimes: Lifetimes, tags: tuple[Tag, ...], *, no_store: bool = False
+    status: int,
+    lifetimes: Lifetimes,
+    tags: tuple[Tag, ...],
+    *,
+    no_store: bool = False,
+    echoes: bool = False,
 ) -> Storable | NotStored:
-    """200 for the route's lifetimes, 404 for seconds, nothing else (D2)."""
-    if no_store:
-        return NotStored(Reason.REQUEST)
+    """200 for the route's lifetimes, 404 for seconds, nothing else (D2).
+
+    Nor what `echoes` the client's own credential: nothing stored holds one (D1).
+    """
+    if no_store or echoes:
+        return NotStored(Reason.REQUEST if no_store else Reason.ECHO)
     if lifetimes.lifetime_s <= 0:
         return NotStored(Reason.ROUTE)
     if status == 404:
-        return Storable(GONE_LIFETIMES, tags)
+        return Storable(_of_gone(lifetimes), tags)
     if status != 200:
         return NotStored(Reason.STATUS)
     return Storable(lifetimes, tags)
@@ -55,25 +64,46 @@ def may_store(
 
 def lifetimes_for(status: int, route: Lifetimes) -> Lifetimes:
     """What a stored response may be used for, by today's route table."""
-    return GONE_LIFETIMES if status == 404 else route
+    return _of_gone(route) if status == 404 else route
+
+
+def _of_gone(route: Lifetimes) -> Lifetimes:
+    return Lifetimes(min(GONE_LIFETIME_S, route.lifetime_s))
 
 
 def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: bool) -> str | None:
     """Why a 200 is not what its route gives, or None when it is (D7).
 
     JSON routes give JSON: a gateway's HTML page is trouble upstream. Where the length was not
-    announced a cut body looks complete, so the JSON itself must be whole.
+    announced, or was wrong, a cut body looks complete, so the JSON itself must be whole.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    if kind is Kind.SCRIPT:
-        return None if "javascript" in media_type else f"{media_type or 'untyped'} for a script"
-    if not media_type.endswith(("json", "javascript")):
-        return f"{media_type or 'an untyped body'} where JSON belongs"
-    if media_type.endswith("json") and not _SCALAR.match(plain):
+    match kind:
+        case Kind.WRITE:
+            return "a page where an answer belongs" if media_type == "text/html" else None
+        case Kind.SCRIPT:
+            return None if "javascript" in media_type else f"{media_type or 'untyped'} for a script"
+        case _:
+            return _why_no_json(media_type, plain, length_known=length_known)
+
+
+def _why_no_json(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
+    """Why a body is not the JSON, or the call of a script's, that it should be."""
+    if media_type and not media_type.endswith(("json", "javascript")):
+        return f"{media_type} where JSON belongs"
+    if media_type.endswith("javascript"):
+        return None
+    if not _SCALAR.match(plain):
         return "a body that is not JSON"
-    if not length_known and not _is_json(plain):
+    if not (media_type and length_known and _is_balanced(plain)) and not _is_json(plain):
         return "JSON that was cut short"
     return None
+
+
+def _is_balanced(plain: bytes) -> bool:
+    """Whether as many brackets close as open: of JSON that was cut it is hardly ever true."""
+    count = plain.count
+    return count(b"{") == count(b"}") and count(b"[") == count(b"]")
 
 
 def _is_json(plain: bytes) -> bool:

@@ -173,7 +173,11 @@ class Durable:
             self._keep(batch)
             self._fail("write", error)
         except asyncio.CancelledError:
+            # `stop` cut it off, and has what is pending written once more.
+            puts, batch.puts = batch.puts, {}
             self._keep(batch)
+            for key in puts.keys() - self._pending.drops - self._pending.puts.keys():
+                self._pending.puts[key] = puts[key]
             raise
         finally:
             self._writing = Batch()

@@ -52,5 +52,5 @@ class Epochs:
 
     def _forget(self) -> None:
         # Insertion order is order of invalidation: `advance` re-inserts what it touches.
-        for tag in list(self._last)[: MAX_TAGS // 2]:
+        for tag in list(self._last)[: -(MAX_TAGS // 2)]:
             self.floor = max(self.floor, self._last.pop(tag))

@@ -28,7 +28,8 @@ BUSY_TIMEOUT_S = 1.0
 _FLOOR = Tag("floor")
 _FULL, _ROOM_AGAIN = 0.95, 0.85
 """Shares of the bound at which eviction begins and ends."""
-_EVICT_ROWS = 200
+_EVICT_ROWS = 256
+"""At a time at most; the first time one, then twice as many each time: rows differ in size."""
 _SCAN_ROWS = 5_000
 
 _PRAGMAS = (
@@ -62,20 +63,29 @@ class SQLiteShelf:
         self._page_bytes = 4096
         # The backend as a whole is held: its other table closes the shared connection when it goes.
         self._backend: SQLiteBackend | None = None
+        self._is_damaged = False
 
     async def open(self) -> Opened:
         """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
-        with _mapped():
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.parent.chmod(0o700)
+        with self._mapped():
+            _make_private(self._path)
+            if self._is_damaged:
+                await self._set_aside()
             try:
                 return await self._open()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                await self.close()
-                self._path.replace(self._path.with_suffix(".damaged"))
+                await self._set_aside()
                 return await self._open()
+
+    async def _set_aside(self) -> None:
+        """Its journal goes: beside another database it would be read into that."""
+        await self.close()
+        if self._path.exists():
+            self._path.replace(self._path.with_suffix(".damaged"))
+        self._path.with_name(f"{FILE_NAME}-wal").unlink(missing_ok=True)
+        self._is_damaged = False
 
     async def _open(self) -> Opened:
         await self.close()
@@ -96,13 +106,13 @@ class SQLiteShelf:
         return Opened(epochs, epochs.pop(_FLOOR, 0))
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        with _mapped():
+        with self._mapped():
             async with asyncio.timeout(READ_TIMEOUT_S):
                 row = await self._responses.read(key)
         return loads(key, row) if isinstance(row, bytes) else None
 
     async def write(self, batch: Batch) -> int:
-        with _mapped():
+        with self._mapped():
             async with self._connection() as db:
                 try:
                     evicted = await self._make_room(db, batch.put_bytes)
@@ -116,7 +126,7 @@ class SQLiteShelf:
     async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
         last = 0
         while True:
-            with _mapped():
+            with self._mapped():
                 async with self._connection() as db:
                     rows = list(
                         await db.execute_fetchall(
@@ -131,7 +141,7 @@ class SQLiteShelf:
             yield [CacheKey(row[1]) for row in rows]
 
     async def used_bytes(self) -> int:
-        with _mapped():
+        with self._mapped():
             async with self._connection() as db:
                 return await self._used(db)
 
@@ -145,20 +155,30 @@ class SQLiteShelf:
         return self._page_bytes * (pages - await _number(db, "PRAGMA freelist_count"))
 
     async def _make_room(self, db: Connection, wanted_bytes: int) -> int:
-        evicted = 0
+        evicted, rows = 0, 1
         if await self._used(db) + wanted_bytes <= self._limit_bytes * _FULL:
             return evicted
         while await self._used(db) + wanted_bytes > self._limit_bytes * _ROOM_AGAIN:
             cursor = await db.execute(
                 "DELETE FROM responses WHERE rowid IN"
                 " (SELECT rowid FROM responses ORDER BY rowid LIMIT ?)",
-                (_EVICT_ROWS,),
+                (rows,),
             )
             await db.commit()
             if not cursor.rowcount:
                 break
             evicted += cursor.rowcount
+            rows = min(2 * rows, _EVICT_ROWS)
         return evicted
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        """Whatever goes wrong with the disk is a StoreError; damage is remembered."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
+            self._is_damaged |= type(error) is sqlite3.DatabaseError
+            raise StoreError(f"{type(error).__name__}: {error}") from error
 
     @property
     def _responses(self) -> SQLiteCache:
@@ -170,6 +190,14 @@ class SQLiteShelf:
     async def _connection(self) -> AsyncIterator[Connection]:
         async with self._responses.get_connection() as db:
             yield db
+
+
+def _make_private(path: Path) -> None:
+    """The directory, open to its owner alone; one that others use too is left as it is."""
+    directory = path.parent
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() or next(directory.iterdir(), None) is None:
+        directory.chmod(0o700)
 
 
 async def _apply(db: Connection, batch: Batch) -> None:
@@ -190,12 +218,3 @@ async def _apply(db: Connection, batch: Batch) -> None:
 async def _number(db: Connection, pragma: str) -> int:
     rows = await db.execute_fetchall(pragma)
     return int(next(iter(rows))[0])
-
-
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """Whatever goes wrong with the disk is a StoreError."""
-    try:
-        yield
-    except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
-        raise StoreError(f"{type(error).__name__}: {error}") from error

@@ -6,7 +6,7 @@ decoding, no cookies, no environment proxies, no resending of a request on a fre
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -29,7 +29,7 @@ MAX_LINE_BYTES = 32 * 1024
 KEEPALIVE_S = 10.0
 """Shorter than Trello's own: a connection that Trello is about to close must not be chosen."""
 MAX_CONNECTIONS = 64
-_CHUNK_BYTES = 64 * 1024
+"""To each host: slow downloads from the storage take none from the API."""
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -45,7 +45,7 @@ class Question:
 
 
 class Reply:
-    """An answer whose body is still to be read; valid inside `send` only."""
+    """An answer whose body is still to be read; it holds a connection until it is closed."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -65,8 +65,15 @@ class Reply:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; Incomplete when it ends before its length."""
         with _mapped(Incomplete):
-            async for chunk in self._response.content.iter_chunked(_CHUNK_BYTES):
+            while chunk := await self._response.content.readany():
                 yield chunk
+
+    def close(self) -> None:
+        """Let the connection go: to be used again when the body was read to its end."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 class Upstream:
@@ -75,12 +82,18 @@ class Upstream:
     def __init__(self, *, connect_timeout_s: float, read_timeout_s: float) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S, ttl_dns_cache=60
+                limit=0,
+                limit_per_host=MAX_CONNECTIONS,
+                keepalive_timeout=KEEPALIVE_S,
+                ttl_dns_cache=60,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=connect_timeout_s, sock_read=read_timeout_s
+                total=None,
+                connect=connect_timeout_s + read_timeout_s,  # waiting for a free one included
+                sock_connect=connect_timeout_s,
+                sock_read=read_timeout_s,
             ),
             skip_auto_headers=_AUTOMATIC,
             trust_env=False,
@@ -94,23 +107,12 @@ class Upstream:
     async def close(self) -> None:
         await self._session.close()
 
-    @asynccontextmanager
-    async def send(self, question: Question) -> AsyncIterator[Reply]:
-        """The reply's header is there on entry; the connection is let go on exit.
+    async def send(self, question: Question) -> Reply:
+        """The reply, its header there already; the caller closes it.
 
         Raises UpstreamError only. A read is sent once more when a connection ended without an
         answer: it was a kept one that Trello had closed, as a rule.
         """
-        response = await self._respond(question)
-        try:
-            yield Reply(response)
-        finally:
-            if response.content.at_eof():
-                response.release()
-            else:
-                response.close()
-
-    async def _respond(self, question: Question) -> aiohttp.ClientResponse:
         try:
             return await self._send_once(question)
         except Terminated:
@@ -118,14 +120,16 @@ class Upstream:
                 raise
             return await self._send_once(question)
 
-    async def _send_once(self, question: Question) -> aiohttp.ClientResponse:
+    async def _send_once(self, question: Question) -> Reply:
         with _mapped(Terminated):
-            return await self._session.request(
-                question.method,
-                URL(question.url, encoded=True),
-                headers=CIMultiDict(question.fields),
-                data=question.body,
-                allow_redirects=False,
+            return Reply(
+                await self._session.request(
+                    question.method,
+                    URL(question.url, encoded=True),
+                    headers=CIMultiDict(question.fields),
+                    data=question.body,
+                    allow_redirects=False,
+                )
             )
 
 

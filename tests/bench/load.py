@@ -1,17 +1,22 @@
 """Load: one slice of requests on some connections, by wrk or, where there is none, by asyncio."""
 
 import asyncio
+import os
+import resource
 import secrets
 import shutil
 import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from tests.bench.servers import Server, ask, expected
 
 WRK = shutil.which("wrk")
 _SCRIPT = Path(__file__).with_name("targets.lua")
+DISTURBED = 0.15
+"""When other programs take more of a core than this, rates and latencies tell of them."""
 _HEAD_BYTES = 100
 """An answer has at least such a header: fewer bytes in all, and bodies are missing."""
 
@@ -34,6 +39,10 @@ def new_targets(size: int, again: int = 0) -> Targets:
     return Targets(secrets.token_hex(6), 1 << 40, size, again)
 
 
+class Stalled(Exception):
+    """Not one answer in a slice."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """What one slice of time gave."""
@@ -43,31 +52,55 @@ class Slice:
     p50_s: float
     p99_s: float
     cpu_s: float
+    """Of the server."""
+    others_s: float
+    """CPU that programs used which have nothing to do with it."""
 
     @property
     def per_second(self) -> float:
         return self.requests / self.seconds
 
     @property
-    def mean_s(self) -> float:
-        """Of one connection: from one answer to the next."""
-        return self.seconds / self.requests
-
-    @property
     def cpu_per_request_s(self) -> float:
         return self.cpu_s / self.requests
 
 
-def run(server: Server, targets: Targets, connections: int, seconds: int) -> Slice:
-    """Closed loop: each connection asks as soon as it was answered. Errors end the benchmark."""
-    before = server.cpu_s()
+def is_disturbed(slices: list[Slice]) -> bool:
+    """Whether other programs took so much that only figures per second of CPU are to be judged."""
+    cores = median(each.others_s / each.seconds for each in slices)
+    if cores > DISTURBED:
+        print(f"  Other programs took {cores:.1f} cores: the rate is judged per second of CPU.")
+    return cores > DISTURBED
+
+
+def run(
+    server: Server, targets: Targets, connections: int, seconds: int, *helpers: Server
+) -> Slice:
+    """Closed loop: each connection asks as soon as it was answered. Errors end the benchmark.
+
+    `helpers` are at work too, and belong to what is measured.
+    """
+    used_s, cpu_s = _foreign_s(server, *helpers), server.cpu_s()
     load = _wrk if WRK else _asyncio
     requests, took_s, p50_s, p99_s, received, errors = load(server, targets, connections, seconds)
-    cpu_s = server.cpu_s() - before
+    cpu_s, others_s = server.cpu_s() - cpu_s, _foreign_s(server, *helpers) - used_s
     assert not errors, f"{server.name}: {errors} errors"
     least = requests * (targets.size + _HEAD_BYTES)
-    assert requests and received >= least, f"{server.name}: {received} bytes, {least} expected"
-    return Slice(requests, took_s, p50_s, p99_s, cpu_s)
+    assert received >= least, f"{server.name}: {received} bytes, {least} expected"
+    if not requests:
+        raise Stalled(f"{server.name} answered nothing in {seconds} s")
+    return Slice(requests, took_s, p50_s, p99_s, cpu_s, others_s)
+
+
+def _foreign_s(*servers: Server) -> float:
+    """CPU seconds of the whole machine, without these servers' and the benchmark's own."""
+    user, nice, system, _idle, _waiting, *interrupts = (
+        int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
+    busy_s = sum((user, nice, system, *interrupts)) / os.sysconf("SC_CLK_TCK")
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    own_s = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return busy_s - own_s - sum(server.cpu_s() for server in servers)
 
 
 _Figures = tuple[int, float, float, float, int, int]

@@ -54,7 +54,7 @@ http {{
   client_body_temp_path {directory}/body; proxy_temp_path {directory}/temp;
   fastcgi_temp_path {directory}/fastcgi; uwsgi_temp_path {directory}/uwsgi;
   scgi_temp_path {directory}/scgi;
-  proxy_cache_path {directory}/cache levels=1:2 keys_zone=trello:64m max_size=2g inactive=1h
+  proxy_cache_path {directory}/cache levels=2 keys_zone=trello:64m max_size=2g inactive=1h
     use_temp_path=off;
   upstream trello {{ server {upstream}; keepalive 64; keepalive_requests 100000000; }}
   server {{
@@ -146,7 +146,7 @@ class Bench:
         """nginx's `proxy_cache`, or None where there is no nginx."""
         program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
         if program is None:
-            print("nginx is not installed: going on without it (Debian: apt install nginx-light)")
+            print("nginx is not installed: going on without it (Debian: apt install nginx)")
             return None
         port, directory = _free_port(), self._new("nginx")
         config = directory / "nginx.conf"
@@ -216,7 +216,7 @@ def expected(target: str) -> bytes:
 
 
 def asked(upstream: Server) -> int:
-    """How many questions the upstream was asked so far."""
+    """How many questions that it lets wait the upstream was asked so far."""
 
     async def count() -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", upstream.port)

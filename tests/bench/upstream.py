@@ -1,7 +1,7 @@
 """A Trello that costs next to nothing: deterministic bodies, Trello's fields, a count of questions.
 
 `/1/boards/{id}/cards?limit=1000` is a body of 1000 bytes, in which the id stands; `since=150` has
-it wait so many milliseconds. `/asked` says how many requests there were so far.
+it wait so many milliseconds. `/asked` says how many of those that waited there were so far.
 """
 
 import argparse
@@ -53,11 +53,11 @@ class Connection(asyncio.Protocol):
         if target is None:
             self._send(b"%d" % Connection.asked)
             return
-        Connection.asked += 1
         body = body_of(target[1].decode(), int(target[2]))
         if target[3] is None:
             self._send(body)
         else:
+            Connection.asked += 1
             asyncio.get_running_loop().call_later(int(target[3]) / 1000, self._send, body)
 
     def _send(self, body: bytes) -> None:

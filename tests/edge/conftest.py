@@ -12,16 +12,15 @@ import pytest
 
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
-from proxy.config import Config, load
+from proxy.config import Backend, Config, load
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from tests.edge.raw_upstream import PATIENCE_S, RawUpstream, Speak
 
 KEY = "c4a3a2a1" + "k" * 24
 TOKEN = "ATTA5ca1ab1e" + "7oken" * 12
 CREDENTIAL = Credential(KEY, TOKEN)
-PATIENCE_S = 8.0
-"""No answer takes so long; a test that waits longer has failed."""
 
 
 @dataclass
@@ -36,7 +35,7 @@ class Heard:
     @property
     def fields(self) -> dict[str, str]:
         """By lower-case name; of a repeated field the last."""
-        return {name: value for name, value in self.field_list}
+        return dict(self.field_list)
 
     @property
     def field_list(self) -> list[tuple[str, str]]:
@@ -47,6 +46,10 @@ class Heard:
     @property
     def raw(self) -> bytes:
         return self.line + self.head + self.body
+
+    @property
+    def is_problem(self) -> bool:
+        return self.fields.get("content-type") == "application/problem+json"
 
     @property
     def json(self) -> Any:
@@ -62,6 +65,10 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
+
+    def end(self) -> None:
+        """Say no more, and go on listening."""
+        self.writer.write_eof()
 
     async def hear(self, method: str = "GET") -> Heard:
         """The next response; EOFError or ConnectionError when it is cut or there is none."""
@@ -186,14 +193,22 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProxy]:
-    """Start proxies, by upstream URL and more of proxy.yaml."""
+    """Start proxies, by upstream URL and more of proxy.yaml; with a directory, they use it."""
     made: list[Proxy] = []
 
     async def make(
-        upstream: str, yaml: str = "", storage: tuple[str, ...] = (), port: int = 0
+        upstream: str,
+        yaml: str = "",
+        storage: tuple[str, ...] = (),
+        port: int = 0,
+        directory: Path | None = None,
+        host: str = "127.0.0.1",
     ) -> Proxy:
-        directory = tmp_path / f"cache-{len(made)}"
-        config = _config(f"listen: 127.0.0.1:{port}\n{yaml}", upstream, storage, directory)
+        backend: Backend = "sqlite" if directory else "memory"
+        directory = directory or tmp_path / "unused"
+        config = _config(f"listen: {host}:{port}\n{yaml}", upstream, storage)
+        cache = replace(config.cache, backend=backend, directory=str(directory))
+        config = replace(config, cache=cache)
         logged: list[bytes] = []
         app = App(config, CREDENTIAL, Surroundings(clock, logged.append, _Bytes(len(made))))
         made.append(Proxy(app, clock, directory, logged))
@@ -216,10 +231,10 @@ class _Bytes:
         return bytes([self._calls]) * size
 
 
-def _config(yaml: str, upstream: str, storage: tuple[str, ...], directory: Path) -> Config:
+def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
     config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    return replace(config, upstream=settings, cache=replace(config.cache, directory=str(directory)))
+    return replace(config, upstream=settings)
 
 
 @pytest.fixture
@@ -236,52 +251,6 @@ async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
 async def proxy(make_proxy: MakeProxy, standin: StandIn) -> Proxy:
     """A proxy in front of the stand-in."""
     return await make_proxy(standin.url, storage=(standin.storage_host,))
-
-
-Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
-
-
-class RawUpstream:
-    """A server of bytes: says what it was told to, whatever it is asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-        """The header of each request."""
-        self.said: bytes | Speak = b""
-        self.port = 0
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}"
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            header = await reader.readuntil(b"\r\n\r\n")
-            self.asked.append(header)
-            if isinstance(self.said, bytes):
-                writer.write(self.said)
-            else:
-                await self.said(reader, writer, header)
-            await writer.drain()
-        writer.close()
-        self._writers.discard(writer)
 
 
 @pytest.fixture
@@ -308,3 +277,26 @@ async def elsewhere() -> AsyncIterator[RawUpstream]:
     await made.start()
     yield made
     await made.stop()
+
+
+Start = Callable[[bytes | Speak], Awaitable[Proxy]]
+
+
+@pytest.fixture
+def before(make_proxy: MakeProxy, raw_upstream: RawUpstream, storage: RawUpstream) -> Start:
+    """A proxy before an upstream that says this; it may redirect to `storage`."""
+
+    async def start(said: bytes | Speak, yaml: str = "") -> Proxy:
+        raw_upstream.said = said
+        return await make_proxy(raw_upstream.url, yaml, storage=(storage.host,))
+
+    return start
+
+
+def says(heard: Heard, status: int, slug: str) -> bool:
+    return (
+        heard.status == status
+        and heard.is_problem
+        and heard.json["type"] == f"urn:trello-proxy:{slug}"
+        and heard.fields["proxy-status"].startswith("trello-proxy; error=")
+    )

@@ -17,15 +17,18 @@ from yarl import URL
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
 from proxy.config import load
+from proxy.demo.faults import Fault
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from tests.flow.upstream import Upstream
 
 KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12
 OTHER_KEY = "beef" + "1" * 28
 OTHER_TOKEN = "ATTA" + "07be2a" * 12
 READ_TIMEOUT_S = 0.25
+REOPENED_S = 5
 """How long Trello's silence is borne; of real time."""
 
 
@@ -92,9 +95,12 @@ class Proxy:
 
 
 class StartProxy(Protocol):
-    """Starts a proxy; a keyword replaces settings of the section of that name."""
+    """Starts a proxy on a configuration as the operator writes it.
 
-    def __call__(self, **sections: dict[str, Any]) -> Awaitable[Proxy]: ...
+    A keyword replaces settings of the section of that name.
+    """
+
+    def __call__(self, yaml: str = "", **sections: dict[str, Any]) -> Awaitable[Proxy]: ...
 
 
 class Raw:
@@ -108,13 +114,13 @@ class Raw:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def answer(self) -> tuple[int, list[bytes], bytes]:
+    async def answer(self, *, is_head: bool = False) -> tuple[int, list[bytes], bytes]:
         """Status, field lines in the order of the alphabet, and the body of the next answer."""
         async with asyncio.timeout(10):
             head = await self._reader.readuntil(b"\r\n\r\n")
             line, *fields = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
             lengths = [f[15:] for f in fields if f.lower().startswith(b"content-length:")]
-            body = await self._reader.readexactly(int(lengths[0]) if lengths else 0)
+            body = await self._reader.readexactly(int(lengths[0]) if lengths and not is_head else 0)
         return int(line.split()[1]), sorted(fields), body
 
     async def rest(self) -> bytes:
@@ -130,14 +136,28 @@ class Raw:
 async def until(is_so: Callable[[], bool]) -> None:
     """Let everything else run until it is so."""
     async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - turns of the loop, not time
+        while not is_so():  # noqa: ASYNC110 - turns of the loop, not time
+            await asyncio.sleep(0)
 
 
 async def turns(count: int = 300) -> None:
     """Let everything else run: enough for what is on its way to arrive."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def reopened(proxy: Proxy, clock: FakeClock) -> None:
+    """Return when the store that failed has been opened again."""
+    opened = len(proxy.logged("store opened"))
+    await until(lambda: clock.sleepers > 0)
+    clock.advance(REOPENED_S)
+    await until(lambda: len(proxy.logged("store opened")) > opened)
+
+
+def answering(size: int) -> Fault:
+    """An answer of about this many bytes to every GET."""
+    body, kind = f'{{"long":"{"x" * size}"}}', "application/json"
+    return Fault("status", method="GET", status=200, body=body, content_type=kind, times=None)
 
 
 @pytest.fixture
@@ -174,8 +194,8 @@ async def start_proxy(
             )
         )
 
-        async def start(**sections: dict[str, Any]) -> Proxy:
-            config = load("listen: 127.0.0.1:0", "proxy.yaml", {}, str)
+        async def start(yaml: str = "", **sections: dict[str, Any]) -> Proxy:
+            config = load(f"listen: 127.0.0.1:0\n{yaml}", "proxy.yaml", {}, str)
             given: dict[str, dict[str, Any]] = {
                 "upstream": {
                     "url": standin.url,
@@ -216,6 +236,18 @@ async def connect(proxy: Proxy) -> AsyncIterator[Callable[[], Awaitable[Raw]]]:
     yield connected
     for raw in opened:
         await raw.close()
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    made = Upstream()
+    made.may_read.set()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield made
+    made.may_read.set()
+    server.close()
+    await server.wait_closed()
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def held(standin: StandIn, clock: FakeClock, board: str) -> Held:
     return Held(standin, clock, f"/1/boards/{board}").hold()
 
 
-async def _all(proxy: Proxy, target: str, count: int, **options: Any) -> "list[asyncio.Task[Heard]]":
-    tasks = [
-        asyncio.ensure_future(proxy.get(target, **options)) for _ in range(count)
-    ]
+async def _all(
+    proxy: Proxy, target: str, count: int, **options: Any
+) -> "list[asyncio.Task[Heard]]":
+    tasks = [asyncio.ensure_future(proxy.get(target, **options)) for _ in range(count)]
     await turns()
     return tasks
 
@@ -112,9 +112,7 @@ FAILURES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "problem"), FAILURES.values(), ids=FAILURES.keys()
-)
+@pytest.mark.parametrize(("fault", "status", "problem"), FAILURES.values(), ids=FAILURES.keys())
 async def test_one_failure_answers_everybody_and_the_next_caller_asks_anew(
     proxy: Proxy, standin: StandIn, board: str, fault: Fault, status: int, problem: str
 ) -> None:

@@ -1,0 +1,31 @@
+"""The benchmarks run from end to end; what they measure is not asserted here."""
+
+import re
+
+import pytest
+
+from tests.bench import hits, misses
+from tests.bench.figures import Ratio
+
+
+def test_the_benchmark_of_hits_measures_every_server(capsys: pytest.CaptureFixture[str]) -> None:
+    hits.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert re.search(r"proxy +[\d,]+ hits/s", told)
+    assert re.search(r"naive +[\d,]+ hits/s", told)
+    assert re.search(r"nginx +[\d,]+ hits/s|nginx is not installed", told)
+
+
+def test_the_benchmark_of_misses_measures_latency_rate_rush_and_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    misses.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert re.search(r"proxy +-?\d+ µs more", told)
+    assert re.search(r"proxy +[\d,]+ misses/s", told)
+    assert "upstream requests 1," in told
+    assert re.search(r"resident: \d+ MiB at the start", told)
+
+
+def test_a_ratio_is_the_median_of_neighbouring_slices() -> None:
+    assert Ratio([10.0, 30.0, 2.0], [10.0, 10.0, 1.0]).median == 2.0

@@ -1,0 +1,83 @@
+"""A server of bytes, in Trello's place or in its storage's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+PATIENCE_S = 8.0
+"""No answer takes so long; a test that waits longer has failed."""
+
+
+Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
+
+
+class RawUpstream:
+    """A server of bytes: says what it was told to, whatever it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        """The header of each request."""
+        self.said: bytes | Speak = b""
+        self.port = 0
+        self._news = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def until_asked(self, times: int) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.asked) < times:
+                self._news.clear()
+                await self._news.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            header = await reader.readuntil(b"\r\n\r\n")
+            self.asked.append(header)
+            self._news.set()
+            if isinstance(self.said, bytes):
+                writer.write(self.said)
+            else:
+                await self.said(reader, writer, header)
+            await writer.drain()
+        writer.close()
+        self._writers.discard(writer)
+
+
+READ = "/1/boards/5e93ba403f1ab3603ba81a09?fields=name"
+BODY = b'{"id":"5e93ba403f1ab3603ba81a09","name":"A board"}'
+FILE = "/1/cards/5e9310df53f23017628a8011/attachments/5e94756a8ed68535838d852d/download/a.png"
+OK = b"HTTP/1.1 200 OK\r\n"
+JSON = b"Content-Type: application/json; charset=utf-8\r\n"
+
+
+def answer(body: bytes = BODY, head: bytes = JSON, status: bytes = OK) -> bytes:
+    return status + head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def chunked(*chunks: bytes, head: bytes = JSON) -> bytes:
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return OK + head + b"Transfer-Encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n"
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes) -> None:
+    with suppress(ConnectionError):
+        await reader.read()

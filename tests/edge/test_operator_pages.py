@@ -1,0 +1,139 @@
+"""What the operator sees: health, figures, a listener of one's own, and purging."""
+
+import asyncio
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from proxy.demo.standin import StandIn
+from tests.edge.conftest import MakeProxy, Proxy, Wire
+from tests.edge.raw_upstream import RawUpstream
+
+ME = "/1/members/me"
+
+
+class TestPages:
+    async def test_health_and_readiness_are_told(self, proxy: Proxy, standin: StandIn) -> None:
+        health, ready = await proxy.get("/healthz"), await proxy.get("/readyz")
+        assert (health.status, health.json) == (200, {"status": "ok"})
+        assert (ready.status, ready.json["status"]) == (200, "ready")
+        assert {page.fields["cache-control"] for page in (health, ready)} == {"no-store"}
+        assert standin.asked.total == 0
+
+    async def test_health_does_not_depend_on_trello(
+        self, make_proxy: MakeProxy, raw_upstream: RawUpstream
+    ) -> None:
+        await raw_upstream.stop()
+        proxy = await make_proxy(raw_upstream.url)
+        assert (await proxy.get(ME)).status == 502
+        assert [(await proxy.get(page)).status for page in ("/healthz", "/readyz")] == [200, 200]
+
+    async def test_a_head_of_a_page_has_no_body(self, proxy: Proxy) -> None:
+        wire = await proxy.connect()
+        for page in ("/", "/healthz", "/readyz", "/metrics", ME):
+            wire.send(proxy.request("HEAD", page))
+            heard = await wire.hear("HEAD")
+            assert (heard.status, heard.body) == (200, b"")
+            assert int(heard.fields["content-length"]) > 0
+
+    async def test_the_home_page_tells_the_base_url(self, proxy: Proxy) -> None:
+        heard = await proxy.get("/")
+        assert f"http://{proxy.host}/1/".encode() in heard.body
+
+    async def test_metrics_name_route_templates_and_never_ids(
+        self, proxy: Proxy, standin: StandIn
+    ) -> None:
+        card = standin.trello.example_card
+        for target in (f"/1/cards/{card}", f"/1/cards/{card}", f"/1/nowhere/{card}", "/x", "//"):
+            await proxy.get(target)
+        heard = await proxy.get("/metrics")
+        assert heard.fields["content-type"].startswith("text/plain")
+        text = heard.body.decode()
+        assert 'route="/cards/{id}"' in text
+        assert 'cache="hit"' in text
+        assert card not in text
+        assert "nowhere" not in text
+
+    async def test_openmetrics_are_there_for_who_asks(self, proxy: Proxy) -> None:
+        heard = await proxy.get("/metrics", {"Accept": "application/openmetrics-text"})
+        assert heard.fields["content-type"].startswith("application/openmetrics-text")
+        assert heard.body.endswith(b"# EOF\n")
+
+    async def test_a_listener_of_the_operators_own_takes_the_pages_along(
+        self, make_proxy: MakeProxy, standin: StandIn
+    ) -> None:
+        proxy = await make_proxy(standin.url, "admin: {listen: 127.0.0.1:0}")
+        admin = proxy.app.admin_port
+        assert admin not in {None, proxy.app.port}
+        for page in ("/metrics", "/healthz", "/readyz"):
+            assert (await proxy.get(page)).status == 404
+            assert (await proxy.ask("GET", page, port=admin)).status == 200
+        assert (await proxy.ask("POST", "/-/purge")).status == 404
+        assert (await proxy.ask("POST", "/-/purge", port=admin)).status == 200
+        assert (await proxy.get(ME)).status == 200
+        assert (await proxy.ask("GET", ME, port=admin)).status == 404
+        evil = {"Host": "evil.example"}
+        assert (await proxy.ask("GET", "/metrics", evil, port=admin)).status == 421
+
+
+class TestPurge:
+    async def test_the_machine_itself_may_purge(self, proxy: Proxy, standin: StandIn) -> None:
+        await proxy.get(ME)
+        purged = await proxy.ask("POST", "/-/purge")
+        assert (purged.status, purged.json) == (200, {"purged": "everything"})
+        assert "fwd=" in (await proxy.get(ME)).fields["cache-status"]
+        assert standin.asked.total == 2
+
+    async def test_only_a_post_purges(self, proxy: Proxy, standin: StandIn) -> None:
+        await proxy.get(ME)
+        heard = await proxy.get("/-/purge")
+        assert heard.status == 405
+        assert heard.json["type"] == "urn:trello-proxy:method-not-allowed"
+        await proxy.get(ME)
+        assert standin.asked.total == 1
+
+    async def test_where_there_is_a_token_nothing_else_will_do(
+        self, make_proxy: MakeProxy, standin: StandIn
+    ) -> None:
+        proxy = await make_proxy(standin.url, "admin: {token: 0perat0rs-t0ken}")
+        for given in ("", "Bearer", "Bearer x", "Basic 0perat0rs-t0ken", "Bearer 0perat0rs-t0kenx"):
+            heard = await proxy.ask("POST", "/-/purge", {"Authorization": given})
+            assert heard.status == 403
+            assert heard.json["type"] == "urn:trello-proxy:not-admin"
+        right = {"Authorization": "Bearer 0perat0rs-t0ken"}
+        assert (await proxy.ask("POST", "/-/purge", right)).status == 200
+        await proxy.stop()
+        assert b"0perat0rs" not in proxy.log
+
+    async def test_another_machine_may_not(self, make_proxy: MakeProxy, standin: StandIn) -> None:
+        address = _address_of_this_machine()
+        if address is None:
+            pytest.skip("this machine has no address but the loopback")
+        proxy = await make_proxy(standin.url, host=address)
+        reader, writer = await asyncio.open_connection(address, proxy.app.port)
+        wire = Wire(reader, writer)
+        wire.send(proxy.request("POST", "/-/purge", {"Host": address}))
+        assert (await wire.hear()).status == 403
+        await wire.close()
+
+
+def _address_of_this_machine() -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, suppress(OSError):
+        sock.connect(("192.0.2.1", 9))  # sends nothing
+        address = str(sock.getsockname()[0])
+        return None if address.startswith("127.") else address
+    return None
+
+
+async def test_a_store_that_fails_degrades_readiness_and_nothing_else(
+    make_proxy: MakeProxy, standin: StandIn, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    proxy = await make_proxy(standin.url, directory=tmp_path / "file" / "cache")
+    assert (await proxy.get(ME)).status == 200
+    assert "; hit" in (await proxy.get(ME)).fields["cache-status"]
+    ready = await proxy.get("/readyz")
+    assert (ready.status, ready.json["status"]) == (200, "degraded")
+    assert (await proxy.get("/healthz")).status == 200

@@ -1,0 +1,106 @@
+"""What was asked for before an invalidation of one of its tags is not current."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.model import Tag
+from proxy.store import epochs
+from proxy.store.epochs import Epochs
+
+CARD, BOARD, LIST = Tag("card:1"), Tag("board:1"), Tag("list:1")
+
+
+def test_what_was_asked_before_is_invalid_and_after_is_current() -> None:
+    known = Epochs(100)
+    before = known.seq
+    after = known.advance([CARD])
+    assert after > before
+    assert not known.is_current([CARD], before)
+    assert known.is_current([CARD], after)
+
+
+def test_one_invalid_tag_is_enough() -> None:
+    known = Epochs(100)
+    known.advance([CARD])
+    assert not known.is_current([BOARD, CARD], 100)
+    assert known.is_current([BOARD, LIST], 100)
+    assert known.is_current([], 100)
+
+
+def test_every_invalidation_advances_even_one_of_nothing() -> None:
+    known = Epochs(100)
+    assert [known.advance([]), known.advance([CARD]), known.advance([CARD])] == [101, 102, 103]
+
+
+def test_all_tags_of_one_change_fall_together() -> None:
+    known = Epochs(100)
+    known.advance([CARD, BOARD])
+    assert not known.is_current([CARD], 100)
+    assert not known.is_current([BOARD], 100)
+
+
+def test_an_earlier_process_is_heard() -> None:
+    known = Epochs(100)
+    known.merge({CARD: 250}, floor=200)
+    assert known.seq >= 250
+    assert not known.is_current([CARD], 249)
+    assert known.is_current([CARD], 250)
+    assert not known.is_current([BOARD], 199)
+    assert known.advance([BOARD]) == 251
+
+
+def test_the_later_of_two_invalidations_holds() -> None:
+    known = Epochs(100)
+    known.advance([CARD])
+    known.merge({CARD: 50, BOARD: 60}, floor=0)
+    assert not known.is_current([CARD], 100)
+    assert known.seq == 101
+
+
+def test_nothing_known_earlier_changes_nothing() -> None:
+    known = Epochs(100)
+    known.merge({}, floor=0)
+    assert (known.seq, known.floor, len(known)) == (100, 0, 0)
+
+
+def test_forgetting_invalidates_more_never_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "MAX_TAGS", 10)
+    known = Epochs(100)
+    for number in range(11):
+        known.advance([Tag(f"card:{number}")])
+    assert len(known) == 5
+    assert not known.is_current([Tag("card:0")], 100)
+    assert not known.is_current([Tag("never:named")], 100)
+    assert known.is_current([Tag("card:0")], known.seq)
+    assert not known.is_current([Tag("card:10")], known.seq - 1)
+
+
+def test_what_was_invalidated_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "MAX_TAGS", 4)
+    known = Epochs(100)
+    for tag in ("a", "b", "c", "d", "a", "e"):
+        known.advance([Tag(tag)])
+    assert known.floor == 104  # of `d`; `a` was named again
+    assert len(known) == 2
+
+
+TAGS = st.sampled_from([Tag(letter) for letter in "abcdefgh"])
+
+
+@given(st.lists(st.lists(TAGS, max_size=3), max_size=30), st.lists(TAGS, max_size=3))
+def test_a_bounded_memory_never_calls_current_what_an_unbounded_one_does_not(
+    changes: list[list[Tag]], tags: list[Tag]
+) -> None:
+    bounded, unbounded = Epochs(0), Epochs(0)
+    with pytest.MonkeyPatch.context() as patch:
+        for change in changes:
+            unbounded.advance(change)
+        patch.setattr(epochs, "MAX_TAGS", 4)
+        for change in changes:
+            bounded.advance(change)
+    assert len(bounded) <= 4
+    for asked in range(bounded.seq + 1):
+        if bounded.is_current(tags, asked):
+            assert unbounded.is_current(tags, asked)
+    assert bounded.is_current(tags, bounded.seq)

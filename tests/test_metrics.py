@@ -1,0 +1,207 @@
+"""The metrics: their names, which are a contract, and that they add up."""
+
+import os
+import sys
+import threading
+import urllib.request
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.app import App, Surroundings
+from proxy.clock import FakeClock
+from proxy.config import load
+from proxy.metrics import BUCKETS_S, Metrics, Reading, count
+from proxy.model import Credential
+
+NAMES = {
+    "trello_proxy_errors_total",
+    "trello_proxy_info",
+    "trello_proxy_invalidations_total",
+    "trello_proxy_not_stored_total",
+    "trello_proxy_request_duration_seconds",
+    "trello_proxy_requests_total",
+    "trello_proxy_scrubbed_total",
+    "trello_proxy_store_bytes",
+    "trello_proxy_store_dropped_total",
+    "trello_proxy_store_errors_total",
+    "trello_proxy_store_evictions_total",
+    "trello_proxy_store_limit_bytes",
+    "trello_proxy_store_responses",
+    "trello_proxy_store_up",
+    "trello_proxy_upstream_bytes_total",
+    "trello_proxy_upstream_duration_seconds",
+    "trello_proxy_upstream_requests_total",
+}
+"""Dashboards are built on these: one that changes is a change that users notice."""
+
+
+def families(text: str) -> dict[str, Metric]:
+    """By the name a query uses, ours only."""
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(text)
+        if family.name.startswith("trello_proxy_")
+    }
+
+
+class Scrape:
+    """What Prometheus is told, by sample name and labels."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = CollectorRegistry()
+        registry.register(metrics)
+        self._figures = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families(generate_latest(registry).decode()).values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float:
+        return self._figures[f"trello_proxy_{name}", frozenset(labels.items())]
+
+
+@pytest.fixture
+async def exposed(tmp_path: Path) -> AsyncIterator[str]:
+    """What a whole proxy tells Prometheus."""
+    text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}}}"
+    app = App(
+        load(text, "test", {}, str),
+        Credential("dummykey" * 4, "dummytoken" * 4),
+        Surroundings(FakeClock(), lambda _: None, os.urandom),
+    )
+    await app.start()
+    try:
+        url = f"http://127.0.0.1:{app.port}/metrics"
+
+        def read() -> str:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+
+        await to_thread(read)
+        yield await to_thread(read)
+    finally:
+        await app.stop()
+
+
+async def test_the_names_are_these(exposed: str) -> None:
+    assert set(families(exposed)) == NAMES
+
+
+async def test_every_metric_says_what_it_is(exposed: str) -> None:
+    for name, family in families(exposed).items():
+        assert family.documentation.endswith("."), name
+        assert family.type in {"counter", "gauge", "histogram"}, name
+        assert name.endswith(("_total", "_seconds", "_bytes")) or family.type == "gauge", name
+
+
+async def test_the_process_tells_of_itself_too(exposed: str) -> None:
+    assert "process_resident_memory_bytes" in exposed
+    assert "python_info" in exposed
+
+
+def test_a_request_is_counted_under_its_labels() -> None:
+    metrics = Metrics()
+    cell = metrics.cell("/boards/{id}", "GET", 200, "hit")
+    cell.add(0.002)
+    cell.add(0.3)
+    metrics.cell("/boards/{id}", "GET", 404, "miss").add(99.0)
+    seen = Scrape(metrics)
+    labels = {"route": "/boards/{id}", "method": "GET", "status": "200", "cache": "hit"}
+    assert seen("requests_total", **labels) == 2
+    assert seen("request_duration_seconds_count", cache="hit") == 2
+    assert seen("request_duration_seconds_sum", cache="hit") == pytest.approx(0.302)
+    assert seen("request_duration_seconds_bucket", cache="hit", le="0.001") == 0
+    assert seen("request_duration_seconds_bucket", cache="hit", le="0.0025") == 1
+    assert seen("request_duration_seconds_bucket", cache="hit", le="+Inf") == 2
+    assert seen("request_duration_seconds_bucket", cache="miss", le="10.0") == 0
+    assert seen("request_duration_seconds_bucket", cache="miss", le="+Inf") == 1
+
+
+def test_a_duration_on_a_bound_is_within_it() -> None:
+    metrics = Metrics()
+    for bound in BUCKETS_S:
+        metrics.upstream_durations.observe(bound)
+    seen = Scrape(metrics)
+    for number, bound in enumerate(BUCKETS_S, start=1):
+        assert seen("upstream_duration_seconds_bucket", le=str(bound)) == number
+
+
+def test_the_same_labels_are_the_same_cell() -> None:
+    metrics = Metrics()
+    assert metrics.cell("r", "GET", 200, "hit") is metrics.cell("r", "GET", 200, "hit")
+
+
+def test_a_question_to_trello_is_counted_with_its_status_or_error() -> None:
+    metrics = Metrics()
+    metrics.asked_upstream("/boards/{id}", "GET", "200", 0.1)
+    metrics.asked_upstream("/boards/{id}", "GET", "upstream-timeout", 30.0)
+    seen = Scrape(metrics)
+    for status in ("200", "upstream-timeout"):
+        labels = {"route": "/boards/{id}", "method": "GET", "status": status}
+        assert seen("upstream_requests_total", **labels) == 1
+    assert seen("upstream_duration_seconds_count") == 2
+
+
+def test_plain_counters_add_up() -> None:
+    metrics = Metrics()
+    count(metrics.invalidations, "write")
+    count(metrics.invalidations, "write", 2)
+    count(metrics.errors, "bad-target")
+    metrics.scrubbed += 1
+    seen = Scrape(metrics)
+    assert seen("invalidations_total", cause="write") == 3
+    assert seen("errors_total", type="bad-target") == 1
+    assert seen("scrubbed_total") == 1
+
+
+def test_a_reading_is_read_at_the_scrape() -> None:
+    metrics, figures = Metrics(), {"memory": 1.0}
+    metrics.readings.append(Reading("store_bytes", "Bytes.", lambda: figures, "tier"))
+    assert Scrape(metrics)("store_bytes", tier="memory") == 1
+    figures["memory"] = 2.0
+    assert Scrape(metrics)("store_bytes", tier="memory") == 2
+
+
+@pytest.fixture
+def _hasty_threads() -> Iterator[None]:
+    """Threads take turns after a few instructions."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_hasty_threads")
+def test_a_scrape_may_happen_while_new_labels_appear() -> None:
+    metrics = Metrics()
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def ask(number: int) -> None:
+        metrics.cell(f"/{number}", "GET", 200, f"{number % 50}").add(0.001)
+        metrics.asked_upstream(f"/{number}", "GET", "200", 0.001)
+        count(metrics.errors, str(number))
+
+    def scrape() -> None:
+        try:
+            while not stop.is_set():
+                generate_latest(registry)
+        except RuntimeError as error:
+            failures.append(error)
+
+    for number in range(1_000):
+        ask(number)
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    for number in range(1_000, 1_300):
+        ask(number)
+    stop.set()
+    thread.join()
+    assert not failures

@@ -1,0 +1,277 @@
+"""The only outward socket: what goes out, what comes back, and the name of what went wrong."""
+
+import asyncio
+import gzip
+import socket
+from typing import Literal
+
+import pytest
+
+from proxy.errors import (
+    ConnectTimeout,
+    Incomplete,
+    ResponseTimeout,
+    Terminated,
+    Unreachable,
+    Unusable,
+    UpstreamError,
+)
+from proxy.upstream import client
+from proxy.upstream.client import MAX_LINE_BYTES, Question, Upstream
+from tests.upstream.conftest import OK, Ask, Say, Server
+
+
+def header(*lines: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"\r\n".join((b"HTTP/1.1 " + status, *lines, b"", b""))
+
+
+NO_ANSWER: dict[str, tuple[Say, type[UpstreamError]]] = {
+    "closed without a word": (Say(b"", "close"), Terminated),
+    "reset without a word": (Say(b"", "reset"), Terminated),
+    "closed in the header": (Say(b"HTTP/1.1 200 OK\r\nConte", "close"), Terminated),
+    "silence": (Say(b"", "hang"), ResponseTimeout),
+    "silence in the header": (Say(b"HTTP/1.1 200 OK\r\n", "hang"), ResponseTimeout),
+    "another protocol": (Say(b"SSH-2.0-OpenSSH\r\n\r\n", "close"), Unusable),
+    "no status": (Say(b"HTTP/1.1 soon OK\r\n\r\n", "close"), Unusable),
+    "a field too long": (
+        Say(header(b"X: " + b"x" * MAX_LINE_BYTES, b"Content-Length: 0"), "close"),
+        Unusable,
+    ),
+    "a length that is no number": (Say(header(b"Content-Length: 1x"), "close"), Unusable),
+    "a chunk of no length": (
+        Say(header(b"Transfer-Encoding: chunked") + b"zz\r\n{}\r\n", "close"),
+        Unusable,
+    ),
+    "two lengths": (Say(header(b"Content-Length: 1", b"Content-Length: 2"), "close"), Unusable),
+}
+
+CUT: dict[str, tuple[Say, type[UpstreamError]]] = {
+    "closed before its length": (Say(header(b"Content-Length: 9") + b"{}", "close"), Incomplete),
+    "reset before its length": (Say(header(b"Content-Length: 9") + b"{}", "reset"), Incomplete),
+    "closed between chunks": (
+        Say(header(b"Transfer-Encoding: chunked") + b"2\r\n{}\r\n", "close"),
+        Incomplete,
+    ),
+    "closed within a chunk": (
+        Say(header(b"Transfer-Encoding: chunked") + b"9\r\n{}", "close"),
+        Incomplete,
+    ),
+    "silence": (Say(header(b"Content-Length: 9") + b"{}", "hang"), ResponseTimeout),
+}
+
+
+UNFINISHED = Say(header(b"Content-Length: 999") + b"x", "hang")
+
+
+@pytest.mark.parametrize(("say", "error"), NO_ANSWER.values(), ids=NO_ANSWER.keys())
+async def test_no_answer(server: Server, ask: Ask, say: Say, error: type[UpstreamError]) -> None:
+    server.says = [say, say]
+    with pytest.raises(error) as raised:
+        await ask()
+    assert str(server.port) not in str(raised.value)
+    assert raised.value.sent
+
+
+@pytest.mark.parametrize(("say", "error"), CUT.values(), ids=CUT.keys())
+async def test_an_answer_cut(
+    server: Server, ask: Ask, say: Say, error: type[UpstreamError]
+) -> None:
+    server.says = [say]
+    with pytest.raises(error):
+        await ask()
+    assert len(server.heard) == 1
+
+
+async def test_nobody_listens(ask: Ask) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(Unreachable) as raised:
+            await ask(origin=f"http://127.0.0.1:{free.getsockname()[1]}")
+    assert not raised.value.sent
+
+
+async def test_nobody_takes_the_connection(hasty: Upstream) -> None:
+    with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for each in (first, second):
+            each.settimeout(0)
+            each.connect_ex(busy.getsockname())
+        with pytest.raises(ConnectTimeout) as raised:
+            await hasty.send(Question("GET", f"http://127.0.0.1:{busy.getsockname()[1]}/", ()))
+    assert not raised.value.sent
+
+
+async def test_somebody_else_listens_where_tls_belongs(ask: Ask) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable) as raised:
+            await ask(origin=f"https://127.0.0.1:{port}")
+    assert not raised.value.sent
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+async def test_a_read_is_sent_once_more_when_the_connection_ended(
+    server: Server, ask: Ask, then: Literal["close", "reset"]
+) -> None:
+    server.says = [Say(OK), Say(b"", then), Say(OK)]
+    await ask()
+    assert (await ask()).body == b"{}"
+    assert len(server.heard) == 3
+
+
+async def test_a_read_is_not_sent_a_third_time(server: Server, ask: Ask) -> None:
+    server.says = [Say(b"", "close"), Say(b"", "close"), Say(OK)]
+    with pytest.raises(Terminated):
+        await ask()
+    assert len(server.heard) == 2
+
+
+async def test_a_read_that_took_too_long_is_not_repeated(server: Server, ask: Ask) -> None:
+    server.says = [Say(b"", "hang"), Say(OK)]
+    with pytest.raises(ResponseTimeout):
+        await ask()
+    assert len(server.heard) == 1
+
+
+@pytest.mark.parametrize("then", ["close", "reset"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_a_write_is_sent_once_even_on_a_kept_connection(
+    server: Server, ask: Ask, method: str, then: Literal["close", "reset"]
+) -> None:
+    server.says = [Say(OK), Say(b"", then), Say(OK)]
+    await ask()
+    with pytest.raises(Terminated):
+        await ask(method)
+    assert server.connections == 1
+    assert [head.split()[0] for head in server.heard] == [b"GET", method.encode()]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
+async def test_a_write_that_took_too_long_is_not_repeated(
+    server: Server, ask: Ask, method: str
+) -> None:
+    server.says = [Say(b"", "hang"), Say(OK)]
+    with pytest.raises(ResponseTimeout):
+        await ask(method)
+    assert len(server.heard) == 1
+
+
+async def test_a_read_with_a_body_is_sent_once(server: Server, ask: Ask) -> None:
+    server.says = [Say(b"", "close"), Say(OK)]
+    with pytest.raises(Terminated):
+        await ask(body=b"{}")
+    assert len(server.heard) == 1
+
+
+async def test_connections_are_kept_unless_an_answer_was_left_unread(
+    server: Server, ask: Ask, upstream: Upstream
+) -> None:
+    await ask()
+    await ask()
+    assert server.connections == 1
+    server.says = [UNFINISHED]
+    reply = await upstream.send(Question("GET", server.url + "/1/x", ()))
+    reply.close()
+    await ask()
+    assert server.connections == 2
+
+
+async def test_who_finds_all_connections_taken_does_not_wait_for_ever(
+    server: Server, hasty: Upstream
+) -> None:
+    question = Question("GET", server.url + "/1/x", ())
+    server.says = [UNFINISHED] * client.MAX_CONNECTIONS
+    held = [await hasty.send(question) for _ in server.says.copy()]
+    with pytest.raises(ConnectTimeout) as raised:
+        await hasty.send(question)
+    assert not raised.value.sent
+    for reply in held:
+        reply.close()
+    (await hasty.send(question)).close()
+
+
+async def test_connections_to_one_host_take_none_from_another(
+    server: Server, hasty: Upstream
+) -> None:
+    question = Question("GET", server.url + "/1/x", ())
+    server.says = [UNFINISHED] * client.MAX_CONNECTIONS
+    held = [await hasty.send(question) for _ in server.says.copy()]
+    elsewhere = server.url.replace("127.0.0.1", "127.0.0.2")
+    (await hasty.send(Question("GET", elsewhere + "/1/x", ()))).close()
+    for reply in held:
+        reply.close()
+
+
+async def test_a_redirect_is_not_followed(server: Server, ask: Ask) -> None:
+    where = f"Location: {server.url}/elsewhere".encode()
+    server.says = [Say(header(where, b"Content-Length: 0", status=b"302 Found"))]
+    assert (await ask()).status == 302
+    assert len(server.heard) == 1
+
+
+async def test_a_cookie_is_not_remembered(server: Server, ask: Ask) -> None:
+    server.says = [Say(header(b"Set-Cookie: a=1; Path=/", b"Content-Length: 0"))]
+    await ask()
+    await ask()
+    assert b"cookie" not in server.heard[1].lower()
+
+
+async def test_a_body_is_not_decoded(server: Server, ask: Ask) -> None:
+    body = gzip.compress(b"{}" * 100)
+    length = b"Content-Length: %d" % len(body)
+    server.says = [Say(header(b"Content-Encoding: GZIP", length) + body)]
+    told = await ask()
+    assert (told.body, told.coding, told.length) == (body, "gzip", len(body))
+
+
+async def test_no_proxy_of_the_environment_is_asked(
+    server: Server, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert (await ask()).status == 200
+
+
+async def test_exactly_what_was_asked_goes_out(server: Server, ask: Ask) -> None:
+    target = "/1//Boards/%7e%41,b%2C/?q=a+b%20c&x=%zz[]&&y='"
+    await ask(target=target, fields=(("Authorization", "OAuth x"), ("X-A", "1"), ("X-A", "2")))
+    assert server.heard == [
+        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        "Authorization: OAuth x\r\nX-A: 1\r\nX-A: 2\r\n\r\n".encode()
+    ]
+
+
+async def test_a_body_goes_out_as_it_is_without_a_type_of_our_own(server: Server, ask: Ask) -> None:
+    await ask("POST", body=b"\x00\xffbody")
+    head, _, body = server.heard[0].partition(b"\r\n\r\n")
+    assert body == b"\x00\xffbody"
+    assert b"content-type" not in head.lower()
+
+
+async def test_fields_come_back_byte_for_byte_in_their_order(server: Server, ask: Ask) -> None:
+    server.says = [Say(header(b"X-B: caf\xe9", b"x-a: \xc3\xa9", b"X-B: 2", b"Content-Length: 0"))]
+    assert (await ask()).fields == (
+        ("X-B", b"caf\xe9".decode("latin-1")),
+        ("x-a", b"\xc3\xa9".decode("latin-1")),
+        ("X-B", "2"),
+        ("Content-Length", "0"),
+    )
+
+
+async def test_it_is_known_whether_a_cut_would_have_been_noticed(server: Server, ask: Ask) -> None:
+    server.says = [
+        Say(header() + b"{}", "close"),
+        Say(header(b"Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n"),
+        Say(OK),
+    ]
+    told = [await ask() for _ in range(3)]
+    assert [each.length_known for each in told] == [False, True, True]
+    assert [each.length for each in told] == [None, None, 2]
+    assert {each.body for each in told} == {b"{}"}
