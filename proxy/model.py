@@ -131,4 +131,4 @@ class StoredResponse:
 
 
 STORED_OVERHEAD_BYTES = 1_500
-"""Measured: key, tags and the objects around one stored response."""
+"""Of key, tags and the objects around: measured 740 with three tags, 1 800 with seventeen."""

@@ -120,7 +120,7 @@ class ReadThrough:
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
     ) -> Answer:
-        fwd = _reason_of(ask, stored)
+        fwd = _reason_of(ask, stored, verdict)
         try:
             landed, joined = await self._land(ask)
         except UpstreamError as error:
@@ -213,11 +213,13 @@ class ReadThrough:
         return from_store(stored, outcome)
 
 
-def _reason_of(ask: Ask, stored: StoredResponse | None) -> Fwd:
+def _reason_of(ask: Ask, stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+    """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
     if stored is None:
         return Fwd.URI_MISS
     refused = ask.directives.no_cache or ask.directives.max_age_s is not None
-    return Fwd.REQUEST if refused else Fwd.STALE
+    within = isinstance(verdict, Stale) and not verdict.stale_for_s
+    return Fwd.REQUEST if refused and within else Fwd.STALE
 
 
 def _may_serve_error(verdict: Verdict) -> bool:

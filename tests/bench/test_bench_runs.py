@@ -23,7 +23,7 @@ def test_the_benchmark_of_misses_measures_latency_rate_rush_and_memory(
     told = capsys.readouterr().out
     assert re.search(r"proxy +-?\d+ µs more", told)
     assert re.search(r"proxy +[\d,]+ misses/s", told)
-    assert "upstream requests 1," in told
+    assert ": proxy\n  upstream requests 1," in told
     assert re.search(r"resident: \d+ MiB at the start", told)
 
 

@@ -11,14 +11,12 @@ from proxy.demo.standin import StandIn
 from tests.flow.conftest import Proxy, Raw, StartProxy, turns
 
 Connect = Callable[[], Awaitable[Raw]]
+_OWN = (b"Age:", b"Cache-Status:", b"X-Request-Id:")
 
 
 def _header(proxy: Proxy, target: str, *fields: str, method: str = "GET") -> bytes:
     lines = (f"{method} {target} HTTP/1.1", f"Host: {proxy.host}", *fields, "", "")
     return "\r\n".join(lines).encode()
-
-
-_OWN = (b"Age:", b"Cache-Status:", b"X-Request-Id:")
 
 
 def _lasting(fields: list[bytes]) -> list[bytes]:

@@ -1,5 +1,6 @@
 """What is stored outlives the process; a store that fails costs hits and nothing else (D1)."""
 
+import asyncio
 import resource
 import shutil
 import sqlite3
@@ -60,6 +61,40 @@ async def test_answers_survive_a_restart(
         assert [x.fields.get(name) for x in after] == [x.fields.get(name) for x in before]
     assert [(x.status, x.body) for x in after] == [(x.status, x.body) for x in before]
     assert standin.asked.total == 3
+
+
+async def test_answers_that_are_being_written_survive_a_restart(
+    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+) -> None:
+    standin.faults.add(answering(2 << 20))
+    targets = [f"/1/boards/{board}/cards?_={number}" for number in range(12)]
+    proxy = await start_proxy()
+    for target in targets:
+        await proxy.get(target)
+    await until(lambda: _size(directory) > 4 << 20)
+    await proxy.app.stop()
+    proxy = await start_proxy()
+    heard = [await proxy.get(target, headers=ONLY_IF_CACHED) for target in targets]
+    assert [each.status for each in heard] == [200] * len(targets)
+
+
+async def test_a_write_that_stopping_cuts_off_counts_as_done(
+    start_proxy: StartProxy,
+    standin: StandIn,
+    board: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.app.SHUTDOWN_S", 0.05)
+    path = f"/1/boards/{board}"
+    proxy = await start_proxy(upstream={"read_timeout_s": 30.0})
+    await proxy.get(path)
+    standin.faults.add(Fault("late", method="PUT", applied=True))
+    writing = asyncio.ensure_future(proxy("PUT", path, params={"name": "After"}))
+    await until(lambda: standin.asked.count("PUT", path) == 1)
+    await proxy.app.stop()
+    assert isinstance((await asyncio.gather(writing, return_exceptions=True))[0], Exception)
+    proxy = await start_proxy()
+    assert (await proxy.get(path)).json["name"] == "After"
 
 
 async def test_a_stale_answer_survives_a_restart_while_trello_is_down(

@@ -108,8 +108,9 @@ async def _created(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_an_upload_streams_and_the_memory_it_takes_does_not_grow_with_it(
-    proxy: Proxy, upstream: Upstream, framing: str
+    start_proxy: StartProxy, upstream: Upstream, framing: str
 ) -> None:
+    proxy = await start_proxy(upstream={"url": upstream.url})
     upstream.answer = _created
     before = most = resident()
     headers = {"Content-Type": "multipart/form-data; boundary=edge"}
@@ -133,8 +134,9 @@ async def test_an_upload_streams_and_the_memory_it_takes_does_not_grow_with_it(
 
 
 async def test_an_upload_goes_no_faster_than_trello_takes_it(
-    proxy: Proxy, upstream: Upstream
+    start_proxy: StartProxy, upstream: Upstream
 ) -> None:
+    proxy = await start_proxy(upstream={"url": upstream.url})
     upstream.answer = _created
     upstream.may_read.clear()
     given = 0
