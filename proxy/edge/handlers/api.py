@@ -56,6 +56,7 @@ class Api:
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
+        ask = self._admitted(ask)
         answer = await self._answer(ask, incoming)
         record.outcome = answer.outcome
         is_refused = ask.match.route.kind is Kind.FILE and answer.status >= 400
@@ -71,7 +72,6 @@ class Api:
         return rendered
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
-        ask = self._admitted(ask)
         match ask.match.route.kind:
             case Kind.WRITE:
                 self._check_write(ask)

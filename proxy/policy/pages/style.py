@@ -90,7 +90,7 @@ input[type=search], input[type=text] {
 .name { font-weight: 600; }
 .facts { margin: .1rem 0 0; color: var(--quiet); font-size: .9rem; }
 .facts > * + *::before { content: "\\00b7"; margin: 0 .4em; }
-.facts time { white-space: nowrap; }
+.facts > * { display: inline-block; }
 .facts strong { color: var(--bad); }
 .do { display: flex; gap: .5rem; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
