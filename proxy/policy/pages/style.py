@@ -89,7 +89,7 @@ input[type=search], input[type=text] {
   background: var(--tint); }
 .name { font-weight: 600; }
 .facts { margin: .1rem 0 0; color: var(--quiet); font-size: .9rem; }
-.facts > * + *::before { content: "\\00b7"; margin: 0 .4em; }
+.facts > :not(:last-child)::after { content: "\\00b7"; margin: 0 .4em; }
 .facts > * { display: inline-block; }
 .facts strong { color: var(--bad); }
 .do { display: flex; gap: .5rem; }
