@@ -1,9 +1,9 @@
 """Builds everything, and owns start and stop.
 
                 client ↓                                         ↑ client
-    cli          serve · demo · check · purge
-    app          this file
-    edge         connection → door → handlers/{api, ops}         the only users of aiohttp.web
+    cli          serve · demo · check · link · purge
+    app          this file · rules
+    edge         connection → door → handlers/{api, pages, ops}  the only users of aiohttp.web
     flow         read_through · write_through · download · collapse · exchange · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
@@ -33,6 +33,7 @@ from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
+from proxy.edge.handlers.pages import Pages
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
@@ -45,9 +46,10 @@ from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics, Reading
 from proxy.model import Credential
-from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.links import Links
+from proxy.policy.pages.shell import ASSETS
 from proxy.policy.scrub import Scrubber
+from proxy.rules import guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
@@ -78,6 +80,8 @@ class App:
         secrets = [credential.key, credential.token]
         if config.credentials.secret is not None:
             secrets.append(config.credentials.secret.reveal())
+        secrets += [key.reveal() for key in config.links.keys if key is not None]
+        self._signing = signing_of(config.links)
         self._credential = credential
         self._scrubber = Scrubber(secrets)
         self._log = Log(
@@ -114,8 +118,10 @@ class App:
             read_timeout_s=config.upstream.read_timeout_s,
         )
         self._closing.push_async_callback(upstream.close)
+        links = Links(self.public_url, self._signing)
+        cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            upstream, config.upstream.url, via, self._scrubber, self._metrics, self._clock
+            upstream, config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
@@ -123,21 +129,29 @@ class App:
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
         downloads = Download(exchange, upstream, config.upstream.storage_hosts)
+        intake = Intake(
+            table_of(config.routes),
+            self._credential,
+            config.clients.credentials,
+            links,
+            variant_of(config),
+        )
         api = Api(
-            Intake(_table(config), self._credential, config.clients.credentials),
+            intake,
             (reads, writes, downloads),
             self._clock,
             config.clients.writes,
+            self._signing,
         )
         ops = Ops(
             self._registry(responses),
             responses,
             invalidate,
-            self.public_url,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        await self._listen(sockets, api, ops, tools, via)
+        pages = Pages(intake, reads, links, self._clock)
+        await self._listen(sockets, (api, ops, pages), tools, via)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
@@ -168,8 +182,13 @@ class App:
         return sockets
 
     async def _listen(
-        self, sockets: list[socket.socket], api: Api, ops: Ops, tools: Tools, via: str
+        self,
+        sockets: list[socket.socket],
+        handlers: tuple[Api, Ops, Pages],
+        tools: Tools,
+        via: str,
     ) -> None:
+        api, ops, pages = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -177,26 +196,18 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
-        rooms = [Rooms({"/": ops.home, **shared}, api.handle), Rooms(operator)]
+        assets = dict.fromkeys(ASSETS, pages.asset)
+        sections = {"/c/": pages.card, "/b/": pages.board}
+        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, self._guard(), via, tools, self._metrics)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics)
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    def _guard(self) -> Guard:
-        config = self._config
-        admin = config.admin.listen
-        hosts = hosts_of(
-            config.listen.host,
-            urlsplit(config.public_url).hostname or "",
-            admin.host if admin else "",
-            extra=config.clients.hosts,
-        )
-        return Guard(hosts, frozenset(config.clients.origins))
 
     def _registry(self, responses: Responses) -> CollectorRegistry:
         registry = CollectorRegistry()
@@ -215,21 +226,6 @@ class App:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self._log.flush()
-
-
-def _table(config: Config) -> RouteTable:
-    return RouteTable(
-        [
-            RouteOverride(
-                rule.match,
-                rule.lifetime_s,
-                rule.stale_while_revalidate_s,
-                rule.stale_if_error_s,
-                rule.lifetime_watched_s,
-            )
-            for rule in config.routes
-        ]
-    )
 
 
 def _readings(responses: Responses, config: Config) -> list[Reading]:

@@ -30,8 +30,8 @@ BELOW = {
 }
 
 POLICY_MAY_IMPORT = {
-    "collections", "dataclasses", "enum", "functools", "hashlib", "itertools", "json", "re",
-    "typing", "urllib.parse", "zlib",
+    "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "html", "itertools",
+    "itsdangerous", "json", "re", "typing", "urllib.parse", "zlib",
     "proxy.errors", "proxy.model", "proxy.policy",
 }  # fmt: skip
 DEMO_MAY_IMPORT = {"proxy.clock", "proxy.model", "proxy.demo"}
@@ -63,6 +63,8 @@ def floor_of(module: str) -> str:
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
+    if room == "rules":
+        return "app"
     return "cli" if room == "__main__" else room
 
 

@@ -4,9 +4,10 @@ What comes back is free of our credential, of cookies, and of fields about the c
 anything stores, logs or sends it.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from proxy.clock import Clock
@@ -15,8 +16,9 @@ from proxy.flow.ask import Ask, Body
 from proxy.metrics import Metrics, count
 from proxy.model import Fields, Kind
 from proxy.policy import fields as field_policy
-from proxy.policy.codings import BadCoding, Gunzip, gunzip
+from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
 from proxy.policy.credentials import authorization
+from proxy.policy.links import Links, LinkStream
 from proxy.policy.scrub import Scrubber
 from proxy.upstream.client import Question, Reply, Upstream
 
@@ -24,6 +26,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WHOLE_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
 _REFUSAL_BYTES = 64 * 1024
+_ASIDE_BYTES = 64 * 1024
+"""Links in a longer body are rewritten beside the loop: it takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,15 @@ class Exchange:
         upstream: Upstream,
         origin: str,
         via: str,
-        scrubber: Scrubber,
+        cleaning: tuple[Scrubber, Links | None],
         metrics: Metrics,
         clock: Clock,
     ) -> None:
+        """`cleaning`: what masks our secrets, and what rewrites links where that is wanted."""
         self._upstream = upstream
         self._origin = origin
         self._via = via
-        self._scrubber = scrubber
+        self._scrubber, self._links = cleaning
         self._metrics = metrics
         self._clock = clock
 
@@ -84,7 +89,7 @@ class Exchange:
                 size += len(chunk)
                 if size > WHOLE_BYTES:
                     return await self._streamed(reply, held, chunks, stack)
-        return self._whole(reply, b"".join(held))
+        return await self._linked(self._whole(reply, b"".join(held)))
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
@@ -178,6 +183,16 @@ class Exchange:
             length_known=reply.length_known,
         )
 
+    async def _linked(self, whole: Whole) -> Whole:
+        """The answer with attachment links of ours, gzip again where it came so (D4)."""
+        if self._links is None or not _may_hold_links(whole.content_type):
+            return whole
+        now, plain = self._clock.now(), whole.plain
+        if len(plain) <= _ASIDE_BYTES:
+            return _relinked(whole, self._links.rewrite(plain, now))
+        rewritten = await asyncio.to_thread(self._links.rewrite, plain, now)
+        return await asyncio.to_thread(_relinked, whole, rewritten)
+
     async def _streamed(
         self,
         reply: Reply,
@@ -188,11 +203,15 @@ class Exchange:
         gzip = _is_gzip(reply)
         chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
+        changes = self._links is not None and _may_hold_links(reply.content_type)
+        if self._links is not None and changes:
+            chunks = _linked_chunks(chunks, self._links.stream(self._clock.now()))
+            await anext(chunks)
         return Streamed(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
             chunks=chunks,
-            length=None if gzip else reply.length,
+            length=None if gzip or changes else reply.length,
         )
 
     async def _chunks(
@@ -215,6 +234,30 @@ class Exchange:
                 yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
             except BadCoding as error:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
+
+
+def _may_hold_links(content_type: str) -> bool:
+    """JSON, and JSON that is wrapped in a script."""
+    return content_type.partition(";")[0].strip().lower().endswith(("json", "javascript"))
+
+
+def _relinked(whole: Whole, rewritten: bytes) -> Whole:
+    if rewritten is whole.plain:
+        return whole
+    body = gzipped(rewritten) if whole.gzip else rewritten
+    return replace(whole, body=body, plain=rewritten)
+
+
+async def _linked_chunks(
+    chunks: AsyncGenerator[bytes, None], links: LinkStream
+) -> AsyncGenerator[bytes, None]:
+    try:
+        yield b""
+        async for chunk in chunks:
+            yield links.feed(chunk)
+        yield links.finish()
+    finally:
+        await chunks.aclose()
 
 
 def _is_answer(status: int, kind: Kind) -> bool:

@@ -1,10 +1,12 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
+from dataclasses import replace
 from typing import Literal
 
 from aiohttp import web
 
 from proxy.clock import Clock
+from proxy.edge import problem
 from proxy.edge.bodies import Incoming
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
@@ -16,11 +18,14 @@ from proxy.flow.download import Download
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
+from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
+from proxy.policy.links import file_in
 from proxy.policy.routes import UNKNOWN
+from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
@@ -37,10 +42,13 @@ class Api:
         flows: tuple[ReadThrough, WriteThrough, Download],
         clock: Clock,
         writes: Literal["allow", "deny"],
+        signing: Signing | None,
     ) -> None:
+        """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
         self._reads, self._writes, self._downloads = flows
         self._clock = clock
+        self._signing = signing
         self._are_writes_denied = writes == "deny"
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -48,8 +56,13 @@ class Api:
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
+        ask = self._admitted(ask)
         answer = await self._answer(ask, incoming)
         record.outcome = answer.outcome
+        is_refused = ask.match.route.kind is Kind.FILE and answer.status >= 400
+        if is_refused and wants_page(request.headers.get("Accept", "")):
+            await _close(answer)
+            return problem.refused_file(answer.status, record.request_id, request)
         rendered = (
             self._from_stored(request, ask, answer, answer.stored)
             if answer.stored
@@ -69,6 +82,17 @@ class Api:
                 return await self._reads.serve(ask)
             case _:
                 return await self._reads.bypass(ask)
+
+    def _admitted(self, ask: Ask) -> Ask:
+        """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
+        path, _, query = ask.target.partition("?")
+        file = file_in(ask.match)
+        if file is None:
+            return ask
+        if self._signing:
+            self._signing.check(file, query, self._clock.now())
+        kept = unsigned(query)
+        return replace(ask, target=f"{path}?{kept}" if kept else path)
 
     def _check_write(self, ask: Ask) -> None:
         if self._are_writes_denied:
@@ -103,6 +127,12 @@ class Api:
             lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
         return rendered
+
+
+async def _close(answer: Answer) -> None:
+    """Have done with an answer that is not sent."""
+    if not isinstance(answer.body, bytes):
+        await answer.body.aclose()
 
 
 def _may_be_stored(ask: Ask) -> bool:
