@@ -88,8 +88,11 @@ class Exchange:
                 held.append(chunk)
                 size += len(chunk)
                 if size > WHOLE_BYTES:
-                    return await self._streamed(reply, held, chunks, stack)
-        return await self._linked(self._whole(reply, b"".join(held)))
+                    links = self._links_for(ask, reply.content_type)
+                    return await self._streamed(reply, held, chunks, stack, links)
+        whole = self._whole(reply, b"".join(held))
+        links = self._links_for(ask, whole.content_type)
+        return whole if links is None else await self._linked(whole, links)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
@@ -122,7 +125,7 @@ class Exchange:
 
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
-        return await self._streamed(reply, [], reply.chunks(), stack)
+        return await self._streamed(reply, [], reply.chunks(), stack, None)
 
     def tells_secret(self, text: str) -> bool:
         """Whether our credential stands there."""
@@ -183,14 +186,19 @@ class Exchange:
             length_known=reply.length_known,
         )
 
-    async def _linked(self, whole: Whole) -> Whole:
+    def _links_for(self, ask: Ask, content_type: str) -> Links | None:
+        """What rewrites the links of an answer: of reads only, and of JSON and scripts of JSON."""
+        media_type = content_type.partition(";")[0].strip().lower()
+        if ask.means != "GET" or not media_type.endswith(("json", "javascript")):
+            return None
+        return self._links
+
+    async def _linked(self, whole: Whole, links: Links) -> Whole:
         """The answer with attachment links of ours, gzip again where it came so (D4)."""
-        if self._links is None or not _may_hold_links(whole.content_type):
-            return whole
         now, plain = self._clock.now(), whole.plain
         if len(plain) <= _ASIDE_BYTES:
-            return _relinked(whole, self._links.rewrite(plain, now))
-        rewritten = await asyncio.to_thread(self._links.rewrite, plain, now)
+            return _relinked(whole, links.rewrite(plain, now))
+        rewritten = await asyncio.to_thread(links.rewrite, plain, now)
         return await asyncio.to_thread(_relinked, whole, rewritten)
 
     async def _streamed(
@@ -199,19 +207,19 @@ class Exchange:
         held: list[bytes],
         rest: AsyncGenerator[bytes, None],
         stack: ExitStack,
+        links: Links | None,
     ) -> Streamed:
         gzip = _is_gzip(reply)
         chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
-        changes = self._links is not None and _may_hold_links(reply.content_type)
-        if self._links is not None and changes:
-            chunks = _linked_chunks(chunks, self._links.stream(self._clock.now()))
+        if links is not None:
+            chunks = _linked_chunks(chunks, links.stream(self._clock.now()))
             await anext(chunks)
         return Streamed(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
             chunks=chunks,
-            length=None if gzip or changes else reply.length,
+            length=None if gzip or links is not None else reply.length,
         )
 
     async def _chunks(
@@ -234,11 +242,6 @@ class Exchange:
                 yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
             except BadCoding as error:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
-
-
-def _may_hold_links(content_type: str) -> bool:
-    """JSON, and JSON that is wrapped in a script."""
-    return content_type.partition(";")[0].strip().lower().endswith(("json", "javascript"))
 
 
 def _relinked(whole: Whole, rewritten: bytes) -> Whole:
