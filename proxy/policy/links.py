@@ -4,7 +4,8 @@ in what they write (D4). Byte-level, pure: everything but the link itself passes
 Facts:
 - Trello's host is `trello.com` or `api.trello.com`; both are the same object.
 - JSON may spell a slash `\\/`, a query or form `%2F`; a link keeps the spelling it is found in.
-- Legacy storage addresses, avatars and backgrounds are public, and stay.
+- Legacy storage addresses, avatars and backgrounds are public, and stay; so do the downloads of
+  2020 that carry such an address in `?backingUrl=`.
 """
 
 import re
@@ -21,7 +22,7 @@ _MARKS = (b"/attachments/", b"\\/attachments\\/")
 _FILE = (
     rb"(?P<path>(?P=s)1(?P=s)cards?(?P=s)(?P<card>[0-9A-Za-z]{1,64})"
     rb"(?P=s)attachments(?P=s)(?P<attachment>[0-9A-Za-z]{1,64})(?P=s)"
-    rb"(?:previews(?P=s)(?P<preview>[\w-]{1,64})(?P=s))?download)(?![\w-])"
+    rb"(?:previews(?P=s)(?P<preview>[\w-]{1,64})(?P=s))?download)(?![\w-]|\?backingUrl=)"
 )
 _THEIRS = re.compile(rb"https?:(?P<s>\\?/)(?P=s)(?:api\.)?trello\.com" + _FILE)
 _OTHER = rb"https?(?::|%3[Aa])"
