@@ -8,9 +8,12 @@ ProxyError
 │   ├── WritesDenied       403  `clients.writes: deny`
 │   ├── TokenKept          403  an attempt to delete the stored token
 │   ├── NotAdmin           403  an operator's route, asked from elsewhere
+│   ├── MaliciousFile      403  an attachment that Trello calls malicious
+│   ├── NotAFile           404  an attachment that is a link to somewhere else
 │   ├── NoSuchPage         404  outside the proxy's URL space
 │   ├── MethodNotAllowed   405  a method Trello does not have
 │   ├── RequestTimeout     408  the client stopped sending in mid-body
+│   ├── FileGone           410  an attachment that was there and is no more
 │   ├── BodyTooLarge       413  a form or JSON body that must be read whole
 │   ├── HostNotAllowed     421  a Host name this proxy does not answer to
 │   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
@@ -73,6 +76,14 @@ class NotAdmin(ClientError):
     status, slug, title = 403, "not-admin", "For the operator only"
 
 
+class MaliciousFile(ClientError):
+    status, slug, title = 403, "malicious-file", "Trello calls this file malicious"
+
+
+class NotAFile(ClientError):
+    status, slug, title = 404, "not-a-file", "This attachment is a link, not a file"
+
+
 class NoSuchPage(ClientError):
     status, slug, title = 404, "no-such-page", "Nothing is here"
 
@@ -83,6 +94,10 @@ class MethodNotAllowed(ClientError):
 
 class RequestTimeout(ClientError):
     status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+
+
+class FileGone(ClientError):
+    status, slug, title = 410, "file-gone", "This attachment was deleted"
 
 
 class BodyTooLarge(ClientError):
@@ -150,3 +165,15 @@ class Unusable(UpstreamError):
 
 class StoreError(Exception):
     """The store failed: a miss, a metric and a log line, never an answer to a client."""
+
+
+class NoRoom(StoreError):
+    """There is no room to keep a file: it passes through."""
+
+
+class TooLarge(StoreError):
+    """A file longer than `attachments.max_file`: it passes through."""
+
+
+class Damaged(StoreError):
+    """Bytes on disk are not those that were put there; some may have been sent."""

@@ -81,6 +81,7 @@ class Intake:
                 query,
                 _keyed(request, incoming),
             ),
+            partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
             directives=_directives(request),

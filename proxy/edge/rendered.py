@@ -5,7 +5,7 @@ leave as bytes. A body that breaks off breaks the connection: nothing short look
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
 from proxy.errors import ProxyError
+from proxy.flow.ask import Chunks
 from proxy.model import StoredResponse
 
 WRITE_IDLE_S = 60.0
@@ -28,7 +29,7 @@ class Rendered(web.StreamResponse):
         self,
         status: int,
         head: bytes,
-        body: bytes | AsyncGenerator[bytes, None] = b"",
+        body: bytes | Chunks = b"",
         length: int | None = None,
     ) -> None:
         super().__init__(status=status)
@@ -59,9 +60,13 @@ class Rendered(web.StreamResponse):
         self._is_bodiless = request.method == "HEAD" or self.status in _BODILESS
         self._chunked_frames = self.payload_length is None and modern
         close = b"" if self._keep_alive else b"Connection: close\r\n"
-        await self._write(
-            b"".join((self.start(), self.head, self.told, close, b"\r\n", self._first()))
-        )
+        try:
+            await self._write(
+                b"".join((self.start(), self.head, self.told, close, b"\r\n", self._first()))
+            )
+        except BaseException:
+            await self._drop()
+            raise
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 — aiohttp's
@@ -80,6 +85,11 @@ class Rendered(web.StreamResponse):
         finally:
             self.sent(sent)
 
+    async def _drop(self) -> None:
+        """Nobody will read the body."""
+        if not isinstance(self.payload, bytes):
+            await self.payload.aclose()
+
     def _first(self) -> bytes:
         if self._is_bodiless or not isinstance(self.payload, bytes):
             return b""
@@ -92,7 +102,7 @@ class Rendered(web.StreamResponse):
             await self._write(body[at : at + SLICE_BYTES])
         return len(body)
 
-    async def _stream(self, source: AsyncGenerator[bytes, None]) -> int:
+    async def _stream(self, source: Chunks) -> int:
         sent = 0
         try:
             async for chunk in source:
@@ -107,7 +117,7 @@ class Rendered(web.StreamResponse):
             await self._write(b"0\r\n\r\n")
         return sent
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes | bytearray) -> None:
         request = self._req
         transport = request.transport if request is not None else None
         if request is None or transport is None or transport.is_closing():
@@ -122,8 +132,8 @@ class Rendered(web.StreamResponse):
             transport.abort()
 
 
-def _frame(chunk: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+def _frame(chunk: bytes | bytearray) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(chunk), bytes(chunk))
 
 
 def _reason(status: int) -> bytes:

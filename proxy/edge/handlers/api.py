@@ -6,16 +6,18 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.edge.bodies import Incoming
+from proxy.edge.handlers.files import FileHandler
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.download import Download
+from proxy.flow.download import ROUTE, Download
+from proxy.flow.export import Export
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
-from proxy.model import Kind, StoredResponse
+from proxy.model import Kind, Outcome, StoredResponse
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
@@ -34,12 +36,13 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export],
         clock: Clock,
         writes: Literal["allow", "deny"],
     ) -> None:
         self._intake = intake
-        self._reads, self._writes, self._downloads = flows
+        self._reads, self._writes, downloads, self._exports = flows
+        self._files = FileHandler(downloads)
         self._clock = clock
         self._are_writes_denied = writes == "deny"
 
@@ -48,15 +51,23 @@ class Api:
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
-        answer = await self._answer(ask, incoming)
-        record.outcome = answer.outcome
-        rendered = (
-            self._from_stored(request, ask, answer, answer.stored)
-            if answer.stored
-            else (Rendered(answer.status, answer.head, answer.body, answer.length))
+        if ask.match.route.template.startswith(ROUTE) and ask.match.route.kind is Kind.FILE:
+            served = await self._files.handle(request, ask)
+        else:
+            served = await self._answer(ask, incoming)
+        rendered, outcome = (
+            self._rendered(request, ask, served) if isinstance(served, Answer) else served
         )
-        rendered.told += b"Cache-Status: %b\r\n" % cache_status(answer.outcome).encode()
+        record.outcome = outcome
+        rendered.told += b"Cache-Status: %b\r\n" % cache_status(outcome).encode()
         return rendered
+
+    def _rendered(
+        self, request: web.BaseRequest, ask: Ask, answer: Answer
+    ) -> tuple[Rendered, Outcome]:
+        if answer.stored is not None:
+            return self._from_stored(request, ask, answer, answer.stored), answer.outcome
+        return Rendered(answer.status, answer.head, answer.body, answer.length), answer.outcome
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
         match ask.match.route.kind:
@@ -64,7 +75,7 @@ class Api:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
             case Kind.FILE:
-                return await self._downloads.serve(ask)
+                return await self._exports.serve(ask)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:

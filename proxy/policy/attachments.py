@@ -1,0 +1,95 @@
+"""What an attachment's metadata says of its file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of Trello's."""
+
+    id: str
+    """Of the attachment, or of its preview."""
+    name: str
+    """As it was stored at Trello."""
+    length: int | None
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """No file: an address elsewhere."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malicious:
+    """A file that Trello calls malicious."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Not an attachment's metadata."""
+
+
+Described = Upload | Link | Malicious | Unreadable
+
+
+def describe(metadata: bytes, preview: str | None = None) -> Described:
+    """The file that the metadata, an attachment as JSON, names; or its preview.
+
+    A preview that is not in the list has a name of its own, as in `preview2x`: Trello knows.
+    """
+    shown = _shown(metadata)
+    identity = shown.get("id")
+    if not isinstance(identity, str) or not identity:
+        return Unreadable()
+    if shown.get("isMalicious") is True:
+        return Malicious()
+    if shown.get("isUpload") is False:
+        return Link(_text(shown, "url"))
+    if preview is None:
+        return Upload(identity, name_of(shown), _length(shown), _text(shown, "mimeType"))
+    name = _named(shown, preview) or name_of(shown)
+    return Upload(f"{identity}/{preview}", name, None, "")
+
+
+def name_of(shown: Mapping[str, object]) -> str:
+    """The stored name: `name` is the user's to change, and the last segment of `url` is not."""
+    return (
+        _text(shown, "fileName")
+        or unquote(_text(shown, "url").rpartition("/")[2])
+        or _text(shown, "name")
+    )
+
+
+def _named(shown: Mapping[str, object], preview: str) -> str:
+    """A preview's own name, in whose URL it stands last."""
+    listed = shown.get("previews")
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and each.get("id") == preview:
+            return unquote(_text(each, "url").rpartition("/")[2])
+    return ""
+
+
+def _shown(metadata: bytes) -> Mapping[str, object]:
+    try:
+        parsed = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _text(shown: Mapping[str, object], key: str) -> str:
+    value = shown.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _length(shown: Mapping[str, object]) -> int | None:
+    value = shown.get("bytes")
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
