@@ -22,11 +22,15 @@ from proxy.policy.attachments import Link, Malicious, Unreadable, Upload, descri
 from proxy.policy.cache_key import key_of
 from proxy.policy.codings import gunzip
 from proxy.policy.routes import RouteTable
+from proxy.policy.storability import Reason
 from proxy.store.files import Files
 from proxy.store.held import Header, Held
 
 ROUTE = "/cards/{id}/attachments/{idAttachment}/"
 """What the templates of attachments' files begin with."""
+
+
+_TOO_LARGE = "too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,14 @@ class Download:
                 header = Header(found[0].written, found[1].content_type, found[1].coding)
                 body = FileBody(start, header, held=found[0])
                 return OpenFile(header, _kept(permitted), body)
-            if directives.only_if_cached:
+            if directives.only_if_cached and not (found and found[0].complete):
                 if found is not None:
                     found[0].release()
                 raise NothingStored("Ask again without only-if-cached.")
-            if found is None and (directives.no_store or self._is_too_long(upload)):
-                return await self._through(start, "not-kept")
+            if found is None and self._is_too_long(upload):
+                return await self._through(start, _TOO_LARGE)
+            if found is None and directives.no_store:
+                return await self._through(start, Reason.REQUEST)
             joined, held = found is not None, found[0] if found else None
             if held is None:
                 held, joined = self._files.begin(upload.id, start(0))
@@ -109,6 +115,7 @@ class Download:
     async def _arriving(
         self, held: Held, start: Callable[[int], Fetch], *, joined: bool
     ) -> OpenFile | Answer:
+        is_complete = held.complete
         try:
             header = await held.begun()
         except Refused as refused:
@@ -120,6 +127,8 @@ class Download:
             held.release()
             raise
         outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
+        if is_complete:  # and about to be kept
+            outcome = Outcome(hit=True)
         return OpenFile(header, outcome, FileBody(start, header, held=held))
 
     async def _through(self, start: Callable[[int], Fetch], reason: str) -> OpenFile | Answer:
@@ -156,12 +165,12 @@ class Download:
 
 def _download_ask(ask: Ask, params: Mapping[str, str], upload: Upload) -> Ask:
     """Always the same question, whatever name and query the asker used."""
-    name = upload.name or params.get("name", "")
     preview = params.get("idPreview")
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
     segments += ["previews", preview] if preview is not None else []
-    segments += ["download", name if name.strip(".") else "file"]
-    return replace(ask, means="GET", method="GET", target=_target(segments), body=None)
+    name = upload.segment or quote(params.get("name", ""), safe="")
+    target = _target((*segments, "download")) + (f"/{name}" if name.strip(".") else "")
+    return replace(ask, means="GET", method="GET", target=target, body=None)
 
 
 def _target(segments: Iterable[str]) -> str:
@@ -180,4 +189,4 @@ def _kept(permitted: Permitted) -> Outcome:
 
 
 def _reason(error: StoreError) -> str:
-    return "too-large" if isinstance(error, TooLarge) else "no-room"
+    return _TOO_LARGE if isinstance(error, TooLarge) else "no-room"

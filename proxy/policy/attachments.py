@@ -1,9 +1,12 @@
 """What an attachment's metadata says of its file."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
+
+_SEGMENT = re.compile(r"/download/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,8 @@ class Upload:
     """Of the attachment, or of its preview."""
     name: str
     """As it was stored at Trello."""
+    segment: str
+    """The same, as Trello spells it in URLs; empty where it does not tell."""
     length: int | None
     content_type: str
 
@@ -51,28 +56,30 @@ def describe(metadata: bytes, preview: str | None = None) -> Described:
         return Malicious()
     if shown.get("isUpload") is False:
         return Link(_text(shown, "url"))
+    segment, name = _last_of(shown), name_of(shown)
     if preview is None:
-        return Upload(identity, name_of(shown), _length(shown), _text(shown, "mimeType"))
-    name = _named(shown, preview) or name_of(shown)
-    return Upload(f"{identity}/{preview}", name, None, "")
+        return Upload(identity, name, segment, _length(shown), _text(shown, "mimeType"))
+    segment = _last_of(_listed(shown, preview))
+    return Upload(f"{identity}/{preview}", unquote(segment) or name, segment, None, "")
 
 
 def name_of(shown: Mapping[str, object]) -> str:
     """The stored name: `name` is the user's to change, and the last segment of `url` is not."""
-    return (
-        _text(shown, "fileName")
-        or unquote(_text(shown, "url").rpartition("/")[2])
-        or _text(shown, "name")
-    )
+    return _text(shown, "fileName") or unquote(_last_of(shown)) or _text(shown, "name")
 
 
-def _named(shown: Mapping[str, object], preview: str) -> str:
-    """A preview's own name, in whose URL it stands last."""
+def _last_of(shown: Mapping[str, object]) -> str:
+    """What stands behind `/download/` in a URL of Trello's, as it is spelt there."""
+    found = _SEGMENT.search(_text(shown, "url"))
+    return found[1] if found else ""
+
+
+def _listed(shown: Mapping[str, object], preview: str) -> Mapping[str, object]:
     listed = shown.get("previews")
     for each in listed if isinstance(listed, list) else ():
         if isinstance(each, dict) and each.get("id") == preview:
-            return unquote(_text(each, "url").rpartition("/")[2])
-    return ""
+            return each
+    return {}
 
 
 def _shown(metadata: bytes) -> Mapping[str, object]:

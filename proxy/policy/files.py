@@ -35,7 +35,8 @@ _SHOWN_TREES = ("audio/", "video/")
 UNTYPED = "application/octet-stream"
 _SAYS_NOTHING = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,64}"
-_CONTENT_TYPE = re.compile(rf"({_WORD}/{_WORD})[ \t]*(?:;[ \t]*charset=\"?({_WORD})\"?)?.*")
+_CONTENT_TYPE = re.compile(rf"({_WORD}/{_WORD})[ \t]*(;[ -~]*)?")
+_CHARSET = re.compile(rf";[ \t]*charset=\"?({_WORD})\"?[ \t]*(?:;|\Z)", re.IGNORECASE)
 
 _PASSIVE_CSP = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
@@ -57,7 +58,8 @@ def content_type_of(named: Iterable[str]) -> str:
         found = _CONTENT_TYPE.fullmatch(each.strip())
         if found is None or found[1].lower() in _SAYS_NOTHING:
             continue
-        return f"{found[1].lower()}; charset={found[2]}" if found[2] else found[1].lower()
+        charset = _CHARSET.search(found[2] or "")
+        return f"{found[1].lower()}; charset={charset[1]}" if charset else found[1].lower()
     return UNTYPED
 
 

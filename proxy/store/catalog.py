@@ -107,6 +107,7 @@ class Catalog:
             db.close()
 
     def _open(self) -> Kept:
+        self._path.touch(mode=0o600)  # whatever SQLite puts beside it gets the same mode
         db = self._db = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
         )

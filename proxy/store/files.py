@@ -171,9 +171,8 @@ class Files:
         finally:
             self.fills[ended] += 1
             del self._growing[file_id]
-            if ended != "kept":
-                with suppress(OSError):
-                    fill.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                fill.path.unlink(missing_ok=True)
             held.release()
 
     @staticmethod
@@ -192,7 +191,6 @@ class Files:
             self.room.add(blob)
             self._openings.adopt(digest, held)
         else:
-            fill.path.unlink(missing_ok=True)
             await self._filed(self._catalog.put, blob, row)
             if self.room.get(digest) is not blob:
                 return  # it left meanwhile: fetched again when somebody asks
