@@ -12,8 +12,10 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
+from proxy.edge.sendfile import send_file
 from proxy.errors import ProxyError
 from proxy.flow.ask import Chunks
+from proxy.flow.file_body import FileBody
 from proxy.model import StoredResponse
 
 WRITE_IDLE_S = 60.0
@@ -105,6 +107,7 @@ class Rendered(web.StreamResponse):
     async def _stream(self, source: Chunks) -> int:
         sent = 0
         try:
+            sent = await self._by_kernel(source)
             async for chunk in source:
                 if chunk:
                     sent += len(chunk)
@@ -116,6 +119,12 @@ class Rendered(web.StreamResponse):
         if self._chunked_frames:
             await self._write(b"0\r\n\r\n")
         return sent
+
+    async def _by_kernel(self, source: Chunks) -> int:
+        transport = self._req.transport if self._req is not None else None
+        if transport is None or self._chunked_frames or not isinstance(source, FileBody):
+            return 0
+        return await send_file(transport, source, WRITE_IDLE_S)
 
     async def _write(self, data: bytes | bytearray) -> None:
         request = self._req

@@ -5,7 +5,7 @@ most as old as that route allows. Bytes are shared: what is kept is served, what
 joined, else one download begins, always of the whole file. What cannot be kept passes through.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote
@@ -35,7 +35,7 @@ _TOO_LARGE = "too-large"
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """A file that the asker may have, and how to ask Trello for it."""
+    """A file that the asker may have."""
 
     upload: Upload
     ask: Ask
@@ -77,7 +77,7 @@ class Download:
         match describe(_plain(answer), preview):
             case Upload() as upload:
                 self._files.seen.add(link)
-                return Permitted(upload, _download_ask(ask, params, upload), answer.outcome)
+                return Permitted(upload, ask, answer.outcome)
             case Link(url):
                 raise NotAFile(f"It leads to {url}")
             case Malicious():
@@ -88,9 +88,7 @@ class Download:
     async def open(self, permitted: Permitted) -> OpenFile | Answer:
         """The file, or Trello's own refusal; UpstreamError when it cannot be had."""
         upload, directives = permitted.upload, permitted.ask.directives
-        start = partial(
-            Fetch, self._origin, permitted.ask, Header(upload.length, upload.content_type)
-        )
+        start = partial(self._fetch, permitted)
         try:
             found = await self._files.find(upload.id)
             if found is not None and found[1] is not None:
@@ -145,6 +143,12 @@ class Download:
         outcome = Outcome(fwd=Fwd.BYPASS, detail=reason)
         return OpenFile(header, outcome, FileBody(start, header, fetch=fetch))
 
+    def _fetch(self, permitted: Permitted, at: int) -> Fetch:
+        """A download from an offset on."""
+        upload = permitted.upload
+        ask = _download_ask(permitted.ask, upload)
+        return Fetch(self._origin, ask, Header(upload.length, upload.content_type), at)
+
     def _is_too_long(self, upload: Upload) -> bool:
         return (upload.length or 0) > self._files.max_file_bytes
 
@@ -163,8 +167,9 @@ class Download:
         )
 
 
-def _download_ask(ask: Ask, params: Mapping[str, str], upload: Upload) -> Ask:
+def _download_ask(ask: Ask, upload: Upload) -> Ask:
     """Always the same question, whatever name and query the asker used."""
+    params = dict(ask.match.params)
     preview = params.get("idPreview")
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
     segments += ["previews", preview] if preview is not None else []

@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from proxy.errors import Damaged, Incomplete, StoreError
 from proxy.flow.fetch import Fetch, Refused
-from proxy.store.held import READ_BYTES, Header, Held
+from proxy.store.held import READ_BYTES, SEND_BYTES, Header, Held
 
 Chunk = bytes | bytearray
 
@@ -37,6 +37,24 @@ class FileBody:
     def narrow(self, start: int, end: int) -> None:
         """Only the bytes from `start` up to `end`; before the first is read."""
         self._at, self._end = start, end
+
+    async def send(self, to: int) -> int:
+        """Have the kernel send some bytes to the socket `to`; how many went.
+
+        0 where that is not possible, or not any more: what is left comes by iterating.
+        BlockingIOError while the socket takes nothing.
+        """
+        held = self._held
+        if held is None or not held.complete or self._end is None or self._at >= self._end:
+            return 0
+        try:
+            count = await held.send(self._at, min(SEND_BYTES, self._end - self._at), to)
+        except Damaged as error:
+            raise Incomplete("A kept file is damaged; ask again.") from error
+        except StoreError:
+            return 0
+        self._at += count
+        return count
 
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return self._chunks

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 _SEGMENT = re.compile(r"/download/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)\Z")
@@ -48,6 +49,12 @@ def describe(metadata: bytes, preview: str | None = None) -> Described:
 
     A preview that is not in the list has a name of its own, as in `preview2x`: Trello knows.
     """
+    if len(metadata) > _REMEMBERED_BYTES:
+        return _describe(metadata, preview)
+    return _describe_again(metadata, preview)
+
+
+def _describe(metadata: bytes, preview: str | None) -> Described:
     shown = _shown(metadata)
     identity = shown.get("id")
     if not isinstance(identity, str) or not identity:
@@ -61,6 +68,11 @@ def describe(metadata: bytes, preview: str | None = None) -> Described:
         return Upload(identity, name, segment, _length(shown), _text(shown, "mimeType"))
     segment = _last_of(_listed(shown, preview))
     return Upload(f"{identity}/{preview}", unquote(segment) or name, segment, None, "")
+
+
+_describe_again = lru_cache(maxsize=1024)(_describe)
+"""The same few files are asked for again and again."""
+_REMEMBERED_BYTES = 8 * 1024
 
 
 def name_of(shown: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ their name.
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from proxy.model import Fields
@@ -88,6 +89,7 @@ def etag_of_file(file_id: str) -> str:
     return f'"{quote(file_id, safe="/")}"'
 
 
+@lru_cache(maxsize=1024)
 def disposition(content_type: str, name: str, *, save: bool = False) -> str:
     """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
     kind = "inline" if is_shown(content_type) and not save else "attachment"
