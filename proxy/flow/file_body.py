@@ -13,6 +13,8 @@ from proxy.flow.fetch import Fetch, Refused
 from proxy.store.held import READ_BYTES, SEND_BYTES, Header, Held
 
 Chunk = bytes | bytearray
+FIRST_BYTES = 64 * 1024
+"""What each reader gets first, so that of many who wait for a file none has to wait for long."""
 
 
 class FileBody:
@@ -32,6 +34,7 @@ class FileBody:
         self._held = held
         self._fetch = fetch
         self._at, self._end = 0, header.length
+        self._most = FIRST_BYTES
         self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_trello()
 
     def narrow(self, start: int, end: int) -> None:
@@ -45,10 +48,11 @@ class FileBody:
         BlockingIOError while the socket takes nothing.
         """
         held = self._held
-        if held is None or not held.complete or self._end is None or self._at >= self._end:
+        if held is None or self._end is None or self._at >= self._end:
             return 0
+        most, self._most = self._most, SEND_BYTES
         try:
-            count = await held.send(self._at, min(SEND_BYTES, self._end - self._at), to)
+            count = await held.send(self._at, min(most, self._end - self._at), to)
         except Damaged as error:
             raise Incomplete("A kept file is damaged; ask again.") from error
         except StoreError:

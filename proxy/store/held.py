@@ -86,7 +86,7 @@ class Held:
     async def begun(self) -> Header:
         """The header, once it is there; raises what failed before."""
         while True:
-            changed = self._changed  # taken before the test: a change after it sets this very one
+            changed = self._changed  # as in `available`
             if self.header is not None:
                 return self.header
             self._raise()
@@ -98,23 +98,31 @@ class Held:
         Waits while they are still to come. Raises what broke the file off; StoreError when the
         disk does not give what it has.
         """
+        most = min(most, await self.available(at))
+        return await self._get(at, most) if most else b""
+
+    async def available(self, at: int) -> int:
+        """How many bytes there are from `at` on, one or more; 0 at the end of the file.
+
+        Waits while they are still to come. Raises what broke the file off.
+        """
         while True:
-            changed = self._changed
+            changed = self._changed  # taken before the test: a change after it sets this very one
             self._raise()
             if at < self.written:
-                return await self._get(at, min(most, self.written - at))
+                return self.written - at
             if self.complete:
-                return b""
+                return 0
             await changed.wait()
 
     async def send(self, at: int, most: int, to: int) -> int:
         """Bytes from `at` on that went to the socket `to` without passing through here.
 
-        0 where there are none; BlockingIOError while the socket takes nothing. What would keep the
-        loop waiting for the disk is read by a thread first.
+        0 at the end of the file; BlockingIOError while the socket takes nothing. What would keep
+        the loop waiting for the disk is read by a thread first.
         """
-        self._raise()
-        if not self._is_at_hand(at, most):
+        most = min(most, await self.available(at))
+        if most and not self._is_at_hand(at, most):
             await self._get_in_thread(at, most)
         try:
             count = os.sendfile(to, self.fd, at, most)

@@ -56,7 +56,7 @@ async def run(standin: StandIn, directory: Path, tmp_path: Path) -> AsyncIterato
         started.append(process)
         url = f"http://127.0.0.1:{port}"
         async with asyncio.timeout(20), aiohttp.ClientSession() as session:
-            while not await _is_ready(session, url):
+            while not await _is_ready(session, url):  # noqa: ASYNC110 — another process
                 await asyncio.sleep(0.02)
         return process, url
 
