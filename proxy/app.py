@@ -3,8 +3,8 @@
                 client ↓                                         ↑ client
     cli          serve · demo · check · purge
     app          this file
-    edge         connection → door → handlers/{api, ops}         the only users of aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · invalidate
+    edge         connection → door → handlers/{api, files, ops}  the only users of aiohttp.web
+    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
