@@ -13,6 +13,8 @@ from proxy.flow.fetch import Fetch, Refused
 from proxy.store.held import READ_BYTES, SEND_BYTES, Header, Held
 
 Chunk = bytes | bytearray
+SHORT_BYTES = 128 * 1024
+"""So little is sent in one piece with the header."""
 FIRST_BYTES = 64 * 1024
 """What each reader gets first, so that of many who wait for a file none has to wait for long."""
 
@@ -40,6 +42,20 @@ class FileBody:
     def narrow(self, start: int, end: int) -> None:
         """Only the bytes from `start` up to `end`; before the first is read."""
         self._at, self._end = start, end
+
+    async def at_once(self) -> bytes | None:
+        """All that is wanted, where that is little and kept; then there is nothing to close."""
+        held, end = self._held, self._end
+        if held is None or not held.complete or end is None or end - self._at > SHORT_BYTES:
+            return None
+        try:
+            data = bytes(await held.read(self._at, end - self._at))
+        except StoreError:
+            return None
+        if len(data) != end - self._at:
+            return None
+        await self.aclose()
+        return data
 
     async def send(self, to: int) -> int:
         """Have the kernel send some bytes to the socket `to`; how many went.

@@ -11,6 +11,7 @@ from aiohttp import web
 from proxy.edge.rendered import Rendered
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.download import Download, OpenFile, Permitted
+from proxy.flow.file_body import FileBody
 from proxy.model import Fields, Outcome
 from proxy.policy.files import MAX_AGE_S, disposition, etag_of_file, safe_fields
 from proxy.policy.ranges import Slice, Unsatisfiable, Whole, content_range, resolve
@@ -50,18 +51,23 @@ async def _rendered(
     match part:
         case Whole():
             fields = _fields(request, permitted, opened, etag)
-            return Rendered(200, head_of(fields), opened.body, length)
+            return Rendered(200, head_of(fields), await _payload(opened), length)
         case Slice(start, end):
             opened.body.narrow(start, end)
             named = ("Content-Range", content_range(part, length or 0))
             fields = (*_fields(request, permitted, opened, etag), named)
-            return Rendered(206, head_of(fields), opened.body, end - start)
+            return Rendered(206, head_of(fields), await _payload(opened), end - start)
         case Unsatisfiable():
             await opened.body.aclose()
             named = ("Content-Range", content_range(part, length or 0))
             return Rendered(416, head_of((named, ("ETag", etag), ("Cache-Control", "no-store"))))
         case never:
             assert_never(never)
+
+
+async def _payload(opened: OpenFile) -> bytes | FileBody:
+    short = await opened.body.at_once()
+    return opened.body if short is None else short
 
 
 def _fields(request: web.BaseRequest, permitted: Permitted, opened: OpenFile, etag: str) -> Fields:
