@@ -158,8 +158,13 @@ async def _all_at_once(
 ) -> list[tuple[float, float]]:
     """Seconds to the first and to the last byte, of each."""
 
-    async def one() -> tuple[float, float]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 20)
+    connections = [
+        await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 20) for _ in range(count)
+    ]
+
+    async def one(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> tuple[float, float]:
         began = time.monotonic()
         writer.write(request(server.port, target))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -173,7 +178,7 @@ async def _all_at_once(
         writer.close()
         return first_s, time.monotonic() - began
 
-    return await asyncio.gather(*(one() for _ in range(count)))
+    return await asyncio.gather(*(one(*connection) for connection in connections))
 
 
 def _beside_hits(proxy: Server, plan: Plan) -> None:

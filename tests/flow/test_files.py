@@ -3,7 +3,7 @@
 import asyncio
 import random
 import resource
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,7 @@ from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import Heard, Proxy, StartProxy, turns, until
+from tests.flow.conftest import Heard, Proxy, Raw, StartProxy, turns, until
 
 BODY = random.Random(7).randbytes(1_000_000)  # noqa: S311 — any bytes
 PER_S = 100_000
@@ -229,6 +229,17 @@ async def test_a_head_tells_what_a_get_would(
     for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition", "Accept-Ranges"):
         assert head.fields[name] == heard.fields[name]
     assert heard.body == BODY
+
+
+async def test_one_connection_carries_one_file_after_another(
+    proxy: Proxy, standin: StandIn, card: str, connect: Callable[[], Awaitable[Raw]]
+) -> None:
+    path, raw = attach(standin, card), await connect()
+    await stored(proxy, path)
+    for _ in range(3):
+        await raw.send(f"GET {path} HTTP/1.1\r\nHost: {proxy.host}\r\n\r\n".encode())
+        assert (await raw.answer())[2] == BODY
+        await turns(20)
 
 
 class TestTroubleOnTheWay:
