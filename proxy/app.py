@@ -3,8 +3,8 @@
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge
     app          this file · rules
-    edge         connection → door → handlers/{api, pages, ops}  the only users of aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · invalidate
+    edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
+    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -20,13 +20,13 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from proxy import __version__
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.edge.connection import Plans
@@ -40,22 +40,27 @@ from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
+from proxy.flow.export import Export
+from proxy.flow.fetch import Origin, Storage
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.readings import file_readings, store_readings
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
-from proxy.metrics import Metrics, Reading
+from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
+from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
 from proxy.rules import guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
+from proxy.store.files import Files
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
 from proxy.store.sqlite import SQLiteShelf
-from proxy.upstream.client import Upstream
+from proxy.upstream.client import Upstream, anywhere
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -113,38 +118,31 @@ class App:
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
         responses = await self._open_store()
-        upstream = Upstream(
-            connect_timeout_s=config.upstream.connect_timeout_s,
-            read_timeout_s=config.upstream.read_timeout_s,
-        )
-        self._closing.push_async_callback(upstream.close)
         links = Links(self.public_url, self._signing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            upstream, config.upstream.url, via, cleaning, self._metrics, self._clock
+            self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
         writes = WriteThrough(exchange, invalidate)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
-        downloads = Download(exchange, upstream, config.upstream.storage_hosts)
+        files, table = await self._open_files(), table_of(config.routes)
+        origin = Origin(exchange, self._storage(), self._metrics)
+        downloads = Download(reads, table, origin, files)
         intake = Intake(
-            table_of(config.routes),
-            self._credential,
-            config.clients.credentials,
-            links,
-            variant_of(config),
+            table, self._credential, config.clients.credentials, links, variant_of(config)
         )
         api = Api(
             intake,
-            (reads, writes, downloads),
+            (reads, writes, downloads, Export(origin)),
             self._clock,
             config.clients.writes,
             self._signing,
         )
         ops = Ops(
-            self._registry(responses),
+            self._registry(responses, files),
             responses,
             invalidate,
             config.admin.token.reveal() if config.admin.token else None,
@@ -158,6 +156,36 @@ class App:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
+
+    def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
+        upstream = Upstream(
+            connect_timeout_s=self._config.upstream.connect_timeout_s,
+            read_timeout_s=self._config.upstream.read_timeout_s,
+            may_connect=may_connect,
+        )
+        self._closing.push_async_callback(upstream.close)
+        return upstream
+
+    def _storage(self) -> Storage:
+        hosts = self._config.upstream.storage_hosts
+        named, matched = (
+            self._upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
+            for is_named in (True, False)
+        )
+        return Storage(hosts, named, matched)
+
+    async def _open_files(self) -> Files:
+        cache, attachments = self._config.cache, self._config.attachments
+        files = Files(
+            Path(cache.directory),
+            attachments.disk_bytes,
+            attachments.max_file_bytes,
+            self._clock,
+            self._log,
+        )
+        await files.start()
+        self._closing.push_async_callback(files.stop)
+        return files
 
     async def _open_store(self) -> Responses:
         cache = self._config.cache
@@ -209,11 +237,12 @@ class App:
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
 
-    def _registry(self, responses: Responses) -> CollectorRegistry:
+    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._metrics.readings.extend(_readings(responses, self._config))
+        self._metrics.readings.extend(store_readings(responses, self._config))
+        self._metrics.readings.extend(file_readings(files, self._metrics))
         registry.register(self._metrics)
         return registry
 
@@ -226,52 +255,3 @@ class App:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self._log.flush()
-
-
-def _readings(responses: Responses, config: Config) -> list[Reading]:
-    """Figures that belong to the store, read when asked for."""
-    memory, durable = responses.memory, responses.durable
-    disk = durable.counts if durable is not None else None
-    return [
-        Reading(
-            "store_bytes",
-            "Bytes the stored responses take, by tier.",
-            lambda: {"memory": memory.used_bytes, "disk": disk.used_bytes if disk else 0},
-            "tier",
-        ),
-        Reading(
-            "store_limit_bytes",
-            "The bound of each tier.",
-            lambda: {"memory": memory.limit_bytes, "disk": config.cache.disk_bytes if disk else 0},
-            "tier",
-        ),
-        Reading(
-            "store_responses",
-            "Stored responses in memory.",
-            lambda: {"memory": len(memory)},
-            "tier",
-        ),
-        Reading(
-            "store_evictions",
-            "Stored responses that left for room, by tier.",
-            lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},
-            "tier",
-            counter=True,
-        ),
-        Reading(
-            "store_errors",
-            "Failures of the store on disk; each was a miss, never an error to a client.",
-            lambda: {"": disk.errors if disk else 0},
-            counter=True,
-        ),
-        Reading(
-            "store_dropped",
-            "Answers kept in memory only, because the store on disk was slow or failing.",
-            lambda: {"": disk.dropped if disk else 0},
-            counter=True,
-        ),
-        Reading(
-            "store_up", "Whether the store works: 1, or 0.", lambda: {"": float(responses.works)}
-        ),
-        Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
-    ]

@@ -167,7 +167,7 @@ class Exchange:
 
     def _whole(self, reply: Reply, body: bytes) -> Whole:
         count(self._metrics.upstream_bytes, "received", len(body))
-        gzip = _is_gzip(reply)
+        gzip = is_gzip(reply)
         try:
             plain = gunzip(body) if gzip and body else body
         except BadCoding as error:
@@ -209,7 +209,7 @@ class Exchange:
         stack: ExitStack,
         links: Links | None,
     ) -> Streamed:
-        gzip = _is_gzip(reply)
+        gzip = is_gzip(reply)
         chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
         if links is not None:
@@ -273,7 +273,8 @@ def _is_answer(status: int, kind: Kind) -> bool:
     return 200 <= status < 300 or 400 <= status < 600
 
 
-def _is_gzip(reply: Reply) -> bool:
+def is_gzip(reply: Reply) -> bool:
+    """Whether it is to be inflated; Unusable where it came in a coding that we do not know."""
     if reply.coding in {"gzip", "x-gzip"}:
         return True
     if reply.coding in {"identity", ""}:

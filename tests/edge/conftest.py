@@ -279,7 +279,8 @@ async def elsewhere() -> AsyncIterator[RawUpstream]:
     await made.stop()
 
 
-Start = Callable[[bytes | Speak], Awaitable[Proxy]]
+Start = Callable[..., Awaitable[Proxy]]
+"""Of what the upstream says, and more of proxy.yaml."""
 
 
 @pytest.fixture

@@ -8,13 +8,15 @@ from aiohttp import web
 from proxy.clock import Clock
 from proxy.edge import problem
 from proxy.edge.bodies import Incoming
+from proxy.edge.handlers.files import FileHandler
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.download import Download
+from proxy.flow.download import ROUTE, Download
+from proxy.flow.export import Export
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
@@ -39,14 +41,15 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, self._downloads = flows
+        self._reads, self._writes, downloads, self._exports = flows
+        self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
         self._are_writes_denied = writes == "deny"
@@ -57,19 +60,25 @@ class Api:
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
         ask = self._admitted(ask)
-        answer = await self._answer(ask, incoming)
-        record.outcome = answer.outcome
-        is_refused = ask.match.route.kind is Kind.FILE and answer.status >= 400
-        if is_refused and wants_page(request.headers.get("Accept", "")):
-            await _close(answer)
-            return problem.refused_file(answer.status, record.request_id, request)
-        rendered = (
-            self._from_stored(request, ask, answer, answer.stored)
-            if answer.stored
-            else (Rendered(answer.status, answer.head, answer.body, answer.length))
-        )
-        rendered.told += b"Cache-Status: %b\r\n" % cache_status(answer.outcome).encode()
+        if _is_attachment(ask):
+            served = await self._files.handle(request, ask)
+        else:
+            served = await self._answer(ask, incoming)
+        if isinstance(served, Answer):
+            record.outcome = served.outcome
+            if _is_refused(ask, served) and wants_page(request.headers.get("Accept", "")):
+                await _close(served)
+                return problem.refused_file(served.status, record.request_id, request)
+            rendered = self._rendered(request, ask, served)
+        else:
+            rendered, record.outcome = served
+        rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
         return rendered
+
+    def _rendered(self, request: web.BaseRequest, ask: Ask, answer: Answer) -> Rendered:
+        if answer.stored is not None:
+            return self._from_stored(request, ask, answer, answer.stored)
+        return Rendered(answer.status, answer.head, answer.body, answer.length)
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
         match ask.match.route.kind:
@@ -77,7 +86,7 @@ class Api:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
             case Kind.FILE:
-                return await self._downloads.serve(ask)
+                return await self._exports.serve(ask)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
@@ -127,6 +136,15 @@ class Api:
             lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
         return rendered
+
+
+def _is_attachment(ask: Ask) -> bool:
+    """Whether a file is asked for that can be kept; exports cannot."""
+    return ask.match.route.kind is Kind.FILE and ask.match.route.template.startswith(ROUTE)
+
+
+def _is_refused(ask: Ask, answer: Answer) -> bool:
+    return ask.match.route.kind is Kind.FILE and answer.status >= 400
 
 
 async def _close(answer: Answer) -> None:
