@@ -178,7 +178,7 @@ class App:
         cache, attachments = self._config.cache, self._config.attachments
         files = Files(
             Path(cache.directory),
-            attachments.disk_bytes,
+            0 if cache.backend == "memory" else attachments.disk_bytes,
             attachments.max_file_bytes,
             self._clock,
             self._log,

@@ -29,6 +29,7 @@ class Blobs:
 
     def lock(self) -> None:
         """Make the directories, readable by their owner alone; OSError when another has them."""
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in (self.directory, self._blobs, self._partial):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             each.chmod(0o700)

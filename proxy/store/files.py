@@ -70,7 +70,12 @@ class Files:
         return len(self._rows)
 
     async def start(self) -> None:
-        """Take up what an earlier process kept; when that fails, go on without, and try again."""
+        """Take up what an earlier process kept; when that fails, go on without, and try again.
+
+        Where there is no room at all nothing touches the disk.
+        """
+        if not self.room.limit_bytes:
+            return
         self._tried_at = self._clock.monotonic()
         try:
             kept, here = await self._clerked(self._take_up)

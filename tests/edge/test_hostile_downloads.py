@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +30,6 @@ from tests.edge.raw_upstream import (
     hang,
 )
 
-KEEPING = {"kept": "attachments: {max_file: 16MiB}", "passing through": "attachments: {disk: 1B}"}
-
 SIGNED = "/files/a.png?X-Amz-Signature=5igned5ecret"
 
 
@@ -38,9 +37,9 @@ class TestDownloads:
     """Redirects are followed by hand, once, to listed hosts only."""
 
     async def test_the_file_comes_and_the_signed_address_stays(
-        self, before: Start, storage: RawUpstream
+        self, before: Start, storage: RawUpstream, tmp_path: Path
     ) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", tmp_path / "kept")
         storage.said = answer(b"\x89PNG", b"Content-Type: image/png\r\nSet-Cookie: a=b\r\n")
         heard = await proxy.get(
             FILE, {"Cookie": "c=d", "Referer": "http://x/", "Range": "bytes=1-"}
@@ -183,11 +182,12 @@ class TestDownloads:
             assert not shows(heard.raw)
             assert len(heard.body) == len(text)
 
-    @pytest.mark.parametrize("keeping", KEEPING.values(), ids=KEEPING.keys())
+    @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
     async def test_a_head_lets_the_file_go(
-        self, before: Start, storage: RawUpstream, keeping: str
+        self, before: Start, storage: RawUpstream, tmp_path: Path, *, is_kept: bool
     ) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", keeping)
+        directory = tmp_path / "kept" if is_kept else None
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", directory)
 
         async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
             writer.write(OK + b"Content-Type: image/png\r\nContent-Length: 9999999\r\n\r\n")
@@ -198,11 +198,12 @@ class TestDownloads:
             heard = await proxy.ask("HEAD", FILE)
             assert (heard.status, heard.fields["content-length"]) == (200, "9999999")
 
-    @pytest.mark.parametrize("keeping", KEEPING.values(), ids=KEEPING.keys())
+    @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
     async def test_a_client_who_leaves_lets_the_file_go(
-        self, before: Start, storage: RawUpstream, keeping: str
+        self, before: Start, storage: RawUpstream, tmp_path: Path, *, is_kept: bool
     ) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", keeping)
+        directory = tmp_path / "kept" if is_kept else None
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", directory)
 
         async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
             writer.write(OK + b"Content-Type: image/png\r\n\r\n")
@@ -231,10 +232,13 @@ class TestDownloads:
             assert heard.fields["x-content-type-options"] == "nosniff"
             assert "sandbox" in heard.fields["content-security-policy"]
 
-    async def _redirecting(self, before: Start, location: str, yaml: str = "") -> Proxy:
+    async def _redirecting(
+        self, before: Start, location: str, directory: Path | None = None
+    ) -> Proxy:
         field = b"Location: %b\r\n" % location.encode("latin-1")
         body = b"Found. Redirecting to " + location.encode("latin-1")
-        return await before(attached(answer(body, field, b"HTTP/1.1 302 Found\r\n")), yaml)
+        said = attached(answer(body, field, b"HTTP/1.1 302 Found\r\n"))
+        return await before(said, "attachments: {max_file: 16MiB}", directory)
 
     def _is_silent(self, heard: Heard, proxy: Proxy) -> None:
         assert b"5igned" not in heard.raw
