@@ -1,10 +1,10 @@
 """Builds everything, and owns start and stop.
 
                 client ↓                                         ↑ client
-    cli          serve · demo · check · purge
-    app          this file
-    edge         connection → door → handlers/{api, ops}         the only users of aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · invalidate
+    cli          serve · demo · check · link · purge
+    app          this file · rules
+    edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
+    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -20,40 +20,47 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
-from proxy import __version__
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
+from proxy.edge.handlers.pages import Pages
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
+from proxy.flow.export import Export
+from proxy.flow.fetch import Origin, Storage
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.readings import file_readings, store_readings
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
-from proxy.metrics import Metrics, Reading
+from proxy.metrics import Metrics
 from proxy.model import Credential
-from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.links import Links
+from proxy.policy.pages.shell import ASSETS
+from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
+from proxy.rules import guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
+from proxy.store.files import Files
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
 from proxy.store.sqlite import SQLiteShelf
-from proxy.upstream.client import Upstream
+from proxy.upstream.client import Upstream, anywhere
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -78,6 +85,8 @@ class App:
         secrets = [credential.key, credential.token]
         if config.credentials.secret is not None:
             secrets.append(config.credentials.secret.reveal())
+        secrets += [key.reveal() for key in config.links.keys if key is not None]
+        self._signing = signing_of(config.links)
         self._credential = credential
         self._scrubber = Scrubber(secrets)
         self._log = Log(
@@ -109,41 +118,74 @@ class App:
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
         responses = await self._open_store()
-        upstream = Upstream(
-            connect_timeout_s=config.upstream.connect_timeout_s,
-            read_timeout_s=config.upstream.read_timeout_s,
-        )
-        self._closing.push_async_callback(upstream.close)
+        links = Links(self.public_url, self._signing)
+        cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            upstream, config.upstream.url, via, self._scrubber, self._metrics, self._clock
+            self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
         writes = WriteThrough(exchange, invalidate)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
-        downloads = Download(exchange, upstream, config.upstream.storage_hosts)
+        files, table = await self._open_files(), table_of(config.routes)
+        origin = Origin(exchange, self._storage(), self._metrics)
+        downloads = Download(reads, table, origin, files)
+        intake = Intake(
+            table, self._credential, config.clients.credentials, links, variant_of(config)
+        )
         api = Api(
-            Intake(_table(config), self._credential, config.clients.credentials),
-            (reads, writes, downloads),
+            intake,
+            (reads, writes, downloads, Export(origin)),
             self._clock,
             config.clients.writes,
+            self._signing,
         )
         ops = Ops(
-            self._registry(responses),
+            self._registry(responses, files),
             responses,
             invalidate,
-            self.public_url,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        await self._listen(sockets, api, ops, tools, via)
+        pages = Pages(intake, reads, links, self._clock)
+        await self._listen(sockets, (api, ops, pages), tools, via)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
+
+    def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
+        upstream = Upstream(
+            connect_timeout_s=self._config.upstream.connect_timeout_s,
+            read_timeout_s=self._config.upstream.read_timeout_s,
+            may_connect=may_connect,
+        )
+        self._closing.push_async_callback(upstream.close)
+        return upstream
+
+    def _storage(self) -> Storage:
+        hosts = self._config.upstream.storage_hosts
+        named, matched = (
+            self._upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
+            for is_named in (True, False)
+        )
+        return Storage(hosts, named, matched)
+
+    async def _open_files(self) -> Files:
+        cache, attachments = self._config.cache, self._config.attachments
+        files = Files(
+            Path(cache.directory),
+            0 if cache.backend == "memory" else attachments.disk_bytes,
+            attachments.max_file_bytes,
+            self._clock,
+            self._log,
+        )
+        await files.start()
+        self._closing.push_async_callback(files.stop)
+        return files
 
     async def _open_store(self) -> Responses:
         cache = self._config.cache
@@ -168,8 +210,13 @@ class App:
         return sockets
 
     async def _listen(
-        self, sockets: list[socket.socket], api: Api, ops: Ops, tools: Tools, via: str
+        self,
+        sockets: list[socket.socket],
+        handlers: tuple[Api, Ops, Pages],
+        tools: Tools,
+        via: str,
     ) -> None:
+        api, ops, pages = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -177,32 +224,25 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
-        rooms = [Rooms({"/": ops.home, **shared}, api.handle), Rooms(operator)]
+        assets = dict.fromkeys(ASSETS, pages.asset)
+        sections = {"/c/": pages.card, "/b/": pages.board}
+        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, self._guard(), via, tools, self._metrics)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics)
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
 
-    def _guard(self) -> Guard:
-        config = self._config
-        admin = config.admin.listen
-        hosts = hosts_of(
-            config.listen.host,
-            urlsplit(config.public_url).hostname or "",
-            admin.host if admin else "",
-            extra=config.clients.hosts,
-        )
-        return Guard(hosts, frozenset(config.clients.origins))
-
-    def _registry(self, responses: Responses) -> CollectorRegistry:
+    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._metrics.readings.extend(_readings(responses, self._config))
+        self._metrics.readings.extend(store_readings(responses, self._config))
+        self._metrics.readings.extend(file_readings(files, self._metrics))
         registry.register(self._metrics)
         return registry
 
@@ -215,67 +255,3 @@ class App:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self._log.flush()
-
-
-def _table(config: Config) -> RouteTable:
-    return RouteTable(
-        [
-            RouteOverride(
-                rule.match,
-                rule.lifetime_s,
-                rule.stale_while_revalidate_s,
-                rule.stale_if_error_s,
-                rule.lifetime_watched_s,
-            )
-            for rule in config.routes
-        ]
-    )
-
-
-def _readings(responses: Responses, config: Config) -> list[Reading]:
-    """Figures that belong to the store, read when asked for."""
-    memory, durable = responses.memory, responses.durable
-    disk = durable.counts if durable is not None else None
-    return [
-        Reading(
-            "store_bytes",
-            "Bytes the stored responses take, by tier.",
-            lambda: {"memory": memory.used_bytes, "disk": disk.used_bytes if disk else 0},
-            "tier",
-        ),
-        Reading(
-            "store_limit_bytes",
-            "The bound of each tier.",
-            lambda: {"memory": memory.limit_bytes, "disk": config.cache.disk_bytes if disk else 0},
-            "tier",
-        ),
-        Reading(
-            "store_responses",
-            "Stored responses in memory.",
-            lambda: {"memory": len(memory)},
-            "tier",
-        ),
-        Reading(
-            "store_evictions",
-            "Stored responses that left for room, by tier.",
-            lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},
-            "tier",
-            counter=True,
-        ),
-        Reading(
-            "store_errors",
-            "Failures of the store on disk; each was a miss, never an error to a client.",
-            lambda: {"": disk.errors if disk else 0},
-            counter=True,
-        ),
-        Reading(
-            "store_dropped",
-            "Answers kept in memory only, because the store on disk was slow or failing.",
-            lambda: {"": disk.dropped if disk else 0},
-            counter=True,
-        ),
-        Reading(
-            "store_up", "Whether the store works: 1, or 0.", lambda: {"": float(responses.works)}
-        ),
-        Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
-    ]

@@ -26,6 +26,9 @@ from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.edge.listener import bound
 from proxy.model import Credential
+from proxy.policy.links import Links
+from proxy.policy.pasted import NotALink, link_of
+from proxy.rules import signing_of
 
 CONFIG = "proxy.yaml"
 SECRET_LENGTH = 8
@@ -52,6 +55,8 @@ Try, twice each; the second answer comes from the store:
   curl -i '{url}/1/boards/{board}?fields=name,url'
   curl -i '{url}/1/boards/{board}/cards?fields=name,due'
   curl -i -o /dev/null -D - '{url}{attachment}'
+
+Open in a browser: {url}/b/{board}
 
 Ctrl-C ends it; nothing is kept.
 """
@@ -90,15 +95,27 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _check, "validate the configuration and print it, secrets masked"),
         ("purge", _purge, "have the running proxy forget everything stored"),
     ):
-        added = commands.add_parser(name, help=text, description=text)
-        added.add_argument(
-            "--config", metavar="FILE", help=f"default: {CONFIG}, where there is one"
-        )
-        added.set_defaults(command=command)
+        _add(commands, name, command, text)
+    text = "turn an address of Trello's into a link of the proxy's"
+    link = _add(commands, "link", _link, text)
+    link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
     demo = commands.add_parser("demo", help="the proxy in front of a stand-in; no account needed")
     demo.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    """A command that reads the configuration."""
+    added = commands.add_parser(name, help=text, description=text)
+    added.add_argument("--config", metavar="FILE", help=f"default: {CONFIG}, where there is one")
+    added.set_defaults(command=command)
+    return added
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -220,6 +237,17 @@ def _greet(app: App, standin: StandIn) -> None:
         url=app.public_url, board=trello.example_board, attachment=trello.example_attachment_path
     )
     print(text, flush=True)
+
+
+def _link(options: argparse.Namespace) -> int:
+    config = _config(options)
+    links = Links(config.public_url, signing_of(config.links))
+    try:
+        print(link_of(options.url, links, SystemClock().now()))
+    except NotALink as error:
+        print(f"trello-proxy: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def _purge(options: argparse.Namespace) -> int:

@@ -33,6 +33,9 @@ _SINGULAR = re.compile(
     r"|organization|plugin|token|webhook)(?:/.*)?"
 )
 _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
+_ID = re.compile(r"[0-9a-f]{24}")
+_DAY_S = 86_400
+_LINK_KEY_CHARS = 16
 
 ClientCredentials = Literal["replace", "forward", "reject"]
 Writes = Literal["allow", "deny"]
@@ -92,12 +95,33 @@ def _truth(text: str) -> bool:
     return text == "true"
 
 
+def _days(text: str) -> float:
+    seconds = units.duration(text)
+    if seconds < _DAY_S:
+        raise ValueError("less than a stored answer may live with its links; write 1d or more")
+    return seconds
+
+
+def _attachment_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError("not an attachment's id; write its 24 characters, 0-9 and a-f")
+    return text
+
+
+def _link_key(text: str) -> None:
+    if "*" in text:
+        raise ValueError("has an asterisk, as a masked key would; write one without")
+    if len(text) < _LINK_KEY_CHARS:
+        raise ValueError(f"too short to sign with; write {_LINK_KEY_CHARS} characters or more")
+
+
 DURATION = Word(units.duration, units.duration_text)
 TIMEOUT = Word(units.positive_duration, units.duration_text)
 SIZE = Word(units.size, units.size_text)
 RATE = Word(units.rate)
 LIFETIME = Maybe(DURATION)
 SECRET = Sealed()
+LINK_KEY = Sealed(_link_key)
 
 
 @frozen
@@ -161,6 +185,17 @@ class Attachments:
 @frozen
 class Links:
     rewrite: bool = setting(Word(_truth, bool), "true")
+    sign: bool = setting(Word(_truth, bool), "false")
+    keys: tuple[Secret | None, ...] = setting(Several(LINK_KEY), [])
+    """The first signs, all are accepted; None: nothing was found there."""
+    lifetime_s: float = setting(Word(_days, units.duration_text), "7d")
+    revoked: tuple[str, ...] = setting(Several(Word(_attachment_id)), [])
+
+    def __post_init__(self) -> None:
+        if self.sign and not self.keys:
+            raise ValueError("sign without a key; write keys: [{env: LINK_KEY}]")
+        if self.sign and None in self.keys:
+            raise ValueError("sign, and a key that is not there; set its variable or leave it out")
 
 
 @frozen
@@ -237,5 +272,8 @@ def default() -> Config:
 
 
 def masked(config: Config) -> str:
-    """The configuration as YAML, every key of it, secrets as `***`; `load` reads it back."""
+    """The configuration as YAML, every key of it, secrets as `***`.
+
+    `load` reads it back, but for keys of links: a masked one must not sign.
+    """
     return yaml.safe_dump(written(Section(Config), config), sort_keys=False)

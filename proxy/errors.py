@@ -10,9 +10,16 @@ ProxyError
 │   ├── WritesDenied       403  `clients.writes: deny`
 │   ├── TokenKept          403  an attempt to delete the stored token
 │   ├── NotAdmin           403  an operator's route, asked from elsewhere
+│   ├── LinkNotSigned      403  `links.sign`, and no signature of ours on the link
+│   ├── LinkRevoked        403  the file is in `links.revoked`
+│   ├── MaliciousFile      403  an attachment that Trello calls malicious
+│   ├── NotAFile           404  an attachment that is a link to somewhere else
 │   ├── NoSuchPage         404  outside the proxy's URL space
+│   ├── NotVisible         404  a card or board that Trello does not show
 │   ├── MethodNotAllowed   405  a method Trello does not have
 │   ├── RequestTimeout     408  the client stopped sending in mid-body
+│   ├── LinkExpired        410  the link's time is over
+│   ├── FileGone           410  an attachment that was there and is no more
 │   ├── BodyTooLarge       413  a form or JSON body that must be read whole
 │   ├── CodedBody          415  a compressed body, in which nothing can be removed
 │   ├── HostNotAllowed     421  a Host name this proxy does not answer to
@@ -87,8 +94,28 @@ class NotAdmin(ClientError):
     status, slug, title = 403, "not-admin", "For the operator only"
 
 
+class LinkNotSigned(ClientError):
+    status, slug, title = 403, "link-not-signed", "This link is not signed"
+
+
+class LinkRevoked(ClientError):
+    status, slug, title = 403, "link-revoked", "This link has been revoked"
+
+
+class MaliciousFile(ClientError):
+    status, slug, title = 403, "malicious-file", "Trello calls this file malicious"
+
+
+class NotAFile(ClientError):
+    status, slug, title = 404, "not-a-file", "This attachment is a link, not a file"
+
+
 class NoSuchPage(ClientError):
     status, slug, title = 404, "no-such-page", "Nothing is here"
+
+
+class NotVisible(ClientError):
+    status, slug, title = 404, "not-visible", "Trello shows no such card or board"
 
 
 class MethodNotAllowed(ClientError):
@@ -97,6 +124,14 @@ class MethodNotAllowed(ClientError):
 
 class RequestTimeout(ClientError):
     status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+
+
+class LinkExpired(ClientError):
+    status, slug, title = 410, "link-expired", "This link has expired"
+
+
+class FileGone(ClientError):
+    status, slug, title = 410, "file-gone", "This attachment was deleted"
 
 
 class BodyTooLarge(ClientError):
@@ -170,3 +205,15 @@ class Unusable(UpstreamError):
 
 class StoreError(Exception):
     """The store failed: a miss, a metric and a log line, never an answer to a client."""
+
+
+class NoRoom(StoreError):
+    """There is no room to keep a file: it passes through."""
+
+
+class TooLarge(StoreError):
+    """A file longer than `attachments.max_file`: it passes through."""
+
+
+class Damaged(StoreError):
+    """Bytes on disk are not those that were put there; some may have been sent."""

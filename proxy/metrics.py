@@ -78,6 +78,7 @@ class Metrics(Collector):
     not_stored: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     scrubbed: int = 0
+    fetched_file_bytes: int = 0
     readings: list[Reading] = field(default_factory=list)
 
     def cell(self, route: str, method: str, status: int, result: str) -> Cell:

@@ -138,3 +138,42 @@ def test_the_demo_prints_three_lines_to_try_and_each_works_twice() -> None:
         assert (statuses[2][0], statuses[5][0]) == (200, 200)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+FILE = f"/1/cards/{'5f1a' * 6}/attachments/{'6b2c' * 6}/download/x.png"
+
+
+def test_link_turns_an_address_of_trellos_into_the_proxys(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("public_url: http://trello.internal\n")
+    assert run(["link", "https://trello.com/c/AbCd1234/12-title"]) == 0
+    assert run(["link", f"https://api.trello.com{FILE}"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "http://trello.internal/c/AbCd1234/12-title",
+        f"http://trello.internal{FILE}",
+    ]
+
+
+def test_link_signs_where_links_are_signed(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("links: {sign: true, keys: [link-key-0123456789]}\n")
+    assert run(["link", f"https://trello.com{FILE}"]) == 0
+    link = capsys.readouterr().out.strip()
+    assert re.fullmatch(rf"http://127\.0\.0\.1:8080{FILE}\?s=[0-9]+\.[\w-]{{43}}", link)
+
+
+def test_link_says_what_to_give_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["link", "https://example.com/x"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "not an address of Trello's" in told.err
+
+
+def test_signing_without_a_key_is_refused_at_the_start(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("links: {sign: true}\n")
+    assert run(["serve"]) == 2
+    assert "proxy.yaml:1: links: sign without a key" in capsys.readouterr().err

@@ -30,8 +30,8 @@ BELOW = {
 }
 
 POLICY_MAY_IMPORT = {
-    "collections", "dataclasses", "enum", "functools", "hashlib", "itertools", "json", "re",
-    "typing", "urllib.parse", "zlib",
+    "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "html", "ipaddress",
+    "itertools", "itsdangerous", "json", "re", "typing", "unicodedata", "urllib.parse", "zlib",
     "proxy.errors", "proxy.model", "proxy.policy",
 }  # fmt: skip
 DEMO_MAY_IMPORT = {"proxy.clock", "proxy.model", "proxy.demo"}
@@ -42,10 +42,11 @@ ONLY_IN = {
     "aiohttp_client_cache": {"store"},
     "aiosqlite": {"store"},
     "sqlite3": {"store"},
+    "fcntl": {"store"},
     "pathlib": {"store", "app", "cli", "ground"},
     "tempfile": {"cli"},
     "shutil": {"store"},
-    "os": {"cli"},
+    "os": {"cli", "store"},
     "time": {"ground"},
     "random": set[str](),
     "secrets": {"cli"},
@@ -63,6 +64,8 @@ def floor_of(module: str) -> str:
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
+    if room == "rules":
+        return "app"
     return "cli" if room == "__main__" else room
 
 

@@ -21,6 +21,14 @@ from proxy.model import Credential
 
 NAMES = {
     "trello_proxy_errors_total",
+    "trello_proxy_file_bytes_total",
+    "trello_proxy_file_fills_total",
+    "trello_proxy_files",
+    "trello_proxy_files_damaged_total",
+    "trello_proxy_files_evictions_total",
+    "trello_proxy_files_store_bytes",
+    "trello_proxy_files_store_limit_bytes",
+    "trello_proxy_files_up",
     "trello_proxy_info",
     "trello_proxy_invalidations_total",
     "trello_proxy_not_stored_total",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 from weakref import ref
 
@@ -31,15 +31,20 @@ _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What is served where: exact paths, and everything else, which the API judges."""
+    """What is served where: exact paths, what begins like one, and the rest, for the API."""
 
     pages: Mapping[str, Handler]
+    sections: Mapping[str, Handler] = field(default_factory=dict)
+    """By first segment, with both its slashes: `/c/`."""
     api: Handler | None = None
 
     def find(self, raw_path: str) -> Handler:
         path = raw_path.partition("?")[0]
         if path in self.pages:
             return self.pages[path]
+        section = path[: path.find("/", 1) + 1]
+        if section in self.sections:
+            return self.sections[section]
         if self.api is None:
             raise NoSuchPage("The operator's pages are /metrics, /healthz and /readyz.")
         return self.api
@@ -70,7 +75,7 @@ class Door:
         try:
             response = await self._serve(request, record)
         except ProxyError as error:
-            response = self._problem(error, record)
+            response = self._problem(error, record, request)
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         self._plan(request, record, response)
         return self._told(response, record)
@@ -84,9 +89,11 @@ class Door:
             self._tools.log.event("error", "failed", id=record.request_id, fault=repr(fault))
         return self._told(self._problem(error, record), record)
 
-    def _problem(self, error: ProxyError, record: Record) -> Rendered:
+    def _problem(
+        self, error: ProxyError, record: Record, request: web.BaseRequest | None = None
+    ) -> Rendered:
         count(self._metrics.errors, error.slug)
-        return problem.render(error, record.request_id)
+        return problem.render(error, record.request_id, request)
 
     def _told(self, response: Rendered, record: Record) -> Rendered:
         """The response with its request's id, and what it takes to tell of it when it was sent."""

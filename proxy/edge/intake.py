@@ -1,5 +1,6 @@
 """From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -24,9 +25,12 @@ from proxy.policy.credentials import (
     strip_query,
 )
 from proxy.policy.fields import to_upstream
+from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 
+_ASIDE_BYTES = 64 * 1024
+"""Links in a longer body are restored beside the loop."""
 PLACEHOLDER = "-"
 """What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
@@ -46,8 +50,13 @@ class Identity:
 class Intake:
     """Understands requests; knows the stored credential and the mode clients are held to."""
 
-    def __init__(self, table: RouteTable, stored: Credential, mode: str) -> None:
+    def __init__(
+        self, table: RouteTable, stored: Credential, mode: str, links: Links, variant: str
+    ) -> None:
+        """`variant` names how answers are changed: under another one they are other answers."""
         self._table = table
+        self._links = links
+        self._variant = variant
         self._secret = stored.token.encode()
         self._stored = Identity(stored, self._partition(stored), own=True)
         self._mode = mode
@@ -66,6 +75,8 @@ class Intake:
                 raise BadTarget("Send _method in the query, not in a body.")
         found = found.merge(read_authorization(request.headers.get("Authorization")))
         found = found.merge(incoming.found)
+        if match.route.kind is Kind.WRITE:
+            query = await self._restored(query, incoming)
         path, in_path = self._path(target, match)
         identity = self._identity(found, in_path)
         masked = self._masked(match)
@@ -81,14 +92,41 @@ class Intake:
                 query,
                 _keyed(request, incoming),
             ),
+            partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
-            directives=_directives(request),
+            directives=directives_of(request),
             fields=_fields(request, method, incoming),
             body=incoming.body or None,
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
         )
         return ask, incoming
+
+    def own(self, target: str, wanted: directives.Directives) -> Ask:
+        """A read of the proxy's own, in the stored identity: it shares what is stored."""
+        parsed = parse(target)
+        match = self._table.classify("GET", parsed.segments[1:])
+        return Ask(
+            means="GET",
+            method="GET",
+            target=target,
+            match=match,
+            query_names=_names(parsed.query),
+            key=key_of(self._stored.partition, match.segments, parsed.query),
+            partition=self._stored.partition,
+            credential=self._stored.credential,
+            own=True,
+            directives=wanted,
+        )
+
+    async def _restored(self, query: str, incoming: Incoming) -> str:
+        """A write with Trello's links where it has ours; multipart bodies pass as they are."""
+        body = incoming.body
+        if isinstance(body, bytes) and len(body) > _ASIDE_BYTES:
+            incoming.body = await asyncio.to_thread(self._links.restore, body)
+        elif isinstance(body, bytes):
+            incoming.body = self._links.restore(body)
+        return self._links.restore(query.encode()).decode() if query else query
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
         """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
@@ -144,7 +182,7 @@ class Intake:
         )
 
     def _partition(self, credential: Credential) -> str:
-        return self._digest(f"{credential.key}:{credential.token}")
+        return self._digest(f"{credential.key}:{credential.token}:{self._variant}")
 
     def _digest(self, text: str) -> str:
         data = text.encode("utf-8", "surrogateescape")
@@ -170,7 +208,8 @@ def _keyed(request: web.BaseRequest, incoming: Incoming) -> bytes:
     return content_type.encode("utf-8", "surrogateescape") + b"\n" + incoming.body
 
 
-def _directives(request: web.BaseRequest) -> directives.Directives:
+def directives_of(request: web.BaseRequest) -> directives.Directives:
+    """What a client asks of the cache."""
     cache_control = ",".join(request.headers.getall("Cache-Control", ()))
     return directives.parse(cache_control, request.headers.get("Pragma", ""))
 

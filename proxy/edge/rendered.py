@@ -5,14 +5,17 @@ leave as bytes. A body that breaks off breaks the connection: nothing short look
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
+from proxy.edge.sendfile import send_file
 from proxy.errors import ProxyError
+from proxy.flow.ask import Chunks
+from proxy.flow.file_body import FileBody
 from proxy.model import StoredResponse
 
 WRITE_IDLE_S = 60.0
@@ -28,7 +31,7 @@ class Rendered(web.StreamResponse):
         self,
         status: int,
         head: bytes,
-        body: bytes | AsyncGenerator[bytes, None] = b"",
+        body: bytes | Chunks = b"",
         length: int | None = None,
     ) -> None:
         super().__init__(status=status)
@@ -63,11 +66,13 @@ class Rendered(web.StreamResponse):
         try:
             await self._write(head + self._first())
         except (TimeoutError, ConnectionError):
-            if not isinstance(self.payload, bytes):
-                await self.payload.aclose()
+            await self._drop()
             self._abort()
             self.sent(0)
             raise ConnectionResetError("the client has left") from None
+        except BaseException:
+            await self._drop()
+            raise
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 — aiohttp's
@@ -86,6 +91,11 @@ class Rendered(web.StreamResponse):
         finally:
             self.sent(sent)
 
+    async def _drop(self) -> None:
+        """Nobody will read the body."""
+        if not isinstance(self.payload, bytes):
+            await self.payload.aclose()
+
     def _first(self) -> bytes:
         if self._is_bodiless or not isinstance(self.payload, bytes):
             return b""
@@ -98,9 +108,10 @@ class Rendered(web.StreamResponse):
             await self._write(body[at : at + SLICE_BYTES])
         return len(body)
 
-    async def _stream(self, source: AsyncGenerator[bytes, None]) -> int:
+    async def _stream(self, source: Chunks) -> int:
         sent = 0
         try:
+            sent = await self._by_kernel(source)
             async for chunk in source:
                 if chunk:
                     sent += len(chunk)
@@ -113,7 +124,13 @@ class Rendered(web.StreamResponse):
             await self._write(b"0\r\n\r\n")
         return sent
 
-    async def _write(self, data: bytes) -> None:
+    async def _by_kernel(self, source: Chunks) -> int:
+        transport = self._req.transport if self._req is not None else None
+        if transport is None or self._chunked_frames or not isinstance(source, FileBody):
+            return 0
+        return await send_file(transport, source, WRITE_IDLE_S)
+
+    async def _write(self, data: bytes | bytearray) -> None:
         request = self._req
         transport = request.transport if request is not None else None
         if request is None or transport is None or transport.is_closing():
@@ -129,8 +146,8 @@ class Rendered(web.StreamResponse):
             transport.abort()
 
 
-def _frame(chunk: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(chunk), chunk)
+def _frame(chunk: bytes | bytearray) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(chunk), bytes(chunk))
 
 
 def _reason(status: int) -> bytes:

@@ -1,7 +1,8 @@
 """What travels through every flow: the Ask on the way in, the Answer on the way out."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse
 from proxy.policy.directives import Directives
@@ -28,6 +29,8 @@ class Ask:
     query_names: frozenset[str]
     """Decoded names of the query's parameters."""
     key: CacheKey
+    partition: str = ""
+    """Whose share of the cache it is served from."""
     credential: Credential
     own: bool
     """Whether `credential` is the stored one."""
@@ -39,6 +42,14 @@ class Ask:
     """A write's own parameters; complete once the body has been sent."""
 
 
+class Chunks(Protocol):
+    """A body that comes bit by bit; it is closed, whether or not it was begun."""
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]: ...
+
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a client gets, before its own preconditions and codings."""
@@ -46,7 +57,7 @@ class Answer:
     status: int
     head: bytes
     """Fields as `Name: value CRLF` lines; none of them about the connection."""
-    body: bytes | AsyncGenerator[bytes, None] = field(repr=False)
+    body: bytes | Chunks = field(repr=False)
     outcome: Outcome
     stored: StoredResponse | None = None
     """Where the answer came from, or was put: it has an ETag and an age then."""

@@ -1,77 +1,197 @@
-"""A file: asked of Trello with our credential, fetched from its storage without it.
+"""An attachment or a preview: who may have it, and its bytes, fetched once for everybody.
 
-Trello answers with the file, or with a redirect to a signed, short-lived address. That address is
-followed by hand, once, to a listed host only; no credential, cookie or referrer goes along, and the
-client never sees it.
+Permission is the attachment's metadata, read through the cache in the asker's own name; it is at
+most as old as that route allows. Bytes are shared: what is kept is served, what is on its way is
+joined, else one download begins, always of the whole file. What cannot be kept passes through.
 """
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import quote
 
-from yarl import URL
-
-from proxy.errors import Unusable
+from proxy.errors import FileGone, MaliciousFile, NotAFile, StoreError, TooLarge, Unusable
+from proxy.errors import NotStored as NothingStored
 from proxy.flow.answers import from_whole
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.exchange import REDIRECTS, Exchange, Streamed
-from proxy.model import Fields, Fwd, Outcome
-from proxy.policy.files import SAFE_FIELDS, disposition, is_storage_host
-from proxy.policy.wire import head_of
-from proxy.upstream.client import Question, Reply, Upstream
+from proxy.flow.fetch import Fetch, Origin, Refused
+from proxy.flow.file_body import FileBody
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough
+from proxy.model import Fwd, Outcome
+from proxy.policy.attachments import Link, Malicious, Unreadable, Upload, describe
+from proxy.policy.cache_key import key_of
+from proxy.policy.codings import gunzip
+from proxy.policy.routes import RouteTable
+from proxy.policy.storability import Reason
+from proxy.store.files import Files
+from proxy.store.held import Header, Held
+
+ROUTE = "/cards/{id}/attachments/{idAttachment}/"
+"""What the templates of attachments' files begin with."""
+
+
+_TOO_LARGE = "too-large"
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """A file that the asker may have."""
+
+    upload: Upload
+    ask: Ask
+    outcome: Outcome
+    """Of reading the metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file, ready to be sent in any part; its `body` must be closed."""
+
+    header: Header
+    outcome: Outcome
+    body: FileBody
 
 
 class Download:
-    """Streams files; nothing is held and nothing is kept."""
+    """Serves the file routes of attachments."""
 
-    def __init__(
-        self, exchange: Exchange, upstream: Upstream, storage_hosts: tuple[str, ...]
-    ) -> None:
-        self._exchange = exchange
-        self._upstream = upstream
-        self._storage_hosts = storage_hosts
+    def __init__(self, reads: ReadThrough, table: RouteTable, origin: Origin, files: Files) -> None:
+        self._reads = reads
+        self._table = table
+        self._origin = origin
+        self._files = files
 
-    async def serve(self, ask: Ask) -> Answer:
-        """The file, or Trello's own refusal; UpstreamError when storage does not give it."""
-        outcome = Outcome(fwd=Fwd.BYPASS)
-        with ExitStack() as stack:
-            reply = await self._exchange.open(stack, ask, "identity")
-            if reply.status in REDIRECTS:
-                reply = await self._upstream.send(Question("GET", self._followed(reply), _FETCH))
-                stack.callback(reply.close)
-                if reply.status != 200:
-                    raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
-            if reply.status != 200:
-                whole = await self._exchange.hold(reply)
-                return from_whole(whole, outcome)
-            streamed = await self._exchange.stream(reply, stack)
-            head = head_of(_fields(ask, streamed))
-            return Answer(200, head, streamed.chunks, outcome, length=streamed.length)
+    async def permit(self, ask: Ask) -> Permitted | Answer:
+        """The file that is asked for, or Trello's word why not.
 
-    def _followed(self, reply: Reply) -> str:
-        """The redirect's target, which must be on the list."""
+        FileGone where it was there before; NotAFile, MaliciousFile by what Trello says of it.
+        """
+        params = dict(ask.match.params)
+        card, attachment = params["id"], params["idAttachment"]
+        link, preview = f"{card}/{attachment}", params.get("idPreview")
+        answer = await self._reads.serve(self._metadata_ask(ask, card, attachment))
+        if answer.status == 404 and link in self._files.seen:
+            raise FileGone("It was here, and Trello has it no more; look at the card.")
+        if answer.status != 200:
+            return answer
+        match describe(_plain(answer), preview):
+            case Upload() as upload:
+                self._files.seen.add(link)
+                return Permitted(upload, ask, answer.outcome)
+            case Link(url):
+                raise NotAFile(f"It leads to {url}")
+            case Malicious():
+                raise MaliciousFile("Ask whoever attached it; the proxy does not hand it out.")
+            case Unreadable():
+                raise Unusable("Trello's answer about an attachment is not one; try again later.")
+
+    async def open(self, permitted: Permitted) -> OpenFile | Answer:
+        """The file, or Trello's own refusal; UpstreamError when it cannot be had."""
+        upload, directives = permitted.upload, permitted.ask.directives
+        start = partial(self._fetch, permitted)
         try:
-            url = URL(reply.location, encoded=True)
-            listed = is_storage_host(url.host or "", url.port, self._storage_hosts)
-        except ValueError as error:
-            raise Unusable("Trello redirected a download to no address.") from error
-        if url.scheme not in {"http", "https"} or not listed:
-            raise Unusable(
-                "Trello redirected a download to a host that is not in upstream.storage_hosts; "
-                "the operator can add it to proxy.yaml."
-            )
-        if self._exchange.tells_secret(reply.location):
-            raise Unusable("Trello redirected a download to an address that holds a credential.")
-        return reply.location
+            found = await self._files.find(upload.id)
+            if found is not None and found[1] is not None:
+                header = Header(found[0].written, found[1].content_type)
+                body = FileBody(start, header, held=found[0])
+                return OpenFile(header, _kept(permitted), body)
+            if directives.only_if_cached and not (found and found[0].complete):
+                if found is not None:
+                    found[0].release()
+                raise NothingStored("Ask again without only-if-cached.")
+            if found is None and self._is_too_long(upload):
+                return await self._through(start, _TOO_LARGE)
+            if found is None and directives.no_store:
+                return await self._through(start, Reason.REQUEST)
+            joined, held = found is not None, found[0] if found else None
+            if held is None:
+                held, joined = self._files.begin(upload.id, start(0))
+            return await self._arriving(held, start, joined=joined)
+        except StoreError as error:
+            return await self._through(start, _reason(error))
+
+    async def _arriving(
+        self, held: Held, start: Callable[[int], Fetch], *, joined: bool
+    ) -> OpenFile | Answer:
+        is_complete = held.complete
+        try:
+            header = await held.begun()
+        except Refused as refused:
+            held.release()
+            if joined:  # the refusal is somebody else's
+                return await self._through(start, "refused")
+            return from_whole(refused.whole, Outcome(fwd=Fwd.URI_MISS))
+        except BaseException:
+            held.release()
+            raise
+        outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
+        if is_complete:  # and about to be kept
+            outcome = Outcome(hit=True)
+        return OpenFile(header, outcome, FileBody(start, header, held=held))
+
+    async def _through(self, start: Callable[[int], Fetch], reason: str) -> OpenFile | Answer:
+        """The file from Trello, for this asker alone."""
+        fetch = start(0)
+        try:
+            header = await fetch.open()
+        except Refused as refused:
+            await fetch.aclose()
+            return from_whole(refused.whole, Outcome(fwd=Fwd.BYPASS))
+        except BaseException:
+            await fetch.aclose()
+            raise
+        outcome = Outcome(fwd=Fwd.BYPASS, detail=reason)
+        return OpenFile(header, outcome, FileBody(start, header, fetch=fetch))
+
+    def _fetch(self, permitted: Permitted, at: int) -> Fetch:
+        """A download from an offset on."""
+        upload = permitted.upload
+        ask = _download_ask(permitted.ask, upload)
+        return Fetch(self._origin, ask, Header(upload.length, upload.content_type), at)
+
+    def _is_too_long(self, upload: Upload) -> bool:
+        return (upload.length or 0) > self._files.max_file_bytes
+
+    def _metadata_ask(self, ask: Ask, card: str, attachment: str) -> Ask:
+        """The plain question about an attachment: the one that tools ask, so they share it."""
+        match = self._table.classify("GET", ("cards", card, "attachments", attachment))
+        return replace(
+            ask,
+            means="GET",
+            method="GET",
+            target=_target(match.segments),
+            match=match,
+            query_names=frozenset(),
+            key=key_of(ask.partition, match.segments, ""),
+            body=None,
+        )
 
 
-_FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+def _download_ask(ask: Ask, upload: Upload) -> Ask:
+    """Always the same question, whatever name and query the asker used."""
+    params = dict(ask.match.params)
+    preview = params.get("idPreview")
+    segments = ["cards", params["id"], "attachments", params["idAttachment"]]
+    segments += ["previews", preview] if preview is not None else []
+    name = upload.segment or quote(params.get("name", ""), safe="")
+    target = _target((*segments, "download")) + (f"/{name}" if name.strip(".") else "")
+    return replace(ask, means="GET", method="GET", target=target, body=None)
 
 
-def _fields(ask: Ask, streamed: Streamed) -> Fields:
-    told = {name.lower(): value for name, value in streamed.fields}
-    content_type = told.get("content-type") or "application/octet-stream"
-    name = ask.match.segments[-1]
-    return (
-        ("Content-Type", content_type),
-        ("Content-Disposition", disposition(content_type, name)),
-        *SAFE_FIELDS,
-    )
+def _target(segments: Iterable[str]) -> str:
+    return "/1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def _plain(answer: Answer) -> bytes:
+    if not isinstance(answer.body, bytes):
+        raise Unusable("Trello's answer about an attachment is too long to be one.")
+    return gunzip(answer.body) if answer.gzip else answer.body
+
+
+def _kept(permitted: Permitted) -> Outcome:
+    """A hit; or, where its permission is an old one for want of a newer, that."""
+    return permitted.outcome if permitted.outcome.detail == STALE_IF_ERROR else Outcome(hit=True)
+
+
+def _reason(error: StoreError) -> str:
+    return _TOO_LARGE if isinstance(error, TooLarge) else "no-room"

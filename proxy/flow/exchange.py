@@ -4,9 +4,10 @@ What comes back is free of our credential, of cookies, and of fields about the c
 anything stores, logs or sends it.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from proxy.clock import Clock
@@ -15,8 +16,9 @@ from proxy.flow.ask import Ask, Body
 from proxy.metrics import Metrics, count
 from proxy.model import Fields, Kind
 from proxy.policy import fields as field_policy
-from proxy.policy.codings import BadCoding, Gunzip, gunzip
+from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
 from proxy.policy.credentials import authorization
+from proxy.policy.links import Links, LinkStream
 from proxy.policy.scrub import Scrubber
 from proxy.upstream.client import Question, Reply, Upstream
 
@@ -24,6 +26,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WHOLE_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
 _REFUSAL_BYTES = 64 * 1024
+_ASIDE_BYTES = 64 * 1024
+"""Links in a longer body are rewritten beside the loop: it takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +62,15 @@ class Exchange:
         upstream: Upstream,
         origin: str,
         via: str,
-        scrubber: Scrubber,
+        cleaning: tuple[Scrubber, Links | None],
         metrics: Metrics,
         clock: Clock,
     ) -> None:
+        """`cleaning`: what masks our secrets, and what rewrites links where that is wanted."""
         self._upstream = upstream
         self._origin = origin
         self._via = via
-        self._scrubber = scrubber
+        self._scrubber, self._links = cleaning
         self._metrics = metrics
         self._clock = clock
 
@@ -83,8 +88,11 @@ class Exchange:
                 held.append(chunk)
                 size += len(chunk)
                 if size > WHOLE_BYTES:
-                    return await self._streamed(reply, held, chunks, stack)
-        return self._whole(reply, b"".join(held))
+                    links = self._links_for(ask, reply.content_type)
+                    return await self._streamed(reply, held, chunks, stack, links)
+        whole = self._whole(reply, b"".join(held))
+        links = self._links_for(ask, whole.content_type)
+        return whole if links is None else await self._linked(whole, links)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
@@ -117,7 +125,7 @@ class Exchange:
 
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
-        return await self._streamed(reply, [], reply.chunks(), stack)
+        return await self._streamed(reply, [], reply.chunks(), stack, None)
 
     def tells_secret(self, text: str) -> bool:
         """Whether our credential stands there."""
@@ -159,7 +167,7 @@ class Exchange:
 
     def _whole(self, reply: Reply, body: bytes) -> Whole:
         count(self._metrics.upstream_bytes, "received", len(body))
-        gzip = _is_gzip(reply)
+        gzip = is_gzip(reply)
         try:
             plain = gunzip(body) if gzip and body else body
         except BadCoding as error:
@@ -178,21 +186,40 @@ class Exchange:
             length_known=reply.length_known,
         )
 
+    def _links_for(self, ask: Ask, content_type: str) -> Links | None:
+        """What rewrites the links of an answer: of reads only, and of JSON and scripts of JSON."""
+        media_type = content_type.partition(";")[0].strip().lower()
+        if ask.means != "GET" or not media_type.endswith(("json", "javascript")):
+            return None
+        return self._links
+
+    async def _linked(self, whole: Whole, links: Links) -> Whole:
+        """The answer with attachment links of ours, gzip again where it came so (D4)."""
+        now, plain = self._clock.now(), whole.plain
+        if len(plain) <= _ASIDE_BYTES:
+            return _relinked(whole, links.rewrite(plain, now))
+        rewritten = await asyncio.to_thread(links.rewrite, plain, now)
+        return await asyncio.to_thread(_relinked, whole, rewritten)
+
     async def _streamed(
         self,
         reply: Reply,
         held: list[bytes],
         rest: AsyncGenerator[bytes, None],
         stack: ExitStack,
+        links: Links | None,
     ) -> Streamed:
-        gzip = _is_gzip(reply)
+        gzip = is_gzip(reply)
         chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
+        if links is not None:
+            chunks = _linked_chunks(chunks, links.stream(self._clock.now()))
+            await anext(chunks)
         return Streamed(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
             chunks=chunks,
-            length=None if gzip else reply.length,
+            length=None if gzip or links is not None else reply.length,
         )
 
     async def _chunks(
@@ -217,6 +244,25 @@ class Exchange:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
 
 
+def _relinked(whole: Whole, rewritten: bytes) -> Whole:
+    if rewritten is whole.plain:
+        return whole
+    body = gzipped(rewritten) if whole.gzip else rewritten
+    return replace(whole, body=body, plain=rewritten)
+
+
+async def _linked_chunks(
+    chunks: AsyncGenerator[bytes, None], links: LinkStream
+) -> AsyncGenerator[bytes, None]:
+    try:
+        yield b""
+        async for chunk in chunks:
+            yield links.feed(chunk)
+        yield links.finish()
+    finally:
+        await chunks.aclose()
+
+
 def _is_answer(status: int, kind: Kind) -> bool:
     """Whether it may be handed on; redirects are followed, and of downloads only.
 
@@ -227,7 +273,8 @@ def _is_answer(status: int, kind: Kind) -> bool:
     return 200 <= status < 300 or 400 <= status < 600
 
 
-def _is_gzip(reply: Reply) -> bool:
+def is_gzip(reply: Reply) -> bool:
+    """Whether it is to be inflated; Unusable where it came in a coding that we do not know."""
     if reply.coding in {"gzip", "x-gzip"}:
         return True
     if reply.coding in {"identity", ""}:

@@ -36,6 +36,8 @@ from proxy.policy.trouble import is_trouble
 from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
 
+STALE_IF_ERROR = "stale-if-error"
+"""The `detail` of an answer that is stale because Trello gives none."""
 _REFUSALS = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
 
@@ -209,7 +211,7 @@ class ReadThrough:
 
     @staticmethod
     def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:
-        outcome = Outcome(fwd=fwd, fwd_status=status, detail="stale-if-error")
+        outcome = Outcome(fwd=fwd, fwd_status=status, detail=STALE_IF_ERROR)
         return from_store(stored, outcome)
 
 

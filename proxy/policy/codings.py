@@ -5,6 +5,8 @@ import zlib
 MAX_PLAIN_BYTES = 256 * 1024 * 1024
 """What a stored answer may inflate to; above it is a decompression bomb, not an answer."""
 
+_LEVEL = 3
+"""Six times smaller at 100 MB/s; higher levels gain a tenth and take twice as long."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -31,6 +33,12 @@ def gunzip(body: bytes) -> bytes:
     if not inflater.eof or inflater.unused_data:
         raise BadCoding("gzip cut, followed by other bytes, or too large")
     return plain
+
+
+def gzipped(plain: bytes) -> bytes:
+    """The gzip form; the same bytes for the same body."""
+    deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    return deflater.compress(plain) + deflater.flush()
 
 
 class Gunzip:

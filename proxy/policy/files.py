@@ -1,6 +1,13 @@
-"""Users' files share the API's origin: how they may be shown, and where they may come from."""
+"""Users' files share the API's origin: how they may be shown, and where they may come from.
 
+Bytes are never changed. What a browser may do with them is decided by their type alone, never by
+their name.
+"""
+
+import re
+import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import quote
 
 from proxy.model import Fields
@@ -8,44 +15,128 @@ from proxy.model import Fields
 _SHOWN = frozenset(
     {
         "image/png",
+        "image/apng",
         "image/jpeg",
         "image/gif",
         "image/webp",
         "image/avif",
         "image/bmp",
+        "image/heic",
+        "image/heif",
+        "image/tiff",
+        "image/vnd.microsoft.icon",
+        "image/x-icon",
         "text/plain",
         "application/pdf",
     }
 )
 """Passive types; everything else is saved, not shown. Audio and video are matched by their tree."""
+_SHOWN_TREES = ("audio/", "video/")
 
-SAFE_FIELDS: Fields = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; sandbox"),
-    ("Cross-Origin-Resource-Policy", "cross-origin"),
-    ("Cache-Control", "private, no-cache"),
+UNTYPED = "application/octet-stream"
+_SAYS_NOTHING = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
+_WORD = r"[A-Za-z0-9!#$&^_.+-]{1,64}"
+_CONTENT_TYPE = re.compile(rf"({_WORD}/{_WORD})[ \t]*(;[ -~]*)?")
+_CHARSET = re.compile(rf";[ \t]*charset=\"?({_WORD})\"?[ \t]*(?:;|\Z)", re.IGNORECASE)
+
+_PASSIVE_CSP = (
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 )
+_PDF_CSP = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
+"""Without `sandbox`: browsers do not open their PDF viewer in one, and a PDF's scripts cannot
+leave the viewer."""
+
+MAX_AGE_S = 3600
+"""For so long a browser that has a file need not ask whether it still may have it."""
+_NAME_CHARS = 180
+_SUFFIX_CHARS = 20
+_SEPARATORS = str.maketrans("/\\:", "___")
 
 
-def disposition(content_type: str, name: str) -> str:
-    """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
+def content_type_of(named: Iterable[str]) -> str:
+    """The first of these types that says something, with no parameter but `charset`."""
+    for each in named:
+        found = _CONTENT_TYPE.fullmatch(each.strip())
+        if found is None or found[1].lower() in _SAYS_NOTHING:
+            continue
+        charset = _CHARSET.search(found[2] or "")
+        return f"{found[1].lower()}; charset={charset[1]}" if charset else found[1].lower()
+    return UNTYPED
+
+
+def is_shown(content_type: str) -> bool:
+    """Whether a browser may show it: of a passive type, without scripts."""
     media_type = content_type.partition(";")[0].strip().lower()
-    shown = media_type in _SHOWN or media_type.startswith(("audio/", "video/"))
-    kind = "inline" if shown else "attachment"
-    plain = "".join(
-        char if char.isascii() and char.isprintable() and char not in '"\\%' else "_"
-        for char in name
+    in_tree = media_type.startswith(_SHOWN_TREES) and not media_type.endswith("+xml")
+    return media_type in _SHOWN or in_tree
+
+
+def safe_fields(content_type: str) -> Fields:
+    """No sniffing, no scripts, no same origin; any page may show it."""
+    is_pdf = content_type.partition(";")[0].strip().lower() == "application/pdf"
+    return (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", _PDF_CSP if is_pdf else _PASSIVE_CSP),
+        ("Cross-Origin-Resource-Policy", "cross-origin"),
     )
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def etag_of_file(file_id: str) -> str:
+    """A strong validator: the bytes of an attachment or a preview never change (§8.8.1).
+
+    Known before they are there, so it is one for a file that arrives and the same that is kept.
+    """
+    return f'"{quote(file_id, safe="/")}"'
+
+
+@lru_cache(maxsize=1024)
+def disposition(content_type: str, name: str, *, save: bool = False) -> str:
+    """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
+    kind = "inline" if is_shown(content_type) and not save else "attachment"
+    harmless = harmless_name(name)
+    plain = "".join(
+        char if char.isascii() and char.isprintable() and char not in '"%' else "_"
+        for char in harmless
+    )
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(harmless, safe='')}"
+
+
+def harmless_name(name: str) -> str:
+    """The name without what deceives or escapes: controls, direction marks, path separators."""
+    seen = "".join(char for char in name if unicodedata.category(char) not in _UNSEEN)
+    flat = seen.translate(_SEPARATORS).strip(" ")
+    if len(flat) > _NAME_CHARS:
+        stem, dot, suffix = flat.rpartition(".")
+        ending = dot + suffix if stem and len(suffix) <= _SUFFIX_CHARS else ""
+        flat = flat[: _NAME_CHARS - len(ending)] + ending
+    return flat if flat.strip(". ") else "file"
+
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode's categories of what cannot be seen; the marks that reverse a text are Cf."""
 
 
 def is_storage_host(host: str, port: int | None, allowed: Iterable[str]) -> bool:
     """Whether a download may be redirected there: `host`, `host:port` or `*.suffix`, as listed."""
     name = host.lower()
     for entry in allowed:
-        listed, _, listed_port = entry.lower().partition(":")
+        listed, listed_port = _split(entry)
         if listed_port and listed_port != str(port):
             continue
         if name == listed or (listed.startswith("*.") and name.endswith(listed[1:])):
             return True
     return False
+
+
+def is_named(host: str, port: int | None, allowed: Iterable[str]) -> bool:
+    """As `is_storage_host`, without the patterns."""
+    return is_storage_host(host, port, (each for each in allowed if not each.startswith("*.")))
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Host, without an IPv6 address's brackets, and port or nothing."""
+    if entry.startswith("["):
+        listed, _, rest = entry[1:].lower().partition("]")
+        return listed, rest.removeprefix(":")
+    listed, _, port = entry.lower().partition(":")
+    return listed, port

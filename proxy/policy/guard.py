@@ -52,16 +52,21 @@ class Guard:
             return ()
         return (
             ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Expose-Headers", "Age, Cache-Status, ETag, Retry-After, X-Request-Id"),
+            ("Access-Control-Expose-Headers", EXPOSED),
             ("Vary", "Origin"),
         )
 
+
+EXPOSED = (
+    "Accept-Ranges, Age, Cache-Status, Content-Disposition, Content-Length, Content-Range, ETag, "
+    "Retry-After, X-Request-Id"
+)
 
 PREFLIGHT = (
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE"),
     (
         "Access-Control-Allow-Headers",
-        "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Range",
+        "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range",
     ),
     ("Access-Control-Max-Age", "600"),
 )

@@ -5,11 +5,13 @@ decoding, no cookies, no environment proxies, no resending of a request on a fre
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp.connector import AddrInfoType
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -58,6 +60,8 @@ class Reply:
         self.content_type = headers.get("Content-Type", "")
         self.coding = headers.get("Content-Encoding", "identity").strip().lower()
         self.location = headers.get("Location", "")
+        self.etag = headers.get("ETag", "")
+        self.content_range = headers.get("Content-Range", "")
         self.length_known = "Content-Length" in headers or "Transfer-Encoding" in headers
         """Whether a body that was cut would have been noticed."""
         self.length = response.content_length
@@ -76,16 +80,37 @@ class Reply:
             self._response.close()
 
 
-class Upstream:
-    """One pool of connections to Trello and to its file storage."""
+class ForbiddenAddress(OSError):
+    """Nothing is connected to there."""
 
-    def __init__(self, *, connect_timeout_s: float, read_timeout_s: float) -> None:
+
+def anywhere(_: str, __: int) -> bool:
+    """To Trello itself: where that is, the operator says."""
+    return True
+
+
+class Upstream:
+    """One pool of connections.
+
+    `may_connect` is asked at each connect, with the very address and port: what a name resolved to
+    a moment ago does not matter.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        may_connect: Callable[[str, int], bool] = anywhere,
+    ) -> None:
+        self._may_connect = may_connect
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
                 limit_per_host=MAX_CONNECTIONS,
                 keepalive_timeout=KEEPALIVE_S,
                 ttl_dns_cache=60,
+                socket_factory=self._socket,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -106,6 +131,12 @@ class Upstream:
 
     async def close(self) -> None:
         await self._session.close()
+
+    def _socket(self, address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, where = address
+        if not self._may_connect(str(where[0]), int(where[1])):
+            raise ForbiddenAddress("an address inside")
+        return socket.socket(family, kind, protocol)
 
     async def send(self, question: Question) -> Reply:
         """The reply, its header there already; the caller closes it.
@@ -143,6 +174,11 @@ def _mapped(otherwise: type[UpstreamError]) -> Iterator[None]:
             raise ConnectTimeout("No connection to Trello in time; try again later.") from error
         raise ResponseTimeout("Trello did not answer in time; try again later.") from error
     except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, ForbiddenAddress):
+            raise Unusable(
+                "Trello redirected a download to an address inside; "
+                "the operator can list it in upstream.storage_hosts of proxy.yaml."
+            ) from error
         raise Unreachable("No connection to Trello; is the network up?") from error
     except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
         raise Unusable("Trello's answer is not HTTP; try again later.") from error

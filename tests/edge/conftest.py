@@ -279,16 +279,18 @@ async def elsewhere() -> AsyncIterator[RawUpstream]:
     await made.stop()
 
 
-Start = Callable[[bytes | Speak], Awaitable[Proxy]]
+Start = Callable[..., Awaitable[Proxy]]
+"""By what the upstream says, more of proxy.yaml, and a directory to keep answers and files in."""
 
 
 @pytest.fixture
 def before(make_proxy: MakeProxy, raw_upstream: RawUpstream, storage: RawUpstream) -> Start:
     """A proxy before an upstream that says this; it may redirect to `storage`."""
 
-    async def start(said: bytes | Speak, yaml: str = "") -> Proxy:
+    async def start(said: bytes | Speak, yaml: str = "", directory: Path | None = None) -> Proxy:
         raw_upstream.said = said
-        return await make_proxy(raw_upstream.url, yaml, storage=(storage.host,))
+        hosts = (storage.host,)
+        return await make_proxy(raw_upstream.url, yaml, storage=hosts, directory=directory)
 
     return start
 

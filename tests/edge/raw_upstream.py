@@ -78,6 +78,31 @@ def chunked(*chunks: bytes, head: bytes = JSON) -> bytes:
     return OK + head + b"Transfer-Encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n"
 
 
+def file(number: int) -> str:
+    """The path of another file, of the same name: what is kept of one is not given for another."""
+    return FILE.replace("852d/", f"{number:04x}/")
+
+
+def attached(said: bytes | Speak) -> Speak:
+    """Trello with attachments: to a question about one it tells of a file, and to others `said`."""
+
+    async def speak(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
+    ) -> None:
+        path = header.split(b" ")[1]
+        if b"/attachments/" in path and b"/download" not in path:
+            writer.write(answer(_METADATA % path.rpartition(b"/")[2]))
+        elif isinstance(said, bytes):
+            writer.write(said)
+        else:
+            await said(reader, writer, header)
+
+    return speak
+
+
+_METADATA = b'{"id":"%b","isUpload":true,"fileName":"a.png","bytes":null,"mimeType":""}'
+
+
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes) -> None:
     with suppress(ConnectionError):
         await reader.read()

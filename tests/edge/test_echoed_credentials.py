@@ -1,6 +1,7 @@
 """Trello repeats our credential: asterisks stand where it stood, wherever that was."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.edge.conftest import (
     TOKEN,
     Start,
 )
-from tests.edge.raw_upstream import BODY, FILE, JSON, OK, READ, answer, chunked
+from tests.edge.raw_upstream import BODY, FILE, JSON, OK, READ, answer, attached, chunked, file
 
 
 def spelt(secret: str) -> dict[str, bytes]:
@@ -103,6 +104,34 @@ async def test_an_echo_in_a_field_that_we_read_is_blanked_too(
         assert not shows(heard.raw)
         await proxy.stop()
         assert not shows(proxy.log)
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
+@pytest.mark.parametrize("field", ["Content-Type", "Content-Encoding", "Location", "ETag"])
+async def test_an_echo_in_a_field_of_a_file_is_blanked_too(
+    before: Start, tmp_path: Path, field: str, *, is_kept: bool
+) -> None:
+    cases = [
+        (status, echo)
+        for status in (OK, b"HTTP/1.1 302 Found\r\n", b"HTTP/1.1 404 Not Found\r\n")
+        for echo in (f"text/{KEY}", f"text/{KEY}-{TOKEN}", f"a/b; charset={KEY}")
+    ]
+    for number, (status, echo) in enumerate(cases):
+        said = attached(answer(BODY, f"{field}: {echo}\r\n".encode(), status))
+        proxy = await before(said, "", tmp_path / "kept" if is_kept else None)
+        for _ in range(2):
+            heard = await proxy.get(file(number))
+            assert not shows(heard.raw)
+        await proxy.stop()
+        assert not shows(proxy.log)
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+async def test_an_echo_in_what_is_told_of_a_file_is_blanked(before: Start, echo: bytes) -> None:
+    told = b'{"id":"5e94756a8ed68535838d852d","isUpload":true,"mimeType":"a/%b","fileName":"%b"}'
+    for said in (told % (echo, echo), told.replace(b"true", b"false") % (echo, echo)):
+        proxy = await before(answer(said))
+        assert not shows((await proxy.get(FILE)).raw)
 
 
 async def test_an_echo_in_a_reason_phrase_goes_no_further(before: Start) -> None:

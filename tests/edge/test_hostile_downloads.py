@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,17 @@ from tests.edge.conftest import (
     Wire,
     says,
 )
-from tests.edge.raw_upstream import FILE, JSON, OK, RawUpstream, answer, chunked, hang
+from tests.edge.raw_upstream import (
+    FILE,
+    JSON,
+    OK,
+    RawUpstream,
+    answer,
+    attached,
+    chunked,
+    file,
+    hang,
+)
 
 SIGNED = "/files/a.png?X-Amz-Signature=5igned5ecret"
 
@@ -26,14 +37,15 @@ class TestDownloads:
     """Redirects are followed by hand, once, to listed hosts only."""
 
     async def test_the_file_comes_and_the_signed_address_stays(
-        self, before: Start, storage: RawUpstream
+        self, before: Start, storage: RawUpstream, tmp_path: Path
     ) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", tmp_path / "kept")
         storage.said = answer(b"\x89PNG", b"Content-Type: image/png\r\nSet-Cookie: a=b\r\n")
         heard = await proxy.get(
-            FILE, {"Cookie": "c=d", "Referer": "http://x/", "Range": "bytes=0-"}
+            FILE, {"Cookie": "c=d", "Referer": "http://x/", "Range": "bytes=1-"}
         )
-        assert (heard.status, heard.body) == (200, b"\x89PNG")
+        assert (heard.status, heard.body) == (206, b"PNG")
+        assert heard.fields["content-range"] == "bytes 1-3/4"
         self._is_silent(heard, proxy)
         assert "set-cookie" not in heard.fields
         (asked,) = storage.asked
@@ -135,26 +147,47 @@ class TestDownloads:
         head = b"Content-Type: image/png\r\nContent-Encoding: gzip\r\n"
         storage.said = answer(gzip.compress(b"\x89PNG" * 9), head)
         heard = await proxy.get(FILE)
-        if heard.status == 200:
-            assert heard.body == b"\x89PNG" * 9
-            assert "content-encoding" not in heard.fields
-        else:
-            assert says(heard, 502, "upstream-unusable")
+        assert (heard.status, heard.body) == (200, b"\x89PNG" * 9)
+        assert "content-encoding" not in heard.fields
+
+    async def test_a_file_in_a_coding_that_nobody_knows_is_trouble(
+        self, before: Start, storage: RawUpstream
+    ) -> None:
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+        head = b"Content-Type: image/png\r\nContent-Encoding: br\r\n"
+        storage.said = answer(b"\x89PNG", head)
+        assert says(await proxy.get(FILE), 502, "upstream-unusable")
+
+    async def test_a_file_that_comes_as_gzip_and_is_cut_never_looks_complete(
+        self, before: Start, storage: RawUpstream
+    ) -> None:
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+        head = b"Content-Type: image/png\r\nContent-Encoding: gzip\r\n"
+        storage.said = answer(gzip.compress(b"\x89PNG" * 9)[:-1], head)
+        wire = await proxy.connect()
+        wire.send(proxy.request("GET", FILE))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await _whole_or_raise(wire)
 
     async def test_an_echo_in_a_file_from_trello_itself_is_blanked(self, before: Start) -> None:
         text = b"log: " + TOKEN.encode() + b"\n"
-        for said in (
+        cases = (
             answer(text, b"Content-Type: text/plain\r\n"),
             chunked(*[text[at : at + 1] for at in range(len(text))], head=b""),
-        ):
-            proxy = await before(said)
-            heard = await proxy.get(FILE)
+        )
+        for number, said in enumerate(cases):
+            proxy = await before(attached(said))
+            heard = await proxy.get(file(number))
             assert heard.status == 200
             assert not shows(heard.raw)
             assert len(heard.body) == len(text)
 
-    async def test_a_head_lets_the_file_go(self, before: Start, storage: RawUpstream) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+    @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
+    async def test_a_head_lets_the_file_go(
+        self, before: Start, storage: RawUpstream, tmp_path: Path, *, is_kept: bool
+    ) -> None:
+        directory = tmp_path / "kept" if is_kept else None
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", directory)
 
         async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
             writer.write(OK + b"Content-Type: image/png\r\nContent-Length: 9999999\r\n\r\n")
@@ -165,10 +198,12 @@ class TestDownloads:
             heard = await proxy.ask("HEAD", FILE)
             assert (heard.status, heard.fields["content-length"]) == (200, "9999999")
 
+    @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
     async def test_a_client_who_leaves_lets_the_file_go(
-        self, before: Start, storage: RawUpstream
+        self, before: Start, storage: RawUpstream, tmp_path: Path, *, is_kept: bool
     ) -> None:
-        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
+        directory = tmp_path / "kept" if is_kept else None
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", directory)
 
         async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
             writer.write(OK + b"Content-Type: image/png\r\n\r\n")
@@ -188,17 +223,22 @@ class TestDownloads:
         self, before: Start, storage: RawUpstream
     ) -> None:
         proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
-        for kind in ("text/html", "image/svg+xml", "application/xhtml+xml", "x/y", ""):
+        kinds = ("text/html", "image/svg+xml", "application/xhtml+xml", "x/y", "")
+        for number, kind in enumerate(kinds):
             storage.said = answer(b"<script>", f"Content-Type: {kind}\r\n".encode())
-            heard = await proxy.get(FILE)
+            heard = await proxy.get(file(number))
+            assert (heard.status, heard.body) == (200, b"<script>")
             assert heard.fields["content-disposition"].startswith("attachment;")
             assert heard.fields["x-content-type-options"] == "nosniff"
             assert "sandbox" in heard.fields["content-security-policy"]
 
-    async def _redirecting(self, before: Start, location: str) -> Proxy:
+    async def _redirecting(
+        self, before: Start, location: str, directory: Path | None = None
+    ) -> Proxy:
         field = b"Location: %b\r\n" % location.encode("latin-1")
         body = b"Found. Redirecting to " + location.encode("latin-1")
-        return await before(answer(body, field, b"HTTP/1.1 302 Found\r\n"))
+        said = attached(answer(body, field, b"HTTP/1.1 302 Found\r\n"))
+        return await before(said, "attachments: {max_file: 16MiB}", directory)
 
     def _is_silent(self, heard: Heard, proxy: Proxy) -> None:
         assert b"5igned" not in heard.raw

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.demo.call import File
 from proxy.demo.faults import Fault, Kind
 from proxy.demo.standin import StandIn
 from proxy.policy.operations import SAFE
@@ -144,6 +145,20 @@ async def test_no_fault_tells_the_credential(
                     await listener.ask(method, target)
                 except (EOFError, ConnectionError):
                     listener.statuses.append(0)
+    for kind in KINDS:
+        for path in ("*/download/*", "/files/*"):
+            standin.faults.clear()
+            standin.faults.direct_downloads = path != "/files/*"
+            fault = Fault(
+                kind, path, times=None, status=200, body=body, fields=(("X-Echo", TOKEN),)
+            )
+            standin.faults.add(fault)
+            file = File("a.txt", "text/plain", body.encode() * 100)
+            made = standin.trello.upload(standin.trello.example_card, file)
+            try:
+                await listener.ask("GET", str(made["url"]).removeprefix("https://trello.com"))
+            except (EOFError, ConnectionError):
+                listener.statuses.append(0)
     assert {0, 401, 404, 429, 500, 502} <= set(listener.statuses)
     await nothing_stays(proxy, caplog, KEY, TOKEN)
 

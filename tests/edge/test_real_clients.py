@@ -89,7 +89,7 @@ class AtProxy(requests.Session):
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         self.asked += 1
         path = str(url).partition("trello.com")[2]
-        return super().request(method, self._url + path, *args, **kwargs)
+        return super().request(method, self._url + path if path else url, *args, **kwargs)
 
 
 @pytest.fixture

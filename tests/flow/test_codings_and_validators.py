@@ -30,8 +30,9 @@ async def _from_trello(standin: StandIn, path: str) -> bytes:
 
 
 async def test_gzip_is_kept_as_it_came_and_served_to_who_accepts_identity_to_others(
-    proxy: Proxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: StandIn, board: str
 ) -> None:
+    proxy = await start_proxy(links={"rewrite": False})
     path = f"/1/boards/{board}/cards"
     sent = await _from_trello(standin, path)
     standin.asked.reset()

@@ -13,9 +13,16 @@ import pytest
 
 from proxy.demo.refusal import Refusal
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import Proxy
+from tests.flow.conftest import Proxy, StartProxy
 
 STEPS = 260
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy) -> Proxy:
+    """One that leaves links alone: the truth is Trello's."""
+    return await start_proxy(links={"rewrite": False})
+
 
 READS = (
     "/1/boards/{board}",

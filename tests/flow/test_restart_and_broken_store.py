@@ -29,8 +29,12 @@ def _make(directory: Path) -> None:
 
 def _modes(directory: Path) -> dict[str, int]:
     """The permissions of the directory, where there is one, and of all that is in it."""
-    paths = [directory, *directory.iterdir()] if directory.exists() else []
+    paths = [directory, *directory.rglob("*")] if directory.exists() else []
     return {path.name: path.stat().st_mode & 0o777 for path in paths}
+
+
+def _folders(directory: Path) -> set[str]:
+    return {path.name for path in directory.rglob("*") if path.is_dir()}
 
 
 def _size(directory: Path) -> int:
@@ -251,15 +255,19 @@ async def test_a_locked_store_is_a_miss_and_works_again_when_it_is_let_go(
 
 
 async def test_only_its_owner_may_read_what_is_stored(
-    start_proxy: StartProxy, board: str, directory: Path
+    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
 ) -> None:
     _make(directory)
     proxy = await start_proxy()
     await proxy.get(f"/1/boards/{board}")
+    await proxy.get(standin.trello.example_attachment_path)
     await proxy("PUT", f"/1/boards/{board}", params={"name": "After"})
     modes = _modes(directory)
     assert modes.pop(directory.name) == 0o700
     assert DATABASE in modes
+    folders = _folders(directory)
+    assert {name for name in folders if len(name) > 2} == {"files", "blobs", "partial"}
+    assert {modes.pop(name) for name in folders} == {0o700}
     assert set(modes.values()) == {0o600}
 
 
@@ -286,10 +294,12 @@ async def test_what_lies_on_disk_stays_within_its_bound_and_goes_on_working(
 
 
 async def test_in_memory_only_nothing_touches_the_disk(
-    start_proxy: StartProxy, board: str, directory: Path
+    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
 ) -> None:
     proxy = await start_proxy(cache={"backend": "memory"})
     assert await _lasting(proxy, f"/1/boards/{board}") == "hit; ttl=30"
+    file = await proxy.get(standin.trello.example_attachment_path)
+    assert (file.status, file.cache) == (200, "fwd=bypass; detail=no-room")
     await proxy.app.stop()
     assert not _modes(directory)
     proxy = await start_proxy(cache={"backend": "memory"})

@@ -16,6 +16,8 @@ from proxy.demo.views import ATTACHMENT, EXPORT, view
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PREVIEWS = ((70, 50, False), (250, 150, False), (150, 0, True), (300, 0, True), (600, 0, True))
 
+_NAMED_PREVIEWS = frozenset({"preview", "preview2x"})
+
 
 def _on_card(state: State, call: Call) -> Obj:
     card = access.card(state, call, call.ids[0])
@@ -134,6 +136,8 @@ def _download(state: State, call: Call) -> Download:
 
 def _download_preview(state: State, call: Call) -> Download:
     found = _on_card(state, call)
+    if found["previews"] and call.ids[2] in _NAMED_PREVIEWS:
+        return Download(found["previews"][-1]["id"], found["fileName"])
     for preview in found["previews"]:
         if preview["id"] == call.ids[2]:
             return Download(preview["id"], found["fileName"])

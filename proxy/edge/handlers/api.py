@@ -1,26 +1,33 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
+from dataclasses import replace
 from typing import Literal
 
 from aiohttp import web
 
 from proxy.clock import Clock
+from proxy.edge import problem
 from proxy.edge.bodies import Incoming
+from proxy.edge.handlers.files import FileHandler
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
-from proxy.flow.download import Download
+from proxy.flow.download import ROUTE, Download
+from proxy.flow.export import Export
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
+from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
+from proxy.policy.links import file_in
 from proxy.policy.routes import UNKNOWN
+from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
@@ -34,13 +41,17 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export],
         clock: Clock,
         writes: Literal["allow", "deny"],
+        signing: Signing | None,
     ) -> None:
+        """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, self._downloads = flows
+        self._reads, self._writes, downloads, self._exports = flows
+        self._files = FileHandler(downloads)
         self._clock = clock
+        self._signing = signing
         self._are_writes_denied = writes == "deny"
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -48,15 +59,26 @@ class Api:
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
-        answer = await self._answer(ask, incoming)
-        record.outcome = answer.outcome
-        rendered = (
-            self._from_stored(request, ask, answer, answer.stored)
-            if answer.stored
-            else (Rendered(answer.status, answer.head, answer.body, answer.length))
-        )
-        rendered.told += b"Cache-Status: %b\r\n" % cache_status(answer.outcome).encode()
+        ask = self._admitted(ask)
+        if _is_attachment(ask):
+            served = await self._files.handle(request, ask)
+        else:
+            served = await self._answer(ask, incoming)
+        if isinstance(served, Answer):
+            record.outcome = served.outcome
+            if _is_refused(ask, served) and wants_page(request.headers.get("Accept", "")):
+                await _close(served)
+                return problem.refused_file(served.status, record.request_id, request)
+            rendered = self._rendered(request, ask, served)
+        else:
+            rendered, record.outcome = served
+        rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
         return rendered
+
+    def _rendered(self, request: web.BaseRequest, ask: Ask, answer: Answer) -> Rendered:
+        if answer.stored is not None:
+            return self._from_stored(request, ask, answer, answer.stored)
+        return Rendered(answer.status, answer.head, answer.body, answer.length)
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
         match ask.match.route.kind:
@@ -64,11 +86,22 @@ class Api:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
             case Kind.FILE:
-                return await self._downloads.serve(ask)
+                return await self._exports.serve(ask)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
                 return await self._reads.bypass(ask)
+
+    def _admitted(self, ask: Ask) -> Ask:
+        """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
+        path, _, query = ask.target.partition("?")
+        file = file_in(ask.match)
+        if file is None:
+            return ask
+        if self._signing:
+            self._signing.check(file, query, self._clock.now())
+        kept = unsigned(query)
+        return replace(ask, target=f"{path}?{kept}" if kept else path)
 
     def _check_write(self, ask: Ask) -> None:
         if self._are_writes_denied:
@@ -103,6 +136,21 @@ class Api:
             lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
         return rendered
+
+
+def _is_attachment(ask: Ask) -> bool:
+    """Whether a file is asked for that can be kept; exports cannot."""
+    return ask.match.route.kind is Kind.FILE and ask.match.route.template.startswith(ROUTE)
+
+
+def _is_refused(ask: Ask, answer: Answer) -> bool:
+    return ask.match.route.kind is Kind.FILE and answer.status >= 400
+
+
+async def _close(answer: Answer) -> None:
+    """Have done with an answer that is not sent."""
+    if not isinstance(answer.body, bytes):
+        await answer.body.aclose()
 
 
 def _may_be_stored(ask: Ask) -> bool:

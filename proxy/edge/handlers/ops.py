@@ -1,4 +1,4 @@
-"""What the operator asks: metrics, health, purge; and the line or two for people at `/`."""
+"""What the operator asks: metrics, health, purge."""
 
 import asyncio
 import hmac
@@ -28,13 +28,11 @@ class Ops:
         registry: CollectorRegistry,
         responses: Responses,
         invalidate: Invalidate,
-        public_url: str,
         admin_token: str | None,
     ) -> None:
         self._registry = registry
         self._responses = responses
         self._invalidate = invalidate
-        self._public_url = public_url
         self._admin_token = admin_token
 
     async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -65,17 +63,6 @@ class Ops:
         self._invalidate.apply({EVERYTHING}, "purge")
         await self._invalidate.settled()
         return _json({"purged": "everything"})
-
-    async def home(self, _: web.BaseRequest, record: Record) -> Rendered:
-        """What this is, and the base URL to use."""
-        record.route = "/"
-        text = (
-            "trello-proxy: Trello's API without credentials, cached.\n\n"
-            f"Base URL: {self._public_url}/1/\n"
-            f"Try:      curl {self._public_url}/1/members/me/boards?fields=name\n"
-        )
-        fields = (("Content-Type", "text/plain; charset=utf-8"), _NO_STORE)
-        return Rendered(200, head_of(fields), text.encode())
 
     def _check_admin(self, request: web.BaseRequest) -> None:
         """The admin token where there is one, else the machine itself."""

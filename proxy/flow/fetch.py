@@ -1,0 +1,224 @@
+"""A file's bytes from Trello: asked of its API with our credential, of its storage without it.
+
+Trello answers with the file, or with a redirect to a signed, short-lived address. That address is
+followed by hand, once, to a listed host only; no credential, cookie or referrer goes along, and
+nobody sees it. A body that breaks off is resumed where the storage can (RFC 9110 §13.1.5), else
+begun again and skipped; what comes then must be the same file.
+"""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, replace
+
+from yarl import URL
+
+from proxy.errors import Incomplete, Unusable, UpstreamError
+from proxy.flow.ask import Ask
+from proxy.flow.exchange import REDIRECTS, Exchange, Whole, is_gzip
+from proxy.metrics import Metrics
+from proxy.model import Fields
+from proxy.policy.files import content_type_of, is_named, is_storage_host
+from proxy.policy.ranges import sent_from
+from proxy.store.held import Header
+from proxy.upstream.client import Question, Reply, Upstream
+
+MOST_TRIES = 5
+"""To get one file whole; each goes to Trello's API first."""
+_FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+
+
+class Refused(Exception):
+    """Trello's own word instead of the file."""
+
+    def __init__(self, whole: Whole) -> None:
+        super().__init__(whole)
+        self.whole = whole
+
+
+class _Changed(Unusable):
+    """What comes now is not what came before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where Trello keeps files: the hosts it may redirect to, and two ways to connect.
+
+    To a host that stands in the list by its name, its operator's word is taken for the network it
+    is in; one that only fits a pattern must have a public address.
+    """
+
+    hosts: tuple[str, ...]
+    named: Upstream
+    matched: Upstream
+
+    def choose(self, location: str) -> Upstream:
+        """How to connect there; Unusable where nothing may."""
+        try:
+            url = URL(location, encoded=True)
+            host, port = url.host or "", url.port
+        except ValueError as error:
+            raise Unusable("Trello redirected a download to no address.") from error
+        if url.scheme not in {"http", "https"} or not is_storage_host(host, port, self.hosts):
+            raise Unusable(
+                "Trello redirected a download to a host that is not in upstream.storage_hosts; "
+                "the operator can add it to proxy.yaml."
+            )
+        return self.named if is_named(host, port, self.hosts) else self.matched
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where files come from, and what counts them."""
+
+    exchange: Exchange
+    storage: Storage
+    metrics: Metrics
+
+
+class Fetch:
+    """One download, from `start` on; `open` it, read `chunks`, `aclose` it."""
+
+    def __init__(self, origin: Origin, ask: Ask, expected: Header, start: int = 0) -> None:
+        """`expected`: what Trello said of the file elsewhere."""
+        self._exchange = origin.exchange
+        self._storage = origin.storage
+        self._metrics = origin.metrics
+        self._ask = ask
+        self._expected = expected
+        self._start = self._at = start
+        self._stack = ExitStack()
+        self._header: Header | None = None
+        self._etag = ""
+        self._reply: Reply | None = None
+        self._tries = 0
+        self._given = hashlib.sha256()
+        """What was given, where there is no strong validator to resume with."""
+
+    async def open(self) -> Header:
+        """What the file is; Refused, or UpstreamError, where there is none."""
+        reply = self._reply = await self._send()
+        is_inflated, length = is_gzip(reply), self._length(reply)
+        expected = None if is_inflated else self._expected.length
+        if length is None:
+            length = expected
+        elif expected not in (None, length):
+            raise Unusable("Trello's storage gives a file of another length than Trello says.")
+        if length is None and not reply.length_known:
+            raise Unusable("Trello's storage does not say where a file ends.")
+        is_strong = not is_inflated and not reply.etag.startswith("W/")
+        self._etag = reply.etag if is_strong else ""
+        self._header = Header(length, self._content_type(reply))
+        return self._header
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """All bytes from the start on; ends only when they were all there, else UpstreamError."""
+        while True:
+            try:
+                async with aclosing(self._from_reply()) as chunks:
+                    async for chunk in chunks:
+                        self._at += len(chunk)
+                        self._metrics.fetched_file_bytes += len(chunk)
+                        if not self._etag:
+                            self._given.update(chunk)
+                        yield chunk
+                if self._is_whole():
+                    return
+                raise Incomplete("A file was cut short on its way from Trello; try again later.")
+            except UpstreamError as error:
+                await self._resume(error)
+
+    async def aclose(self) -> None:
+        self._stack.close()
+
+    def _content_type(self, reply: Reply) -> str:
+        """What the reply or else Trello says that it is; never with our credential in it."""
+        named = (reply.content_type, self._expected.content_type)
+        return content_type_of(each for each in named if not self._exchange.tells_secret(each))
+
+    def _length(self, reply: Reply) -> int | None:
+        """Of the whole file, as far as the reply tells."""
+        if is_gzip(reply):
+            return None
+        if reply.status == 206:
+            return (sent_from(reply.content_range) or (0, None))[1]
+        return reply.length
+
+    def _is_whole(self) -> bool:
+        length = self._header.length if self._header else None
+        return length is None or self._at == length
+
+    async def _resume(self, broken: UpstreamError) -> None:
+        """Ask again for the rest, some times; raises what broke it last."""
+        while True:
+            self._tries += 1
+            if self._tries >= MOST_TRIES or isinstance(broken, _Changed):
+                raise broken
+            try:
+                self._reply = await self._send()
+            except Refused as refused:
+                raise broken from refused
+            except UpstreamError as error:
+                broken = error
+            else:
+                return
+
+    async def _send(self) -> Reply:
+        """A reply with the file, or the rest of it; `_stack` holds its connection."""
+        self._stack.close()
+        rest = self._rest()
+        ask = replace(self._ask, fields=(*self._ask.fields, *rest))
+        reply = await self._exchange.open(self._stack, ask, "identity")
+        if reply.status in REDIRECTS:
+            if self._exchange.tells_secret(reply.location):
+                raise Unusable("Trello redirected a download to an address with a credential.")
+            upstream = self._storage.choose(reply.location)
+            self._stack.close()
+            reply = await upstream.send(Question("GET", reply.location, (*_FETCH, *rest)))
+            self._stack.callback(reply.close)
+            if reply.status not in (200, 206):
+                raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
+        elif reply.status not in (200, 206):
+            raise Refused(await self._exchange.hold(reply))
+        return reply
+
+    def _rest(self) -> Fields:
+        """The fields that ask for what is still missing."""
+        if self._at == 0 or (self._header is not None and not self._etag):
+            return ()
+        condition = (("If-Range", self._etag),) if self._etag else ()
+        return (("Range", f"bytes={self._at}-"), *condition)
+
+    async def _from_reply(self) -> AsyncGenerator[bytes, None]:
+        """What the reply gives of the bytes from `_at` on; Unusable where it is another file."""
+        reply = self._reply
+        if reply is None:
+            raise Unusable("A file was not opened.")
+        at, is_same, again = self._first(reply), False, hashlib.sha256()
+        streamed = await self._exchange.stream(reply, ExitStack())
+        async with aclosing(streamed.chunks) as chunks:
+            async for chunk in chunks:
+                begins_at, at = at, at + len(chunk)
+                if begins_at < self._at and not self._etag:
+                    again.update(chunk[max(0, self._start - begins_at) : self._at - begins_at])
+                if at <= self._at:
+                    continue
+                if not is_same and again.digest() != self._given.digest():
+                    raise _Changed("A file changed while it was being fetched; try again.")
+                is_same = True
+                yield chunk[max(0, self._at - begins_at) :]
+
+    def _first(self, reply: Reply) -> int:
+        """Where in the file the reply begins."""
+        first, length, header = 0, self._length(reply), self._header
+        if reply.status == 206:
+            named = sent_from(reply.content_range)
+            if named is None or named[0] != self._at or is_gzip(reply):
+                raise Unusable("Trello's storage gives another part of a file than was asked for.")
+            first = named[0]
+        is_changed = (
+            header is not None and None not in (length, header.length) and (length != header.length)
+        )
+        if is_changed or (self._etag and reply.etag != self._etag):
+            raise _Changed("A file changed while it was being fetched; try again.")
+        return first

@@ -1,0 +1,93 @@
+"""Figures that belong to a part of the proxy and are read when somebody asks for metrics."""
+
+from proxy import __version__
+from proxy.config import Config
+from proxy.metrics import Metrics, Reading
+from proxy.store.files import Files
+from proxy.store.responses import Responses
+
+
+def store_readings(responses: Responses, config: Config) -> list[Reading]:
+    """Figures that belong to the store, read when asked for."""
+    memory, durable = responses.memory, responses.durable
+    disk = durable.counts if durable is not None else None
+    return [
+        Reading(
+            "store_bytes",
+            "Bytes the stored responses take, by tier.",
+            lambda: {"memory": memory.used_bytes, "disk": disk.used_bytes if disk else 0},
+            "tier",
+        ),
+        Reading(
+            "store_limit_bytes",
+            "The bound of each tier.",
+            lambda: {"memory": memory.limit_bytes, "disk": config.cache.disk_bytes if disk else 0},
+            "tier",
+        ),
+        Reading(
+            "store_responses",
+            "Stored responses in memory.",
+            lambda: {"memory": len(memory)},
+            "tier",
+        ),
+        Reading(
+            "store_evictions",
+            "Stored responses that left for room, by tier.",
+            lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},
+            "tier",
+            counter=True,
+        ),
+        Reading(
+            "store_errors",
+            "Failures of the store on disk; each was a miss, never an error to a client.",
+            lambda: {"": disk.errors if disk else 0},
+            counter=True,
+        ),
+        Reading(
+            "store_dropped",
+            "Answers kept in memory only, because the store on disk was slow or failing.",
+            lambda: {"": disk.dropped if disk else 0},
+            counter=True,
+        ),
+        Reading(
+            "store_up", "Whether the store works: 1, or 0.", lambda: {"": float(responses.works)}
+        ),
+        Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
+    ]
+
+
+def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
+    """What is kept of files, and what came of their downloads."""
+    room = files.room
+    return [
+        Reading("files", "Attachments and previews kept on disk.", lambda: {"": len(files)}),
+        Reading("files_store_bytes", "What they take.", lambda: {"": room.used_bytes}),
+        Reading("files_store_limit_bytes", "The bound of that.", lambda: {"": room.limit_bytes}),
+        Reading(
+            "files_evictions",
+            "Files that left for room.",
+            lambda: {"": room.evictions},
+            counter=True,
+        ),
+        Reading(
+            "file_fills",
+            "Downloads of files into the store, by how they ended.",
+            lambda: {name: float(number) for name, number in files.fills.items()},
+            "result",
+            counter=True,
+        ),
+        Reading(
+            "file_bytes",
+            "Bytes of files, by where they were read.",
+            lambda: {"disk": files.disk.read_bytes, "trello": metrics.fetched_file_bytes},
+            "source",
+            counter=True,
+        ),
+        Reading(
+            "files_damaged",
+            "Files that were not on disk as they were put there; each is fetched again.",
+            lambda: {"": files.damaged},
+            counter=True,
+        ),
+        Reading("files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.works)}),
+    ]

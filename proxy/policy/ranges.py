@@ -1,0 +1,78 @@
+"""Which bytes of a file a request asks for (RFC 9110 §13.1.5, §14.2, §15.5.17)."""
+
+import re
+from dataclasses import dataclass
+
+_ONE_RANGE = re.compile(
+    r"bytes=[ \t]*(?:(?P<first>[0-9]{1,40})-(?P<last>[0-9]{0,40})|-(?P<suffix>[0-9]{1,40}))[ \t]*",
+    re.IGNORECASE,
+)
+"""More than one, and other units, may be ignored (§14.2)."""
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All of it: 200."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """From `start` up to `end`, exclusive: 206."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsatisfiable:
+    """Nothing that is there: 416."""
+
+
+Part = Whole | Slice | Unsatisfiable
+WHOLE = Whole()
+UNSATISFIABLE = Unsatisfiable()
+
+
+def resolve(range_: str, if_range: str, etag: str, length: int | None) -> Part:
+    """The part asked for of a representation with this strong, quoted `etag`.
+
+    Whole where a Range is absent, malformed, in another unit, of several ranges, or conditional on
+    another representation; also while the length is unknown. A date in If-Range never matches:
+    there is no Last-Modified to compare it with (§13.1.5).
+    """
+    asked = _ONE_RANGE.fullmatch(range_.strip(" \t"))
+    if asked is None or length is None or (if_range and if_range.strip(" \t") != etag):
+        return WHOLE
+    if asked["suffix"] is not None:
+        return _last(int(asked["suffix"]), length)
+    first = int(asked["first"])
+    end = int(asked["last"]) + 1 if asked["last"] else length
+    if end <= first and asked["last"]:
+        return WHOLE
+    return Slice(first, min(end, length)) if first < length else UNSATISFIABLE
+
+
+def content_range(part: Slice | Unsatisfiable, length: int) -> str:
+    """The field of a 206, or of a 416 (§14.4)."""
+    match part:
+        case Slice(start, end):
+            return f"bytes {start}-{end - 1}/{length}"
+        case Unsatisfiable():
+            return f"bytes */{length}"
+
+
+def sent_from(content_range: str) -> tuple[int, int] | None:
+    """First byte and whole length that a 206 of somebody else's names; None when it is no use."""
+    named = _CONTENT_RANGE.fullmatch(content_range.strip(" \t"))
+    if named is None:
+        return None
+    first, last, length = map(int, named.groups())
+    return (first, length) if first <= last < length else None
+
+
+def _last(suffix: int, length: int) -> Part:
+    if suffix == 0:
+        return UNSATISFIABLE
+    # The last bytes of nothing are all of it, which no Content-Range can say (§14.1.2).
+    return Slice(max(0, length - suffix), length) if length else WHOLE

@@ -1,0 +1,51 @@
+"""From the configuration to the rules it makes: values in, objects of `policy/` out."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from proxy.config import Config, Links, RouteRule
+from proxy.policy.guard import Guard, hosts_of
+from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.signing import Signing
+
+
+def guard_of(config: Config) -> Guard:
+    """The names answered to, and the origins whose pages may call."""
+    admin = config.admin.listen
+    hosts = hosts_of(
+        config.listen.host,
+        urlsplit(config.public_url).hostname or "",
+        admin.host if admin else "",
+        extra=config.clients.hosts,
+    )
+    return Guard(hosts, frozenset(config.clients.origins))
+
+
+def signing_of(links: Links) -> Signing | None:
+    """What signs links and checks them; None where they are not to be signed."""
+    keys = [key.reveal() for key in links.keys if key is not None]
+    return Signing(keys, links.lifetime_s, links.revoked) if links.sign else None
+
+
+def table_of(rules: Sequence[RouteRule]) -> RouteTable:
+    """The route table with the operator's lifetimes on top."""
+    return RouteTable(
+        [
+            RouteOverride(
+                rule.match,
+                rule.lifetime_s,
+                rule.stale_while_revalidate_s,
+                rule.stale_if_error_s,
+                rule.lifetime_watched_s,
+            )
+            for rule in rules
+        ]
+    )
+
+
+def variant_of(config: Config) -> str:
+    """Everything of the configuration that the bytes of an answer depend on."""
+    links = config.links
+    signer = links.keys[0] if links.sign else None
+    signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
+    return f"{config.public_url} {links.rewrite} {signed}"

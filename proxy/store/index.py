@@ -1,0 +1,71 @@
+"""Which attachments have which bytes, and which links have led to a file; in memory, bounded."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from proxy.store.catalog import MOST_SEEN, FileRow
+
+MOST_ROWS = 200_000
+
+
+class Index:
+    """Rows by attachment and by digest."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, FileRow] = {}
+        self._ids: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, file_id: str) -> FileRow | None:
+        return self._rows.get(file_id)
+
+    def put(self, row: FileRow) -> None:
+        """Take the row in; the oldest leaves where there are too many."""
+        self._drop(row.id)
+        self._rows[row.id] = row
+        self._ids.setdefault(row.digest, set()).add(row.id)
+        if len(self._rows) > MOST_ROWS:
+            self._drop(next(iter(self._rows)))
+
+    def drop(self, digest: str) -> None:
+        """Forget every attachment with these bytes."""
+        for file_id in self._ids.pop(digest, ()):
+            del self._rows[file_id]
+
+    def _drop(self, file_id: str) -> None:
+        row = self._rows.pop(file_id, None)
+        if row is not None:
+            ids = self._ids[row.digest]
+            ids.discard(file_id)
+            if not ids:
+                del self._ids[row.digest]
+
+
+class Seen:
+    """Links that have led to a file: if one leads nowhere now, its file was deleted."""
+
+    def __init__(self) -> None:
+        self._links: OrderedDict[str, None] = OrderedDict()
+        self._news: set[str] = set()
+
+    def __contains__(self, link: str) -> bool:
+        return link in self._links
+
+    def take_in(self, links: Iterable[str]) -> None:
+        """What an earlier process had seen."""
+        self._links.update(dict.fromkeys(links))
+
+    def add(self, link: str) -> None:
+        if link in self._links:
+            return
+        self._links[link] = None
+        self._news.add(link)
+        if len(self._links) > MOST_SEEN:
+            self._news.discard(self._links.popitem(last=False)[0])
+
+    def news(self) -> set[str]:
+        """What was added since this was asked last."""
+        news, self._news = self._news, set()
+        return news

@@ -1,0 +1,163 @@
+"""A real Chromium without a window, spoken to over its own protocol (CDP)."""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+PATIENCE_S = 20.0
+_SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+)
+_TAB_KEY = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+
+
+class Tab:
+    """One page of the browser."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._loads = 0
+        self.complaints: list[str] = []
+        """What the console said: errors of scripts, and what the policy kept from loading."""
+
+    async def tell(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """The result of one command; events on the way are looked at."""
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._next()
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return dict(message["result"])
+
+    async def open(self, url: str) -> None:
+        """Go there, and wait until everything has loaded."""
+        loads = self._loads
+        await self.tell("Page.navigate", url=url)
+        await self._until_loaded(loads)
+
+    async def click(self, selector: str, *, loads: bool = False) -> None:
+        """Press it; `loads`: and wait for the page that comes."""
+        before = self._loads
+        await self.run(f"document.querySelector({json.dumps(selector)}).click()")
+        if loads:
+            await self._until_loaded(before)
+
+    async def look(self, *, width: int, dark: bool) -> None:
+        """Be a screen of that width, in light or dark."""
+        await self.tell(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.tell("Emulation.setEmulatedMedia", features=[scheme])
+
+    async def run(self, script: str) -> Any:
+        """The value of an expression in the page."""
+        result = await self.tell(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    async def until(self, script: str) -> None:
+        """Wait until the expression holds."""
+        async with asyncio.timeout(PATIENCE_S):
+            holds = await self.run(script)
+            while not holds:
+                holds = await self.run(script)
+
+    async def tab_key(self) -> None:
+        await self.tell("Input.dispatchKeyEvent", type="keyDown", **_TAB_KEY)
+        await self.tell("Input.dispatchKeyEvent", type="keyUp", **_TAB_KEY)
+
+    async def screenshot(self, path: Path) -> None:
+        """The whole page as a PNG."""
+        shot = await self.tell("Page.captureScreenshot", captureBeyondViewport=True)
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
+
+    async def accessible(self) -> list[tuple[str, str]]:
+        """Role and name of everything a screen reader is told."""
+        tree = await self.tell("Accessibility.getFullAXTree")
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in tree["nodes"]
+            if not node.get("ignored")
+        ]
+
+    async def _until_loaded(self, before: int) -> None:
+        while self._loads == before:
+            await self._next()
+
+    async def _next(self) -> dict[str, Any]:
+        message = dict(await self._socket.receive_json(timeout=PATIENCE_S))
+        if message.get("method") == "Page.loadEventFired":
+            self._loads += 1
+        if message.get("method") == "Log.entryAdded":
+            self.complaints.append(message["params"]["entry"]["text"])
+        if message.get("method") == "Runtime.exceptionThrown":
+            self.complaints.append(str(message["params"]["exceptionDetails"]))
+        return message
+
+
+@contextlib.contextmanager
+def chromium(profile: Path) -> Iterator[int]:
+    """A browser of its own; the port it listens on."""
+    with subprocess.Popen(
+        [str(PROGRAM), *_SWITCHES, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            yield _port_of(process)
+        finally:
+            process.kill()
+
+
+@contextlib.asynccontextmanager
+async def new_tab(port: int) -> AsyncIterator[Tab]:
+    """A page of its own in that browser, without cookies or cache of another's."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        async with session.put("/json/new?about:blank") as answer:
+            page = await answer.json()
+        async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            tab = Tab(socket)
+            for domain in ("Page", "Log", "Runtime", "Accessibility"):
+                await tab.tell(f"{domain}.enable")
+            await tab.tell("Emulation.setFocusEmulationEnabled", enabled=True)
+            yield tab
+        async with session.get(f"/json/close/{page['id']}"):
+            pass
+
+
+def _port_of(process: "subprocess.Popen[bytes]") -> int:
+    assert process.stderr is not None
+    for line in process.stderr:
+        found = re.search(rb"DevTools listening on ws://127\.0\.0\.1:(\d+)/", line)
+        if found:
+            return int(found[1])
+    raise RuntimeError("Chromium ended before it listened")

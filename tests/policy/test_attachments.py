@@ -1,0 +1,81 @@
+"""What an attachment's metadata says of its file."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.attachments import Described, Link, Malicious, Unreadable, Upload, describe
+
+UPLOAD: dict[str, Any] = {
+    "id": "a" * 24,
+    "bytes": 5,
+    "isUpload": True,
+    "mimeType": "text/plain",
+    "name": "Minutes",
+    "fileName": "a b.txt",
+    "url": "https://trello.com/1/cards/c/attachments/a/download/a%20b.txt",
+    "previews": [
+        {"id": "b" * 24, "url": "https://x/1/cards/c/attachments/a/previews/b/download/p.png"}
+    ],
+}
+
+WHOLE = Upload("a" * 24, "a b.txt", "a%20b.txt", 5, "text/plain")
+
+CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
+    "an upload": ({}, None, WHOLE),
+    "an upload without a stored name": (
+        {"fileName": None},
+        None,
+        WHOLE,
+    ),
+    "an upload with nothing but a name": (
+        {"fileName": None, "url": ""},
+        None,
+        replace(WHOLE, name="Minutes", segment=""),
+    ),
+    "a length in words": ({"bytes": "5"}, None, WHOLE),
+    "no length": ({"bytes": None}, None, replace(WHOLE, length=None)),
+    "no type": ({"mimeType": None}, None, replace(WHOLE, content_type="")),
+    "an upload whose link is signed": (
+        {
+            "fileName": None,
+            "url": "http://x:8080/1/cards/c/attachments/a/download/a%20b.txt?s=1.a-_",
+        },
+        None,
+        WHOLE,
+    ),
+    "a signed link without a name": (
+        {"fileName": None, "url": "http://x:8080/1/cards/c/attachments/a/download?s=1.a-_"},
+        None,
+        replace(WHOLE, name="Minutes", segment=""),
+    ),
+    "a preview": ({}, "b" * 24, Upload(f"{'a' * 24}/{'b' * 24}", "p.png", "p.png", None, "")),
+    "a preview by name": (
+        {},
+        "preview2x",
+        Upload(f"{'a' * 24}/preview2x", "a b.txt", "", None, ""),
+    ),
+    "a link": ({"isUpload": False, "url": "https://x/y"}, None, Link("https://x/y")),
+    "a malicious file": ({"isMalicious": True}, None, Malicious()),
+    "no id": ({"id": None}, None, Unreadable()),
+    "an address that ends in a path": (
+        {"fileName": None, "url": "https://trello.com/1/download/../../x"},
+        None,
+        replace(WHOLE, name="Minutes", segment=""),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "preview", "told"), CASES.values(), ids=CASES.keys())
+def test_describe(changes: dict[str, Any], preview: str | None, told: Described) -> None:
+    assert describe(json.dumps(UPLOAD | changes).encode(), preview) == told
+
+
+@given(st.binary())
+def test_what_is_no_metadata_is_not_read(body: bytes) -> None:
+    describe(body)
+    assert describe(b"[" + body) == Unreadable()
