@@ -32,6 +32,11 @@ def files(standin: StandIn, board: str) -> list[str]:
     return [str(each["url"]).removeprefix("https://trello.com") for each in attached]
 
 
+def attach_small(standin: StandIn, card: str, count: int) -> None:
+    for number in range(count):
+        attach(standin, card, b"%d" % number, f"{number}.txt", "text/plain")
+
+
 async def test_what_is_warmed_opens_while_trello_is_down(
     proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, files: list[str]
 ) -> None:
@@ -105,8 +110,7 @@ async def test_signed_links_are_signed(
 async def test_it_asks_trello_no_more_than_a_fifth_of_the_limit(
     proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str, files: list[str]
 ) -> None:
-    for number in range(4):
-        attach(standin, card, b"%d" % number, f"{number}.txt", "text/plain")
+    attach_small(standin, card, 4)
     warm = warm_of(proxy, clock, Rate(20, 10.0))
     run = asyncio.ensure_future(warm.run([board], dry=False))
     asked = []
@@ -119,6 +123,21 @@ async def test_it_asks_trello_no_more_than_a_fifth_of_the_limit(
     assert warm.tally.fetched == len(files) + 4
     assert max(later - before for before, later in zip([0, *asked], asked, strict=False)) <= 4
     assert len(asked) >= 4
+
+
+async def test_what_took_no_request_does_not_count(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str, files: list[str]
+) -> None:
+    attach_small(standin, card, 5)
+    await warm_of(proxy, clock).run([board], dry=False)
+    total = standin.asked.total
+    again = warm_of(proxy, clock, Rate(20, 10.0))
+    run = asyncio.ensure_future(again.run([board], dry=False))
+    for _ in range(2):
+        await turns(3000)
+        clock.advance(10.0)
+    await until(run.done)  # seven files, two at once: 30 s if they counted twice
+    assert (again.tally.kept, standin.asked.total) == (len(files) + 5, total)
 
 
 async def test_interrupting_it_loses_nothing(
@@ -147,11 +166,12 @@ async def test_no_proxy_there_is_said(clock: FakeClock) -> None:
 
 
 async def test_a_proxy_that_ends_in_between_is_one_failure(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str
 ) -> None:
-    warm = warm_of(proxy, clock, Rate(10, 10.0))
+    attach_small(standin, card, 6)
+    warm = warm_of(proxy, clock, Rate(20, 10.0))
     run = asyncio.ensure_future(warm.run([board], dry=False))
-    await until(lambda: clock.sleepers > 0)
+    await until(lambda: clock.sleepers > 2)
     await proxy.app.stop()
     while not run.done():
         await turns(20)
