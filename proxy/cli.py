@@ -28,7 +28,9 @@ from proxy.edge.listener import bound
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
+from proxy.policy.warming import NotABoard, board_named
 from proxy.rules import signing_of
+from proxy.warm import NoProxy, Told, Warm
 
 CONFIG = "proxy.yaml"
 SECRET_LENGTH = 8
@@ -99,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
+    text = "have the running proxy fetch boards, their cards and their files ahead"
+    warm = _add(commands, "warm", _warm, text)
+    warm.add_argument("boards", metavar="BOARD", nargs="+", help="id, shortLink or web address")
+    warm.add_argument("--dry-run", action="store_true", help="say what it would take")
     demo = commands.add_parser("demo", help="the proxy in front of a stand-in; no account needed")
     demo.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
     demo.set_defaults(command=_demo)
@@ -268,3 +274,27 @@ def _purge(options: argparse.Namespace) -> int:
         print(f"trello-proxy: no proxy answers at {listen}: {error.reason}", file=sys.stderr)
         return 1
     return 0
+
+
+def _warm(options: argparse.Namespace) -> int:
+    config, clock = _config(options), SystemClock()
+    links = Links(config.public_url, signing_of(config.links))
+    told = Told(_to_stderr, is_terminal=sys.stderr.isatty())
+    warm = Warm(f"http://{config.listen}", links, config.limits.token, clock, told)
+    try:
+        boards = [board_named(each, links, clock.now()) for each in options.boards]
+        print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
+    except NotABoard as error:
+        print(f"trello-proxy: {error}", file=sys.stderr)
+        return 2
+    except NoProxy as error:
+        print(f"trello-proxy: no proxy answers at {config.listen}: {error}", file=sys.stderr)
+        return 1
+    return 0 if warm.tally.is_whole else 1
+
+
+async def _until_interrupted(warm: Warm, boards: list[str], *, dry: bool) -> str:
+    task = asyncio.ensure_future(warm.run(boards, dry=dry))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task

@@ -177,3 +177,37 @@ def test_signing_without_a_key_is_refused_at_the_start(
     (elsewhere / "proxy.yaml").write_text("links: {sign: true}\n")
     assert run(["serve"]) == 2
     assert "proxy.yaml:1: links: sign without a key" in capsys.readouterr().err
+
+
+def test_warm_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["warm", "AbCd1234"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("trello-proxy: no proxy answers at 127.0.0.1:9: ")
+    assert len(told.err.splitlines()) == 1
+    assert told.out == ""
+
+
+def test_warm_says_what_names_a_board(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["warm", "AbCd1234", "https://trello.com/c/AbCd1234"]) == 2
+    assert "is no board; give its id" in capsys.readouterr().err
+
+
+def test_warm_fetches_a_board_of_a_running_proxy(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://([0-9.:]+)/b/([0-9a-f]{24})", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
+        assert run(["warm", found[2], "--dry-run"]) == 0
+        assert "2 files, " in capsys.readouterr().out
+        assert run(["warm", found[0]]) == 0
+        assert "fetched 2 files, " in capsys.readouterr().out
+        assert run(["warm", found[2], "0" * 24]) == 1
+        told = capsys.readouterr()
+        assert "already kept 2; failed 0" in told.out
+        assert f"failed: board {'0' * 24}: 404" in told.out
+        assert "2/2 files" in told.err
