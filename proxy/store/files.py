@@ -197,7 +197,7 @@ class Files:
             self._openings.adopt(digest, held)
         else:
             await self._filed(self._catalog.put, blob, row)
-            if self.room.get(digest) is not blob:
+            if self.room.get(digest) is None:
                 return  # it left meanwhile: fetched again when somebody asks
         self._rows.put(row)
         await self._filed(self._catalog.used, *self._news())
