@@ -395,8 +395,8 @@ class TestTheStore:
     async def test_a_file_that_is_being_read_does_not_leave(
         self, start_proxy: StartProxy, standin: StandIn, card: str
     ) -> None:
-        body = BODY * 12
-        proxy = await start_proxy(attachments={"disk_bytes": 12_500_000})
+        body = BODY * 40  # more than the sockets on the way can hold
+        proxy = await start_proxy(attachments={"disk_bytes": 40_500_000})
         path, other = attach(standin, card, body), attach(standin, card, BODY)
         await stored(proxy, path)
         async with proxy.session.get(URL(proxy.url + path, encoded=True)) as reading:
