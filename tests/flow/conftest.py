@@ -271,3 +271,15 @@ def other_board(standin: StandIn, board: str) -> str:
     """Another board of the same member."""
     boards = standin.trello.ask("/1/members/me/boards?fields=id")
     return str(next(each["id"] for each in boards if each["id"] != board))
+
+
+@pytest.fixture
+def short(standin: StandIn, card: str) -> str:
+    """The shortLink of the card."""
+    return str(standin.trello.ask(f"/1/cards/{card}?fields=shortLink")["shortLink"])
+
+
+@pytest.fixture
+def short_board(standin: StandIn, board: str) -> str:
+    """The shortLink of the board."""
+    return str(standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"])

@@ -24,16 +24,6 @@ def browse(proxy: Proxy) -> Browser:
     return Browser(proxy)
 
 
-@pytest.fixture
-def short(standin: StandIn, card: str) -> str:
-    return str(standin.trello.ask(f"/1/cards/{card}?fields=shortLink")["shortLink"])
-
-
-@pytest.fixture
-def short_board(standin: StandIn, board: str) -> str:
-    return str(standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"])
-
-
 @pytest.mark.parametrize("tail", ["", "/", "/12-a-title", "/12-a-title?x=y"])
 async def test_a_cards_page_shows_its_files(browse: Browser, short: str, tail: str) -> None:
     page = await browse(f"/c/{short}{tail}")

@@ -27,16 +27,6 @@ def browse(proxy: Proxy) -> Browser:
 
 
 @pytest.fixture
-def short(standin: StandIn, card: str) -> str:
-    return str(standin.trello.ask(f"/1/cards/{card}?fields=shortLink")["shortLink"])
-
-
-@pytest.fixture
-def short_board(standin: StandIn, board: str) -> str:
-    return str(standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"])
-
-
-@pytest.fixture
 def path_id(standin: StandIn) -> str:
     """The id of the card's file."""
     return standin.trello.example_attachment_path.split("/")[5]
