@@ -2,12 +2,11 @@
 
 import getpass
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from tests.bench.file_origin import BLOCK
-from tests.bench.servers import OTHER_CORE, Bench, Server, _free_port
+from tests.bench.servers import OTHER_CORE, Bench, Server, _free_port, nginx_program
 
 _PROXY = """\
 listen: 127.0.0.1:{port}
@@ -85,9 +84,8 @@ class FileBench(Bench):
 
     def file_nginx(self, origin: Server) -> Server | None:
         """nginx, or None where there is none; `static` is where its files lie."""
-        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        program = nginx_program()
         if program is None:
-            print("nginx is not installed: going on without it (Debian: apt install nginx-light)")
             return None
         port, directory = _free_port(), self._new("nginx")
         directory.chmod(0o755)

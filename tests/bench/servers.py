@@ -144,9 +144,8 @@ class Bench:
 
     def nginx(self, upstream: Server) -> Server | None:
         """nginx's `proxy_cache`, or None where there is no nginx."""
-        program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        program = nginx_program()
         if program is None:
-            print("nginx is not installed: going on without it (Debian: apt install nginx)")
             return None
         port, directory = _free_port(), self._new("nginx")
         config = directory / "nginx.conf"
@@ -251,6 +250,14 @@ def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def nginx_program() -> str | None:
+    """Where nginx is; where it is not, says so."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        print("nginx is not installed: going on without it (Debian: apt install nginx)")
+    return program
 
 
 def _free_port() -> int:
