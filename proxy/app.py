@@ -125,7 +125,7 @@ class App:
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate)
+        writes = WriteThrough(exchange, invalidate, reads.naming)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
         files, table = await self._open_files(), table_of(config.routes)

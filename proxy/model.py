@@ -105,6 +105,25 @@ class Outcome:
         return "none" if self.fwd is None else "miss"
 
 
+FOR_EVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an answer showed of a name, or of an object's owners."""
+
+    about: str
+    """`kind:name`, or `kind:id` of an object."""
+    ids: tuple[str, ...]
+    """What the name stands for; or the owners, in the order of their kind."""
+    asked_at: float
+    """POSIX seconds when Trello was asked."""
+    asked_seq: int
+    """The store's `seq` then."""
+    until: float
+    """POSIX seconds from which it is not used; FOR_EVER for what never changes."""
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class StoredResponse:
     """One answer of Trello's, kept (RFC 9111 §3); holds no credential and no cookie."""

@@ -17,8 +17,9 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.naming import Naming
 from proxy.metrics import Metrics, count
-from proxy.model import Fwd, Kind, Outcome, StoredResponse
+from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.credentials import echoes
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.routes import UNKNOWN
@@ -55,6 +56,8 @@ class Passed:
 
     whole: Whole
     reason: Reason
+    key: CacheKey
+    """Of the spelling that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class ReadThrough:
         self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self.naming = Naming(responses, clock)
         self.flights: Collapse[Landed] = Collapse()
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
@@ -92,7 +96,8 @@ class ReadThrough:
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
-        stored = await self._responses.get(ask.key)
+        ask = self.naming.keyed(ask)
+        stored = await self._find(ask)
         verdict = self.judge(ask, stored)
         match verdict:
             case Fresh(ttl_s) if stored is not None:
@@ -118,6 +123,16 @@ class ReadThrough:
                 return from_whole(whole, outcome)
             case never:
                 assert_never(never)
+
+    async def _find(self, ask: Ask) -> StoredResponse | None:
+        """What is stored of the object; under its spelling, if that was asked for later."""
+        stored = await self._responses.get(ask.key)
+        if ask.spelled_key is None:
+            return stored
+        spelled = await self._responses.get(ask.spelled_key)
+        if stored is None or (spelled is not None and spelled.asked_at > stored.asked_at):
+            return spelled
+        return stored
 
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
@@ -149,13 +164,17 @@ class ReadThrough:
 
         Who will not have it stored, or has just refused what is stored, flies alone: an answer
         that somebody else asked for earlier is not what they want. So does a follower whose
-        leader's answer turned out to be the leader's alone.
+        leader's answer turned out to be the leader's alone. Whom another spelling was refused
+        asks by their own.
         """
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._forward(ask), False
         landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
+        if joined and _is_refusal(landed) and _spelling(landed) != _own_key(ask):
+            again = (_own_key(ask), self._responses.seq, "by this spelling")
+            return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
 
     def _flight(self, ask: Ask) -> tuple[str, int]:
@@ -169,7 +188,9 @@ class ReadThrough:
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
         whole = self._check(ask, fetched)
-        tags = stored_tags(ask.match, ask.query_names, whole.plain)
+        if whole.status == 200:
+            await self.naming.learn(ask, whole.plain, asked_at, seq)
+        tags = stored_tags(ask.match, ask.query_names, whole.plain, self.naming.known(ask))
         verdict = may_store(
             whole.status,
             ask.match.route.lifetimes,
@@ -180,19 +201,28 @@ class ReadThrough:
         match verdict:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
-                if self._responses.put(stored):
-                    return Kept(stored)
-                return self._passed(whole, Reason.INVALIDATED)
+                return self._keep(ask, stored) or self._passed(ask, whole, Reason.INVALIDATED)
             case NotStored(reason):
                 if whole.status in _REFUSALS:
-                    self._responses.drop(ask.key)
-                return self._passed(whole, reason)
+                    self._drop(ask)
+                return self._passed(ask, whole, reason)
             case never:
                 assert_never(never)
 
-    def _passed(self, whole: Whole, reason: Reason) -> Passed:
+    def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
+        """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
+        if stored.status != 200 and ask.spelled_key is not None:
+            self._responses.drop(ask.key)
+        kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
+        return Kept(kept[0]) if all(self._responses.put(each) for each in kept) else None
+
+    def _drop(self, ask: Ask) -> None:
+        for key in {ask.key, _own_key(ask)}:
+            self._responses.drop(key)
+
+    def _passed(self, ask: Ask, whole: Whole, reason: Reason) -> Passed:
         count(self._metrics.not_stored, reason)
-        return Passed(whole, reason)
+        return Passed(whole, reason, _own_key(ask))
 
     def _check(self, ask: Ask, whole: Whole) -> Whole:
         """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
@@ -226,3 +256,28 @@ def _reason_of(ask: Ask, stored: StoredResponse | None, verdict: Verdict) -> Fwd
 
 def _may_serve_error(verdict: Verdict) -> bool:
     return isinstance(verdict, Stale) and verdict.if_error
+
+
+def _own_key(ask: Ask) -> CacheKey:
+    """The key of the spelling that was used."""
+    return ask.spelled_key or ask.key
+
+
+def _is_refusal(landed: Landed) -> bool:
+    """Whether Trello said no to what was asked, and not that it is in trouble."""
+    match landed:
+        case Kept(stored):
+            return stored.status != 200
+        case Passed(whole):
+            return 400 <= whole.status < 500 and whole.status != 429
+    return False
+
+
+def _spelling(landed: Landed) -> CacheKey | None:
+    """The key of the spelling by which something was refused."""
+    match landed:
+        case Kept(stored):
+            return stored.key
+        case Passed(key=key):
+            return key
+    return None

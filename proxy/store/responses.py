@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.model import CacheKey, Fact, StoredResponse, Tag
+from proxy.store.aliases import Aliases
 from proxy.store.durable import Durable
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
@@ -14,6 +15,7 @@ class Responses:
     def __init__(self, memory: Memory, durable: Durable | None, epochs: Epochs) -> None:
         self.memory = memory
         self.durable = durable
+        self.aliases = durable.aliases if durable is not None else Aliases()
         self._epochs = epochs
 
     @property
@@ -69,10 +71,20 @@ class Responses:
         if self.durable is not None:
             self.durable.invalidated(named)
 
+    def learn(self, facts: Iterable[Fact]) -> None:
+        """Remember what an answer has shown; of that, names that hold for ever outlive this."""
+        new = self.aliases.learn(facts)
+        if self.durable is not None:
+            self.durable.learned(new)
+
+    def holds(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+        """Whether what was asked for at `asked_seq` outlived every invalidation of `tags`."""
+        return self._epochs.is_current(tags, asked_seq)
+
     async def flushed(self) -> None:
         """Return when what was said so far would survive a crash, or after a second at most."""
         if self.durable is not None:
             await self.durable.flushed()
 
     def _is_current(self, stored: StoredResponse) -> bool:
-        return self._epochs.is_current(stored.tags, stored.asked_seq)
+        return self.holds(stored.tags, stored.asked_seq)
