@@ -31,6 +31,11 @@ def store_readings(responses: Responses, config: Config) -> list[Reading]:
             "tier",
         ),
         Reading(
+            "store_facts",
+            "Names and owners of objects that answers have shown, remembered.",
+            lambda: {"": len(responses.aliases)},
+        ),
+        Reading(
             "store_evictions",
             "Stored responses that left for room, by tier.",
             lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},

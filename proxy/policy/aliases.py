@@ -34,7 +34,14 @@ OWNERS = {
 }
 """By kind, the members that show what an object belongs to: all of them, or nothing is learned."""
 
-_LASTING = {"board": "shortLink", "card": "shortLink"}
+_LASTING = {
+    kind: (
+        ("shortLink", re.compile(r"([0-9A-Za-z]{8})")),
+        ("shortUrl", re.compile(rf"https://trello\.com/{letter}/([0-9A-Za-z]{{8}})")),
+    )
+    for kind, letter in (("board", "b"), ("card", "c"))
+}
+"""Members that show a name which is the object's for ever."""
 _MAY_CHANGE = {"member": "username", "organization": "name"}
 _NAMES = {
     "board": re.compile(r"[0-9A-Za-z]{8}"),
@@ -121,20 +128,20 @@ def facts_in(
     try:
         for value in _values(body.decode()):
             reading.read(kind, value, inside, lasting=lasting, depth=0)
-            if [segment.lower() for segment in match.segments] == ["members", ME]:
-                reading.who_is_me(value, partition)
+            if len(match.segments) == 2:
+                reading.answer_to(kind, match.segments[1], value, partition)
             if len(reading.facts) > MOST_FACTS:
                 break
     except (ValueError, RecursionError):
         pass  # what was whole has been read
-    return reading.facts[:MOST_FACTS]
+    return list(reading.facts.values())[:MOST_FACTS]
 
 
 class _Reading:
     """The facts found so far in one answer."""
 
     def __init__(self, asked: tuple[float, int], lifetimes: Lifetimes) -> None:
-        self.facts: list[Fact] = []
+        self.facts: dict[str, Fact] = {}
         self._at, self._seq = asked
         self._lifetimes = lifetimes
 
@@ -157,19 +164,22 @@ class _Reading:
                     within = _within(kind, value)
                     self.read(_KINDS[name], child, within, lasting=lasting, depth=depth + 1)
 
-    def who_is_me(self, value: object, partition: str) -> None:
-        """Learn who asks, from the answer to just that."""
+    def answer_to(self, kind: str, name: str, value: object, partition: str) -> None:
+        """Learn whom the path named, from the answer that is the object itself."""
         own_id = value.get("id") if isinstance(value, dict) else None
-        if is_id(own_id):
-            self._add(f"member:{_of(ME, partition)}", (own_id,), FOR_EVER)
+        about = about_name(kind, name, partition)
+        if about is not None and is_id(own_id):
+            lifetime_s = self._lifetimes.lifetime_s if may_change(kind, name) else FOR_EVER
+            self._add(about, (own_id,), self._at + lifetime_s)
 
     def _learn(
         self, kind: str, own_id: str, shown: Mapping[str, object],
         inside: Mapping[str, str | None], *, lasting: bool,
     ) -> None:  # fmt: skip
-        name = shown.get(_LASTING.get(kind, ""))
-        if isinstance(name, str) and _NAMES[kind].fullmatch(name):
-            self._add(f"{kind}:{name}", (own_id,), FOR_EVER)
+        for member, spelled in _LASTING.get(kind, ()):
+            found = spelled.fullmatch(str(shown.get(member)))
+            if found:
+                self._add(f"{kind}:{found[1]}", (own_id,), FOR_EVER)
         if lasting:
             return
         name = shown.get(_MAY_CHANGE.get(kind, ""))
@@ -183,7 +193,7 @@ class _Reading:
             self._add(f"{kind}:{own_id}", ids, self._at + lifetime_s)
 
     def _add(self, about: str, ids: tuple[str, ...], until: float) -> None:
-        self.facts.append(Fact(about, ids, self._at, self._seq, until))
+        self.facts[about] = Fact(about, ids, self._at, self._seq, until)
 
 
 def _kind_of(template: str) -> str | None:
