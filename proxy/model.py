@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Tag = NewType("Tag", str)
 """What an invalidation names: `card:{id}`, `board:{id}`, `spanning` …"""
@@ -108,8 +108,7 @@ class Outcome:
 FOR_EVER = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """What an answer showed of a name, or of an object's owners."""
 
     about: str

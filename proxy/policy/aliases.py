@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.model import FOR_EVER, Fact, Lifetimes, Tag
-from proxy.policy.answers import is_id
+from proxy.policy.answers import PARSED_BYTES, is_id
 from proxy.policy.routes import Match
 from proxy.policy.tags import ANY, EVERYTHING, ROOTS
 
 READ_BYTES = 4 << 20
-"""A larger answer teaches nothing."""
+"""A longer array teaches nothing, nor does an object beyond PARSED_BYTES: it is read at once."""
 MOST_FACTS = 5_000
 """What one answer teaches at most; Trello's lists end at 1 000 objects."""
 ME = "me"
@@ -28,20 +28,11 @@ ME = "me"
 OWNERS = {
     "card": ("idBoard",),
     "checklist": ("idCard", "idBoard"),
-    "customField": ("idModel",),
-    "label": ("idBoard",),
     "list": ("idBoard",),
 }
 """By kind, the members that show what an object belongs to: all of them, or nothing is learned."""
 
-_LASTING = {
-    kind: (
-        ("shortLink", re.compile(r"([0-9A-Za-z]{8})")),
-        ("shortUrl", re.compile(rf"https://trello\.com/{letter}/([0-9A-Za-z]{{8}})")),
-    )
-    for kind, letter in (("board", "b"), ("card", "c"))
-}
-"""Members that show a name which is the object's for ever."""
+_SHORT_URLS = {"board": "https://trello.com/b/", "card": "https://trello.com/c/"}
 _MAY_CHANGE = {"member": "username", "organization": "name"}
 _NAMES = {
     "board": re.compile(r"[0-9A-Za-z]{8}"),
@@ -63,8 +54,6 @@ _KINDS = {
         (("board", "boards"), "board"),
         (("card", "cards"), "card"),
         (("checklists",), "checklist"),
-        (("customFields",), "customField"),
-        (("label", "labels"), "label"),
         (("list", "lists"), "list"),
         (("member", "members"), "member"),
         (("notifications",), "notification"),
@@ -76,8 +65,8 @@ _KINDS = {
 _SEARCH = "search"
 _LATE = frozenset({"actions", "notifications", _SEARCH})
 """Roots whose answers may show an object as it was some seconds, or years, ago."""
-_PAST = "data"
-"""Of an action: how things were then. Names that last are all that can be learned of it."""
+_TELL_OF_THE_PAST = frozenset({"action", "notification"})
+"""In their `data`, which says how things were then: names that last can be learned of it."""
 _DEEPEST = 6
 
 _DECODER = json.JSONDecoder()
@@ -120,11 +109,12 @@ def facts_in(
     names that last.
     """
     kind = _kind_of(match.route.template)
-    if kind is None or len(body) > READ_BYTES:
+    is_array = body[:64].lstrip().startswith(b"[")
+    if kind is None or len(body) > (READ_BYTES if is_array else PARSED_BYTES):
         return []
     lasting = match.segments[0] in _LATE
     reading = _Reading(asked, match.route.lifetimes)
-    inside = {"idBoard": own_id, "idModel": own_id} if match.segments[0] == "boards" else {}
+    inside = {"idBoard": own_id} if match.segments[0] == "boards" else {}
     try:
         for value in _values(body.decode()):
             reading.read(kind, value, inside, lasting=lasting, depth=0)
@@ -143,7 +133,9 @@ class _Reading:
     def __init__(self, asked: tuple[float, int], lifetimes: Lifetimes) -> None:
         self.facts: dict[str, Fact] = {}
         self._at, self._seq = asked
-        self._lifetimes = lifetimes
+        self._named_until = self._at + lifetimes.lifetime_s
+        watched_s = lifetimes.lifetime_watched_s or 0.0
+        self._owned_until = self._at + max(lifetimes.lifetime_s, watched_s)
 
     def read(
         self, kind: str, value: object, inside: Mapping[str, str | None], *, lasting: bool,
@@ -157,40 +149,36 @@ class _Reading:
             own_id = value.get("id")
             if is_id(own_id):
                 self._learn(kind, own_id, value, {} if lasting else inside, lasting=lasting)
-            for name, child in value.items():
-                if name == _PAST and kind in ("action", "notification"):
-                    self.read("", child, {}, lasting=True, depth=depth + 1)
-                elif name in _KINDS:
-                    within = _within(kind, value)
-                    self.read(_KINDS[name], child, within, lasting=lasting, depth=depth + 1)
+            for name in _KINDS.keys() & value.keys():
+                within = _within(kind, value)
+                self.read(_KINDS[name], value[name], within, lasting=lasting, depth=depth + 1)
+            if kind in _TELL_OF_THE_PAST:
+                self.read("", value.get("data"), {}, lasting=True, depth=depth + 1)
 
     def answer_to(self, kind: str, name: str, value: object, partition: str) -> None:
         """Learn whom the path named, from the answer that is the object itself."""
         own_id = value.get("id") if isinstance(value, dict) else None
         about = about_name(kind, name, partition)
         if about is not None and is_id(own_id):
-            lifetime_s = self._lifetimes.lifetime_s if may_change(kind, name) else FOR_EVER
-            self._add(about, (own_id,), self._at + lifetime_s)
+            self._add(about, (own_id,), self._named_until if may_change(kind, name) else FOR_EVER)
 
     def _learn(
         self, kind: str, own_id: str, shown: Mapping[str, object],
         inside: Mapping[str, str | None], *, lasting: bool,
     ) -> None:  # fmt: skip
-        for member, spelled in _LASTING.get(kind, ()):
-            found = spelled.fullmatch(str(shown.get(member)))
-            if found:
-                self._add(f"{kind}:{found[1]}", (own_id,), FOR_EVER)
+        name = _lasting_name(kind, shown)
+        if name is not None:
+            self._add(f"{kind}:{name}", (own_id,), FOR_EVER)
         if lasting:
             return
-        name = shown.get(_MAY_CHANGE.get(kind, ""))
-        if isinstance(name, str) and _NAMES[kind].fullmatch(name) and not _is_taken(name):
-            self._add(f"{kind}:{name}", (own_id,), self._at + self._lifetimes.lifetime_s)
-        owners = [shown.get(key, inside.get(key)) for key in OWNERS.get(kind, ())]
-        ids = tuple(filter(is_id, owners))
-        if ids and len(ids) == len(owners):
-            watched_s = self._lifetimes.lifetime_watched_s or 0.0
-            lifetime_s = max(self._lifetimes.lifetime_s, watched_s)
-            self._add(f"{kind}:{own_id}", ids, self._at + lifetime_s)
+        given = shown.get(_MAY_CHANGE[kind]) if kind in _MAY_CHANGE else None
+        if isinstance(given, str) and _NAMES[kind].fullmatch(given) and not _is_taken(given):
+            self._add(f"{kind}:{given}", (own_id,), self._named_until)
+        if kind in OWNERS:
+            owners = [shown.get(key, inside.get(key)) for key in OWNERS[kind]]
+            ids = tuple(filter(is_id, owners))
+            if len(ids) == len(owners):
+                self._add(f"{kind}:{own_id}", ids, self._owned_until)
 
     def _add(self, about: str, ids: tuple[str, ...], until: float) -> None:
         self.facts[about] = Fact(about, ids, self._at, self._seq, until)
@@ -211,8 +199,19 @@ def _within(kind: str, shown: Mapping[str, object]) -> dict[str, str | None]:
     if not is_id(own_id):
         return {}
     if kind == "board":
-        return {"idBoard": own_id, "idModel": own_id}
+        return {"idBoard": own_id}
     return {"idCard": own_id, "idBoard": board if is_id(board) else None} if kind == "card" else {}
+
+
+def _lasting_name(kind: str, shown: Mapping[str, object]) -> str | None:
+    """The shortLink that an object shows, by itself or in its short address."""
+    if kind not in _SHORT_URLS:
+        return None
+    name = shown.get("shortLink")
+    if name is None:
+        url = shown.get("shortUrl")
+        name = url.removeprefix(_SHORT_URLS[kind]) if isinstance(url, str) else None
+    return name if isinstance(name, str) and _NAMES[kind].fullmatch(name) else None
 
 
 def _is_taken(name: str) -> bool:

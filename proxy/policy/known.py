@@ -17,7 +17,7 @@ class Known:
     may_change: bool = False
     """Whether that name, a username or an organization's, may be given to another object."""
     owners: Mapping[str, str] = field(default_factory=_nothing)
-    """What the object belongs to, by the member that shows it: `idBoard`, `idCard`, `idModel`."""
+    """What the object belongs to, by the member that shows it: `idBoard`, `idCard`."""
 
 
 NOTHING = Known()

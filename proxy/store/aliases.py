@@ -5,7 +5,6 @@ Whether a fact still holds is for its reader to ask: this only remembers what wa
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from proxy.model import FOR_EVER, Fact
 
@@ -33,9 +32,10 @@ class Aliases:
         """Remember what was asked for last; of names that hold for ever, those that are new."""
         new: dict[str, str] = {}
         for fact in facts:
-            held = self.get(fact.about)
+            held = self._facts.get(fact.about)
             if held is not None and held.ids == fact.ids:
-                self._put(_confirmed(held, fact))
+                if fact.until != FOR_EVER:
+                    self._put(_confirmed(held, fact))
             elif held is None or _asked(held) <= _asked(fact):
                 self._put(fact)
                 if fact.until == FOR_EVER:
@@ -60,5 +60,6 @@ def _asked(fact: Fact) -> tuple[int, float]:
 
 def _confirmed(held: Fact, fact: Fact) -> Fact:
     """The later of two answers that say the same, used as long as either could be."""
-    later = max(held, fact, key=_asked)
-    return replace(later, until=max(held.until, fact.until))
+    later = fact if _asked(fact) >= _asked(held) else held
+    until = max(held.until, fact.until)
+    return later if later.until == until else later._replace(until=until)

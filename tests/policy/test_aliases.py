@@ -16,11 +16,12 @@ from proxy.policy.aliases import (
     holding_tags,
     may_change,
 )
+from proxy.policy.answers import PARSED_BYTES
 from proxy.policy.routes import RouteTable
 
 CARD, CARD_2 = "c" * 24, "d" * 24
 BOARD, BOARD_2 = "b" * 24, "e" * 24
-LIST, CHECKLIST, LABEL, FIELD = "1" * 24, "5" * 24, "3" * 24, "6" * 24
+LIST, CHECKLIST, LABEL = "1" * 24, "5" * 24, "3" * 24
 MEMBER, ORGANIZATION, ACTION = "a" * 24, "9" * 24, "4" * 24
 ASKED_AT, SEQ = 1000.0, 7
 TABLE = RouteTable()
@@ -94,15 +95,16 @@ CASES: dict[str, tuple[str, object, str]] = {
         {
             "id": BOARD,
             "shortLink": "XyZ01234",
-            "cards": [{"id": CARD, "checklists": [{"id": CHECKLIST, "idCard": CARD}]}],
+            "cards": [
+                {"id": CARD, "idBoard": BOARD, "checklists": [{"id": CHECKLIST, "idCard": CARD}]}
+            ],
             "lists": [{"id": LIST}],
             "labels": [{"id": LABEL}],
-            "customFields": [{"id": FIELD}],
             "members": [{"id": MEMBER, "username": "dana"}],
         },
         (
-            f"board:XyZ01234={BOARD} {OWNED} list:{LIST}={BOARD} label:{LABEL}={BOARD} "
-            f"customField:{FIELD}={BOARD} member:dana={MEMBER}"
+            f"board:XyZ01234={BOARD} {OWNED} list:{LIST}={BOARD} member:dana={MEMBER} "
+            f"checklist:{CHECKLIST}={CARD},{BOARD}"
         ),
     ),
     "the boards of a member": (
@@ -210,7 +212,10 @@ def test_a_fact_ends(target: str, body: object, about: str, until: float) -> Non
 def test_an_answer_too_large_teaches_nothing_and_no_answer_too_much() -> None:
     cards = [{"id": f"{number:024x}", "idBoard": BOARD} for number in range(MOST_FACTS + 9)]
     assert len(taught(f"/lists/{LIST}/cards", cards)) == MOST_FACTS
-    assert taught(f"/cards/{CARD}", {**A_CARD, "desc": "x" * READ_BYTES}) == []
+    long = {**A_CARD, "desc": "x" * PARSED_BYTES}
+    assert taught(f"/cards/{CARD}", long) == []
+    assert len(taught(f"/lists/{LIST}/cards", [long])) == 2
+    assert taught(f"/lists/{LIST}/cards", [long] * (READ_BYTES // PARSED_BYTES)) == []
 
 
 ABOUT = {
