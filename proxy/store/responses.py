@@ -20,7 +20,7 @@ class Responses:
 
     @property
     def seq(self) -> int:
-        """Advances with every invalidation; a flight may be joined while it has not moved."""
+        """Advances with every change told of; a flight may be joined while it has not moved."""
         return self._epochs.seq
 
     @property
@@ -29,7 +29,7 @@ class Responses:
         return self.durable is None or self.durable.works
 
     def peek(self, key: CacheKey) -> StoredResponse | None:
-        """The usable stored response in memory; no await, for the path that must be short."""
+        """The stored response in memory, if none of its tags was invalidated; no await."""
         stored = self.memory.get(key)
         if stored is None or self._is_current(stored):
             return stored
@@ -37,7 +37,7 @@ class Responses:
         return None
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        """The usable stored response, from memory or disk; a failing disk is a miss."""
+        """The same from memory or disk, outdated or not; a failing disk is a miss."""
         stored = self.peek(key)
         if stored is not None or self.durable is None:
             return stored
@@ -50,8 +50,8 @@ class Responses:
         return on_disk
 
     def put(self, stored: StoredResponse) -> bool:
-        """Keep it, unless one of its tags was invalidated after it was asked for."""
-        if not self._is_current(stored):
+        """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
+        if not self.holds(stored.tags, stored.asked_seq):
             return False
         self.memory.put(stored)
         if self.durable is not None:
@@ -71,6 +71,16 @@ class Responses:
         if self.durable is not None:
             self.durable.invalidated(named)
 
+    def outdate(self, tags: Iterable[Tag]) -> None:
+        """From here on what was asked for earlier under one of `tags` is stale, and kept."""
+        names = self._epochs.outdate(tags)
+        if self.durable is not None:
+            self.durable.invalidated(names)
+
+    def is_outdated(self, stored: StoredResponse) -> bool:
+        """Whether it is known to be stale, whatever its age."""
+        return self._epochs.is_outdated(stored.tags, stored.asked_seq)
+
     def learn(self, facts: Iterable[Fact]) -> None:
         """Remember what an answer has shown; of that, names that hold for ever outlive this."""
         new = self.aliases.learn(facts)
@@ -78,8 +88,10 @@ class Responses:
             self.durable.learned(new)
 
     def holds(self, tags: Iterable[Tag], asked_seq: int) -> bool:
-        """Whether what was asked for at `asked_seq` outlived every invalidation of `tags`."""
-        return self._epochs.is_current(tags, asked_seq)
+        """Whether none of `tags` was invalidated or outdated since `asked_seq`."""
+        named = tuple(tags)
+        is_outdated = self._epochs.is_outdated(named, asked_seq)
+        return self._epochs.is_current(named, asked_seq) and not is_outdated
 
     async def flushed(self) -> None:
         """Return when what was said so far would survive a crash, or after a second at most."""
@@ -87,4 +99,4 @@ class Responses:
             await self.durable.flushed()
 
     def _is_current(self, stored: StoredResponse) -> bool:
-        return self.holds(stored.tags, stored.asked_seq)
+        return self._epochs.is_current(stored.tags, stored.asked_seq)

@@ -1,6 +1,7 @@
 """What is known of an object, and when it no longer is: moves, and answers that land late."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -88,9 +89,12 @@ ENDS = {
 }
 
 
+@pytest.mark.parametrize("happens", [Responses.invalidate, Responses.outdate])
 @pytest.mark.parametrize("tags", ENDS.values(), ids=ENDS)
-async def test_an_owner_is_known_until(room: Room, tags: list[Tag]) -> None:
-    room.responses.invalidate(tags)
+async def test_an_owner_is_known_until(
+    room: Room, tags: list[Tag], happens: Callable[[Responses, list[Tag]], None]
+) -> None:
+    happens(room.responses, tags)
     assert room.board_of() is None
     assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
     await room.told(f"/cards/{CARD}", {"id": CARD, "idBoard": B})
@@ -115,7 +119,7 @@ async def test_an_answer_from_before_the_move_teaches_nothing_when_it_lands_afte
 ) -> None:
     # 1. the board's cards are asked for  2. the card moves, and that is noticed  3. they land
     asked = room.responses.seq
-    room.responses.invalidate(board_touched(A))
+    room.responses.outdate(board_touched(A))
     await room.told(f"/boards/{A}/cards", [{"id": CARD, "idBoard": A}], seq=asked)
     assert room.board_of() is None
     # 4. a later answer shows the new board  5. another of before lands still
@@ -132,20 +136,20 @@ async def test_however_a_move_and_its_signal_fall_what_depends_on_the_card_is_re
     before_signal = room.attachments()
     assert f"cards-of:{A}" in before_signal
     # The signal: both boards were active. A's names what was stored since the move.
-    room.responses.invalidate(board_touched(A) | board_touched(B))
+    room.responses.outdate(board_touched(A) | board_touched(B))
     assert not room.responses.holds(before_signal, seq)
     # From here on nobody believes A; what is stored now hears of every board.
     seq = room.responses.seq
     after_signal = room.attachments()
-    room.responses.invalidate(board_touched(B))
+    room.responses.outdate(board_touched(B))
     assert not room.responses.holds(after_signal, seq)
     # Until somebody sees the card on B.
     await room.told(f"/boards/{B}/cards", [{"id": CARD, "idBoard": B}])
     seq = room.responses.seq
     known = room.attachments()
-    room.responses.invalidate(board_touched(A))
+    room.responses.outdate(board_touched(A))
     assert room.responses.holds(known, seq)
-    room.responses.invalidate(board_touched(B))
+    room.responses.outdate(board_touched(B))
     assert not room.responses.holds(known, seq)
 
 
