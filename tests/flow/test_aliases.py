@@ -246,18 +246,16 @@ def _stored_tags(directory: Path) -> list[set[str]]:
 async def test_a_write_on_the_new_board_reaches_a_card_that_moved_unseen(
     proxy: Proxy, standin: StandIn, card: str, board: str, other_board: str
 ) -> None:
-    field = {"modelType": "board", "type": "text", "name": "f", "pos": "top"}
-    made = standin.trello.edit("POST", "/1/customFields", {"idModel": other_board, **field})
     await _teach(proxy, f"/1/boards/{board}/cards")
     _moved(standin, card, other_board)
-    item = f"/1/cards/{card}/customField/{made['id']}/item"
-    standin.trello.edit("PUT", item, {"value": {"text": "x"}})
-    target = f"/1/cards/{card}/customFieldItems"
-    shown = [each["idCustomField"] for each in (await proxy.get(target)).json]
+    label = standin.trello.edit("POST", f"/1/boards/{other_board}/labels", {"name": "x"})["id"]
+    standin.trello.edit("POST", f"/1/cards/{card}/idLabels", {"value": label})
+    target = f"/1/cards/{card}?fields=labels"
+    assert "x" in [each["name"] for each in (await proxy.get(target)).json["labels"]]
     assert await _cached(proxy, target) == "hit"
-    await proxy("DELETE", f"/1/customFields/{made['id']}")
-    left = [each["idCustomField"] for each in (await proxy.get(target)).json]
-    assert (made["id"] in shown, made["id"] in left) == (True, False)
+    heard = await proxy("PUT", f"/1/labels/{label}", data={"name": "y"})
+    assert heard.json["idBoard"] == other_board
+    assert "y" in [each["name"] for each in (await proxy.get(target)).json["labels"]]
 
 
 async def test_a_username_given_away_is_believed_no_longer_than_an_answer(
