@@ -268,7 +268,7 @@ def _is_an_askers_own(piece: Piece) -> bool:
 
 def _why(wanted: Sequence[_Part]) -> Fwd:
     """The weightiest of their reasons (RFC 9211 §2.2)."""
-    reasons = {reason_of(part.ask, part.stored, part.verdict) for part in wanted}
+    reasons = {reason_of(part.stored, part.verdict) for part in wanted}
     return next(fwd for fwd in (Fwd.URI_MISS, Fwd.STALE, Fwd.REQUEST) if fwd in reasons)
 
 
