@@ -16,7 +16,7 @@ from proxy.errors import Unusable, UpstreamError
 from proxy.flow.answers import from_store, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
-from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
 from proxy.flow.read_through import (
     STALE_IF_ERROR,
     Kept,
@@ -132,10 +132,11 @@ class Batch:
             return await self._reads.bypass(ask)
         if answer.stored is None and is_trouble(answer.status, answer.body, own=ask.own):
             return answer
+        if answer.outcome.hit:  # stored since it was looked up
+            return await self.serve(ask, [each.ask for each in parts])
         item = Item(answer.status, item_of(answer.status, answer.body))
-        detail = answer.outcome.detail or _asked(1, parts)
-        got = {part.ask.key: answer.stored or item}
-        return await self._answer(ask, parts, got, replace(answer.outcome, detail=detail))
+        outcome = replace(answer.outcome, detail=answer.outcome.detail or _asked(1, parts))
+        return await self._answer(ask, parts, {part.ask.key: answer.stored or item}, outcome)
 
     async def _ask_for_many(
         self, ask: Ask, parts: Sequence[_Part], wanted: Sequence[_Part]
@@ -182,8 +183,8 @@ class Batch:
             return await self._ask(ask, wanted), False
         return landed, joined
 
-    def _flight(self, wanted: Sequence[_Part]) -> tuple[tuple[CacheKey, ...], int]:
-        return tuple(part.ask.key for part in wanted), self._responses.seq
+    def _flight(self, wanted: Sequence[_Part]) -> tuple[frozenset[CacheKey], int]:
+        return frozenset(part.ask.key for part in wanted), self._responses.seq
 
     async def _ask(self, ask: Ask, wanted: Sequence[_Part]) -> Landed:
         seq, asked_at = self._responses.seq, self._clock.now()
@@ -222,13 +223,19 @@ class Batch:
         got: Mapping[CacheKey, Piece],
         outcome: Outcome,
     ) -> Answer:
-        """The whole, as old as its oldest part; from the store what was not got."""
+        """The whole, as old as its oldest part; from the store what was not got.
+
+        What is too long to be put together here Trello is asked for, as it came.
+        """
         have: dict[CacheKey, Piece] = {p.ask.key: p.stored for p in parts if p.stored is not None}
         have.update(got)
         used = [have[part.ask.key] for part in parts]
         stored = [each for each in used if isinstance(each, StoredResponse)]
         pieces = [each if isinstance(each, StoredResponse) else each.raw for each in used]
-        if sum(len(each.body) for each in stored) > _ASIDE_BYTES:
+        size = sum(len(each.body) for each in stored)
+        if size > WHOLE_BYTES:
+            return await self._reads.bypass(ask)
+        if size > _ASIDE_BYTES:
             body = await asyncio.to_thread(composed, pieces)
         else:
             body = composed(pieces)

@@ -411,6 +411,18 @@ async def test_a_hundred_callers_one_question_to_trello(
     ] * 99 + ["fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3"]
 
 
+async def test_the_same_in_another_order_is_the_same_question(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, urls: list[str]
+) -> None:
+    standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
+    callers = await all_of(proxy, f"/1/batch?urls={','.join(urls)}", 1)
+    callers += await all_of(proxy, f"/1/batch?urls={','.join(reversed(urls))}", 1)
+    clock.advance(LATE_S)
+    one, other = await asyncio.gather(*callers)
+    assert one.json == list(reversed(other.json))
+    assert standin.asked.total == 1
+
+
 async def test_an_answer_older_than_a_write_is_neither_stored_nor_shared(
     proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, batch: str
 ) -> None:
@@ -512,6 +524,20 @@ async def test_a_batch_too_long_to_hold_passes_as_it_was_sent(
     heard = await proxy.get(target)
     assert (heard.status, heard.body, heard.cache) == (200, body.encode(), "fwd=bypass")
     assert lists_asked(standin)[1] == target.partition("?")[2]
+
+
+async def test_parts_that_are_too_long_together_are_asked_for_as_they_came(
+    proxy: Proxy, standin: StandIn, board: str
+) -> None:
+    urls = [f"/boards/{board}", f"/boards/{board}/lists"]
+    for url in urls:
+        body = f'"{"x" * (9 << 20)}"'
+        kind = "application/json"
+        standin.faults.add(Fault("status", f"/1{url}", status=200, body=body, content_type=kind))
+        assert (await proxy.get(f"/1{url}")).cache.endswith("stored")
+    heard = await proxy.get(f"/1/batch?urls={','.join(urls)}")
+    assert heard.cache == "fwd=bypass"
+    assert heard.body == await direct(proxy, standin, f"/1/batch?urls={','.join(urls)}")
 
 
 async def test_a_read_that_is_never_stored_is_asked_for_each_time(
