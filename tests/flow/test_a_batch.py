@@ -411,6 +411,18 @@ async def test_a_hundred_callers_one_question_to_trello(
     ] * 99 + ["fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3"]
 
 
+async def test_who_refuses_what_is_stored_asks_alone(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str
+) -> None:
+    standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
+    callers = await all_of(proxy, batch, 1)
+    heard = await proxy.get(batch, headers={"Cache-Control": "no-cache"})
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3"
+    clock.advance(LATE_S)
+    await asyncio.gather(*callers)
+    assert len(lists_asked(standin)) == 2
+
+
 async def test_the_same_in_another_order_is_the_same_question(
     proxy: Proxy, standin: StandIn, clock: FakeClock, urls: list[str]
 ) -> None:
