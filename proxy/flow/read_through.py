@@ -99,7 +99,7 @@ class ReadThrough:
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
         ask = self.naming.keyed(ask)
-        stored = await self._find(ask)
+        stored = await self.find(ask)
         verdict = self.judge(ask, stored)
         match verdict:
             case Fresh(ttl_s) if stored is not None:
@@ -126,7 +126,7 @@ class ReadThrough:
             case never:
                 assert_never(never)
 
-    async def _find(self, ask: Ask) -> StoredResponse | None:
+    async def find(self, ask: Ask) -> StoredResponse | None:
         """What is stored of the object; under its spelling, if that was asked for later."""
         stored = await self._responses.get(ask.key)
         if ask.spelled_key is None:
@@ -139,11 +139,11 @@ class ReadThrough:
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
     ) -> Answer:
-        fwd = _reason_of(stored, verdict)
+        fwd = reason_of(stored, verdict)
         try:
             landed, joined = await self._land(ask)
         except UpstreamError as error:
-            if stored is None or not _may_serve_error(verdict):
+            if stored is None or not may_serve_error(verdict):
                 raise
             return self._stale(stored, fwd, error.status)
         match landed:
@@ -152,7 +152,7 @@ class ReadThrough:
                 return from_store(kept, outcome)
             case Passed(whole, reason):
                 trouble = is_trouble(whole.status, whole.plain, own=ask.own)
-                if trouble and stored is not None and _may_serve_error(verdict):
+                if trouble and stored is not None and may_serve_error(verdict):
                     return self._stale(stored, fwd, whole.status)
                 outcome = Outcome(fwd=fwd, fwd_status=whole.status, collapsed=joined, detail=reason)
                 return from_whole(whole, outcome)
@@ -189,7 +189,10 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        whole = self._check(ask, fetched)
+        return await self.keep(ask, self._check(ask, fetched), asked_at, seq)
+
+    async def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
+        """Store what Trello answered at that time and `seq`, if it may be stored."""
         if whole.status == 200:
             await self.naming.learn(ask, whole.plain, asked_at, seq)
         tags = stored_tags(ask.match, ask.query_names, whole.plain, self.naming.known(ask))
@@ -206,7 +209,7 @@ class ReadThrough:
                 return self._keep(ask, stored) or self._passed(ask, whole, Reason.INVALIDATED)
             case NotStored(reason):
                 if whole.status in _REFUSALS:
-                    self._drop(ask)
+                    self.drop(ask)
                 return self._passed(ask, whole, reason)
             case never:
                 assert_never(never)
@@ -218,7 +221,8 @@ class ReadThrough:
         kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
         return Kept(kept[0]) if all(self._responses.put(each) for each in kept) else None
 
-    def _drop(self, ask: Ask) -> None:
+    def drop(self, ask: Ask) -> None:
+        """Forget what is stored for it."""
         for key in {ask.key, _own_key(ask)}:
             self._responses.drop(key)
 
@@ -247,14 +251,16 @@ class ReadThrough:
         return from_store(stored, outcome)
 
 
-def _reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+    """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
     if stored is None:
         return Fwd.URI_MISS
     refused = isinstance(verdict, Stale) and verdict.refused
     return Fwd.REQUEST if refused else Fwd.STALE
 
 
-def _may_serve_error(verdict: Verdict) -> bool:
+def may_serve_error(verdict: Verdict) -> bool:
+    """Whether what is stored is better than an error."""
     return isinstance(verdict, Stale) and verdict.if_error
 
 

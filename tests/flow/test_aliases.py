@@ -120,6 +120,25 @@ async def test_capitals_matter_in_a_short_link(proxy: Proxy, short: str) -> None
     assert (await proxy.get(f"/1/cards/{short.swapcase()}")).status == 404
 
 
+async def test_parts_of_a_batch_are_found_by_every_name(
+    proxy: Proxy, standin: StandIn, board: str, card: str, short: str, short_board: str
+) -> None:
+    await _teach(proxy, f"/1/cards/{card}", f"/1/boards/{board}?fields=shortLink")
+    asked = standin.asked.total
+    assert await _cached(proxy, f"/1/batch?urls=/cards/{short},/cards/{card}") == "hit"
+    assert standin.asked.total == asked
+    await _teach(proxy, f"/1/batch?urls=/cards/{short}/members,/boards/{short_board}/lists")
+    assert await _cached(proxy, f"/1/cards/{card}/members") == "hit"
+    assert await _cached(proxy, f"/1/boards/{board}/lists") == "hit"
+    assert standin.asked.total == asked + 1
+
+
+async def test_a_part_of_a_batch_teaches_names(proxy: Proxy, card: str, short: str) -> None:
+    await _teach(proxy, f"/1/batch?urls=/cards/{short},/cards/{short}/members")
+    assert await _cached(proxy, f"/1/cards/{card}") == "hit"
+    assert await _cached(proxy, f"/1/cards/{card}/members") == "hit"
+
+
 async def test_a_restart_keeps_the_names(
     start_proxy: StartProxy, standin: StandIn, card: str, short: str, me: dict[str, Any]
 ) -> None:
