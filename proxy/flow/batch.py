@@ -17,14 +17,8 @@ from proxy.flow.answers import from_store, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
-from proxy.flow.read_through import (
-    STALE_IF_ERROR,
-    Kept,
-    ReadThrough,
-    TooLong,
-    may_serve_error,
-    reason_of,
-)
+from proxy.flow.landed import Kept, TooLong
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error, reason_of
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in

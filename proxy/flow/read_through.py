@@ -6,7 +6,7 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.landed import Kept, Landed, Passed, TooLong, is_refusal, spelling_of
 from proxy.flow.naming import Naming
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
@@ -41,31 +42,6 @@ STALE_IF_ERROR = "stale-if-error"
 """The `detail` of an answer that is stale because Trello gives none."""
 _REFUSALS = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A flight's answer that is now stored: everybody may have it."""
-
-    stored: StoredResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A flight's answer that is not stored: its leader's alone, unless it is an error."""
-
-    whole: Whole
-    reason: Reason
-    key: CacheKey
-    """Of the spelling that was asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class TooLong:
-    """An answer that must be streamed, to each caller on its own."""
-
-
-Landed = Kept | Passed | TooLong
 
 
 class ReadThrough:
@@ -174,7 +150,7 @@ class ReadThrough:
         landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
-        if joined and _is_refusal(landed) and _spelling(landed) != _own_key(ask):
+        if joined and is_refusal(landed) and spelling_of(landed) != _own_key(ask):
             again = (_own_key(ask), self._responses.seq, "by this spelling")
             return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
@@ -267,23 +243,3 @@ def may_serve_error(verdict: Verdict) -> bool:
 def _own_key(ask: Ask) -> CacheKey:
     """The key of the spelling that was used."""
     return ask.spelled_key or ask.key
-
-
-def _is_refusal(landed: Landed) -> bool:
-    """Whether Trello said no to what was asked, and not that it is in trouble."""
-    match landed:
-        case Kept(stored):
-            return stored.status != 200
-        case Passed(whole):
-            return 400 <= whole.status < 500 and whole.status != 429
-    return False
-
-
-def _spelling(landed: Landed) -> CacheKey | None:
-    """The key of the spelling by which something was refused."""
-    match landed:
-        case Kept(stored):
-            return stored.key
-        case Passed(key=key):
-            return key
-    return None
