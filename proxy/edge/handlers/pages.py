@@ -1,7 +1,6 @@
 """Pages for people: `/`, `/c/{card}`, `/b/{board}`, and what they load."""
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import gunzip
 from proxy.policy.directives import Directives
+from proxy.policy.json_value import value_of
 from proxy.policy.links import Links
 from proxy.policy.pages.files import (
     CARD_FIELDS,
@@ -181,7 +181,7 @@ class Pages:
 
 def _of_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
     try:
-        value = json.loads(body)
+        value = value_of(body)
     except (ValueError, RecursionError) as error:
         raise Unusable("Trello sent JSON that cannot be read; try again later.") from error
     return make(value)
@@ -189,7 +189,7 @@ def _of_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
 
 async def _whole(answer: Answer) -> bytes:
     if isinstance(answer.body, bytes):
-        return gunzip(answer.body) if answer.gzip else answer.body
+        return await asyncio.to_thread(gunzip, answer.body) if answer.gzip else answer.body
     held = bytearray()
     try:
         async for chunk in answer.body:
