@@ -16,6 +16,7 @@ from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
+from proxy.store import files
 from tests.flow.conftest import Heard, Proxy, Raw, StartProxy, turns, until
 
 BODY = random.Random(7).randbytes(1_000_000)  # noqa: S311 — any bytes
@@ -125,6 +126,19 @@ class TestManyReaders:
         clock.advance(1.0)
         assert (await ahead).body == BODY[PER_S + 5 : PER_S + 10]
         assert not kept(Path(patient.app._config.cache.directory))
+
+    async def test_behind_many_slow_files_another_passes_through(
+        self, patient: Proxy, standin: StandIn, card: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "TURN_S", 0.05)
+        slow = [attach(standin, card, BODY[number:]) for number in range(files.FILLS_AT_ONCE)]
+        standin.faults.add(Fault("slow", "/files/*", times=len(slow), bytes_per_s=PER_S))
+        asked = [_get(patient, path) for path in slow]
+        await until(lambda: standin.asked.downloads == len(slow))
+        heard = await patient.get(attach(standin, card, BODY * 2))
+        assert (heard.body == BODY * 2, heard.cache) == (True, "fwd=bypass; detail=no-room")
+        for each in asked:
+            each.cancel()
 
     async def test_who_began_it_leaves_and_it_goes_on(
         self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock

@@ -76,6 +76,7 @@ class Pages:
     async def home(self, request: web.BaseRequest, record: Record) -> Rendered:
         """What this is; with `?url=` the proxy's link for an address of Trello's."""
         record.route = "/"
+        _check_method(request)
         pasted = _parameters(request).get("url", "")
         link = fault = ""
         try:
@@ -93,6 +94,7 @@ class Pages:
         """A style, a script or an icon."""
         path = request.raw_path.partition("?")[0]
         record.route = path
+        _check_method(request)
         fields, body = ASSETS[path]
         return Rendered(200, head_of(fields), body)
 
@@ -209,12 +211,16 @@ def _rendered(heard: Heard, body: bytes) -> Rendered:
 
 def _named(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NoSuchPage when there is none."""
-    if request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
+    _check_method(request)
     segments = parse(request.raw_path).segments
     if len(segments) < 2 or not _NAME.fullmatch(segments[1]):
         raise NoSuchPage("Use a card's or board's web address, with this proxy for trello.com.")
     return segments[1]
+
+
+def _check_method(request: web.BaseRequest) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
 
 
 def _parameters(request: web.BaseRequest) -> dict[str, str]:
