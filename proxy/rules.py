@@ -18,7 +18,8 @@ def guard_of(config: Config) -> Guard:
         admin.host if admin else "",
         extra=config.clients.hosts,
     )
-    return Guard(hosts, frozenset(config.clients.origins))
+    callback_host = urlsplit(config.freshness.webhook_url or "").hostname or ""
+    return Guard(hosts, frozenset(config.clients.origins), callback_host)
 
 
 def signing_of(links: Links) -> Signing | None:

@@ -53,6 +53,23 @@ async def receive(request: web.BaseRequest) -> Incoming:
             return _opaque(request, first)
 
 
+async def receive_raw(request: web.BaseRequest, most_bytes: int) -> bytes:
+    """The body as it came, at most so long, and within the time that a client may be idle."""
+    if (request.content_length or 0) > most_bytes:
+        raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(IDLE_S):
+            while chunk := await _chunk(request):
+                size += len(chunk)
+                if size > most_bytes:
+                    raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise RequestTimeout(f"The body did not arrive within {IDLE_S:.0f} s.") from error
+    return b"".join(chunks)
+
+
 async def hold(incoming: Incoming) -> None:
     """Have a streamed body whole: a read's is part of its cache key."""
     if incoming.body is None or isinstance(incoming.body, bytes):

@@ -8,7 +8,7 @@ from proxy.metrics import Metrics, count
 from proxy.model import Tag
 from proxy.store.responses import Responses
 
-Cause = Literal["write", "purge"]
+Cause = Literal["write", "purge", "webhook"]
 
 
 class Invalidate:

@@ -6,6 +6,7 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import assert_never
@@ -82,6 +83,8 @@ class ReadThrough:
         self._metrics = metrics
         self._clock = clock
         self.flights: Collapse[Landed] = Collapse()
+        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
+        """Told of every answer that is stored, once it is."""
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
@@ -181,6 +184,8 @@ class ReadThrough:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
                 if self._responses.put(stored):
+                    for tell in self.on_stored:
+                        tell(ask, stored)
                     return Kept(stored)
                 return self._passed(whole, Reason.INVALIDATED)
             case NotStored(reason):

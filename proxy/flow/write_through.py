@@ -12,6 +12,7 @@ from proxy.flow.answers import from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.own_writes import OwnWrites
 from proxy.model import Fwd, Kind, Outcome
 from proxy.policy.invalidation import touched_tags
 from proxy.policy.storability import why_unusable
@@ -23,14 +24,15 @@ _ANSWER_BYTES = 256 * 1024
 class WriteThrough:
     """Writes, never collapsed, never stored, never sent twice."""
 
-    def __init__(self, exchange: Exchange, invalidate: Invalidate) -> None:
+    def __init__(self, exchange: Exchange, invalidate: Invalidate, own: OwnWrites) -> None:
         self._exchange = exchange
         self._invalidate = invalidate
+        self._own = own
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        write = asyncio.create_task(self._serve(ask))  # noqa: TID251 — owned here, see stop
+        write = asyncio.create_task(self._serve(self._own.marked(ask)))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
         return await asyncio.shield(write)
@@ -70,6 +72,7 @@ class WriteThrough:
     async def _apply(self, ask: Ask, answer: bytes) -> None:
         tags = touched_tags(ask.means, ask.match, ask.params(), answer)
         self._invalidate.apply(tags, "write")
+        self._own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:
