@@ -94,12 +94,12 @@ class Deliveries:
 
     def _apply(self, delivery: Delivery | None, identifier: str) -> Result:
         if delivery is None:
-            self._invalidate.apply({EVERYTHING}, "webhook")
+            self._invalidate.outdate({EVERYTHING}, "webhook")
             return Result.MALFORMED
         tags = uncovered(delivery.tags, self._own.named(identifier))
         if not tags:
             return Result.OWN
-        self._invalidate.apply(tags, "webhook")
+        self._invalidate.outdate(tags, "webhook")
         return Result.ACCEPTED
 
     def _hear(self, delivery: Delivery) -> None:
