@@ -110,6 +110,8 @@ class App:
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.hooks: Hooks | None = None
+        """What looks after our webhooks, where Trello can reach us; after `start`."""
 
     @property
     def public_url(self) -> str:
@@ -184,6 +186,7 @@ class App:
         hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
         self._closing.push_async_callback(hooks.stop)
         hooks.start()
+        self.hooks = hooks
 
     def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
         upstream = Upstream(

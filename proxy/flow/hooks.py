@@ -19,8 +19,8 @@ from proxy.policy.registration import Create, Step, Verdict, Webhook, after, nex
 
 PACE_S = 15.0
 """From one call to the next: four a minute, and as long to notice a new board."""
-SLOWEST_S = 3600.0
-"""Failures double the pace up to this."""
+MOST_DOUBLINGS = 8
+"""A failure doubles that, so often at most: to somewhat more than an hour."""
 REVIEW_S = 3600.0
 """So often Trello is asked which webhooks there are."""
 MISSED_REVIEW_S = 600.0
@@ -55,6 +55,7 @@ class Hooks:
         self._review_at = 0.0
         self._aside: dict[str, float] = {}
         """Boards whose webhook was refused, and until when they are left alone."""
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,24 +82,24 @@ class Hooks:
         return True
 
     async def _run(self) -> None:
-        failures = 0
         while True:
             try:
-                is_well = await self._turn()
+                await self._turn()
             except UpstreamError as error:
+                self._failures += 1
                 self._review_at = 0.0  # a step without an answer may have been taken
                 self._log.event("warning", "webhooks not looked after", error=error.slug)
-                is_well = False
-            failures = 0 if is_well else failures + 1
-            await self._clock.sleep(min(PACE_S * 2 ** min(failures, 10), SLOWEST_S))
+            pace_s = PACE_S * 2 ** min(self._failures, MOST_DOUBLINGS)
+            await self._clock.sleep(pace_s)
 
-    async def _turn(self) -> bool:
-        """One call at most; whether all is well."""
+    async def _turn(self) -> None:
+        """One call at most; a look at what there is leaves the pace as it is."""
         if self._clock.now() >= self._review_at:
             await self._review()
-            return True
+            return
         step = next_step(self._webhooks, self._wanted())
-        return step is None or await self._take(step)
+        is_well = step is None or await self._take(step)
+        self._failures = 0 if is_well else self._failures + 1
 
     async def _review(self) -> None:
         webhooks = await self._registrar.webhooks()
@@ -115,6 +116,7 @@ class Hooks:
         return [board for board in self._boards.lately() if board not in self._aside]
 
     async def _take(self, step: Step) -> bool:
+        """Whether the next call may come at the usual pace."""
         status, body = await self._registrar.take(step)
         verdict = verdict_of(status, body)
         match verdict:
