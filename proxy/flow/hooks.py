@@ -106,6 +106,8 @@ class Hooks:
         if self._reviewed_at is None:
             for each in webhooks:
                 self._boards.see(each.model)
+        for each in webhooks:
+            self._aside.pop(each.model, None)  # it was refused because it is there
         self._know(webhooks)
         self._reviewed_at = self._clock.now()
         self._review_at = self._reviewed_at + REVIEW_S

@@ -1,8 +1,12 @@
 """A change made elsewhere is seen on the next GET, and what is not Trello's changes nothing."""
 
 import asyncio
+import base64
+import hmac
 import io
 import json
+from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,9 +14,18 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
+from proxy.demo.refusal import Refusal
 from proxy.demo.standin import StandIn
 from proxy.edge.handlers.webhooks import BODY_BYTES
+from proxy.flow.deliveries import MOST_SEEN, Callback, Deliveries, Result
+from proxy.flow.invalidate import Invalidate
+from proxy.flow.own_writes import OwnWrites
+from proxy.log import Log
+from proxy.metrics import Metrics
 from proxy.policy.webhooks import PATH
+from proxy.store.epochs import Epochs
+from proxy.store.memory import Memory
+from proxy.store.responses import Responses
 from tests.flow.conftest import TOKEN, Heard, Proxy, StartProxy, turns, until
 from tests.flow.way_in import Arrived, WayIn
 
@@ -199,6 +212,36 @@ async def test_deliveries_in_another_order_end_the_same(
         assert await way_in.deliver(delivery) == 200
         assert (await told.get(f"/1/cards/{card}/name")).json == {"_value": "Three"}
     assert await counted(told, "accepted") == 3
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_is_edited_and_however_it_is_delivered_the_end_is_the_truth(
+    told: Proxy, way_in: WayIn, standin: StandIn, ids: dict[str, str], seed: int
+) -> None:
+    chance = Random(seed)  # noqa: S311 - a walk
+    way_in.holds = True
+    targets = READS.format(**ids).split()
+    for _ in range(12):
+        for target in chance.sample(targets, 8):
+            await told.get(target)
+        method, path, params = EDITS[chance.choice(sorted(EDITS))]
+        filled = {name: str(value).format(**ids) for name, value in params.items()}
+        with suppress(Refusal):  # what it is about was deleted
+            standin.trello.edit(method, path.format(**ids), filled)
+        await standin.deliveries.settled()
+        for _ in range(chance.randrange(3)):
+            if way_in.arrived:
+                await way_in.deliver(chance.choice(way_in.arrived))
+    rest = [*way_in.arrived, *way_in.arrived]
+    chance.shuffle(rest)
+    for delivery in rest:
+        await way_in.deliver(delivery)
+    for target in targets:
+        heard = await told.get(target)
+        if heard.status == 200:
+            assert heard.json == standin.trello.ask(target), target
+    assert set(way_in.statuses) == {200}
+    assert await counted(told, "accepted") == await told.metric(INVALIDATIONS) > 3
 
 
 async def test_one_edit_may_be_several_actions(
@@ -397,3 +440,31 @@ class TestTheDoor:
         for text in (lines, metrics):
             assert "demo-secret" not in text
             assert TOKEN not in text
+
+
+async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
+    metrics, clock = Metrics(), FakeClock()
+    lines: list[bytes] = []
+    log = Log(lines.append, clock, "info", "json", str)
+    responses = Responses(Memory(1 << 20), None, Epochs(seq=1))
+    invalidate = Invalidate(responses, metrics, log)
+    callback = Callback("https://hooks.example/-/webhook", "demo-secret")
+    deliveries = Deliveries(callback, OwnWrites("x"), invalidate, metrics, clock)
+
+    async def receive(number: int) -> Result:
+        said = {"action": {"id": f"{number:024x}"}, "model": {"id": f"{number:024x}"}}
+        body = json.dumps(said).encode()
+        digest = hmac.digest(callback.secret.encode(), body + callback.url.encode(), "sha1")
+        return await deliveries.receive(body, base64.b64encode(digest).decode(), "")
+
+    for number in range(MOST_SEEN + 1):
+        assert await receive(number) is Result.ACCEPTED
+    assert await receive(1) is Result.REPEAT
+    assert await receive(0) is Result.ACCEPTED
+    models = [f"{number:024x}" for number in (2, 0, MOST_SEEN, MOST_SEEN + 1)]
+    assert [deliveries.heard_since(each, clock.now()) for each in models] == [
+        False,
+        True,
+        True,
+        False,
+    ]
