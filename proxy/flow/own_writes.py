@@ -34,7 +34,7 @@ class OwnWrites:
         return replace(ask, fields=(*ask.fields, (FIELD, f"{self._prefix}{self._count:x}")))
 
     def remember(self, ask: Ask, tags: Collection[Tag]) -> None:
-        """What was invalidated for a marked write, just now."""
+        """What was invalidated for a marked write, just now, when Trello had made the change."""
         identifier = _identifier(ask)
         if identifier is None or not identifier.startswith(self._prefix):
             return

@@ -59,20 +59,22 @@ class WriteThrough:
         match fetched:
             case Whole():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES])
+                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES], fetched.status)
                 _check(fetched)
                 return from_whole(fetched, outcome)
             case Streamed():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, b"")
+                    await self._apply(ask, b"", fetched.status)
                 return from_stream(fetched, outcome)
             case never:
                 assert_never(never)
 
-    async def _apply(self, ask: Ask, answer: bytes) -> None:
+    async def _apply(self, ask: Ask, answer: bytes, status: int | None = None) -> None:
+        """Invalidate; a write that was not answered, or with trouble, may yet be made."""
         tags = touched_tags(ask.means, ask.match, ask.params(), answer)
         self._invalidate.apply(tags, "write")
-        self._own.remember(ask, tags)
+        if status is not None and status < 300:
+            self._own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:

@@ -348,6 +348,19 @@ class TestOwnWrites:
         assert (await told.get(stays)).cache.startswith("hit")
         assert (await told.get(left)).cache.startswith("fwd=stale")
 
+    @pytest.mark.parametrize("kind", ["reset", "status"])
+    async def test_one_that_may_have_been_made_after_we_gave_up_is_heeded(
+        self, told: Proxy, way_in: WayIn, standin: StandIn, card: str, kind: Any
+    ) -> None:
+        way_in.holds = True
+        standin.faults.add(Fault(kind, method="PUT", applied=True))
+        assert (await told("PUT", f"/1/cards/{card}", json={"name": "Mine"})).status >= 500
+        await standin.deliveries.settled()
+        await told.get(f"/1/cards/{card}")
+        await way_in.deliver(way_in.arrived[-1])
+        assert (await counted(told, "own"), await counted(told, "accepted")) == (0, 1)
+        assert (await told.get(f"/1/cards/{card}")).cache.startswith("fwd=stale")
+
     async def test_a_clients_own_mark_is_passed_on_and_its_delivery_is_heeded(
         self, told: Proxy, way_in: WayIn, standin: StandIn, card: str
     ) -> None:
