@@ -40,7 +40,7 @@ from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
-from proxy.flow.deliveries import Callback, Deliveries
+from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
@@ -60,7 +60,7 @@ from proxy.policy.pages.shell import ASSETS
 from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
-from proxy.rules import guard_of, signing_of, table_of, variant_of
+from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
@@ -159,11 +159,14 @@ class App:
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(own_writes, invalidate)
+        callback, deliveries = callback_of(config), None
+        if callback is not None:
+            deliveries = Deliveries(callback, own_writes, invalidate, self._metrics, self._clock)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
-            url = deliveries.callback.url
-            registrar = Registrar(url, self._credential, exchange, writes, table)
+            registrar = Registrar(
+                deliveries.callback.url, self._credential, exchange, writes, table
+            )
             self._register_webhooks(registrar, reads, deliveries)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
@@ -172,21 +175,12 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
-        """What takes Trello's deliveries in, where it can reach us."""
-        url, secret = self._config.freshness.webhook_url, self._config.credentials.secret
-        if url is None or secret is None:
-            return None
-        callback = Callback(url, secret.reveal())
-        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
-
     def _register_webhooks(
         self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
     ) -> None:
-        hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
-        self._closing.push_async_callback(hooks.stop)
-        hooks.start()
-        self.hooks = hooks
+        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+        self._closing.push_async_callback(self.hooks.stop)
+        self.hooks.start()
 
     def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
         upstream = Upstream(

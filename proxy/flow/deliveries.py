@@ -5,7 +5,6 @@ saves questions, and keeps a delivery that somebody recorded from being of use.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proxy.clock import Clock
@@ -13,7 +12,7 @@ from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.metrics import Metrics, count
 from proxy.policy.tags import EVERYTHING
-from proxy.policy.webhooks import Delivery, read, uncovered, verify
+from proxy.policy.webhooks import Callback, Delivery, read, uncovered, verify
 
 MOST_SEEN = 10_000
 """So many deliveries are known when they come again."""
@@ -31,14 +30,6 @@ class Result(StrEnum):
     FORGED = "forged"
     MALFORMED = "malformed"
     """Trello's, and not to be understood: anything may have changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """Where Trello delivers to, and what it signs with."""
-
-    url: str
-    secret: str = field(repr=False)
 
 
 class Deliveries:

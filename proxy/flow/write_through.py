@@ -32,7 +32,8 @@ class WriteThrough:
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        write = asyncio.create_task(self._serve(self._own.marked(ask)))  # noqa: TID251 — owned here, see stop
+        marked = self._own.marked(ask)
+        write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
         return await asyncio.shield(write)

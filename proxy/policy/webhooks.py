@@ -7,7 +7,7 @@ does not name a thing, it touched every one of that kind.
 import base64
 import hmac
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.model import Tag
 from proxy.policy.answers import Answer
@@ -71,6 +71,14 @@ _NAMED_BY = {
     "list": ("list", "listBefore", "listAfter"),
 }
 """Members of an action's `data` that name a thing of the kind, besides the kind's own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Where Trello delivers to, and what it signs with."""
+
+    url: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from proxy.demo.faults import Fault
 from proxy.demo.refusal import Refusal
 from proxy.demo.standin import StandIn
 from proxy.edge.handlers.webhooks import BODY_BYTES
-from proxy.flow.deliveries import MOST_SEEN, Callback, Deliveries, Result
+from proxy.flow.deliveries import MOST_SEEN, Deliveries, Result
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.log import Log
 from proxy.metrics import Metrics
-from proxy.policy.webhooks import PATH
+from proxy.policy.webhooks import PATH, Callback
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
@@ -408,7 +408,8 @@ class TestTheDoor:
 
     async def test_other_methods_are_told_so(self, hooked: Proxy) -> None:
         for method in ("GET", "PUT", "DELETE"):
-            assert (await hooked(method, PATH)).status == 405
+            heard = await hooked(method, PATH)
+            assert (heard.status, heard.fields["Allow"]) == (405, "HEAD, POST, OPTIONS")
 
     async def test_a_body_that_is_too_large_is_not_read(
         self, hooked: Proxy, standin: StandIn, way_in: WayIn

@@ -30,7 +30,7 @@ class Webhooks:
             case "POST":
                 await self._receive(request)
             case _:
-                raise MethodNotAllowed("Trello sends HEAD and POST here.")
+                raise MethodNotAllowed("Trello sends HEAD and POST here.", "HEAD, POST, OPTIONS")
         return Rendered(200, head_of(_OK_FIELDS))
 
     async def _receive(self, request: web.BaseRequest) -> None:
