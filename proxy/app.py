@@ -4,7 +4,7 @@
     cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
+    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
                  deliveries · hooks
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
@@ -40,6 +40,7 @@ from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
+from proxy.flow.batch import Batch
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
@@ -134,9 +135,10 @@ class App:
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        own_writes = OwnWrites(self._random(8).hex())
-        writes = WriteThrough(exchange, invalidate, own_writes)
+        writes = WriteThrough(exchange, invalidate, OwnWrites(self._random(8).hex()))
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         self._closing.push_async_callback(reads.flights.stop)
+        self._closing.push_async_callback(batches.flights.stop)
         self._closing.push_async_callback(writes.stop)
         files, table = await self._open_files(), table_of(config.routes)
         origin = Origin(exchange, self._storage(), self._metrics)
@@ -146,7 +148,7 @@ class App:
         )
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin)),
+            (reads, writes, downloads, Export(origin), batches),
             self._clock,
             config.clients.writes,
             self._signing,
@@ -159,9 +161,7 @@ class App:
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        callback, deliveries = callback_of(config), None
-        if callback is not None:
-            deliveries = Deliveries(callback, own_writes, invalidate, self._metrics, self._clock)
+        deliveries = self._deliveries(writes.own, invalidate)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(
@@ -174,6 +174,10 @@ class App:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
+
+    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+        callback = callback_of(self._config)
+        return callback and Deliveries(callback, own, invalidate, self._metrics, self._clock)
 
     def _register_webhooks(
         self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries

@@ -27,12 +27,12 @@ class WriteThrough:
     def __init__(self, exchange: Exchange, invalidate: Invalidate, own: OwnWrites) -> None:
         self._exchange = exchange
         self._invalidate = invalidate
-        self._own = own
+        self.own = own
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        marked = self._own.marked(ask)
+        marked = self.own.marked(ask)
         write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
@@ -75,7 +75,7 @@ class WriteThrough:
         tags = touched_tags(ask.means, ask.match, ask.params(), answer)
         self._invalidate.apply(tags, "write")
         if status is not None and status < 300:
-            self._own.remember(ask, tags)
+            self.own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:
