@@ -177,7 +177,9 @@ class App:
 
     def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
         callback = callback_of(self._config)
-        return callback and Deliveries(callback, own, invalidate, self._metrics, self._clock)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
 
     def _register_webhooks(
         self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
