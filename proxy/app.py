@@ -30,9 +30,11 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.edge.census import Census
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
+from proxy.edge.handlers.legacy import LEGACY, legacy_handler
 from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
 from proxy.edge.handlers.webhooks import Webhooks
@@ -106,6 +108,13 @@ class App:
         )
         self._metrics = Metrics()
         self._random = surroundings.random
+        self._census = Census(
+            lambda: self._credential,
+            self._random(32),
+            self._clock,
+            self._log,
+            deprecates=config.clients.credentials != "forward",
+        )
         self._closing = AsyncExitStack()
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
@@ -249,12 +258,7 @@ class App:
         via: str,
     ) -> None:
         api, ops, pages, deliveries = handlers
-        operator = {
-            "/metrics": ops.metrics,
-            "/healthz": ops.healthz,
-            "/readyz": ops.readyz,
-            "/-/purge": ops.purge,
-        }
+        operator = {**ops.pages, LEGACY: legacy_handler(self._census)}
         shared = operator if len(sockets) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
@@ -264,7 +268,7 @@ class App:
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, guard_of(self._config), via, tools, self._metrics)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics, self._census)
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
@@ -277,6 +281,7 @@ class App:
         self._metrics.readings.extend(store_readings(responses, self._config))
         self._metrics.readings.extend(file_readings(files, self._metrics))
         registry.register(self._metrics)
+        registry.register(self._census)
         return registry
 
     async def _flush_log(self) -> None:

@@ -31,6 +31,7 @@ NAMES = {
     "trello_proxy_files_up",
     "trello_proxy_info",
     "trello_proxy_invalidations_total",
+    "trello_proxy_legacy_credentials_total",
     "trello_proxy_not_stored_total",
     "trello_proxy_request_duration_seconds",
     "trello_proxy_requests_total",

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from proxy.edge import problem
+from proxy.edge.census import Census
 from proxy.edge.connection import Connection
 from proxy.edge.plan import PLANNED_BODY_BYTES, HitPlan, Tools
 from proxy.edge.record import Record
@@ -55,13 +56,20 @@ class Door:
     """The one handler of a listener."""
 
     def __init__(
-        self, rooms: Rooms, guard: Guard, via: str, tools: Tools, metrics: Metrics
+        self,
+        rooms: Rooms,
+        guard: Guard,
+        via: str,
+        tools: Tools,
+        metrics: Metrics,
+        census: Census,
     ) -> None:
         self._rooms = rooms
         self._guard = guard
         self._via = via
         self._tools = tools
         self._metrics = metrics
+        self._census = census
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """An answer to anything; what is raised here is a fault of the program's own."""
@@ -78,6 +86,7 @@ class Door:
         except ProxyError as error:
             response = self._problem(error, record, request)
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
+        response.head += self._census.note(record)
         self._plan(request, record, response)
         return self._told(response, record)
 
@@ -151,6 +160,7 @@ class Door:
                 route=record.route,
                 tool=record.tool,
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
+                sightings=record.sightings,
             )
         )
 

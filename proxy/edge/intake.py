@@ -74,12 +74,12 @@ class Intake:
             await hold(incoming)
             if any(_tunnelled(incoming.params().items())):
                 raise BadTarget("Send _method in the query, not in a body.")
-        found = found.merge(read_authorization(request.headers.get("Authorization")))
-        found = found.merge(incoming.found)
+        in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
             query = await self._restored(query, incoming)
         path, in_path = self._path(target, match)
-        identity = self._identity(found, in_path)
+        record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
+        identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
         masked = self._masked(match)
         ask = Ask(
             means=method,
@@ -178,7 +178,7 @@ class Intake:
     def _identity(self, found: Found, in_path: Found) -> Identity:
         """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
         if self._mode == "reject":
-            self._refuse(found if in_path.token == PLACEHOLDER else found.merge(in_path))
+            self._refuse(found.merge(_without_placeholder(in_path)))
         if self._mode != "forward" or not (found.key or found.token or in_path.token):
             return self._stored
         theirs = Credential(found.key or "", found.token or in_path.token or "")
@@ -223,6 +223,10 @@ def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, value in parameters:
         if name.lower() == "_method" and value.upper() not in _SAFE:
             yield value.upper()
+
+
+def _without_placeholder(in_path: Found) -> Found:
+    return Found() if in_path.token == PLACEHOLDER else in_path
 
 
 def _names(query: str) -> frozenset[str]:

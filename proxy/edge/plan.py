@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weakref import ref
 
 from proxy.clock import Clock
-from proxy.edge.record import RequestIds
+from proxy.edge.record import Counted, RequestIds
 from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
 from proxy.model import StoredResponse
@@ -42,6 +42,7 @@ class HitPlan:
     route: str
     tool: str
     cell: Cell
+    sightings: tuple[Counted, ...] = ()
     _seq: int = -1
     _age_s: int = -1
     _told: bytes = b""
@@ -61,6 +62,8 @@ class HitPlan:
         request_id = tools.ids.next()
         duration_s = tools.clock.monotonic() - began
         self.cell.add(duration_s)
+        for sighting in self.sightings:
+            sighting.add(now)
         tools.log.request(
             RequestLine(
                 request_id, peer, "GET", self.route, self.status, "hit", None, duration_s,

@@ -1,10 +1,18 @@
 """What is told of one request, gathered on its way."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from proxy.model import Outcome
+from proxy.policy.credentials import Found
 
 NO_ROUTE = "-"
+
+
+class Counted(Protocol):
+    """What counts a request besides the metrics of all."""
+
+    def add(self, now: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -22,6 +30,10 @@ class Record:
     route: str = NO_ROUTE
     """The route template: bounded, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)
+    carried: tuple[Found, ...] = ()
+    """The credentials that it came with."""
+    sightings: tuple[Counted, ...] = ()
+    """What counted them; the same header counts again."""
 
 
 class RequestIds:

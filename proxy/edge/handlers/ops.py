@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from proxy.edge.door import Handler
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NotAdmin
@@ -34,6 +35,16 @@ class Ops:
         self._responses = responses
         self._invalidate = invalidate
         self._admin_token = admin_token
+
+    @property
+    def pages(self) -> dict[str, Handler]:
+        """By path."""
+        return {
+            "/metrics": self.metrics,
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/-/purge": self.purge,
+        }
 
     async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
         """All metrics; rendered beside the loop, which goes on answering."""

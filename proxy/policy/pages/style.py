@@ -95,6 +95,12 @@ input[type=search], input[type=text] {
 .do { display: flex; gap: .5rem; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
 .small { color: var(--quiet); font-size: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: baseline; overflow-wrap: normal; }
+thead th { color: var(--quiet); font-weight: 600; font-size: .9rem; white-space: nowrap; }
+tbody tr:last-child > * { border-bottom: 0; }
 @media (max-width: 40rem) {
   header, main { padding-left: 1rem; padding-right: 1rem; }
   h1 { font-size: 1.45rem; }
