@@ -17,6 +17,7 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.project import PROJECTED, Project
 from proxy.metrics import Metrics, count
 from proxy.model import Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.credentials import echoes
@@ -47,6 +48,7 @@ class Kept:
     """A flight's answer that is now stored: everybody may have it."""
 
     stored: StoredResponse
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class ReadThrough:
         self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self._project = Project(responses, self.judge, clock)
         self.flights: Collapse[Landed] = Collapse()
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
@@ -94,11 +97,16 @@ class ReadThrough:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
         stored = await self._responses.get(ask.key)
         verdict = self.judge(ask, stored)
+        if not isinstance(verdict, Fresh):
+            projected = await self._project.serve(ask)
+            if projected is not None:
+                outcome = Outcome(hit=True, ttl_s=int(projected.ttl_s), detail=PROJECTED)
+                return from_store(projected.stored, outcome)
         match verdict:
             case Fresh(ttl_s) if stored is not None:
                 return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
             case Stale(while_revalidate=True) if stored is not None:
-                self.flights.start(self._flight(ask), partial(self._forward, ask))
+                self.flights.start(("refresh", *self._flight(ask)), partial(self._refresh, ask))
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -124,14 +132,16 @@ class ReadThrough:
     ) -> Answer:
         fwd = _reason_of(ask, stored, verdict)
         try:
-            landed, joined = await self._land(ask)
+            landed, joined = await self._widened(ask) or await self._land(ask)
         except UpstreamError as error:
             if stored is None or not _may_serve_error(verdict):
                 raise
             return self._stale(stored, fwd, error.status)
         match landed:
-            case Kept(kept):
-                outcome = Outcome(fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined)
+            case Kept(kept, detail):
+                outcome = Outcome(
+                    fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined, detail=detail
+                )
                 return from_store(kept, outcome)
             case Passed(whole, reason):
                 trouble = is_trouble(whole.status, whole.plain, own=ask.own)
@@ -143,6 +153,28 @@ class ReadThrough:
                 return await self.bypass(ask)
             case never:
                 assert_never(never)
+
+    async def _refresh(self, ask: Ask) -> Landed:
+        landed, _ = await self._widened(ask) or await self._land(ask)
+        return landed
+
+    async def _widened(self, ask: Ask) -> tuple[Landed, bool] | None:
+        """What came of asking for more, to answer others too; None to ask for this alone."""
+        wide = self._project.wider(ask)
+        if wide is None:
+            return None
+        seq = self._responses.seq
+        landed, joined = await self._land(wide)
+        match landed:
+            case Kept(stored):
+                part = await self._project.of_wider(ask, stored)
+                if part is not None:
+                    return Kept(part, PROJECTED), joined
+            case Passed(whole) if is_trouble(whole.status, whole.plain, own=ask.own):
+                return landed, joined
+        if self._responses.seq == seq:  # else an invalidation may have come between
+            self._project.refuse(ask)
+        return None
 
     async def _land(self, ask: Ask) -> tuple[Landed, bool]:
         """A flight's result, and whether it was shared.
@@ -181,6 +213,7 @@ class ReadThrough:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
                 if self._responses.put(stored):
+                    await self._project.note(ask, stored, whole.plain)
                     return Kept(stored)
                 return self._passed(whole, Reason.INVALIDATED)
             case NotStored(reason):
