@@ -106,7 +106,7 @@ class ReadThrough:
             case Fresh(ttl_s) if stored is not None:
                 return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
             case Stale(while_revalidate=True) if stored is not None:
-                self.flights.start(("refresh", *self._flight(ask)), partial(self._refresh, ask))
+                self._refresh(ask)
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -154,7 +154,15 @@ class ReadThrough:
             case never:
                 assert_never(never)
 
-    async def _refresh(self, ask: Ask) -> Landed:
+    def _refresh(self, ask: Ask) -> None:
+        """Ask in the background."""
+        flight = self._flight(ask)
+        if self._project.wider(ask) is None:
+            self.flights.start(flight, partial(self._forward, ask))
+        else:
+            self.flights.start(("wider", *flight), partial(self._refreshed, ask))
+
+    async def _refreshed(self, ask: Ask) -> Landed:
         landed, _ = await self._widened(ask) or await self._land(ask)
         return landed
 

@@ -29,6 +29,8 @@ class Chosen(Enum):
     ALL = "all"
     DEFAULT = "default"
     """What the route gives when nothing is said."""
+    UNTOLD = "untold"
+    """Not known: fields can be taken out by name only."""
 
 
 Names = frozenset[str]
@@ -107,11 +109,10 @@ def sources_of(wide: Shape) -> Iterator[Source]:
     params = dict(wide.nested)
     for name, (kind, fields) in CHILDREN.items():
         state = params.get(name, "")
-        said = {each for each in params if each.startswith(f"{name}_")}
-        if state in _SPELLABLE and not said:
-            chosen = _chosen(_form_of(wide, name), params.get(fields))
-            if chosen is not None:
-                yield Source(Shape(kind, (*wide.path, name), chosen, many=True, filter=state), name)
+        if state in _SPELLABLE and not any(each.startswith(f"{name}_") for each in params):
+            chosen = _chosen_within(FORMS[f"/boards/{{id}}/{name}"], params, fields)
+            path = (*wide.path, name)
+            yield Source(Shape(kind, path, chosen, many=True, filter=state), name)
 
 
 def widened(narrow: Shape, template: str) -> Shape | None:
@@ -165,9 +166,12 @@ def _chosen(form: Form, fields: str | None) -> Names | Chosen | None:
     return names if names <= FIELDS[form.kind] - UNEVEN else None
 
 
-def _form_of(wide: Shape, name: str) -> Form:
-    """The form of a board's collection, by the name of its last segment."""
-    return FORMS[f"/{wide.path[0]}/{{id}}/{name}"]
+def _chosen_within(form: Form, params: Mapping[str, str], fields: str) -> Names | Chosen:
+    """The choice of fields of what is nested: known where all of them come with nothing else."""
+    prefix = fields.removesuffix("fields")
+    others = [name for name in params if name.startswith(prefix) and name != fields]
+    chosen = _chosen(form, params.get(fields))
+    return chosen if chosen is Chosen.ALL and form.whole and not others else Chosen.UNTOLD
 
 
 def _with_parameters(shape: Shape, form: Form, params: Mapping[str, str]) -> Shape | None:

@@ -165,9 +165,9 @@ FORMS: Mapping[str, Form] = {
 """By route template."""
 
 SINGLE: Mapping[str, str] = {
-    f"/{plural}/{{id}}/{{field}}": kind for kind, plural in PLURALS.items()
+    f"/{plural}/{{id}}/{{field}}": kind for kind, plural in PLURALS.items() if kind != "label"
 }
-"""Templates that read one field of an object, and its kind."""
+"""Templates that read one field of an object, and its kind; nobody has seen a label's."""
 
 CHILDREN: Mapping[str, tuple[str, str]] = {
     "cards": ("card", "card_fields"),
