@@ -16,8 +16,8 @@ MOST_ITEMS = 50_000
 PER_FAMILY = 4
 """Answers remembered of one object or collection: those stored last."""
 
-_ITEM = re.compile(rb'[\[,]\{"id":"([0-9a-f]{24})"')
-"""The id of an object in an array, at whatever depth."""
+_ITEM = re.compile(rb'{"id":"([0-9a-f]{24})"')
+"""The id of an object, at whatever depth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def has_items(wide: Shape) -> bool:
 
 
 def items_in(plain: bytes) -> frozenset[str]:
-    """The ids of the objects in the answer's arrays, and of some within them."""
+    """The ids of the objects in the answer, and of some within them."""
     return frozenset(each.decode() for each in _ITEM.findall(plain))
 
 

@@ -5,9 +5,10 @@ object that names a member twice, is a ValueError. Values are passed over, never
 numbers and strings stay the text they came as (D4).
 """
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from json import JSONDecoder
+from typing import NamedTuple
 
 
 def _refused(constant: str) -> object:
@@ -18,8 +19,11 @@ _skip = JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refused).raw
 """The value at a position, and where it ends; digits are not turned into numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+_NAME = re.compile(r'"((?:[^"\\\x00-\x1f]|\\.)*)":')
+"""A member's name, as it is written, and the colon."""
+
+
+class Member(NamedTuple):
     """A name and a value within a text: `text[start:end]` is `"name":value`."""
 
     start: int
@@ -27,8 +31,7 @@ class Member:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """An object within a text: `text[start:end]`, and its members by name, in their order."""
 
     start: int
@@ -40,21 +43,22 @@ def object_at(text: str, start: int) -> Object:
     """The object that begins at `start`; a ValueError or IndexError when none does."""
     _expect(text, start, "{")
     members: dict[str, Member] = {}
+    if text[start + 1] == "}":
+        return Object(start, start + 2, members)
     at = start + 1
-    while text[at] != "}" or members:
-        _expect(text, at, '"')
-        name, colon = _skip(text, at)
-        _expect(text, colon, ":")
-        _, end = _skip(text, colon + 1)
+    while True:
+        written = _NAME.match(text, at)
+        if written is None:
+            raise ValueError("no name where one belongs")
+        name = written[1] if "\\" not in written[1] else _skip(text, at)[0]
+        _, end = _skip(text, written.end())
         if name in members:
             raise ValueError("a member twice")
-        members[name] = Member(at, colon + 1, end)
+        members[name] = Member(at, written.end(), end)
         if text[end] == "}":
-            at = end
-            break
+            return Object(start, end + 1, members)
         _expect(text, end, ",")
         at = end + 1
-    return Object(start, at + 1, members)
 
 
 def objects_at(text: str, start: int) -> Iterator[Object]:
