@@ -1,13 +1,11 @@
-"""Answers cut out of larger ones that are stored and fresh; larger questions in place of many."""
+"""Answers cut out of larger ones that are stored and fresh."""
 
-import asyncio
+from random import Random
 
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from proxy.flow.demand import REFUSED_S, WINDOW_S
 from tests.flow.conftest import (
     KEY,
     OTHER_KEY,
@@ -15,22 +13,8 @@ from tests.flow.conftest import (
     TOKEN,
     Proxy,
     StartProxy,
-    answering,
-    turns,
 )
-
-LIFETIME_S = 30
-PROJECTED = "hit; ttl=30; detail=projected"
-WIDENED = "fwd=uri-miss; fwd-status=200; stored; detail=projected"
-FIELD_SETS = ("name", "name,due", "idList,pos", "desc,labels", "url,shortUrl,closed")
-
-
-async def _is_trellos_word(proxy: Proxy, standin: StandIn, target: str) -> str:
-    """The Cache-Status of an answer that is, byte for byte, what Trello gives."""
-    heard = await proxy.get(target)
-    assert heard.status == 200
-    assert heard.json == standin.trello.ask(target)
-    return heard.cache
+from tests.flow.projected import FIELD_SETS, LIFETIME_S, PROJECTED, is_trellos_word
 
 
 async def test_five_sets_of_fields_one_question_to_trello(
@@ -39,8 +23,8 @@ async def test_five_sets_of_fields_one_question_to_trello(
     await proxy.get(f"/1/cards/{card}")
     for fields in FIELD_SETS:
         target = f"/1/cards/{card}?fields={fields}"
-        assert await _is_trellos_word(proxy, standin, target) == PROJECTED
-        assert await _is_trellos_word(proxy, standin, target) == "hit; ttl=30"
+        assert await is_trellos_word(proxy, standin, target) == PROJECTED
+        assert await is_trellos_word(proxy, standin, target) == "hit; ttl=30"
     assert standin.asked.total == 1
 
 
@@ -66,7 +50,7 @@ async def test_what_a_stored_answer_contains_is_not_asked_for(
 ) -> None:
     ids = {"board": board, "card": card, "list": standin.trello.ask(f"/1/cards/{card}")["idList"]}
     await proxy.get(wide.format(**ids))
-    assert await _is_trellos_word(proxy, standin, narrow.format(**ids)) == PROJECTED
+    assert await is_trellos_word(proxy, standin, narrow.format(**ids)) == PROJECTED
     assert standin.asked.total == 1
 
 
@@ -221,123 +205,58 @@ async def test_a_long_whole_gives_its_parts_beside_the_loop(
 ) -> None:
     standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "".join(map(str, range(50_000)))})
     await proxy.get(f"/1/cards/{card}?fields=all")
-    assert await _is_trellos_word(proxy, standin, f"/1/cards/{card}?fields=desc") == PROJECTED
+    assert await is_trellos_word(proxy, standin, f"/1/cards/{card}?fields=desc") == PROJECTED
 
 
-# Larger questions
+WALKED = (
+    "/1/boards/{board}?lists=all&cards=all&card_fields=name,idList,idLabels,pos,closed",
+    "/1/boards/{board}/cards/all?fields=name,idList,labels,badges,pos,closed",
+    "/1/boards/{board}/cards/{state}?fields={fields}",
+    "/1/boards/{board}/lists/{state}",
+    "/1/boards/{board}/lists?fields=name",
+    "/1/lists/{list}?fields=name,pos",
+    "/1/lists/{list}/cards/all?fields={fields}",
+    "/1/lists/{list}/name",
+    "/1/cards/{card}?fields=name,idList,labels,badges,pos,closed&members=true",
+    "/1/cards/{card}?fields={fields}",
+    "/1/cards/{card}?fields={fields}",
+    "/1/cards/{card}/{field}",
+)
+FIELDS = ("name", "idList", "labels", "badges", "pos", "closed")
+WRITTEN = (
+    ("PUT", "/1/cards/{card}", {"name": "named {step}"}),
+    ("PUT", "/1/cards/{card}", {"idList": "{list}"}),
+    ("PUT", "/1/cards/{card}/closed", {"value": "true"}),
+    ("POST", "/1/cards", {"idList": "{list}", "name": "made {step}"}),
+    ("POST", "/1/cards/{card}/idLabels", {"value": "{label}"}),
+    ("POST", "/1/cards/{card}/actions/comments", {"text": "said {step}"}),
+    ("PUT", "/1/labels/{label}", {"name": "label {step}"}),
+    ("PUT", "/1/lists/{list}", {"name": "list {step}"}),
+    ("POST", "/1/boards/{board}/lists", {"name": "list {step}"}),
+)
 
 
-async def test_from_the_second_set_of_fields_on_all_are_asked_for(
-    proxy: Proxy, standin: StandIn, card: str
+@pytest.mark.parametrize("seed", range(3))
+async def test_parts_are_the_truth_whatever_was_written_before(
+    proxy: Proxy, standin: StandIn, board: str, seed: int
 ) -> None:
-    seen = [
-        await _is_trellos_word(proxy, standin, f"/1/cards/{card}?fields={fields}")
-        for fields in FIELD_SETS
-    ]
-    alone = "fwd=uri-miss; fwd-status=200; stored"
-    assert seen == [alone, WIDENED, PROJECTED, PROJECTED, PROJECTED]
-    assert [each.query for each in standin.asked.requests] == ["fields=name", "fields=all"]
-
-
-async def test_five_sets_of_fields_at_once_share_one_larger_question(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    targets = [f"/1/cards/{card}?fields={fields}" for fields in FIELD_SETS]
-    for target in targets[:2]:
-        await proxy.get(target)
-    standin.asked.reset()
-    clock.advance(LIFETIME_S + 61)
-    standin.faults.add(Fault("late", f"/1/cards/{card}", "GET", applied=True, delay_s=1.0))
-    asked = [asyncio.ensure_future(proxy.get(target)) for target in targets]
-    await turns()
-    clock.advance(1)
-    heard = await asyncio.gather(*asked)
-    assert [each.query for each in standin.asked.requests] == ["fields=all"]
-    assert [each.json for each in heard] == [standin.trello.ask(target) for target in targets]
-    assert sum("collapsed" in each.cache for each in heard) == 4
-
-
-async def test_the_same_set_of_fields_is_asked_for_as_sent(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    for _ in range(3):
-        await proxy.get(f"/1/cards/{card}?fields=name")
-        clock.advance(LIFETIME_S + 61)
-    assert {each.query for each in standin.asked.requests} == {"fields=name"}
-
-
-async def test_sets_of_fields_that_nobody_asks_for_any_more_do_not_count(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    await proxy.get(f"/1/cards/{card}?fields=name")
-    clock.advance(WINDOW_S)
-    await proxy.get(f"/1/cards/{card}?fields=due")
-    assert [each.query for each in standin.asked.requests] == ["fields=name", "fields=due"]
-
-
-async def test_what_else_is_asked_goes_along(proxy: Proxy, standin: StandIn, board: str) -> None:
-    for fields in ("name", "pos"):
-        target = f"/1/boards/{board}/cards?filter=open&fields={fields}&members=true"
-        await _is_trellos_word(proxy, standin, target)
-    assert standin.asked.requests[-1].query == "filter=open&members=true&fields=all"
-
-
-async def test_a_background_question_is_the_larger_one_too(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    for fields in FIELD_SETS[:2]:
-        await proxy.get(f"/1/cards/{card}?fields={fields}")
-    clock.advance(LIFETIME_S + 5)
-    assert (await proxy.get(f"/1/cards/{card}?fields=name")).cache == "hit; ttl=-6"
-    await turns()
-    assert standin.asked.requests[-1].query == "fields=all"
-    assert (await proxy.get(f"/1/cards/{card}?fields={FIELD_SETS[1]}")).cache == PROJECTED
-
-
-async def test_where_the_whole_does_not_serve_parts_are_asked_for_again(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "x" * 1_100_000})
-    for fields in (*FIELD_SETS[:3], "closed"):
-        heard = await proxy.get(f"/1/cards/{card}?fields={fields}")
-        assert heard.status == 200
-        clock.advance(1)
-    queries = [each.query for each in standin.asked.requests]
-    asked = ["fields=name", "fields=all", "fields=name,due", "fields=idList,pos", "fields=closed"]
-    assert queries == asked
-    clock.advance(REFUSED_S)
-    for fields in ("pos", "start"):
-        await proxy.get(f"/1/cards/{card}?fields={fields}")
-    assert [each.query for each in standin.asked.requests][5:7] == ["fields=pos", "fields=all"]
-
-
-async def test_trouble_is_not_asked_for_twice(proxy: Proxy, standin: StandIn, card: str) -> None:
-    await proxy.get(f"/1/cards/{card}?fields=name")
-    standin.faults.add(Fault("status", f"/1/cards/{card}", "GET", status=503, times=None))
-    heard = await proxy.get(f"/1/cards/{card}?fields=due")
-    assert heard.status == 503
-    assert [each.query for each in standin.asked.requests] == ["fields=name", "fields=all"]
-
-
-async def test_trouble_with_the_whole_leaves_a_part_that_was_kept(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
-) -> None:
-    for fields in FIELD_SETS[:2]:
-        await proxy.get(f"/1/cards/{card}?fields={fields}")
-    clock.advance(LIFETIME_S + 100)
-    standin.faults.add(Fault("status", f"/1/cards/{card}", "GET", status=503, times=None))
-    heard = await proxy.get(f"/1/cards/{card}?fields=name")
-    assert heard.cache == "fwd=stale; fwd-status=503; detail=stale-if-error"
-
-
-async def test_an_answer_that_is_no_object_gives_no_part(
-    proxy: Proxy, standin: StandIn, card: str
-) -> None:
-    standin.faults.add(answering(10))
-    heard = [await proxy.get(f"/1/cards/{card}?fields={fields}") for fields in ("name", "due")]
-    assert [each.body for each in heard] == [heard[0].body] * 2
-    assert [each.query for each in standin.asked.requests] == [
-        "fields=name",
-        "fields=all",
-        "fields=due",
-    ]
+    random = Random(seed)  # noqa: S311 — a walk that can be walked again
+    on_it = f"/1/boards/{board}"
+    ids = {
+        kind: [each["id"] for each in standin.trello.ask(f"{on_it}/{path}")][:3]
+        for kind, path in {"card": "cards", "list": "lists", "label": "labels"}.items()
+    }
+    projected = 0
+    for step in range(300):
+        names = {kind: random.choice(some) for kind, some in ids.items()}
+        names |= {"board": board, "step": str(step), "field": random.choice(FIELDS)}
+        names["state"] = random.choice(("all", "open", "closed"))
+        names["fields"] = ",".join(random.sample(FIELDS, 2))
+        if random.random() < 0.1:
+            method, path, params = random.choice(WRITTEN)
+            form = {name: value.format(**names) for name, value in params.items()}
+            await proxy(method, path.format(**names), data=form)
+        else:
+            target = random.choice(WALKED).format(**names)
+            projected += "projected" in await is_trellos_word(proxy, standin, target)
+    assert projected > 60
