@@ -54,16 +54,14 @@ class Project:
         self._donors = Donors()
         self._demand = Demand()
 
-    async def note(self, ask: Ask, stored: StoredResponse, plain: bytes) -> None:
+    def note(self, ask: Ask, stored: StoredResponse, plain: bytes) -> None:
         """An answer was stored: it may contain others."""
         shape = _shape(ask)
         if shape is None or stored.status != 200 or len(plain) > DONOR_BYTES:
             return
         self._donors.note(ask.partition, stored.key, ask.match, shape)
-        if has_items(shape):
-            is_long = len(plain) > _ASIDE_BYTES
-            items = await asyncio.to_thread(items_in, plain) if is_long else items_in(plain)
-            self._donors.note_items(ask.partition, shape.path[:2], items)
+        if has_items(shape):  # a search over bytes: a millisecond for the longest
+            self._donors.note_items(ask.partition, shape.path[:2], items_in(plain))
 
     async def serve(self, ask: Ask) -> Projected | None:
         """What a stored, fresh answer contains of this; None when it must be asked for."""

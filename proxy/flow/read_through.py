@@ -44,6 +44,15 @@ _REFUSALS = frozenset({401, 403, 410})
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What the store has for an ask, and what may be done with it."""
+
+    stored: StoredResponse | None
+    verdict: Verdict
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A flight's answer that is now stored: everybody may have it."""
 
@@ -95,18 +104,24 @@ class ReadThrough:
         now = self._clock.now()
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
-    async def serve(self, ask: Ask) -> Answer:
-        """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
+    async def find(self, ask: Ask) -> Found:
+        """What is stored, or is cut out of what is when that alone is fresh."""
         stored = await self._responses.get(ask.key)
         verdict = self.judge(ask, stored)
-        if not isinstance(verdict, Fresh):
-            projected = await self._project.serve(ask)
-            if projected is not None:
-                outcome = Outcome(hit=True, ttl_s=int(projected.ttl_s), detail=PROJECTED)
-                return from_store(projected.stored, outcome)
+        if isinstance(verdict, Fresh):
+            return Found(stored, verdict)
+        projected = await self._project.serve(ask)
+        if projected is None:
+            return Found(stored, verdict)
+        return Found(projected.stored, Fresh(projected.ttl_s), PROJECTED)
+
+    async def serve(self, ask: Ask) -> Answer:
+        """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
+        found = await self.find(ask)
+        stored, verdict = found.stored, found.verdict
         match verdict:
             case Fresh(ttl_s) if stored is not None:
-                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
+                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s), detail=found.detail))
             case Stale(while_revalidate=True) if stored is not None:
                 self._refresh(ask)
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
@@ -226,7 +241,7 @@ class ReadThrough:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
                 if self._responses.put(stored):
-                    await self._project.note(ask, stored, whole.plain)
+                    self._project.note(ask, stored, whole.plain)
                     return Kept(stored)
                 return self._passed(whole, Reason.INVALIDATED)
             case NotStored(reason):

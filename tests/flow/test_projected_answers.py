@@ -73,6 +73,14 @@ async def test_what_is_not_certainly_contained_is_asked_for(
     assert standin.asked.total == 2
 
 
+async def test_a_batch_of_parts_is_not_asked_for(proxy: Proxy, standin: StandIn, card: str) -> None:
+    await proxy.get(f"/1/cards/{card}")
+    heard = await proxy.get(f"/1/batch?urls=/cards/{card}/name,/cards/{card}?fields=due")
+    name, due = (standin.trello.ask(f"/1/cards/{card}?fields={each}") for each in ("name", "due"))
+    assert heard.json == [{"200": {"_value": name["name"]}}, {"200": due}]
+    assert standin.asked.total == 1
+
+
 async def test_a_part_is_as_old_as_the_whole(proxy: Proxy, clock: FakeClock, card: str) -> None:
     await proxy.get(f"/1/cards/{card}")
     clock.advance(12)
