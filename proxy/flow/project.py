@@ -13,6 +13,7 @@ from proxy.flow.donors import Donors, has_items, items_in
 from proxy.model import StoredResponse
 from proxy.policy.cache_key import key_of
 from proxy.policy.codings import gunzip
+from proxy.policy.directives import NONE
 from proxy.policy.freshness import Fresh, Verdict
 from proxy.policy.projection import Shape, Source, project, shape_of, widened
 from proxy.policy.routes import Match
@@ -81,11 +82,8 @@ class Project:
 
     def wider(self, ask: Ask) -> Ask | None:
         """The question for all fields, when several sets of them are in demand."""
-        directives = ask.directives
-        if directives.no_cache or directives.no_store or directives.only_if_cached:
-            return None
         shape, wide = _shape(ask), _wide(ask)
-        if shape is None or wide is None:
+        if shape is None or wide is None or ask.directives != NONE:
             return None
         if not self._demand.is_wide(ask.partition, shape, wide, self._clock.now()):
             return None
