@@ -126,7 +126,7 @@ class App:
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate)
+        writes = WriteThrough(exchange, invalidate, reads.naming)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(batches.flights.stop)

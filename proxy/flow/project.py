@@ -90,7 +90,7 @@ class Project:
         path, _, query = ask.target.partition("?")
         query = "&".join([*_without_fields(query), "fields=all"])
         key = key_of(ask.partition, ask.match.segments, query)
-        return replace(ask, target=f"{path}?{query}", key=key)
+        return replace(ask, target=f"{path}?{query}", key=key, spelled_key=None)
 
     async def of_wider(self, ask: Ask, landed: StoredResponse) -> StoredResponse | None:
         """The part of the wider answer that was asked for; None when it is not in there."""

@@ -12,6 +12,7 @@ from proxy.flow.answers import from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.naming import Naming
 from proxy.model import Fwd, Kind, Outcome
 from proxy.policy.invalidation import touched_tags
 from proxy.policy.storability import why_unusable
@@ -23,9 +24,10 @@ _ANSWER_BYTES = 256 * 1024
 class WriteThrough:
     """Writes, never collapsed, never stored, never sent twice."""
 
-    def __init__(self, exchange: Exchange, invalidate: Invalidate) -> None:
+    def __init__(self, exchange: Exchange, invalidate: Invalidate, naming: Naming) -> None:
         self._exchange = exchange
         self._invalidate = invalidate
+        self._naming = naming
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
@@ -68,7 +70,8 @@ class WriteThrough:
                 assert_never(never)
 
     async def _apply(self, ask: Ask, answer: bytes) -> None:
-        tags = touched_tags(ask.means, ask.match, ask.params(), answer)
+        known = self._naming.known(ask)
+        tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
         self._invalidate.apply(tags, "write")
         await self._invalidate.settled()
 
