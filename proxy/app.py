@@ -135,7 +135,8 @@ class App:
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate, OwnWrites(self._random(8).hex()))
+        own = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(batches.flights.stop)
@@ -161,7 +162,7 @@ class App:
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(writes.own, invalidate)
+        deliveries = self._deliveries(own, invalidate)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(

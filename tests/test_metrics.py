@@ -39,6 +39,7 @@ NAMES = {
     "trello_proxy_store_dropped_total",
     "trello_proxy_store_errors_total",
     "trello_proxy_store_evictions_total",
+    "trello_proxy_store_facts",
     "trello_proxy_store_limit_bytes",
     "trello_proxy_store_responses",
     "trello_proxy_store_up",

@@ -12,6 +12,7 @@ from proxy.flow.answers import from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.naming import Naming
 from proxy.flow.own_writes import OwnWrites
 from proxy.model import Fwd, Kind, Outcome
 from proxy.policy.invalidation import touched_tags
@@ -24,15 +25,18 @@ _ANSWER_BYTES = 256 * 1024
 class WriteThrough:
     """Writes, never collapsed, never stored, never sent twice."""
 
-    def __init__(self, exchange: Exchange, invalidate: Invalidate, own: OwnWrites) -> None:
+    def __init__(
+        self, exchange: Exchange, invalidate: Invalidate, naming: Naming, own: OwnWrites
+    ) -> None:
         self._exchange = exchange
         self._invalidate = invalidate
-        self.own = own
+        self._naming = naming
+        self._own = own
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        marked = self.own.marked(ask)
+        marked = self._own.marked(ask)
         write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
@@ -72,10 +76,11 @@ class WriteThrough:
 
     async def _apply(self, ask: Ask, answer: bytes, status: int | None = None) -> None:
         """Invalidate; a write that was not answered, or with trouble, may yet be made."""
-        tags = touched_tags(ask.means, ask.match, ask.params(), answer)
+        known = self._naming.known(ask)
+        tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
         self._invalidate.apply(tags, "write")
         if status is not None and status < 300:
-            self.own.remember(ask, tags)
+            self._own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:
