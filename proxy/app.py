@@ -157,7 +157,7 @@ class App:
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(writes.own, invalidate)
+        deliveries = self._deliveries(own, invalidate)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(
