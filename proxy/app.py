@@ -55,9 +55,12 @@ from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
+from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
+from proxy.store.files import Files
+from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -71,6 +74,20 @@ class Surroundings:
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flows:
+    """Everything that knows an order of things."""
+
+    exchange: Exchange
+    invalidate: Invalidate
+    reads: ReadThrough
+    own_writes: OwnWrites
+    writes: WriteThrough
+    batches: Batch
+    downloads: Download
+    exports: Export
 
 
 class App:
@@ -117,34 +134,15 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._equipment.responses()
-        links = Links(self.public_url, self._signing)
-        cleaning = (self._scrubber, links if config.links.rewrite else None)
-        exchange = Exchange(
-            self._equipment.upstream(),
-            config.upstream.url,
-            via,
-            cleaning,
-            self._metrics,
-            self._clock,
-        )
-        invalidate = Invalidate(responses, self._metrics, self._log)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        own = OwnWrites(self._random(8).hex())
-        writes = WriteThrough(exchange, invalidate, reads.naming, own)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        self._closing.push_async_callback(reads.flights.stop)
-        self._closing.push_async_callback(batches.flights.stop)
-        self._closing.push_async_callback(writes.stop)
-        files, table = await self._equipment.files(), table_of(config.routes)
-        origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        downloads = Download(reads, table, origin, files)
+        responses, files = await self._equipment.responses(), await self._equipment.files()
+        links, table = Links(self.public_url, self._signing), table_of(config.routes)
+        flows = self._flows(responses, files, links, table, via)
         intake = Intake(
             table, self._credential, config.clients.credentials, links, variant_of(config)
         )
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin), batches),
+            (flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches),
             self._clock,
             config.clients.writes,
             self._signing,
@@ -152,35 +150,66 @@ class App:
         ops = Ops(
             registry_of(self._metrics, responses, files, config),
             responses,
-            invalidate,
+            flows.invalidate,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(own, invalidate)
+        pages = Pages(intake, flows.reads, links, self._clock)
+        deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
-            registrar = Registrar(
-                deliveries.callback.url, self._credential, exchange, writes, table
-            )
-            self._register_webhooks(registrar, reads, deliveries)
+            self._register_webhooks(deliveries, flows, table)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    def _flows(
+        self, responses: Responses, files: Files, links: Links, table: RouteTable, via: str
+    ) -> _Flows:
+        config = self._config
+        exchange = Exchange(
+            self._equipment.upstream(),
+            config.upstream.url,
+            via,
+            (self._scrubber, links if config.links.rewrite else None),
+            self._metrics,
+            self._clock,
+        )
+        invalidate = Invalidate(responses, self._metrics, self._log)
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
+        own_writes = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
+        for end in (reads.flights.stop, batches.flights.stop, writes.stop):
+            self._closing.push_async_callback(end)
+        origin = Origin(exchange, self._equipment.storage(), self._metrics)
+        return _Flows(
+            exchange=exchange,
+            invalidate=invalidate,
+            reads=reads,
+            own_writes=own_writes,
+            writes=writes,
+            batches=batches,
+            downloads=Download(reads, table, origin, files),
+            exports=Export(origin),
+        )
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+    def _deliveries(self, flows: _Flows) -> Deliveries | None:
         callback = callback_of(self._config)
         if callback is None:
             return None
-        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
+        return Deliveries(callback, flows.own_writes, flows.invalidate, self._metrics, self._clock)
 
-    def _register_webhooks(
-        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
-    ) -> None:
-        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+    def _register_webhooks(self, deliveries: Deliveries, flows: _Flows, table: RouteTable) -> None:
+        registrar = Registrar(
+            deliveries.callback.url, self._credential, flows.exchange, flows.writes, table
+        )
+        self.hooks = Hooks(
+            registrar, flows.reads, deliveries, self._metrics, self._clock, self._log
+        )
         self._closing.push_async_callback(self.hooks.stop)
         self.hooks.start()
 
