@@ -46,6 +46,9 @@ NAMES = {
     "trello_proxy_upstream_bytes_total",
     "trello_proxy_upstream_duration_seconds",
     "trello_proxy_upstream_requests_total",
+    "trello_proxy_webhook_deliveries_total",
+    "trello_proxy_webhooks",
+    "trello_proxy_webhooks_missed_total",
 }
 """Dashboards are built on these: one that changes is a change that users notice."""
 

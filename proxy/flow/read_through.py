@@ -6,6 +6,7 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -64,6 +65,8 @@ class ReadThrough:
         self.naming = Naming(responses, clock)
         self._project = Project(responses, self.judge, clock)
         self.flights: Collapse[Landed] = Collapse()
+        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
+        """Told of every answer that is stored, once it is."""
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
@@ -244,7 +247,11 @@ class ReadThrough:
         if stored.status != 200 and ask.spelled_key is not None:
             self._responses.drop(ask.key)
         kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
-        return Kept(kept[0]) if all(self._responses.put(each) for each in kept) else None
+        if not all(self._responses.put(each) for each in kept):
+            return None
+        for tell in self.on_stored:
+            tell(ask, kept[0])
+        return Kept(kept[0])
 
     def drop(self, ask: Ask) -> None:
         """Forget what is stored for it."""
