@@ -81,9 +81,7 @@ class ReadThrough:
         """What is stored, or is cut out of what is when that alone is fresh."""
         stored = await self._stored(ask)
         verdict = self.judge(ask, stored)
-        if isinstance(verdict, Fresh):
-            return Found(stored, verdict)
-        projected = await self._project.serve(ask)
+        projected = None if isinstance(verdict, Fresh) else await self._project.serve(ask)
         if projected is None:
             return Found(stored, verdict)
         return Found(projected.stored, Fresh(projected.ttl_s), PROJECTED)
@@ -164,8 +162,7 @@ class ReadThrough:
             self.flights.start(("wider", *flight), partial(self._refreshed, ask))
 
     async def _refreshed(self, ask: Ask) -> Landed:
-        landed, _ = await self._widened(ask) or await self._land(ask)
-        return landed
+        return (await self._widened(ask) or await self._land(ask))[0]
 
     async def _widened(self, ask: Ask) -> tuple[Landed, bool] | None:
         """What came of asking for more, to answer others too; None to ask for this alone."""
