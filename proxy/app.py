@@ -4,7 +4,7 @@
     cli          serve · demo · check · link · purge · warm
     app          this file · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
+    flow         read_through · write_through · download · watch · collapse · exchange · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -44,16 +44,19 @@ from proxy.flow.export import Export
 from proxy.flow.fetch import Origin, Storage
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.readings import file_readings, store_readings, watch_readings
+from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
+from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
-from proxy.rules import guard_of, signing_of, table_of, variant_of
+from proxy.policy.watching import TARGET
+from proxy.rules import guard_of, interval_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
@@ -124,10 +127,12 @@ class App:
             self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
+        watch = Watch(exchange, invalidate, self._clock, interval_of(config))
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         writes = WriteThrough(exchange, invalidate)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(writes.stop)
+        self._closing.push_async_callback(watch.stop)
         files, table = await self._open_files(), table_of(config.routes)
         origin = Origin(exchange, self._storage(), self._metrics)
         downloads = Download(reads, table, origin, files)
@@ -142,13 +147,17 @@ class App:
             self._signing,
         )
         ops = Ops(
-            self._registry(responses, files),
+            self._registry(responses, files, watch),
             responses,
             invalidate,
+            watch,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
+        ids, scrub = RequestIds(instance), self._scrubber.text
+        tools = Tools(responses, watch, self._clock, self._log, ids, scrub)
         pages = Pages(intake, reads, links, self._clock)
+        if config.freshness.watch_s is not None:
+            watch.start(intake.own(TARGET, NONE))
         await self._listen(sockets, (api, ops, pages), tools, via)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
@@ -237,12 +246,13 @@ class App:
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
 
-    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
+    def _registry(self, responses: Responses, files: Files, watch: Watch) -> CollectorRegistry:
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         self._metrics.readings.extend(store_readings(responses, self._config))
         self._metrics.readings.extend(file_readings(files, self._metrics))
+        self._metrics.readings.extend(watch_readings(watch))
         registry.register(self._metrics)
         return registry
 

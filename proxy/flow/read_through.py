@@ -17,8 +17,9 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, count
-from proxy.model import Fwd, Kind, Outcome, StoredResponse
+from proxy.model import Fwd, Kind, Lifetimes, Outcome, StoredResponse
 from proxy.policy.credentials import echoes
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.routes import UNKNOWN
@@ -75,25 +76,32 @@ class ReadThrough:
         public_url: str,
         metrics: Metrics,
         clock: Clock,
+        watch: Watch,
     ) -> None:
         self._responses = responses
         self._exchange = exchange
         self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self._watch = watch
         self.flights: Collapse[Landed] = Collapse()
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
         if stored is None:
             return ABSENT
-        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
         outdated = self._responses.is_outdated(stored)
-        now = self._clock.now()
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
+
+    def lifetimes(self, ask: Ask, stored: StoredResponse) -> Lifetimes:
+        """The route's; in the stored identity longer ones while its boards are watched."""
+        plain = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        return self._watch.lifetimes(stored, plain) if ask.own else plain
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
+        self._watch.read()
         stored = await self._responses.get(ask.key)
         verdict = self.judge(ask, stored)
         match verdict:

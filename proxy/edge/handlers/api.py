@@ -28,7 +28,6 @@ from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
-from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
@@ -133,8 +132,9 @@ class Api:
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
         if answer.outcome.result == "hit" and ask.directives == NONE:
-            lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
-            rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
+            lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
+            is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
+            rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
         return rendered
 
 
