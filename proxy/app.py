@@ -127,7 +127,7 @@ class App:
             self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
-        watch = Watch(exchange, invalidate, self._clock, interval_of(config))
+        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         writes = WriteThrough(exchange, invalidate)
         self._closing.push_async_callback(reads.flights.stop)

@@ -14,6 +14,7 @@ from proxy.errors import ProxyError
 from proxy.flow.ask import Ask
 from proxy.flow.exchange import Exchange, Streamed
 from proxy.flow.invalidate import Invalidate
+from proxy.log import Log
 from proxy.metrics import count
 from proxy.model import Lifetimes, StoredResponse
 from proxy.policy.watching import (
@@ -33,7 +34,12 @@ class Watch:
     """What is known of the boards' changes; nothing while it is not started."""
 
     def __init__(
-        self, exchange: Exchange, invalidate: Invalidate, clock: Clock, interval_s: float | None
+        self,
+        exchange: Exchange,
+        invalidate: Invalidate,
+        clock: Clock,
+        log: Log,
+        interval_s: float | None,
     ) -> None:
         """`interval_s`: from one question to the next; None: it is off."""
         self.moves = 0
@@ -42,6 +48,7 @@ class Watch:
         self._exchange = exchange
         self._invalidate = invalidate
         self._clock = clock
+        self._log = log
         self._interval_s = interval_s or 0.0
         self._marks: Mapping[str, Mark] | None = None
         self._since: dict[str, int] = {}
@@ -50,6 +57,7 @@ class Watch:
         machine that slept make it look old, never young."""
         self._read_at = self._began_at = clock.now()
         self._readers = asyncio.Event()
+        self._told_late = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -117,6 +125,7 @@ class Watch:
             failures = failures + 1 if marks is None else 0
             if marks is not None:
                 self._learn(marks, asked_at)
+            self._tell()
             took_s = max(0.0, self._clock.now() - asked_at)
             await self._clock.sleep(max(0.0, pause_s(self._interval_s, failures) - took_s))
 
@@ -144,6 +153,13 @@ class Watch:
             return "refused", None
         marks = marks_in(fetched.plain)
         return ("unusable" if marks is None else "good"), marks
+
+    def _tell(self) -> None:
+        """One line when it becomes late, and one when it is back."""
+        if self.is_late != self._told_late:
+            self._told_late = self.is_late
+            late = self._told_late
+            self._log.event("warning" if late else "info", "watch late" if late else "watch back")
 
     def _learn(self, marks: Mapping[str, Mark], asked_at: float) -> None:
         """Outdate what moved; what appeared is watched from this moment on. Synchronous."""

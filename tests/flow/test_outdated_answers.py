@@ -67,7 +67,7 @@ class Flow:
             self.upstream, standin.url, "test", (Scrubber([TOKEN]), None), self.metrics, clock
         )
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
-        self.watch = Watch(exchange, self.invalidate, clock, None)
+        self.watch = Watch(exchange, self.invalidate, clock, self.log, None)
         self.reads = ReadThrough(
             self.responses, exchange, "http://proxy", self.metrics, clock, self.watch
         )

@@ -10,7 +10,16 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import BREATH_S, OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, turns
+from tests.flow.conftest import (
+    BREATH_S,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 EVERY_S = 10
 LATE_S = 26
@@ -361,6 +370,32 @@ async def test_a_write_through_the_proxy_is_not_undone_by_a_look_that_was_under_
     await _look(watched, clock)
     again = await watched.get(path)
     assert (again.json["name"], again.cache[:9]) == ("Mine", "fwd=stale")
+
+
+async def test_it_tells_once_that_it_is_late_and_once_that_it_is_back(
+    watched: Proxy, standin: StandIn, clock: FakeClock
+) -> None:
+    standin.faults.add(Fault("status", BOARDS, times=None))
+    for after_s in (10, 10, 20, 40):
+        await _look(watched, clock, after_s)
+    standin.faults.clear()
+    for after_s in (60, 10):
+        await _look(watched, clock, after_s)
+    await until(lambda: bool(watched.logged("watch back")))
+    assert len(watched.logged("watch late")) == len(watched.logged("watch back")) == 1
+
+
+async def test_it_takes_a_fifth_of_the_limit_at_most(
+    start_proxy: StartProxy, standin: StandIn, clock: FakeClock
+) -> None:
+    proxy = await start_proxy("limits: {token: 1/10s}", freshness={"watch_s": EVERY_S})
+    await _heard(proxy, 1)
+    for _ in range(4):
+        clock.advance(EVERY_S)
+        await turns()
+    assert standin.asked.count("GET", BOARDS) == 1
+    await _look(proxy, clock)
+    assert standin.asked.count("GET", BOARDS) == 2
 
 
 async def test_when_it_is_off_nothing_is_asked_and_nothing_is_watched(
