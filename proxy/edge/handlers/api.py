@@ -15,6 +15,7 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
+from proxy.flow.batch import Batch
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
 from proxy.flow.read_through import ReadThrough
@@ -40,14 +41,14 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports = flows
+        self._reads, self._writes, downloads, self._exports, self._batches = flows
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -86,6 +87,8 @@ class Api:
                 return await self._write(ask, incoming)
             case Kind.FILE:
                 return await self._exports.serve(ask)
+            case Kind.BATCH if parts := self._intake.parts(ask):
+                return await self._batches.serve(ask, parts)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
@@ -131,8 +134,9 @@ class Api:
             rendered = Rendered(stored.status, stored.head + ours, stored.body)
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
-        if answer.outcome.result == "hit" and ask.directives == NONE:
-            lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
+        lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
+        is_hit = answer.outcome.result == "hit" and lifetime_s > 0
+        if is_hit and ask.directives == NONE:
             is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
             rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
         return rendered
