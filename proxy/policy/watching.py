@@ -25,7 +25,8 @@ MOST_BOARDS = 10_000
 GOOD_FOR = 2.5
 """After so many intervals without a good answer nothing counts as watched."""
 IDLE_AFTER_S = 15 * 60.0
-"""Nobody asks when nobody has read for so long."""
+"""Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
+that was planned is not noticed, and within one of those the plan ends and its reader is."""
 _LONGEST_PAUSE_S = 60.0
 
 _OF_BOARDS = frozenset({"board", "cards-of"})

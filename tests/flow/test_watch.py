@@ -247,6 +247,7 @@ async def test_what_was_asked_before_the_first_look_arrived_is_not_watched(
     standin.faults.add(Fault("late", BOARDS, applied=True))
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
     await _questions(standin, 1)
+    await until(lambda: clock.sleepers > 0)
     await proxy.get(f"/1/boards/{board}")
     await _look(proxy, clock, 1)
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=29"
@@ -362,6 +363,7 @@ async def test_a_write_through_the_proxy_is_not_undone_by_a_look_that_was_under_
     number, looks = await _asked(watched), standin.asked.count("GET", BOARDS)
     clock.advance(EVERY_S)
     await _questions(standin, looks + 1)
+    await until(lambda: clock.sleepers > 0)
     await watched("PUT", path, params={"name": "Mine"})
     assert (await watched.get(path)).json["name"] == "Mine"
     clock.advance(1)
