@@ -3,8 +3,9 @@
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · rules · warm, a client of the running proxy
-    edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
-    flow         read_through · batch · write_through · download · watch · exchange · invalidate
+    edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
+    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
+                 deliveries · hooks · watch
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -25,7 +26,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -34,22 +34,27 @@ from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
+from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
 from proxy.flow.batch import Batch
+from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin, Storage
+from proxy.flow.hooks import Hooks
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.own_writes import OwnWrites
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import file_readings, store_readings, watch_readings
+from proxy.flow.registrar import Registrar
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, registry_of
 from proxy.model import Credential
 from proxy.policy.directives import NONE
 from proxy.policy.links import Links
@@ -57,7 +62,8 @@ from proxy.policy.pages.shell import ASSETS
 from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
-from proxy.rules import guard_of, interval_of, signing_of, table_of, variant_of
+from proxy.policy.webhooks import PATH as CALLBACK_PATH
+from proxy.rules import callback_of, guard_of, interval_of, signing_of, table_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
@@ -107,6 +113,8 @@ class App:
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.hooks: Hooks | None = None
+        """What looks after our webhooks, where Trello can reach us; after `start`."""
 
     @property
     def public_url(self) -> str:
@@ -128,14 +136,7 @@ class App:
             self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
-        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
-        writes = WriteThrough(exchange, invalidate)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        self._closing.push_async_callback(reads.flights.stop)
-        self._closing.push_async_callback(batches.flights.stop)
-        self._closing.push_async_callback(writes.stop)
-        self._closing.push_async_callback(watch.stop)
+        watch, reads, writes, batches = self._flows(responses, exchange, invalidate)
         files, table = await self._open_files(), table_of(config.routes)
         origin = Origin(exchange, self._storage(), self._metrics)
         downloads = Download(reads, table, origin, files)
@@ -149,8 +150,10 @@ class App:
             config.clients.writes,
             self._signing,
         )
+        self._metrics.readings += store_readings(responses, config)
+        self._metrics.readings += file_readings(files, self._metrics) + watch_readings(watch)
         ops = Ops(
-            self._registry(responses, files, watch),
+            registry_of(self._metrics),
             responses,
             invalidate,
             watch,
@@ -159,15 +162,46 @@ class App:
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, watch, self._clock, self._log, ids, scrub)
         pages = Pages(intake, reads, links, self._clock)
-        if config.freshness.watch_s is not None:
-            watch.start(intake.own(TARGET, NONE))
-        await self._listen(sockets, (api, ops, pages), tools, via)
+        watch.start(intake.own(TARGET, NONE))
+        deliveries = self._deliveries(writes.own, invalidate)
+        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        if deliveries is not None:
+            registrar = Registrar(
+                deliveries.callback.url, self._credential, exchange, writes, table
+            )
+            self._register_webhooks(registrar, reads, deliveries)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
+
+    def _flows(
+        self, responses: Responses, exchange: Exchange, invalidate: Invalidate
+    ) -> tuple[Watch, ReadThrough, WriteThrough, Batch]:
+        metrics, clock = self._metrics, self._clock
+        watch = Watch(exchange, invalidate, clock, self._log, interval_of(self._config))
+        reads = ReadThrough(responses, exchange, self.public_url, metrics, clock, watch)
+        own = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own)
+        batches = Batch(reads, responses, exchange, metrics, clock)
+        for stop in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
+            self._closing.push_async_callback(stop)
+        return watch, reads, writes, batches
+
+    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+        callback = callback_of(self._config)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
+
+    def _register_webhooks(
+        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
+    ) -> None:
+        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+        self._closing.push_async_callback(self.hooks.stop)
+        self.hooks.start()
 
     def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
         upstream = Upstream(
@@ -224,11 +258,11 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, Ops, Pages],
+        handlers: tuple[Api, Ops, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, ops, pages = handlers
+        api, ops, pages, deliveries = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -236,9 +270,10 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
+        callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
-        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
@@ -248,16 +283,6 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    def _registry(self, responses: Responses, files: Files, watch: Watch) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        self._metrics.readings.extend(store_readings(responses, self._config))
-        self._metrics.readings.extend(file_readings(files, self._metrics))
-        self._metrics.readings.extend(watch_readings(watch))
-        registry.register(self._metrics)
-        return registry
 
     async def _flush_log(self) -> None:
         while True:

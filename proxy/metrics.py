@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -77,6 +78,10 @@ class Metrics(Collector):
     invalidations: dict[str, int] = field(default_factory=dict)
     not_stored: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    webhook_deliveries: dict[str, int] = field(default_factory=dict)
+    webhooks: int = 0
+    """Of ours at Trello, as far as is known."""
+    webhooks_missed: int = 0
     scrubbed: int = 0
     fetched_file_bytes: int = 0
     readings: list[Reading] = field(default_factory=list)
@@ -109,6 +114,7 @@ class Metrics(Collector):
             "",
             {"": self.scrubbed},
         )
+        yield from self._webhooks()
         for reading in self.readings:
             make = _counter if reading.counter else _gauge
             yield make(reading.name, reading.help, reading.label, reading.read())
@@ -131,6 +137,21 @@ class Metrics(Collector):
             durations.add_metric((result,), histogram.buckets(), histogram.sum_s)
         yield durations
 
+    def _webhooks(self) -> Iterator[Metric]:
+        yield _counter(
+            "webhook_deliveries",
+            "Deliveries to the webhook callback, by what became of them.",
+            "result",
+            self.webhook_deliveries,
+        )
+        yield _gauge("webhooks", "Our webhooks at Trello that deliver.", "", {"": self.webhooks})
+        yield _counter(
+            "webhooks_missed",
+            "Changes of boards with a webhook of which nothing was delivered.",
+            "",
+            {"": self.webhooks_missed},
+        )
+
     def _upstream(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(
             "trello_proxy_upstream_requests",
@@ -150,6 +171,15 @@ class Metrics(Collector):
         yield _counter(
             "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
         )
+
+
+def registry_of(metrics: Metrics) -> CollectorRegistry:
+    """What a scrape is answered from: ours, and what the process and the platform tell."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    registry.register(metrics)
+    return registry
 
 
 Label = TypeVar("Label")

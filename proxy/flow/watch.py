@@ -87,7 +87,9 @@ class Watch:
         return len(self._marks or ()) if self.is_young(self._clock.now()) else 0
 
     def start(self, ask: Ask) -> None:
-        """Begin to ask, in the stored identity; `ask` is policy/watching's question."""
+        """Begin, unless it is off, to ask in the stored identity; `ask`: policy's question."""
+        if not self._interval_s:
+            return
         self._readers.set()
         self._task = asyncio.create_task(self._run(ask))  # noqa: TID251 — owned here, see stop
 
