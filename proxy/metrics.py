@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -171,15 +170,6 @@ class Metrics(Collector):
         yield _counter(
             "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
         )
-
-
-def registry_of(metrics: Metrics) -> CollectorRegistry:
-    """What a scrape is answered from: ours, and what the process and the platform tell."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    registry.register(metrics)
-    return registry
 
 
 Label = TypeVar("Label")
