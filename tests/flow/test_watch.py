@@ -132,7 +132,7 @@ async def test_what_moves_a_board(
     standin.trello.hidden = frozenset() if counted else frozenset({"ixUpdate"})
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
     await _heard(proxy, 1)
-    targets = (f"/1/boards/{board}/cards", f"/1/cards/{card}?fields=name,idBoard")
+    targets = (f"/1/cards/{card}?fields=name,idBoard", f"/1/boards/{board}/cards")
     for target in targets:
         await proxy.get(target)
     clock.advance(1)
