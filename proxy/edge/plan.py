@@ -6,6 +6,7 @@ from weakref import ref
 
 from proxy.clock import Clock
 from proxy.edge.record import Counted, RequestIds
+from proxy.flow.watch import Watch
 from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
 from proxy.model import StoredResponse
@@ -20,6 +21,7 @@ class Tools:
     """What every plan needs and none owns."""
 
     responses: Responses
+    watch: Watch
     clock: Clock
     log: Log
     ids: RequestIds
@@ -35,6 +37,8 @@ class HitPlan:
     """Not held: the memory tier decides how long it stays."""
     fresh_until: float
     """POSIX seconds."""
+    is_watched: bool
+    """Whether it is fresh for so long only while its boards are watched."""
     status: int
     """The stored one, or 304 when the header's own precondition made it that."""
     start: bytes
@@ -53,7 +57,7 @@ class HitPlan:
         began = tools.clock.monotonic()
         now = tools.clock.now()
         stored = self.stored()
-        if stored is None or now >= self.fresh_until or not self._is_usable(stored):
+        if stored is None or not self._is_fresh(now) or not self._is_usable(stored):
             return None
         age_s = int(max(0.0, now - stored.asked_at))
         if age_s != self._age_s:
@@ -71,6 +75,9 @@ class HitPlan:
             )
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
+
+    def _is_fresh(self, now: float) -> bool:
+        return now < self.fresh_until and (not self.is_watched or self.tools.watch.is_young(now))
 
     def _is_usable(self, stored: StoredResponse) -> bool:
         """Whether it is still the one that the store would hand out, and not outdated."""
