@@ -17,6 +17,7 @@ from pathlib import Path
 from proxy import __version__
 from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, load, masked
+from proxy.leaks.check import NothingProven, searched
 from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
 from proxy.policy.warming import NotABoard, board_named
@@ -57,10 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
         ("serve", lambda options: serve(_config(options)), "run the proxy"),
-        ("check", _check, "validate the configuration and print it, secrets masked"),
         ("purge", _purge, "have the running proxy forget everything stored"),
     ):
         _add(commands, name, command, text)
+    text = "validate the configuration and print it, secrets masked"
+    check = _add(commands, "check", _check, text)
+    check.add_argument(
+        "--leaks", action="store_true", help="search a proxy of this configuration for its secrets"
+    )
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
@@ -108,7 +113,25 @@ def _read(path: str) -> str:
 
 
 def _check(options: argparse.Namespace) -> int:
-    print(masked(_config(options)), end="")
+    config = _config(options)
+    if options.leaks:
+        return _check_leaks(config)
+    print(masked(config), end="")
+    return 0
+
+
+def _check_leaks(config: Config) -> int:
+    try:
+        search = asyncio.run(searched(config))
+    except NothingProven as error:
+        print(f"trello-proxy: nothing is proven: {error}", file=sys.stderr)
+        return 1
+    for find in search.finds:
+        print(f"{find.canary}, {find.spelling}, in {find.where}", file=sys.stderr)
+    if search.finds:
+        print(f"trello-proxy: {len(search.finds)} leaks in {search.scope}", file=sys.stderr)
+        return 1
+    print(f"no leak in {search.scope}")
     return 0
 
 

@@ -67,7 +67,7 @@ def floor_of(module: str) -> str:
         return "ground"
     if room in {"equipment", "rules", "warm"}:
         return "app"
-    return "cli" if room in {"__main__", "serve"} else room
+    return "cli" if room in {"__main__", "leaks", "serve"} else room
 
 
 def module_of(file: Path) -> str:

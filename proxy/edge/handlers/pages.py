@@ -19,6 +19,7 @@ from proxy.flow.read_through import ReadThrough
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import gunzip
+from proxy.policy.credentials import strip_address
 from proxy.policy.directives import Directives
 from proxy.policy.json_value import value_of
 from proxy.policy.links import Links
@@ -85,7 +86,7 @@ class Pages:
             fault = str(error)
         status = 400 if fault else 200
         if wants_page(request.headers.get("Accept", "")):
-            body = home_page(self._links.public_url, pasted, link, fault)
+            body = home_page(self._links.public_url, strip_address(pasted), link, fault)
             return Rendered(status, head_of(PAGE_FIELDS), body)
         said = f"{link or fault}\n".encode() if pasted else home_text(self._links.public_url)
         return Rendered(status, head_of((*_TEXT, ("Vary", "Accept"))), said)
