@@ -1,7 +1,7 @@
 """Builds everything, and owns start and stop.
 
                 client ↓                                         ↑ client
-    cli          serve · demo · check · link · purge · warm
+    cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
     flow         read_through · write_through · download · collapse · exchange · fetch · invalidate

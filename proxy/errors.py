@@ -16,7 +16,7 @@ ProxyError
 │   ├── NotAFile           404  an attachment that is a link to somewhere else
 │   ├── NoSuchPage         404  outside the proxy's URL space
 │   ├── NotVisible         404  a card or board that Trello does not show
-│   ├── MethodNotAllowed   405  a method Trello does not have
+│   ├── MethodNotAllowed   405  a method that is not for this
 │   ├── RequestTimeout     408  the client stopped sending in mid-body
 │   ├── LinkExpired        410  the link's time is over
 │   ├── FileGone           410  an attachment that was there and is no more
@@ -119,7 +119,13 @@ class NotVisible(ClientError):
 
 
 class MethodNotAllowed(ClientError):
-    status, slug, title = 405, "method-not-allowed", "Trello has no such method"
+    """`allowed`: the methods that are, as the Allow field names them (RFC 9110 §10.2.1)."""
+
+    status, slug, title = 405, "method-not-allowed", "This method is not allowed here"
+
+    def __init__(self, detail: str, allowed: str) -> None:
+        super().__init__(detail)
+        self.allowed = allowed
 
 
 class RequestTimeout(ClientError):

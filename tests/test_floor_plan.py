@@ -66,7 +66,7 @@ def floor_of(module: str) -> str:
         return "ground"
     if room in {"rules", "warm"}:
         return "app"
-    return "cli" if room == "__main__" else room
+    return "cli" if room in {"__main__", "serve"} else room
 
 
 def module_of(file: Path) -> str:

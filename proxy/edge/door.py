@@ -24,7 +24,8 @@ Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
-_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+_ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+_KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
 _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[^?]*/download)")
 """What a page of any site may point at: a script that asks again, a file that is only shown."""
 
@@ -121,7 +122,7 @@ class Door:
         if request.method == "OPTIONS":
             return _options(headers.get("Access-Control-Request-Method") is not None)
         if request.method not in _KNOWN_METHODS:
-            raise MethodNotAllowed(f"Use one of {', '.join(sorted(_KNOWN_METHODS))}.")
+            raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
         handler = self._rooms.find(request.raw_path)
         if headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -195,5 +196,5 @@ def _tool(request: web.BaseRequest) -> str:
 
 
 def _options(preflight: bool) -> Rendered:  # noqa: FBT001 — one question, answered by its caller
-    fields = PREFLIGHT if preflight else (("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),)
+    fields = PREFLIGHT if preflight else (("Allow", _ALLOWED),)
     return Rendered(204, head_of(fields))

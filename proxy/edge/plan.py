@@ -70,12 +70,14 @@ class HitPlan:
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
 
     def _is_usable(self, stored: StoredResponse) -> bool:
-        """Whether it is still the one that the store would hand out."""
+        """Whether it is still the one that the store would hand out, and not outdated."""
         responses = self.tools.responses
         if responses.seq == self._seq:
             return responses.memory.get(stored.key) is stored
+        if responses.peek(stored.key) is not stored or responses.is_outdated(stored):
+            return False
         self._seq = responses.seq
-        return responses.peek(stored.key) is stored
+        return True
 
     def _tell(self, stored: StoredResponse, age_s: int, now: float) -> None:
         self._age_s = age_s

@@ -29,7 +29,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     if isinstance(error, UpstreamError):
         fields.append(("Retry-After", str(RETRY_AFTER_S)))
     if isinstance(error, MethodNotAllowed):
-        fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"))
+        fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request.headers.get("Accept", "")):
         title = _IN_TROUBLE if isinstance(error, UpstreamError) else error.title
         failure = Failure(error.status, title, str(error))

@@ -89,6 +89,7 @@ class Rendered(web.StreamResponse):
             self._abort()
             raise ConnectionResetError("the body broke off") from None
         finally:
+            self.payload = b""  # a request and its answer hold each other until the collector comes
             self.sent(sent)
 
     async def _drop(self) -> None:

@@ -85,10 +85,14 @@ class Download:
             case Unreadable():
                 raise Unusable("Trello's answer about an attachment is not one; try again later.")
 
-    async def open(self, permitted: Permitted) -> OpenFile | Answer:
-        """The file, or Trello's own refusal; UpstreamError when it cannot be had."""
+    async def open(self, permitted: Permitted, at: int) -> OpenFile | Answer:
+        """The file, or Trello's own refusal; UpstreamError when it cannot be had.
+
+        `at`: the first byte that will be wanted, as far as that is known by now.
+        """
         upload, directives = permitted.upload, permitted.ask.directives
         start = partial(self._fetch, permitted)
+        through = partial(self._through, start, at)
         try:
             found = await self._files.find(upload.id)
             if found is not None and found[1] is not None:
@@ -100,18 +104,18 @@ class Download:
                     found[0].release()
                 raise NothingStored("Ask again without only-if-cached.")
             if found is None and self._is_too_long(upload):
-                return await self._through(start, _TOO_LARGE)
+                return await through(_TOO_LARGE)
             if found is None and directives.no_store:
-                return await self._through(start, Reason.REQUEST)
+                return await through(Reason.REQUEST)
             joined, held = found is not None, found[0] if found else None
             if held is None:
                 held, joined = self._files.begin(upload.id, start(0))
-            return await self._arriving(held, start, joined=joined)
+            return await self._arriving(held, start, at, joined=joined)
         except StoreError as error:
-            return await self._through(start, _reason(error))
+            return await through(_reason(error))
 
     async def _arriving(
-        self, held: Held, start: Callable[[int], Fetch], *, joined: bool
+        self, held: Held, start: Callable[[int], Fetch], at: int, *, joined: bool
     ) -> OpenFile | Answer:
         is_complete = held.complete
         try:
@@ -119,7 +123,7 @@ class Download:
         except Refused as refused:
             held.release()
             if joined:  # the refusal is somebody else's
-                return await self._through(start, "refused")
+                return await self._through(start, at, "refused")
             return from_whole(refused.whole, Outcome(fwd=Fwd.URI_MISS))
         except BaseException:
             held.release()
@@ -129,9 +133,11 @@ class Download:
             outcome = Outcome(hit=True)
         return OpenFile(header, outcome, FileBody(start, header, held=held))
 
-    async def _through(self, start: Callable[[int], Fetch], reason: str) -> OpenFile | Answer:
+    async def _through(
+        self, start: Callable[[int], Fetch], at: int, reason: str
+    ) -> OpenFile | Answer:
         """The file from Trello, for this asker alone."""
-        fetch = start(0)
+        fetch = start(at)
         try:
             header = await fetch.open()
         except Refused as refused:

@@ -86,7 +86,7 @@ class Fetch:
         self._metrics = origin.metrics
         self._ask = ask
         self._expected = expected
-        self._start = self._at = start
+        self.start = self._at = start
         self._stack = ExitStack()
         self._header: Header | None = None
         self._etag = ""
@@ -115,7 +115,7 @@ class Fetch:
         """All bytes from the start on; ends only when they were all there, else UpstreamError."""
         while True:
             try:
-                async with aclosing(self._from_reply()) as chunks:
+                async with aclosing(self._not_more()) as chunks:
                     async for chunk in chunks:
                         self._at += len(chunk)
                         self._metrics.fetched_file_bytes += len(chunk)
@@ -189,6 +189,22 @@ class Fetch:
         condition = (("If-Range", self._etag),) if self._etag else ()
         return (("Range", f"bytes={self._at}-"), *condition)
 
+    async def _not_more(self) -> AsyncGenerator[bytes, None]:
+        """As `_from_reply`; the last bytes only when nothing came behind them, else _Changed."""
+        length = self._header.length if self._header else None
+        at, last = self._at, b""
+        async with aclosing(self._from_reply()) as chunks:
+            async for chunk in chunks:
+                at += len(chunk)
+                if length is None or at < length:
+                    yield chunk
+                elif at == length:
+                    last += chunk
+                else:
+                    raise _Changed("A file came longer than was said; try again later.")
+        if last:
+            yield last
+
     async def _from_reply(self) -> AsyncGenerator[bytes, None]:
         """What the reply gives of the bytes from `_at` on; Unusable where it is another file."""
         reply = self._reply
@@ -200,7 +216,7 @@ class Fetch:
             async for chunk in chunks:
                 begins_at, at = at, at + len(chunk)
                 if begins_at < self._at and not self._etag:
-                    again.update(chunk[max(0, self._start - begins_at) : self._at - begins_at])
+                    again.update(chunk[max(0, self.start - begins_at) : self._at - begins_at])
                 if at <= self._at:
                     continue
                 if not is_same and again.digest() != self._given.digest():

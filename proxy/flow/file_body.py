@@ -30,7 +30,7 @@ class FileBody:
         held: Held | None = None,
         fetch: Fetch | None = None,
     ) -> None:
-        """Owns `held`, the file on disk, and `fetch`, an open download of all of it."""
+        """Owns `held`, the file on disk, and `fetch`, an open download of it or of its end."""
         self._start = start
         self._header = header
         self._held = held
@@ -128,7 +128,7 @@ class FileBody:
 
     async def _fetched(self) -> Fetch:
         """A download that begins where this body is."""
-        if self._fetch is not None and self._at == 0:
+        if self._fetch is not None and self._fetch.start == self._at:
             return self._fetch
         if self._fetch is not None:
             await self._fetch.aclose()

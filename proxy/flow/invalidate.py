@@ -1,4 +1,8 @@
-"""The one door for invalidation: writes, the operator, and whatever else learns of a change."""
+"""The one door for invalidation: writes, the operator, and whatever else learns of a change.
+
+What a write through the proxy touched is removed: nobody reads the state before it again. What
+changed elsewhere is outdated: stale at once, and better than nothing while Trello fails.
+"""
 
 from collections.abc import Collection
 from typing import Literal
@@ -9,6 +13,8 @@ from proxy.model import Tag
 from proxy.store.responses import Responses
 
 Cause = Literal["write", "purge"]
+News = Literal["watch", "webhook"]
+"""How a change made elsewhere became known."""
 
 
 class Invalidate:
@@ -22,9 +28,17 @@ class Invalidate:
     def apply(self, tags: Collection[Tag], cause: Cause) -> None:
         """From here on nobody is told what was so before; synchronous, so nothing slips between."""
         self._responses.invalidate(tags)
-        count(self._metrics.invalidations, cause)
-        self._log.event("debug", "invalidated", cause=cause, tags=" ".join(sorted(tags)))
+        self._tell(tags, cause)
+
+    def outdate(self, tags: Collection[Tag], cause: News) -> None:
+        """From here on what was so before is stale, and serves an error at most; synchronous."""
+        self._responses.outdate(tags)
+        self._tell(tags, cause)
 
     async def settled(self) -> None:
         """Return when the invalidations so far would survive a crash, or after a second at most."""
         await self._responses.flushed()
+
+    def _tell(self, tags: Collection[Tag], cause: Cause | News) -> None:
+        count(self._metrics.invalidations, cause)
+        self._log.event("debug", "invalidated", cause=cause, tags=" ".join(sorted(tags)))

@@ -88,7 +88,9 @@ class ReadThrough:
         if stored is None:
             return ABSENT
         lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
-        return judge(stored.asked_at, lifetimes, self._clock.now(), ask.directives)
+        outdated = self._responses.is_outdated(stored)
+        now = self._clock.now()
+        return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
@@ -122,7 +124,7 @@ class ReadThrough:
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
     ) -> Answer:
-        fwd = _reason_of(ask, stored, verdict)
+        fwd = _reason_of(stored, verdict)
         try:
             landed, joined = await self._land(ask)
         except UpstreamError as error:
@@ -215,13 +217,11 @@ class ReadThrough:
         return from_store(stored, outcome)
 
 
-def _reason_of(ask: Ask, stored: StoredResponse | None, verdict: Verdict) -> Fwd:
-    """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
+def _reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
     if stored is None:
         return Fwd.URI_MISS
-    refused = ask.directives.no_cache or ask.directives.max_age_s is not None
-    within = isinstance(verdict, Stale) and not verdict.stale_for_s
-    return Fwd.REQUEST if refused and within else Fwd.STALE
+    refused = isinstance(verdict, Stale) and verdict.refused
+    return Fwd.REQUEST if refused else Fwd.STALE
 
 
 def _may_serve_error(verdict: Verdict) -> bool:

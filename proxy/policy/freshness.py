@@ -22,6 +22,8 @@ class Stale:
     """Answer with it at once, ask in the background (RFC 5861 §3)."""
     if_error: bool
     """Answer with it when Trello cannot (RFC 5861 §4)."""
+    refused: bool = False
+    """Only the client's own directives made it so (RFC 9211 §2.2, `request`)."""
 
     @property
     def ttl_s(self) -> int:
@@ -44,23 +46,31 @@ def age_of(asked_at: float, now: float) -> float:
 
 
 def judge(
-    asked_at: float, lifetimes: Lifetimes, now: float, directives: Directives = NONE
+    asked_at: float,
+    lifetimes: Lifetimes,
+    now: float,
+    directives: Directives = NONE,
+    *,
+    outdated: bool = False,
 ) -> Verdict:
     """Fresh while age < lifetime, and while the client's own `max-age` says so (§5.2.1.1).
 
     `no-cache`, and an age above the client's `max-age`, ask for validation (§5.2.1.4): stale
-    answers may then still serve an error, but not the wait.
+    answers may then still serve an error, but not the wait. Nor may what is `outdated`, by a
+    change made elsewhere: it is stale at any age.
     """
     age_s = age_of(asked_at, now)
     ttl_s = lifetimes.lifetime_s - age_s
     refused = directives.no_cache or (
         directives.max_age_s is not None and age_s > directives.max_age_s
     )
-    if ttl_s > 0 and not refused:
+    within = ttl_s > 0 and not outdated
+    if within and not refused:
         return Fresh(ttl_s)
     stale_for_s = max(0.0, -ttl_s)
-    if_error = stale_for_s < lifetimes.stale_if_error_s or ttl_s > 0
-    while_revalidate = not refused and stale_for_s < lifetimes.stale_while_revalidate_s
+    if_error = within or stale_for_s < lifetimes.stale_if_error_s
+    may_wait = not refused and not outdated
+    while_revalidate = may_wait and stale_for_s < lifetimes.stale_while_revalidate_s
     if not if_error and not while_revalidate:
         return ABSENT
-    return Stale(stale_for_s, while_revalidate, if_error)
+    return Stale(stale_for_s, while_revalidate, if_error, refused=within)

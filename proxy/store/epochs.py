@@ -4,6 +4,9 @@ One number, `seq`, advances with every invalidation; each tag remembers the `seq
 A stored response knows the `seq` at which Trello was asked, and is usable while none of its tags
 was invalidated later. That answers three questions at once: whether a stored response may be used,
 whether an answer still in flight may be stored, and whether a flight may be joined.
+
+An outdating is the weaker invalidation: what was asked for before it is stale, and may still serve
+an error. It is remembered in the same way, under the tag's name with OUTDATED before it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +15,8 @@ from proxy.model import Tag
 
 MAX_TAGS = 100_000
 """Above it the older half is forgotten, and everything asked for before it counts as invalid."""
+OUTDATED = "outdated "
+"""No tag begins with it."""
 
 
 class Epochs:
@@ -22,6 +27,8 @@ class Epochs:
         self.floor = 0
         """Nothing asked for below this `seq` is usable, whatever its tags."""
         self._last: dict[Tag, int] = {}
+        self._outdating = 0
+        """The `seq` of the last outdating: nothing asked for at or after it is outdated."""
 
     def __len__(self) -> int:
         return len(self._last)
@@ -36,6 +43,12 @@ class Epochs:
             self._forget()
         return self.seq
 
+    def outdate(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
+        """Make what was asked for under `tags` until now stale; the names it is remembered by."""
+        names = tuple(Tag(OUTDATED + tag) for tag in tags)
+        self._outdating = self.advance(names)
+        return names
+
     def merge(self, last: Mapping[Tag, int], floor: int) -> None:
         """Take in what an earlier process had invalidated; the later of two invalidations holds."""
         self._last = {
@@ -44,11 +57,19 @@ class Epochs:
         }
         self.floor = max(self.floor, floor)
         self.seq = max(self.seq, self.floor, *last.values(), 0)
+        self._outdating = self.seq
 
     def is_current(self, tags: Iterable[Tag], asked_seq: int) -> bool:
         """Whether an answer asked for at `asked_seq` outlived every invalidation of its tags."""
         last = self._last
         return asked_seq >= self.floor and all(last.get(tag, 0) <= asked_seq for tag in tags)
+
+    def is_outdated(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+        """Whether one of `tags` was outdated after an answer had been asked for."""
+        if asked_seq >= self._outdating:
+            return False
+        last = self._last
+        return any(last.get(Tag(OUTDATED + tag), 0) > asked_seq for tag in tags)
 
     def _forget(self) -> None:
         # Insertion order is order of invalidation: `advance` re-inserts what it touches.

@@ -18,7 +18,7 @@ class Responses:
 
     @property
     def seq(self) -> int:
-        """Advances with every invalidation; a flight may be joined while it has not moved."""
+        """Advances with every change told of; a flight may be joined while it has not moved."""
         return self._epochs.seq
 
     @property
@@ -27,7 +27,7 @@ class Responses:
         return self.durable is None or self.durable.works
 
     def peek(self, key: CacheKey) -> StoredResponse | None:
-        """The usable stored response in memory; no await, for the path that must be short."""
+        """The stored response in memory, if none of its tags was invalidated; no await."""
         stored = self.memory.get(key)
         if stored is None or self._is_current(stored):
             return stored
@@ -35,7 +35,7 @@ class Responses:
         return None
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        """The usable stored response, from memory or disk; a failing disk is a miss."""
+        """The same from memory or disk, outdated or not; a failing disk is a miss."""
         stored = self.peek(key)
         if stored is not None or self.durable is None:
             return stored
@@ -48,8 +48,8 @@ class Responses:
         return on_disk
 
     def put(self, stored: StoredResponse) -> bool:
-        """Keep it, unless one of its tags was invalidated after it was asked for."""
-        if not self._is_current(stored):
+        """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
+        if not self._is_current(stored) or self.is_outdated(stored):
             return False
         self.memory.put(stored)
         if self.durable is not None:
@@ -68,6 +68,16 @@ class Responses:
         self._epochs.advance(named)
         if self.durable is not None:
             self.durable.invalidated(named)
+
+    def outdate(self, tags: Iterable[Tag]) -> None:
+        """From here on what was asked for earlier under one of `tags` is stale, and kept."""
+        names = self._epochs.outdate(tags)
+        if self.durable is not None:
+            self.durable.invalidated(names)
+
+    def is_outdated(self, stored: StoredResponse) -> bool:
+        """Whether it is known to be stale, whatever its age."""
+        return self._epochs.is_outdated(stored.tags, stored.asked_seq)
 
     async def flushed(self) -> None:
         """Return when what was said so far would survive a crash, or after a second at most."""

@@ -83,15 +83,19 @@ def file(number: int) -> str:
     return FILE.replace("852d/", f"{number:04x}/")
 
 
-def attached(said: bytes | Speak) -> Speak:
-    """Trello with attachments: to a question about one it tells of a file, and to others `said`."""
+def attached(said: bytes | Speak, length: str = "null") -> Speak:
+    """Trello with attachments: to a question about one it tells of a file, and to others `said`.
+
+    `length`: the JSON of how many bytes the file has.
+    """
 
     async def speak(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
     ) -> None:
         path = header.split(b" ")[1]
         if b"/attachments/" in path and b"/download" not in path:
-            writer.write(answer(_METADATA % path.rpartition(b"/")[2]))
+            named = (path.rpartition(b"/")[2], length.encode())
+            writer.write(answer(_METADATA % named))
         elif isinstance(said, bytes):
             writer.write(said)
         else:
@@ -100,7 +104,7 @@ def attached(said: bytes | Speak) -> Speak:
     return speak
 
 
-_METADATA = b'{"id":"%b","isUpload":true,"fileName":"a.png","bytes":null,"mimeType":""}'
+_METADATA = b'{"id":"%b","isUpload":true,"fileName":"a.png","bytes":%b,"mimeType":""}'
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes) -> None:

@@ -140,6 +140,38 @@ class TestDownloads:
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await _whole_or_raise(wire)
 
+    @pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "passing through"])
+    @pytest.mark.parametrize("sent", [(b"\x89PNG!",), (b"\x89PNG", b"!"), (b"\x89P", b"NG!")])
+    async def test_a_file_longer_than_trello_says_never_looks_complete(
+        self,
+        before: Start,
+        storage: RawUpstream,
+        tmp_path: Path,
+        sent: tuple[bytes, ...],
+        *,
+        is_kept: bool,
+    ) -> None:
+        directory = tmp_path / "kept" if is_kept else None
+        proxy = await self._redirecting(before, f"{storage.url}{SIGNED}", directory, length="4")
+        go_on = asyncio.Event()
+
+        async def bit_by_bit(
+            _: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes
+        ) -> None:
+            head = OK + b"Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+            *first, last = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in sent]
+            writer.write(b"".join((head, *first)))
+            await go_on.wait()
+            writer.write(last + b"0\r\n\r\n")
+
+        storage.said = bit_by_bit
+        wire = await proxy.connect()
+        wire.send(proxy.request("GET", FILE))
+        assert b"content-length: 4\r\n" in (await wire.reader.readuntil(b"\r\n\r\n")).lower()
+        go_on.set()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await wire.reader.readexactly(4)
+
     async def test_a_file_that_comes_as_gzip_is_given_as_it_is(
         self, before: Start, storage: RawUpstream
     ) -> None:
@@ -233,11 +265,16 @@ class TestDownloads:
             assert "sandbox" in heard.fields["content-security-policy"]
 
     async def _redirecting(
-        self, before: Start, location: str, directory: Path | None = None
+        self,
+        before: Start,
+        location: str,
+        directory: Path | None = None,
+        *,
+        length: str = "null",
     ) -> Proxy:
         field = b"Location: %b\r\n" % location.encode("latin-1")
         body = b"Found. Redirecting to " + location.encode("latin-1")
-        said = attached(answer(body, field, b"HTTP/1.1 302 Found\r\n"))
+        said = attached(answer(body, field, b"HTTP/1.1 302 Found\r\n"), length)
         return await before(said, "attachments: {max_file: 16MiB}", directory)
 
     def _is_silent(self, heard: Heard, proxy: Proxy) -> None:

@@ -89,7 +89,7 @@ class TestPurge:
     async def test_only_a_post_purges(self, proxy: Proxy, standin: StandIn) -> None:
         await proxy.get(ME)
         heard = await proxy.get("/-/purge")
-        assert heard.status == 405
+        assert (heard.status, heard.fields["allow"]) == (405, "POST, OPTIONS")
         assert heard.json["type"] == "urn:trello-proxy:method-not-allowed"
         await proxy.get(ME)
         assert standin.asked.total == 1

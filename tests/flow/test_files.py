@@ -417,6 +417,18 @@ class TestTheStore:
         assert (part.status, part.body == BODY[999_000:]) == (206, True)
         assert kept(directory) == []
 
+    async def test_a_part_of_what_passes_through_is_asked_for_once(
+        self, start_proxy: StartProxy, standin: StandIn, card: str
+    ) -> None:
+        proxy = await start_proxy(attachments={"max_file_bytes": 999_999})
+        path = attach(standin, card)
+        part = await proxy.get(path, headers={"Range": "bytes=-1000"})
+        assert (part.status, part.body == BODY[-1000:]) == (206, True)
+        assert part.fields["Content-Range"] == "bytes 999000-999999/1000000"
+        assert standin.asked.count("GET", path) == 1
+        ranges = [seen.fields.get("range") for seen in standin.asked.requests if seen.host != "api"]
+        assert ranges == ["bytes=999000-"]
+
     async def test_a_disk_that_fills_up_in_mid_body_is_noticed_by_nobody(
         self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock, directory: Path
     ) -> None:

@@ -1,6 +1,7 @@
 """What is large passes through: it is not held, not stored, and never short by stealth."""
 
 import asyncio
+import gc
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -103,6 +104,22 @@ async def test_the_memory_it_takes_does_not_grow_with_the_answer(
             most = max(most, resident())
     assert read == 4 + 120 * MIB // len(CHUNK) * len(CHUNK)
     assert most - before < FEW_BYTES
+
+
+async def test_an_answer_that_was_sent_is_let_go_of_before_the_collector_comes(
+    proxy: Proxy, upstream: Upstream
+) -> None:
+    upstream.answer = _long(4)
+    await proxy.get("/1/boards/b/cards", headers={"Cache-Control": "no-store"})
+    gc.collect()
+    gc.disable()
+    try:
+        before = resident()
+        for _ in range(400):
+            await proxy.get("/1/boards/b/cards", headers={"Cache-Control": "no-store"})
+        assert resident() - before < FEW_BYTES
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("make", FRAMINGS.values(), ids=FRAMINGS.keys())

@@ -114,7 +114,8 @@ async def test_a_large_board_is_shown_in_pages(
 
 
 async def test_pages_are_read_only(proxy: Proxy, short: str) -> None:
-    assert (await proxy("POST", f"/c/{short}")).status == 405
+    refused = await proxy("POST", f"/c/{short}")
+    assert (refused.status, refused.fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
     assert (await proxy("HEAD", f"/c/{short}")).status == 200
 
 

@@ -14,8 +14,13 @@ BRIEF = Lifetimes(30.0, stale_while_revalidate_s=10.0)
 
 
 def stale(stale_for_s: float, *saves: str) -> Stale:
-    """Stale, and what it may save a client: the `wait` or an `error`."""
-    return Stale(stale_for_s, while_revalidate="wait" in saves, if_error="error" in saves)
+    """Stale, and what it may save a client, the `wait` or an `error`; or `refused`."""
+    return Stale(
+        stale_for_s,
+        while_revalidate="wait" in saves,
+        if_error="error" in saves,
+        refused="refused" in saves,
+    )
 
 
 LIFE = {
@@ -34,10 +39,10 @@ LIFE = {
 
 ASKED = {
     "no-cache refuses what is fresh": (
-        KIND, 5.0, Directives(no_cache=True), stale(0.0, "error")
+        KIND, 5.0, Directives(no_cache=True), stale(0.0, "error", "refused")
     ),
     "no-cache: what is fresh may serve an error, whatever the route": (
-        PLAIN, 5.0, Directives(no_cache=True), stale(0.0, "error")
+        PLAIN, 5.0, Directives(no_cache=True), stale(0.0, "error", "refused")
     ),
     "no-cache: nobody is told a stale answer at once": (
         KIND, 35.0, Directives(no_cache=True), stale(5.0, "error")
@@ -45,12 +50,32 @@ ASKED = {
     "no-cache and nothing usable": (PLAIN, 35.0, Directives(no_cache=True), ABSENT),
     "younger than max-age": (PLAIN, 4.0, Directives(max_age_s=5.0), Fresh(26.0)),
     "as old as max-age": (PLAIN, 5.0, Directives(max_age_s=5.0), Fresh(25.0)),
-    "older than max-age": (PLAIN, 5.5, Directives(max_age_s=5.0), stale(0.0, "error")),
+    "older than max-age": (PLAIN, 5.5, Directives(max_age_s=5.0), stale(0.0, "error", "refused")),
     "max-age lengthens no lifetime": (PLAIN, 31.0, Directives(max_age_s=999.0), ABSENT),
-    "max-age zero": (PLAIN, 0.1, Directives(max_age_s=0.0), stale(0.0, "error")),
+    "max-age zero": (PLAIN, 0.1, Directives(max_age_s=0.0), stale(0.0, "error", "refused")),
     "only-if-cached changes no age": (PLAIN, 5.0, Directives(only_if_cached=True), Fresh(25.0)),
     "no-store changes no age": (PLAIN, 5.0, Directives(no_store=True), Fresh(25.0)),
 }  # fmt: skip
+
+
+OUTDATED = {
+    "fresh no more, and good for an error": (KIND, 5.0, NONE, stale(0.0, "error")),
+    "no wait is saved": (KIND, 35.0, NONE, stale(5.0, "error")),
+    "nor longer good for an error than if it had not been": (KIND, 130.0, NONE, ABSENT),
+    "a route whose answers serve no error": (PLAIN, 5.0, NONE, ABSENT),
+    "a client's no-cache changes nothing": (
+        KIND, 5.0, Directives(no_cache=True), stale(0.0, "error")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lifetimes", "age_s", "directives", "verdict"), OUTDATED.values(), ids=OUTDATED.keys()
+)
+def test_judge_what_is_outdated(
+    lifetimes: Lifetimes, age_s: float, directives: Directives, verdict: Verdict
+) -> None:
+    assert judge(1000.0, lifetimes, 1000.0 + age_s, directives, outdated=True) == verdict
 
 
 @pytest.mark.parametrize(("lifetimes", "age_s", "verdict"), LIFE.values(), ids=LIFE.keys())

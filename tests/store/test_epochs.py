@@ -85,6 +85,34 @@ def test_what_was_invalidated_last_is_forgotten_last(monkeypatch: pytest.MonkeyP
     assert len(known) == 2
 
 
+def test_what_was_asked_before_an_outdating_is_outdated_and_current() -> None:
+    known = Epochs(100)
+    known.outdate([CARD])
+    assert known.is_outdated([BOARD, CARD], 100)
+    assert known.is_current([BOARD, CARD], 100)
+    assert not known.is_outdated([BOARD], 100)
+    assert not known.is_outdated([CARD], known.seq)
+
+
+def test_removing_after_an_outdating_still_removes() -> None:
+    known = Epochs(100)
+    known.outdate([CARD])
+    outdated = known.seq
+    known.advance([CARD])
+    assert not known.is_current([CARD], outdated)
+    assert not known.is_outdated([CARD], outdated)
+
+
+def test_an_outdating_by_an_earlier_process_is_heard() -> None:
+    first, second = Epochs(100), Epochs(100)
+    names = first.outdate([CARD])
+    second.merge(dict.fromkeys(names, first.seq), floor=0)
+    assert second.seq == first.seq
+    assert second.is_outdated([CARD], 100)
+    assert second.is_current([CARD], 100)
+    assert not second.is_outdated([BOARD], 100)
+
+
 TAGS = st.sampled_from([Tag(letter) for letter in "abcdefgh"])
 
 
@@ -104,3 +132,19 @@ def test_a_bounded_memory_never_calls_current_what_an_unbounded_one_does_not(
         if bounded.is_current(tags, asked):
             assert unbounded.is_current(tags, asked)
     assert bounded.is_current(tags, bounded.seq)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.lists(TAGS, max_size=3)), max_size=30))
+def test_an_outdating_is_told_from_a_removal_whatever_comes_before_and_after(
+    changes: list[tuple[bool, list[Tag]]],
+) -> None:
+    known = Epochs(0)
+    removed: dict[Tag, int] = {}
+    outdated: dict[Tag, int] = {}
+    for removes, tags in changes:
+        (known.advance if removes else known.outdate)(tags)
+        (removed if removes else outdated).update(dict.fromkeys(tags, known.seq))
+    for tag in (Tag(letter) for letter in "abcdefgh"):
+        for asked in range(known.seq + 1):
+            assert known.is_current([tag], asked) == (removed.get(tag, 0) <= asked)
+            assert known.is_outdated([tag], asked) == (outdated.get(tag, 0) > asked)

@@ -48,6 +48,48 @@ async def test_what_was_invalidated_is_nowhere(open_: Open, shelf: RamShelf) -> 
     assert len(responses.memory) == 0
 
 
+async def test_what_was_outdated_is_there_and_known_to_be_stale(
+    open_: Open, shelf: RamShelf
+) -> None:
+    shelf.rows[key(2)] = answer(2)
+    responses = await open_()
+    responses.put(answer(1))
+    responses.outdate([BOARD])
+    for number in (1, 2):
+        stored = await responses.get(key(number))
+        assert stored == answer(number)
+        assert responses.is_outdated(stored)
+    assert not responses.is_outdated(answer(1, tags=(Tag("board:2"),)))
+
+
+async def test_an_answer_older_than_an_outdating_is_not_kept(open_: Open) -> None:
+    responses = await open_()
+    asked = responses.seq
+    responses.outdate([BOARD])
+    assert responses.seq > asked
+    assert not responses.put(answer(1, seq=asked))
+    assert responses.put(answer(2, seq=asked, tags=(Tag("board:2"),)))
+    assert responses.put(answer(3, seq=responses.seq))
+    assert responses.peek(key(1)) is None
+
+
+async def test_an_outdating_is_known_to_the_next_process_and_so_is_a_removal_after_it(
+    open_: Open,
+) -> None:
+    first = await open_()
+    first.put(answer(1))
+    first.outdate([BOARD])
+    await first.flushed()
+    second = await open_()
+    stored = await second.get(key(1))
+    assert stored == answer(1)
+    assert second.is_outdated(stored)
+    second.invalidate([BOARD])
+    await second.flushed()
+    assert await second.get(key(1)) is None
+    assert await (await open_()).get(key(1)) is None
+
+
 async def test_other_tags_are_untouched(open_: Open) -> None:
     responses = await open_()
     responses.put(answer(1))

@@ -14,7 +14,7 @@ from proxy.flow.download import Download, OpenFile, Permitted
 from proxy.flow.file_body import FileBody
 from proxy.model import Fields, Outcome
 from proxy.policy.files import MAX_AGE_S, disposition, etag_of_file, safe_fields
-from proxy.policy.ranges import Slice, Unsatisfiable, Whole, content_range, resolve
+from proxy.policy.ranges import Part, Slice, Unsatisfiable, Whole, content_range, resolve
 from proxy.policy.validation import not_modified
 from proxy.policy.wire import head_of
 
@@ -36,7 +36,9 @@ class FileHandler:
         if not_modified(request.headers.get("If-None-Match", ""), etag):
             head = head_of((("ETag", etag), _CACHE_CONTROL))
             return Rendered(304, head), Outcome(hit=True)
-        opened = await self._downloads.open(permitted)
+        part = _part(request, etag, permitted.upload.length)
+        at = part.start if isinstance(part, Slice) else 0
+        opened = await self._downloads.open(permitted, at)
         if isinstance(opened, Answer):
             return opened
         return await _rendered(request, permitted, opened, etag), opened.outcome
@@ -46,8 +48,7 @@ async def _rendered(
     request: web.BaseRequest, permitted: Permitted, opened: OpenFile, etag: str
 ) -> Rendered:
     length = opened.header.length
-    ranged = request.headers.get("Range", "") if request.method == "GET" else ""
-    part = resolve(ranged, request.headers.get("If-Range", ""), etag, length)
+    part = _part(request, etag, length)
     match part:
         case Whole():
             fields = _fields(request, permitted, opened, etag)
@@ -63,6 +64,12 @@ async def _rendered(
             return Rendered(416, head_of((named, ("ETag", etag), ("Cache-Control", "no-store"))))
         case never:
             assert_never(never)
+
+
+def _part(request: web.BaseRequest, etag: str, length: int | None) -> Part:
+    """What is asked for of a file of this length; ranges are for GET (RFC 9110 §14.2)."""
+    ranged = request.headers.get("Range", "") if request.method == "GET" else ""
+    return resolve(ranged, request.headers.get("If-Range", ""), etag, length)
 
 
 async def _payload(opened: OpenFile) -> bytes | FileBody:

@@ -58,7 +58,7 @@ class Ops:
         """Forget everything stored."""
         record.route = "/-/purge"
         if request.method != "POST":
-            raise MethodNotAllowed("Use POST.")
+            raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
         self._check_admin(request)
         self._invalidate.apply({EVERYTHING}, "purge")
         await self._invalidate.settled()

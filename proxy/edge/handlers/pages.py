@@ -210,7 +210,7 @@ def _rendered(heard: Heard, body: bytes) -> Rendered:
 def _named(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NoSuchPage when there is none."""
     if request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("Pages are read with GET.")
+        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
     segments = parse(request.raw_path).segments
     if len(segments) < 2 or not _NAME.fullmatch(segments[1]):
         raise NoSuchPage("Use a card's or board's web address, with this proxy for trello.com.")
