@@ -43,14 +43,16 @@ from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin, Storage
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.readings import file_readings, proof_readings, store_readings
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
+from proxy.policy.proving import pause_s
 from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
 from proxy.rules import guard_of, signing_of, table_of, variant_of
@@ -127,6 +129,7 @@ class App:
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
         writes = WriteThrough(exchange, invalidate)
         self._closing.push_async_callback(reads.flights.stop)
+        proof = self._proof(reads, (responses, invalidate))
         self._closing.push_async_callback(writes.stop)
         files, table = await self._open_files(), table_of(config.routes)
         origin = Origin(exchange, self._storage(), self._metrics)
@@ -136,7 +139,7 @@ class App:
         )
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin)),
+            (reads, writes, downloads, Export(origin), proof),
             self._clock,
             config.clients.writes,
             self._signing,
@@ -156,6 +159,18 @@ class App:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
+
+    def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
+        token = self._config.limits.token
+
+        def drawn_s() -> float:
+            return pause_s(token.count, token.window_s, int.from_bytes(self._random(4)) / 2**32)
+
+        proof = Proof(reads, store, drawn_s, self._clock, self._log)
+        proof.start()
+        self._closing.push_async_callback(proof.stop)
+        self._metrics.readings.extend(proof_readings(proof))
+        return proof
 
     def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
         upstream = Upstream(

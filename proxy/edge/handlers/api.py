@@ -17,6 +17,7 @@ from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
@@ -26,6 +27,7 @@ from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
+from proxy.policy.proving import may_prove
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
@@ -41,14 +43,14 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Proof],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports = flows
+        self._reads, self._writes, downloads, self._exports, self._proof = flows
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -135,7 +137,15 @@ class Api:
         if answer.outcome.result == "hit" and ask.directives == NONE:
             lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
+            rendered.proof = self._proof_of(ask, stored)
         return rendered
+
+    def _proof_of(self, ask: Ask, stored: StoredResponse) -> Proof | None:
+        """Who asks this hit again, if one is due; None where that may not be."""
+        if not may_prove(ask.match, stored, own=ask.own, has_body=ask.body is not None):
+            return None
+        self._proof.offer(ask, stored)
+        return self._proof
 
 
 def _is_attachment(ask: Ask) -> bool:
