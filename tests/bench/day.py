@@ -46,7 +46,13 @@ class Figures:
     unsignalled: int
     """Stale answers of whose changes no board's figures told."""
     stale_own: int
+    """Answers that did not show one's own write, made before they were asked for."""
     untrue: int
+    """Answers that never were true."""
+    stale_hits_ratio: float
+    """Of what was answered without asking, the share that was not true any more."""
+    told: str
+    """What the way tells of itself."""
 
 
 class Day:
@@ -62,6 +68,7 @@ class Day:
         self._numbers = count()
         self._judged: list[Staleness] = []
         self._asked = self._reads = self._hits = self._failed = 0
+        self._judged_hits = self._stale_hits = 0
 
     @staticmethod
     def targets(events: Iterable[Event]) -> Iterator[Target]:
@@ -76,6 +83,7 @@ class Day:
             while self._again and self._again[0][0] <= event.at:
                 at, _, again = heapq.heappop(self._again)
                 await self._at(way, at, again)
+            self._asked += isinstance(event, Read | Page) or bool(event.tool)
             await self._at(way, event.at, event)
         ends = self._clock.now() + _PATIENCE_S
         while self._running and not self._clock.run_until(ends):
@@ -103,6 +111,8 @@ class Day:
             unsignalled=sum(each.any_s > 0 == each.signalled_s for each in self._judged),
             stale_own=sum(each.own_s > 0 for each in self._judged),
             untrue=sum(not each.was_true for each in self._judged),
+            stale_hits_ratio=self._stale_hits / max(1, self._judged_hits),
+            told=await way.told(),
         )
 
     async def _at(self, way: Direct, at: float, event: Event) -> None:
@@ -112,7 +122,6 @@ class Day:
             self._standin.trello.edit(event.method, event.path, dict(event.params))
             self._oracle.changed(event.board, event.card, own=False)
             return
-        self._asked += 1
         task = asyncio.create_task(self._ask(way, event))
         self._running.add(task)
         await self._rest()
@@ -158,4 +167,8 @@ class Day:
         self._reads += 1
         self._hits += heard.was_kept
         if isinstance(event, Read):
-            self._judged += self._oracle.judge(list(event.targets), heard.body, began)
+            found = self._oracle.judge(list(event.targets), heard.body, began)
+            self._judged += found
+            if heard.was_kept:
+                self._judged_hits += len(found)
+                self._stale_hits += sum(each.any_s > 0 for each in found)

@@ -2,7 +2,8 @@
 
 A day of an office in virtual time, played against the stand-in for Trello directly, through a cache
 keyed by URL whose lifetime is the proxy's own bound, and through the proxy. Every answer is held
-against what is true. Run as `python -m tests.bench.economy [--quick] [--seed N]`.
+against what is true. Files themselves are left out: `tests.bench.attachments` has them.
+Run as `python -m tests.bench.economy [--quick] [--seed N]`.
 """
 
 import argparse
@@ -97,6 +98,7 @@ def _judge(cache: Figures, proxy: Figures) -> None:
     print(verdict("answers stale after one's own write", proxy.stale_own, most=0))
     print(verdict("answers that never were true", proxy.untrue, most=0))
     print(f"  without a signal: {proxy.unsignalled} stale answers, {proxy.worst_s:.0f} s at most")
+    print(f"  {proxy.told}; of all hits {proxy.stale_hits_ratio:.2%} were stale")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ links: {{rewrite: false}}
 freshness: {{watch: {WATCH_S}s}}
 log: {{level: error}}
 """
+
+_MOST_ASKED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,10 @@ class Direct:
         """Body bytes that came from Trello so far."""
         return self.client.received_bytes
 
+    async def told(self) -> str:
+        """What it has to say for itself; empty where it counts nothing."""
+        return ""
+
 
 class Kept(Direct):
     """A cache keyed by URL: every 200 is used for so many seconds, whatever happens meanwhile."""
@@ -136,9 +141,24 @@ class Proxied(Direct):
         return await self.read(f"/c/{page.card}")
 
     async def received_bytes(self) -> int:
-        metrics = (await self.read("/metrics")).body.decode()
-        found = re.search(r'upstream_bytes_total\{direction="received"\} (\S+)', metrics)
-        return int(float(found[1])) if found else 0
+        return int((await self._metric("upstream_bytes_total", 'direction="received"'))[""])
+
+    async def told(self) -> str:
+        by_route = await self._metric("upstream_requests_total", "route=")
+        most = sorted(by_route, key=by_route.__getitem__, reverse=True)[:_MOST_ASKED]
+        asked = ", ".join(f"{route} {by_route[route]:,.0f}" for route in most)
+        results = await self._metric("proofs_total", "result=")
+        proofs = ", ".join(f"{number:.0f} {result}" for result, number in results.items())
+        return f"asked most: {asked}\n  of its own hits, asked again: {proofs}"
+
+    async def _metric(self, name: str, label: str) -> dict[str, float]:
+        """The samples of a metric, summed by the value of its label; "" is that of a whole one."""
+        summed: dict[str, float] = {}
+        for line in (await self.read("/metrics")).body.decode().splitlines():
+            if line.startswith(f"trello_proxy_{name}{{") and label in line:
+                value = line.partition(label)[2].split('"')[1] if label.endswith("=") else ""
+                summed[value] = summed.get(value, 0.0) + float(line.rpartition(" ")[2])
+        return summed
 
 
 @asynccontextmanager
