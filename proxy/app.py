@@ -4,7 +4,7 @@
     cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
-    flow         read_through · write_through · download · collapse · exchange · fetch · invalidate
+    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -38,6 +38,7 @@ from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
+from proxy.flow.batch import Batch
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
@@ -128,7 +129,9 @@ class App:
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
         writes = WriteThrough(exchange, invalidate)
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         self._closing.push_async_callback(reads.flights.stop)
+        self._closing.push_async_callback(batches.flights.stop)
         proof = self._proof(reads, (responses, invalidate))
         self._closing.push_async_callback(writes.stop)
         files, table = await self._open_files(), table_of(config.routes)
@@ -139,7 +142,7 @@ class App:
         )
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin), proof),
+            (reads, writes, downloads, Export(origin), batches, proof),
             self._clock,
             config.clients.writes,
             self._signing,

@@ -76,6 +76,8 @@ class Api:
         if method == "OPTIONS":
             return Answer(200, b"", SENTENCE)
         handler, ids = _route(method, path)
+        if handler is batch.run:
+            in_query["urls"] = batch.urls_of(query)
         talk.download = handler in DOWNLOADS
         shown = _shown(request, in_query, in_body)
         seen.credential = shown.place

@@ -1,7 +1,8 @@
 """/1/batch: up to ten GETs in one; the answer keeps their order."""
 
+import re
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from proxy.demo.auth import without
 from proxy.demo.body import nested
@@ -11,7 +12,15 @@ from proxy.demo.state import State
 from proxy.demo.trello import find_route
 
 _MOST = 10
+_LIST = re.compile(r"(?:^|&)urls=(.*?)(?=&(?:key|token|callback|_method|_)=|&?$)", re.S)
 _NAMES = {400: "BadRequest", 401: "Unauthorized", 404: "NotFound"}
+
+
+def urls_of(query: str) -> str:
+    """`urls`, decoded once; an `&` behind a sub-URL's `?` is that sub-URL's own."""
+    found = _LIST.search(query)
+    raw = found[1] if found else ""
+    return unquote_plus(raw if "?" in raw else raw.partition("&")[0])
 
 
 def run(state: State, call: Call) -> list[Obj]:
@@ -23,7 +32,8 @@ def run(state: State, call: Call) -> list[Obj]:
 
 
 def _one(state: State, call: Call, url: str) -> Obj:
-    path, _, query = url.partition("?")
+    whole = unquote(url) if url.lower().startswith("%2f") else url
+    path, _, query = whole.partition("?")
     try:
         return {"200": _get(state, call, f"/1/{path.lstrip('/')}", query)}
     except Refusal as refusal:

@@ -16,6 +16,7 @@ from proxy.errors import BadTarget, CredentialRejected, NoSuchPage
 from proxy.flow.ask import Ask
 from proxy.model import Credential, Fields, Kind
 from proxy.policy import directives
+from proxy.policy.batch import listed, may_be_part
 from proxy.policy.cache_key import key_of
 from proxy.policy.credentials import (
     Found,
@@ -117,6 +118,34 @@ class Intake:
             credential=self._stored.credential,
             own=True,
             directives=wanted,
+        )
+
+    def parts(self, batch: Ask) -> tuple[Ask, ...]:
+        """The reads that a batch lists, in its identity: each shares what plain reads store.
+
+        Empty where the list is not plain, or names anything that is not from the store.
+        """
+        if batch.body:
+            return ()
+        parts = [self._part(batch, target) for target in listed(batch.target.partition("?")[2])]
+        return tuple(part for part in parts if part) if all(parts) else ()
+
+    def _part(self, batch: Ask, listed_as: str) -> Ask | None:
+        try:
+            target = parse(listed_as)
+        except BadTarget:
+            return None
+        match = self._table.classify("GET", target.segments[1:])
+        query = strip_query(target.query)[0]
+        names = _names(query)
+        if not may_be_part(match, names):
+            return None
+        return replace(
+            batch,
+            target=f"{target.path}?{query}" if query else target.path,
+            match=match,
+            query_names=names,
+            key=key_of(batch.partition, match.segments, query),
         )
 
     async def _restored(self, query: str, incoming: Incoming) -> str:

@@ -124,11 +124,11 @@ class ReadThrough:
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
     ) -> Answer:
-        fwd = _reason_of(stored, verdict)
+        fwd = reason_of(stored, verdict)
         try:
             landed, joined = await self._land(ask)
         except UpstreamError as error:
-            if stored is None or not _may_serve_error(verdict):
+            if stored is None or not may_serve_error(verdict):
                 raise
             return self._stale(stored, fwd, error.status)
         match landed:
@@ -137,7 +137,7 @@ class ReadThrough:
                 return from_store(kept, outcome)
             case Passed(whole, reason):
                 trouble = is_trouble(whole.status, whole.plain, own=ask.own)
-                if trouble and stored is not None and _may_serve_error(verdict):
+                if trouble and stored is not None and may_serve_error(verdict):
                     return self._stale(stored, fwd, whole.status)
                 outcome = Outcome(fwd=fwd, fwd_status=whole.status, collapsed=joined, detail=reason)
                 return from_whole(whole, outcome)
@@ -170,7 +170,10 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        whole = self._check(ask, fetched)
+        return self.keep(ask, self._check(ask, fetched), asked_at, seq)
+
+    def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
+        """Store what Trello answered at that time and `seq`, if it may be stored."""
         tags = stored_tags(ask.match, ask.query_names, whole.plain)
         verdict = may_store(
             whole.status,
@@ -217,12 +220,14 @@ class ReadThrough:
         return from_store(stored, outcome)
 
 
-def _reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+    """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
     if stored is None:
         return Fwd.URI_MISS
     refused = isinstance(verdict, Stale) and verdict.refused
     return Fwd.REQUEST if refused else Fwd.STALE
 
 
-def _may_serve_error(verdict: Verdict) -> bool:
+def may_serve_error(verdict: Verdict) -> bool:
+    """Whether what is stored is better than an error."""
     return isinstance(verdict, Stale) and verdict.if_error

@@ -3,6 +3,8 @@
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 
 async def test_a_batch_answers_in_order(ask: Any) -> None:
     card, board = ask.trello.example_card, ask.trello.example_board
@@ -35,3 +37,32 @@ async def test_more_than_ten_are_refused(ask: Any) -> None:
 async def test_a_batch_is_asked_once(ask: Any) -> None:
     await ask.get("/1/batch?urls=/members/me,/members/me")
     assert ask.standin.asked.total == 1
+
+
+SPELLINGS = {
+    "raw": ("/boards/{}?fields=name", "/cards/{}?fields=name%252Cclosed"),
+    "encoded": ("%2Fboards%2F{}%3Ffields%3Dname", "%2Fcards%2F{}%3Ffields%3Dname%252Cclosed"),
+    "encoded twice": (
+        "%252Fboards%252F{}%253Ffields%253Dname",
+        "%252Fcards%252F{}%253Ffields%253Dname%252Cclosed",
+    ),
+    "an & encoded": ("/boards/{}?fields=name%26limit=5", "/cards/{}?fields=name%252Cclosed"),
+    "an & not encoded": ("/boards/{}?fields=name&limit=5", "/cards/{}?fields=name%252Cclosed"),
+    "no leading slash": ("boards/{}?fields=name", "cards/{}?fields=name%252Cclosed"),
+}
+
+
+@pytest.mark.parametrize("comma", [",", "%2C"])
+@pytest.mark.parametrize("urls", SPELLINGS.values(), ids=SPELLINGS.keys())
+async def test_every_spelling_of_a_list_is_understood(
+    ask: Any, urls: tuple[str, str], comma: str
+) -> None:
+    ids = (ask.trello.example_board, ask.trello.example_card)
+    listed = comma.join(url.format(each) for url, each in zip(urls, ids, strict=True))
+    heard = (await ask.get(f"/1/batch?urls={listed}")).json
+    assert [set(item["200"]) for item in heard] == [{"id", "name"}, {"id", "name", "closed"}]
+
+
+async def test_a_batch_in_a_batch_is_a_failure_of_its_own(ask: Any) -> None:
+    heard = (await ask.get("/1/batch?urls=/members/me/username,/batch?urls=/members/me")).json
+    assert [item.get("statusCode") for item in heard] == [None, 404]

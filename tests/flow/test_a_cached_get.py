@@ -172,14 +172,6 @@ async def test_a_read_that_trello_must_answer_each_time_is_not_stored(
     assert standin.asked.total == 2
 
 
-async def test_a_batch_is_asked_each_time(proxy: Proxy, standin: StandIn, board: str) -> None:
-    for _ in range(2):
-        heard = await proxy.get(f"/1/batch?urls=/boards/{board},/boards/{board}/lists")
-        assert [list(each) for each in heard.json] == [["200"], ["200"]]
-        assert heard.cache == "fwd=bypass"
-    assert standin.asked.count("GET", "/1/batch") == 2
-
-
 async def test_a_404_is_kept_for_seconds(proxy: Proxy, standin: StandIn, clock: FakeClock) -> None:
     missing = "/1/cards/" + "0" * 24
     seen = []

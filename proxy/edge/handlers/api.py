@@ -15,6 +15,7 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
+from proxy.flow.batch import Batch
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
 from proxy.flow.proof import Proof
@@ -43,14 +44,14 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export, Proof],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports, self._proof = flows
+        self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -89,6 +90,8 @@ class Api:
                 return await self._write(ask, incoming)
             case Kind.FILE:
                 return await self._exports.serve(ask)
+            case Kind.BATCH if parts := self._intake.parts(ask):
+                return await self._batches.serve(ask, parts)
             case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
                 return await self._reads.serve(ask)
             case _:
@@ -134,8 +137,9 @@ class Api:
             rendered = Rendered(stored.status, stored.head + ours, stored.body)
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
-        if answer.outcome.result == "hit" and ask.directives == NONE:
-            lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        is_hit = answer.outcome.result == "hit" and lifetimes.lifetime_s > 0
+        if is_hit and ask.directives == NONE:
             rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
             rendered.proof = self._proof_of(ask, stored)
         return rendered
