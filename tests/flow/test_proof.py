@@ -103,7 +103,8 @@ async def test_a_planned_hit_is_a_sample_like_any_other(
 ) -> None:
     raw = await connect()
     path = "/1/members/me"
-    header = f"GET {path} HTTP/1.1\r\nHost: {proxy.host}\r\n\r\n".encode()
+    lines = (f"GET {path} HTTP/1.1", f"Host: {proxy.host}", "Accept-Encoding: gzip", "", "")
+    header = "\r\n".join(lines).encode()
     bodies = []
     for number in range(6):
         if number == 4:
