@@ -2,9 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · rules · warm, a client of the running proxy
-    edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
+    app          this file · equipment · rules · warm, a client of the running proxy
+    edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · exchange · invalidate
+                 deliveries · hooks
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -20,12 +21,9 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -34,19 +32,25 @@ from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
+from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
+from proxy.equipment import Equipment, registry_of
 from proxy.flow.batch import Batch
+from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
-from proxy.flow.fetch import Origin, Storage
+from proxy.flow.fetch import Origin
+from proxy.flow.hooks import Hooks
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, proof_readings, store_readings
+from proxy.flow.readings import proof_readings
+from proxy.flow.registrar import Registrar
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
@@ -54,16 +58,10 @@ from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.proving import pause_s
-from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
-from proxy.rules import guard_of, signing_of, table_of, variant_of
-from proxy.store.durable import PENDING_BYTES, Durable
-from proxy.store.epochs import Epochs
-from proxy.store.files import Files
-from proxy.store.memory import Memory
+from proxy.policy.webhooks import PATH as CALLBACK_PATH
+from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
 from proxy.store.responses import Responses
-from proxy.store.sqlite import SQLiteShelf
-from proxy.upstream.client import Upstream, anywhere
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -102,10 +100,13 @@ class App:
         self._metrics = Metrics()
         self._random = surroundings.random
         self._closing = AsyncExitStack()
+        self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.hooks: Hooks | None = None
+        """What looks after our webhooks, where Trello can reach us; after `start`."""
 
     @property
     def public_url(self) -> str:
@@ -120,42 +121,50 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._open_store()
+        responses = await self._equipment.responses()
         links = Links(self.public_url, self._signing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
+            self._equipment.upstream(),
+            config.upstream.url,
+            via,
+            cleaning,
+            self._metrics,
+            self._clock,
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate)
+        writes = WriteThrough(exchange, invalidate, reads.naming, OwnWrites(self._random(8).hex()))
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         self._closing.push_async_callback(reads.flights.stop)
         self._closing.push_async_callback(batches.flights.stop)
-        proof = self._proof(reads, (responses, invalidate))
         self._closing.push_async_callback(writes.stop)
-        files, table = await self._open_files(), table_of(config.routes)
-        origin = Origin(exchange, self._storage(), self._metrics)
+        files, table = await self._equipment.files(), table_of(config.routes)
+        origin = Origin(exchange, self._equipment.storage(), self._metrics)
         downloads = Download(reads, table, origin, files)
         intake = Intake(
             table, self._credential, config.clients.credentials, links, variant_of(config)
         )
+        proof = self._proof(reads, (responses, invalidate))
         api = Api(
-            intake,
-            (reads, writes, downloads, Export(origin), batches, proof),
-            self._clock,
-            config.clients.writes,
-            self._signing,
-        )
+            intake, (reads, writes, downloads, Export(origin), batches, proof), self._clock,
+            config.clients.writes, self._signing,
+        )  # fmt: skip
         ops = Ops(
-            self._registry(responses, files),
+            registry_of(self._metrics, responses, files, config),
             responses,
             invalidate,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        await self._listen(sockets, (api, ops, pages), tools, via)
+        deliveries = self._deliveries(writes.own, invalidate)
+        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        if deliveries is not None:
+            registrar = Registrar(
+                deliveries.callback.url, self._credential, exchange, writes, table
+            )
+            self._register_webhooks(registrar, reads, deliveries)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
@@ -175,47 +184,18 @@ class App:
         self._metrics.readings.extend(proof_readings(proof))
         return proof
 
-    def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
-        upstream = Upstream(
-            connect_timeout_s=self._config.upstream.connect_timeout_s,
-            read_timeout_s=self._config.upstream.read_timeout_s,
-            may_connect=may_connect,
-        )
-        self._closing.push_async_callback(upstream.close)
-        return upstream
+    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+        callback = callback_of(self._config)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
 
-    def _storage(self) -> Storage:
-        hosts = self._config.upstream.storage_hosts
-        named, matched = (
-            self._upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
-            for is_named in (True, False)
-        )
-        return Storage(hosts, named, matched)
-
-    async def _open_files(self) -> Files:
-        cache, attachments = self._config.cache, self._config.attachments
-        files = Files(
-            Path(cache.directory),
-            0 if cache.backend == "memory" else attachments.disk_bytes,
-            attachments.max_file_bytes,
-            self._clock,
-            self._log,
-        )
-        await files.start()
-        self._closing.push_async_callback(files.stop)
-        return files
-
-    async def _open_store(self) -> Responses:
-        cache = self._config.cache
-        epochs = Epochs(seq=int(self._clock.now() * 1000))
-        durable = None
-        if cache.backend == "sqlite":
-            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
-            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
-            await durable.start()
-            self._closing.push_async_callback(durable.stop)
-        return Responses(Memory(cache.memory_bytes), durable, epochs)
+    def _register_webhooks(
+        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
+    ) -> None:
+        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+        self._closing.push_async_callback(self.hooks.stop)
+        self.hooks.start()
 
     def _bind(self) -> list[socket.socket]:
         """The sockets for clients and, when it has one of its own, for the operator."""
@@ -230,11 +210,11 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, Ops, Pages],
+        handlers: tuple[Api, Ops, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, ops, pages = handlers
+        api, ops, pages, deliveries = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -242,9 +222,10 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
+        callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
-        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
@@ -254,15 +235,6 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        self._metrics.readings.extend(store_readings(responses, self._config))
-        self._metrics.readings.extend(file_readings(files, self._metrics))
-        registry.register(self._metrics)
-        return registry
 
     async def _flush_log(self) -> None:
         while True:

@@ -7,6 +7,7 @@ from proxy.config import Config, Links, RouteRule
 from proxy.policy.guard import Guard, hosts_of
 from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.signing import Signing
+from proxy.policy.webhooks import Callback
 
 
 def guard_of(config: Config) -> Guard:
@@ -18,7 +19,14 @@ def guard_of(config: Config) -> Guard:
         admin.host if admin else "",
         extra=config.clients.hosts,
     )
-    return Guard(hosts, frozenset(config.clients.origins))
+    callback_host = urlsplit(config.freshness.webhook_url or "").hostname or ""
+    return Guard(hosts, frozenset(config.clients.origins), callback_host)
+
+
+def callback_of(config: Config) -> Callback | None:
+    """Where Trello delivers; None where it cannot."""
+    url, secret = config.freshness.webhook_url, config.credentials.secret
+    return None if url is None or secret is None else Callback(url, secret.reveal())
 
 
 def signing_of(links: Links) -> Signing | None:

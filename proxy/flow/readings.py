@@ -31,6 +31,7 @@ def store_readings(responses: Responses, config: Config) -> list[Reading]:
             lambda: {"memory": len(memory)},
             "tier",
         ),
+        _facts_reading(responses),
         Reading(
             "store_evictions",
             "Stored responses that left for room, by tier.",
@@ -55,6 +56,14 @@ def store_readings(responses: Responses, config: Config) -> list[Reading]:
         ),
         Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
     ]
+
+
+def _facts_reading(responses: Responses) -> Reading:
+    return Reading(
+        "store_facts",
+        "Names and owners of objects that answers have shown, remembered.",
+        lambda: {"": len(responses.aliases)},
+    )
 
 
 def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
