@@ -58,9 +58,11 @@ from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.proving import pause_s
+from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
+from proxy.store.files import Files
 from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
@@ -75,6 +77,21 @@ class Surroundings:
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flows:
+    """Everything that knows an order of things."""
+
+    exchange: Exchange
+    invalidate: Invalidate
+    reads: ReadThrough
+    own_writes: OwnWrites
+    writes: WriteThrough
+    batches: Batch
+    downloads: Download
+    exports: Export
+    proof: Proof
 
 
 class App:
@@ -121,56 +138,65 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._equipment.responses()
-        links = Links(self.public_url, self._signing)
-        cleaning = (self._scrubber, links if config.links.rewrite else None)
+        responses, files = await self._equipment.responses(), await self._equipment.files()
+        links, table = Links(self.public_url, self._signing), table_of(config.routes)
+        flows = self._flows(responses, files, links, table, via)
+        intake = Intake(
+            table, self._credential, config.clients.credentials, links, variant_of(config)
+        )
+        served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
+        api = Api(
+            intake,
+            (*served, flows.proof),
+            self._clock,
+            config.clients.writes,
+            self._signing,
+        )
+        ops = Ops(
+            registry_of(self._metrics, responses, files, config),
+            responses,
+            flows.invalidate,
+            config.admin.token.reveal() if config.admin.token else None,
+        )
+        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
+        pages = Pages(intake, flows.reads, links, self._clock)
+        deliveries = self._deliveries(flows)
+        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        if deliveries is not None:
+            self._register_webhooks(deliveries, flows, table)
+        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    def _flows(
+        self, responses: Responses, files: Files, links: Links, table: RouteTable, via: str
+    ) -> _Flows:
+        config = self._config
         exchange = Exchange(
             self._equipment.upstream(),
             config.upstream.url,
             via,
-            cleaning,
+            (self._scrubber, links if config.links.rewrite else None),
             self._metrics,
             self._clock,
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate, reads.naming, OwnWrites(self._random(8).hex()))
+        own_writes = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        self._closing.push_async_callback(reads.flights.stop)
-        self._closing.push_async_callback(batches.flights.stop)
-        self._closing.push_async_callback(writes.stop)
-        files, table = await self._equipment.files(), table_of(config.routes)
+        for end in (reads.flights.stop, batches.flights.stop, writes.stop):
+            self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        downloads = Download(reads, table, origin, files)
-        intake = Intake(
-            table, self._credential, config.clients.credentials, links, variant_of(config)
+        return _Flows(
+            exchange=exchange,
+            invalidate=invalidate,
+            reads=reads,
+            own_writes=own_writes,
+            writes=writes,
+            batches=batches,
+            downloads=Download(reads, table, origin, files),
+            exports=Export(origin),
+            proof=self._proof(reads, (responses, invalidate)),
         )
-        proof = self._proof(reads, (responses, invalidate))
-        api = Api(
-            intake, (reads, writes, downloads, Export(origin), batches, proof), self._clock,
-            config.clients.writes, self._signing,
-        )  # fmt: skip
-        ops = Ops(
-            registry_of(self._metrics, responses, files, config),
-            responses,
-            invalidate,
-            config.admin.token.reveal() if config.admin.token else None,
-        )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(writes.own, invalidate)
-        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
-        if deliveries is not None:
-            registrar = Registrar(
-                deliveries.callback.url, self._credential, exchange, writes, table
-            )
-            self._register_webhooks(registrar, reads, deliveries)
-        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
-
-    async def stop(self) -> None:
-        """Finish what is under way, for some seconds at most, and write what is pending."""
-        await self._closing.aclose()
-        self._log.event("info", "stopped")
 
     def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
         token = self._config.limits.token
@@ -184,16 +210,24 @@ class App:
         self._metrics.readings.extend(proof_readings(proof))
         return proof
 
-    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+    async def stop(self) -> None:
+        """Finish what is under way, for some seconds at most, and write what is pending."""
+        await self._closing.aclose()
+        self._log.event("info", "stopped")
+
+    def _deliveries(self, flows: _Flows) -> Deliveries | None:
         callback = callback_of(self._config)
         if callback is None:
             return None
-        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
+        return Deliveries(callback, flows.own_writes, flows.invalidate, self._metrics, self._clock)
 
-    def _register_webhooks(
-        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
-    ) -> None:
-        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+    def _register_webhooks(self, deliveries: Deliveries, flows: _Flows, table: RouteTable) -> None:
+        registrar = Registrar(
+            deliveries.callback.url, self._credential, flows.exchange, flows.writes, table
+        )
+        self.hooks = Hooks(
+            registrar, flows.reads, deliveries, self._metrics, self._clock, self._log
+        )
         self._closing.push_async_callback(self.hooks.stop)
         self.hooks.start()
 

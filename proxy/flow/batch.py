@@ -109,8 +109,8 @@ class Batch:
         return await self._ask_for_many(ask, parts, [*wanted.values()])
 
     async def _look_up(self, ask: Ask) -> _Part:
-        stored = await self._reads.find(ask)
-        return _Part(ask, stored, self._reads.judge(ask, stored))
+        found = await self._reads.find(ask)
+        return _Part(ask, found.stored, found.verdict)
 
     async def _renew(self, ask: Ask, stale: Sequence[_Part]) -> None:
         """Have what is stale asked for, while it is used."""

@@ -18,8 +18,9 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
-from proxy.flow.landed import Kept, Landed, Passed, TooLong, is_refusal, spelling_of
+from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, spelling_of
 from proxy.flow.naming import Naming
+from proxy.flow.project import PROJECTED, Project
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.credentials import echoes
@@ -62,6 +63,7 @@ class ReadThrough:
         self._metrics = metrics
         self._clock = clock
         self.naming = Naming(responses, clock)
+        self._project = Project(responses, self.judge, clock)
         self.flights: Collapse[Landed] = Collapse()
         self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
         """Told of every answer that is stored, once it is."""
@@ -75,16 +77,25 @@ class ReadThrough:
         now = self._clock.now()
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
+    async def find(self, ask: Ask) -> Found:
+        """What is stored, or is cut out of what is when that alone is fresh."""
+        stored = await self._stored(ask)
+        verdict = self.judge(ask, stored)
+        projected = None if isinstance(verdict, Fresh) else await self._project.serve(ask)
+        if projected is None:
+            return Found(stored, verdict)
+        return Found(projected.stored, Fresh(projected.ttl_s), PROJECTED)
+
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
         ask = self.naming.keyed(ask)
-        stored = await self.find(ask)
-        verdict = self.judge(ask, stored)
+        found = await self.find(ask)
+        stored, verdict = found.stored, found.verdict
         match verdict:
             case Fresh(ttl_s) if stored is not None:
-                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
+                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s), detail=found.detail))
             case Stale(while_revalidate=True) if stored is not None:
-                self.flights.start(self._flight(ask), partial(self._forward, ask))
+                self._refresh(ask)
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -105,7 +116,7 @@ class ReadThrough:
             case never:
                 assert_never(never)
 
-    async def find(self, ask: Ask) -> StoredResponse | None:
+    async def _stored(self, ask: Ask) -> StoredResponse | None:
         """What is stored of the object; under its spelling, if that was asked for later."""
         stored = await self._responses.get(ask.key)
         if ask.spelled_key is None:
@@ -120,14 +131,16 @@ class ReadThrough:
     ) -> Answer:
         fwd = reason_of(stored, verdict)
         try:
-            landed, joined = await self._land(ask)
+            landed, joined = await self._widened(ask) or await self._land(ask)
         except UpstreamError as error:
             if stored is None or not may_serve_error(verdict):
                 raise
             return self._stale(stored, fwd, error.status)
         match landed:
-            case Kept(kept):
-                outcome = Outcome(fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined)
+            case Kept(kept, detail):
+                outcome = Outcome(
+                    fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined, detail=detail
+                )
                 return from_store(kept, outcome)
             case Passed(whole, reason):
                 trouble = is_trouble(whole.status, whole.plain, own=ask.own)
@@ -139,6 +152,35 @@ class ReadThrough:
                 return await self.bypass(ask)
             case never:
                 assert_never(never)
+
+    def _refresh(self, ask: Ask) -> None:
+        """Ask in the background."""
+        flight = self._flight(ask)
+        if self._project.wider(ask) is None:
+            self.flights.start(flight, partial(self._forward, ask))
+        else:
+            self.flights.start(("wider", *flight), partial(self._refreshed, ask))
+
+    async def _refreshed(self, ask: Ask) -> Landed:
+        return (await self._widened(ask) or await self._land(ask))[0]
+
+    async def _widened(self, ask: Ask) -> tuple[Landed, bool] | None:
+        """What came of asking for more, to answer others too; None to ask for this alone."""
+        wide = self._project.wider(ask)
+        if wide is None:
+            return None
+        seq = self._responses.seq
+        landed, joined = await self._land(self.naming.keyed(wide))
+        match landed:
+            case Kept(stored):
+                part = await self._project.of_wider(ask, stored)
+                if part is not None:
+                    return Kept(part, PROJECTED), joined
+            case Passed(whole) if is_trouble(whole.status, whole.plain, own=ask.own):
+                return landed, joined
+        if self._responses.seq == seq:  # else an invalidation may have come between
+            self._project.refuse(ask)
+        return None
 
     async def _land(self, ask: Ask) -> tuple[Landed, bool]:
         """A flight's result, and whether it was shared.
@@ -185,7 +227,11 @@ class ReadThrough:
         match verdict:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
-                return self._keep(ask, stored) or self._passed(ask, whole, Reason.INVALIDATED)
+                kept = self._keep(ask, stored)
+                if kept is None:
+                    return self._passed(ask, whole, Reason.INVALIDATED)
+                self._project.note(ask, kept.stored, whole.plain)
+                return kept
             case NotStored(reason):
                 if whole.status in _REFUSALS:
                     self.drop(ask)

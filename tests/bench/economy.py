@@ -14,9 +14,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.demo.standin import StandIn
+from tests.bench.boards import furnish
 from tests.bench.day import Day, Figures
 from tests.bench.figures import verdict
-from tests.bench.office import HOUR_S, Office, Plan, furnish
+from tests.bench.office import HOUR_S, Office, Plan
 from tests.bench.servers import KEY, TOKEN
 from tests.bench.truth import Oracle
 from tests.bench.virtual import VirtualClock, VirtualLoop

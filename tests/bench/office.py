@@ -10,36 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from proxy.demo.call import File
-from proxy.demo.trello import Trello
+from tests.bench.boards import Board
 from tests.bench.truth import Target
 
 HOUR_S = 3600.0
 OFFICE_HOURS_S = 10 * HOUR_S
 """People and the tools that write are there for so long, from the beginning of the day on."""
-_LISTS = ("Next", "Doing", "Done")
-_CARDS = 8
-"""In each list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A card that stays all day."""
-
-    id: str
-    short: str
-    checklist_item: str
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """A board, and what is on it in the morning."""
-
-    id: str
-    short: str
-    lists: tuple[str, ...]
-    labels: tuple[str, ...]
-    cards: tuple[Card, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,42 +76,6 @@ class Plan:
     """When everything is copied."""
 
 
-def furnish(trello: Trello, boards: int) -> list[Board]:
-    """Make the office's boards in an empty Trello."""
-    return [_furnished(trello, number) for number in range(boards)]
-
-
-def _furnished(trello: Trello, number: int) -> Board:
-    name = f"Team {number}"
-    params = {"name": name, "defaultLists": "false", "defaultLabels": "false"}
-    board = trello.edit("POST", "/1/boards", params)
-    labels = [
-        trello.edit("POST", f"/1/boards/{board['id']}/labels", {"name": color, "color": color})[
-            "id"
-        ]
-        for color in ("green", "red", "blue")
-    ]
-    lists = []
-    cards = []
-    for title in _LISTS:
-        params = {"name": title, "idBoard": board["id"], "pos": "bottom"}
-        lists.append(trello.edit("POST", "/1/lists", params)["id"])
-        cards += [_card(trello, lists[-1], f"{title} {each}") for each in range(_CARDS)]
-    short = trello.ask(f"/1/boards/{board['id']}?fields=shortLink")["shortLink"]
-    return Board(board["id"], short, tuple(lists), tuple(labels), tuple(cards))
-
-
-def _card(trello: Trello, list_id: str, name: str) -> Card:
-    params = {"idList": list_id, "name": name, "desc": f"What there is to say of {name}. " * 8}
-    card = trello.edit("POST", "/1/cards", params)
-    checklist = trello.edit("POST", "/1/checklists", {"idCard": card["id"], "name": "Steps"})
-    path = f"/1/checklists/{checklist['id']}/checkItems"
-    item = trello.edit("POST", path, {"name": "Begin"})
-    if name.endswith("0"):
-        trello.upload(card["id"], File("notes.txt", "text/plain", name.encode() * 20))
-    return Card(card["id"], card["shortLink"], item["id"])
-
-
 class Office:
     """Who asks what, and when."""
 
@@ -151,7 +91,7 @@ class Office:
         """The day, in order."""
         return heapq.merge(
             *self._dashboard(), *self._bot(), *self._sync(), *self._report(), *self._feed(),
-            *self._wall(), self._night(), self._people(), self._writes(), *self._edits(),
+            *self._wall(), self._night(), self._people(), self._writes(), *map(self._edits_of, self._boards),
             key=lambda event: event.at,
         )  # fmt: skip
 
@@ -252,12 +192,8 @@ class Office:
         for at in self._moments(draw, 60):
             yield self._change(draw, at, draw.choice(self._boards), tool="writer")
 
-    def _edits(self) -> Iterator[Iterator[Event]]:
-        """What people change in Trello's own UI, on any of the boards alike, day and night."""
-        for board in self._boards:
-            yield self._edits_of(board)
-
     def _edits_of(self, board: Board) -> Iterator[Event]:
+        """What people change in Trello's own UI, on any of the boards alike, day and night."""
         draw = self._drawing(f"edits {board.id}")
         at = self._began
         while True:

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from proxy.demo.trello import Trello
-from tests.bench.office import HOUR_S, Office, Plan, furnish
+from tests.bench.boards import furnish
+from tests.bench.office import HOUR_S, Office, Plan
 from tests.bench.servers import KEY, TOKEN
 from tests.bench.truth import FRESH, Oracle, Staleness, Target
 from tests.bench.virtual import VirtualClock, VirtualLoop

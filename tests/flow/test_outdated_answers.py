@@ -163,3 +163,15 @@ async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> Non
     text = b"".join(flow.lines).decode()
     assert text.count('"message": "invalidated"') == 2
     assert f"board:{board}" in text
+
+
+async def test_what_is_outdated_gives_no_part(
+    flow: Flow, standin: StandIn, board: str, card: str
+) -> None:
+    await flow.reads.serve(_ask("boards", board, "cards"))
+    assert _told(await flow.reads.serve(_ask("cards", card, "name"))) == (
+        True, None, False, "projected",
+    )  # fmt: skip
+    flow.invalidate.outdate(board_touched(board), "watch")
+    for segments in (("cards", card, "name"), ("cards", card, "pos")):
+        assert not (await flow.reads.serve(_ask(*segments))).outcome.hit
