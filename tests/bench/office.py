@@ -91,7 +91,8 @@ class Office:
         """The day, in order."""
         return heapq.merge(
             *self._dashboard(), *self._bot(), *self._sync(), *self._report(), *self._feed(),
-            *self._wall(), self._night(), self._people(), self._writes(), *map(self._edits_of, self._boards),
+            *self._wall(), self._night(), self._people(), self._writes(),
+            *map(self._edits_of, self._boards),
             key=lambda event: event.at,
         )  # fmt: skip
 
