@@ -5,7 +5,7 @@
     app          this file · equipment · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · exchange · invalidate
-                 deliveries · hooks
+                 deliveries · hooks · watch
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -51,17 +51,20 @@ from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
+from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.proving import pause_s
 from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
+from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
-from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
+from proxy.rules import callback_of, guard_of, interval_of, signing_of, table_of, variant_of
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -85,6 +88,7 @@ class _Flows:
 
     exchange: Exchange
     invalidate: Invalidate
+    watch: Watch
     reads: ReadThrough
     own_writes: OwnWrites
     writes: WriteThrough
@@ -153,12 +157,15 @@ class App:
             self._signing,
         )
         ops = Ops(
-            registry_of(self._metrics, responses, files, config),
+            registry_of(self._metrics, responses, files, flows.watch, config),
             responses,
             flows.invalidate,
+            flows.watch,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
+        ids, scrub = RequestIds(instance), self._scrubber.text
+        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        flows.watch.start(intake.own(TARGET, NONE))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
@@ -179,16 +186,18 @@ class App:
             self._clock,
         )
         invalidate = Invalidate(responses, self._metrics, self._log)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
+        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        for end in (reads.flights.stop, batches.flights.stop, writes.stop):
+        for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
         return _Flows(
             exchange=exchange,
             invalidate=invalidate,
+            watch=watch,
             reads=reads,
             own_writes=own_writes,
             writes=writes,

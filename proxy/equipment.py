@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.flow.fetch import Storage
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.readings import file_readings, store_readings, watch_readings
+from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.policy.reach import may_reach
@@ -80,7 +81,7 @@ class Equipment:
 
 
 def registry_of(
-    metrics: Metrics, responses: Responses, files: Files, config: Config
+    metrics: Metrics, responses: Responses, files: Files, watch: Watch, config: Config
 ) -> CollectorRegistry:
     """Everything that /metrics shows."""
     registry = CollectorRegistry()
@@ -88,5 +89,6 @@ def registry_of(
     PlatformCollector(registry=registry)
     metrics.readings.extend(store_readings(responses, config))
     metrics.readings.extend(file_readings(files, metrics))
+    metrics.readings.extend(watch_readings(watch))
     registry.register(metrics)
     return registry

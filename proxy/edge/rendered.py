@@ -41,8 +41,9 @@ class Rendered(web.StreamResponse):
         """Fields that differ from one sending to the next."""
         self.payload = body
         self.payload_length = len(body) if isinstance(body, bytes) else length
-        self.repeatable: tuple[StoredResponse, float] | None = None
-        """What a hit was made of and until when (POSIX seconds) it may be made again."""
+        self.repeatable: tuple[StoredResponse, float, bool] | None = None
+        """What a hit was made of, until when (POSIX seconds) it may be made again, and whether
+        only while its boards are watched."""
         self.proof: Proof | None = None
         """Who asks that hit again now and then; None where that may not be."""
         self.sent: Callable[[int], None] = _ignore

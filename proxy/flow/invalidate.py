@@ -35,6 +35,11 @@ class Invalidate:
         self._responses.outdate(tags)
         self._tell(tags, cause)
 
+    def moment(self) -> int:
+        """This moment, as a `seq` that whatever is asked from now on has, and nothing before."""
+        self._responses.outdate(())
+        return self._responses.seq
+
     async def settled(self) -> None:
         """Return when the invalidations so far would survive a crash, or after a second at most."""
         await self._responses.flushed()

@@ -6,44 +6,33 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
 from proxy.clock import Clock
 from proxy.errors import NotStored as NothingStored
-from proxy.errors import Unusable, UpstreamError
-from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
+from proxy.errors import UpstreamError
+from proxy.flow.answers import from_store, from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.keep import Keep, own_key
 from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, spelling_of
 from proxy.flow.naming import Naming
 from proxy.flow.project import PROJECTED, Project
+from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, count
-from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
-from proxy.policy.credentials import echoes
+from proxy.model import Fwd, Lifetimes, Outcome, StoredResponse
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
-from proxy.policy.routes import UNKNOWN
-from proxy.policy.script import point_at
 from proxy.policy.storability import (
-    NotStored,
     Reason,
-    Storable,
     lifetimes_for,
-    may_store,
-    why_unusable,
 )
-from proxy.policy.tags import stored_tags
 from proxy.policy.trouble import is_trouble
-from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
 
 STALE_IF_ERROR = "stale-if-error"
 """The `detail` of an answer that is stale because Trello gives none."""
-_REFUSALS = frozenset({401, 403, 410})
-"""After these what was stored is no longer this member's to see."""
 
 
 class ReadThrough:
@@ -56,25 +45,25 @@ class ReadThrough:
         public_url: str,
         metrics: Metrics,
         clock: Clock,
+        watch: Watch,
     ) -> None:
         self._responses = responses
         self._exchange = exchange
-        self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self._watch = watch
         self.naming = Naming(responses, clock)
         self._project = Project(responses, self.judge, clock)
         self.flights: Collapse[Landed] = Collapse()
-        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
-        """Told of every answer that is stored, once it is."""
+        self.keep = Keep(responses, self.naming, self._project, public_url, metrics)
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
+        self._watch.read()  # whoever asks this is about to answer somebody
         if stored is None:
             return ABSENT
-        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
         outdated = self._responses.is_outdated(stored)
-        now = self._clock.now()
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
     async def find(self, ask: Ask) -> Found:
@@ -85,6 +74,11 @@ class ReadThrough:
         if projected is None:
             return Found(stored, verdict)
         return Found(projected.stored, Fresh(projected.ttl_s), PROJECTED)
+
+    def lifetimes(self, ask: Ask, stored: StoredResponse) -> Lifetimes:
+        """The route's; in the stored identity longer ones while its boards are watched."""
+        plain = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        return self._watch.lifetimes(stored, plain) if ask.own else plain
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
@@ -111,7 +105,7 @@ class ReadThrough:
             case Streamed() as streamed:
                 return from_stream(streamed, outcome)
             case Whole() as whole:
-                self._check(ask, whole)
+                self.keep.checked(ask, whole)
                 return from_whole(whole, outcome)
             case never:
                 assert_never(never)
@@ -195,8 +189,8 @@ class ReadThrough:
         landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
-        if joined and is_refusal(landed) and spelling_of(landed) != _own_key(ask):
-            again = (_own_key(ask), self._responses.seq, "by this spelling")
+        if joined and is_refusal(landed) and spelling_of(landed) != own_key(ask):
+            again = (own_key(ask), self._responses.seq, "by this spelling")
             return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
 
@@ -210,69 +204,7 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        return await self.keep(ask, self._check(ask, fetched), asked_at, seq)
-
-    async def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
-        """Store what Trello answered at that time and `seq`, if it may be stored."""
-        if whole.status == 200:
-            await self.naming.learn(ask, whole.plain, asked_at, seq)
-        tags = stored_tags(ask.match, ask.query_names, whole.plain, self.naming.known(ask))
-        verdict = may_store(
-            whole.status,
-            ask.match.route.lifetimes,
-            tags,
-            no_store=ask.directives.no_store,
-            echoes=not ask.own and echoes(ask.credential, head_of(whole.fields) + whole.plain),
-        )
-        match verdict:
-            case Storable():
-                stored = to_stored(ask, whole, tags, asked_at, seq)
-                kept = self._keep(ask, stored)
-                if kept is None:
-                    return self._passed(ask, whole, Reason.INVALIDATED)
-                self._project.note(ask, kept.stored, whole.plain)
-                return kept
-            case NotStored(reason):
-                if whole.status in _REFUSALS:
-                    self.drop(ask)
-                return self._passed(ask, whole, reason)
-            case never:
-                assert_never(never)
-
-    def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
-        """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
-        if stored.status != 200 and ask.spelled_key is not None:
-            self._responses.drop(ask.key)
-        kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
-        if not all(self._responses.put(each) for each in kept):
-            return None
-        for tell in self.on_stored:
-            tell(ask, kept[0])
-        return Kept(kept[0])
-
-    def drop(self, ask: Ask) -> None:
-        """Forget what is stored for it."""
-        for key in {ask.key, _own_key(ask)}:
-            self._responses.drop(key)
-
-    def _passed(self, ask: Ask, whole: Whole, reason: Reason) -> Passed:
-        count(self._metrics.not_stored, reason)
-        return Passed(whole, reason, _own_key(ask))
-
-    def _check(self, ask: Ask, whole: Whole) -> Whole:
-        """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
-        if whole.status != 200 or ask.match.route.template == UNKNOWN:
-            return whole
-        kind = ask.match.route.kind
-        reason = why_unusable(
-            kind, whole.content_type, whole.plain, length_known=whole.length_known
-        )
-        if reason is not None:
-            raise Unusable(f"Trello sent {reason}; try again later.")
-        if kind is Kind.SCRIPT:
-            script = point_at(whole.plain, self._public_url)
-            return replace(whole, body=script, plain=script, gzip=False)
-        return whole
+        return await self.keep.take(ask, self.keep.checked(ask, fetched), asked_at, seq)
 
     @staticmethod
     def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:
@@ -291,8 +223,3 @@ def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
 def may_serve_error(verdict: Verdict) -> bool:
     """Whether what is stored is better than an error."""
     return isinstance(verdict, Stale) and verdict.if_error
-
-
-def _own_key(ask: Ask) -> CacheKey:
-    """The key of the spelling that was used."""
-    return ask.spelled_key or ask.key

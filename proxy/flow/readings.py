@@ -3,6 +3,7 @@
 from proxy import __version__
 from proxy.config import Config
 from proxy.flow.proof import Proof
+from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, Reading
 from proxy.store.files import Files
 from proxy.store.responses import Responses
@@ -100,6 +101,31 @@ def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
             counter=True,
         ),
         Reading("files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.works)}),
+    ]
+
+
+def watch_readings(watch: Watch) -> list[Reading]:
+    """How well changes made elsewhere are noticed."""
+    return [
+        Reading(
+            "watch_lag_seconds",
+            "Seconds since the last good question about all boards was asked; 0 while it rests.",
+            lambda: {"": watch.lag_s},
+        ),
+        Reading("watch_boards", "Boards watched for changes.", lambda: {"": watch.boards}),
+        Reading(
+            "watch_probes",
+            "Questions about all boards, by what came of them.",
+            lambda: {name: float(number) for name, number in watch.probes.items()},
+            "result",
+            counter=True,
+        ),
+        Reading(
+            "watch_moves",
+            "Boards that were seen to have moved, each time.",
+            lambda: {"": watch.moves},
+            counter=True,
+        ),
     ]
 
 

@@ -31,7 +31,6 @@ from proxy.policy.links import file_in
 from proxy.policy.proving import may_prove
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
-from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
@@ -137,10 +136,11 @@ class Api:
             rendered = Rendered(stored.status, stored.head + ours, stored.body)
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
-        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
-        is_hit = answer.outcome.result == "hit" and lifetimes.lifetime_s > 0
+        lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
+        is_hit = answer.outcome.result == "hit" and lifetime_s > 0
         if is_hit and ask.directives == NONE:
-            rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
+            is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
+            rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
             rendered.proof = self._proof_of(ask, stored)
         return rendered
 
