@@ -31,7 +31,7 @@ PLANS = {
 }
 _BUSY = 10
 """How many times as frequent edits are in the second table."""
-_BUSY_S = 2 * HOUR_S
+_BUSY_S = HOUR_S
 """How long that is played at most."""
 _MOST = 0.15
 """Of the questions that the cache keyed by URL asks."""
