@@ -152,6 +152,7 @@ class Door:
                 route=record.route,
                 tool=record.tool,
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
+                proof=response.proof,
             )
         )
 

@@ -14,8 +14,8 @@ from proxy.policy.tags import OWNERS_KNOWN
 from proxy.store.responses import Responses
 
 Cause = Literal["write", "purge"]
-News = Literal["watch", "webhook"]
-"""How a change made elsewhere became known."""
+News = Literal["watch", "webhook", "proof"]
+"""How a change made elsewhere became known; `proof`: by a hit that was asked again."""
 
 
 class Invalidate:
