@@ -49,7 +49,9 @@ from proxy.flow.fetch import Origin
 from proxy.flow.hooks import Hooks
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
@@ -59,6 +61,7 @@ from proxy.model import Credential
 from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
+from proxy.policy.proving import pause_s
 from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
@@ -94,6 +97,7 @@ class _Flows:
     batches: Batch
     downloads: Download
     exports: Export
+    proof: Proof
 
 
 class App:
@@ -153,9 +157,10 @@ class App:
         intake = Intake(
             table, self._credential, config.clients.credentials, links, variant_of(config)
         )
+        served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
         api = Api(
             intake,
-            (flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches),
+            (*served, flows.proof),
             self._clock,
             config.clients.writes,
             self._signing,
@@ -210,7 +215,20 @@ class App:
             batches=batches,
             downloads=Download(reads, table, origin, files),
             exports=Export(origin),
+            proof=self._proof(reads, (responses, invalidate)),
         )
+
+    def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
+        token = self._config.limits.token
+
+        def drawn_s() -> float:
+            return pause_s(token.count, token.window_s, int.from_bytes(self._random(4)) / 2**32)
+
+        proof = Proof(reads, store, drawn_s, self._clock, self._log)
+        proof.start()
+        self._closing.push_async_callback(proof.stop)
+        self._metrics.readings.extend(proof_readings(proof))
+        return proof
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""

@@ -19,6 +19,7 @@ from proxy.errors import Failed, LoopDetected, MethodNotAllowed, NoSuchPage, Not
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
+from proxy.policy.trace import Trace, trace_of
 from proxy.policy.wire import head_of
 
 Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
@@ -80,6 +81,7 @@ class Door:
             method=request.method if request.method in _KNOWN_METHODS else "other",
             tool=_tool(request),
             began=self._tools.clock.monotonic(),
+            trace=self._trace(request),
         )
         try:
             response = await self._serve(request, record)
@@ -108,6 +110,9 @@ class Door:
     def _told(self, response: Rendered, record: Record) -> Rendered:
         """The response with its request's id, and what it takes to tell of it when it was sent."""
         response.told += b"X-Request-Id: %b\r\n" % record.request_id.encode()
+        if timing := record.told_timing:
+            parts = timing.wait_s * 1000, timing.upstream_s * 1000
+            response.told += b"Server-Timing: wait;dur=%.1f, upstream;dur=%.1f\r\n" % parts
         response.sent = lambda sent: self._tell(record, response.status, sent)
         return response
 
@@ -162,12 +167,13 @@ class Door:
                 tool=record.tool,
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
                 sightings=record.sightings,
+                proof=response.proof,
             )
         )
 
     def _tell(self, record: Record, status: int, sent: int) -> None:
         duration_s = self._tools.clock.monotonic() - record.began
-        result = record.outcome.result
+        result, timing = record.outcome.result, record.told_timing
         self._metrics.cell(record.route, record.method, status, result).add(duration_s)
         self._tools.log.request(
             RequestLine(
@@ -181,8 +187,15 @@ class Door:
                 duration_s=duration_s,
                 sent_bytes=sent,
                 tool=record.tool,
+                timing=(timing.wait_s, timing.upstream_s) if timing else None,
+                trace=record.trace.trace_id if record.trace else "",
             )
         )
+
+    def _trace(self, request: web.BaseRequest) -> Trace | None:
+        """The trace that a request belongs to, if it says so in other words than our secrets."""
+        trace = trace_of(request.headers.getall("traceparent", ()))
+        return trace if trace and self._tools.scrub(trace.parent) == trace.parent else None
 
 
 def _is_embeddable(method: str, raw_path: str, fetch_mode: str) -> bool:
@@ -199,6 +212,7 @@ def _is_plain(request: web.BaseRequest) -> bool:
         and request.keep_alive
         and not request.body_exists
         and "X-Request-Id" not in request.headers
+        and "traceparent" not in request.headers
         and "Expect" not in request.headers
     )
 

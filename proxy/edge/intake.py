@@ -29,6 +29,7 @@ from proxy.policy.fields import to_upstream
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
+from proxy.policy.trace import Trace
 
 _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are restored beside the loop."""
@@ -97,7 +98,8 @@ class Intake:
             credential=identity.credential,
             own=identity.own,
             directives=directives_of(request),
-            fields=_fields(request, method, incoming),
+            fields=_fields(request, method, incoming, record.trace),
+            timing=record.timing,
             body=incoming.body or None,
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
         )
@@ -247,12 +249,16 @@ def directives_of(request: web.BaseRequest) -> directives.Directives:
     return directives.parse(cache_control, request.headers.get("Pragma", ""))
 
 
-def _fields(request: web.BaseRequest, method: str, incoming: Incoming) -> Fields:
-    """What goes along: of a read only the way it came, and its body's type."""
+def _fields(
+    request: web.BaseRequest, method: str, incoming: Incoming, trace: Trace | None
+) -> Fields:
+    """What goes along: of a read only the way it came, its trace, and its body's type."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
         kept = {"via", "content-type"} if incoming.body else {"via"}
-        return tuple(field for field in fields if field[0].lower() in kept)
-    if incoming.length is not None:
+        fields = tuple(field for field in fields if field[0].lower() in kept)
+    if trace is not None:
+        fields = (*fields, ("traceparent", trace.parent))
+    if method != "GET" and incoming.length is not None:
         fields = (*fields, ("Content-Length", str(incoming.length)))
     return fields

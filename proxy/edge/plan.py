@@ -6,6 +6,7 @@ from weakref import ref
 
 from proxy.clock import Clock
 from proxy.edge.record import Counted, RequestIds
+from proxy.flow.proof import Proof
 from proxy.flow.watch import Watch
 from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
@@ -47,13 +48,20 @@ class HitPlan:
     tool: str
     cell: Cell
     sightings: tuple[Counted, ...] = ()
+    proof: Proof | None = None
+    """Who asks it again now and then; None where that may not be."""
     _seq: int = -1
     _age_s: int = -1
     _told: bytes = b""
 
     def answer(self, peer: str) -> bytes | None:
-        """The whole response; None when what is stored changed or is no longer fresh."""
+        """The whole response; None when what is stored changed or is no longer fresh.
+
+        None as well when a sample is due: the ordinary path has what it takes to ask again.
+        """
         tools = self.tools
+        if self.proof is not None and self.proof.is_due:
+            return None
         began = tools.clock.monotonic()
         now = tools.clock.now()
         stored = self.stored()

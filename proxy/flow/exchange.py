@@ -102,16 +102,16 @@ class Exchange:
             self._fields(ask, coding),
             self._counted(ask.body),
         )
-        template, began = ask.match.route.template, self._clock.monotonic()
+        began = self._clock.monotonic()
         try:
             reply = await self._upstream.send(question)
             stack.callback(reply.close)
             if not _is_answer(reply.status, ask.match.route.kind):
                 raise Unusable(f"Trello answered {reply.status}, which means nothing here.")
         except UpstreamError as error:
-            self._count(template, ask.method, error.slug, began)
+            self._count(ask, error.slug, began)
             raise
-        self._count(template, ask.method, str(reply.status), began)
+        self._count(ask, str(reply.status), began)
         return reply
 
     async def hold(self, reply: Reply) -> Whole:
@@ -161,9 +161,11 @@ class Exchange:
             count(self._metrics.upstream_bytes, "sent", len(chunk))
             yield chunk
 
-    def _count(self, template: str, method: str, status: str, began: float) -> None:
+    def _count(self, ask: Ask, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began
-        self._metrics.asked_upstream(template, method, status, elapsed_s)
+        ask.timing.asked = True
+        ask.timing.upstream_s += elapsed_s
+        self._metrics.asked_upstream(ask.match.route.template, ask.method, status, elapsed_s)
 
     def _whole(self, reply: Reply, body: bytes) -> Whole:
         count(self._metrics.upstream_bytes, "received", len(body))

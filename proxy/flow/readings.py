@@ -2,6 +2,7 @@
 
 from proxy import __version__
 from proxy.config import Config
+from proxy.flow.proof import Proof
 from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, Reading
 from proxy.store.files import Files
@@ -123,6 +124,30 @@ def watch_readings(watch: Watch) -> list[Reading]:
             "watch_moves",
             "Boards that were seen to have moved, each time.",
             lambda: {"": watch.moves},
+            counter=True,
+        ),
+    ]
+
+
+def proof_readings(proof: Proof) -> list[Reading]:
+    """How many of the hits that were asked again had been true, and how old the others were."""
+    return [
+        Reading(
+            "proofs",
+            "Hits that were asked again, by what was found.",
+            lambda: {name: float(number) for name, number in proof.results.items()},
+            "result",
+            counter=True,
+        ),
+        Reading(
+            "stale_served_ratio",
+            "Of the hits that were asked again, the share that was not true any more.",
+            lambda: {"": proof.stale_ratio},
+        ),
+        Reading(
+            "stale_served_seconds",
+            "How long those had been stored, summed: none was stale for longer.",
+            lambda: {"": proof.stale_s},
             counter=True,
         ),
     ]

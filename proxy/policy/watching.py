@@ -16,7 +16,7 @@ from proxy.policy.answers import is_id
 from proxy.policy.invalidation import board_touched
 from proxy.policy.operations import PEOPLE
 from proxy.policy.pace import SHARE
-from proxy.policy.tags import ANY, SPANNING, touching
+from proxy.policy.tags import ANY, LEARNED, SPANNING, touching
 
 TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
 """The question: about every board of the stored member, the closed ones too."""
@@ -91,6 +91,8 @@ def news(before: Mapping[str, Mark], now: Mapping[str, Mark]) -> News:
 def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) -> bool:
     """Whether every board that an answer depends on was watched already when it was asked for.
 
+    A board that was learned counts: it was learned while it was watched, and a card that leaves it
+    moves its mark.
     `since`: by id and by shortLink, the store's `seq` from which on a board is watched.
     """
     of_boards = False
@@ -98,7 +100,7 @@ def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) ->
         kind, _, name = tag.partition(":")
         if kind == SPANNING:
             return False
-        if kind in _OF_BOARDS and name != ANY:
+        if kind in _OF_BOARDS and name not in (ANY, LEARNED):
             if name not in since or asked_seq < since[name]:
                 return False
             of_boards = True

@@ -107,6 +107,31 @@ async def test_a_board_nobody_touched_keeps_its_answers_for_the_watched_lifetime
     assert standin.asked.count("GET", path) == 2
 
 
+async def test_a_part_of_a_card_is_watched_once_its_board_is_known(
+    watched: Proxy, standin: StandIn, clock: FakeClock, card: str
+) -> None:
+    part = f"/1/cards/{card}/checklists?fields=name"
+    await watched.get(f"/1/cards/{card}")
+    await watched.get(part)
+    assert (await watched.get(part)).cache == "hit; ttl=600"
+    standin.trello.edit("PUT", f"/1/cards/{card}", {"name": "New"})
+    await _look(watched, clock)
+    assert (await watched.get(part)).cache.startswith("fwd=stale")
+
+
+async def test_a_board_that_was_learned_before_it_was_watched_is_not_believed(
+    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, card: str
+) -> None:
+    standin.faults.add(Fault("status", path="/1/members/me/boards", status=503))
+    proxy = await start_proxy(freshness={"watch_s": EVERY_S})
+    await _heard(proxy, 1)
+    await proxy.get(f"/1/cards/{card}")
+    await _look(proxy, clock)
+    part = f"/1/cards/{card}/checklists?fields=name"
+    await proxy.get(part)
+    assert (await proxy.get(part)).cache == "hit; ttl=30"
+
+
 SIGNALS: dict[str, tuple[str, str, dict[str, str], bool]] = {
     "a card's name": ("PUT", "/1/cards/{card}", {"name": "New"}, True),
     "a card's place": ("PUT", "/1/cards/{card}", {"pos": "1"}, False),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model import Lifetimes, Tag
 from proxy.policy.invalidation import board_touched
 from proxy.policy.routes import RouteTable
-from proxy.policy.tags import stored_tags
+from proxy.policy.tags import LEARNED, stored_tags
 from proxy.policy.watching import (
     Mark,
     News,
@@ -124,6 +124,12 @@ def test_what_is_watched(path: tuple[str, ...], names: str, body: Any, *, watche
     since = since_of({}, {ONE: Mark("abcd1234", "1", ACTIVE)}, 100)
     assert is_watched(tags, 100, since) is watched
     assert not is_watched(tags, 99, since)
+
+
+def test_a_board_that_was_learned_is_watched() -> None:
+    tags = [Tag(f"cards-of:{each}") for each in (ONE, LEARNED, "*")]
+    assert is_watched(tags, 100, {ONE: 100})
+    assert not is_watched(tags, 100, {TWO: 100})
 
 
 def test_a_board_that_stays_is_watched_since_it_was_first_seen() -> None:

@@ -18,6 +18,7 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.batch import Batch
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
@@ -27,6 +28,7 @@ from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
+from proxy.policy.proving import may_prove
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.validation import for_coding, not_modified
@@ -41,14 +43,14 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports, self._batches = flows
+        self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -139,7 +141,15 @@ class Api:
         if is_hit and ask.directives == NONE:
             is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
             rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
+            rendered.proof = self._proof_of(ask, stored)
         return rendered
+
+    def _proof_of(self, ask: Ask, stored: StoredResponse) -> Proof | None:
+        """Who asks this hit again, if one is due; None where that may not be."""
+        if not may_prove(ask.match, stored, own=ask.own, has_body=ask.body is not None):
+            return None
+        self._proof.offer(ask, stored)
+        return self._proof
 
 
 def _is_attachment(ask: Ask) -> bool:
