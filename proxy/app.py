@@ -27,19 +27,18 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.console import Console
 from proxy.edge.census import Census
 from proxy.edge.connection import Plans
-from proxy.edge.door import Door, Rooms
+from proxy.edge.door import Door, Handler, Rooms
 from proxy.edge.handlers.api import Api
-from proxy.edge.handlers.legacy import LEGACY, legacy_handler
-from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
 from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
-from proxy.equipment import Equipment, registry_of
+from proxy.equipment import Equipment
 from proxy.flow.batch import Batch
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
@@ -55,6 +54,7 @@ from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
+from proxy.flows import Flows
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
@@ -82,22 +82,6 @@ class Surroundings:
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flows:
-    """Everything that knows an order of things."""
-
-    exchange: Exchange
-    invalidate: Invalidate
-    watch: Watch
-    reads: ReadThrough
-    own_writes: OwnWrites
-    writes: WriteThrough
-    batches: Batch
-    downloads: Download
-    exports: Export
-    proof: Proof
 
 
 class App:
@@ -135,6 +119,8 @@ class App:
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.flows: Flows | None = None
+        """What serves; after `start`."""
         self.hooks: Hooks | None = None
         """What looks after our webhooks, where Trello can reach us; after `start`."""
 
@@ -153,7 +139,7 @@ class App:
         sockets = self._bind()
         responses, files = await self._equipment.responses(), await self._equipment.files()
         links, table = Links(self.public_url, self._signing), table_of(config.routes)
-        flows = self._flows(responses, files, links, table, via)
+        self.flows = flows = self._flows(responses, files, links, table, via)
         intake = Intake(
             table, self._credential, config.clients.credentials, links, variant_of(config)
         )
@@ -165,28 +151,22 @@ class App:
             config.clients.writes,
             self._signing,
         )
-        registry = registry_of(self._metrics, responses, files, flows.watch, config)
-        registry.register(self._census)
-        ops = Ops(
-            registry,
-            responses,
-            flows.invalidate,
-            flows.watch,
-            config.admin.token.reveal() if config.admin.token else None,
+        console = Console(
+            config, self._clock, self._metrics, self._census, intake, (responses, files), flows
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
         flows.watch.start(intake.own(TARGET, NONE))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
-        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        await self._listen(sockets, (api, console.pages(), pages, deliveries), tools, via)
         if deliveries is not None:
             self._register_webhooks(deliveries, flows, table)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     def _flows(
         self, responses: Responses, files: Files, links: Links, table: RouteTable, via: str
-    ) -> _Flows:
+    ) -> Flows:
         config = self._config
         exchange = Exchange(
             self._equipment.upstream(),
@@ -205,7 +185,7 @@ class App:
         for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        return _Flows(
+        return Flows(
             exchange=exchange,
             invalidate=invalidate,
             watch=watch,
@@ -235,13 +215,13 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _deliveries(self, flows: _Flows) -> Deliveries | None:
+    def _deliveries(self, flows: Flows) -> Deliveries | None:
         callback = callback_of(self._config)
         if callback is None:
             return None
         return Deliveries(callback, flows.own_writes, flows.invalidate, self._metrics, self._clock)
 
-    def _register_webhooks(self, deliveries: Deliveries, flows: _Flows, table: RouteTable) -> None:
+    def _register_webhooks(self, deliveries: Deliveries, flows: Flows, table: RouteTable) -> None:
         registrar = Registrar(
             deliveries.callback.url, self._credential, flows.exchange, flows.writes, table
         )
@@ -264,12 +244,11 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, Ops, Pages, Deliveries | None],
+        handlers: tuple[Api, dict[str, Handler], Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, ops, pages, deliveries = handlers
-        operator = {**ops.pages, LEGACY: legacy_handler(self._census)}
+        api, operator, pages, deliveries = handlers
         shared = operator if len(sockets) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from proxy import __version__
 from proxy.clock import SystemClock
@@ -66,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--leaks", action="store_true", help="search a proxy of this configuration for its secrets"
     )
+    text = "say what would become of a read, asking the running proxy and not Trello"
+    explain = _add(commands, "explain", _explain, text)
+    explain.add_argument("url", metavar="URL", help="of Trello's API or the proxy's, or its path")
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
@@ -147,9 +151,17 @@ def _link(options: argparse.Namespace) -> int:
 
 
 def _purge(options: argparse.Namespace) -> int:
-    config = _config(options)
+    return _asked(_config(options), "POST", "/-/purge")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    return _asked(_config(options), "GET", f"/-/explain?url={quote(options.url, safe='')}")
+
+
+def _asked(config: Config, method: str, target: str) -> int:
+    """Print what the running proxy answers to its operator; the exit code."""
     listen = config.admin.listen or config.listen
-    request = urllib.request.Request(f"http://{listen}/-/purge", method="POST")
+    request = urllib.request.Request(f"http://{listen}{target}", method=method)
     if config.admin.token is not None:
         request.add_header("Authorization", f"Bearer {config.admin.token.reveal()}")
     try:

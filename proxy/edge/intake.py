@@ -65,9 +65,7 @@ class Intake:
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
-        target = parse(request.raw_path)
-        if target.path != "/1" and not target.path.startswith("/1/"):
-            raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+        target = _api_target(request.raw_path)
         method, match, query, found = self._understand(request.method, target)
         record.route = match.route.template
         incoming = await receive(request)
@@ -106,19 +104,26 @@ class Intake:
         return ask, incoming
 
     def own(self, target: str, wanted: directives.Directives) -> Ask:
-        """A read of the proxy's own, in the stored identity: it shares what is stored."""
-        parsed = parse(target)
-        match = self._table.classify("GET", parsed.segments[1:])
+        """What a GET of this target alone means, as when the proxy reads for itself.
+
+        In the stored identity, so it shares what is stored; unless the target brings a credential
+        of its own, and those are forwarded. BadTarget, NoSuchPage.
+        """
+        parsed = _api_target(target)
+        method, match, query, found = self._understand("GET", parsed)
+        path, in_path = self._path(parsed, match)
+        identity = self._identity(found, in_path)
+        masked = self._masked(match)
         return Ask(
-            means="GET",
+            means=method,
             method="GET",
-            target=target,
-            match=match,
-            query_names=_names(parsed.query),
-            key=key_of(self._stored.partition, match.segments, parsed.query),
-            partition=self._stored.partition,
-            credential=self._stored.credential,
-            own=True,
+            target=f"{path}?{query}" if query else path,
+            match=masked,
+            query_names=_names(query),
+            key=key_of(identity.partition, masked.segments, query),
+            partition=identity.partition,
+            credential=identity.credential,
+            own=identity.own,
             directives=wanted,
         )
 
@@ -218,6 +223,13 @@ class Intake:
     def _digest(self, text: str) -> str:
         data = text.encode("utf-8", "surrogateescape")
         return hmac.new(self._secret, data, hashlib.sha256).hexdigest()[:32]
+
+
+def _api_target(raw: str) -> Target:
+    target = parse(raw)
+    if target.path != "/1" and not target.path.startswith("/1/"):
+        raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+    return target
 
 
 def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -17,8 +17,9 @@ from proxy.flow.answers import from_store, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
+from proxy.flow.foresight import Foreseen, reason_of
 from proxy.flow.landed import Kept, TooLong
-from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error, reason_of
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
@@ -107,6 +108,15 @@ class Batch:
         if len(wanted) == 1:
             return await self._ask_for_one(ask, parts, *wanted.values())
         return await self._ask_for_many(ask, parts, [*wanted.values()])
+
+    async def foresee(self, reads: Sequence[Ask]) -> tuple[list[Foreseen], Outcome]:
+        """What `serve` would say of each part and of all, without asking Trello."""
+        foreseen = [await self._reads.foresee(each) for each in reads]
+        parts = [_Part(each.ask, each.found.stored, each.found.verdict) for each in foreseen]
+        if all(part.may_wait for part in parts):
+            return foreseen, Outcome(hit=True, ttl_s=min(part.ttl_s for part in parts))
+        wanted = [part for part in parts if not isinstance(part.verdict, Fresh)]
+        return foreseen, Outcome(fwd=_why(wanted))
 
     async def _look_up(self, ask: Ask) -> _Part:
         found = await self._reads.find(ask)

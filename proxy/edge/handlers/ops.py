@@ -1,18 +1,17 @@
 """What the operator asks: metrics, health, purge."""
 
 import asyncio
-import hmac
 import json
-from ipaddress import ip_address
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from proxy.edge.admin import Admin
 from proxy.edge.door import Handler
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, NotAdmin
+from proxy.errors import MethodNotAllowed
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.watch import Watch
 from proxy.policy.tags import EVERYTHING
@@ -31,13 +30,13 @@ class Ops:
         responses: Responses,
         invalidate: Invalidate,
         watch: Watch,
-        admin_token: str | None,
+        admin: Admin,
     ) -> None:
         self._registry = registry
         self._responses = responses
         self._invalidate = invalidate
         self._watch = watch
-        self._admin_token = admin_token
+        self._admin = admin
 
     @property
     def pages(self) -> dict[str, Handler]:
@@ -80,22 +79,10 @@ class Ops:
         record.route = "/-/purge"
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self._check_admin(request)
+        self._admin.check(request)
         self._invalidate.apply({EVERYTHING}, "purge")
         await self._invalidate.settled()
         return _json({"purged": "everything"})
-
-    def _check_admin(self, request: web.BaseRequest) -> None:
-        """The admin token where there is one, else the machine itself."""
-        if self._admin_token is not None:
-            given = request.headers.get("Authorization", "")
-            if hmac.compare_digest(
-                given.encode("utf-8", "surrogateescape"), f"Bearer {self._admin_token}".encode()
-            ):
-                return
-            raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
-        if not _is_loopback(request.remote):
-            raise NotAdmin("Ask from the proxy's own machine, or set admin.token in proxy.yaml.")
 
 
 def _watch_text(watch: Watch) -> str:
@@ -104,13 +91,6 @@ def _watch_text(watch: Watch) -> str:
     if watch.is_asleep:
         return "asleep; nobody reads"
     return "late; changes made elsewhere show when lifetimes end" if watch.is_late else "ok"
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ip_address(address or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _json(value: dict[str, str]) -> Rendered:
