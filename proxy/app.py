@@ -190,6 +190,7 @@ class App:
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        writes.on_written.append(watch.written)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
