@@ -8,7 +8,7 @@ nothing counts as watched, and the ordinary lifetimes hold.
 import asyncio
 import math
 from asyncio import FIRST_COMPLETED
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 
 from proxy.clock import Clock
 from proxy.errors import ProxyError
@@ -64,6 +64,8 @@ class Watch:
         self._readers = asyncio.Event()
         self._written = asyncio.Event()
         self._told_late = False
+        self.on_moved: list[Callable[[Set[str]], None]] = []
+        """Told of the ids of boards that moved, once what shows them is outdated."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -198,6 +200,8 @@ class Watch:
         if self._marks is not None and told.touched:
             self._invalidate.outdate(told.touched, "watch")
             self.moves += len(told.moved)
+            for tell in self.on_moved:
+                tell(told.moved)
         if told.appeared or told.vanished:
             self._since = since_of(self._since, marks, self._invalidate.moment())
         self._marks, self._good_at = marks, asked_at

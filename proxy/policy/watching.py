@@ -109,6 +109,12 @@ def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) ->
     return of_boards
 
 
+def boards_of(tags: Iterable[Tag]) -> Set[str]:
+    """The ids of the boards that an answer with these tags shows, or shows something of."""
+    named = (tag.partition(":") for tag in tags)
+    return {name for kind, _, name in named if kind in _OF_BOARDS and is_id(name)}
+
+
 def since_of(before: Mapping[str, int], marks: Mapping[str, Mark], seq: int) -> dict[str, int]:
     """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
     names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
