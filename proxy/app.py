@@ -46,7 +46,9 @@ from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin
 from proxy.flow.hooks import Hooks
+from proxy.flow.hour import Hour
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.overview import Overview
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
@@ -106,6 +108,7 @@ class App:
             self._scrubber.text,
         )
         self._metrics = Metrics()
+        self._hour = Hour(self._metrics, self._clock)
         self._random = surroundings.random
         self._census = Census(
             lambda: self._credential,
@@ -162,7 +165,8 @@ class App:
         flows.watch.on_moved.append(renew.moved)
         self._closing.push_async_callback(renew.flights.stop)
         flows.watch.start(intake.own(TARGET, NONE))
-        pages = Pages(intake, flows.reads, links, self._clock)
+        overview = Overview(self._hour, self._metrics, list)
+        pages = Pages(intake, flows.reads, links, self._clock, overview)
         deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, console.pages(), pages, deliveries), tools, via)
         if deliveries is not None:
@@ -274,6 +278,7 @@ class App:
         while True:
             await asyncio.sleep(LOG_FLUSH_S)
             self._log.flush()
+            self._hour.tick()
 
     async def _end(self, task: "asyncio.Task[None]") -> None:
         task.cancel()

@@ -16,10 +16,11 @@ from proxy.log import Log
 from proxy.model import Credential
 from proxy.policy.credentials import Found
 from proxy.policy.legacy import DEPRECATED, Where, places_of
-from proxy.policy.tool_name import tool_name
+from proxy.policy.tool import tool_name
 
 MOST_TOOLS = 50
-"""Further ones count as `other`."""
+"""Further ones count as OTHER."""
+OTHER = "other"
 
 Whose = Literal["ours", "strangers", "unknown"]
 """`ours`: a part of it is the stored key or token; `unknown`: nothing that could be compared."""
@@ -73,8 +74,7 @@ class Census(Collector):
         """Count what a request carried; the fields of its answer that say so."""
         if not any(found.places for found in record.carried):
             return b""
-        tool, now = tool_name(record.tool, self._tools, MOST_TOOLS), self._clock.now()
-        self._tools.add(tool)
+        tool, now = self._known(tool_name(record.tool)), self._clock.now()
         record.sightings = tuple(
             self._sighting(tool, place, self._whose(found), now)
             for place, found in places_of(record.carried)
@@ -92,6 +92,13 @@ class Census(Collector):
         for labels, sighting in self._sightings.copy().items():
             family.add_metric(labels, sighting.count)
         yield family
+
+    def _known(self, tool: str) -> str:
+        """The tool; OTHER where there are enough."""
+        if tool not in self._tools and len(self._tools) >= MOST_TOOLS:
+            return OTHER
+        self._tools.add(tool)
+        return tool
 
     def _sighting(self, tool: str, place: Where, whose: Whose, now: float) -> Sighting:
         found = self._sightings.get((tool, place, whose))

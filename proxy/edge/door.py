@@ -105,6 +105,8 @@ class Door:
         self, error: ProxyError, record: Record, request: web.BaseRequest | None = None
     ) -> Rendered:
         count(self._metrics.errors, error.slug)
+        if error.source != "client":
+            self._metrics.troubles.append((self._tools.clock.now(), record.route, error.title))
         return problem.render(error, record.request_id, request)
 
     def _told(self, response: Rendered, record: Record) -> Rendered:
