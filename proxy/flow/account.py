@@ -67,12 +67,12 @@ class Lane:
         self.line: Line[Waiter] = Line()
         self._all = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
 
-    def earliest(self, now: float, urgency: Urgency) -> float:
+    def earliest(self, now: float, urgency: Urgency, *, in_line: bool = True) -> float:
         """When one more may go; `inf` where only an answer can tell."""
         for_people = urgency is Urgency.PERSON
         at = now
         for bucket in self._all:
-            at = max(at, bucket.earliest(now, for_people=for_people))
+            at = max(at, bucket.earliest(now, for_people=for_people, in_line=in_line))
         for told in self.account.told.values():
             at = max(at, told.earliest(now, self.account.sent))
         return at

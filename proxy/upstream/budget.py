@@ -89,19 +89,23 @@ class Bucket:
         last = self._answered[-1] + self.window_s if self.used(now) else now
         return max(last, self._stopped_until) - now
 
-    def earliest(self, now: float, *, for_people: bool) -> float:
-        """When one more may go; `inf` where only an answer can tell."""
+    def earliest(self, now: float, *, for_people: bool, in_line: bool = False) -> float:
+        """When one more may go; `inf` where only an answer can tell.
+
+        Those that had to wait `in_line`, and all beyond half of it, go evenly spaced, so that the
+        next window has no rush; people do not.
+        """
         if now < self._stopped_until:
             return self._stopped_until
         kept = 0 if for_people else self.reserve
         used = self.used(now)
         at = max(self._free_at(now, used + kept + 1 - self.most), self._known_at(now, kept))
-        if not for_people and self._is_paced and used * 2 >= self.most:
-            at = max(at, self._last_at + self.window_s / self.most)
+        if not for_people and (in_line or used * 2 >= self.most):
+            at = max(at, self._last_at + self._gap_s)
         return at
 
     def due(self, now: float, nth: int, *, for_people: bool) -> float:
-        """When the `nth` request from now on may go, should those before it go as they can."""
+        """When the `nth` in line may go, should those before it go as they can."""
         kept = 0 if for_people else self.reserve
         used = self.used(now)
         free = self.most - kept - used
@@ -111,10 +115,9 @@ class Bucket:
             round_s = self.window_s + self._latency_s
             first = self._answered[place] + self.window_s if place < len(self._answered) else None
             at = (now + round_s if first is None else first) + cycle * round_s
-        if not for_people and self._is_paced and (used + nth) * 2 > self.most:
-            at = max(at, self._last_at + nth * self.window_s / self.most)
-        first_at = self.earliest(now, for_people=for_people)
-        return max(at, first_at if first_at < inf else now)
+        first_at = self.earliest(now, for_people=for_people, in_line=True)
+        gap_s = 0.0 if for_people else self._gap_s
+        return max(at, (first_at if first_at < inf else now) + (nth - 1) * gap_s)
 
     def take(self, now: float) -> Sent:
         """Count one that goes now."""
@@ -150,9 +153,9 @@ class Bucket:
         self._is_doubted = True
 
     @property
-    def _is_paced(self) -> bool:
-        """From half of it on, requests are spaced evenly: the next window has no rush then."""
-        return self.window_s <= _PACED_WINDOW_S
+    def _gap_s(self) -> float:
+        """Between two that are spaced evenly."""
+        return self.window_s / self.most if self.window_s <= _PACED_WINDOW_S else 0.0
 
     def _free_at(self, now: float, missing: int) -> float:
         """When so many of those that count have ended to."""

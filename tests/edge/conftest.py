@@ -16,6 +16,7 @@ from proxy.config import Backend, Config, load
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from proxy.units import Rate
 from tests.edge.raw_upstream import PATIENCE_S, RawUpstream, Speak
 
 KEY = "c4a3a2a1" + "k" * 24
@@ -234,7 +235,9 @@ class _Bytes:
 def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
     config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    return replace(config, upstream=settings)
+    endless = Rate(1_000_000, 10.0)  # the clock stands still, and so would a window
+    limits = replace(config.limits, token=endless, key=endless)
+    return replace(config, upstream=settings, limits=limits)
 
 
 @pytest.fixture
