@@ -82,6 +82,8 @@ class Door:
         except asyncio.CancelledError:
             self._tell(record, CLIENT_LEFT, 0)
             raise
+        if isinstance(request.protocol, Connection):
+            request.protocol.hear_out()
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         self._plan(request, record, response)
         return self._told(response, record)

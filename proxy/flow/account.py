@@ -77,6 +77,14 @@ class Lane:
             at = max(at, told.earliest(now, self.account.sent))
         return at
 
+    def is_held_up(self, now: float, lane: "Lane") -> bool:
+        """Whether who waits here waits for a bucket that `lane` does not draw from."""
+        return any(
+            bucket.earliest(now, for_people=True) > now
+            for bucket in self._all
+            if bucket not in lane._all
+        )
+
     def take(self, now: float) -> Taken:
         """Count one that goes now, in every bucket."""
         before = self.account.sent
@@ -171,6 +179,9 @@ class Accounts:
         self._limits = limits
         self._keys: OrderedDict[str, Key] = OrderedDict()
         self._accounts: OrderedDict[Credential, Account] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._accounts)
 
     def of(self, credential: Credential) -> Account:
         """A token's buckets, new where it was not seen lately."""

@@ -77,7 +77,8 @@ class Turns:
     async def take(self, ask: Ask) -> Turn:
         """A turn; TurnTooLate when `limits.wait` would not do."""
         lane, now = self._lane(ask), self._clock.monotonic()
-        if not self._waiting and lane.earliest(now, ask.urgency, in_line=False) <= now:
+        is_first = all(other.is_held_up(now, lane) for other in self._lanes)
+        if is_first and lane.earliest(now, ask.urgency, in_line=False) <= now:
             return Turn(self, lane, self._taken(lane, ask.urgency, now, 0.0))
         waiter = self._admit(ask, lane, now)
         self._dispatch()

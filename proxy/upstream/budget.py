@@ -11,6 +11,7 @@ without its being counted there, is believed where it is less than our own count
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil, inf
 
 from proxy.upstream.statement import Statement
@@ -67,7 +68,7 @@ class Bucket:
     @property
     def reserve(self) -> int:
         """Requests that only people may use."""
-        return ceil(self.most / RESERVE) if self.most >= RESERVE // 2 else 0
+        return self.most // RESERVE
 
     def used(self, now: float) -> int:
         """Requests that may count at Trello."""
@@ -106,18 +107,20 @@ class Bucket:
 
     def due(self, now: float, nth: int, *, for_people: bool) -> float:
         """When the `nth` in line may go, should those before it go as they can."""
-        kept = 0 if for_people else self.reserve
-        used = self.used(now)
-        free = self.most - kept - used
-        at = now
-        if nth > free:
-            cycle, place = divmod(nth - free - 1, self.most - kept)
-            round_s = self.window_s + self._latency_s
-            first = self._answered[place] + self.window_s if place < len(self._answered) else None
-            at = (now + round_s if first is None else first) + cycle * round_s
+        kept, gap_s = (0, 0.0) if for_people else (self.reserve, self._gap_s)
         first_at = self.earliest(now, for_people=for_people, in_line=True)
-        gap_s = 0.0 if for_people else self._gap_s
-        return max(at, (first_at if first_at < inf else now) + (nth - 1) * gap_s)
+        at = (first_at if first_at < inf else now) + (nth - 1) * gap_s
+        free = self.most - kept - self.used(now)
+        if nth <= free:
+            return at
+        cycle, place = divmod(nth - free - 1, self.most - kept)
+        round_s = self.window_s + self._latency_s
+        freed_at = [each + self.window_s for each in islice(self._answered, place + 1)]
+        if freed_at:
+            at = max(at, freed_at[0] + (nth - max(0, free) - 1) * gap_s)
+        if place >= len(freed_at):
+            return max(at, now + round_s + cycle * round_s)
+        return max(at, freed_at[place] + cycle * round_s)
 
     def take(self, now: float) -> Sent:
         """Count one that goes now."""
