@@ -125,12 +125,13 @@ class Turns:
     def quotas(self, ask: Ask) -> dict[Limit, Quota]:
         """What is left of the limits that a request like this one is under."""
         now = self._clock.monotonic()
-        return {
-            limit: Quota(
-                bucket.most, bucket.window_s, bucket.remaining(now), bucket.whole_in_s(now)
+        quotas: dict[Limit, Quota] = {}
+        for limit, bucket in self._lane(ask).buckets:
+            whole_in_s = ceil(bucket.whole_in_s(now))
+            quotas[limit] = Quota(
+                bucket.most, ceil(bucket.window_s), bucket.remaining(now), whole_in_s
             )
-            for limit, bucket in self._lane(ask).buckets
-        }
+        return quotas
 
     def remaining(self, credential: Credential) -> dict[str, float]:
         """Requests that tools may have sent at once, by limit."""

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
-from proxy.config import Backend, Config, load
+from proxy.config import Backend, Config, Limits, load
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
@@ -22,6 +22,9 @@ from tests.edge.raw_upstream import PATIENCE_S, RawUpstream, Speak
 KEY = "c4a3a2a1" + "k" * 24
 TOKEN = "ATTA5ca1ab1e" + "7oken" * 12
 CREDENTIAL = Credential(KEY, TOKEN)
+_MANY = Rate(1_000_000, 10.0)
+ENDLESS = Limits(token=_MANY, key=_MANY, members=_MANY, search=_MANY, wait_s=20.0)
+"""The clock of these tests stands still, and so would a window."""
 
 
 @dataclass
@@ -235,9 +238,7 @@ class _Bytes:
 def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
     config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    endless = Rate(1_000_000, 10.0)  # the clock stands still, and so would a window
-    limits = replace(config.limits, token=endless, key=endless)
-    return replace(config, upstream=settings, limits=limits)
+    return replace(config, upstream=settings, limits=ENDLESS)
 
 
 @pytest.fixture

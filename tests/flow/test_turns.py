@@ -133,6 +133,24 @@ async def test_people_go_before_tools_and_tools_take_turns(office: Office) -> No
     assert office.served == ["person", "hog", "a", "hog", "hog"]
 
 
+async def test_a_tool_at_fifty_times_its_share_delays_the_others_by_nothing_they_notice(
+    office_of: MakeOffice,
+) -> None:
+    office = office_of("token: 100/10s")
+    await office.spend(97, ask_of(urgency=PERSON))
+    await office.wait(*[ask_of("hog")] * 60)
+    await office.pass_time(10)
+    for number in range(10):
+        since = office.clock.monotonic()
+        (light,) = await office.wait(ask_of(f"light {number % 3}"))
+        while not light.done():
+            await office.pass_time(0.1)
+        assert office.clock.monotonic() - since < 0.35
+        await office.wait(*[ask_of("hog")] * 3)
+    assert office.metrics.turns_refused == {}
+    assert office.served.count("hog") >= 10
+
+
 async def test_what_nobody_waits_for_goes_last(office: Office) -> None:
     await office.spend(5)
     last = [ask_of(each.label, each) for each in (Urgency.WARM, Urgency.WATCH, Urgency.BACKGROUND)]
