@@ -66,6 +66,8 @@ class Lane:
         self.buckets = buckets
         self.line: Line[Waiter] = Line()
         self._all = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
+        names = [_NAMES.get(limit, "") for limit, _ in buckets]
+        self._names = (*names, "") if share else tuple(names)
 
     def earliest(self, now: float, urgency: Urgency, *, in_line: bool = True) -> float:
         """When one more may go; `inf` where only an answer can tell."""
@@ -99,10 +101,8 @@ class Lane:
     def end(self, taken: Taken, now: float, fields: Fields) -> None:
         """One was answered, with these fields; or will not be."""
         said = statements(fields)
-        names = [_NAMES.get(limit, "") for limit, _ in self.buckets]
-        for index, bucket in enumerate(self._all):
-            name = names[index] if index < len(names) else ""
-            bucket.end(taken.sent[index], now, said.pop(name, None))
+        for bucket, name, sent in zip(self._all, self._names, taken.sent, strict=True):
+            bucket.end(sent, now, said.pop(name, None))
         told = self.account.told
         for name, statement in said.items():
             if name in told or len(told) < MOST_NAMES:

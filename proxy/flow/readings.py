@@ -106,7 +106,7 @@ def turn_readings(turns: Turns, stored: Credential) -> list[Reading]:
         ),
         Reading(
             "limit_remaining",
-            "Requests that tools may have sent at once, by limit of Trello's.",
+            "Requests that are left to tools, by limit of Trello's.",
             lambda: turns.remaining(stored),
             "limit",
         ),

@@ -134,7 +134,7 @@ class Turns:
         return quotas
 
     def remaining(self, credential: Credential) -> dict[str, float]:
-        """Requests that tools may have sent at once, by limit."""
+        """Requests that are left to tools, by limit."""
         now = self._clock.monotonic()
         buckets = self._accounts.of(credential).buckets()
         return {limit: float(bucket.remaining(now)) for limit, bucket in buckets.items()}

@@ -14,7 +14,7 @@ class Quota:
     most: int
     window_s: int
     remaining: int
-    """Requests that a tool may have sent at once."""
+    """Requests that are left to tools."""
     whole_in_s: int
     """Until all of it is there again, should nothing more be sent."""
 
