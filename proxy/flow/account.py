@@ -82,7 +82,7 @@ class Lane:
     def is_held_up(self, now: float, lane: "Lane") -> bool:
         """Whether who waits here waits for a bucket that `lane` does not draw from."""
         return any(
-            bucket.earliest(now, for_people=True) > now
+            bucket.earliest(now, for_people=False, in_line=True) > now
             for bucket in self._all
             if bucket not in lane._all
         )

@@ -163,6 +163,8 @@ class Turns:
         self._refuse_late(now)
         while (waiter := self._next(now)) is not None:
             self._leave(waiter)
+            if waiter.granted.cancelled():  # it leaves, and has not been told yet
+                continue
             waited_s = now - waiter.since
             taken = self._taken(waiter.lane, waiter.urgency, now, waited_s)
             waiter.granted.set_result(taken)
@@ -241,6 +243,8 @@ class Turns:
             if now < oldest.since + self._limits.wait_s:
                 return
             self._leave(oldest)
+            if oldest.granted.cancelled():
+                continue
             limit, due = oldest.lane.due(
                 now, oldest.urgency, {bucket: 0 for _, bucket in oldest.lane.buckets}
             )
@@ -262,7 +266,7 @@ class Turns:
         """Nobody is there to use the turn."""
         if waiter in self._waiting:
             self._leave(waiter)
-        elif waiter.granted.done() and waiter.granted.exception() is None:
+        elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
             self.give_back(waiter.lane)
 
     def _set_alarm(self, now: float) -> None:

@@ -145,7 +145,8 @@ class Play:
         """Who came into the line, and who had their turn since the last look."""
         waiting, now = dict.fromkeys(self._app.turns.waiting), self._clock.now()
         for waiter in [each for each in self._line if each not in waiting]:
-            if waiter.granted.done() and waiter.granted.exception() is None:
+            granted = waiter.granted
+            if granted.done() and not granted.cancelled() and not granted.exception():
                 self.seen.promises.append((waiter.due - waiter.since, now - waiter.since))
         self._line = waiting
 

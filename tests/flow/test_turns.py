@@ -264,6 +264,17 @@ async def test_who_leaves_as_the_turn_comes_gives_it_back(office: Office) -> Non
     assert office.turns.remaining(STORED)["token"] == 5
 
 
+async def test_who_leaves_in_the_moment_of_a_turn_is_passed_over(office: Office) -> None:
+    await office.spend(5)
+    tasks = await office.wait(ask_of("a"), ask_of("b"))
+    turn = await office.turns.take(ask_of(urgency=PERSON))
+    office.clock.advance(1.5)
+    tasks[0].cancel()
+    turn.end(())  # the turn is given before the task hears that it was cancelled
+    await breathe(5)
+    assert office.served == ["b"]
+
+
 async def test_a_flight_that_somebody_joins_moves_up(office: Office) -> None:
     await office.spend(5)
     await office.wait(ask_of("renewal", Urgency.BACKGROUND, key="k"), ask_of("a"))
