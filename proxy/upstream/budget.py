@@ -20,6 +20,8 @@ RESERVE = 33
 """One in so many requests is kept for people, where a bucket has so many."""
 _PACED_WINDOW_S = 60.0
 """In a longer window requests are not spaced: nobody would wait for that."""
+_LOOKS = 10
+"""In a window, at a bucket that others use, when what is left is kept for people."""
 _LATENCY_WEIGHT = 0.1
 
 
@@ -168,29 +170,43 @@ class Bucket:
             return inf
         return self._answered[missing - 1] + self.window_s
 
+    @property
+    def _shared(self) -> _Heard | None:
+        """What was heard last, where it shows that other programs draw from this bucket too."""
+        return self._heard if self._heard is not None and self._heard.foreign else None
+
+    def _left(self, heard: _Heard) -> int:
+        """What Trello said is left, less all that may not be counted in it."""
+        return heard.said.remaining - heard.sent.beside - (self._sent - heard.sent.before - 1)
+
     def _known(self, now: float) -> float:
         """What is left by what was heard; `inf` where that says nothing."""
-        heard = self._heard
-        if self._is_doubted:
+        heard = self._shared
+        if self._is_doubted or (heard and now >= heard.sent.at + self.window_s):
             return 1 - self._in_flight
-        if heard is None or not heard.foreign:
+        if heard is None:
             return inf
-        if now >= heard.sent.at + self.window_s:
-            return 1 - self._in_flight  # others were here: one looks first
-        unknown = heard.sent.beside + self._sent - heard.sent.before - 1
-        ours = self.used(now) + heard.foreign
-        return min(heard.said.remaining - unknown, heard.said.most - ours)
+        return min(self._left(heard), heard.said.most - self.used(now) - heard.foreign)
 
     def _known_at(self, now: float, kept: int) -> float:
-        """When what was heard lets one more go."""
-        room = self._known(now)
-        heard = self._heard
-        is_alone = self._is_doubted or heard is None or now >= heard.sent.at + self.window_s
-        if is_alone:
-            return now if room > 0 else inf
-        if room > kept or heard is None:
+        """When what was heard lets one more go.
+
+        Where others draw from it too, an answer in flight is waited for; and after a while without
+        one, somebody looks, alone.
+        """
+        heard = self._shared
+        if self._is_doubted or (heard and now >= heard.sent.at + self.window_s):
+            return now if not self._in_flight else inf
+        if heard is None:
             return now
-        return heard.sent.at + self.window_s
+        left = self._left(heard)
+        free_at = self._free_at(now, self.used(now) + heard.foreign + kept + 1 - heard.said.most)
+        if left > kept:
+            return free_at
+        if self._in_flight:
+            return inf
+        look_s = self.window_s / _LOOKS if left > 0 else self.window_s
+        return max(now, heard.sent.at + look_s)
 
     def _fit(self, said: Statement) -> None:
         """No more than the operator allows, and than Trello says; in the longer of two windows."""

@@ -165,7 +165,15 @@ def test_what_is_in_flight_may_not_be_in_what_was_heard() -> None:
     bucket.end(sent, 0.5, Statement(W, 100, 5))
     assert bucket.earliest(1.0, for_people=True) == 1.0
     bucket.take(1.0)
-    assert bucket.earliest(1.0, for_people=True) == W
+    assert bucket.earliest(1.0, for_people=True) == inf
+
+
+def test_what_is_left_to_people_is_looked_at_now_and_then() -> None:
+    bucket = Bucket(100, W)
+    hears(bucket, 100, 3)
+    assert bucket.earliest(0.5, for_people=True) == 0.5
+    assert bucket.earliest(0.5, for_people=False) == 1.0
+    assert bucket.earliest(2.0, for_people=False) == 2.0
 
 
 def test_an_older_answer_that_comes_later_is_not_news() -> None:
@@ -173,8 +181,8 @@ def test_an_older_answer_that_comes_later_is_not_news() -> None:
     old, new = bucket.take(0.0), bucket.take(0.1)
     bucket.end(new, 0.5, Statement(W, 100, 1))
     bucket.end(old, 0.6, Statement(W, 100, 90))
-    bucket.take(0.7)
-    assert bucket.earliest(0.7, for_people=True) == pytest.approx(10.1)
+    bucket.end(bucket.take(0.7), 0.8)
+    assert bucket.earliest(0.9, for_people=True) == pytest.approx(10.1)
 
 
 def test_where_others_were_one_looks_before_the_rest_go() -> None:
