@@ -4,8 +4,8 @@
     cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · equipment · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
-                 deliveries · hooks · watch
+    flow         read_through · batch · write_through · download · collapse · turns · exchange
+                 fetch · invalidate · deliveries · hooks · watch · …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -49,13 +49,15 @@ from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import proof_readings
+from proxy.flow.readings import proof_readings, turn_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
-from proxy.model import Credential
+from proxy.model import Credential, Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
@@ -120,6 +122,8 @@ class App:
         )
         self._metrics = Metrics()
         self._random = surroundings.random
+        self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
+        self._metrics.readings.extend(turn_readings(self.turns, credential))
         self._closing = AsyncExitStack()
         self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
@@ -152,6 +156,7 @@ class App:
         api = Api(
             intake,
             (*served, flows.proof),
+            self.turns,
             self._clock,
             config.clients.writes,
             self._signing,
@@ -165,7 +170,7 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
-        flows.watch.start(intake.own(TARGET, NONE))
+        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
@@ -178,7 +183,7 @@ class App:
     ) -> _Flows:
         config = self._config
         exchange = Exchange(
-            self._equipment.upstream(),
+            Sending(self._equipment.upstream(), self.turns, self._metrics, self._clock),
             config.upstream.url,
             via,
             (self._scrubber, links if config.links.rewrite else None),
@@ -191,7 +196,8 @@ class App:
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
+        flights = reads.flights.stop, batches.flights.stop
+        for end in (self.turns.stop, *flights, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
         return _Flows(
@@ -274,7 +280,9 @@ class App:
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics)
-            runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
+            runner = web.ServerRunner(
+                web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
+            )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
