@@ -2,10 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · equipment · rules · warm, a client of the running proxy
+    app          this file · equipment · flusher · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · turns · exchange
-                 fetch · invalidate · deliveries · hooks · watch · …
+                 fetch · invalidate · deliveries · hooks · watch · renew · …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -16,7 +16,6 @@
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -51,10 +50,12 @@ from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import proof_readings, turn_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.renew import Renew
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
+from proxy.flusher import Flusher
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential, Urgency
@@ -72,7 +73,6 @@ from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
-LOG_FLUSH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,10 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
+        flows.reads.on_used.append(renew.used)
+        flows.watch.on_moved.append(renew.moved)
+        self._closing.push_async_callback(renew.flights.stop)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
@@ -195,6 +199,7 @@ class App:
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        writes.on_written.append(watch.written)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         flights = reads.flights.stop, batches.flights.stop
         for end in (self.turns.stop, *flights, writes.stop, watch.stop):
@@ -276,8 +281,9 @@ class App:
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
-        self._closing.push_async_callback(self._end, flusher)
+        flusher = Flusher(self._log)
+        self._closing.push_async_callback(flusher.stop)
+        flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics)
             runner = web.ServerRunner(
@@ -286,13 +292,3 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    async def _flush_log(self) -> None:
-        while True:
-            await asyncio.sleep(LOG_FLUSH_S)
-            self._log.flush()
-
-    async def _end(self, task: "asyncio.Task[None]") -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        self._log.flush()
