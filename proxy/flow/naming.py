@@ -31,7 +31,7 @@ class Naming:
     def keyed(self, ask: Ask) -> Ask:
         """The Ask under the key of the object's id, where its spelling is known to mean that."""
         spelled = replace(ask, key=ask.spelled_key, spelled_key=None) if ask.spelled_key else ask
-        known_id = self.id_of(ask)
+        known_id = self._id_of(ask)
         if known_id is None or ask.body is not None or is_id(ask.match.segments[1]):
             return spelled
         root, _, *rest = ask.match.segments
@@ -57,14 +57,14 @@ class Naming:
         if len(ask.match.segments) < 2 or ask.match.segments[0] not in ROOTS:
             return NOTHING
         kind, name = ROOTS[ask.match.segments[0]], ask.match.segments[1]
-        known_id = self.id_of(ask)
+        known_id = self._id_of(ask)
         fact = self._find(f"{kind}:{known_id}") if kind in OWNERS and known_id else None
         owners = dict(zip(OWNERS[kind], fact.ids, strict=True)) if fact else {}
         return Known(known_id, not is_id(name) and may_change(kind, name), owners)
 
     async def learn(self, ask: Ask, plain: bytes, asked_at: float, seq: int) -> None:
         """Remember what the answer shows."""
-        own_id = self.id_of(ask)
+        own_id = self._id_of(ask)
         asked = (asked_at, seq)
         if len(plain) <= _ASIDE_BYTES:
             facts = facts_in(ask.match, own_id, ask.partition, plain, asked)
@@ -74,7 +74,7 @@ class Naming:
             )
         self._responses.learn(facts)
 
-    def id_of(self, ask: Ask) -> str | None:
+    def _id_of(self, ask: Ask) -> str | None:
         """The id of the object that the path names; None where it is not known."""
         root, *rest = ask.match.segments
         if root not in ROOTS or not rest:

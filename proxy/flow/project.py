@@ -15,6 +15,7 @@ from proxy.policy.cache_key import key_of
 from proxy.policy.codings import gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import Fresh, Verdict
+from proxy.policy.known import Known
 from proxy.policy.projection import (
     Chosen,
     Shape,
@@ -54,14 +55,14 @@ class Project:
         self,
         responses: Responses,
         judge: Callable[[Ask, StoredResponse | None], Verdict],
-        id_of: Callable[[Ask], str | None],
+        known: Callable[[Ask], Known],
         clock: Clock,
     ) -> None:
         """`judge`: what may be done with a stored response for an ask.
 
-        `id_of`: the id of what an ask's path names, where that is known.
+        `known`: what is known of the object that its path names.
         """
-        self._id_of = id_of
+        self._known = known
         self._responses = responses
         self._judge = judge
         self._clock = clock
@@ -121,7 +122,7 @@ class Project:
     def _shape(self, ask: Ask) -> Shape | None:
         """What is asked for; the same whatever the object is called."""
         shape = None if ask.body else shape_of(ask.match, ask.target.partition("?")[2])
-        known_id = self._id_of(ask) if shape is not None else None
+        known_id = self._known(ask).id if shape is not None else None
         if shape is None or known_id is None or len(shape.path) < len(("cards", "id")):
             return shape
         return replace(shape, path=(shape.path[0], known_id, *shape.path[2:]))
@@ -151,7 +152,7 @@ class Project:
         ttl_s = min(self._ttl(ask, donor, each) for each in (match, ask.match))
         if donor.status != 200 or ttl_s <= 0:
             return None
-        cut = partial(_cut, ask, shape, donor, source)
+        cut = partial(_cut, ask, shape, donor, source, self._known(ask))
         is_long = len(donor.body) > (_ASIDE_GZIP_BYTES if donor.gzip else _ASIDE_BYTES)
         stored = await asyncio.to_thread(cut) if is_long else cut()
         if stored is None or not self._responses.put(stored):
@@ -180,13 +181,15 @@ def _without_fields(query: str) -> Iterator[str]:
             yield part
 
 
-def _cut(ask: Ask, narrow: Shape, donor: StoredResponse, source: Source) -> StoredResponse | None:
+def _cut(
+    ask: Ask, narrow: Shape, donor: StoredResponse, source: Source, known: Known
+) -> StoredResponse | None:
     """The part, as if it had been asked for when the donor was."""
     plain = gunzip(donor.body) if donor.gzip else donor.body
     cut = project(plain, source, narrow) if len(plain) <= DONOR_BYTES else None
     if cut is None:
         return None
-    own = stored_tags(ask.match, ask.query_names, cut.subject)
+    own = stored_tags(ask.match, ask.query_names, cut.subject, known)
     return replace(
         donor,
         key=ask.key,

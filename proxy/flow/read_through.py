@@ -54,7 +54,7 @@ class ReadThrough:
         self._clock = clock
         self._watch = watch
         self.naming = Naming(responses, clock)
-        self._project = Project(responses, self.judge, self.naming.id_of, clock)
+        self._project = Project(responses, self.judge, self.naming.known, clock)
         self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
         self.on_used: list[Callable[[Ask, StoredResponse], None]] = []
         """Told of every stored answer that is given while it is fresh, but by a planned hit."""
