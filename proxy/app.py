@@ -45,9 +45,7 @@ from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin
 from proxy.flow.hooks import Hooks
-from proxy.flow.hour import Hour
 from proxy.flow.invalidate import Invalidate
-from proxy.flow.overview import Overview
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
@@ -109,7 +107,6 @@ class App:
             self._scrubber.text,
         )
         self._metrics = Metrics()
-        self._hour = Hour(self._metrics, self._clock)
         self._random = surroundings.random
         self._census = Census(
             lambda: self._credential,
@@ -160,7 +157,14 @@ class App:
             self._signing,
         )
         console = Console(
-            config, self._clock, self._metrics, self._census, intake, (responses, files), flows
+            config,
+            self._clock,
+            self._metrics,
+            self._census,
+            intake,
+            (responses, files),
+            flows,
+            self.turns,
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
@@ -169,8 +173,7 @@ class App:
         flows.watch.on_moved.append(renew.moved)
         self._closing.push_async_callback(renew.flights.stop)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        overview = Overview(self._hour, self._metrics, list)
-        pages = Pages(intake, flows.reads, links, self._clock, overview)
+        pages = Pages(intake, flows.reads, links, self._clock, console.overview(self._credential))
         deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, console.pages(), pages, deliveries), tools, via)
         if deliveries is not None:
@@ -270,7 +273,7 @@ class App:
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = Flusher(self._log)
+        flusher = Flusher(self._log, pages.overview.tick)
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):

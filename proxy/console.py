@@ -1,6 +1,7 @@
 """The operator's pages, and what they are made of."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -13,8 +14,11 @@ from proxy.edge.handlers.ops import Ops
 from proxy.edge.intake import Intake
 from proxy.equipment import registry_of
 from proxy.flow.explain import Explain
+from proxy.flow.overview import Overview
+from proxy.flow.turns import Turns
 from proxy.flows import Flows
 from proxy.metrics import Metrics
+from proxy.model import Credential
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -30,6 +34,12 @@ class Console:
     intake: Intake
     store: tuple[Responses, Files]
     flows: Flows
+    turns: Turns
+
+    def overview(self, stored: Credential) -> Overview:
+        """How things are; `stored`: whose budget it is."""
+        remaining = partial(self.turns.remaining, stored)
+        return Overview(self.metrics, self.config.limits, remaining, self.clock)
 
     def pages(self) -> dict[str, Handler]:
         """By path."""
@@ -39,7 +49,9 @@ class Console:
         registry = registry_of(self.metrics, responses, files, flows.watch, self.config)
         registry.register(self.census)
         ops = Ops(registry, responses, flows.invalidate, flows.watch, admin)
-        explain = Explain((flows.reads, flows.batches, flows.downloads), responses, self.clock)
+        explain = Explain(
+            (flows.reads, flows.batches, flows.downloads), self.turns, responses, self.clock
+        )
         return {
             **ops.pages,
             EXPLAIN: explain_handler(explain, self.intake, admin),

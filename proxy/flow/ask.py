@@ -20,7 +20,7 @@ class Timing:
     """Where a request's time goes besides here, in seconds; it grows with each question asked."""
 
     asked: bool = False
-    """Whether Trello was asked for this request's sake."""
+    """Whether Trello was, or was to be, asked for this request's sake."""
     wait_s: float = 0.0
     """For a turn within Trello's limits."""
     upstream_s: float = 0.0

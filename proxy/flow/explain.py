@@ -11,6 +11,7 @@ from proxy.flow.batch import Batch
 from proxy.flow.download import Download
 from proxy.flow.foresight import Foreseen
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.turns import Turns
 from proxy.model import Fwd, Outcome, Tag
 from proxy.policy.cache_status import cache_status
 from proxy.policy.explaining import Explained, Kept
@@ -26,10 +27,12 @@ class Explain:
     def __init__(
         self,
         flows: tuple[ReadThrough, Batch, Download],
+        turns: Turns,
         responses: Responses,
         clock: Clock,
     ) -> None:
         self._reads, self._batches, self._downloads = flows
+        self._turns = turns
         self._responses = responses
         self._clock = clock
 
@@ -70,6 +73,7 @@ class Explain:
             cache_status=cache_status(outcome) if outcome is not None else "",
             kept=kept,
             tags=self._tags(foreseen) if foreseen is not None else (),
+            turn=self._turns.foresee(ask) if outcome is not None and outcome.fwd else None,
             parts=tuple(parts),
         )
 

@@ -40,17 +40,25 @@ class Sending:
             return await self._send(stack, ask, question)
 
     async def _send(self, stack: ExitStack, ask: Ask, question: Question) -> Reply:
-        turn = await self.turns.take(ask)
-        template, began = ask.match.route.template, self._clock.monotonic()
+        turn = await self._turn(ask)
+        began = self._clock.monotonic()
         try:
             reply = await self._answered(turn, stack, question)
             if not _is_answer(reply.status, ask.match.route.kind):
                 raise Unusable(f"Trello answered {reply.status}, which means nothing here.")
         except UpstreamError as error:
-            self._count(template, ask.method, error.slug, began)
+            self._count(ask, error.slug, began)
             raise
-        self._count(template, ask.method, str(reply.status), began)
+        self._count(ask, str(reply.status), began)
         return reply
+
+    async def _turn(self, ask: Ask) -> Turn:
+        began = self._clock.monotonic()
+        try:
+            return await self.turns.take(ask)
+        finally:
+            ask.timing.asked = True
+            ask.timing.wait_s += self._clock.monotonic() - began
 
     async def _answered(self, turn: Turn, stack: ExitStack, question: Question) -> Reply:
         """The reply, and the turn over; a refusal stops its limit before anybody else's turn."""
@@ -65,9 +73,10 @@ class Sending:
         turn.end(reply.fields)
         return reply
 
-    def _count(self, template: str, method: str, status: str, began: float) -> None:
+    def _count(self, ask: Ask, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began
-        self._metrics.asked_upstream(template, method, status, elapsed_s)
+        ask.timing.upstream_s += elapsed_s
+        self._metrics.asked_upstream(ask.match.route.template, ask.method, status, elapsed_s)
 
 
 async def _sentence(reply: Reply) -> bytes:

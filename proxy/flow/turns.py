@@ -17,6 +17,7 @@ from proxy.flow.account import Account, Accounts, Lane, Taken, Waiter
 from proxy.flow.ask import Ask
 from proxy.metrics import Durations, Metrics, count
 from proxy.model import CacheKey, Credential, Fields, Urgency
+from proxy.policy.explaining import Foretold
 from proxy.policy.limits import Limit, refusal, route_limit
 from proxy.policy.quota import Quota
 from proxy.upstream.budget import Bucket
@@ -121,6 +122,13 @@ class Turns:
         """How long the oldest waiter has waited."""
         oldest = next(iter(tuple(self._waiting)), None)
         return self._clock.monotonic() - oldest.since if oldest is not None else 0.0
+
+    def foresee(self, ask: Ask) -> Foretold:
+        """What a request like this one would be told if it came now."""
+        lane, now = self._lane(ask), self._clock.monotonic()
+        limit, due = lane.due(now, ask.urgency, self._ahead(lane, ask))
+        wait_s = max(0.0, due - now)
+        return Foretold(limit, wait_s, wait_s > self._limits.wait_s * PROMISED)
 
     def quotas(self, ask: Ask) -> dict[Limit, Quota]:
         """What is left of the limits that a request like this one is under."""

@@ -31,7 +31,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Foretold:
     """What the limiter would say to a question to Trello now."""
 
     limit: str
@@ -54,7 +54,7 @@ class Explained:
     """As its answer would say; empty where there is none."""
     kept: Kept | None
     tags: tuple[Tag, ...]
-    turn: Turn | None = None
+    turn: Foretold | None = None
     """None: Trello would not be asked first."""
     parts: tuple["Explained", ...] = ()
 
@@ -143,7 +143,7 @@ def _kept_lines(kept: Kept) -> Iterator[str]:
     )
 
 
-def _turn_text(turn: Turn) -> str:
+def _turn_text(turn: Foretold) -> str:
     if turn.is_refused:
         return f"429: the {turn.limit} limit has room in {turn.wait_s:.1f} s only"
     if turn.wait_s > 0:

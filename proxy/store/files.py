@@ -112,7 +112,10 @@ class Files:
             threads.shutdown(wait=False)
 
     def holds(self, file_id: str) -> bool:
-        """Whether the file is kept, as far as is known without looking at the disk."""
+        """Whether the whole file is here, as far as is known without looking at the disk."""
+        growing = self._growing.get(file_id)
+        if growing is not None:
+            return growing.complete
         row = self._rows.get(file_id)
         return row is not None and self.room.get(row.digest) is not None
 

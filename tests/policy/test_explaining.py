@@ -7,8 +7,8 @@ import pytest
 from proxy.model import Lifetimes, Tag
 from proxy.policy.explaining import (
     Explained,
+    Foretold,
     Kept,
-    Turn,
     as_json,
     as_page,
     as_text,
@@ -79,7 +79,7 @@ TOLD = Explained(
             "spanning",
         )
     ),
-    turn=Turn("token", 2.5, is_refused=False),
+    turn=Foretold("token", 2.5, is_refused=False),
 )
 
 
@@ -104,16 +104,16 @@ def test_the_text_says_everything() -> None:
 
 
 TURNS = {
-    "at once": (Turn("key", 0.0, is_refused=False), "goes at once"),
+    "at once": (Foretold("key", 0.0, is_refused=False), "goes at once"),
     "refused": (
-        Turn("members", 31.0, is_refused=True),
+        Foretold("members", 31.0, is_refused=True),
         "429: the members limit has room in 31.0 s only",
     ),
 }
 
 
 @pytest.mark.parametrize(("turn", "told"), TURNS.values(), ids=TURNS.keys())
-def test_the_limiter_is_told_of(turn: Turn, told: str) -> None:
+def test_the_limiter_is_told_of(turn: Foretold, told: str) -> None:
     text = as_text(Explained("GET /1/x", "/x", Way.BYPASS, "", "", None, (), turn)).decode()
     assert f"  limiter        {told}\n" in text
     assert "has no Cache-Status" in text

@@ -12,6 +12,7 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import BadTarget
 from proxy.flow.explain import Explain
+from proxy.model import Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.explaining import as_json, as_page, as_text, target_in, url_in
 
@@ -27,7 +28,7 @@ def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
         url = url_in(request.raw_path.partition("?")[2])
         if not url:
             raise BadTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
-        ask = intake.own(target_in(url), NONE)
+        ask = intake.own(target_in(url), NONE, Urgency.TOOL)
         explained = await explain.of(ask, intake.parts(ask))
         return readable(
             request.headers.get("Accept", ""),
