@@ -2,10 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · rules · warm, a client of the running proxy
+    app          this file · equipment · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · exchange · invalidate
-                 deliveries · hooks
+                 deliveries · hooks · watch
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -21,12 +21,9 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -40,35 +37,36 @@ from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
+from proxy.equipment import Equipment, registry_of
 from proxy.flow.batch import Batch
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
-from proxy.flow.fetch import Origin, Storage
+from proxy.flow.fetch import Origin
 from proxy.flow.hooks import Hooks
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
+from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
-from proxy.policy.reach import may_reach
+from proxy.policy.proving import pause_s
+from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
+from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
-from proxy.rules import callback_of, guard_of, signing_of, table_of, variant_of
-from proxy.store.durable import PENDING_BYTES, Durable
-from proxy.store.epochs import Epochs
+from proxy.rules import callback_of, guard_of, interval_of, signing_of, table_of, variant_of
 from proxy.store.files import Files
-from proxy.store.memory import Memory
 from proxy.store.responses import Responses
-from proxy.store.sqlite import SQLiteShelf
-from proxy.upstream.client import Upstream, anywhere
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -82,6 +80,22 @@ class Surroundings:
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flows:
+    """Everything that knows an order of things."""
+
+    exchange: Exchange
+    invalidate: Invalidate
+    watch: Watch
+    reads: ReadThrough
+    own_writes: OwnWrites
+    writes: WriteThrough
+    batches: Batch
+    downloads: Download
+    exports: Export
+    proof: Proof
 
 
 class App:
@@ -107,6 +121,7 @@ class App:
         self._metrics = Metrics()
         self._random = surroundings.random
         self._closing = AsyncExitStack()
+        self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
@@ -127,109 +142,103 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._open_store()
-        links = Links(self.public_url, self._signing)
-        cleaning = (self._scrubber, links if config.links.rewrite else None)
-        exchange = Exchange(
-            self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
-        )
-        invalidate = Invalidate(responses, self._metrics, self._log)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        own = OwnWrites(self._random(8).hex())
-        writes = WriteThrough(exchange, invalidate, reads.naming, own)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        self._closing.push_async_callback(reads.flights.stop)
-        self._closing.push_async_callback(batches.flights.stop)
-        self._closing.push_async_callback(writes.stop)
-        files, table = await self._open_files(), table_of(config.routes)
-        origin = Origin(exchange, self._storage(), self._metrics)
-        downloads = Download(reads, table, origin, files)
+        responses, files = await self._equipment.responses(), await self._equipment.files()
+        links, table = Links(self.public_url, self._signing), table_of(config.routes)
+        flows = self._flows(responses, files, links, table, via)
         intake = Intake(
             table, self._credential, config.clients.credentials, links, variant_of(config)
         )
+        served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin), batches),
+            (*served, flows.proof),
             self._clock,
             config.clients.writes,
             self._signing,
         )
         ops = Ops(
-            self._registry(responses, files),
+            registry_of(self._metrics, responses, files, flows.watch, config),
             responses,
-            invalidate,
+            flows.invalidate,
+            flows.watch,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(writes.own, invalidate)
+        ids, scrub = RequestIds(instance), self._scrubber.text
+        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        flows.watch.start(intake.own(TARGET, NONE))
+        pages = Pages(intake, flows.reads, links, self._clock)
+        deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
-            registrar = Registrar(
-                deliveries.callback.url, self._credential, exchange, writes, table
-            )
-            self._register_webhooks(registrar, reads, deliveries)
+            self._register_webhooks(deliveries, flows, table)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    def _flows(
+        self, responses: Responses, files: Files, links: Links, table: RouteTable, via: str
+    ) -> _Flows:
+        config = self._config
+        exchange = Exchange(
+            self._equipment.upstream(),
+            config.upstream.url,
+            via,
+            (self._scrubber, links if config.links.rewrite else None),
+            self._metrics,
+            self._clock,
+        )
+        invalidate = Invalidate(responses, self._metrics, self._log)
+        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
+        own_writes = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
+        for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
+            self._closing.push_async_callback(end)
+        origin = Origin(exchange, self._equipment.storage(), self._metrics)
+        return _Flows(
+            exchange=exchange,
+            invalidate=invalidate,
+            watch=watch,
+            reads=reads,
+            own_writes=own_writes,
+            writes=writes,
+            batches=batches,
+            downloads=Download(reads, table, origin, files),
+            exports=Export(origin),
+            proof=self._proof(reads, (responses, invalidate)),
+        )
+
+    def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
+        token = self._config.limits.token
+
+        def drawn_s() -> float:
+            return pause_s(token.count, token.window_s, int.from_bytes(self._random(4)) / 2**32)
+
+        proof = Proof(reads, store, drawn_s, self._clock, self._log)
+        proof.start()
+        self._closing.push_async_callback(proof.stop)
+        self._metrics.readings.extend(proof_readings(proof))
+        return proof
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+    def _deliveries(self, flows: _Flows) -> Deliveries | None:
         callback = callback_of(self._config)
         if callback is None:
             return None
-        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
+        return Deliveries(callback, flows.own_writes, flows.invalidate, self._metrics, self._clock)
 
-    def _register_webhooks(
-        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
-    ) -> None:
-        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+    def _register_webhooks(self, deliveries: Deliveries, flows: _Flows, table: RouteTable) -> None:
+        registrar = Registrar(
+            deliveries.callback.url, self._credential, flows.exchange, flows.writes, table
+        )
+        self.hooks = Hooks(
+            registrar, flows.reads, deliveries, self._metrics, self._clock, self._log
+        )
         self._closing.push_async_callback(self.hooks.stop)
         self.hooks.start()
-
-    def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
-        upstream = Upstream(
-            connect_timeout_s=self._config.upstream.connect_timeout_s,
-            read_timeout_s=self._config.upstream.read_timeout_s,
-            may_connect=may_connect,
-        )
-        self._closing.push_async_callback(upstream.close)
-        return upstream
-
-    def _storage(self) -> Storage:
-        hosts = self._config.upstream.storage_hosts
-        named, matched = (
-            self._upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
-            for is_named in (True, False)
-        )
-        return Storage(hosts, named, matched)
-
-    async def _open_files(self) -> Files:
-        cache, attachments = self._config.cache, self._config.attachments
-        files = Files(
-            Path(cache.directory),
-            0 if cache.backend == "memory" else attachments.disk_bytes,
-            attachments.max_file_bytes,
-            self._clock,
-            self._log,
-        )
-        await files.start()
-        self._closing.push_async_callback(files.stop)
-        return files
-
-    async def _open_store(self) -> Responses:
-        cache = self._config.cache
-        epochs = Epochs(seq=int(self._clock.now() * 1000))
-        durable = None
-        if cache.backend == "sqlite":
-            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
-            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
-            await durable.start()
-            self._closing.push_async_callback(durable.stop)
-        return Responses(Memory(cache.memory_bytes), durable, epochs)
 
     def _bind(self) -> list[socket.socket]:
         """The sockets for clients and, when it has one of its own, for the operator."""
@@ -269,15 +278,6 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        self._metrics.readings.extend(store_readings(responses, self._config))
-        self._metrics.readings.extend(file_readings(files, self._metrics))
-        registry.register(self._metrics)
-        return registry
 
     async def _flush_log(self) -> None:
         while True:

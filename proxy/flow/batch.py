@@ -109,8 +109,8 @@ class Batch:
         return await self._ask_for_many(ask, parts, [*wanted.values()])
 
     async def _look_up(self, ask: Ask) -> _Part:
-        stored = await self._reads.find(ask)
-        return _Part(ask, stored, self._reads.judge(ask, stored))
+        found = await self._reads.find(ask)
+        return _Part(ask, found.stored, found.verdict)
 
     async def _renew(self, ask: Ask, stale: Sequence[_Part]) -> None:
         """Have what is stale asked for, while it is used."""
@@ -204,10 +204,10 @@ class Batch:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
             if item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
-                self._reads.drop(ask)
+                self._reads.keep.drop(ask)
             count(self._metrics.not_stored, Reason.STATUS)
             return item
-        landed = await self._reads.keep(ask, whole, asked_at, seq)
+        landed = await self._reads.keep.take(ask, whole, asked_at, seq)
         return landed.stored if isinstance(landed, Kept) else item
 
     async def _answer(

@@ -31,12 +31,12 @@ class WriteThrough:
         self._exchange = exchange
         self._invalidate = invalidate
         self._naming = naming
-        self.own = own
+        self._own = own
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        marked = self.own.marked(ask)
+        marked = self._own.marked(ask)
         write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
@@ -80,7 +80,7 @@ class WriteThrough:
         tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
         self._invalidate.apply(tags, "write")
         if status is not None and status < 300:
-            self.own.remember(ask, tags)
+            self._own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:

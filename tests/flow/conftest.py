@@ -208,6 +208,7 @@ async def start_proxy(
                     "read_timeout_s": READ_TIMEOUT_S,
                 },
                 "cache": {"directory": str(directory)},
+                "freshness": {"watch_s": None},
             }
             for name in {*given, *sections}:
                 changes = {**given.get(name, {}), **sections.get(name, {})}

@@ -93,10 +93,10 @@ async def test_a_single_card_that_is_read_is_reason_enough(
     assert trello.models == [board]
 
 
-async def test_boards_named_otherwise_and_members_are_none(
+async def test_a_board_whose_id_is_not_known_and_members_get_none(
     hooked: Proxy, trello: Trello, short_board: str
 ) -> None:
-    for target in ("/1/members/me/boards", f"/1/boards/{short_board}/name", "/1/members/me"):
+    for target in (f"/1/boards/{short_board}/name", "/1/members/me", "/1/members/me/cards"):
         await hooked.get(target)
     assert [*await trello.turn(), *await trello.turn()] == [LISTED]
     assert trello.models == []

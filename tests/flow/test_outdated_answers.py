@@ -16,6 +16,7 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential, StoredResponse
@@ -65,8 +66,11 @@ class Flow:
         exchange = Exchange(
             self.upstream, standin.url, "test", (Scrubber([TOKEN]), None), self.metrics, clock
         )
-        self.reads = ReadThrough(self.responses, exchange, "http://proxy", self.metrics, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
+        self.watch = Watch(exchange, self.invalidate, clock, self.log, None)
+        self.reads = ReadThrough(
+            self.responses, exchange, "http://proxy", self.metrics, clock, self.watch
+        )
 
 
 @pytest.fixture
@@ -145,12 +149,22 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], HitPlan]:
-    tools = Tools(flow.responses, clock, flow.log, RequestIds("test"), str)
+    tools = Tools(flow.responses, flow.watch, clock, flow.log, RequestIds("test"), str)
 
     def plan(stored: StoredResponse | None) -> HitPlan:
         assert stored is not None
         cell = flow.metrics.cell("/boards/{id}", "GET", 200, "hit")
-        return HitPlan(tools, ref(stored), clock.now() + 30, 200, b"", "/boards/{id}", "test", cell)
+        return HitPlan(
+            tools=tools,
+            stored=ref(stored),
+            fresh_until=clock.now() + 30,
+            is_watched=False,
+            status=200,
+            start=b"",
+            route="/boards/{id}",
+            tool="test",
+            cell=cell,
+        )
 
     return plan
 
@@ -163,3 +177,15 @@ async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> Non
     text = b"".join(flow.lines).decode()
     assert text.count('"message": "invalidated"') == 2
     assert f"board:{board}" in text
+
+
+async def test_what_is_outdated_gives_no_part(
+    flow: Flow, standin: StandIn, board: str, card: str
+) -> None:
+    await flow.reads.serve(_ask("boards", board, "cards"))
+    assert _told(await flow.reads.serve(_ask("cards", card, "name"))) == (
+        True, None, False, "projected",
+    )  # fmt: skip
+    flow.invalidate.outdate(board_touched(board), "watch")
+    for segments in (("cards", card, "name"), ("cards", card, "pos")):
+        assert not (await flow.reads.serve(_ask(*segments))).outcome.hit

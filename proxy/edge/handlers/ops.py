@@ -13,6 +13,7 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NotAdmin
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.watch import Watch
 from proxy.policy.tags import EVERYTHING
 from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
@@ -28,11 +29,13 @@ class Ops:
         registry: CollectorRegistry,
         responses: Responses,
         invalidate: Invalidate,
+        watch: Watch,
         admin_token: str | None,
     ) -> None:
         self._registry = registry
         self._responses = responses
         self._invalidate = invalidate
+        self._watch = watch
         self._admin_token = admin_token
 
     async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -48,11 +51,18 @@ class Ops:
         return _json({"status": "ok"})
 
     async def readyz(self, _: web.BaseRequest, record: Record) -> Rendered:
-        """Requests are answered; `degraded` when the store on disk is not."""
+        """Requests are answered; `degraded` when the store on disk fails or the watcher is late."""
         record.route = "/readyz"
-        works = self._responses.works
+        works, watch = self._responses.works, self._watch
+        degraded = not works or watch.is_late
         store = "ok" if works else "failing; answers are kept in memory only"
-        return _json({"status": "ready" if works else "degraded", "store": store})
+        return _json(
+            {
+                "status": "degraded" if degraded else "ready",
+                "store": store,
+                "watch": _watch_text(watch),
+            }
+        )
 
     async def purge(self, request: web.BaseRequest, record: Record) -> Rendered:
         """Forget everything stored."""
@@ -75,6 +85,14 @@ class Ops:
             raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
         if not _is_loopback(request.remote):
             raise NotAdmin("Ask from the proxy's own machine, or set admin.token in proxy.yaml.")
+
+
+def _watch_text(watch: Watch) -> str:
+    if not watch.is_on:
+        return "off"
+    if watch.is_asleep:
+        return "asleep; nobody reads"
+    return "late; changes made elsewhere show when lifetimes end" if watch.is_late else "ok"
 
 
 def _is_loopback(address: str | None) -> bool:
