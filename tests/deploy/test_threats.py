@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -13,14 +14,23 @@ THREATS = {
     title: body
     for title, _, body in (part.partition("\n") for part in re.split(r"(?m)^### ", TEXT)[1:])
 }
-NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`")
+NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::((?:Test[A-Za-z0-9]+::)?test_[a-z0-9_]+)`")
 
 
 @cache
 def names_in(path: str) -> frozenset[str]:
+    """As pytest has them, those of a class behind its name."""
     tree = ast.parse((ROOT / path).read_text())
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, kinds))
+    return frozenset(_names(tree, ""))
+
+
+def _names(tree: ast.Module | ast.ClassDef, before: str) -> Iterator[str]:
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield before + node.name
+            case ast.ClassDef():
+                yield from _names(node, f"{before}{node.name}::")
 
 
 def test_there_are_threats() -> None:
