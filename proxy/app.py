@@ -5,7 +5,7 @@
     app          this file · equipment · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · exchange · invalidate
-                 deliveries · hooks · watch
+                 deliveries · hooks · watch · renew
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -51,6 +51,7 @@ from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.renew import Renew
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
@@ -165,6 +166,10 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE))
+        flows.reads.on_used.append(renew.used)
+        flows.watch.on_moved.append(renew.moved)
+        self._closing.push_async_callback(renew.flights.stop)
         flows.watch.start(intake.own(TARGET, NONE))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
@@ -190,6 +195,7 @@ class App:
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        writes.on_written.append(watch.written)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
