@@ -2,10 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · equipment · rules · warm, a client of the running proxy
+    app          this file · equipment · flusher · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
-                 deliveries · hooks · watch · renew
+    flow         read_through · batch · write_through · download · collapse · turns · exchange
+                 fetch · invalidate · deliveries · hooks · watch · renew · …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -16,7 +16,6 @@
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -49,14 +48,17 @@ from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import proof_readings
+from proxy.flow.readings import proof_readings, turn_readings
 from proxy.flow.registrar import Registrar
 from proxy.flow.renew import Renew
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
+from proxy.flusher import Flusher
 from proxy.log import Log
 from proxy.metrics import Metrics
-from proxy.model import Credential
+from proxy.model import Credential, Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
@@ -71,7 +73,6 @@ from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
-LOG_FLUSH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ class App:
         )
         self._metrics = Metrics()
         self._random = surroundings.random
+        self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
+        self._metrics.readings.extend(turn_readings(self.turns, credential))
         self._closing = AsyncExitStack()
         self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
@@ -153,6 +156,7 @@ class App:
         api = Api(
             intake,
             (*served, flows.proof),
+            self.turns,
             self._clock,
             config.clients.writes,
             self._signing,
@@ -166,11 +170,11 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
-        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE))
+        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
         flows.reads.on_used.append(renew.used)
         flows.watch.on_moved.append(renew.moved)
         self._closing.push_async_callback(renew.flights.stop)
-        flows.watch.start(intake.own(TARGET, NONE))
+        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._deliveries(flows)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
@@ -183,7 +187,7 @@ class App:
     ) -> _Flows:
         config = self._config
         exchange = Exchange(
-            self._equipment.upstream(),
+            Sending(self._equipment.upstream(), self.turns, self._metrics, self._clock),
             config.upstream.url,
             via,
             (self._scrubber, links if config.links.rewrite else None),
@@ -197,7 +201,8 @@ class App:
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
         writes.on_written.append(watch.written)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        for end in (reads.flights.stop, batches.flights.stop, writes.stop, watch.stop):
+        flights = reads.flights.stop, batches.flights.stop
+        for end in (self.turns.stop, *flights, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
         return _Flows(
@@ -276,21 +281,14 @@ class App:
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
-        self._closing.push_async_callback(self._end, flusher)
+        flusher = Flusher(self._log)
+        self._closing.push_async_callback(flusher.stop)
+        flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics)
-            runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
+            runner = web.ServerRunner(
+                web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
+            )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    async def _flush_log(self) -> None:
-        while True:
-            await asyncio.sleep(LOG_FLUSH_S)
-            self._log.flush()
-
-    async def _end(self, task: "asyncio.Task[None]") -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        self._log.flush()

@@ -65,7 +65,7 @@ def floor_of(module: str) -> str:
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
-    if room in {"equipment", "rules", "warm"}:
+    if room in {"equipment", "flusher", "rules", "warm"}:
         return "app"
     return "cli" if room in {"__main__", "serve"} else room
 

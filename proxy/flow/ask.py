@@ -1,10 +1,10 @@
 """What travels through every flow: the Ask on the way in, the Answer on the way out."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse
+from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse, Urgency
 from proxy.policy.directives import Directives
 from proxy.policy.routes import Match
 
@@ -40,8 +40,16 @@ class Ask:
     fields: Fields = ()
     """Fields of the client's that go along."""
     body: Body = field(default=None, repr=False)
+    urgency: Urgency = Urgency.TOOL
+    """Who goes first where Trello's limits leave no room for all."""
+    tool: str = ""
+    """Who asks, as far as it can be told: those of one urgency take turns."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """A write's own parameters; complete once the body has been sent."""
+
+    def in_background(self) -> "Ask":
+        """The same, with nobody who waits for the answer."""
+        return replace(self, urgency=max(self.urgency, Urgency.BACKGROUND))
 
 
 class Chunks(Protocol):

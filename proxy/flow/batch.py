@@ -89,7 +89,7 @@ class Batch:
         self._exchange = exchange
         self._metrics = metrics
         self._clock = clock
-        self.flights: Collapse[Landed] = Collapse()
+        self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
 
     async def serve(self, ask: Ask, reads: Sequence[Ask]) -> Answer:
         """The answer to all; NothingStored for an unanswerable `only-if-cached`, or UpstreamError.
@@ -114,7 +114,7 @@ class Batch:
             await self._reads.renew(reads[0])
         elif reads:
             parts = [_Part(each, None, ABSENT) for each in reads]
-            await self.flights.start(self._flight(parts), partial(self._ask, ask, parts))
+            await self.flights.run(self._flight(parts), partial(self._ask, ask, parts))
 
     async def _look_up(self, ask: Ask) -> _Part:
         found = await self._reads.find(ask)
@@ -125,7 +125,8 @@ class Batch:
         if len(stale) == 1:
             await self._reads.serve(stale[0].ask)
         elif stale:
-            self.flights.start(self._flight(stale), partial(self._ask, ask, stale))
+            renewal = ask.in_background()
+            self.flights.start(self._flight(stale), partial(self._ask, renewal, stale))
 
     async def _ask_for_one(self, ask: Ask, parts: Sequence[_Part], part: _Part) -> Answer:
         answer = await self._reads.serve(part.ask)
@@ -178,9 +179,10 @@ class Batch:
         """A flight's result, and whether it was shared; what is not stored is never shared."""
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._ask(ask, wanted), False
-        landed, joined = await self.flights.run(
-            self._flight(wanted), partial(self._ask, ask, wanted)
-        )
+        flight = self._flight(wanted)
+        if flight in self.flights:
+            self._exchange.turns.hurry(_question(ask, wanted))
+        landed, joined = await self.flights.run(flight, partial(self._ask, ask, wanted))
         if joined and isinstance(landed, Mapping) and any(map(_is_an_askers_own, landed.values())):
             return await self._ask(ask, wanted), False
         return landed, joined
@@ -190,8 +192,7 @@ class Batch:
 
     async def _ask(self, ask: Ask, wanted: Sequence[_Part]) -> Landed:
         seq, asked_at = self._responses.seq, self._clock.now()
-        target = asking_for([part.ask.target for part in wanted])
-        fetched = await self._exchange.fetch(replace(ask, target=target), gzip=True)
+        fetched = await self._exchange.fetch(_question(ask, wanted), gzip=True)
         if isinstance(fetched, Streamed):
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
@@ -253,6 +254,13 @@ class Batch:
             tags=(),
         )
         return from_store(whole, outcome)
+
+
+def _question(ask: Ask, wanted: Sequence[_Part]) -> Ask:
+    """The batch of these parts; its key is that of their flight, whatever their order."""
+    target = asking_for([part.ask.target for part in wanted])
+    key = CacheKey(" ".join(sorted(part.ask.key for part in wanted)))
+    return replace(ask, target=target, key=key)
 
 
 def _cut(batch: Whole, count: int) -> list[tuple[Item, Whole]]:

@@ -83,7 +83,8 @@ class Proof:
         """What became of the question, as `results` has it."""
         seq, offered_at = self._responses.seq, self._clock.now()
         try:
-            answer = await self._reads.serve(replace(ask, directives=_ANEW))
+            anew = replace(ask.in_background(), directives=_ANEW)
+            answer = await self._reads.serve(anew)
         except ProxyError:
             return "unanswered"
         if self._responses.seq != seq:

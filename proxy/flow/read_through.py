@@ -55,7 +55,7 @@ class ReadThrough:
         self._watch = watch
         self.naming = Naming(responses, clock)
         self._project = Project(responses, self.judge, self.naming.known, clock)
-        self.flights: Collapse[Landed] = Collapse()
+        self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
         self.on_used: list[Callable[[Ask, StoredResponse], None]] = []
         """Told of every stored answer that is given while it is fresh, but by a planned hit."""
         self.keep = Keep(responses, self.naming, self._project, public_url, metrics)
@@ -95,7 +95,7 @@ class ReadThrough:
             case Fresh(ttl_s) if stored is not None:
                 return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s), detail=found.detail))
             case Stale(while_revalidate=True) if stored is not None:
-                self._refresh(ask)
+                self._refresh(ask.in_background())
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -201,7 +201,10 @@ class ReadThrough:
         """
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._forward(ask), False
-        landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
+        flight = self._flight(ask)
+        if flight in self.flights:
+            self._exchange.turns.hurry(ask)
+        landed, joined = await self.flights.run(flight, partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
         if joined and is_refusal(landed) and spelling_of(landed) != own_key(ask):

@@ -3,8 +3,10 @@
 from proxy import __version__
 from proxy.config import Config
 from proxy.flow.proof import Proof
+from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, Reading
+from proxy.model import Credential
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -149,5 +151,23 @@ def proof_readings(proof: Proof) -> list[Reading]:
             "How long those had been stored, summed: none was stale for longer.",
             lambda: {"": proof.stale_s},
             counter=True,
+        ),
+    ]
+
+
+def turn_readings(turns: Turns, stored: Credential) -> list[Reading]:
+    """Who waits for Trello's limits, and what is left of those of the stored token."""
+    return [
+        Reading("turns_waiting", "Requests in line, by urgency.", turns.lengths, "urgency"),
+        Reading(
+            "turns_oldest_wait_seconds",
+            "How long the oldest of them has waited.",
+            lambda: {"": turns.oldest_s()},
+        ),
+        Reading(
+            "limit_remaining",
+            "Requests that are left to tools, by limit of Trello's.",
+            lambda: turns.remaining(stored),
+            "limit",
         ),
     ]

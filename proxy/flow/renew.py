@@ -30,8 +30,8 @@ class Renew:
     """Knows what was used since it came, and asks for it anew."""
 
     def __init__(self, reads: ReadThrough, batches: Batch, batch: Ask) -> None:
-        """`batch`: any in the stored identity."""
-        self.flights: Collapse[None] = Collapse()
+        """`batch`: any in the stored identity, in the background."""
+        self.flights: Collapse[None] = Collapse(lambda _: False)  # nobody waits for one
         self._reads = reads
         self._batches = batches
         self._batch = batch
@@ -45,7 +45,7 @@ class Renew:
             asks = self._used.pop(board, None) or OrderedDict()
             self._used[board] = asks
             asks.pop(ask.key, None)
-            asks[ask.key] = replace(ask, directives=NONE)
+            asks[ask.key] = replace(ask.in_background(), directives=NONE)
             if len(asks) > MOST_PARTS:
                 asks.popitem(last=False)
         while len(self._used) > MOST_BOARDS:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.bench import economy, hits, misses
+from tests.bench import economy, hits, misses, overload
 from tests.bench.figures import Ratio
 
 
@@ -36,6 +36,17 @@ def test_the_benchmark_of_economy_plays_the_same_day_in_every_way(
         assert len(re.findall(rf"^  {way} +\d+ ", told, re.M)) == 2
     assert told.count("reached  answers stale after one's own write: 0.00") == 2
     assert told.count("reached  answers that never were true: 0.00") == 2
+
+
+def test_the_benchmark_of_overload_plays_all_three_and_measures_hits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    overload.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert "reached  429s from Trello: 0.00" in told
+    assert re.search(r"limit_req +\d+ answered", told)
+    assert re.search(r"no limiter +\d+ answered, +0 refused by it, [1-9]\d* by Trello", told)
+    assert re.search(r"hits +[\d,]+/s alone", told)
 
 
 def test_a_ratio_is_the_median_of_neighbouring_slices() -> None:

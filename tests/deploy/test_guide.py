@@ -17,7 +17,8 @@ TYPED = re.findall(r"(?:/bin/| proxy )trello-proxy ([a-z]+) (--[a-z]+) (\S+)", "
 LINKS = sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT)))
 NAMED = sorted(set(re.findall(r"`((?:systemd|docker|kubernetes|nginx)/[\w.-]+)`", TEXT)))
 COPIED = sorted(set(re.findall(r"\bdeploy/[\w./-]+", "".join(BLOCKS))))
-SLUGS = sorted(set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", TEXT.partition("## When something")[2])))
+WRONG = TEXT.partition("## When something is wrong\n")[2].partition("\n## ")[0]
+SLUGS = sorted(set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", WRONG)))
 """Of errors; in the table of that section nothing else has hyphens only."""
 
 

@@ -21,6 +21,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from proxy.units import Rate
 from tests.flow.upstream import Upstream
 from tests.flow.way_in import WayIn, opened
 
@@ -31,6 +32,10 @@ OTHER_TOKEN = "ATTA" + "07be2a" * 12
 BREATH_S = 0.001
 """What a test that waits for a thread leaves it; a loop that never pauses starves it."""
 READ_TIMEOUT_S = 0.25
+ENDLESS = Rate(1_000_000, 10.0)
+"""For tests that are not about limits: their clock stands still, and so would a window."""
+UNPROVEN = {"token": Rate(1_000_000, 1e10)}
+"""Limits of which a hundredth is so little that no hit is asked again for days."""
 REOPENED_S = 5
 """How long Trello's silence is borne; of real time."""
 
@@ -209,6 +214,7 @@ async def start_proxy(
                 },
                 "cache": {"directory": str(directory)},
                 "freshness": {"watch_s": None},
+                "limits": {"token": ENDLESS, "key": ENDLESS},
             }
             for name in {*given, *sections}:
                 changes = {**given.get(name, {}), **sections.get(name, {})}
@@ -242,7 +248,8 @@ async def hooked(way_in: WayIn, start_proxy: StartProxy) -> Proxy:
     """A proxy that Trello can reach; its answers keep Trello's links."""
     way_in.proxy = await start_proxy(
         f"credentials: {{secret: demo-secret}}\n"
-        f"freshness: {{webhook_url: '{way_in.url}'}}\nlinks: {{rewrite: false}}"
+        f"freshness: {{webhook_url: '{way_in.url}'}}\nlinks: {{rewrite: false}}",
+        limits=UNPROVEN,
     )
     return way_in.proxy
 

@@ -7,6 +7,7 @@ from weakref import ref
 import pytest
 
 from proxy.clock import FakeClock
+from proxy.config import load
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.edge.plan import HitPlan, Tools
@@ -16,6 +17,8 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
@@ -63,9 +66,11 @@ class Flow:
         self.log = Log(self.lines.append, clock, "debug")
         self.upstream = Upstream(connect_timeout_s=5, read_timeout_s=5)
         self.responses = Responses(Memory(1 << 20), None, Epochs(100))
-        exchange = Exchange(
-            self.upstream, standin.url, "test", (Scrubber([TOKEN]), None), self.metrics, clock
-        )
+        limits = load("", "proxy.yaml", {}, str).limits
+        turns = Turns(limits, clock, bytes, self.metrics)
+        sending = Sending(self.upstream, turns, self.metrics, clock)
+        cleaning = Scrubber([TOKEN]), None
+        exchange = Exchange(sending, standin.url, "test", cleaning, self.metrics, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
         self.watch = Watch(exchange, self.invalidate, clock, self.log, None)
         self.reads = ReadThrough(

@@ -10,6 +10,7 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
+from proxy.units import Rate
 from tests.flow.conftest import (
     BREATH_S,
     OTHER_KEY,
@@ -211,7 +212,6 @@ async def test_a_board_that_appears_or_vanishes_is_seen_in_the_lists_of_boards(
 
 TROUBLE = {
     "503": (Fault("status", status=503), "refused"),
-    "429": (Fault("status", status=429), "refused"),
     "401": (Fault("status", status=401, body="invalid token"), "refused"),
     "a gateway's page": (Fault("html"), "unusable"),
     "a short list under its own length": (
@@ -249,6 +249,21 @@ async def test_a_watcher_that_is_cut_off_is_late_says_so_and_comes_back(
     assert (await watched.get("/readyz")).json == {"status": "ready", "store": "ok", "watch": "ok"}
     assert (await watched.get(path)).cache == f"hit; ttl={600 - 4 * EVERY_S}"
     assert standin.asked.count("GET", path) == 1
+
+
+async def test_a_throttled_watcher_asks_again_when_its_limit_has_rested(
+    watched: Proxy, standin: StandIn, clock: FakeClock
+) -> None:
+    standin.faults.add(Fault("status", BOARDS, status=429))
+    await _look(watched, clock)
+    assert await watched.metric('trello_proxy_watch_probes_total{result="refused"}') == 1
+    assert await watched.metric('trello_proxy_throttled_total{limit="token"}') == 1
+    clock.advance(EVERY_S)
+    await turns()
+    clock.advance(1)
+    await _heard(watched, 3)
+    assert await watched.metric('trello_proxy_watch_probes_total{result="good"}') == 2
+    assert standin.asked.count("GET", BOARDS) == 3
 
 
 async def test_what_changed_while_it_was_cut_off_is_seen_when_it_is_back(
@@ -437,7 +452,7 @@ async def test_it_tells_once_that_it_is_late_and_once_that_it_is_back(
 async def test_it_takes_a_fifth_of_the_limit_at_most(
     start_proxy: StartProxy, standin: StandIn, clock: FakeClock
 ) -> None:
-    proxy = await start_proxy("limits: {token: 1/10s}", freshness={"watch_s": EVERY_S})
+    proxy = await start_proxy(limits={"token": Rate(1, 10.0)}, freshness={"watch_s": EVERY_S})
     await _heard(proxy, 1)
     for _ in range(4):
         clock.advance(EVERY_S)

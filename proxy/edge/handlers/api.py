@@ -20,6 +20,7 @@ from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
 from proxy.policy.accepts import wants_page
@@ -29,9 +30,11 @@ from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
 from proxy.policy.proving import may_prove
+from proxy.policy.quota import quota_fields
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.validation import for_coding, not_modified
+from proxy.policy.wire import head_of
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
 """Templates of writes to a token itself, as far as is known."""
@@ -44,6 +47,7 @@ class Api:
         self,
         intake: Intake,
         flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
+        turns: Turns,
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
@@ -51,6 +55,7 @@ class Api:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
         self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
+        self._turns = turns
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -75,6 +80,8 @@ class Api:
         else:
             rendered, record.outcome = served
         rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
+        if record.outcome.fwd_status is not None:
+            rendered.told += head_of(quota_fields(self._turns.quotas(ask)))
         return rendered
 
     def _rendered(self, request: web.BaseRequest, ask: Ask, answer: Answer) -> Rendered:
