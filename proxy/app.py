@@ -4,7 +4,7 @@
     cli          serve · demo · check · link · purge · warm        serve runs the first two
     app          this file · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · exchange · invalidate
+    flow         read_through · batch · write_through · download · collapse · turns · exchange · …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -45,7 +45,9 @@ from proxy.flow.export import Export
 from proxy.flow.fetch import Origin, Storage
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.readings import file_readings, store_readings, turn_readings
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics
@@ -99,6 +101,7 @@ class App:
         )
         self._metrics = Metrics()
         self._random = surroundings.random
+        self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
         self._closing = AsyncExitStack()
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
@@ -122,8 +125,14 @@ class App:
         links = Links(self.public_url, self._signing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = Exchange(
-            self._upstream(), config.upstream.url, via, cleaning, self._metrics, self._clock
+            Sending(self._upstream(), self.turns, self._metrics, self._clock),
+            config.upstream.url,
+            via,
+            cleaning,
+            self._metrics,
+            self._clock,
         )
+        self._closing.push_async_callback(self.turns.stop)
         invalidate = Invalidate(responses, self._metrics, self._log)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
         writes = WriteThrough(exchange, invalidate)
@@ -139,7 +148,7 @@ class App:
         )
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin), batches),
+            (reads, writes, downloads, Export(origin), batches, self.turns),
             self._clock,
             config.clients.writes,
             self._signing,
@@ -246,6 +255,7 @@ class App:
         PlatformCollector(registry=registry)
         self._metrics.readings.extend(store_readings(responses, self._config))
         self._metrics.readings.extend(file_readings(files, self._metrics))
+        self._metrics.readings.extend(turn_readings(self.turns, self._credential))
         registry.register(self._metrics)
         return registry
 

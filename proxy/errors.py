@@ -32,6 +32,7 @@ ProxyError
     ├── ResponseTimeout    504  sent, and no answer in time
     ├── Terminated         502  sent, and the connection ended without an answer
     ├── Incomplete         502  the answer was cut, or its length is wrong
+    ├── TurnTooLate        429  `limits.wait` would pass before Trello may be asked
     └── Unusable           502  an answer that is not what the route gives
 """
 
@@ -172,7 +173,7 @@ class Failed(ProxyError):
 class UpstreamError(ProxyError):
     """Trello, or the way to it, failed."""
 
-    source = "upstream"
+    source: ClassVar[Source] = "upstream"
     sent: ClassVar[bool] = True
     """Whether the request may have reached Trello."""
 
@@ -207,6 +208,21 @@ class Incomplete(UpstreamError):
 class Unusable(UpstreamError):
     status, slug, title = 502, "upstream-unusable", "Trello's answer is not usable"
     proxy_error = "http_protocol_error"
+
+
+class TurnTooLate(UpstreamError):
+    """Trello's limits leave no room in time; nothing was sent."""
+
+    source = "proxy"
+    status, slug, title = 429, "turn-too-late", "Too many ask Trello at once"
+    proxy_error = "http_request_denied"
+    sent = False
+
+    def __init__(self, code: str, sentence: str, retry_after_s: int) -> None:
+        """`code` and `sentence` as Trello has them for the same limit."""
+        super().__init__(sentence)
+        self.code = code
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(Exception):

@@ -78,6 +78,9 @@ class Metrics(Collector):
     not_stored: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
     scrubbed: int = 0
+    turn_waits: dict[str, Durations] = field(default_factory=dict)
+    turns_refused: dict[str, int] = field(default_factory=dict)
+    throttled: dict[str, int] = field(default_factory=dict)
     fetched_file_bytes: int = 0
     readings: list[Reading] = field(default_factory=list)
 
@@ -98,6 +101,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._upstream()
+        yield from self._turns()
         yield _counter("invalidations", "Invalidations by cause.", "cause", self.invalidations)
         yield _counter(
             "not_stored", "Answers that were not stored, by reason.", "reason", self.not_stored
@@ -150,6 +154,23 @@ class Metrics(Collector):
         yield _counter(
             "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
         )
+
+    def _turns(self) -> Iterator[Metric]:
+        waits = HistogramMetricFamily(
+            "trello_proxy_turn_wait_seconds",
+            "Until a request could be sent within Trello's limits, by urgency.",
+            labels=("urgency",),
+        )
+        for urgency, histogram in self.turn_waits.copy().items():
+            waits.add_metric((urgency,), histogram.buckets(), histogram.sum_s)
+        yield waits
+        yield _counter(
+            "turns_refused",
+            "Requests answered 429 by us, their turn being too far, by urgency.",
+            "urgency",
+            self.turns_refused,
+        )
+        yield _counter("throttled", "429s that Trello sent, by limit.", "limit", self.throttled)
 
 
 Label = TypeVar("Label")

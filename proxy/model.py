@@ -1,7 +1,7 @@
 """The nouns every room speaks of; values only (names: RFC 9110, 9111, 9211)."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NewType
 
 Tag = NewType("Tag", str)
@@ -42,6 +42,23 @@ class Kind(StrEnum):
     """`/1/client.js`."""
     GRANT = "grant"
     """Trello's token-granting pages; no token is needed here."""
+
+
+class Urgency(IntEnum):
+    """Who waits for an answer of Trello's: where there is not room for all, the first go first."""
+
+    PERSON = 0
+    """At a page, or at a link that a browser opens."""
+    TOOL = 1
+    BACKGROUND = 2
+    """Nobody: what is stored is being renewed."""
+    WATCH = 3
+    WARM = 4
+
+    @property
+    def label(self) -> str:
+        """In metrics."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)

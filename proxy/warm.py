@@ -14,6 +14,7 @@ from yarl import URL
 
 from proxy import __version__
 from proxy.clock import Clock
+from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.pace import MOST_AT_ONCE, budget_of, wait_s
 from proxy.policy.warming import (
@@ -87,7 +88,7 @@ class Warm:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
         session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"trello-proxy-warm/{__version__}"},
+            headers={"User-Agent": f"{WARM}{__version__}"},
             timeout=timeout,
         )
         async with session:

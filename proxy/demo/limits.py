@@ -29,6 +29,7 @@ MEMBERS = Rule("members", 100, 900, "RATE_LIMIT_EXCEEDED", "Exceeded rate limit 
 SEARCH = Rule("search", 30, 10, "RATE_LIMIT_EXCEEDED", "Exceeded rate limit to /1/search")
 _REFUSALS = Rule("refusals", 200, 10, KEY.code)
 _DIRECT = 2
+_NO_LIMIT = 1_000_000
 
 
 class _Window:
@@ -40,7 +41,7 @@ class _Window:
 
 
 class Limits:
-    """Counts calls; refuses while `on`. Off, nothing is counted and every bucket is full."""
+    """Counts calls; refuses while `on`. Off, nothing is counted and no bucket is ever short."""
 
     def __init__(self, clock: Clock, *, on: bool) -> None:
         self.on = on
@@ -71,10 +72,11 @@ class Limits:
         out: Fields = []
         for rule, name in _buckets(asker):
             used = self._window(rule, name).count if self.on else 1
+            most = rule.most if self.on else _NO_LIMIT
             prefix = f"X-Rate-Limit-{rule.field.title()}"
             out.append((f"{prefix}-Interval-Ms", str(rule.window_s * 1000)))
-            out.append((f"{prefix}-Max", str(rule.most)))
-            out.append((f"{prefix}-Remaining", str(rule.most - used)))
+            out.append((f"{prefix}-Max", str(most)))
+            out.append((f"{prefix}-Remaining", str(most - used)))
         return out
 
     def _window(self, rule: Rule, name: str) -> _Window:

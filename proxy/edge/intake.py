@@ -14,8 +14,9 @@ from proxy.edge.bodies import Incoming, hold, receive
 from proxy.edge.record import Record
 from proxy.errors import BadTarget, CredentialRejected, NoSuchPage
 from proxy.flow.ask import Ask
-from proxy.model import Credential, Fields, Kind
+from proxy.model import Credential, Fields, Kind, Urgency
 from proxy.policy import directives
+from proxy.policy.accepts import wants_page
 from proxy.policy.batch import listed, may_be_part
 from proxy.policy.cache_key import key_of
 from proxy.policy.credentials import (
@@ -26,6 +27,7 @@ from proxy.policy.credentials import (
     strip_query,
 )
 from proxy.policy.fields import to_upstream
+from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
@@ -34,6 +36,8 @@ _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are restored beside the loop."""
 PLACEHOLDER = "-"
 """What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
+_TOOL_CHARS = 200
+"""Of a User-Agent: enough to tell two tools apart."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD", ""})
 
@@ -99,6 +103,8 @@ class Intake:
             directives=directives_of(request),
             fields=_fields(request, method, incoming),
             body=incoming.body or None,
+            urgency=_urgency(request, match.route.kind),
+            tool=f"{request.remote} {request.headers.get('User-Agent', '')[:_TOOL_CHARS]}",
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
         )
         return ask, incoming
@@ -118,6 +124,7 @@ class Intake:
             credential=self._stored.credential,
             own=True,
             directives=wanted,
+            urgency=Urgency.PERSON,
         )
 
     def parts(self, batch: Ask) -> tuple[Ask, ...]:
@@ -241,6 +248,15 @@ def directives_of(request: web.BaseRequest) -> directives.Directives:
     """What a client asks of the cache."""
     cache_control = ",".join(request.headers.getall("Cache-Control", ()))
     return directives.parse(cache_control, request.headers.get("Pragma", ""))
+
+
+def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
+    """A file that a browser opens or shows is for a person; a script's is not."""
+    headers = request.headers
+    if headers.get("User-Agent", "").startswith(WARM):
+        return Urgency.WARM
+    is_browser = "Sec-Fetch-Mode" in headers or wants_page(headers.get("Accept", ""))
+    return Urgency.PERSON if kind is Kind.FILE and is_browser else Urgency.TOOL
 
 
 def _fields(request: web.BaseRequest, method: str, incoming: Incoming) -> Fields:

@@ -5,7 +5,7 @@ import json
 from aiohttp import web
 
 from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, ProxyError, UpstreamError
+from proxy.errors import MethodNotAllowed, ProxyError, TurnTooLate, UpstreamError
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import NAME
 from proxy.policy.pages.failure import Failure, failure_page, refusal
@@ -27,14 +27,18 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
     ]
     if isinstance(error, UpstreamError):
-        fields.append(("Retry-After", str(RETRY_AFTER_S)))
+        fields.append(("Retry-After", str(_retry_after_s(error))))
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request.headers.get("Accept", "")):
-        title = _IN_TROUBLE if isinstance(error, UpstreamError) else error.title
-        failure = Failure(error.status, title, str(error))
+        failure = Failure(error.status, _title(error), _cure(error))
         page = failure_page(failure, request.raw_path, request_id)
         return Rendered(error.status, head_of((*PAGE_FIELDS, *fields)), page)
+    if isinstance(error, TurnTooLate):
+        # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
+        said = {"error": error.code, "message": str(error)}
+        fields += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+        return Rendered(error.status, head_of(fields), json.dumps(said).encode())
     body = {
         "type": TYPE_PREFIX + error.slug,
         "title": error.title,
@@ -44,6 +48,22 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     }
     fields += [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     return Rendered(error.status, head_of(fields), json.dumps(body).encode())
+
+
+def _retry_after_s(error: UpstreamError) -> int:
+    return error.retry_after_s if isinstance(error, TurnTooLate) else RETRY_AFTER_S
+
+
+def _title(error: ProxyError) -> str:
+    if error.source == "upstream":
+        return _IN_TROUBLE
+    return error.title
+
+
+def _cure(error: ProxyError) -> str:
+    if isinstance(error, TurnTooLate):
+        return f"Try again in {error.retry_after_s} s; nothing is wrong with the link."
+    return str(error)
 
 
 def refused_file(status: int, request_id: str, request: web.BaseRequest) -> Rendered:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse
+from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse, Urgency
 from proxy.policy.directives import Directives
 from proxy.policy.routes import Match
 
@@ -38,6 +38,10 @@ class Ask:
     fields: Fields = ()
     """Fields of the client's that go along."""
     body: Body = field(default=None, repr=False)
+    urgency: Urgency = Urgency.TOOL
+    """Who goes first where Trello's limits leave no room for all."""
+    tool: str = ""
+    """Who asks, as far as it can be told: those of one urgency take turns."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """A write's own parameters; complete once the body has been sent."""
 

@@ -95,7 +95,7 @@ class Batch:
         self._exchange = exchange
         self._metrics = metrics
         self._clock = clock
-        self.flights: Collapse[Landed] = Collapse()
+        self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
 
     async def serve(self, ask: Ask, reads: Sequence[Ask]) -> Answer:
         """The answer to all; NothingStored for an unanswerable `only-if-cached`, or UpstreamError.

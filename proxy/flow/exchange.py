@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from proxy.clock import Clock
-from proxy.errors import Incomplete, Unusable, UpstreamError
+from proxy.errors import Incomplete, Unusable
 from proxy.flow.ask import Ask, Body
+from proxy.flow.sending import Sending
 from proxy.metrics import Metrics, count
-from proxy.model import Fields, Kind
+from proxy.model import Fields
 from proxy.policy import fields as field_policy
 from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
 from proxy.policy.credentials import authorization
 from proxy.policy.links import Links, LinkStream
 from proxy.policy.scrub import Scrubber
-from proxy.upstream.client import Question, Reply, Upstream
+from proxy.upstream.client import Question, Reply
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WHOLE_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
 _REFUSAL_BYTES = 64 * 1024
@@ -59,7 +59,7 @@ class Exchange:
 
     def __init__(
         self,
-        upstream: Upstream,
+        sending: Sending,
         origin: str,
         via: str,
         cleaning: tuple[Scrubber, Links | None],
@@ -67,7 +67,8 @@ class Exchange:
         clock: Clock,
     ) -> None:
         """`cleaning`: what masks our secrets, and what rewrites links where that is wanted."""
-        self._upstream = upstream
+        self.turns = sending.turns
+        self._sending = sending
         self._origin = origin
         self._via = via
         self._scrubber, self._links = cleaning
@@ -102,17 +103,7 @@ class Exchange:
             self._fields(ask, coding),
             self._counted(ask.body),
         )
-        template, began = ask.match.route.template, self._clock.monotonic()
-        try:
-            reply = await self._upstream.send(question)
-            stack.callback(reply.close)
-            if not _is_answer(reply.status, ask.match.route.kind):
-                raise Unusable(f"Trello answered {reply.status}, which means nothing here.")
-        except UpstreamError as error:
-            self._count(template, ask.method, error.slug, began)
-            raise
-        self._count(template, ask.method, str(reply.status), began)
-        return reply
+        return await self._sending.send(stack, ask, question)
 
     async def hold(self, reply: Reply) -> Whole:
         """A reply's short body, whole: a refusal's sentence."""
@@ -160,10 +151,6 @@ class Exchange:
         async for chunk in body:
             count(self._metrics.upstream_bytes, "sent", len(chunk))
             yield chunk
-
-    def _count(self, template: str, method: str, status: str, began: float) -> None:
-        elapsed_s = self._clock.monotonic() - began
-        self._metrics.asked_upstream(template, method, status, elapsed_s)
 
     def _whole(self, reply: Reply, body: bytes) -> Whole:
         count(self._metrics.upstream_bytes, "received", len(body))
@@ -261,16 +248,6 @@ async def _linked_chunks(
         yield links.finish()
     finally:
         await chunks.aclose()
-
-
-def _is_answer(status: int, kind: Kind) -> bool:
-    """Whether it may be handed on; redirects are followed, and of downloads only.
-
-    The address of any other may be signed, and its body repeats it.
-    """
-    if kind is Kind.FILE and status in REDIRECTS:
-        return True
-    return 200 <= status < 300 or 400 <= status < 600
 
 
 def is_gzip(reply: Reply) -> bool:

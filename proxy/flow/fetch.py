@@ -15,7 +15,8 @@ from yarl import URL
 
 from proxy.errors import Incomplete, Unusable, UpstreamError
 from proxy.flow.ask import Ask
-from proxy.flow.exchange import REDIRECTS, Exchange, Whole, is_gzip
+from proxy.flow.exchange import Exchange, Whole, is_gzip
+from proxy.flow.sending import REDIRECTS
 from proxy.metrics import Metrics
 from proxy.model import Fields
 from proxy.policy.files import content_type_of, is_named, is_storage_host

@@ -18,7 +18,7 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.metrics import Metrics, count
-from proxy.model import Fwd, Kind, Outcome, StoredResponse
+from proxy.model import Fwd, Kind, Outcome, StoredResponse, Urgency
 from proxy.policy.credentials import echoes
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.routes import UNKNOWN
@@ -81,7 +81,7 @@ class ReadThrough:
         self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
-        self.flights: Collapse[Landed] = Collapse()
+        self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
@@ -100,7 +100,8 @@ class ReadThrough:
             case Fresh(ttl_s) if stored is not None:
                 return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
             case Stale(while_revalidate=True) if stored is not None:
-                self.flights.start(self._flight(ask), partial(self._forward, ask))
+                renewal = replace(ask, urgency=max(ask.urgency, Urgency.BACKGROUND))
+                self.flights.start(self._flight(ask), partial(self._forward, renewal))
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -155,7 +156,10 @@ class ReadThrough:
         """
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._forward(ask), False
-        landed, joined = await self.flights.run(self._flight(ask), partial(self._forward, ask))
+        flight = self._flight(ask)
+        if flight in self.flights:
+            self._exchange.turns.hurry(ask)
+        landed, joined = await self.flights.run(flight, partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
         return landed, joined

@@ -2,7 +2,9 @@
 
 from proxy import __version__
 from proxy.config import Config
+from proxy.flow.turns import Turns
 from proxy.metrics import Metrics, Reading
+from proxy.model import Credential
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -90,4 +92,22 @@ def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
             counter=True,
         ),
         Reading("files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.works)}),
+    ]
+
+
+def turn_readings(turns: Turns, stored: Credential) -> list[Reading]:
+    """Who waits for Trello's limits, and what is left of those of the stored token."""
+    return [
+        Reading("turns_waiting", "Requests in line, by urgency.", turns.lengths, "urgency"),
+        Reading(
+            "turns_oldest_wait_seconds",
+            "How long the oldest of them has waited.",
+            lambda: {"": turns.oldest_s()},
+        ),
+        Reading(
+            "limit_remaining",
+            "Requests that tools may have sent at once, by limit of Trello's.",
+            lambda: turns.remaining(stored),
+            "limit",
+        ),
     ]

@@ -33,7 +33,12 @@ class WriteThrough:
         write = asyncio.create_task(self._serve(ask))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
-        return await asyncio.shield(write)
+        try:
+            return await asyncio.shield(write)
+        except asyncio.CancelledError:
+            if self._exchange.turns.holds(write):
+                write.cancel()  # nothing of it was sent
+            raise
 
     async def stop(self) -> None:
         """Cancel what is still under way; what is cut off here may have arrived."""

@@ -65,9 +65,19 @@ class Reply:
         self.length_known = "Content-Length" in headers or "Transfer-Encoding" in headers
         """Whether a body that was cut would have been noticed."""
         self.length = response.content_length
+        self._peeked = b""
+
+    async def peek(self, most: int) -> bytes:
+        """The first `most` bytes of the body or a little more; `chunks` gives them too."""
+        with _mapped(Incomplete):
+            while len(self._peeked) < most and (chunk := await self._response.content.readany()):
+                self._peeked += chunk
+        return self._peeked
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; Incomplete when it ends before its length."""
+        if self._peeked:
+            yield self._peeked
         with _mapped(Incomplete):
             while chunk := await self._response.content.readany():
                 yield chunk
@@ -145,13 +155,14 @@ class Upstream:
         answer: it was a kept one that Trello had closed, as a rule.
         """
         try:
-            return await self._send_once(question)
+            return await self.send_once(question)
         except Terminated:
             if question.method != "GET" or question.body is not None:
                 raise
-            return await self._send_once(question)
+            return await self.send_once(question)
 
-    async def _send_once(self, question: Question) -> Reply:
+    async def send_once(self, question: Question) -> Reply:
+        """As `send`, and never twice."""
         with _mapped(Terminated):
             return Reply(
                 await self._session.request(

@@ -16,8 +16,8 @@ _HEAD = (
     b"Expires: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
     b"Set-Cookie: dsc=0123456789abcdef; Path=/; Secure\r\n"
     b"X-Rate-Limit-Api-Token-Interval-Ms: 10000\r\n"
-    b"X-Rate-Limit-Api-Token-Max: 100\r\n"
-    b"X-Rate-Limit-Api-Token-Remaining: 99\r\n"
+    b"X-Rate-Limit-Api-Token-Max: 1000000\r\n"
+    b"X-Rate-Limit-Api-Token-Remaining: 999999\r\n"
     b"Vary: Accept, Accept-Encoding\r\n"
     b"Content-Length: %d\r\n\r\n"
 )

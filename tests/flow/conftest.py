@@ -21,6 +21,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from proxy.units import Rate
 from tests.flow.upstream import Upstream
 
 KEY = "c0ffee" + "0" * 26
@@ -30,6 +31,8 @@ OTHER_TOKEN = "ATTA" + "07be2a" * 12
 BREATH_S = 0.001
 """What a test that waits for a thread leaves it; a loop that never pauses starves it."""
 READ_TIMEOUT_S = 0.25
+ENDLESS = Rate(1_000_000, 10.0)
+"""For tests that are not about limits: their clock stands still, and so would a window."""
 REOPENED_S = 5
 """How long Trello's silence is borne; of real time."""
 
@@ -207,6 +210,7 @@ async def start_proxy(
                     "read_timeout_s": READ_TIMEOUT_S,
                 },
                 "cache": {"directory": str(directory)},
+                "limits": {"token": ENDLESS, "key": ENDLESS},
             }
             for name in {*given, *sections}:
                 changes = {**given.get(name, {}), **sections.get(name, {})}

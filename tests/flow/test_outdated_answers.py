@@ -1,12 +1,14 @@
 """After a change elsewhere: stale at once, never for the wait, and better than nothing."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from weakref import ref
 
 import pytest
 
 from proxy.clock import FakeClock
+from proxy.config import default
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.edge.plan import HitPlan, Tools
@@ -16,6 +18,8 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential, StoredResponse
@@ -62,8 +66,14 @@ class Flow:
         self.log = Log(self.lines.append, clock, "debug")
         self.upstream = Upstream(connect_timeout_s=5, read_timeout_s=5)
         self.responses = Responses(Memory(1 << 20), None, Epochs(100))
+        self.turns = Turns(default().limits, clock, secrets.token_bytes, self.metrics)
         exchange = Exchange(
-            self.upstream, standin.url, "test", (Scrubber([TOKEN]), None), self.metrics, clock
+            Sending(self.upstream, self.turns, self.metrics, clock),
+            standin.url,
+            "test",
+            (Scrubber([TOKEN]), None),
+            self.metrics,
+            clock,
         )
         self.reads = ReadThrough(self.responses, exchange, "http://proxy", self.metrics, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
@@ -74,6 +84,7 @@ async def flow(standin: StandIn, clock: FakeClock) -> AsyncIterator[Flow]:
     made = Flow(standin, clock)
     yield made
     await made.reads.flights.stop()
+    await made.turns.stop()
     await made.upstream.close()
 
 

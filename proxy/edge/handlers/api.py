@@ -19,6 +19,7 @@ from proxy.flow.batch import Batch
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
 from proxy.flow.read_through import ReadThrough
+from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
 from proxy.policy.accepts import wants_page
@@ -27,10 +28,12 @@ from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
+from proxy.policy.quota import quota_fields
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
+from proxy.policy.wire import head_of
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
 """Templates of writes to a token itself, as far as is known."""
@@ -42,14 +45,14 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Turns],
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports, self._batches = flows
+        self._reads, self._writes, downloads, self._exports, self._batches, self._turns = flows
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -74,6 +77,8 @@ class Api:
         else:
             rendered, record.outcome = served
         rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
+        if record.outcome.fwd_status is not None:
+            rendered.told += head_of(quota_fields(self._turns.quotas(ask)))
         return rendered
 
     def _rendered(self, request: web.BaseRequest, ask: Ask, answer: Answer) -> Rendered:

@@ -1,0 +1,201 @@
+"""How many requests a limit of Trello's leaves us, and when the next may go. Pure: time is told.
+
+Nobody says whether Trello's windows are fixed or slide. At most `most` arrivals in *any* window is
+right for both; and since a request arrives at some moment between being sent and being answered,
+it counts from the one until a window after the other. Seconds are those of a clock that never runs
+backwards.
+
+Other programs may use the same key. What an answer says is left, less all that we may have sent
+without its being counted there, is believed where it is less than our own count leaves.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from math import ceil, inf
+
+from proxy.upstream.statement import Statement
+
+RESERVE = 33
+"""One in so many requests is kept for people, where a bucket has so many."""
+_PACED_WINDOW_S = 60.0
+"""In a longer window requests are not spaced: nobody would wait for that."""
+_LATENCY_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request that a bucket counts."""
+
+    at: float
+    before: int
+    """How many had been sent before it, ever."""
+    beside: int
+    """Others that were in flight then."""
+    counted: int
+    """What the bucket counted then, this one included."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the request sent last of all that were answered was told."""
+
+    sent: Sent
+    said: Statement
+    foreign: int
+    """So many requests, at least, were other programs'."""
+
+
+class Bucket:
+    """`ceiling` requests in any `window_s` seconds, as the operator allows."""
+
+    def __init__(self, ceiling: int, window_s: float) -> None:
+        self.most = ceiling
+        self.window_s = window_s
+        self._ceiling = ceiling
+        self._own_window_s = window_s
+        self._in_flight = 0
+        self._answered: deque[float] = deque()
+        """When; those of a window ago are taken out, so it holds `most` and what is in flight."""
+        self._sent = 0
+        self._last_at = -inf
+        self._latency_s = 0.0
+        self._heard: _Heard | None = None
+        self._stopped_until = -inf
+        self._is_doubted = False
+        """Whether it ran over, and no good answer has come since."""
+
+    @property
+    def reserve(self) -> int:
+        """Requests that only people may use."""
+        return ceil(self.most / RESERVE) if self.most >= RESERVE // 2 else 0
+
+    def used(self, now: float) -> int:
+        """Requests that may count at Trello."""
+        answered, since = self._answered, now - self.window_s
+        while answered and answered[0] <= since:
+            answered.popleft()
+        return self._in_flight + len(answered)
+
+    def remaining(self, now: float) -> int:
+        """Requests that may go at once, the reserve left out."""
+        if self.earliest(now, for_people=True) > now:
+            return 0
+        return max(0, int(min(self.most - self.used(now), self._known(now))) - self.reserve)
+
+    def whole_in_s(self, now: float) -> float:
+        """Seconds until all of it is there again, should nothing more be sent."""
+        if self._in_flight:
+            return self.window_s
+        last = self._answered[-1] + self.window_s if self.used(now) else now
+        return max(last, self._stopped_until) - now
+
+    def earliest(self, now: float, *, for_people: bool) -> float:
+        """When one more may go; `inf` where only an answer can tell."""
+        if now < self._stopped_until:
+            return self._stopped_until
+        kept = 0 if for_people else self.reserve
+        used = self.used(now)
+        at = max(self._free_at(now, used + kept + 1 - self.most), self._known_at(now, kept))
+        if not for_people and self._is_paced and used * 2 >= self.most:
+            at = max(at, self._last_at + self.window_s / self.most)
+        return at
+
+    def due(self, now: float, nth: int, *, for_people: bool) -> float:
+        """When the `nth` request from now on may go, should those before it go as they can."""
+        kept = 0 if for_people else self.reserve
+        used = self.used(now)
+        free = self.most - kept - used
+        at = now
+        if nth > free:
+            cycle, place = divmod(nth - free - 1, self.most - kept)
+            round_s = self.window_s + self._latency_s
+            first = self._answered[place] + self.window_s if place < len(self._answered) else None
+            at = (now + round_s if first is None else first) + cycle * round_s
+        if not for_people and self._is_paced and (used + nth) * 2 > self.most:
+            at = max(at, self._last_at + nth * self.window_s / self.most)
+        first_at = self.earliest(now, for_people=for_people)
+        return max(at, first_at if first_at < inf else now)
+
+    def take(self, now: float) -> Sent:
+        """Count one that goes now."""
+        sent = Sent(now, self._sent, self._in_flight, self.used(now) + 1)
+        self._sent += 1
+        self._in_flight += 1
+        self._last_at = now
+        return sent
+
+    def give_back(self) -> None:
+        """One that was taken never left the machine."""
+        self._in_flight -= 1
+
+    def end(self, sent: Sent, now: float, said: Statement | None = None) -> None:
+        """It was answered, which told `said`; or it will not be, and may have arrived."""
+        self._in_flight -= 1
+        self._answered.append(now)
+        self._latency_s += _LATENCY_WEIGHT * (now - sent.at - self._latency_s)
+        self._is_doubted = self._is_doubted and sent.at < self._stopped_until
+        heard = self._heard
+        if said is not None and (heard is None or sent.at >= heard.sent.at):
+            self._fit(said)
+            self._heard = _Heard(sent, said, self._foreign(sent, said))
+        elif heard is not None and sent.at >= heard.sent.at + self.window_s:
+            self._heard = None
+
+    def stop(self, now: float, jitter: float) -> None:
+        """It ran over: nothing more in this window, and a tenth of `jitter`, 0 to 1, of another.
+
+        After that one goes alone, until it is answered.
+        """
+        self._stopped_until = max(self._stopped_until, now + self.window_s * (1 + jitter / 10))
+        self._is_doubted = True
+
+    @property
+    def _is_paced(self) -> bool:
+        """From half of it on, requests are spaced evenly: the next window has no rush then."""
+        return self.window_s <= _PACED_WINDOW_S
+
+    def _free_at(self, now: float, missing: int) -> float:
+        """When so many of those that count have ended to."""
+        if missing <= 0:
+            return now
+        if missing > len(self._answered):
+            return inf
+        return self._answered[missing - 1] + self.window_s
+
+    def _known(self, now: float) -> float:
+        """What is left by what was heard; `inf` where that says nothing."""
+        heard = self._heard
+        if self._is_doubted:
+            return 1 - self._in_flight
+        if heard is None or not heard.foreign:
+            return inf
+        if now >= heard.sent.at + self.window_s:
+            return 1 - self._in_flight  # others were here: one looks first
+        unknown = heard.sent.beside + self._sent - heard.sent.before - 1
+        ours = self.used(now) + heard.foreign
+        return min(heard.said.remaining - unknown, heard.said.most - ours)
+
+    def _known_at(self, now: float, kept: int) -> float:
+        """When what was heard lets one more go."""
+        room = self._known(now)
+        heard = self._heard
+        is_alone = self._is_doubted or heard is None or now >= heard.sent.at + self.window_s
+        if is_alone:
+            return now if room > 0 else inf
+        if room > kept or heard is None:
+            return now
+        return heard.sent.at + self.window_s
+
+    def _fit(self, said: Statement) -> None:
+        """No more than the operator allows, and than Trello says; in the longer of two windows."""
+        ceiling, window_s = self._ceiling, self._own_window_s
+        if ceiling * ceil(said.interval_s / window_s) > said.most:
+            ceiling, window_s = min(ceiling, said.most), max(window_s, said.interval_s)
+        self.most, self.window_s = ceiling, window_s
+
+    def _foreign(self, sent: Sent, said: Statement) -> int:
+        """Requests in Trello's count that cannot be ours: so many at least."""
+        if said.interval_s > self.window_s:
+            return 0  # what we sent so long ago is not known any more
+        ours = sent.counted + self._sent - sent.before - 1
+        return max(0, said.most - said.remaining - ours)

@@ -1,0 +1,35 @@
+"""What Trello's answers say of its buckets: `x-rate-limit-{name}-{interval-ms,max,remaining}`."""
+
+from dataclasses import dataclass
+
+from proxy.model import Fields
+
+_PREFIX = "x-rate-limit-"
+_FIGURES = ("-interval-ms", "-max", "-remaining")
+MOST_NAMES = 16
+"""Trello has five; further ones of one answer are not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One bucket as Trello saw it when it took the request."""
+
+    interval_s: float
+    most: int
+    remaining: int
+
+
+def statements(fields: Fields) -> dict[str, Statement]:
+    """By the bucket's name, as `api-token`; those of which all three figures are there."""
+    found: dict[str, int] = {}
+    for name, value in fields:
+        if name[:13].lower() == _PREFIX and value.isdecimal() and len(value) < 16:
+            found[name[13:].lower()] = int(value)
+    out: dict[str, Statement] = {}
+    for field in found:
+        name = field.removesuffix("-max")
+        interval_ms, most, remaining = (found.get(name + figure) for figure in _FIGURES)
+        if not interval_ms or not most or remaining is None or len(out) == MOST_NAMES:
+            continue
+        out[name] = Statement(interval_ms / 1000, most, remaining)
+    return out
