@@ -12,6 +12,9 @@ from urllib.parse import quote
 MIN_SECRET_CHARS = 8
 """Anything shorter occurs in innocent text too."""
 
+MOST_SECRETS = 64
+"""Those in use, and all that were within living memory."""
+
 _MARKS = (b"%", b"\\u00")
 """What precedes two hex digits."""
 _LONGEST_SPELLING = len(r"\u0041")
@@ -20,13 +23,23 @@ _LONGEST_SPELLING = len(r"\u0041")
 class Scrubber:
     """Knows the secrets, cannot be printed; none of them is in what it returns."""
 
-    __slots__ = ("_encoded", "_plain", "_secret", "reach_bytes")
+    __slots__ = ("_encoded", "_known", "_plain", "_secret", "reach_bytes")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """ValueError for a secret that is short, not ASCII, or has an asterisk."""
-        known = sorted({secret.encode() for secret in secrets}, key=len, reverse=True)
+        self._known: tuple[str, ...] = ()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From here on these are secrets too; ValueError as above, and nothing is learnt then.
+
+        Those of MOST_SECRETS that were learnt first are forgotten.
+        """
+        recent = tuple(dict.fromkeys((*self._known, *secrets)))[-MOST_SECRETS:]
+        known = sorted((secret.encode() for secret in recent), key=len, reverse=True)
         if not all(map(_is_distinct, known)):
             raise ValueError(f"a secret needs {MIN_SECRET_CHARS} ASCII characters, no asterisk")
+        self._known = recent
         quoted = [quote(secret, safe="").encode() for secret in known]
         encoded = [_any_of([_encoded(mark, secret) for secret in known]) for mark in _MARKS]
         self._plain = tuple(dict.fromkeys(known + quoted))
