@@ -2,9 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · rules · warm, a client of the running proxy
-    edge         connection → door → handlers/{api, files, pages, ops}   alone uses aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · turns · exchange · …
+    app          this file · equipment · rules · warm, a client of the running proxy
+    edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
+    flow         read_through · batch · write_through · download · collapse · invalidate
+                 exchange · sending · turns · outlook · custodian · deliveries · hooks
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -19,13 +20,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -34,18 +33,28 @@ from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
+from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
+from proxy.equipment import Equipment, registry_of
 from proxy.flow.batch import Batch
+from proxy.flow.custodian import Custodian
+from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
-from proxy.flow.fetch import Origin, Storage
+from proxy.flow.fetch import Origin
+from proxy.flow.health import Health
+from proxy.flow.hooks import Hooks
+from proxy.flow.inquiry import Inquiry
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.outlook import Outlook
+from proxy.flow.own_writes import OwnWrites
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings, turn_readings
+from proxy.flow.readings import outlook_readings, turn_readings
+from proxy.flow.registrar import Registrar
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
@@ -54,16 +63,13 @@ from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
-from proxy.policy.reach import may_reach
+from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
-from proxy.rules import guard_of, signing_of, table_of, variant_of
-from proxy.store.durable import PENDING_BYTES, Durable
-from proxy.store.epochs import Epochs
-from proxy.store.files import Files
-from proxy.store.memory import Memory
+from proxy.policy.webhooks import PATH as CALLBACK_PATH
+from proxy.reload import Reload, Source
+from proxy.rules import callback_of, guard_of, overrides_of, signing_of
+from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
-from proxy.store.sqlite import SQLiteShelf
-from proxy.upstream.client import Upstream, anywhere
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -72,11 +78,15 @@ LOG_FLUSH_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What enters from outside: the clock, the log's sink, randomness."""
+    """What enters from outside: the clock, the log's sink, randomness.
+
+    With a `source` of configurations, credentials and some settings may change while it runs.
+    """
 
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
+    source: Source | None = None
 
 
 class App:
@@ -91,6 +101,8 @@ class App:
         secrets += [key.reveal() for key in config.links.keys if key is not None]
         self._signing = signing_of(config.links)
         self._credential = credential
+        self._source = surroundings.source
+        self._plans: list[Plans] = []
         self._scrubber = Scrubber(secrets)
         self._log = Log(
             surroundings.write_log,
@@ -103,10 +115,15 @@ class App:
         self._random = surroundings.random
         self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
         self._closing = AsyncExitStack()
+        self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.hooks: Hooks | None = None
+        """What looks after our webhooks, where Trello can reach us; after `start`."""
+        self.reload: Reload | None = None
+        """What takes another configuration while the proxy runs, where there may be one."""
 
     @property
     def public_url(self) -> str:
@@ -121,31 +138,21 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._open_store()
+        responses = await self._equipment.responses()
         links = Links(self.public_url, self._signing)
-        cleaning = (self._scrubber, links if config.links.rewrite else None)
-        exchange = Exchange(
-            Sending(self._upstream(), self.turns, self._metrics, self._clock),
-            config.upstream.url,
-            via,
-            cleaning,
-            self._metrics,
-            self._clock,
-        )
-        self._closing.push_async_callback(self.turns.stop)
+        stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
+        outlook = Outlook(stored, self._clock, self._log, self._random)
+        exchange = self._exchange(links, via, outlook)
         invalidate = Invalidate(responses, self._metrics, self._log)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        self._closing.push_async_callback(reads.flights.stop)
-        self._closing.push_async_callback(batches.flights.stop)
-        self._closing.push_async_callback(writes.stop)
-        files, table = await self._open_files(), table_of(config.routes)
-        origin = Origin(exchange, self._storage(), self._metrics)
-        downloads = Download(reads, table, origin, files)
-        intake = Intake(
-            table, self._credential, config.clients.credentials, links, variant_of(config)
+        own = OwnWrites(self._random(8).hex())
+        reads, writes, batches = self._flows(responses, exchange, invalidate, own)
+        files, table = await self._equipment.files(), RouteTable(overrides_of(config.routes))
+        custodian = Custodian(
+            stored, Inquiry(exchange, table), outlook, self._clock, self._log, keep
         )
+        origin = Origin(exchange, self._equipment.storage(), self._metrics)
+        downloads = Download(reads, table, origin, files)
+        intake = Intake(table, stored, config.clients.credentials, links)
         api = Api(
             intake,
             (reads, writes, downloads, Export(origin), batches, self.turns),
@@ -153,15 +160,22 @@ class App:
             config.clients.writes,
             self._signing,
         )
+        self._metrics.readings += turn_readings(self.turns, stored)
+        self._metrics.readings += outlook_readings(outlook, custodian)
         ops = Ops(
-            self._registry(responses, files),
-            responses,
+            registry_of(self._metrics, responses, files, config),
+            Health(responses, self.turns, outlook, custodian, self._clock),
             invalidate,
             config.admin.token.reveal() if config.admin.token else None,
         )
         tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
         pages = Pages(intake, reads, links, self._clock)
-        await self._listen(sockets, (api, ops, pages), tools, via)
+        deliveries = self._deliveries(own, invalidate)
+        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        if deliveries is not None:
+            registrar = Registrar(deliveries.callback.url, stored, exchange, writes, table)
+            self._register_webhooks(registrar, reads, deliveries)
+        self._look_after(custodian, table, deliveries)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     async def stop(self) -> None:
@@ -169,47 +183,64 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
-        upstream = Upstream(
-            connect_timeout_s=self._config.upstream.connect_timeout_s,
-            read_timeout_s=self._config.upstream.read_timeout_s,
-            may_connect=may_connect,
-        )
-        self._closing.push_async_callback(upstream.close)
-        return upstream
+    def _flows(
+        self, responses: Responses, exchange: Exchange, invalidate: Invalidate, own: OwnWrites
+    ) -> tuple[ReadThrough, WriteThrough, Batch]:
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
+        writes = WriteThrough(exchange, invalidate, reads.naming, own)
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
+        for stop in (reads.flights.stop, batches.flights.stop, writes.stop):
+            self._closing.push_async_callback(stop)
+        return reads, writes, batches
 
-    def _storage(self) -> Storage:
-        hosts = self._config.upstream.storage_hosts
-        named, matched = (
-            self._upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
-            for is_named in (True, False)
-        )
-        return Storage(hosts, named, matched)
-
-    async def _open_files(self) -> Files:
-        cache, attachments = self._config.cache, self._config.attachments
-        files = Files(
-            Path(cache.directory),
-            0 if cache.backend == "memory" else attachments.disk_bytes,
-            attachments.max_file_bytes,
+    def _exchange(self, links: Links, via: str, outlook: Outlook) -> Exchange:
+        upstream = self._equipment.upstream()
+        self._closing.push_async_callback(self.turns.stop)
+        return Exchange(
+            Sending(upstream, self.turns, outlook, self._metrics, self._clock),
+            self._config.upstream.url,
+            via,
+            (self._scrubber, links if self._config.links.rewrite else None),
+            self._metrics,
             self._clock,
-            self._log,
         )
-        await files.start()
-        self._closing.push_async_callback(files.stop)
-        return files
 
-    async def _open_store(self) -> Responses:
-        cache = self._config.cache
-        epochs = Epochs(seq=int(self._clock.now() * 1000))
-        durable = None
-        if cache.backend == "sqlite":
-            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
-            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
-            await durable.start()
-            self._closing.push_async_callback(durable.stop)
-        return Responses(Memory(cache.memory_bytes), durable, epochs)
+    def _look_after(
+        self, custodian: Custodian, table: RouteTable, deliveries: Deliveries | None
+    ) -> None:
+        """Begin to notice what becomes of the credential, and other ones."""
+        self._closing.push_async_callback(custodian.stop)
+        custodian.start(learns=self._source is not None)
+        if self._source is None:
+            return
+        apply = partial(self._apply, table, deliveries)
+        self.reload = Reload(self._source, self._config, custodian, apply, self._clock, self._log)
+        self._closing.push_async_callback(self.reload.stop)
+        self.reload.start()
+
+    def _apply(self, table: RouteTable, deliveries: Deliveries | None, config: Config) -> None:
+        """Other routes, limits and webhook secret, from here on."""
+        table.override(overrides_of(config.routes))
+        self.turns.keep_to(config.limits)
+        callback = callback_of(config)
+        if deliveries is not None and callback is not None:
+            self._scrubber.learn([callback.secret])
+            deliveries.callback = replace(deliveries.callback, secret=callback.secret)
+        for plans in self._plans:
+            plans.clear()
+
+    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
+        callback = callback_of(self._config)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
+
+    def _register_webhooks(
+        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
+    ) -> None:
+        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
+        self._closing.push_async_callback(self.hooks.stop)
+        self.hooks.start()
 
     def _bind(self) -> list[socket.socket]:
         """The sockets for clients and, when it has one of its own, for the operator."""
@@ -224,11 +255,11 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, Ops, Pages],
+        handlers: tuple[Api, Ops, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, ops, pages = handlers
+        api, ops, pages, deliveries = handlers
         operator = {
             "/metrics": ops.metrics,
             "/healthz": ops.healthz,
@@ -236,9 +267,10 @@ class App:
             "/-/purge": ops.purge,
         }
         shared = operator if len(sockets) == 1 else {}
+        callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
-        own = Rooms({"/": pages.home, **assets, **shared}, sections, api.handle)
+        own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
         flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
         self._closing.push_async_callback(self._end, flusher)
@@ -247,17 +279,8 @@ class App:
             runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
-            await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
-
-    def _registry(self, responses: Responses, files: Files) -> CollectorRegistry:
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        self._metrics.readings.extend(store_readings(responses, self._config))
-        self._metrics.readings.extend(file_readings(files, self._metrics))
-        self._metrics.readings.extend(turn_readings(self.turns, self._credential))
-        registry.register(self._metrics)
-        return registry
+            self._plans.append(Plans(self._random(32)))
+            await Listener(runner, sock, self._plans[-1], door.refuse).start()
 
     async def _flush_log(self) -> None:
         while True:

@@ -244,6 +244,11 @@ class Config:
     log: Log = section(Log)
 
     def __post_init__(self) -> None:
+        if self.freshness.webhook_url is not None and self.credentials.secret is None:
+            raise ValueError(
+                "freshness.webhook_url without credentials.secret, which proves that a delivery is "
+                "Trello's; set its variable, TRELLO_SECRET as a rule"
+            )
         if self.public_url is None:
             object.__setattr__(self, "public_url", addresses.origin(f"http://{self.listen}"))
 

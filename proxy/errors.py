@@ -6,6 +6,7 @@ ProxyError
 │   ├── BadTarget          400  the target is malformed or ambiguous
 │   ├── BodyCut            400  the client left in mid-body
 │   ├── CredentialRejected 400  `clients.credentials: reject` met a credential
+│   ├── NotTrello          401  a webhook's delivery that Trello did not sign
 │   ├── CrossSite          403  a web page of an origin that is not allowed
 │   ├── WritesDenied       403  `clients.writes: deny`
 │   ├── TokenKept          403  an attempt to delete the stored token
@@ -79,6 +80,10 @@ class BodyCut(ClientError):
 
 class CredentialRejected(ClientError):
     status, slug, title = 400, "credential-rejected", "Leave the key and token out"
+
+
+class NotTrello(ClientError):
+    status, slug, title = 401, "not-trello", "This delivery is not signed by Trello"
 
 
 class CrossSite(ClientError):

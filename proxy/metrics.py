@@ -77,7 +77,12 @@ class Metrics(Collector):
     invalidations: dict[str, int] = field(default_factory=dict)
     not_stored: dict[str, int] = field(default_factory=dict)
     errors: dict[str, int] = field(default_factory=dict)
+    webhook_deliveries: dict[str, int] = field(default_factory=dict)
+    webhooks: int = 0
+    """Of ours at Trello, as far as is known."""
+    webhooks_missed: int = 0
     scrubbed: int = 0
+    retries: int = 0
     turn_waits: dict[str, Durations] = field(default_factory=dict)
     turns_refused: dict[str, int] = field(default_factory=dict)
     throttled: dict[str, int] = field(default_factory=dict)
@@ -113,6 +118,10 @@ class Metrics(Collector):
             "",
             {"": self.scrubbed},
         )
+        yield from self._webhooks()
+        yield _counter(
+            "retries", "Requests to Trello that were sent again.", "", {"": self.retries}
+        )
         for reading in self.readings:
             make = _counter if reading.counter else _gauge
             yield make(reading.name, reading.help, reading.label, reading.read())
@@ -134,6 +143,21 @@ class Metrics(Collector):
         for result, histogram in self.durations.copy().items():
             durations.add_metric((result,), histogram.buckets(), histogram.sum_s)
         yield durations
+
+    def _webhooks(self) -> Iterator[Metric]:
+        yield _counter(
+            "webhook_deliveries",
+            "Deliveries to the webhook callback, by what became of them.",
+            "result",
+            self.webhook_deliveries,
+        )
+        yield _gauge("webhooks", "Our webhooks at Trello that deliver.", "", {"": self.webhooks})
+        yield _counter(
+            "webhooks_missed",
+            "Changes of boards with a webhook of which nothing was delivered.",
+            "",
+            {"": self.webhooks_missed},
+        )
 
     def _upstream(self) -> Iterator[Metric]:
         requests = CounterMetricFamily(

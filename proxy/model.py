@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Tag = NewType("Tag", str)
 """What an invalidation names: `card:{id}`, `board:{id}`, `spanning` …"""
@@ -120,6 +120,24 @@ class Outcome:
         if self.fwd in (Fwd.METHOD, Fwd.BYPASS):
             return "pass"
         return "none" if self.fwd is None else "miss"
+
+
+FOR_EVER = float("inf")
+
+
+class Fact(NamedTuple):
+    """What an answer showed of a name, or of an object's owners."""
+
+    about: str
+    """`kind:name`, or `kind:id` of an object."""
+    ids: tuple[str, ...]
+    """What the name stands for; or the owners, in the order of their kind."""
+    asked_at: float
+    """POSIX seconds when Trello was asked."""
+    asked_seq: int
+    """The store's `seq` then."""
+    until: float
+    """POSIX seconds from which it is not used; FOR_EVER for what never changes."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

@@ -5,8 +5,9 @@ from urllib.parse import urlsplit
 
 from proxy.config import Config, Links, RouteRule
 from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.routes import RouteOverride, RouteTable
+from proxy.policy.routes import RouteOverride
 from proxy.policy.signing import Signing
+from proxy.policy.webhooks import Callback
 
 
 def guard_of(config: Config) -> Guard:
@@ -18,7 +19,14 @@ def guard_of(config: Config) -> Guard:
         admin.host if admin else "",
         extra=config.clients.hosts,
     )
-    return Guard(hosts, frozenset(config.clients.origins))
+    callback_host = urlsplit(config.freshness.webhook_url or "").hostname or ""
+    return Guard(hosts, frozenset(config.clients.origins), callback_host)
+
+
+def callback_of(config: Config) -> Callback | None:
+    """Where Trello delivers; None where it cannot."""
+    url, secret = config.freshness.webhook_url, config.credentials.secret
+    return None if url is None or secret is None else Callback(url, secret.reveal())
 
 
 def signing_of(links: Links) -> Signing | None:
@@ -27,20 +35,18 @@ def signing_of(links: Links) -> Signing | None:
     return Signing(keys, links.lifetime_s, links.revoked) if links.sign else None
 
 
-def table_of(rules: Sequence[RouteRule]) -> RouteTable:
-    """The route table with the operator's lifetimes on top."""
-    return RouteTable(
-        [
-            RouteOverride(
-                rule.match,
-                rule.lifetime_s,
-                rule.stale_while_revalidate_s,
-                rule.stale_if_error_s,
-                rule.lifetime_watched_s,
-            )
-            for rule in rules
-        ]
-    )
+def overrides_of(rules: Sequence[RouteRule]) -> list[RouteOverride]:
+    """The operator's lifetimes, for the route table."""
+    return [
+        RouteOverride(
+            rule.match,
+            rule.lifetime_s,
+            rule.stale_while_revalidate_s,
+            rule.stale_if_error_s,
+            rule.lifetime_watched_s,
+        )
+        for rule in rules
+    ]
 
 
 def variant_of(config: Config) -> str:

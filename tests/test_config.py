@@ -117,6 +117,10 @@ FAULTS = {
         "freshness: {webhook_url: a/b}",
         "1: freshness.webhook_url: not a web address; write https://host/path",
     ),
+    "a webhook without what proves it": (
+        "log: {}\nfreshness: {webhook_url: https://a/b}",
+        "1: freshness.webhook_url without credentials.secret, which proves",
+    ),
     "a route that matches nothing": (
         "routes:\n  - lifetime: 1s",
         "2: routes.0.match: not a pattern; write /boards/*/cards",

@@ -30,8 +30,9 @@ BELOW = {
 }
 
 POLICY_MAY_IMPORT = {
-    "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "html", "ipaddress",
-    "itertools", "itsdangerous", "json", "re", "typing", "unicodedata", "urllib.parse", "zlib",
+    "base64", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac",
+    "html", "ipaddress", "itertools", "itsdangerous", "json", "re", "typing", "unicodedata",
+    "urllib.parse", "zlib",
     "proxy.errors", "proxy.model", "proxy.policy",
 }  # fmt: skip
 DEMO_MAY_IMPORT = {"proxy.clock", "proxy.model", "proxy.demo"}
@@ -64,7 +65,7 @@ def floor_of(module: str) -> str:
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
-    if room in {"rules", "warm"}:
+    if room in {"equipment", "online", "reload", "rules", "warm"}:
         return "app"
     return "cli" if room in {"__main__", "serve"} else room
 

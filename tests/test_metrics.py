@@ -40,6 +40,7 @@ NAMES = {
     "trello_proxy_store_dropped_total",
     "trello_proxy_store_errors_total",
     "trello_proxy_store_evictions_total",
+    "trello_proxy_store_facts",
     "trello_proxy_store_limit_bytes",
     "trello_proxy_store_responses",
     "trello_proxy_store_up",
@@ -51,6 +52,9 @@ NAMES = {
     "trello_proxy_upstream_bytes_total",
     "trello_proxy_upstream_duration_seconds",
     "trello_proxy_upstream_requests_total",
+    "trello_proxy_webhook_deliveries_total",
+    "trello_proxy_webhooks",
+    "trello_proxy_webhooks_missed_total",
 }
 """Dashboards are built on these: one that changes is a change that users notice."""
 

@@ -35,8 +35,7 @@ async def receive(request: web.BaseRequest) -> Incoming:
     """The request's body, its credentials removed; BodyTooLarge, CodedBody or RequestTimeout."""
     if not request.body_exists:
         return Incoming()
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise CodedBody("Leave Content-Encoding out: a credential inside could not be removed.")
+    _check_coding(request)
     content_type = request.headers.get("Content-Type")
     first = await _chunk(request)
     boundary = boundary_of(content_type or "")
@@ -51,6 +50,29 @@ async def receive(request: web.BaseRequest) -> Incoming:
             return await _multipart(request, first, boundary)
         case _:
             return _opaque(request, first)
+
+
+async def receive_raw(request: web.BaseRequest, most_bytes: int) -> bytes:
+    """The body as it came, at most so long, and within the time that a client may be idle."""
+    _check_coding(request)
+    if (request.content_length or 0) > most_bytes:
+        raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(IDLE_S):
+            while chunk := await _chunk(request):
+                size += len(chunk)
+                if size > most_bytes:
+                    raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise RequestTimeout(f"The body did not arrive within {IDLE_S:.0f} s.") from error
+    return b"".join(chunks)
+
+
+def _check_coding(request: web.BaseRequest) -> None:
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise CodedBody("Leave Content-Encoding out: the body is looked into as it comes.")
 
 
 async def hold(incoming: Incoming) -> None:

@@ -106,7 +106,9 @@ class Door:
         headers = request.headers
         local = request.transport.get_extra_info("sockname") if request.transport else None
         self._guard.check_host(
-            headers.get("Host", ""), str(local[0]) if isinstance(local, tuple) else ""
+            headers.get("Host", ""),
+            str(local[0]) if isinstance(local, tuple) else "",
+            request.raw_path,
         )
         embeddable = _is_embeddable(
             request.method, request.raw_path, headers.get("Sec-Fetch-Mode", "")

@@ -5,7 +5,7 @@ import json
 from aiohttp import web
 
 from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, ProxyError, TurnTooLate, UpstreamError
+from proxy.errors import MethodNotAllowed, NotTrello, ProxyError, TurnTooLate, UpstreamError
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import NAME
 from proxy.policy.pages.failure import Failure, failure_page, refusal
@@ -27,6 +27,8 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     ]
     if isinstance(error, UpstreamError):
         fields.append(("Retry-After", str(error.retry_after_s)))
+    if isinstance(error, NotTrello):
+        fields.append(("WWW-Authenticate", "X-Trello-Webhook"))  # RFC 9110 §15.5.2 wants one
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request.headers.get("Accept", "")):

@@ -29,6 +29,8 @@ class Ask:
     query_names: frozenset[str]
     """Decoded names of the query's parameters."""
     key: CacheKey
+    spelled_key: CacheKey | None = None
+    """The key of this very spelling, where `key` is that of the object's id."""
     partition: str = ""
     """Whose share of the cache it is served from."""
     credential: Credential

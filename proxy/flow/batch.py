@@ -17,14 +17,8 @@ from proxy.flow.answers import from_store, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
-from proxy.flow.read_through import (
-    STALE_IF_ERROR,
-    Kept,
-    ReadThrough,
-    TooLong,
-    may_serve_error,
-    reason_of,
-)
+from proxy.flow.landed import Kept, TooLong
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error, reason_of
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
@@ -102,7 +96,7 @@ class Batch:
 
         `reads` are what `ask` lists.
         """
-        parts = [await self._look_up(each) for each in reads]
+        parts = [await self._look_up(self._reads.naming.keyed(each)) for each in reads]
         wanted = {part.ask.key: part for part in parts if not isinstance(part.verdict, Fresh)}
         if all(part.may_wait for part in parts):
             await self._renew(ask, [*wanted.values()])
@@ -115,7 +109,7 @@ class Batch:
         return await self._ask_for_many(ask, parts, [*wanted.values()])
 
     async def _look_up(self, ask: Ask) -> _Part:
-        stored = await self._responses.get(ask.key)
+        stored = await self._reads.find(ask)
         return _Part(ask, stored, self._reads.judge(ask, stored))
 
     async def _renew(self, ask: Ask, stale: Sequence[_Part]) -> None:
@@ -197,23 +191,24 @@ class Batch:
         if fetched.status != 200:
             count(self._metrics.not_stored, Reason.STATUS)
             return fetched
-        if len(fetched.plain) > _ASIDE_BYTES:
-            cut = await asyncio.to_thread(_cut, fetched, len(wanted))
-        else:
-            cut = _cut(fetched, len(wanted))
+        with self._exchange.reading(ask):
+            if len(fetched.plain) > _ASIDE_BYTES:
+                cut = await asyncio.to_thread(_cut, fetched, len(wanted))
+            else:
+                cut = _cut(fetched, len(wanted))
         return {
-            part.ask.key: self._kept(part.ask, item, whole, asked_at, seq)
+            part.ask.key: await self._kept(part.ask, item, whole, asked_at, seq)
             for part, (item, whole) in zip(wanted, cut, strict=True)
         }
 
-    def _kept(self, ask: Ask, item: Item, whole: Whole, asked_at: float, seq: int) -> Piece:
+    async def _kept(self, ask: Ask, item: Item, whole: Whole, asked_at: float, seq: int) -> Piece:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
             if item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
-                self._responses.drop(ask.key)
+                self._reads.drop(ask)
             count(self._metrics.not_stored, Reason.STATUS)
             return item
-        landed = self._reads.keep(ask, whole, asked_at, seq)
+        landed = await self._reads.keep(ask, whole, asked_at, seq)
         return landed.stored if isinstance(landed, Kept) else item
 
     async def _answer(

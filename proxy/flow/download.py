@@ -5,7 +5,7 @@ most as old as that route allows. Bytes are shared: what is kept is served, what
 joined, else one download begins, always of the whole file. What cannot be kept passes through.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import quote
@@ -91,53 +91,49 @@ class Download:
         `at`: the first byte that will be wanted, as far as that is known by now.
         """
         upload, directives = permitted.upload, permitted.ask.directives
-        start = partial(self._fetch, permitted)
-        through = partial(self._through, start, at)
+        through = partial(self._through, permitted, at)
         try:
             found = await self._files.find(upload.id)
             if found is not None and found[1] is not None:
                 header = Header(found[0].written, found[1].content_type)
-                body = FileBody(start, header, held=found[0])
-                return OpenFile(header, _kept(permitted), body)
+                return OpenFile(header, _kept(permitted), self._body(permitted, header, found[0]))
             if directives.only_if_cached and not (found and found[0].complete):
                 if found is not None:
                     found[0].release()
                 raise NothingStored("Ask again without only-if-cached.")
-            if found is None and self._is_too_long(upload):
+            if found is not None:
+                return await self._arriving(permitted, found[0], at, joined=True)
+            if self._is_too_long(upload):
                 return await through(_TOO_LARGE)
-            if found is None and directives.no_store:
+            if directives.no_store:
                 return await through(Reason.REQUEST)
-            joined, held = found is not None, found[0] if found else None
-            if held is None:
-                held, joined = self._files.begin(upload.id, start(0))
-            return await self._arriving(held, start, at, joined=joined)
+            held, joined = self._files.begin(upload.id, self._fetch(permitted, 0))
+            return await self._arriving(permitted, held, at, joined=joined)
         except StoreError as error:
             return await through(_reason(error))
 
     async def _arriving(
-        self, held: Held, start: Callable[[int], Fetch], at: int, *, joined: bool
+        self, permitted: Permitted, held: Held, at: int, *, joined: bool
     ) -> OpenFile | Answer:
         is_complete = held.complete
         try:
             header = await held.begun()
         except Refused as refused:
             held.release()
-            if joined:  # the refusal is somebody else's
-                return await self._through(start, at, "refused")
-            return from_whole(refused.whole, Outcome(fwd=Fwd.URI_MISS))
+            if refused.partition != permitted.ask.partition:  # it is somebody else's
+                return await self._through(permitted, at, "refused")
+            return from_whole(refused.whole, Outcome(fwd=Fwd.URI_MISS, collapsed=joined))
         except BaseException:
             held.release()
             raise
         outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
         if is_complete:  # and about to be kept
             outcome = Outcome(hit=True)
-        return OpenFile(header, outcome, FileBody(start, header, held=held))
+        return OpenFile(header, outcome, self._body(permitted, header, held))
 
-    async def _through(
-        self, start: Callable[[int], Fetch], at: int, reason: str
-    ) -> OpenFile | Answer:
+    async def _through(self, permitted: Permitted, at: int, reason: str) -> OpenFile | Answer:
         """The file from Trello, for this asker alone."""
-        fetch = start(at)
+        fetch = self._fetch(permitted, at)
         try:
             header = await fetch.open()
         except Refused as refused:
@@ -147,7 +143,11 @@ class Download:
             await fetch.aclose()
             raise
         outcome = Outcome(fwd=Fwd.BYPASS, detail=reason)
-        return OpenFile(header, outcome, FileBody(start, header, fetch=fetch))
+        body = FileBody(partial(self._fetch, permitted), header, fetch=fetch)
+        return OpenFile(header, outcome, body)
+
+    def _body(self, permitted: Permitted, header: Header, held: Held) -> FileBody:
+        return FileBody(partial(self._fetch, permitted), header, held=held)
 
     def _fetch(self, permitted: Permitted, at: int) -> Fetch:
         """A download from an offset on."""

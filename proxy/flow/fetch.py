@@ -30,11 +30,12 @@ _FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
 class Refused(Exception):
-    """Trello's own word instead of the file."""
+    """Trello's own word instead of the file, to whoever is of this partition."""
 
-    def __init__(self, whole: Whole) -> None:
-        super().__init__(whole)
+    def __init__(self, whole: Whole, partition: str) -> None:
+        super().__init__(whole, partition)
         self.whole = whole
+        self.partition = partition
 
 
 class _Changed(Unusable):
@@ -175,12 +176,13 @@ class Fetch:
                 raise Unusable("Trello redirected a download to an address with a credential.")
             upstream = self._storage.choose(reply.location)
             self._stack.close()
-            reply = await upstream.send(Question("GET", reply.location, (*_FETCH, *rest)))
+            question = Question("GET", reply.location, (*_FETCH, *rest))
+            reply = await self._exchange.sending.send_elsewhere(upstream, question)
             self._stack.callback(reply.close)
             if reply.status not in (200, 206):
                 raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
         elif reply.status not in (200, 206):
-            raise Refused(await self._exchange.hold(reply))
+            raise Refused(await self._exchange.hold(reply), self._ask.partition)
         return reply
 
     def _rest(self) -> Fields:

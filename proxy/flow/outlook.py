@@ -91,8 +91,7 @@ class Outlook:
     ) -> None:
         self._stored = stored
         self.token = TokenState()
-        self.last_good_at = -inf
-        """On the monotonic clock: when Trello last gave an answer that is none of trouble."""
+        self._last_good_at: float | None = None
         self._clock = clock
         self._log = log
         self._random = random
@@ -138,7 +137,7 @@ class Outlook:
 
     @contextmanager
     def reading(self, ask: Ask) -> Iterator[None]:
-        """Around the body of an answer: one that is cut or makes no sense is a failure after all."""
+        """Around the body of an answer: one that is cut or makes no sense is a failure."""
         try:
             yield
         except UpstreamError:
@@ -151,8 +150,11 @@ class Outlook:
         What names a token in its path may speak of that.
         """
         is_stored = ask.credential == self._stored.credential and not ask.match.secret_positions
-        if not is_stored or not refuses_credential(status, sentence):
-            return
+        if is_stored and refuses_credential(status, sentence):
+            self.distrust()
+
+    def distrust(self) -> None:
+        """Trello does not accept the stored credential."""
         if self.token.refuse(self._clock.monotonic()):
             self._log.event("error", "token refused")
 
@@ -160,6 +162,17 @@ class Outlook:
         """A question with the stored credential was answered."""
         if self.token.accept(self._clock.monotonic()):
             self._log.event("info", "token accepted")
+
+    def resting(self) -> list[str]:
+        """The names of the breakers that are not closed, three at most."""
+        now = self._clock.monotonic()
+        named = {"connections": self._host, **self._routes}
+        return [name for name, each in named.items() if each.state(now) != "closed"][:3]
+
+    def last_good_s(self) -> float | None:
+        """Seconds since Trello gave an answer that is none of trouble; None: not yet."""
+        last = self._last_good_at
+        return None if last is None else self._clock.monotonic() - last
 
     def host_state(self) -> State:
         """Of the breaker for connections."""
@@ -183,7 +196,7 @@ class Outlook:
             return
         self._succeed(made.route, _name(ask))
         if made.status != 429:
-            self.last_good_at = self._clock.monotonic()
+            self._last_good_at = self._clock.monotonic()
 
     def _route(self, ask: Ask) -> Breaker:
         name = _name(ask)

@@ -6,7 +6,8 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
@@ -17,8 +18,10 @@ from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.landed import Kept, Landed, Passed, TooLong, is_refusal, spelling_of
+from proxy.flow.naming import Naming
 from proxy.metrics import Metrics, count
-from proxy.model import Fwd, Kind, Outcome, StoredResponse, Urgency
+from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse, Urgency
 from proxy.policy.credentials import echoes
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.routes import UNKNOWN
@@ -42,29 +45,6 @@ _REFUSALS = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A flight's answer that is now stored: everybody may have it."""
-
-    stored: StoredResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """A flight's answer that is not stored: its leader's alone, unless it is an error."""
-
-    whole: Whole
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class TooLong:
-    """An answer that must be streamed, to each caller on its own."""
-
-
-Landed = Kept | Passed | TooLong
-
-
 class ReadThrough:
     """GETs answered from the store or from Trello, never both stale and unlabelled."""
 
@@ -81,7 +61,10 @@ class ReadThrough:
         self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self.naming = Naming(responses, clock)
         self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
+        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
+        """Told of every answer that is stored, once it is."""
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
@@ -94,7 +77,8 @@ class ReadThrough:
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
-        stored = await self._responses.get(ask.key)
+        ask = self.naming.keyed(ask)
+        stored = await self.find(ask)
         verdict = self.judge(ask, stored)
         match verdict:
             case Fresh(ttl_s) if stored is not None:
@@ -121,6 +105,16 @@ class ReadThrough:
                 return from_whole(whole, outcome)
             case never:
                 assert_never(never)
+
+    async def find(self, ask: Ask) -> StoredResponse | None:
+        """What is stored of the object; under its spelling, if that was asked for later."""
+        stored = await self._responses.get(ask.key)
+        if ask.spelled_key is None:
+            return stored
+        spelled = await self._responses.get(ask.spelled_key)
+        if stored is None or (spelled is not None and spelled.asked_at > stored.asked_at):
+            return spelled
+        return stored
 
     async def _forward_for(
         self, ask: Ask, stored: StoredResponse | None, verdict: Verdict
@@ -152,7 +146,8 @@ class ReadThrough:
 
         Who will not have it stored, or has just refused what is stored, flies alone: an answer
         that somebody else asked for earlier is not what they want. So does a follower whose
-        leader's answer turned out to be the leader's alone.
+        leader's answer turned out to be the leader's alone. Whom another spelling was refused
+        asks by their own.
         """
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._forward(ask), False
@@ -162,6 +157,9 @@ class ReadThrough:
         landed, joined = await self.flights.run(flight, partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
+        if joined and is_refusal(landed) and spelling_of(landed) != _own_key(ask):
+            again = (_own_key(ask), self._responses.seq, "by this spelling")
+            return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
 
     def _flight(self, ask: Ask) -> tuple[str, int]:
@@ -174,11 +172,13 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        return self.keep(ask, self._check(ask, fetched), asked_at, seq)
+        return await self.keep(ask, self._check(ask, fetched), asked_at, seq)
 
-    def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
+    async def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
         """Store what Trello answered at that time and `seq`, if it may be stored."""
-        tags = stored_tags(ask.match, ask.query_names, whole.plain)
+        if whole.status == 200:
+            await self.naming.learn(ask, whole.plain, asked_at, seq)
+        tags = stored_tags(ask.match, ask.query_names, whole.plain, self.naming.known(ask))
         verdict = may_store(
             whole.status,
             ask.match.route.lifetimes,
@@ -189,22 +189,41 @@ class ReadThrough:
         match verdict:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
-                if self._responses.put(stored):
-                    return Kept(stored)
-                return self._passed(whole, Reason.INVALIDATED)
+                return self._keep(ask, stored) or self._passed(ask, whole, Reason.INVALIDATED)
             case NotStored(reason):
-                if whole.status in _REFUSALS:
-                    self._responses.drop(ask.key)
-                return self._passed(whole, reason)
+                is_word = not is_trouble(whole.status, whole.plain, own=ask.own)
+                if whole.status in _REFUSALS and is_word:
+                    self.drop(ask)
+                return self._passed(ask, whole, reason)
             case never:
                 assert_never(never)
 
-    def _passed(self, whole: Whole, reason: Reason) -> Passed:
+    def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
+        """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
+        if stored.status != 200 and ask.spelled_key is not None:
+            self._responses.drop(ask.key)
+        kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
+        if not all(self._responses.put(each) for each in kept):
+            return None
+        for tell in self.on_stored:
+            tell(ask, kept[0])
+        return Kept(kept[0])
+
+    def drop(self, ask: Ask) -> None:
+        """Forget what is stored for it."""
+        for key in {ask.key, _own_key(ask)}:
+            self._responses.drop(key)
+
+    def _passed(self, ask: Ask, whole: Whole, reason: Reason) -> Passed:
         count(self._metrics.not_stored, reason)
-        return Passed(whole, reason)
+        return Passed(whole, reason, _own_key(ask))
 
     def _check(self, ask: Ask, whole: Whole) -> Whole:
         """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
+        with self._exchange.reading(ask):
+            return self._checked(ask, whole)
+
+    def _checked(self, ask: Ask, whole: Whole) -> Whole:
         if whole.status != 200 or ask.match.route.template == UNKNOWN:
             return whole
         kind = ask.match.route.kind
@@ -235,3 +254,8 @@ def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
 def may_serve_error(verdict: Verdict) -> bool:
     """Whether what is stored is better than an error."""
     return isinstance(verdict, Stale) and verdict.if_error
+
+
+def _own_key(ask: Ask) -> CacheKey:
+    """The key of the spelling that was used."""
+    return ask.spelled_key or ask.key

@@ -50,6 +50,16 @@ class Sending:
             await asyncio.sleep(pause_s(error, self._outlook.jitter()))
             return await self._send(stack, ask, question, is_last=True)
 
+    async def send_elsewhere(self, upstream: Upstream, question: Question) -> Reply:
+        """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""
+        try:
+            return await upstream.send(question)
+        except UpstreamError as error:
+            if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
+                raise
+            await asyncio.sleep(pause_s(error, self._outlook.jitter()))
+            return await upstream.send(question)
+
     def reading(self, ask: Ask) -> AbstractContextManager[None]:
         """Around the body of a reply: one that is no answer is a failure of its route's."""
         return self._outlook.reading(ask)
@@ -76,8 +86,7 @@ class Sending:
             with self._outlook.attempt(ask, is_last=is_last) as attempt:
                 reply = await self._upstream.send(question)
                 stack.callback(reply.close)
-                if not _is_answer(reply.status, ask.match.route.kind):
-                    raise Unusable(f"Trello answered {reply.status}, which means nothing here.")
+                _check(reply.status, ask.match.route.kind)
                 attempt.answered(reply.status)
             if reply.status in (401, 429):
                 self._heed(turn, ask, reply.status, await _sentence(reply))
@@ -112,11 +121,11 @@ async def _sentence(reply: Reply) -> bytes:
         return b""
 
 
-def _is_answer(status: int, kind: Kind) -> bool:
-    """Whether it may be handed on; redirects are followed, and of downloads only.
+def _check(status: int, kind: Kind) -> None:
+    """Unusable unless it may be handed on; redirects are followed, and of downloads only.
 
     The address of any other may be signed, and its body repeats it.
     """
-    if kind is Kind.FILE and status in REDIRECTS:
-        return True
-    return 200 <= status < 300 or 400 <= status < 600
+    is_followed = kind is Kind.FILE and status in REDIRECTS
+    if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:
+        raise Unusable(f"Trello answered {status}, which means nothing here.")

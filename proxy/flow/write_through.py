@@ -12,6 +12,8 @@ from proxy.flow.answers import from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.naming import Naming
+from proxy.flow.own_writes import OwnWrites
 from proxy.model import Fwd, Kind, Outcome
 from proxy.policy.invalidation import touched_tags
 from proxy.policy.storability import why_unusable
@@ -23,14 +25,19 @@ _ANSWER_BYTES = 256 * 1024
 class WriteThrough:
     """Writes, never collapsed, never stored, never sent twice."""
 
-    def __init__(self, exchange: Exchange, invalidate: Invalidate) -> None:
+    def __init__(
+        self, exchange: Exchange, invalidate: Invalidate, naming: Naming, own: OwnWrites
+    ) -> None:
         self._exchange = exchange
         self._invalidate = invalidate
+        self._naming = naming
+        self._own = own
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        write = asyncio.create_task(self._serve(ask))  # noqa: TID251 — owned here, see stop
+        marked = self._own.marked(ask)
+        write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
         try:
@@ -62,19 +69,24 @@ class WriteThrough:
         match fetched:
             case Whole():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES])
-                _check(fetched)
+                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES], fetched.status)
+                with self._exchange.reading(ask):
+                    _check(fetched)
                 return from_whole(fetched, outcome)
             case Streamed():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, b"")
+                    await self._apply(ask, b"", fetched.status)
                 return from_stream(fetched, outcome)
             case never:
                 assert_never(never)
 
-    async def _apply(self, ask: Ask, answer: bytes) -> None:
-        tags = touched_tags(ask.means, ask.match, ask.params(), answer)
+    async def _apply(self, ask: Ask, answer: bytes, status: int | None = None) -> None:
+        """Invalidate; a write that was not answered, or with trouble, may yet be made."""
+        known = self._naming.known(ask)
+        tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
         self._invalidate.apply(tags, "write")
+        if status is not None and status < 300:
+            self._own.remember(ask, tags)
         await self._invalidate.settled()
 
     def _done(self, write: "asyncio.Task[Answer]") -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proxy.errors import CrossSite, HostNotAllowed
+from proxy.policy.webhooks import PATH
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -21,14 +22,20 @@ class Guard:
     hosts: frozenset[str]
     """Host names, lower case, without port or brackets."""
     origins: frozenset[str]
+    callback_host: str = ""
+    """The name that Trello delivers to: answered to where it does, and nowhere else."""
 
-    def check_host(self, host: str, local_address: str) -> None:
+    def check_host(self, host: str, local_address: str, raw_path: str = "") -> None:
         """HostNotAllowed unless the name is ours: what DNS rebinding cannot pass.
 
         The address the client connected to is always ours.
         """
         name = host_name(host)
-        if name is None or (name not in self.hosts and name != local_address):
+        if name is None or (
+            name not in self.hosts
+            and name != local_address
+            and (name, raw_path.partition("?")[0]) != (self.callback_host, PATH)
+        ):
             raise HostNotAllowed(
                 "Use the proxy's own name, or add this one to clients.hosts in proxy.yaml."
             )

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.model import Tag
 from proxy.policy.answers import Answer, is_id
+from proxy.policy.known import NOTHING, Known
 from proxy.policy.routes import Match
-from proxy.policy.tags import EVERYTHING, ROOTS, SPANNING, touching
+from proxy.policy.tags import EVERYTHING, LEARNED, ROOTS, SPANNING, touching
 from proxy.policy.writes import MOVES, rows
 
 __all__ = ["EVERYTHING", "board_touched", "touched_tags"]
@@ -17,17 +18,18 @@ _WORDS = {(method, template): words for method, template, words in rows()}
 
 
 def touched_tags(
-    method: str, match: Match, params: Mapping[str, str], answer: bytes
+    method: str, match: Match, params: Mapping[str, str], answer: bytes, known: Known = NOTHING
 ) -> frozenset[Tag]:
     """The tags of everything a write may have changed.
 
     `params` are the write's own, as far as known; `answer` is what Trello said, b"" when that is
-    not known. An operation that is not in the table touches everything.
+    not known; `known` is what other answers said of the name in the path. An operation that is
+    not in the table touches everything.
     """
     words = _WORDS.get((method, match.route.template))
     if words is None:
         return frozenset({EVERYTHING})
-    write = _Write(match, params, Answer(answer))
+    write = _Write(match, params, Answer(answer), known)
     if (method, match.route.template) in MOVES and write.may_move:
         words = tuple(MOVES[method, match.route.template].split())
     return frozenset(tag for word in words for tag in write.touched(word))
@@ -41,8 +43,12 @@ def board_touched(board: str) -> frozenset[Tag]:
 class _Write:
     """One write, and what its path, parameters and answer tell of the objects it changed."""
 
-    def __init__(self, match: Match, params: Mapping[str, str], answer: Answer) -> None:
+    def __init__(
+        self, match: Match, params: Mapping[str, str], answer: Answer, known: Known
+    ) -> None:
         self._match = match
+        # What may have come to stand for another object is not what was written to for certain.
+        self._known_id = None if known.may_change else known.id
         self._sent = {name.lower(): value for name, value in params.items()}
         self._params = self._sent | {name.lower(): value for name, value in match.params}
         self._answer = answer
@@ -57,8 +63,11 @@ class _Write:
         kind, _, every = word.partition(":")
         if kind == SPANNING:
             yield SPANNING
-        else:
-            yield from touching(kind, () if every else self._ids(kind))
+            return
+        ids = set() if every else self._ids(kind)
+        yield from touching(kind, ids)
+        if ids:
+            yield Tag(f"{kind}:{LEARNED}")
 
     def _ids(self, kind: str) -> set[str]:
         """The ids of the objects of this kind; none when they are not known."""
@@ -73,7 +82,7 @@ class _Write:
         path = self._match.segments[1:]
         if path and is_id(path[0]):
             return {path[0]}
-        own = set(self._answered(kind))
+        own = {*self._answered(kind), *filter(None, [self._known_id])}
         if self._answer.own_id and self._answers_itself(path):
             own.add(self._answer.own_id)
         return own.union(path[:1] or self._asked(kind)) if own else own

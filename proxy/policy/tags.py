@@ -2,7 +2,10 @@
 
 A tag is `kind:id`. Two ids make doubt safe: `kind:*` is carried by every stored response with a
 tag of that kind, so a write can name them all; `kind:?` by one that depends on an object it could
-not identify, and every invalidation of that kind names it.
+not identify, and every invalidation of that kind names it. `kind:~` is carried beside an id that
+the answer did not show and another one did: should the object have moved unseen, the writes made
+here reach it by that tag, and the signal of the move, which comes no later than that of any change
+made elsewhere after it, by the id.
 `board:{id}` stands for the collections and attributes of a board, `cards-of:{board}` for each
 single card of it, `spanning` for whatever is gathered across boards.
 """
@@ -11,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from proxy.model import Tag
 from proxy.policy.answers import Answer, is_id
+from proxy.policy.known import NOTHING, Known
 from proxy.policy.routes import UNKNOWN, Match
 
 EVERYTHING = Tag("everything")
@@ -39,6 +43,7 @@ KINDS = (*ROOTS.values(), "cards-of", "token")
 
 ANY = "*"
 UNIDENTIFIED = "?"
+LEARNED = "~"
 
 _WITHIN = {
     "cards": (("cards-of", "idBoard"),),
@@ -95,12 +100,18 @@ _ON_ONE_BOARD = frozenset({"boards", "cards", "lists"})
 """Roots whose own tags already name the board that what they gather is on."""
 
 
-def stored_tags(match: Match, query_names: Collection[str], body: bytes) -> tuple[Tag, ...]:
-    """Everything a stored response depends on, sorted; never a token, a key or a guess."""
+def stored_tags(
+    match: Match, query_names: Collection[str], body: bytes, known: Known = NOTHING
+) -> tuple[Tag, ...]:
+    """Everything a stored response depends on, sorted; never a token, a key or a guess.
+
+    `known` is what other answers have shown of the object in the path: it fills what this one
+    does not show.
+    """
     if match.route.template == UNKNOWN:
         depends = {(kind, UNIDENTIFIED) for kind in (*KINDS, "spanning")}
     else:
-        depends = set(_depends(match, query_names, Answer(body)))
+        depends = set(_depends(match, query_names, Answer(body), known))
     return tuple(sorted({EVERYTHING, *_spelled(depends)}))
 
 
@@ -121,21 +132,21 @@ def _spelled(depends: Iterable[tuple[str, str]]) -> Iterator[Tag]:
 
 
 def _depends(
-    match: Match, query_names: Collection[str], answer: Answer
+    match: Match, query_names: Collection[str], answer: Answer, known: Known
 ) -> Iterator[tuple[str, str]]:
     root = match.segments[0]
     if root in ROOTS and len(match.segments) > 1:
-        for each in _own_ids(match, answer):
+        for each in _own_ids(match, answer, known):
             yield ROOTS[root], each
     for kind, key in _WITHIN.get(root, ()):
-        for each in _ids_within(match, answer, key):
+        for each in _ids_within(match, answer, key) or _learned(known.owners.get(key)):
             yield kind, each
     for kind in _ALSO.get(root, ()):
         yield kind, UNIDENTIFIED
     yield from _gathered(match, query_names, answer)
 
 
-def _own_ids(match: Match, answer: Answer) -> Iterator[str]:
+def _own_ids(match: Match, answer: Answer, known: Known) -> Iterator[str]:
     """The ids of what the path names: as it is named there, and in full."""
     root, name, *rest = match.segments
     yield name
@@ -143,20 +154,29 @@ def _own_ids(match: Match, answer: Answer) -> Iterator[str]:
         return
     if rest:
         key = _ITEMS_NAME_OWNER.get((root, rest[0]))
-        yield from (answer.ids_of_items(key) if key else ()) or (UNIDENTIFIED,)
+        shown = answer.ids_of_items(key) if key else frozenset()
     else:
-        yield answer.own_id or UNIDENTIFIED
+        shown = frozenset(filter(None, [answer.own_id]))
+    if shown:
+        yield from shown
+    elif known.id is not None and not known.may_change:
+        yield known.id
+    else:
+        yield from _learned(known.id)
 
 
-def _ids_within(match: Match, answer: Answer, key: str) -> Iterator[str]:
-    """The ids that an object shows under `key`, or the items of a collection do."""
+def _ids_within(match: Match, answer: Answer, key: str) -> Collection[str]:
+    """The ids that an object shows under `key`, or the items of a collection do; none in doubt."""
     shown = answer.id_at(key)
     if shown is not None:
-        yield shown
-    elif key == "idModel" or "actions" in match.segments:
-        yield UNIDENTIFIED
-    else:
-        yield from answer.ids_of_items(key) or (UNIDENTIFIED,)
+        return (shown,)
+    if key == "idModel" or "actions" in match.segments:
+        return ()
+    return answer.ids_of_items(key)
+
+
+def _learned(known_id: str | None) -> tuple[str, ...]:
+    return (UNIDENTIFIED,) if known_id is None else (known_id, LEARNED)
 
 
 def _gathered(

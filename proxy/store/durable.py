@@ -6,7 +6,7 @@ meanwhile is remembered until it can be written.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from proxy.clock import Clock
 from proxy.errors import StoreError
 from proxy.log import Log
 from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.store.aliases import MAX_FACTS, Aliases
 from proxy.store.epochs import MAX_TAGS, Epochs
 from proxy.store.key_filter import KeyFilter
 from proxy.store.shelf import Batch, Shelf
@@ -55,6 +56,8 @@ class Durable:
     ) -> None:
         self.counts = Counts()
         self.works = False
+        self.aliases = Aliases()
+        """With what earlier processes had learned, as soon as the shelf is open."""
         self._shelf = shelf
         self._epochs = epochs
         self._clock = clock
@@ -87,6 +90,11 @@ class Durable:
                 if self.works:
                     await self._write_pending()
                 await self._shelf.close()
+
+    @property
+    def may_have_any(self) -> bool:
+        """Whether anything may be stored here, usable or not."""
+        return self.works and not (self._keys_complete and self._keys.is_empty)
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         """The stored response, usable or not; None when the shelf fails or does not have it."""
@@ -134,6 +142,12 @@ class Durable:
             self._distrust()
         self._pending.floor = self._epochs.floor
         self._wake.set()
+
+    def learned(self, names: Mapping[str, str]) -> None:
+        """Have these names outlive this process, unless too many wait already."""
+        if names and len(self._pending.names) + len(names) <= MAX_FACTS:
+            self._pending.names.update(names)
+            self._wake.set()
 
     async def flushed(self) -> None:
         """Return when what waits has been written, or after FLUSH_TIMEOUT_S."""
@@ -189,6 +203,7 @@ class Durable:
         self.counts.dropped += len(batch.puts)
         self._pending.epochs = {**batch.epochs, **self._pending.epochs}
         self._pending.drops |= batch.drops - self._pending.puts.keys()
+        self._pending.names = {**batch.names, **self._pending.names}
         self._pending.floor = self._epochs.floor
 
     def _replace(self, key: CacheKey) -> None:
@@ -210,6 +225,7 @@ class Durable:
             self._fail("open", error)
             return
         self._epochs.merge(opened.epochs, opened.floor)
+        self.aliases.restore(opened.names)
         self._pending.epochs[_OPENED] = self._epochs.seq
         self._pending.floor = self._epochs.floor
         self._wake.set()

@@ -28,6 +28,8 @@ from proxy.store.openings import Openings
 DIRECTORY = "files"
 FILLS_AT_ONCE = 16
 """Downloads under way; Trello's API has connections left besides."""
+TURN_S = 10.0
+"""So long a file waits until it is one of them; then it passes through."""
 MOST_FILLS = 1_000
 """Downloads under way and waiting; above it a file passes through."""
 SPARE_BYTES = 16 * 1024 * 1024
@@ -157,8 +159,7 @@ class Files:
         """A download's whole life; readers hear of its end, and so do the counters."""
         held, ended = fill.held, "failed"
         try:
-            async with self._turn:
-                digest = await fill.run(lambda more: self._promise(more, fill.held))
+            digest = await self._fetch(fill)
             await self._keep(file_id, fill, digest)
             ended = "kept"
         except TooLarge as error:
@@ -179,6 +180,18 @@ class Files:
             with suppress(OSError):
                 fill.path.unlink(missing_ok=True)
             held.release()
+
+    async def _fetch(self, fill: Fill) -> str:
+        """The digest of the whole; NoRoom where its turn does not come."""
+        try:
+            async with asyncio.timeout(TURN_S):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise NoRoom("too many files are on their way") from error
+        try:
+            return await fill.run(lambda more: self._promise(more, fill.held))
+        finally:
+            self._turn.release()
 
     @staticmethod
     def _break(held: Held, error: Exception) -> None:

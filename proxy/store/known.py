@@ -1,11 +1,10 @@
 """What is remembered of the stored identity from one start to the next: a small file of JSON.
 
-It holds the key of all digests, a digest of the credential that was used last, and whose it is. So a
-token that changed while the proxy was not running is noticed, and nothing here tells one.
+It holds the key of all digests, a digest of the credential that was used last, and whose it is. So
+a token that changed while the proxy was not running is noticed, and nothing here tells one.
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,9 +43,8 @@ class KnownFile:
         partial = self._directory / f"{_NAME}.partial"
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                json.dump(asdict(known), file)
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(asdict(known)), encoding="ascii")
             partial.replace(self._directory / _NAME)
         except OSError:
             with suppress(OSError):

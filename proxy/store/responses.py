@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.model import CacheKey, Fact, StoredResponse, Tag
+from proxy.store.aliases import Aliases
 from proxy.store.durable import Durable
 from proxy.store.epochs import Epochs
 from proxy.store.memory import Memory
@@ -14,6 +15,7 @@ class Responses:
     def __init__(self, memory: Memory, durable: Durable | None, epochs: Epochs) -> None:
         self.memory = memory
         self.durable = durable
+        self.aliases = durable.aliases if durable is not None else Aliases()
         self._epochs = epochs
 
     @property
@@ -25,6 +27,11 @@ class Responses:
     def works(self) -> bool:
         """Whether everything there is to store with works."""
         return self.durable is None or self.durable.works
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is stored, usable or not."""
+        return not len(self.memory) and not (self.durable and self.durable.may_have_any)
 
     def peek(self, key: CacheKey) -> StoredResponse | None:
         """The stored response in memory, if none of its tags was invalidated; no await."""
@@ -49,7 +56,7 @@ class Responses:
 
     def put(self, stored: StoredResponse) -> bool:
         """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
-        if not self._is_current(stored) or self.is_outdated(stored):
+        if not self.holds(stored.tags, stored.asked_seq):
             return False
         self.memory.put(stored)
         if self.durable is not None:
@@ -78,6 +85,18 @@ class Responses:
     def is_outdated(self, stored: StoredResponse) -> bool:
         """Whether it is known to be stale, whatever its age."""
         return self._epochs.is_outdated(stored.tags, stored.asked_seq)
+
+    def learn(self, facts: Iterable[Fact]) -> None:
+        """Remember what an answer has shown; of that, names that hold for ever outlive this."""
+        new = self.aliases.learn(facts)
+        if self.durable is not None:
+            self.durable.learned(new)
+
+    def holds(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+        """Whether none of `tags` was invalidated or outdated since `asked_seq`."""
+        named = tuple(tags)
+        is_outdated = self._epochs.is_outdated(named, asked_seq)
+        return self._epochs.is_current(named, asked_seq) and not is_outdated
 
     async def flushed(self) -> None:
         """Return when what was said so far would survive a crash, or after a second at most."""

@@ -16,17 +16,20 @@ class Batch:
     epochs: dict[Tag, int] = field(default_factory=dict)
     floor: int = 0
     put_bytes: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    """Names that hold for ever, and what they stand for."""
 
     def __bool__(self) -> bool:
-        return bool(self.puts or self.drops or self.epochs or self.floor)
+        return bool(self.puts or self.drops or self.epochs or self.floor or self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an earlier process had invalidated."""
+    """What an earlier process had invalidated, and the names it had learned, the earliest first."""
 
     epochs: Mapping[Tag, int]
     floor: int
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 class Shelf(Protocol):

@@ -9,7 +9,7 @@ Room is made in the order of storing: what was stored longest ago is nearest to 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,7 @@ from aiosqlite import Connection
 
 from proxy.errors import StoreError
 from proxy.model import CacheKey, StoredResponse, Tag
+from proxy.store.aliases import MAX_FACTS
 from proxy.store.codec import dumps, loads
 from proxy.store.shelf import Batch, Opened
 
@@ -31,6 +32,8 @@ _FULL, _ROOM_AGAIN = 0.95, 0.85
 _EVICT_ROWS = 256
 """At a time at most; the first time one, then twice as many each time: rows differ in size."""
 _SCAN_ROWS = 5_000
+_NAME_SHARE_BYTES = 2_000
+"""One name is kept for so much of the bound; it takes about 150 bytes."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -38,6 +41,7 @@ _PRAGMAS = (
     f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
     "PRAGMA journal_size_limit = 33554432",
     "CREATE TABLE IF NOT EXISTS epochs (tag TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, id TEXT NOT NULL)",
 )
 
 
@@ -101,9 +105,11 @@ class SQLiteShelf:
             await db.execute(f"PRAGMA max_page_count = {pages}")
             await db.execute(f"PRAGMA wal_autocheckpoint = {min(1000, pages // 16)}")
             rows = await db.execute_fetchall("SELECT tag, seq FROM epochs ORDER BY seq")
+            named = await db.execute_fetchall("SELECT name, id FROM names ORDER BY rowid")
             await db.commit()
         epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
-        return Opened(epochs, epochs.pop(_FLOOR, 0))
+        names = {str(name): str(known_id) for name, known_id in named}
+        return Opened(epochs, epochs.pop(_FLOOR, 0), names)
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         with self._mapped():
@@ -117,6 +123,7 @@ class SQLiteShelf:
                 try:
                     evicted = await self._make_room(db, batch.put_bytes)
                     await _apply(db, batch)
+                    await _keep_names(db, batch.names, self._limit_bytes // _NAME_SHARE_BYTES)
                     await db.commit()
                 except BaseException:
                     await db.rollback()
@@ -213,6 +220,16 @@ async def _apply(db: Connection, batch: Batch) -> None:
             [*batch.epochs.items(), (_FLOOR, batch.floor)],
         )
         await db.execute("DELETE FROM epochs WHERE seq < ? AND tag <> ?", (batch.floor, _FLOOR))
+
+
+async def _keep_names(db: Connection, names: Mapping[str, str], most: int) -> None:
+    if names:
+        await db.executemany("INSERT OR REPLACE INTO names (name, id) VALUES (?, ?)", names.items())
+        # A row that is replaced gets a number above all others: these are the latest written.
+        await db.execute(
+            "DELETE FROM names WHERE rowid <= (SELECT max(rowid) FROM names) - ?",
+            (min(most, MAX_FACTS),),
+        )
 
 
 async def _number(db: Connection, pragma: str) -> int:

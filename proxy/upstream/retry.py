@@ -1,6 +1,6 @@
-"""May a request that failed be sent once more? Pure: what is left of the budget, and jitter, is told.
+"""May a request that failed be sent once more? Pure: jitter is told.
 
-Only what cannot do anything twice: a read that a connection ended under, or whatever never left the
+Only what cannot do anything twice: a read that a connection ended under, or what never left the
 machine. Not what was slow: the client has waited enough. Not what was answered, a 429 least of all.
 """
 
@@ -10,11 +10,11 @@ SHARE = 0.1
 """Of all requests: so many of them may be sent again."""
 MOST_SAVED = 10.0
 LONGEST_PAUSE_S = 0.2
-"""Before what could not be sent is tried again; what a kept connection ended under is not delayed."""
+"""Before what could not be sent is tried again; a kept connection that had ended is no reason."""
 
 
 class RetryBudget:
-    """What all requests together may repeat: each first one adds a little, each repeat takes one."""
+    """What all requests together may repeat: each first one adds a little, a repeat takes one."""
 
     def __init__(self) -> None:
         self._saved = MOST_SAVED

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,17 @@ class Tab:
         """The whole page as a PNG."""
         shot = await self.tell("Page.captureScreenshot", captureBeyondViewport=True)
         await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
+
+    async def colour(self, x: int, y: int) -> bytes:
+        """Red, green and blue of one point of what is seen."""
+        clip = {"x": x, "y": y, "width": 1, "height": 1, "scale": 1}
+        shot = await self.tell("Page.captureScreenshot", clip=clip)
+        png, at, packed = base64.b64decode(shot["data"]), 8, b""
+        while at < len(png):
+            length, kind = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
+            packed += png[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+            at += length + 12
+        return zlib.decompress(packed)[1:4]  # behind the filter, which does nothing to one point
 
     async def accessible(self) -> list[tuple[str, str]]:
         """Role and name of everything a screen reader is told."""

@@ -23,6 +23,7 @@ from proxy.demo.standin import StandIn
 from proxy.model import Credential
 from proxy.units import Rate
 from tests.flow.upstream import Upstream
+from tests.flow.way_in import WayIn, opened
 
 KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12
@@ -229,6 +230,24 @@ async def start_proxy(
 @pytest.fixture
 async def proxy(start_proxy: StartProxy) -> Proxy:
     return await start_proxy()
+
+
+@pytest.fixture
+async def way_in() -> AsyncIterator[WayIn]:
+    """Where Trello delivers to."""
+    way, runner = await opened()
+    yield way
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def hooked(way_in: WayIn, start_proxy: StartProxy) -> Proxy:
+    """A proxy that Trello can reach; its answers keep Trello's links."""
+    way_in.proxy = await start_proxy(
+        f"credentials: {{secret: demo-secret}}\n"
+        f"freshness: {{webhook_url: '{way_in.url}'}}\nlinks: {{rewrite: false}}"
+    )
+    return way_in.proxy
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
+from proxy.store import files
 from tests.flow.conftest import Heard, Proxy, Raw, StartProxy, turns, until
 
 BODY = random.Random(7).randbytes(1_000_000)  # noqa: S311 — any bytes
@@ -125,6 +126,19 @@ class TestManyReaders:
         clock.advance(1.0)
         assert (await ahead).body == BODY[PER_S + 5 : PER_S + 10]
         assert not kept(Path(patient.app._config.cache.directory))
+
+    async def test_behind_many_slow_files_another_passes_through(
+        self, patient: Proxy, standin: StandIn, card: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(files, "TURN_S", 0.05)
+        slow = [attach(standin, card, BODY[number:]) for number in range(files.FILLS_AT_ONCE)]
+        standin.faults.add(Fault("slow", "/files/*", times=len(slow), bytes_per_s=PER_S))
+        asked = [_get(patient, path) for path in slow]
+        await until(lambda: standin.asked.downloads == len(slow))
+        heard = await patient.get(attach(standin, card, BODY * 2))
+        assert (heard.body == BODY * 2, heard.cache) == (True, "fwd=bypass; detail=no-room")
+        for each in asked:
+            each.cancel()
 
     async def test_who_began_it_leaves_and_it_goes_on(
         self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
@@ -302,6 +316,20 @@ class TestTroubleOnTheWay:
             standin.faults.clear()
         assert (await proxy.get(path)).body == BODY
 
+    async def test_all_who_wait_hear_of_a_refusal_that_was_asked_for_once(
+        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+    ) -> None:
+        path = attach(standin, card)
+        await patient.get(metadata_of(path))
+        standin.faults.add(Fault("status", "*/download/*", status=429, times=None))
+        standin.faults.latency_s = 1.0
+        asked = [_get(patient, path) for _ in range(20)]
+        await until(lambda: clock.sleepers == 1)
+        await turns()
+        heard = await _at_leisure(clock, *asked)
+        assert [answer.status for answer in heard] == [429] * 20
+        assert standin.asked.count("GET", path) == 1
+
     @pytest.mark.parametrize("kind", ["too_long", "too_short"])
     async def test_a_wrong_length_is_never_served(
         self,
@@ -320,13 +348,13 @@ class TestTroubleOnTheWay:
 
 class TestTheStore:
     async def test_the_same_file_on_twelve_cards_is_kept_once(
-        self, proxy: Proxy, standin: StandIn, card: str, directory: Path
+        self, patient: Proxy, standin: StandIn, card: str, directory: Path
     ) -> None:
         paths = [attach(standin, card, name=f"{number}.png") for number in range(12)]
         for path in paths:
-            await stored(proxy, path)
+            await stored(patient, path)
         assert len(kept(directory)) == 1
-        assert await proxy.metric("trello_proxy_files") == 12
+        assert await patient.metric("trello_proxy_files") == 12
         assert standin.asked.downloads == 12
 
     async def test_a_restart_keeps_what_was_whole_and_sweeps_the_rest(

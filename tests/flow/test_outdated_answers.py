@@ -16,7 +16,9 @@ from proxy.edge.record import RequestIds
 from proxy.errors import NotStored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange
+from proxy.flow.identity import Partitions, StoredIdentity
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.outlook import Outlook
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
@@ -67,8 +69,10 @@ class Flow:
         self.upstream = Upstream(connect_timeout_s=5, read_timeout_s=5)
         self.responses = Responses(Memory(1 << 20), None, Epochs(100))
         self.turns = Turns(default().limits, clock, secrets.token_bytes, self.metrics)
+        stored = StoredIdentity(Credential(KEY, TOKEN), Partitions(b"key", ""))
+        outlook = Outlook(stored, clock, self.log, secrets.token_bytes)
         exchange = Exchange(
-            Sending(self.upstream, self.turns, self.metrics, clock),
+            Sending(self.upstream, self.turns, outlook, self.metrics, clock),
             standin.url,
             "test",
             (Scrubber([TOKEN]), None),

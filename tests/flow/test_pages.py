@@ -114,8 +114,9 @@ async def test_a_large_board_is_shown_in_pages(
 
 
 async def test_pages_are_read_only(proxy: Proxy, short: str) -> None:
-    refused = await proxy("POST", f"/c/{short}")
-    assert (refused.status, refused.fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    for path in ("/", "/-/style.css", f"/c/{short}"):
+        refused = await proxy("POST", path)
+        assert (refused.status, refused.fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
     assert (await proxy("HEAD", f"/c/{short}")).status == 200
 
 

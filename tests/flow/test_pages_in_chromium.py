@@ -290,3 +290,19 @@ async def test_pressing_enter_in_the_box_makes_a_link(scene: Scene, tab: Tab) ->
     assert await tab.run("document.querySelector('.result a').href") == (
         f"{scene.proxy.url}/c/{scene.card}"
     )
+
+
+@pytest.mark.parametrize("before", [b"", b"<html><script>document.title = 'ran'</script>"])
+async def test_a_pdf_shows_and_runs_nothing(scene: Scene, tab: Tab, before: bytes) -> None:
+    white = b"\xff\xff\xff"
+    script = b"<script>document.title = 'ran'</script>"
+    body = before + pictures.pdf("One page") + script
+    made = scene.standin.trello.upload(scene.standin.trello.example_card,
+                                       File("one page.pdf", "application/pdf", body))  # fmt: skip
+    await tab.look(width=1280, dark=False)
+    await tab.open(str(made["url"]).replace("https://trello.com", scene.proxy.url))
+    async with asyncio.timeout(PATIENCE_S):
+        while await tab.colour(800, 450) != white or await tab.colour(20, 20) == white:
+            pass  # the page is not there yet, or the viewer around it
+    assert await tab.run("document.contentType") == "application/pdf"
+    assert await tab.run("document.title") != "ran"

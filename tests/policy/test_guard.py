@@ -82,6 +82,21 @@ def test_may_not_ask(origin: str, site: str) -> None:
         GUARD.check_origin(origin, site, "proxy:8080", embeddable=False)
 
 
+def test_the_callbacks_name_leads_to_the_callback_alone() -> None:
+    guard = Guard(frozenset({"proxy"}), frozenset(), "hooks.example")
+    for path in ("/-/webhook", "/-/webhook?a=b"):
+        guard.check_host("Hooks.example:443", "10.0.0.1", path)
+        guard.check_host("proxy", "10.0.0.1", path)
+    for path in ("/", "", "/-/webhook/", "/-/webhooks", "//-/webhook", "/1/x?/-/webhook"):
+        with pytest.raises(HostNotAllowed):
+            guard.check_host("hooks.example", "10.0.0.1", path)
+    for host in ("", "evil.example", "hooks.example.evil"):
+        with pytest.raises(HostNotAllowed):
+            guard.check_host(host, "10.0.0.1", "/-/webhook")
+        with pytest.raises(HostNotAllowed):
+            Guard(frozenset(), frozenset()).check_host(host, "10.0.0.1", "/-/webhook")
+
+
 def test_any_page_may_embed_what_is_embeddable_unless_it_names_a_foreign_origin() -> None:
     GUARD.check_origin("", "cross-site", "proxy:8080", embeddable=True)
     with pytest.raises(CrossSite):

@@ -68,6 +68,7 @@ class RamShelf:
     def __init__(self) -> None:
         self.rows: dict[CacheKey, StoredResponse] = {}
         self.epochs: dict[Tag, int] = {}
+        self.names: dict[str, str] = {}
         self.floor = 0
         self.broken = False
         self.opened = self.asked = 0
@@ -76,7 +77,7 @@ class RamShelf:
     async def open(self) -> Opened:
         self._check()
         self.opened += 1
-        return Opened(dict(self.epochs), self.floor)
+        return Opened(dict(self.epochs), self.floor, dict(self.names))
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         self.asked += 1
@@ -92,6 +93,7 @@ class RamShelf:
         for dropped in batch.drops:
             self.rows.pop(dropped, None)
         self.epochs.update(batch.epochs)
+        self.names.update(batch.names)
         self.floor = max(self.floor, batch.floor)
         return 0
 

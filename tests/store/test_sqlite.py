@@ -87,6 +87,18 @@ async def test_what_lies_below_the_floor_is_not_remembered(shelf: SQLiteShelf) -
     assert await shelf.open() == Opened({BOARD: 12}, 10)
 
 
+async def test_names_are_kept_the_latest_ones_within_a_share_of_the_room(
+    shelf: SQLiteShelf,
+) -> None:
+    await shelf.write(Batch(names={"card:a": "1", "card:b": "2"}))
+    await shelf.write(Batch(names={"card:a": "3"}))
+    assert list((await shelf.open()).names.items()) == [("card:b", "2"), ("card:a", "3")]
+    await shelf.write(Batch(names={f"card:{number}": "x" for number in range(ROOM // 1_000)}))
+    kept = (await shelf.open()).names
+    assert len(kept) == ROOM * 3 // 4 // 2_000
+    assert list(kept)[-1] == f"card:{ROOM // 1_000 - 1}"
+
+
 async def test_only_its_owner_reads_it(shelf: SQLiteShelf, file: Path) -> None:
     await shelf.write(batch(1))
     assert file.parent.stat().st_mode & 0o777 == 0o700

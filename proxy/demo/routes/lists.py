@@ -80,9 +80,13 @@ def _to_board(state: State, call: Call, found: Obj) -> None:
     for card in cards:
         state.cards.move(card, target["id"])
         card["idLabels"] = []
-    for board, kind in ((source, "moveListFromBoard"), (target, "moveListToBoard")):
+    moves = (
+        (source, "moveListFromBoard", {"boardTarget": {"id": target["id"]}}),
+        (target, "moveListToBoard", {"boardSource": {"id": source["id"]}}),
+    )
+    for board, kind, other in moves:
         state.touch(board)
-        data = {"list": actions.ref(found), "board": actions.ref(board)}
+        data = {"list": actions.ref(found), "board": actions.ref(board), **other}
         actions.record(state, call, kind, data)
 
 

@@ -1,7 +1,6 @@
 """Pages for people: `/`, `/c/{card}`, `/b/{board}`, and what they load."""
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import gunzip
 from proxy.policy.directives import Directives
+from proxy.policy.json_value import value_of
 from proxy.policy.links import Links
 from proxy.policy.pages.files import (
     CARD_FIELDS,
@@ -76,6 +76,7 @@ class Pages:
     async def home(self, request: web.BaseRequest, record: Record) -> Rendered:
         """What this is; with `?url=` the proxy's link for an address of Trello's."""
         record.route = "/"
+        _check_method(request)
         pasted = _parameters(request).get("url", "")
         link = fault = ""
         try:
@@ -93,6 +94,7 @@ class Pages:
         """A style, a script or an icon."""
         path = request.raw_path.partition("?")[0]
         record.route = path
+        _check_method(request)
         fields, body = ASSETS[path]
         return Rendered(200, head_of(fields), body)
 
@@ -181,7 +183,7 @@ class Pages:
 
 def _of_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
     try:
-        value = json.loads(body)
+        value = value_of(body)
     except (ValueError, RecursionError) as error:
         raise Unusable("Trello sent JSON that cannot be read; try again later.") from error
     return make(value)
@@ -189,7 +191,7 @@ def _of_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
 
 async def _whole(answer: Answer) -> bytes:
     if isinstance(answer.body, bytes):
-        return gunzip(answer.body) if answer.gzip else answer.body
+        return await asyncio.to_thread(gunzip, answer.body) if answer.gzip else answer.body
     held = bytearray()
     try:
         async for chunk in answer.body:
@@ -209,12 +211,16 @@ def _rendered(heard: Heard, body: bytes) -> Rendered:
 
 def _named(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NoSuchPage when there is none."""
-    if request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
+    _check_method(request)
     segments = parse(request.raw_path).segments
     if len(segments) < 2 or not _NAME.fullmatch(segments[1]):
         raise NoSuchPage("Use a card's or board's web address, with this proxy for trello.com.")
     return segments[1]
+
+
+def _check_method(request: web.BaseRequest) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
 
 
 def _parameters(request: web.BaseRequest) -> dict[str, str]:

@@ -1,0 +1,113 @@
+"""What the configuration has the proxy keep and connect with; each part is closed with the rest."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from proxy.clock import Clock
+from proxy.config import Config
+from proxy.flow.fetch import Storage
+from proxy.flow.identity import Partitions, StoredIdentity
+from proxy.flow.readings import file_readings, store_readings
+from proxy.log import Log
+from proxy.metrics import Metrics
+from proxy.model import Credential
+from proxy.policy.reach import may_reach
+from proxy.rules import variant_of
+from proxy.store.durable import PENDING_BYTES, Durable
+from proxy.store.epochs import Epochs
+from proxy.store.files import Files
+from proxy.store.known import Known, KnownFile
+from proxy.store.memory import Memory
+from proxy.store.responses import Responses
+from proxy.store.sqlite import SQLiteShelf
+from proxy.upstream.client import Upstream, anywhere
+
+Keep = Callable[[Credential, str], None]
+
+
+class Equipment:
+    """Makes the stores and the pools of connections, and has `closing` end them."""
+
+    def __init__(self, config: Config, clock: Clock, log: Log, closing: AsyncExitStack) -> None:
+        self._config = config
+        self._clock = clock
+        self._log = log
+        self._closing = closing
+
+    def upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
+        """A pool of connections, by default to Trello."""
+        upstream = Upstream(
+            connect_timeout_s=self._config.upstream.connect_timeout_s,
+            read_timeout_s=self._config.upstream.read_timeout_s,
+            may_connect=may_connect,
+        )
+        self._closing.push_async_callback(upstream.close)
+        return upstream
+
+    def storage(self) -> Storage:
+        """Where downloads may be redirected to."""
+        hosts = self._config.upstream.storage_hosts
+        named, matched = (
+            self.upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
+            for is_named in (True, False)
+        )
+        return Storage(hosts, named, matched)
+
+    async def identity(self, credential: Credential, new_key: bytes) -> tuple[StoredIdentity, Keep]:
+        """The proxy's own, with its member if that is remembered; and what remembers another."""
+        cache = self._config.cache
+        file = KnownFile(Path(cache.directory) if cache.backend == "sqlite" else None)
+        known = await asyncio.to_thread(file.open, new_key)
+        partitions = Partitions(bytes.fromhex(known.key), variant_of(self._config))
+
+        def keep(used: Credential, member: str) -> None:
+            file.keep(Known(known.key, partitions.of_credential(used), member))
+
+        is_known = known.credential == partitions.of_credential(credential)
+        stored = StoredIdentity(credential, partitions, known.member if is_known else "")
+        return stored, keep
+
+    async def files(self) -> Files:
+        """The files on disk; none are kept where nothing may touch it."""
+        cache, attachments = self._config.cache, self._config.attachments
+        files = Files(
+            Path(cache.directory),
+            0 if cache.backend == "memory" else attachments.disk_bytes,
+            attachments.max_file_bytes,
+            self._clock,
+            self._log,
+        )
+        await files.start()
+        self._closing.push_async_callback(files.stop)
+        return files
+
+    async def responses(self) -> Responses:
+        """The stored responses, opened."""
+        cache = self._config.cache
+        epochs = Epochs(seq=int(self._clock.now() * 1000))
+        durable = None
+        if cache.backend == "sqlite":
+            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
+            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
+            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
+            await durable.start()
+            self._closing.push_async_callback(durable.stop)
+        return Responses(Memory(cache.memory_bytes), durable, epochs)
+
+
+def registry_of(
+    metrics: Metrics, responses: Responses, files: Files, config: Config
+) -> CollectorRegistry:
+    """Everything that /metrics shows."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    metrics.readings.extend(store_readings(responses, config))
+    metrics.readings.extend(file_readings(files, metrics))
+    registry.register(metrics)
+    return registry
