@@ -276,7 +276,9 @@ class App:
         self._closing.push_async_callback(self._end, flusher)
         for sock, served in zip(sockets, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics)
-            runner = web.ServerRunner(web.Server(door.handle), shutdown_timeout=SHUTDOWN_S)
+            runner = web.ServerRunner(
+                web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
+            )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             self._plans.append(Plans(self._random(32)))

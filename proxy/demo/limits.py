@@ -56,7 +56,7 @@ class Limits:
         """Count a call in every bucket it touches, or in none and say why it is refused."""
         if not self.on or asker.key is None:
             return None
-        if self._window(_REFUSALS, asker.key).count > _REFUSALS.most:
+        if self.is_locked(asker.key):
             return coded(429, KEY.code, KEY.message)
         touched = [(rule, self._window(rule, name)) for rule, name in _touched(asker, segments)]
         for rule, window in touched:
@@ -66,6 +66,10 @@ class Limits:
         for _, window in touched:
             window.count += 1
         return None
+
+    def is_locked(self, key: str) -> bool:
+        """Whether the key was refused so often that it is refused everything."""
+        return self._window(_REFUSALS, key).count > _REFUSALS.most
 
     def fields(self, asker: Asker) -> Fields:
         """The x-rate-limit-* fields of an answer to this asker."""

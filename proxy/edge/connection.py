@@ -25,6 +25,8 @@ KEEPALIVE_S = 75.0
 MAX_FIELD_BYTES = 32 * 1024
 BUFFERED_BYTES = 512 * 1024
 """A client that leaves so much unread is answered on the ordinary path, which waits for it."""
+HALF_OPEN_S = 2.0
+"""A client that says no more listens on, or has left: nobody can tell. So long it is believed."""
 _END = b"\r\n\r\n"
 _PLANNED = b"GET /1/"
 _PLANNED_BYTES = 4096
@@ -82,6 +84,7 @@ class Connection(web.RequestHandler):
     __slots__ = (
         "_at_boundary",
         "_digest",
+        "_half_open",
         "_header_deadline",
         "_last_body",
         "_peer",
@@ -109,6 +112,7 @@ class Connection(web.RequestHandler):
         self._refuse = refuse
         self._at_boundary = True
         self._digest: bytes | None = None
+        self._half_open: asyncio.TimerHandle | None = None
         self._header_deadline: asyncio.TimerHandle | None = None
         self._last_body: StreamReader | None = None
         self._peer = ""
@@ -120,6 +124,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_header_clock()
+        self.hear_out()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -144,6 +149,12 @@ class Connection(web.RequestHandler):
         if self._digest is not None:
             self._plans.learn(self._digest, plan)
 
+    def hear_out(self) -> None:
+        """The answer is there: however long it takes to be sent, the client may be listening."""
+        if self._half_open is not None:
+            self._half_open.cancel()
+            self._half_open = None
+
     def handle_error(
         self,
         request: web.BaseRequest,  # noqa: ARG002 — aiohttp's
@@ -156,10 +167,11 @@ class Connection(web.RequestHandler):
         return self._refuse(self._peer, status, exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
-        """A client that has said everything still hears the answer; then the connection ends."""
+        """A client that has said everything still hears an answer that comes soon."""
         if self._is_idle() or self._last_body is None or not self._last_body.is_eof():
             return None
         self.close()
+        self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
         return True
 
     def _is_idle(self) -> bool:

@@ -1,5 +1,6 @@
 """Around every request: who may ask, which room serves it, and what is told of it afterwards."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from proxy.policy.wire import head_of
 
 Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
 
+CLIENT_LEFT = 499
+"""As nginx logs a request whose client did not stay for the answer."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
@@ -77,6 +80,11 @@ class Door:
             response = await self._serve(request, record)
         except ProxyError as error:
             response = self._problem(error, record, request)
+        except asyncio.CancelledError:
+            self._tell(record, CLIENT_LEFT, 0)
+            raise
+        if isinstance(request.protocol, Connection):
+            request.protocol.hear_out()
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         self._plan(request, record, response)
         return self._told(response, record)

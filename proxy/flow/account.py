@@ -66,16 +66,26 @@ class Lane:
         self.buckets = buckets
         self.line: Line[Waiter] = Line()
         self._all = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
+        names = [_NAMES.get(limit, "") for limit, _ in buckets]
+        self._names = (*names, "") if share else tuple(names)
 
-    def earliest(self, now: float, urgency: Urgency) -> float:
+    def earliest(self, now: float, urgency: Urgency, *, in_line: bool = True) -> float:
         """When one more may go; `inf` where only an answer can tell."""
         for_people = urgency is Urgency.PERSON
         at = now
         for bucket in self._all:
-            at = max(at, bucket.earliest(now, for_people=for_people))
+            at = max(at, bucket.earliest(now, for_people=for_people, in_line=in_line))
         for told in self.account.told.values():
             at = max(at, told.earliest(now, self.account.sent))
         return at
+
+    def is_held_up(self, now: float, lane: "Lane") -> bool:
+        """Whether who waits here waits for a bucket that `lane` does not draw from."""
+        return any(
+            bucket.earliest(now, for_people=False, in_line=True) > now
+            for bucket in self._all
+            if bucket not in lane._all
+        )
 
     def take(self, now: float) -> Taken:
         """Count one that goes now, in every bucket."""
@@ -91,10 +101,8 @@ class Lane:
     def end(self, taken: Taken, now: float, fields: Fields) -> None:
         """One was answered, with these fields; or will not be."""
         said = statements(fields)
-        names = [_NAMES.get(limit, "") for limit, _ in self.buckets]
-        for index, bucket in enumerate(self._all):
-            name = names[index] if index < len(names) else ""
-            bucket.end(taken.sent[index], now, said.pop(name, None))
+        for bucket, name, sent in zip(self._all, self._names, taken.sent, strict=True):
+            bucket.end(sent, now, said.pop(name, None))
         told = self.account.told
         for name, statement in said.items():
             if name in told or len(told) < MOST_NAMES:
@@ -184,6 +192,9 @@ class Accounts:
         self._limits = limits
         for account in self._accounts.values():
             account.keep_to(limits)
+
+    def __len__(self) -> int:
+        return len(self._accounts)
 
     def of(self, credential: Credential) -> Account:
         """A token's buckets, new where it was not seen lately."""

@@ -64,7 +64,11 @@ class Line(Generic[W]):
         self._lengths[waiter.urgency] -= 1
 
     def ahead(self, urgency: Urgency, tool: str) -> int:
-        """How many would go before one more of this tool, if nobody else came."""
+        """How many will go before one more of this tool, as far as can be foreseen.
+
+        Tools that wait for fewer turns than it does go on asking: half as many again are expected
+        to come in time. Nobody more urgent is.
+        """
         ahead = sum(length for each, length in self._lengths.items() if each < urgency)
         tools = self._tools[urgency]
         if tool not in tools and len(tools) >= MOST_TOOLS:
@@ -76,7 +80,7 @@ class Line(Generic[W]):
                 ahead += rounds - 1
                 turns = rounds - 1  # those behind it in the round
             else:
-                ahead += min(len(waiting), turns)
+                ahead += min(len(waiting) * 3 // 2, turns)
         return ahead
 
     def before(self, urgency: Urgency, most: int) -> int:

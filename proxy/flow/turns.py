@@ -77,7 +77,8 @@ class Turns:
     async def take(self, ask: Ask) -> Turn:
         """A turn; TurnTooLate when `limits.wait` would not do."""
         lane, now = self._lane(ask), self._clock.monotonic()
-        if not self._waiting and lane.earliest(now, ask.urgency) <= now:
+        is_first = all(other.is_held_up(now, lane) for other in self._lanes)
+        if is_first and lane.earliest(now, ask.urgency, in_line=False) <= now:
             return Turn(self, lane, self._taken(lane, ask.urgency, now, 0.0))
         waiter = self._admit(ask, lane, now)
         self._dispatch()
@@ -135,15 +136,16 @@ class Turns:
     def quotas(self, ask: Ask) -> dict[Limit, Quota]:
         """What is left of the limits that a request like this one is under."""
         now = self._clock.monotonic()
-        return {
-            limit: Quota(
-                bucket.most, bucket.window_s, bucket.remaining(now), bucket.whole_in_s(now)
+        quotas: dict[Limit, Quota] = {}
+        for limit, bucket in self._lane(ask).buckets:
+            whole_in_s = ceil(bucket.whole_in_s(now))
+            quotas[limit] = Quota(
+                bucket.most, ceil(bucket.window_s), bucket.remaining(now), whole_in_s
             )
-            for limit, bucket in self._lane(ask).buckets
-        }
+        return quotas
 
     def remaining(self, credential: Credential) -> dict[str, float]:
-        """Requests that tools may have sent at once, by limit."""
+        """Requests that are left to tools, by limit."""
         now = self._clock.monotonic()
         buckets = self._accounts.of(credential).buckets()
         return {limit: float(bucket.remaining(now)) for limit, bucket in buckets.items()}
@@ -172,6 +174,8 @@ class Turns:
         self._refuse_late(now)
         while (waiter := self._next(now)) is not None:
             self._leave(waiter)
+            if waiter.granted.cancelled():  # it leaves, and has not been told yet
+                continue
             waited_s = now - waiter.since
             taken = self._taken(waiter.lane, waiter.urgency, now, waited_s)
             waiter.granted.set_result(taken)
@@ -250,6 +254,8 @@ class Turns:
             if now < oldest.since + self._limits.wait_s:
                 return
             self._leave(oldest)
+            if oldest.granted.cancelled():
+                continue
             limit, due = oldest.lane.due(
                 now, oldest.urgency, {bucket: 0 for _, bucket in oldest.lane.buckets}
             )
@@ -271,7 +277,7 @@ class Turns:
         """Nobody is there to use the turn."""
         if waiter in self._waiting:
             self._leave(waiter)
-        elif waiter.granted.done() and waiter.granted.exception() is None:
+        elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
             self.give_back(waiter.lane)
 
     def _set_alarm(self, now: float) -> None:

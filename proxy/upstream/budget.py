@@ -11,6 +11,7 @@ without its being counted there, is believed where it is less than our own count
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil, inf
 
 from proxy.upstream.statement import Statement
@@ -19,6 +20,8 @@ RESERVE = 33
 """One in so many requests is kept for people, where a bucket has so many."""
 _PACED_WINDOW_S = 60.0
 """In a longer window requests are not spaced: nobody would wait for that."""
+_LOOKS = 10
+"""In a window, at a bucket that others use, when what is left is kept for people."""
 _LATENCY_WEIGHT = 0.1
 
 
@@ -72,7 +75,7 @@ class Bucket:
     @property
     def reserve(self) -> int:
         """Requests that only people may use."""
-        return ceil(self.most / RESERVE) if self.most >= RESERVE // 2 else 0
+        return self.most // RESERVE
 
     def used(self, now: float) -> int:
         """Requests that may count at Trello."""
@@ -94,32 +97,37 @@ class Bucket:
         last = self._answered[-1] + self.window_s if self.used(now) else now
         return max(last, self._stopped_until) - now
 
-    def earliest(self, now: float, *, for_people: bool) -> float:
-        """When one more may go; `inf` where only an answer can tell."""
+    def earliest(self, now: float, *, for_people: bool, in_line: bool = False) -> float:
+        """When one more may go; `inf` where only an answer can tell.
+
+        Those that had to wait `in_line`, and all beyond half of it, go evenly spaced, so that the
+        next window has no rush; people do not.
+        """
         if now < self._stopped_until:
             return self._stopped_until
         kept = 0 if for_people else self.reserve
         used = self.used(now)
         at = max(self._free_at(now, used + kept + 1 - self.most), self._known_at(now, kept))
-        if not for_people and self._is_paced and used * 2 >= self.most:
-            at = max(at, self._last_at + self.window_s / self.most)
+        if not for_people and (in_line or used * 2 >= self.most):
+            at = max(at, self._last_at + self._gap_s)
         return at
 
     def due(self, now: float, nth: int, *, for_people: bool) -> float:
-        """When the `nth` request from now on may go, should those before it go as they can."""
-        kept = 0 if for_people else self.reserve
-        used = self.used(now)
-        free = self.most - kept - used
-        at = now
-        if nth > free:
-            cycle, place = divmod(nth - free - 1, self.most - kept)
-            round_s = self.window_s + self._latency_s
-            first = self._answered[place] + self.window_s if place < len(self._answered) else None
-            at = (now + round_s if first is None else first) + cycle * round_s
-        if not for_people and self._is_paced and (used + nth) * 2 > self.most:
-            at = max(at, self._last_at + nth * self.window_s / self.most)
-        first_at = self.earliest(now, for_people=for_people)
-        return max(at, first_at if first_at < inf else now)
+        """When the `nth` in line may go, should those before it go as they can."""
+        kept, gap_s = (0, 0.0) if for_people else (self.reserve, self._gap_s)
+        first_at = self.earliest(now, for_people=for_people, in_line=True)
+        at = (first_at if first_at < inf else now) + (nth - 1) * gap_s
+        free = self.most - kept - self.used(now)
+        if nth <= free:
+            return at
+        cycle, place = divmod(nth - free - 1, self.most - kept)
+        round_s = self.window_s + self._latency_s
+        freed_at = [each + self.window_s for each in islice(self._answered, place + 1)]
+        if freed_at:
+            at = max(at, freed_at[0] + (nth - max(0, free) - 1) * gap_s)
+        if place >= len(freed_at):
+            return max(at, now + round_s + cycle * round_s)
+        return max(at, freed_at[place] + cycle * round_s)
 
     def take(self, now: float) -> Sent:
         """Count one that goes now."""
@@ -155,9 +163,9 @@ class Bucket:
         self._is_doubted = True
 
     @property
-    def _is_paced(self) -> bool:
-        """From half of it on, requests are spaced evenly: the next window has no rush then."""
-        return self.window_s <= _PACED_WINDOW_S
+    def _gap_s(self) -> float:
+        """Between two that are spaced evenly."""
+        return self.window_s / self.most if self.window_s <= _PACED_WINDOW_S else 0.0
 
     def _free_at(self, now: float, missing: int) -> float:
         """When so many of those that count have ended to."""
@@ -167,29 +175,43 @@ class Bucket:
             return inf
         return self._answered[missing - 1] + self.window_s
 
+    @property
+    def _shared(self) -> _Heard | None:
+        """What was heard last, where it shows that other programs draw from this bucket too."""
+        return self._heard if self._heard is not None and self._heard.foreign else None
+
+    def _left(self, heard: _Heard) -> int:
+        """What Trello said is left, less all that may not be counted in it."""
+        return heard.said.remaining - heard.sent.beside - (self._sent - heard.sent.before - 1)
+
     def _known(self, now: float) -> float:
         """What is left by what was heard; `inf` where that says nothing."""
-        heard = self._heard
-        if self._is_doubted:
+        heard = self._shared
+        if self._is_doubted or (heard and now >= heard.sent.at + self.window_s):
             return 1 - self._in_flight
-        if heard is None or not heard.foreign:
+        if heard is None:
             return inf
-        if now >= heard.sent.at + self.window_s:
-            return 1 - self._in_flight  # others were here: one looks first
-        unknown = heard.sent.beside + self._sent - heard.sent.before - 1
-        ours = self.used(now) + heard.foreign
-        return min(heard.said.remaining - unknown, heard.said.most - ours)
+        return min(self._left(heard), heard.said.most - self.used(now) - heard.foreign)
 
     def _known_at(self, now: float, kept: int) -> float:
-        """When what was heard lets one more go."""
-        room = self._known(now)
-        heard = self._heard
-        is_alone = self._is_doubted or heard is None or now >= heard.sent.at + self.window_s
-        if is_alone:
-            return now if room > 0 else inf
-        if room > kept or heard is None:
+        """When what was heard lets one more go.
+
+        Where others draw from it too, an answer in flight is waited for; and after a while without
+        one, somebody looks, alone.
+        """
+        heard = self._shared
+        if self._is_doubted or (heard and now >= heard.sent.at + self.window_s):
+            return now if not self._in_flight else inf
+        if heard is None:
             return now
-        return heard.sent.at + self.window_s
+        left = self._left(heard)
+        free_at = self._free_at(now, self.used(now) + heard.foreign + kept + 1 - heard.said.most)
+        if left > kept:
+            return free_at
+        if self._in_flight:
+            return inf
+        look_s = self.window_s / _LOOKS if left > 0 else self.window_s
+        return max(now, heard.sent.at + look_s)
 
     def _fit(self, said: Statement) -> None:
         """No more than the operator allows, and than Trello says; in the longer of two windows."""

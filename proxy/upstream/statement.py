@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from proxy.model import Fields
 
 _PREFIX = "x-rate-limit-"
+_FIRST = ("X-", "x-")
 _FIGURES = ("-interval-ms", "-max", "-remaining")
 MOST_NAMES = 16
 """Trello has five; further ones of one answer are not looked at."""
@@ -21,13 +22,17 @@ class Statement:
 
 def statements(fields: Fields) -> dict[str, Statement]:
     """By the bucket's name, as `api-token`; those of which all three figures are there."""
-    found: dict[str, int] = {}
-    for name, value in fields:
-        if name[:13].lower() == _PREFIX and value.isdecimal() and len(value) < 16:
-            found[name[13:].lower()] = int(value)
+    found = {
+        name[13:].lower(): int(value)
+        for name, value in fields
+        if name[:2] in _FIRST and name[:13].lower() == _PREFIX
+        if value.isdecimal() and len(value) < 16
+    }
     out: dict[str, Statement] = {}
     for field in found:
-        name = field.removesuffix("-max")
+        if not field.endswith("-max"):
+            continue
+        name = field[:-4]
         interval_ms, most, remaining = (found.get(name + figure) for figure in _FIGURES)
         if not interval_ms or not most or remaining is None or len(out) == MOST_NAMES:
             continue

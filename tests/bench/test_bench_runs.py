@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.bench import hits, misses
+from tests.bench import hits, misses, overload
 from tests.bench.figures import Ratio
 
 
@@ -25,6 +25,17 @@ def test_the_benchmark_of_misses_measures_latency_rate_rush_and_memory(
     assert re.search(r"proxy +[\d,]+ misses/s", told)
     assert ": proxy\n  upstream requests 1," in told
     assert re.search(r"resident: \d+ MiB at the start", told)
+
+
+def test_the_benchmark_of_overload_plays_all_three_and_measures_hits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    overload.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert "reached  429s from Trello: 0.00" in told
+    assert re.search(r"limit_req +\d+ answered", told)
+    assert re.search(r"no limiter +\d+ answered, +0 refused by it, [1-9]\d* by Trello", told)
+    assert re.search(r"hits +[\d,]+/s alone", told)
 
 
 def test_a_ratio_is_the_median_of_neighbouring_slices() -> None:

@@ -12,15 +12,19 @@ import pytest
 
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
-from proxy.config import Backend, Config, load
+from proxy.config import Backend, Config, Limits, load
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.model import Credential
+from proxy.units import Rate
 from tests.edge.raw_upstream import PATIENCE_S, RawUpstream, Speak
 
 KEY = "c4a3a2a1" + "k" * 24
 TOKEN = "ATTA5ca1ab1e" + "7oken" * 12
 CREDENTIAL = Credential(KEY, TOKEN)
+_MANY = Rate(1_000_000, 10.0)
+ENDLESS = Limits(token=_MANY, key=_MANY, members=_MANY, search=_MANY, wait_s=20.0)
+"""The clock of these tests stands still, and so would a window."""
 
 
 @dataclass
@@ -234,7 +238,7 @@ class _Bytes:
 def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
     config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    return replace(config, upstream=settings)
+    return replace(config, upstream=settings, limits=ENDLESS)
 
 
 @pytest.fixture

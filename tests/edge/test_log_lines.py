@@ -110,7 +110,7 @@ class TestLog:
         assert (await proxy.get("/healthz")).status == 200
         await proxy.stop()
         assert b"unexpected" not in proxy.log
-        assert [line["status"] for line in proxy.requests if line["method"] == "POST"] == [400] * 2
+        assert [line["status"] for line in proxy.requests if line["method"] == "POST"] == [499] * 2
 
     async def test_text_lines_are_one_a_request_too(
         self, make_proxy: MakeProxy, standin: StandIn

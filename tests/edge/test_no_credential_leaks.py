@@ -141,6 +141,7 @@ async def test_no_fault_tells_the_credential(
                 ("GET", standin.trello.example_attachment_path),
                 ("PUT", f"/1/cards/{standin.trello.example_card}"),
             ):
+                proxy.clock.advance(1000)  # a 429 has its limit rest
                 try:
                     await listener.ask(method, target)
                 except (EOFError, ConnectionError):

@@ -19,7 +19,7 @@ from proxy.clock import FakeClock
 from proxy.config import load
 from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
-from tests.edge.conftest import CREDENTIAL, KEY, TOKEN
+from tests.edge.conftest import CREDENTIAL, ENDLESS, KEY, TOKEN
 
 JUNK_KEY = "0123456789abcdef" * 2
 JUNK_TOKEN = "ATTA" + "fedcba9876543210" * 4
@@ -60,6 +60,7 @@ class Running:
             config,
             upstream=replace(config.upstream, url=self.standin.url, storage_hosts=hosts),
             cache=replace(config.cache, directory=str(self._directory)),
+            limits=ENDLESS,
         )
         app = App(config, CREDENTIAL, Surroundings(FakeClock(), lambda _: None, bytes))
         await app.start()

@@ -14,6 +14,8 @@ REVALIDATED_S = 40
 """Into stale-while-revalidate: fresh for 30 s, then usable for 60 s while somebody asks."""
 STALE_S = 100
 """Past it; for a day only trouble is a reason to use the answer."""
+THROTTLED_S = 11
+"""After this a 429 is over."""
 DAY_S = 24 * 3600
 JSON = "application/json; charset=utf-8"
 
@@ -101,7 +103,7 @@ TARGETS = {
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE.keys())
 async def test_upstream_trouble_is_a_stale_answer_or_an_error_and_never_a_404(
-    proxy: Proxy,
+    start_proxy: StartProxy,
     standin: StandIn,
     clock: FakeClock,
     board: str,
@@ -111,6 +113,7 @@ async def test_upstream_trouble_is_a_stale_answer_or_an_error_and_never_a_404(
     """Nothing short looks complete, and nothing of it is stored."""
     fault, status, problem = trouble
     target = target.format(board=board)
+    proxy = await start_proxy(limits={"wait_s": 0.0})
     before = await proxy.get(target)
     clock.advance(STALE_S)
     standin.faults.add(replace(fault, times=None))
@@ -122,6 +125,7 @@ async def test_upstream_trouble_is_a_stale_answer_or_an_error_and_never_a_404(
     assert with_no_answer_stored.status == status
     assert with_no_answer_stored.problem.startswith(problem)
     standin.faults.clear()
+    clock.advance(THROTTLED_S)
     assert (await proxy.get(target)).cache == "fwd=stale; fwd-status=200; stored"
     assert (await proxy.get(f"{target}&actions=none")).cache.startswith("fwd=uri-miss")
 
@@ -188,14 +192,16 @@ NEVER_STORED = (400, 401, 403, 409, 429, 500, 502, 503, 504)
 
 @pytest.mark.parametrize("status", NEVER_STORED)
 async def test_only_answers_and_404s_are_stored(
-    proxy: Proxy, standin: StandIn, board: str, status: int
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, status: int
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(Fault("status", status=status, body="not now", times=2))
     for _ in range(2):
+        clock.advance(THROTTLED_S)
         heard = await proxy.get(path)
         assert (heard.status, heard.body) == (status, b"not now")
         assert heard.cache == f"fwd=uri-miss; fwd-status={status}; detail=status-not-stored"
+    clock.advance(THROTTLED_S)
     assert (await proxy.get(path)).status == 200
     assert standin.asked.count("GET", path) == 3
 
