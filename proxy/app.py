@@ -59,7 +59,7 @@ from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, count
 from proxy.model import Credential
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
@@ -282,7 +282,8 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             self._plans.append(Plans(self._random(32)))
-            await Listener(runner, sock, self._plans[-1], door.refuse).start()
+            busy = partial(count, self._metrics.errors, "busy")
+            await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()
 
     async def _flush_log(self) -> None:
         while True:

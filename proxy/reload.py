@@ -54,30 +54,40 @@ class Reload:
         """What Trello could not yet be asked about."""
         self._wait_s = self._offer_at = 0.0
         self._lock = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._requested = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Look every POLL_S."""
-        self._task = asyncio.create_task(self._follow())  # noqa: TID251 — owned here, see stop
+        """Look every POLL_S, and when it is requested."""
+        for work in (self._follow(), self._serve()):
+            self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def take_all(self) -> None:
-        """Read the configuration again: credentials, routes and limits; name what must wait."""
-        async with self._lock:
-            config = await self._load()
-            if config is None:
-                return
-            self._apply(config)
-            waiting = [
-                n for n in differing(self._config, config) if n.partition(".")[0] not in _TAKEN
-            ]
-            self._log.event("info", "configuration read again", restart_for=", ".join(waiting))
-            await self._offer(_credential_of(config))
+    def request(self) -> None:
+        """Have everything read again that needs no restart."""
+        self._requested.set()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._requested.wait()
+            self._requested.clear()
+            async with self._lock:
+                await self._take_all()
+
+    async def _take_all(self) -> None:
+        config = await self._load()
+        if config is None:
+            return
+        self._apply(config)
+        names = differing(self._config, config)
+        waiting = [name for name in names if name.partition(".")[0] not in _TAKEN]
+        self._log.event("info", "configuration read again", restart_for=", ".join(waiting))
+        await self._offer(credential_of(config))
 
     async def _follow(self) -> None:
         while True:
@@ -85,7 +95,7 @@ class Reload:
             async with self._lock:
                 if await asyncio.to_thread(self._source.have_secrets_changed):
                     config = await self._load()
-                    await self._offer(_credential_of(config) if config else None)
+                    await self._offer(credential_of(config) if config else None)
                 elif self._offered is not None and self._clock.monotonic() >= self._offer_at:
                     await self._offer(self._offered)
 
@@ -117,6 +127,7 @@ def differing(old: object, new: object, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{each.name}"
 
 
-def _credential_of(config: Config) -> Credential | None:
+def credential_of(config: Config) -> Credential | None:
+    """The stored one; None where the key or the token is not there."""
     key, token = config.credentials.key, config.credentials.token
     return Credential(key.reveal(), token.reveal()) if key and token else None

@@ -67,7 +67,7 @@ def floor_of(module: str) -> str:
         return "ground"
     if room in {"equipment", "online", "reload", "rules", "warm"}:
         return "app"
-    return "cli" if room in {"__main__", "serve"} else room
+    return "cli" if room in {"__main__", "serve", "source"} else room
 
 
 def module_of(file: Path) -> str:

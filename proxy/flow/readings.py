@@ -117,7 +117,7 @@ def turn_readings(turns: Turns, stored: StoredIdentity) -> list[Reading]:
         ),
         Reading(
             "limit_remaining",
-            "Requests that tools may have sent at once with the stored token, by limit of Trello's.",
+            "Requests that are left to tools, by limit of Trello's.",
             lambda: turns.remaining(stored.credential),
             "limit",
         ),
