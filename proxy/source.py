@@ -22,12 +22,11 @@ class ConfigFile:
 
     def load(self) -> Config:
         """As it is now; ConfigError names every fault. Blocks."""
-        self._secrets = {}
+        self._secrets = {path: _stamp(path) for path in self._secrets}
         config = load(self._text(), str(self._path), self._environ, self._read_secret)
         if config.cache.backend == "redis":
-            raise ConfigError(
-                (f"{self._path}: cache.backend: redis is not there yet; write sqlite",)
-            )
+            fault = f"{self._path}: cache.backend: redis is not there yet; write sqlite"
+            raise ConfigError((fault,))
         return config
 
     def have_secrets_changed(self) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AbstractContextManager, ExitStack
 
 from proxy.clock import Clock
-from proxy.errors import Unusable, UpstreamError
+from proxy.errors import Resting, Unusable, UpstreamError
 from proxy.flow.ask import Ask
 from proxy.flow.outlook import Outlook
 from proxy.flow.turns import Turn, Turns
@@ -48,7 +48,10 @@ class Sending:
                 raise
             self._metrics.retries += 1
             await asyncio.sleep(pause_s(error, self._outlook.jitter()))
-            return await self._send(stack, ask, question, is_last=True)
+            try:
+                return await self._send(stack, ask, question, is_last=True)
+            except Resting:
+                raise error from None
 
     async def send_elsewhere(self, upstream: Upstream, question: Question) -> Reply:
         """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""

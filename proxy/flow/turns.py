@@ -103,7 +103,6 @@ class Turns:
 
     @property
     def wait_s(self) -> float:
-        """How long a request may wait."""
         return self._limits.wait_s
 
     def keep_to(self, limits: Limits) -> None:
