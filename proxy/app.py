@@ -210,6 +210,8 @@ class App:
     ) -> None:
         """Begin to notice what becomes of the credential, and other ones."""
         self._closing.push_async_callback(custodian.stop)
+        if self.hooks is not None:
+            custodian.on_use.append(self.hooks.look_again)
         custodian.start(learns=self._source is not None)
         if self._source is None:
             return
@@ -219,13 +221,13 @@ class App:
         self.reload.start()
 
     def _apply(self, table: RouteTable, deliveries: Deliveries | None, config: Config) -> None:
-        """Other routes, limits and webhook secret, from here on."""
-        table.override(overrides_of(config.routes))
-        self.turns.keep_to(config.limits)
+        """Other routes, limits and webhook secret, from here on; ValueError for a short one."""
         callback = callback_of(config)
         if deliveries is not None and callback is not None:
             self._scrubber.learn([callback.secret])
             deliveries.callback = replace(deliveries.callback, secret=callback.secret)
+        table.override(overrides_of(config.routes))
+        self.turns.keep_to(config.limits)
         for plans in self._plans:
             plans.clear()
 

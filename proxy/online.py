@@ -47,7 +47,7 @@ async def look(
             Sending(upstream, turns, outlook, metrics, clock),
             config.upstream.url,
             "trello-proxy-check",
-            (Scrubber(()), None),
+            (Scrubber((credential.key, credential.token)), None),
             metrics,
             clock,
         )

@@ -83,7 +83,11 @@ class Reload:
         config = await self._load()
         if config is None:
             return
-        self._apply(config)
+        try:
+            self._apply(config)
+        except ValueError as error:
+            self._log.event("error", "configuration refused", fault=str(error))
+            return
         names = differing(self._config, config)
         waiting = [name for name in names if name.partition(".")[0] not in _TAKEN]
         self._log.event("info", "configuration read again", restart_for=", ".join(waiting))

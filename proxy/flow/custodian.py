@@ -44,6 +44,8 @@ class Custodian:
         self._keep = keep
         self._expires_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self.on_use: list[Callable[[], None]] = []
+        """Told when another credential is in use."""
 
     def start(self, *, learns: bool) -> None:
         """Watch over it; `learns`: also ask whose it is and how long it will be accepted."""
@@ -72,7 +74,11 @@ class Custodian:
         if credential == self._stored.credential:
             return True
         try:
+            self._inquiry.conceal(credential, self._stored.credential)
             member = await self._inquiry.member(credential)
+        except ValueError:
+            self._log.event("error", "new credentials refused", reason="not whole; copy all")
+            return True
         except NotAccepted:
             self._log.event("error", "new credentials refused", reason="not accepted")
             return True
@@ -91,6 +97,8 @@ class Custodian:
         self._stored.use(credential, member)
         self._outlook.accepted()
         await asyncio.to_thread(self._keep, credential, member)
+        for told in self.on_use:
+            told()
         await self.stop()
         self._tasks.clear()
         self.start(learns=True)

@@ -33,6 +33,11 @@ class Inquiry:
         self._exchange = exchange
         self._table = table
 
+    def conceal(self, *credentials: Credential) -> None:
+        """Mask these from here on, the last of them the longest; ValueError for short ones."""
+        for credential in credentials:
+            self._exchange.conceal(credential)
+
     async def member(self, credential: Credential) -> Member:
         """Whose it is; NotAccepted, or UpstreamError when Trello does not say."""
         path = f"members/me?fields={MEMBER_FIELDS}"
@@ -52,7 +57,6 @@ class Inquiry:
 
     async def _answer(self, credential: Credential, shown: str, sent: str) -> bytes:
         """The body of a 200; `shown` is the target below /1/ as it may be seen."""
-        self._exchange.conceal(credential)
         ask = Ask(
             means="GET",
             method="GET",

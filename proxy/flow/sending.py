@@ -39,9 +39,9 @@ class Sending:
         It is sent once more, in a turn of its own, where that can do no harm.
         """
         self._retries.add()
-        began = self._clock.monotonic()
+        began, is_last = self._clock.monotonic(), not _is_read(ask) or self._retries.is_spent
         try:
-            return await self._send(stack, ask, question, is_last=False)
+            return await self._send(stack, ask, question, is_last=is_last)
         except UpstreamError as error:
             is_late = self._clock.monotonic() - began > self.turns.wait_s
             if is_late or not _may_repeat(error, ask) or not self._retries.take():
@@ -111,8 +111,12 @@ class Sending:
 
 
 def _may_repeat(error: UpstreamError, ask: Ask) -> bool:
-    is_read = ask.method == "GET" and ask.body is None
-    return may_repeat(error, is_read=is_read, is_whole=ask.body is None or type(ask.body) is bytes)
+    is_whole = ask.body is None or isinstance(ask.body, bytes)
+    return may_repeat(error, is_read=_is_read(ask), is_whole=is_whole)
+
+
+def _is_read(ask: Ask) -> bool:
+    return ask.means == "GET" and ask.body is None
 
 
 async def _sentence(reply: Reply) -> bytes:

@@ -12,8 +12,8 @@ from urllib.parse import quote
 MIN_SECRET_CHARS = 8
 """Anything shorter occurs in innocent text too."""
 
-MOST_SECRETS = 64
-"""Those in use, and all that were within living memory."""
+MOST_LEARNT = 64
+"""Later than at the start: many times as many as are in use."""
 
 _MARKS = (b"%", b"\\u00")
 """What precedes two hex digits."""
@@ -23,23 +23,25 @@ _LONGEST_SPELLING = len(r"\u0041")
 class Scrubber:
     """Knows the secrets, cannot be printed; none of them is in what it returns."""
 
-    __slots__ = ("_encoded", "_known", "_plain", "_secret", "reach_bytes")
+    __slots__ = ("_encoded", "_given", "_learnt", "_plain", "_secret", "reach_bytes")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """ValueError for a secret that is short, not ASCII, or has an asterisk."""
-        self._known: tuple[str, ...] = ()
-        self.learn(secrets)
+        self._given = tuple(secrets)
+        self._learnt: tuple[str, ...] = ()
+        self.learn(())
 
     def learn(self, secrets: Iterable[str]) -> None:
         """From here on these are secrets too; ValueError as above, and nothing is learnt then.
 
-        Those of MOST_SECRETS that were learnt first are forgotten.
+        Beyond MOST_LEARNT, those that were learnt longest ago are forgotten.
         """
-        recent = tuple(dict.fromkeys((*self._known, *secrets)))[-MOST_SECRETS:]
-        known = sorted((secret.encode() for secret in recent), key=len, reverse=True)
+        new = tuple(secrets)
+        learnt = (*(each for each in self._learnt if each not in new), *new)[-MOST_LEARNT:]
+        known = sorted({each.encode() for each in self._given + learnt}, key=len, reverse=True)
         if not all(map(_is_distinct, known)):
             raise ValueError(f"a secret needs {MIN_SECRET_CHARS} ASCII characters, no asterisk")
-        self._known = recent
+        self._learnt = learnt
         quoted = [quote(secret, safe="").encode() for secret in known]
         encoded = [_any_of([_encoded(mark, secret) for secret in known]) for mark in _MARKS]
         self._plain = tuple(dict.fromkeys(known + quoted))

@@ -23,9 +23,14 @@ class RetryBudget:
         """A request was sent for the first time."""
         self._saved = min(MOST_SAVED, self._saved + SHARE)
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether nothing may be repeated now."""
+        return self._saved < 1
+
     def take(self) -> bool:
         """Whether one more repeat is within it; it is counted then."""
-        if self._saved < 1:
+        if self.is_spent:
             return False
         self._saved -= 1
         return True

@@ -31,7 +31,7 @@ async def test_one_too_many_is_told_and_closed_and_makes_room_later(
     writer.close()
     await writer.wait_closed()
     async with asyncio.timeout(10):
-        while (heard := await proxy.get("/metrics")).status != 200:
+        while (heard := await proxy.get("/metrics")).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     errors = heard.body
     assert b'trello_proxy_errors_total{type="busy"} ' in errors

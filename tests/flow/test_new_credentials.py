@@ -285,3 +285,14 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     await until(lambda: bool(office.told("configuration refused")))
     assert ":6: routes" in str(office.told("configuration refused")[0]["fault"])
     assert (await proxy.get(path)).cache == "hit; ttl=5"
+
+
+async def test_ones_that_are_not_whole_are_refused_and_the_next_are_not(
+    office: Office, standin: StandIn
+) -> None:
+    await office.start()
+    office.write(KEY, "short")
+    await office.look(lambda: bool(office.told("new credentials refused")))
+    standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
+    office.write(KEY, NEW_TOKEN)
+    await office.look(lambda: bool(office.told("new credentials in use")))
