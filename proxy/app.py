@@ -2,10 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · equipment · rules · warm, a client of the running proxy
+    app          this file · equipment · custody · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · invalidate
-                 exchange · sending · turns · outlook · custodian · deliveries · hooks
+    flow         read_through · batch · write_through · download · collapse · turns · exchange
+                 sending · outlook · custodian · invalidate · deliveries · hooks · watch · …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -20,7 +20,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -28,6 +28,7 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
@@ -40,7 +41,6 @@ from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
 from proxy.equipment import Equipment, registry_of
 from proxy.flow.batch import Batch
-from proxy.flow.custodian import Custodian
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
@@ -50,24 +50,28 @@ from proxy.flow.health import Health
 from proxy.flow.hooks import Hooks
 from proxy.flow.inquiry import Inquiry
 from proxy.flow.invalidate import Invalidate
-from proxy.flow.outlook import Outlook
 from proxy.flow.own_writes import OwnWrites
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import outlook_readings, turn_readings
+from proxy.flow.readings import outlook_readings, proof_readings, turn_readings
 from proxy.flow.registrar import Registrar
-from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
+from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.log import Log
 from proxy.metrics import Metrics, count
-from proxy.model import Credential
+from proxy.model import Credential, Urgency
+from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
+from proxy.policy.proving import pause_s
 from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
+from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.reload import Reload, Source
-from proxy.rules import callback_of, guard_of, overrides_of, signing_of
+from proxy.rules import guard_of, interval_of, signing_of
+from proxy.store.files import Files
 from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
 
@@ -87,6 +91,22 @@ class Surroundings:
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
     source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flows:
+    """Everything that knows an order of things."""
+
+    exchange: Exchange
+    invalidate: Invalidate
+    watch: Watch
+    reads: ReadThrough
+    own_writes: OwnWrites
+    writes: WriteThrough
+    batches: Batch
+    downloads: Download
+    exports: Export
+    proof: Proof
 
 
 class App:
@@ -138,111 +158,93 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
-        responses = await self._equipment.responses()
-        links = Links(self.public_url, self._signing)
-        stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
-        outlook = Outlook(stored, self._clock, self._log, self._random)
-        exchange = self._exchange(links, via, outlook)
-        invalidate = Invalidate(responses, self._metrics, self._log)
-        own = OwnWrites(self._random(8).hex())
-        reads, writes, batches = self._flows(responses, exchange, invalidate, own)
-        files, table = await self._equipment.files(), RouteTable(overrides_of(config.routes))
-        custodian = Custodian(
-            stored, Inquiry(exchange, table), outlook, self._clock, self._log, keep
+        responses, files = await self._equipment.responses(), await self._equipment.files()
+        links, table = (
+            Links(self.public_url, self._signing),
+            RouteTable(overrides_of(config.routes)),
         )
-        origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        downloads = Download(reads, table, origin, files)
+        stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
+        custody = Custody(stored, config, (self._clock, self._log, self._random), self._closing)
+        cleaning = (self._scrubber, links if config.links.rewrite else None)
+        exchange = self._equipment.exchange(
+            self.turns, custody.outlook, cleaning, via, self._metrics
+        )
+        custodian = custody.custodian(Inquiry(exchange, table), keep)
+        flows = self._flows(responses, files, exchange, table)
         intake = Intake(table, stored, config.clients.credentials, links)
+        served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
         api = Api(
             intake,
-            (reads, writes, downloads, Export(origin), batches, self.turns),
+            (*served, flows.proof),
+            self.turns,
             self._clock,
             config.clients.writes,
             self._signing,
         )
         self._metrics.readings += turn_readings(self.turns, stored)
-        self._metrics.readings += outlook_readings(outlook, custodian)
+        self._metrics.readings += outlook_readings(custody.outlook, custodian)
         ops = Ops(
-            registry_of(self._metrics, responses, files, config),
-            Health(responses, self.turns, outlook, custodian, self._clock),
-            invalidate,
+            registry_of(self._metrics, responses, files, flows.watch, config),
+            Health(responses, self.turns, flows.watch, custody.outlook, custodian, self._clock),
+            flows.invalidate,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        tools = Tools(responses, self._clock, self._log, RequestIds(instance), self._scrubber.text)
-        pages = Pages(intake, reads, links, self._clock)
-        deliveries = self._deliveries(own, invalidate)
+        ids, scrub = RequestIds(instance), self._scrubber.text
+        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        flows.watch.start(partial(intake.own, TARGET, NONE, Urgency.WATCH))
+        pages = Pages(intake, flows.reads, links, self._clock)
+        deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
-            registrar = Registrar(deliveries.callback.url, stored, exchange, writes, table)
-            self._register_webhooks(registrar, reads, deliveries)
-        self._look_after(custodian, table, deliveries)
+            registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
+            self.hooks = self._equipment.hooks(registrar, flows.reads, deliveries, self._metrics)
+        changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
+        self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    def _flows(
+        self, responses: Responses, files: Files, exchange: Exchange, table: RouteTable
+    ) -> _Flows:
+        config = self._config
+        invalidate = Invalidate(responses, self._metrics, self._log)
+        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
+        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
+        own_writes = OwnWrites(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
+        flights = reads.flights.stop, batches.flights.stop
+        for end in (self.turns.stop, *flights, writes.stop, watch.stop):
+            self._closing.push_async_callback(end)
+        origin = Origin(exchange, self._equipment.storage(), self._metrics)
+        return _Flows(
+            exchange=exchange,
+            invalidate=invalidate,
+            watch=watch,
+            reads=reads,
+            own_writes=own_writes,
+            writes=writes,
+            batches=batches,
+            downloads=Download(reads, table, origin, files),
+            exports=Export(origin),
+            proof=self._proof(reads, (responses, invalidate)),
+        )
+
+    def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
+        token = self._config.limits.token
+
+        def drawn_s() -> float:
+            return pause_s(token.count, token.window_s, int.from_bytes(self._random(4)) / 2**32)
+
+        proof = Proof(reads, store, drawn_s, self._clock, self._log)
+        proof.start()
+        self._closing.push_async_callback(proof.stop)
+        self._metrics.readings.extend(proof_readings(proof))
+        return proof
 
     async def stop(self) -> None:
         """Finish what is under way, for some seconds at most, and write what is pending."""
         await self._closing.aclose()
         self._log.event("info", "stopped")
-
-    def _flows(
-        self, responses: Responses, exchange: Exchange, invalidate: Invalidate, own: OwnWrites
-    ) -> tuple[ReadThrough, WriteThrough, Batch]:
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock)
-        writes = WriteThrough(exchange, invalidate, reads.naming, own)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
-        for stop in (reads.flights.stop, batches.flights.stop, writes.stop):
-            self._closing.push_async_callback(stop)
-        return reads, writes, batches
-
-    def _exchange(self, links: Links, via: str, outlook: Outlook) -> Exchange:
-        upstream = self._equipment.upstream()
-        self._closing.push_async_callback(self.turns.stop)
-        return Exchange(
-            Sending(upstream, self.turns, outlook, self._metrics, self._clock),
-            self._config.upstream.url,
-            via,
-            (self._scrubber, links if self._config.links.rewrite else None),
-            self._metrics,
-            self._clock,
-        )
-
-    def _look_after(
-        self, custodian: Custodian, table: RouteTable, deliveries: Deliveries | None
-    ) -> None:
-        """Begin to notice what becomes of the credential, and other ones."""
-        self._closing.push_async_callback(custodian.stop)
-        if self.hooks is not None:
-            custodian.on_use.append(self.hooks.look_again)
-        custodian.start(learns=self._source is not None)
-        if self._source is None:
-            return
-        apply = partial(self._apply, table, deliveries)
-        self.reload = Reload(self._source, self._config, custodian, apply, self._clock, self._log)
-        self._closing.push_async_callback(self.reload.stop)
-        self.reload.start()
-
-    def _apply(self, table: RouteTable, deliveries: Deliveries | None, config: Config) -> None:
-        """Other routes, limits and webhook secret, from here on; ValueError for a short one."""
-        callback = callback_of(config)
-        if deliveries is not None and callback is not None:
-            self._scrubber.learn([callback.secret])
-            deliveries.callback = replace(deliveries.callback, secret=callback.secret)
-        table.override(overrides_of(config.routes))
-        self.turns.keep_to(config.limits)
-        for plans in self._plans:
-            plans.clear()
-
-    def _deliveries(self, own: OwnWrites, invalidate: Invalidate) -> Deliveries | None:
-        callback = callback_of(self._config)
-        if callback is None:
-            return None
-        return Deliveries(callback, own, invalidate, self._metrics, self._clock)
-
-    def _register_webhooks(
-        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries
-    ) -> None:
-        self.hooks = Hooks(registrar, reads, deliveries, self._metrics, self._clock, self._log)
-        self._closing.push_async_callback(self.hooks.stop)
-        self.hooks.start()
 
     def _bind(self) -> list[socket.socket]:
         """The sockets for clients and, when it has one of its own, for the operator."""

@@ -10,14 +10,27 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.flow.deliveries import Deliveries
+from proxy.flow.exchange import Exchange
 from proxy.flow.fetch import Storage
+from proxy.flow.hooks import Hooks
 from proxy.flow.identity import Partitions, StoredIdentity
-from proxy.flow.readings import file_readings, store_readings
+from proxy.flow.invalidate import Invalidate
+from proxy.flow.outlook import Outlook
+from proxy.flow.own_writes import OwnWrites
+from proxy.flow.read_through import ReadThrough
+from proxy.flow.readings import file_readings, store_readings, watch_readings
+from proxy.flow.registrar import Registrar
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
+from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential
+from proxy.policy.links import Links
 from proxy.policy.reach import may_reach
-from proxy.rules import variant_of
+from proxy.policy.scrub import Scrubber
+from proxy.rules import callback_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
@@ -48,6 +61,37 @@ class Equipment:
         )
         self._closing.push_async_callback(upstream.close)
         return upstream
+
+    def exchange(
+        self,
+        turns: Turns,
+        outlook: Outlook,
+        cleaning: tuple[Scrubber, Links | None],
+        via: str,
+        metrics: Metrics,
+    ) -> Exchange:
+        """What speaks to Trello's API."""
+        sending = Sending(self.upstream(), turns, outlook, metrics, self._clock)
+        url = self._config.upstream.url
+        return Exchange(sending, url, via, cleaning, metrics, self._clock)
+
+    def deliveries(
+        self, own: OwnWrites, invalidate: Invalidate, metrics: Metrics
+    ) -> Deliveries | None:
+        """What takes Trello's deliveries in, where it can reach us."""
+        callback = callback_of(self._config)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, metrics, self._clock)
+
+    def hooks(
+        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries, metrics: Metrics
+    ) -> Hooks:
+        """What looks after our webhooks, begun."""
+        hooks = Hooks(registrar, reads, deliveries, metrics, self._clock, self._log)
+        self._closing.push_async_callback(hooks.stop)
+        hooks.start()
+        return hooks
 
     def storage(self) -> Storage:
         """Where downloads may be redirected to."""
@@ -101,7 +145,7 @@ class Equipment:
 
 
 def registry_of(
-    metrics: Metrics, responses: Responses, files: Files, config: Config
+    metrics: Metrics, responses: Responses, files: Files, watch: Watch, config: Config
 ) -> CollectorRegistry:
     """Everything that /metrics shows."""
     registry = CollectorRegistry()
@@ -109,5 +153,6 @@ def registry_of(
     PlatformCollector(registry=registry)
     metrics.readings.extend(store_readings(responses, config))
     metrics.readings.extend(file_readings(files, metrics))
+    metrics.readings.extend(watch_readings(watch))
     registry.register(metrics)
     return registry

@@ -7,6 +7,7 @@ from proxy.config import Config, Links, RouteRule
 from proxy.policy.guard import Guard, hosts_of
 from proxy.policy.routes import RouteOverride
 from proxy.policy.signing import Signing
+from proxy.policy.watching import interval_s
 from proxy.policy.webhooks import Callback
 
 
@@ -35,6 +36,11 @@ def signing_of(links: Links) -> Signing | None:
     return Signing(keys, links.lifetime_s, links.revoked) if links.sign else None
 
 
+def table_of(rules: Sequence[RouteRule]) -> RouteTable:
+    """The route table with the operator's lifetimes on top."""
+    return RouteTable(overrides_of(rules))
+
+
 def overrides_of(rules: Sequence[RouteRule]) -> list[RouteOverride]:
     """The operator's lifetimes, for the route table."""
     return [
@@ -55,3 +61,9 @@ def variant_of(config: Config) -> str:
     signer = links.keys[0] if links.sign else None
     signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
     return f"{config.public_url} {links.rewrite} {signed}"
+
+
+def interval_of(config: Config) -> float | None:
+    """Seconds from one question of the watcher's to the next; None: it is off."""
+    watch_s, token = config.freshness.watch_s, config.limits.token
+    return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)

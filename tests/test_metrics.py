@@ -33,9 +33,12 @@ NAMES = {
     "trello_proxy_invalidations_total",
     "trello_proxy_limit_remaining",
     "trello_proxy_not_stored_total",
+    "trello_proxy_proofs_total",
     "trello_proxy_request_duration_seconds",
     "trello_proxy_requests_total",
     "trello_proxy_scrubbed_total",
+    "trello_proxy_stale_served_ratio",
+    "trello_proxy_stale_served_seconds_total",
     "trello_proxy_store_bytes",
     "trello_proxy_store_dropped_total",
     "trello_proxy_store_errors_total",
@@ -52,6 +55,10 @@ NAMES = {
     "trello_proxy_upstream_bytes_total",
     "trello_proxy_upstream_duration_seconds",
     "trello_proxy_upstream_requests_total",
+    "trello_proxy_watch_boards",
+    "trello_proxy_watch_lag_seconds",
+    "trello_proxy_watch_moves_total",
+    "trello_proxy_watch_probes_total",
     "trello_proxy_webhook_deliveries_total",
     "trello_proxy_webhooks",
     "trello_proxy_webhooks_missed_total",
@@ -87,7 +94,7 @@ class Scrape:
 @pytest.fixture
 async def exposed(tmp_path: Path) -> AsyncIterator[str]:
     """What a whole proxy tells Prometheus."""
-    text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}}}"
+    text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}, freshness: {{watch: off}}}}"
     app = App(
         load(text, "test", {}, str),
         Credential("dummykey" * 4, "dummytoken" * 4),

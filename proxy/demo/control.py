@@ -42,12 +42,13 @@ def _reset_asked(parts: Parts, _: dict[str, Any]) -> Any:
 
 
 def _fault(parts: Parts, wanted: dict[str, Any]) -> Any:
-    """A Fault's fields, or one of: clear, latency_s, direct_downloads, limits."""
+    """A Fault's fields, or one of: clear, latency_s, direct_downloads, limits, hidden."""
     if wanted.pop("clear", False):
         parts.faults.clear()
     parts.faults.latency_s = float(wanted.pop("latency_s", parts.faults.latency_s))
     direct = wanted.pop("direct_downloads", parts.faults.direct_downloads)
     parts.faults.direct_downloads = bool(direct)
+    parts.trello.hidden = frozenset(wanted.pop("hidden", parts.trello.hidden))
     parts.limits.on = bool(wanted.pop("limits", parts.limits.on))
     if wanted:
         parts.faults.add(Fault(**wanted))

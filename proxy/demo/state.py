@@ -90,6 +90,8 @@ class State:
         self.tokens: dict[str, Obj] = {}
         self.files: dict[str, File] = {}
         self.listeners: list[Listener] = []
+        self.hidden: frozenset[str] = frozenset()
+        """Fields that no answer shows, `ixUpdate` for one: its place in answers is not promised."""
 
     def now(self) -> str:
         """The present in Trello's spelling."""

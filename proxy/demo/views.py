@@ -36,6 +36,8 @@ def view(state: State, shape: Shape, obj: Obj, asker: Asker, fields: str | None 
     seen = {"id": obj["id"]}
     derived = shape.derived
     for name in _chosen(shape, fields):
+        if name in state.hidden:
+            continue
         derive = derived.get(name)
         seen[name] = obj[name] if derive is None else derive(state, obj, asker)
     return seen

@@ -143,7 +143,7 @@ class Door:
         protocol = request.protocol
         if response.repeatable is None or not isinstance(protocol, Connection):
             return
-        stored, fresh_until = response.repeatable
+        stored, fresh_until, is_watched = response.repeatable
         body = response.payload
         whole = body is stored.body and len(stored.body) <= PLANNED_BODY_BYTES
         if not (whole or response.status == 304) or not _is_plain(request):
@@ -154,11 +154,13 @@ class Door:
                 tools=self._tools,
                 stored=ref(stored),
                 fresh_until=fresh_until,
+                is_watched=is_watched,
                 status=response.status,
                 start=response.start() + own,
                 route=record.route,
                 tool=record.tool,
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
+                proof=response.proof,
             )
         )
 

@@ -93,7 +93,9 @@ class Intake:
         )
         return ask, incoming
 
-    def own(self, target: str, wanted: directives.Directives) -> Ask:
+    def own(
+        self, target: str, wanted: directives.Directives, urgency: Urgency = Urgency.PERSON
+    ) -> Ask:
         """A read of the proxy's own, in the stored identity: it shares what is stored."""
         parsed = parse(target)
         match = self._table.classify("GET", parsed.segments[1:])
@@ -108,7 +110,7 @@ class Intake:
             credential=self._stored.credential,
             own=True,
             directives=wanted,
-            urgency=Urgency.PERSON,
+            urgency=urgency,
         )
 
     def parts(self, batch: Ask) -> tuple[Ask, ...]:

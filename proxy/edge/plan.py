@@ -6,6 +6,8 @@ from weakref import ref
 
 from proxy.clock import Clock
 from proxy.edge.record import RequestIds
+from proxy.flow.proof import Proof
+from proxy.flow.watch import Watch
 from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
 from proxy.model import StoredResponse
@@ -20,6 +22,7 @@ class Tools:
     """What every plan needs and none owns."""
 
     responses: Responses
+    watch: Watch
     clock: Clock
     log: Log
     ids: RequestIds
@@ -35,6 +38,8 @@ class HitPlan:
     """Not held: the memory tier decides how long it stays."""
     fresh_until: float
     """POSIX seconds."""
+    is_watched: bool
+    """Whether it is fresh for so long only while its boards are watched."""
     status: int
     """The stored one, or 304 when the header's own precondition made it that."""
     start: bytes
@@ -42,17 +47,24 @@ class HitPlan:
     route: str
     tool: str
     cell: Cell
+    proof: Proof | None = None
+    """Who asks it again now and then; None where that may not be."""
     _seq: int = -1
     _age_s: int = -1
     _told: bytes = b""
 
     def answer(self, peer: str) -> bytes | None:
-        """The whole response; None when what is stored changed or is no longer fresh."""
+        """The whole response; None when what is stored changed or is no longer fresh.
+
+        None as well when a sample is due: the ordinary path has what it takes to ask again.
+        """
         tools = self.tools
+        if self.proof is not None and self.proof.is_due:
+            return None
         began = tools.clock.monotonic()
         now = tools.clock.now()
         stored = self.stored()
-        if stored is None or now >= self.fresh_until or not self._is_usable(stored):
+        if stored is None or not self._is_fresh(now) or not self._is_usable(stored):
             return None
         age_s = int(max(0.0, now - stored.asked_at))
         if age_s != self._age_s:
@@ -68,6 +80,9 @@ class HitPlan:
             )
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
+
+    def _is_fresh(self, now: float) -> bool:
+        return now < self.fresh_until and (not self.is_watched or self.tools.watch.is_young(now))
 
     def _is_usable(self, stored: StoredResponse) -> bool:
         """Whether it is still the one that the store would hand out, and not outdated."""

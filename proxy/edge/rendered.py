@@ -16,6 +16,7 @@ from proxy.edge.sendfile import send_file
 from proxy.errors import ProxyError
 from proxy.flow.ask import Chunks
 from proxy.flow.file_body import FileBody
+from proxy.flow.proof import Proof
 from proxy.model import StoredResponse
 
 WRITE_IDLE_S = 60.0
@@ -40,8 +41,11 @@ class Rendered(web.StreamResponse):
         """Fields that differ from one sending to the next."""
         self.payload = body
         self.payload_length = len(body) if isinstance(body, bytes) else length
-        self.repeatable: tuple[StoredResponse, float] | None = None
-        """What a hit was made of and until when (POSIX seconds) it may be made again."""
+        self.repeatable: tuple[StoredResponse, float, bool] | None = None
+        """What a hit was made of, until when (POSIX seconds) it may be made again, and whether
+        only while its boards are watched."""
+        self.proof: Proof | None = None
+        """Who asks that hit again now and then; None where that may not be."""
         self.sent: Callable[[int], None] = _ignore
         """Told at the end how many bytes of the body left."""
 

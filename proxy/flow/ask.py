@@ -1,7 +1,7 @@
 """What travels through every flow: the Ask on the way in, the Answer on the way out."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse, Urgency
@@ -46,6 +46,10 @@ class Ask:
     """Who asks, as far as it can be told: those of one urgency take turns."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """A write's own parameters; complete once the body has been sent."""
+
+    def in_background(self) -> "Ask":
+        """The same, with nobody who waits for the answer."""
+        return replace(self, urgency=max(self.urgency, Urgency.BACKGROUND))
 
 
 class Chunks(Protocol):

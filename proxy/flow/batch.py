@@ -109,15 +109,16 @@ class Batch:
         return await self._ask_for_many(ask, parts, [*wanted.values()])
 
     async def _look_up(self, ask: Ask) -> _Part:
-        stored = await self._reads.find(ask)
-        return _Part(ask, stored, self._reads.judge(ask, stored))
+        found = await self._reads.find(ask)
+        return _Part(ask, found.stored, found.verdict)
 
     async def _renew(self, ask: Ask, stale: Sequence[_Part]) -> None:
         """Have what is stale asked for, while it is used."""
         if len(stale) == 1:
             await self._reads.serve(stale[0].ask)
         elif stale:
-            self.flights.start(self._flight(stale), partial(self._ask, ask, stale))
+            renewal = ask.in_background()
+            self.flights.start(self._flight(stale), partial(self._ask, renewal, stale))
 
     async def _ask_for_one(self, ask: Ask, parts: Sequence[_Part], part: _Part) -> Answer:
         answer = await self._reads.serve(part.ask)
@@ -170,9 +171,10 @@ class Batch:
         """A flight's result, and whether it was shared; what is not stored is never shared."""
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._ask(ask, wanted), False
-        landed, joined = await self.flights.run(
-            self._flight(wanted), partial(self._ask, ask, wanted)
-        )
+        flight = self._flight(wanted)
+        if flight in self.flights:
+            self._exchange.turns.hurry(_question(ask, wanted))
+        landed, joined = await self.flights.run(flight, partial(self._ask, ask, wanted))
         if joined and isinstance(landed, Mapping) and any(map(_is_an_askers_own, landed.values())):
             return await self._ask(ask, wanted), False
         return landed, joined
@@ -182,8 +184,7 @@ class Batch:
 
     async def _ask(self, ask: Ask, wanted: Sequence[_Part]) -> Landed:
         seq, asked_at = self._responses.seq, self._clock.now()
-        target = asking_for([part.ask.target for part in wanted])
-        fetched = await self._exchange.fetch(replace(ask, target=target), gzip=True)
+        fetched = await self._exchange.fetch(_question(ask, wanted), gzip=True)
         if isinstance(fetched, Streamed):
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
@@ -205,10 +206,10 @@ class Batch:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
             if item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
-                self._reads.drop(ask)
+                self._reads.keep.drop(ask)
             count(self._metrics.not_stored, Reason.STATUS)
             return item
-        landed = await self._reads.keep(ask, whole, asked_at, seq)
+        landed = await self._reads.keep.take(ask, whole, asked_at, seq)
         return landed.stored if isinstance(landed, Kept) else item
 
     async def _answer(
@@ -246,6 +247,13 @@ class Batch:
             tags=(),
         )
         return from_store(whole, outcome)
+
+
+def _question(ask: Ask, wanted: Sequence[_Part]) -> Ask:
+    """The batch of these parts; its key is that of their flight, whatever their order."""
+    target = asking_for([part.ask.target for part in wanted])
+    key = CacheKey(" ".join(sorted(part.ask.key for part in wanted)))
+    return replace(ask, target=target, key=key)
 
 
 def _cut(batch: Whole, count: int) -> list[tuple[Item, Whole]]:

@@ -8,6 +8,7 @@ from proxy.clock import Clock
 from proxy.flow.custodian import Custodian
 from proxy.flow.outlook import Outlook
 from proxy.flow.turns import Turns
+from proxy.flow.watch import Watch
 from proxy.store.responses import Responses
 
 _DAY_S = 86_400
@@ -28,12 +29,14 @@ class Health:
         self,
         responses: Responses,
         turns: Turns,
+        watch: Watch,
         outlook: Outlook,
         custodian: Custodian,
         clock: Clock,
     ) -> None:
         self._responses = responses
         self._turns = turns
+        self._watch = watch
         self._outlook = outlook
         self._custodian = custodian
         self._clock = clock
@@ -47,13 +50,16 @@ class Health:
             "store": "ok" if self._responses.works else "failing; answers are kept in memory only",
             "trello": f"failing; not asked: {', '.join(resting)}" if resting else "ok",
             "token": self._token(),
+            "watch": _watch_text(self._watch),
             "last_good_answer_seconds": None if good_s is None else round(good_s, 3),
             "oldest_wait_seconds": round(self._turns.oldest_s(), 3),
         }
         cannot_ask = refused or outlook.host_state() != "closed"
         if cannot_ask and self._responses.is_empty:
             return Report("down", parts)
-        is_worse = resting or refused or custodian.is_expiring or not self._responses.works
+        is_late = self._watch.is_late
+        failing = resting or refused or not self._responses.works
+        is_worse = failing or is_late or custodian.is_expiring
         return Report("degraded" if is_worse else "ready", parts)
 
     def _token(self) -> str:
@@ -63,3 +69,11 @@ class Health:
         if left_s is None or not self._custodian.is_expiring:
             return "ok"
         return f"expires in {max(0, int(left_s // _DAY_S))} days"
+
+
+def _watch_text(watch: Watch) -> str:
+    if not watch.is_on:
+        return "off"
+    if watch.is_asleep:
+        return "asleep; nobody reads"
+    return "late; changes made elsewhere show when lifetimes end" if watch.is_late else "ok"

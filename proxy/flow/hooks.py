@@ -45,7 +45,7 @@ class Hooks:
     ) -> None:
         self._registrar = registrar
         self._boards = ServedBoards(clock)
-        reads.on_stored.append(self._boards.note)
+        reads.keep.on_stored.append(self._boards.note)
         self._deliveries = deliveries
         self._metrics = metrics
         self._clock = clock

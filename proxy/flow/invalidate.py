@@ -10,11 +10,12 @@ from typing import Literal
 from proxy.log import Log
 from proxy.metrics import Metrics, count
 from proxy.model import Tag
+from proxy.policy.tags import OWNERS_KNOWN
 from proxy.store.responses import Responses
 
 Cause = Literal["write", "purge"]
-News = Literal["watch", "webhook"]
-"""How a change made elsewhere became known."""
+News = Literal["watch", "webhook", "proof"]
+"""How a change made elsewhere became known; `proof`: by a hit that was asked again."""
 
 
 class Invalidate:
@@ -34,6 +35,14 @@ class Invalidate:
         """From here on what was so before is stale, and serves an error at most; synchronous."""
         self._responses.outdate(tags)
         self._tell(tags, cause)
+
+    def moment(self) -> int:
+        """This moment, as a `seq` that whatever is asked from now on has, and nothing before.
+
+        What was learned of owners before it is believed no more.
+        """
+        self._responses.outdate((OWNERS_KNOWN,))
+        return self._responses.seq
 
     async def settled(self) -> None:
         """Return when the invalidations so far would survive a crash, or after a second at most."""

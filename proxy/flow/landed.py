@@ -1,10 +1,20 @@
-"""What a flight brought, and for whom."""
+"""What was found in the store, or what a flight brought, and for whom."""
 
 from dataclasses import dataclass
 
 from proxy.flow.exchange import Whole
 from proxy.model import CacheKey, StoredResponse
+from proxy.policy.freshness import Verdict
 from proxy.policy.storability import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store has for an ask, and what may be done with it."""
+
+    stored: StoredResponse | None
+    verdict: Verdict
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +22,8 @@ class Kept:
     """A flight's answer that is now stored: everybody may have it."""
 
     stored: StoredResponse
+    detail: str | None = None
+    """A token of ours: how the answer came to be."""
 
 
 @dataclass(frozen=True, slots=True)

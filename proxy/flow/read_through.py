@@ -6,43 +6,33 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import assert_never
 
 from proxy.clock import Clock
 from proxy.errors import NotStored as NothingStored
-from proxy.errors import Unusable, UpstreamError
-from proxy.flow.answers import from_store, from_stream, from_whole, to_stored
+from proxy.errors import UpstreamError
+from proxy.flow.answers import from_store, from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
-from proxy.flow.landed import Kept, Landed, Passed, TooLong, is_refusal, spelling_of
+from proxy.flow.keep import Keep, own_key
+from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, spelling_of
 from proxy.flow.naming import Naming
+from proxy.flow.project import PROJECTED, Project
+from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, count
-from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse, Urgency
-from proxy.policy.credentials import echoes
+from proxy.model import Fwd, Lifetimes, Outcome, StoredResponse
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
-from proxy.policy.routes import UNKNOWN
-from proxy.policy.script import point_at
 from proxy.policy.storability import (
-    NotStored,
     Reason,
-    Storable,
     lifetimes_for,
-    may_store,
-    why_unusable,
 )
-from proxy.policy.tags import stored_tags
 from proxy.policy.trouble import is_trouble
-from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
 
 STALE_IF_ERROR = "stale-if-error"
 """The `detail` of an answer that is stale because Trello gives none."""
-_REFUSALS = frozenset({401, 403, 410})
-"""After these what was stored is no longer this member's to see."""
 
 
 class ReadThrough:
@@ -55,37 +45,51 @@ class ReadThrough:
         public_url: str,
         metrics: Metrics,
         clock: Clock,
+        watch: Watch,
     ) -> None:
         self._responses = responses
         self._exchange = exchange
-        self._public_url = public_url
         self._metrics = metrics
         self._clock = clock
+        self._watch = watch
         self.naming = Naming(responses, clock)
+        self._project = Project(responses, self.judge, clock)
         self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
-        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
-        """Told of every answer that is stored, once it is."""
+        self.keep = Keep(responses, self.naming, self._project, public_url, metrics)
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
+        self._watch.read()  # whoever asks this is about to answer somebody
         if stored is None:
             return ABSENT
-        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
         outdated = self._responses.is_outdated(stored)
-        now = self._clock.now()
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
+
+    async def find(self, ask: Ask) -> Found:
+        """What is stored, or is cut out of what is when that alone is fresh."""
+        stored = await self._stored(ask)
+        verdict = self.judge(ask, stored)
+        projected = None if isinstance(verdict, Fresh) else await self._project.serve(ask)
+        if projected is None:
+            return Found(stored, verdict)
+        return Found(projected.stored, Fresh(projected.ttl_s), PROJECTED)
+
+    def lifetimes(self, ask: Ask, stored: StoredResponse) -> Lifetimes:
+        """The route's; in the stored identity longer ones while its boards are watched."""
+        plain = lifetimes_for(stored.status, ask.match.route.lifetimes)
+        return self._watch.lifetimes(stored, plain) if ask.own else plain
 
     async def serve(self, ask: Ask) -> Answer:
         """The answer; NothingStored for an unanswerable `only-if-cached`, else UpstreamError."""
         ask = self.naming.keyed(ask)
-        stored = await self.find(ask)
-        verdict = self.judge(ask, stored)
+        found = await self.find(ask)
+        stored, verdict = found.stored, found.verdict
         match verdict:
             case Fresh(ttl_s) if stored is not None:
-                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s)))
+                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s), detail=found.detail))
             case Stale(while_revalidate=True) if stored is not None:
-                renewal = replace(ask, urgency=max(ask.urgency, Urgency.BACKGROUND))
-                self.flights.start(self._flight(ask), partial(self._forward, renewal))
+                self._refresh(ask.in_background())
                 return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
@@ -101,12 +105,13 @@ class ReadThrough:
             case Streamed() as streamed:
                 return from_stream(streamed, outcome)
             case Whole() as whole:
-                self._check(ask, whole)
+                with self._exchange.reading(ask):
+                    self.keep.checked(ask, whole)
                 return from_whole(whole, outcome)
             case never:
                 assert_never(never)
 
-    async def find(self, ask: Ask) -> StoredResponse | None:
+    async def _stored(self, ask: Ask) -> StoredResponse | None:
         """What is stored of the object; under its spelling, if that was asked for later."""
         stored = await self._responses.get(ask.key)
         if ask.spelled_key is None:
@@ -121,14 +126,16 @@ class ReadThrough:
     ) -> Answer:
         fwd = reason_of(stored, verdict)
         try:
-            landed, joined = await self._land(ask)
+            landed, joined = await self._widened(ask) or await self._land(ask)
         except UpstreamError as error:
             if stored is None or not may_serve_error(verdict):
                 raise
             return self._stale(stored, fwd, error.status)
         match landed:
-            case Kept(kept):
-                outcome = Outcome(fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined)
+            case Kept(kept, detail):
+                outcome = Outcome(
+                    fwd=fwd, fwd_status=kept.status, stored=True, collapsed=joined, detail=detail
+                )
                 return from_store(kept, outcome)
             case Passed(whole, reason):
                 trouble = is_trouble(whole.status, whole.plain, own=ask.own)
@@ -140,6 +147,35 @@ class ReadThrough:
                 return await self.bypass(ask)
             case never:
                 assert_never(never)
+
+    def _refresh(self, ask: Ask) -> None:
+        """Ask in the background."""
+        flight = self._flight(ask)
+        if self._project.wider(ask) is None:
+            self.flights.start(flight, partial(self._forward, ask))
+        else:
+            self.flights.start(("wider", *flight), partial(self._refreshed, ask))
+
+    async def _refreshed(self, ask: Ask) -> Landed:
+        return (await self._widened(ask) or await self._land(ask))[0]
+
+    async def _widened(self, ask: Ask) -> tuple[Landed, bool] | None:
+        """What came of asking for more, to answer others too; None to ask for this alone."""
+        wide = self._project.wider(ask)
+        if wide is None:
+            return None
+        seq = self._responses.seq
+        landed, joined = await self._land(self.naming.keyed(wide))
+        match landed:
+            case Kept(stored):
+                part = await self._project.of_wider(ask, stored)
+                if part is not None:
+                    return Kept(part, PROJECTED), joined
+            case Passed(whole) if is_trouble(whole.status, whole.plain, own=ask.own):
+                return landed, joined
+        if self._responses.seq == seq:  # else an invalidation may have come between
+            self._project.refuse(ask)
+        return None
 
     async def _land(self, ask: Ask) -> tuple[Landed, bool]:
         """A flight's result, and whether it was shared.
@@ -157,8 +193,8 @@ class ReadThrough:
         landed, joined = await self.flights.run(flight, partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
-        if joined and is_refusal(landed) and spelling_of(landed) != _own_key(ask):
-            again = (_own_key(ask), self._responses.seq, "by this spelling")
+        if joined and is_refusal(landed) and spelling_of(landed) != own_key(ask):
+            again = (own_key(ask), self._responses.seq, "by this spelling")
             return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
 
@@ -172,70 +208,9 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        return await self.keep(ask, self._check(ask, fetched), asked_at, seq)
-
-    async def keep(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
-        """Store what Trello answered at that time and `seq`, if it may be stored."""
-        if whole.status == 200:
-            await self.naming.learn(ask, whole.plain, asked_at, seq)
-        tags = stored_tags(ask.match, ask.query_names, whole.plain, self.naming.known(ask))
-        verdict = may_store(
-            whole.status,
-            ask.match.route.lifetimes,
-            tags,
-            no_store=ask.directives.no_store,
-            echoes=not ask.own and echoes(ask.credential, head_of(whole.fields) + whole.plain),
-        )
-        match verdict:
-            case Storable():
-                stored = to_stored(ask, whole, tags, asked_at, seq)
-                return self._keep(ask, stored) or self._passed(ask, whole, Reason.INVALIDATED)
-            case NotStored(reason):
-                is_word = not is_trouble(whole.status, whole.plain, own=ask.own)
-                if whole.status in _REFUSALS and is_word:
-                    self.drop(ask)
-                return self._passed(ask, whole, reason)
-            case never:
-                assert_never(never)
-
-    def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
-        """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
-        if stored.status != 200 and ask.spelled_key is not None:
-            self._responses.drop(ask.key)
-        kept = [replace(stored, key=key) for key in self.naming.keys_for(ask, stored.status)]
-        if not all(self._responses.put(each) for each in kept):
-            return None
-        for tell in self.on_stored:
-            tell(ask, kept[0])
-        return Kept(kept[0])
-
-    def drop(self, ask: Ask) -> None:
-        """Forget what is stored for it."""
-        for key in {ask.key, _own_key(ask)}:
-            self._responses.drop(key)
-
-    def _passed(self, ask: Ask, whole: Whole, reason: Reason) -> Passed:
-        count(self._metrics.not_stored, reason)
-        return Passed(whole, reason, _own_key(ask))
-
-    def _check(self, ask: Ask, whole: Whole) -> Whole:
-        """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
         with self._exchange.reading(ask):
-            return self._checked(ask, whole)
-
-    def _checked(self, ask: Ask, whole: Whole) -> Whole:
-        if whole.status != 200 or ask.match.route.template == UNKNOWN:
-            return whole
-        kind = ask.match.route.kind
-        reason = why_unusable(
-            kind, whole.content_type, whole.plain, length_known=whole.length_known
-        )
-        if reason is not None:
-            raise Unusable(f"Trello sent {reason}; try again later.")
-        if kind is Kind.SCRIPT:
-            script = point_at(whole.plain, self._public_url)
-            return replace(whole, body=script, plain=script, gzip=False)
-        return whole
+            whole = self.keep.checked(ask, fetched)
+        return await self.keep.take(ask, whole, asked_at, seq)
 
     @staticmethod
     def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:
@@ -254,8 +229,3 @@ def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
 def may_serve_error(verdict: Verdict) -> bool:
     """Whether what is stored is better than an error."""
     return isinstance(verdict, Stale) and verdict.if_error
-
-
-def _own_key(ask: Ask) -> CacheKey:
-    """The key of the spelling that was used."""
-    return ask.spelled_key or ask.key

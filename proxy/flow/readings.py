@@ -5,7 +5,9 @@ from proxy.config import Config
 from proxy.flow.custodian import Custodian
 from proxy.flow.identity import StoredIdentity
 from proxy.flow.outlook import Outlook
+from proxy.flow.proof import Proof
 from proxy.flow.turns import Turns
+from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, Reading
 from proxy.store.files import Files
 from proxy.store.responses import Responses
@@ -103,6 +105,55 @@ def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
             counter=True,
         ),
         Reading("files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.works)}),
+    ]
+
+
+def watch_readings(watch: Watch) -> list[Reading]:
+    """How well changes made elsewhere are noticed."""
+    return [
+        Reading(
+            "watch_lag_seconds",
+            "Seconds since the last good question about all boards was asked; 0 while it rests.",
+            lambda: {"": watch.lag_s},
+        ),
+        Reading("watch_boards", "Boards watched for changes.", lambda: {"": watch.boards}),
+        Reading(
+            "watch_probes",
+            "Questions about all boards, by what came of them.",
+            lambda: {name: float(number) for name, number in watch.probes.items()},
+            "result",
+            counter=True,
+        ),
+        Reading(
+            "watch_moves",
+            "Boards that were seen to have moved, each time.",
+            lambda: {"": watch.moves},
+            counter=True,
+        ),
+    ]
+
+
+def proof_readings(proof: Proof) -> list[Reading]:
+    """How many of the hits that were asked again had been true, and how old the others were."""
+    return [
+        Reading(
+            "proofs",
+            "Hits that were asked again, by what was found.",
+            lambda: {name: float(number) for name, number in proof.results.items()},
+            "result",
+            counter=True,
+        ),
+        Reading(
+            "stale_served_ratio",
+            "Of the hits that were asked again, the share that was not true any more.",
+            lambda: {"": proof.stale_ratio},
+        ),
+        Reading(
+            "stale_served_seconds",
+            "How long those had been stored, summed: none was stale for longer.",
+            lambda: {"": proof.stale_s},
+            counter=True,
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ from proxy.flow.ask import Ask
 from proxy.flow.exchange import Exchange, Whole
 from proxy.flow.identity import StoredIdentity
 from proxy.flow.write_through import WriteThrough
-from proxy.model import CacheKey
+from proxy.model import CacheKey, Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.registration import Create, Remove, Repair, Step, Webhook, webhooks_in
 from proxy.policy.routes import RouteTable
@@ -93,4 +93,5 @@ class Registrar:
             directives=NONE,
             fields=(("Content-Type", "application/json"),) if said else (),
             body=json.dumps(said).encode() if said else None,
+            urgency=Urgency.BACKGROUND,
         )

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from proxy.model import FOR_EVER, Fact, Lifetimes, Tag
 from proxy.policy.answers import PARSED_BYTES, is_id
 from proxy.policy.routes import Match
-from proxy.policy.tags import ANY, EVERYTHING, ROOTS
+from proxy.policy.tags import ANY, EVERYTHING, OWNERS_KNOWN, ROOTS
 
 READ_BYTES = 4 << 20
 """A longer array teaches nothing, nor does an object beyond PARSED_BYTES: it is read at once."""
@@ -97,7 +97,7 @@ def holding_tags(fact: Fact) -> tuple[Tag, ...]:
         return _tags([(kind, fact.ids[0])])
     owners = zip(OWNERS[kind], fact.ids, strict=True)
     depends = [(_DEPENDS_ON.get((kind, key), "board"), each) for key, each in owners]
-    return _tags([(kind, name), *depends])
+    return (OWNERS_KNOWN, *_tags([(kind, name), *depends]))
 
 
 def facts_in(

@@ -22,6 +22,9 @@ EVERYTHING = Tag("everything")
 
 SPANNING = Tag("spanning")
 
+OWNERS_KNOWN = Tag("owners")
+"""Carried by no stored response: what every learned owner is believed under."""
+
 ROOTS = {
     "actions": "action",
     "boards": "board",

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.bench import hits, misses, overload
+from tests.bench import economy, hits, misses, overload
 from tests.bench.figures import Ratio
 
 
@@ -25,6 +25,17 @@ def test_the_benchmark_of_misses_measures_latency_rate_rush_and_memory(
     assert re.search(r"proxy +[\d,]+ misses/s", told)
     assert ": proxy\n  upstream requests 1," in told
     assert re.search(r"resident: \d+ MiB at the start", told)
+
+
+def test_the_benchmark_of_economy_plays_the_same_day_in_every_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    economy.main(["--smoke"])
+    told = capsys.readouterr().out
+    for way in ("direct", "TTL cache", "proxy"):
+        assert len(re.findall(rf"^  {way} +\d+ ", told, re.M)) == 2
+    assert told.count("reached  answers stale after one's own write: 0.00") == 2
+    assert told.count("reached  answers that never were true: 0.00") == 2
 
 
 def test_the_benchmark_of_overload_plays_all_three_and_measures_hits(

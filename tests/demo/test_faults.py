@@ -124,3 +124,13 @@ async def test_the_storage_host_has_faults_too(ask: Any) -> None:
     with pytest.raises(aiohttp.ClientPayloadError):
         await ask.get(url, headers={})
     assert (await ask.get(url, headers={})).status == 200
+
+
+async def test_a_field_that_is_hidden_is_in_no_answer(ask: Any) -> None:
+    target = f"/1/boards/{ask.trello.example_board}?fields=ixUpdate,name"
+    hidden = {"hidden": ["ixUpdate"]}
+    assert set((await ask.get(target)).json) == {"id", "ixUpdate", "name"}
+    assert (await ask("POST", "/-/demo/fault", headers={}, json=hidden)).status == 200
+    assert set((await ask.get(target)).json) == {"id", "name"}
+    await ask("POST", "/-/demo/fault", headers={}, json={"hidden": []})
+    assert "ixUpdate" in (await ask.get(target)).json

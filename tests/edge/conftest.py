@@ -212,7 +212,7 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         directory = directory or tmp_path / "unused"
         config = _config(f"listen: {host}:{port}\n{yaml}", upstream, storage)
         cache = replace(config.cache, backend=backend, directory=str(directory))
-        config = replace(config, cache=cache)
+        config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s=None))
         logged: list[bytes] = []
         app = App(config, CREDENTIAL, Surroundings(clock, logged.append, _Bytes(len(made))))
         made.append(Proxy(app, clock, directory, logged))

@@ -60,6 +60,7 @@ class Running:
             config,
             upstream=replace(config.upstream, url=self.standin.url, storage_hosts=hosts),
             cache=replace(config.cache, directory=str(self._directory)),
+            freshness=replace(config.freshness, watch_s=None),
             limits=ENDLESS,
         )
         app = App(config, CREDENTIAL, Surroundings(FakeClock(), lambda _: None, bytes))

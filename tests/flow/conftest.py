@@ -211,6 +211,7 @@ async def start_proxy(
                     "read_timeout_s": READ_TIMEOUT_S,
                 },
                 "cache": {"directory": str(directory)},
+                "freshness": {"watch_s": None},
                 "limits": {"token": ENDLESS, "key": ENDLESS},
             }
             for name in {*given, *sections}:

@@ -265,7 +265,7 @@ def _stored_tags(directory: Path) -> list[set[str]]:
 async def test_a_write_on_the_new_board_reaches_a_card_that_moved_unseen(
     proxy: Proxy, standin: StandIn, card: str, board: str, other_board: str
 ) -> None:
-    await _teach(proxy, f"/1/boards/{board}/cards")
+    await _teach(proxy, f"/1/boards/{board}/cards?fields=idBoard")
     _moved(standin, card, other_board)
     label = standin.trello.edit("POST", f"/1/boards/{other_board}/labels", {"name": "x"})["id"]
     standin.trello.edit("POST", f"/1/cards/{card}/idLabels", {"value": label})

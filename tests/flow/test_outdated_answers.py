@@ -1,14 +1,13 @@
 """After a change elsewhere: stale at once, never for the wait, and better than nothing."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from weakref import ref
 
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.config import default
+from proxy.config import load
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.edge.plan import HitPlan, Tools
@@ -22,6 +21,7 @@ from proxy.flow.outlook import Outlook
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
+from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.model import Credential, StoredResponse
@@ -68,19 +68,18 @@ class Flow:
         self.log = Log(self.lines.append, clock, "debug")
         self.upstream = Upstream(connect_timeout_s=5, read_timeout_s=5)
         self.responses = Responses(Memory(1 << 20), None, Epochs(100))
-        self.turns = Turns(default().limits, clock, secrets.token_bytes, self.metrics)
+        limits = load("", "proxy.yaml", {}, str).limits
+        turns = Turns(limits, clock, bytes, self.metrics)
         stored = StoredIdentity(Credential(KEY, TOKEN), Partitions(b"key", ""))
-        outlook = Outlook(stored, clock, self.log, secrets.token_bytes)
-        exchange = Exchange(
-            Sending(self.upstream, self.turns, outlook, self.metrics, clock),
-            standin.url,
-            "test",
-            (Scrubber([TOKEN]), None),
-            self.metrics,
-            clock,
-        )
-        self.reads = ReadThrough(self.responses, exchange, "http://proxy", self.metrics, clock)
+        outlook = Outlook(stored, clock, self.log, bytes)
+        sending = Sending(self.upstream, turns, outlook, self.metrics, clock)
+        cleaning = Scrubber([TOKEN]), None
+        exchange = Exchange(sending, standin.url, "test", cleaning, self.metrics, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
+        self.watch = Watch(exchange, self.invalidate, clock, self.log, None)
+        self.reads = ReadThrough(
+            self.responses, exchange, "http://proxy", self.metrics, clock, self.watch
+        )
 
 
 @pytest.fixture
@@ -88,7 +87,6 @@ async def flow(standin: StandIn, clock: FakeClock) -> AsyncIterator[Flow]:
     made = Flow(standin, clock)
     yield made
     await made.reads.flights.stop()
-    await made.turns.stop()
     await made.upstream.close()
 
 
@@ -160,12 +158,22 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], HitPlan]:
-    tools = Tools(flow.responses, clock, flow.log, RequestIds("test"), str)
+    tools = Tools(flow.responses, flow.watch, clock, flow.log, RequestIds("test"), str)
 
     def plan(stored: StoredResponse | None) -> HitPlan:
         assert stored is not None
         cell = flow.metrics.cell("/boards/{id}", "GET", 200, "hit")
-        return HitPlan(tools, ref(stored), clock.now() + 30, 200, b"", "/boards/{id}", "test", cell)
+        return HitPlan(
+            tools=tools,
+            stored=ref(stored),
+            fresh_until=clock.now() + 30,
+            is_watched=False,
+            status=200,
+            start=b"",
+            route="/boards/{id}",
+            tool="test",
+            cell=cell,
+        )
 
     return plan
 
@@ -178,3 +186,15 @@ async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> Non
     text = b"".join(flow.lines).decode()
     assert text.count('"message": "invalidated"') == 2
     assert f"board:{board}" in text
+
+
+async def test_what_is_outdated_gives_no_part(
+    flow: Flow, standin: StandIn, board: str, card: str
+) -> None:
+    await flow.reads.serve(_ask("boards", board, "cards"))
+    assert _told(await flow.reads.serve(_ask("cards", card, "name"))) == (
+        True, None, False, "projected",
+    )  # fmt: skip
+    flow.invalidate.outdate(board_touched(board), "watch")
+    for segments in (("cards", card, "name"), ("cards", card, "pos")):
+        assert not (await flow.reads.serve(_ask(*segments))).outcome.hit

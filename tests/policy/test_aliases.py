@@ -16,8 +16,9 @@ from proxy.policy.aliases import (
     holding_tags,
     may_change,
 )
-from proxy.policy.answers import PARSED_BYTES
+from proxy.policy.answers import PARSED_BYTES, is_id
 from proxy.policy.routes import RouteTable
+from proxy.policy.tags import OWNERS_KNOWN
 
 CARD, CARD_2 = "c" * 24, "d" * 24
 BOARD, BOARD_2 = "b" * 24, "e" * 24
@@ -259,7 +260,8 @@ HOLDING = {
 def test_a_fact_ends_with_what_it_is_about(about: str, ids: tuple[str, ...], tags: str) -> None:
     found = set(holding_tags(Fact(about, ids, ASKED_AT, SEQ, 0.0)))
     wild = {f"{tag.partition(':')[0]}:*" for tag in tags.split()}
-    assert found == {"everything", *tags.split(), *wild}
+    owners = {OWNERS_KNOWN} if is_id(about.partition(":")[2]) else set()
+    assert found == {"everything", *tags.split(), *wild, *owners}
 
 
 IDS = st.sampled_from([CARD, CARD_2, BOARD, BOARD_2, LIST])

@@ -18,6 +18,7 @@ from proxy.flow.ask import Answer, Ask
 from proxy.flow.batch import Batch
 from proxy.flow.download import ROUTE, Download
 from proxy.flow.export import Export
+from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
@@ -28,10 +29,10 @@ from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
+from proxy.policy.proving import may_prove
 from proxy.policy.quota import quota_fields
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
-from proxy.policy.storability import lifetimes_for
 from proxy.policy.validation import for_coding, not_modified
 from proxy.policy.wire import head_of
 
@@ -45,14 +46,16 @@ class Api:
     def __init__(
         self,
         intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Turns],
+        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
+        turns: Turns,
         clock: Clock,
         writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
         self._intake = intake
-        self._reads, self._writes, downloads, self._exports, self._batches, self._turns = flows
+        self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
+        self._turns = turns
         self._files = FileHandler(downloads)
         self._clock = clock
         self._signing = signing
@@ -140,11 +143,20 @@ class Api:
             rendered = Rendered(stored.status, stored.head + ours, stored.body)
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
-        lifetimes = lifetimes_for(stored.status, ask.match.route.lifetimes)
-        is_hit = answer.outcome.result == "hit" and lifetimes.lifetime_s > 0
+        lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
+        is_hit = answer.outcome.result == "hit" and lifetime_s > 0
         if is_hit and ask.directives == NONE:
-            rendered.repeatable = (stored, stored.asked_at + lifetimes.lifetime_s)
+            is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
+            rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
+            rendered.proof = self._proof_of(ask, stored)
         return rendered
+
+    def _proof_of(self, ask: Ask, stored: StoredResponse) -> Proof | None:
+        """Who asks this hit again, if one is due; None where that may not be."""
+        if not may_prove(ask.match, stored, own=ask.own, has_body=ask.body is not None):
+            return None
+        self._proof.offer(ask, stored)
+        return self._proof
 
 
 def _is_attachment(ask: Ask) -> bool:

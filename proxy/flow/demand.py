@@ -1,0 +1,43 @@
+"""How many different parts of one answer are asked for: from two on, the whole is cheaper."""
+
+from collections import OrderedDict
+
+from proxy.policy.projection import Chosen, Names, Shape
+
+MOST_FAMILIES = 20_000
+PER_FAMILY = 4
+"""Sets of fields remembered of one family: the ones asked for last."""
+WINDOW_S = 600.0
+"""A set of fields that nobody missed for so long is no longer in demand."""
+REFUSED_S = 600.0
+"""So long nobody asks for a whole that was not there, or held less than a part."""
+
+
+class Demand:
+    """Sets of fields that were missed lately, by partition and the shape that holds them all."""
+
+    def __init__(self) -> None:
+        self._missed: OrderedDict[tuple[str, Shape], dict[Names | Chosen, float]] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, Shape], float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._missed)
+
+    def is_wide(self, partition: str, narrow: Shape, wide: Shape, now: float) -> bool:
+        """Note that `narrow` was missed; whether `wide` should be asked for in its place."""
+        family = (partition, wide)
+        missed = self._missed.pop(family, {})
+        recent = {chosen: at for chosen, at in missed.items() if now - at < WINDOW_S}
+        recent.pop(narrow.chosen, None)
+        recent[narrow.chosen] = now
+        self._missed[family] = dict(list(recent.items())[-PER_FAMILY:])
+        if len(self._missed) > MOST_FAMILIES:
+            self._missed.popitem(last=False)
+        return len(recent) > 1 and now >= self._refused.get(family, 0.0)
+
+    def refuse(self, partition: str, wide: Shape, now: float) -> None:
+        """The whole did not serve: for a while parts are asked for as parts."""
+        self._refused.pop((partition, wide), None)
+        self._refused[partition, wide] = now + REFUSED_S
+        if len(self._refused) > MOST_FAMILIES:
+            self._refused.popitem(last=False)

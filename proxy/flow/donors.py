@@ -1,0 +1,86 @@
+"""Which stored answers contain others: where to look before Trello is asked."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.model import CacheKey
+from proxy.policy.projection import Shape, Source, contains, sources_of
+from proxy.policy.routes import Match
+from proxy.policy.shapes import PLURALS
+
+MOST_FAMILIES = 20_000
+MOST_ITEMS = 50_000
+PER_FAMILY = 4
+"""Answers remembered of one object or collection: those stored last."""
+
+_ITEM = re.compile(rb'{"id":"([0-9a-f]{24})"')
+"""The id of an object, at whatever depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Donor:
+    """A stored answer that holds `source`."""
+
+    key: CacheKey
+    match: Match
+    source: Source
+
+
+def has_items(wide: Shape) -> bool:
+    """Whether objects within an answer of this shape are read by their ids too."""
+    return any(each.shape.many and each.shape.kind in PLURALS for each in sources_of(wide))
+
+
+def items_in(plain: bytes) -> frozenset[str]:
+    """The ids of the objects in the answer, and of some within them."""
+    return frozenset(each.decode() for each in _ITEM.findall(plain))
+
+
+class Donors:
+    """Hints by partition and path; a donor may be gone, stale or without what is sought."""
+
+    def __init__(self) -> None:
+        self._families: OrderedDict[tuple[str, tuple[str, ...]], tuple[Donor, ...]] = OrderedDict()
+        self._items: OrderedDict[str, tuple[str, tuple[str, ...]]] = OrderedDict()
+        """An object's id → partition and path of what was read with it inside."""
+
+    def __len__(self) -> int:
+        return len(self._families)
+
+    def note(self, partition: str, key: CacheKey, match: Match, wide: Shape) -> None:
+        """Remember what an answer that was just stored contains."""
+        for source in sources_of(wide):
+            family = (partition, source.shape.path)
+            others = [each for each in self._families.pop(family, ()) if each.key != key]
+            self._families[family] = (Donor(key, match, source), *others[: PER_FAMILY - 1])
+        _bound(self._families, MOST_FAMILIES)
+
+    def note_items(self, partition: str, path: tuple[str, ...], items: Iterable[str]) -> None:
+        """Remember that objects with these ids were read within what `path` names."""
+        for item in items:
+            self._items.pop(item, None)
+            self._items[item] = (partition, path)
+        _bound(self._items, MOST_ITEMS)
+
+    def holding(self, partition: str, narrow: Shape) -> Iterator[Donor]:
+        """The donors that may hold what is asked for, those stored last first."""
+        for path in self._paths(partition, narrow):
+            for donor in self._families.get((partition, path), ()):
+                if contains(donor.source.shape, narrow):
+                    yield donor
+
+    def _paths(self, partition: str, narrow: Shape) -> Iterator[tuple[str, ...]]:
+        yield narrow.path
+        if narrow.many or len(narrow.path) < len(("cards", "id")):
+            return
+        holder, path = self._items.get(narrow.path[1], ("", ()))
+        if path and holder == partition:
+            yield (*path, PLURALS[narrow.kind])
+
+
+def _bound(entries: OrderedDict[Any, Any], most: int) -> None:
+    while len(entries) > most:
+        entries.popitem(last=False)

@@ -1,0 +1,158 @@
+"""Answers cut out of larger ones that are stored and fresh, and larger questions in their place."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import unquote_plus
+
+from proxy.clock import Clock
+from proxy.flow.ask import Ask
+from proxy.flow.demand import Demand
+from proxy.flow.donors import Donors, has_items, items_in
+from proxy.model import StoredResponse
+from proxy.policy.cache_key import key_of
+from proxy.policy.codings import gunzip
+from proxy.policy.directives import NONE
+from proxy.policy.freshness import Fresh, Verdict
+from proxy.policy.projection import Shape, Source, project, shape_of, widened
+from proxy.policy.routes import Match
+from proxy.policy.tags import stored_tags
+from proxy.policy.validation import etag_of
+from proxy.store.responses import Responses
+
+PROJECTED = "projected"
+"""The `detail` of an answer that was cut out of a larger one."""
+DONOR_BYTES = 1 << 20
+"""A larger answer is not cut."""
+_ASIDE_BYTES = 64 * 1024
+"""A longer one is cut in a thread."""
+_ASIDE_GZIP_BYTES = _ASIDE_BYTES // 8
+"""The same of gzip: what Trello sends packs to an eighth and less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """An answer that was cut out, and how many seconds of life it has."""
+
+    stored: StoredResponse
+    ttl_s: float
+
+
+class Project:
+    """Knows which stored answers contain others, and which parts are in demand."""
+
+    def __init__(
+        self,
+        responses: Responses,
+        judge: Callable[[Ask, StoredResponse | None], Verdict],
+        clock: Clock,
+    ) -> None:
+        """`judge`: what may be done with a stored response for an ask."""
+        self._responses = responses
+        self._judge = judge
+        self._clock = clock
+        self._donors = Donors()
+        self._demand = Demand()
+
+    def note(self, ask: Ask, stored: StoredResponse, plain: bytes) -> None:
+        """An answer was stored: it may contain others."""
+        shape = _shape(ask)
+        if shape is None or stored.status != 200 or len(plain) > DONOR_BYTES:
+            return
+        self._donors.note(ask.partition, stored.key, ask.match, shape)
+        if has_items(shape):  # a search over bytes: a millisecond for the longest
+            self._donors.note_items(ask.partition, shape.path[:2], items_in(plain))
+
+    async def serve(self, ask: Ask) -> Projected | None:
+        """What a stored, fresh answer contains of this; None when it must be asked for."""
+        if ask.directives.no_cache or ask.directives.no_store:
+            return None
+        shape = _shape(ask)
+        if shape is None:
+            return None
+        for donor in list(self._donors.holding(ask.partition, shape)):
+            stored = await self._responses.get(donor.key)
+            if stored is None:
+                continue
+            projected = await self._from(ask, shape, stored, donor.match, donor.source)
+            if projected is not None:
+                return projected
+        return None
+
+    def wider(self, ask: Ask) -> Ask | None:
+        """The question for all fields, when several sets of them are in demand."""
+        shape, wide = _shape(ask), _wide(ask)
+        if shape is None or wide is None or ask.directives != NONE:
+            return None
+        if not self._demand.is_wide(ask.partition, shape, wide, self._clock.now()):
+            return None
+        path, _, query = ask.target.partition("?")
+        query = "&".join([*_without_fields(query), "fields=all"])
+        key = key_of(ask.partition, ask.match.segments, query)
+        return replace(ask, target=f"{path}?{query}", key=key, spelled_key=None)
+
+    async def of_wider(self, ask: Ask, landed: StoredResponse) -> StoredResponse | None:
+        """The part of the wider answer that was asked for; None when it is not in there."""
+        shape, wide = _shape(ask), _wide(ask)
+        if shape is None or wide is None:
+            return None
+        projected = await self._from(ask, shape, landed, ask.match, Source(wide))
+        return projected.stored if projected is not None else None
+
+    def refuse(self, ask: Ask) -> None:
+        """The wider question did not serve: for a while it is not asked."""
+        wide = _wide(ask)
+        if wide is not None:
+            self._demand.refuse(ask.partition, wide, self._clock.now())
+
+    async def _from(
+        self, ask: Ask, shape: Shape, donor: StoredResponse, match: Match, source: Source
+    ) -> Projected | None:
+        """The part, kept for the next one who asks; None unless the donor is fresh for both."""
+        ttl_s = min(self._ttl(ask, donor, each) for each in (match, ask.match))
+        if donor.status != 200 or ttl_s <= 0:
+            return None
+        cut = partial(_cut, ask, shape, donor, source)
+        is_long = len(donor.body) > (_ASIDE_GZIP_BYTES if donor.gzip else _ASIDE_BYTES)
+        stored = await asyncio.to_thread(cut) if is_long else cut()
+        if stored is None or not self._responses.put(stored):
+            return None
+        return Projected(stored, ttl_s)
+
+    def _ttl(self, ask: Ask, donor: StoredResponse, match: Match) -> float:
+        """Seconds that the donor may be used by a route's lifetimes and the client's directives."""
+        verdict = self._judge(replace(ask, match=match), donor)
+        return verdict.ttl_s if isinstance(verdict, Fresh) else 0.0
+
+
+def _shape(ask: Ask) -> Shape | None:
+    return None if ask.body else shape_of(ask.match, ask.target.partition("?")[2])
+
+
+def _wide(ask: Ask) -> Shape | None:
+    shape = _shape(ask)
+    return shape and widened(shape, ask.match.route.template)
+
+
+def _without_fields(query: str) -> Iterator[str]:
+    for part in query.split("&"):
+        if part and unquote_plus(part.partition("=")[0]) != "fields":
+            yield part
+
+
+def _cut(ask: Ask, narrow: Shape, donor: StoredResponse, source: Source) -> StoredResponse | None:
+    """The part, as if it had been asked for when the donor was."""
+    plain = gunzip(donor.body) if donor.gzip else donor.body
+    cut = project(plain, source, narrow) if len(plain) <= DONOR_BYTES else None
+    if cut is None:
+        return None
+    own = stored_tags(ask.match, ask.query_names, cut.subject)
+    return replace(
+        donor,
+        key=ask.key,
+        body=cut.body,
+        gzip=False,
+        etag=etag_of(cut.body),
+        tags=tuple(sorted({*donor.tags, *own})),
+    )

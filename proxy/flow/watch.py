@@ -1,0 +1,174 @@
+"""The watcher: one question about every board, again and again, by one owned task.
+
+Between two good answers nothing slips through: what the later one shows as moved is outdated the
+moment it arrives, and what was on its way meanwhile is not stored. While no good answer is young
+nothing counts as watched, and the ordinary lifetimes hold.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+
+from proxy.clock import Clock
+from proxy.errors import ProxyError
+from proxy.flow.ask import Ask
+from proxy.flow.exchange import Exchange, Streamed
+from proxy.flow.invalidate import Invalidate
+from proxy.log import Log
+from proxy.metrics import count
+from proxy.model import Lifetimes, StoredResponse
+from proxy.policy.watching import (
+    GOOD_FOR,
+    IDLE_AFTER_S,
+    Mark,
+    is_watched,
+    lengthened,
+    marks_in,
+    news,
+    pause_s,
+    since_of,
+)
+
+
+class Watch:
+    """What is known of the boards' changes; nothing while it is not started."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        invalidate: Invalidate,
+        clock: Clock,
+        log: Log,
+        interval_s: float | None,
+    ) -> None:
+        """`interval_s`: from one question to the next; None: it is off."""
+        self.moves = 0
+        self.probes = dict.fromkeys(("good", "failed", "refused", "unusable"), 0)
+        """Questions asked, by what came of them."""
+        self._exchange = exchange
+        self._invalidate = invalidate
+        self._clock = clock
+        self._log = log
+        self._interval_s = interval_s or 0.0
+        self._marks: Mapping[str, Mark] | None = None
+        self._since: dict[str, int] = {}
+        self._good_at = -math.inf
+        """POSIX seconds when the last good question was asked: both a clock set back and a
+        machine that slept make it look old, never young."""
+        self._read_at = self._began_at = clock.now()
+        self._readers = asyncio.Event()
+        self._told_late = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        return self._task is not None
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it waits for somebody to read."""
+        return self.is_on and not self._readers.is_set()
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since what is known was asked for; 0 while nobody reads."""
+        if not self.is_on or self.is_asleep:
+            return 0.0
+        return max(0.0, self._clock.now() - max(self._good_at, self._began_at))
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it is on and knows nothing recent, though somebody reads."""
+        return self.is_on and not self.is_asleep and self.lag_s > GOOD_FOR * self._interval_s
+
+    @property
+    def boards(self) -> int:
+        """How many boards are watched now."""
+        return len(self._marks or ()) if self.is_young(self._clock.now()) else 0
+
+    def start(self, question: Callable[[], Ask]) -> None:
+        """Begin, unless it is off, to ask policy's question in the stored identity as it is."""
+        if not self._interval_s:
+            return
+        self._readers.set()
+        self._task = asyncio.create_task(self._run(question))  # noqa: TID251 — owned here, see stop
+
+    async def stop(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def read(self) -> None:
+        """Somebody reads: worth asking for."""
+        self._read_at = self._clock.now()
+        if self.is_asleep:
+            self._began_at = self._read_at
+            self._readers.set()
+
+    def is_young(self, now: float) -> bool:
+        """Whether the last good answer is recent enough to go by."""
+        return 0.0 <= now - self._good_at <= GOOD_FOR * self._interval_s
+
+    def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
+        """`plain`, or the longer ones of a stored response of the stored identity's if watched."""
+        if plain.lifetime_watched_s is None or not self.is_young(self._clock.now()):
+            return plain
+        if not is_watched(stored.tags, stored.asked_seq, self._since):
+            return plain
+        return lengthened(plain, stored.tags)
+
+    async def _run(self, question: Callable[[], Ask]) -> None:
+        failures = 0
+        while True:
+            await self._somebody()
+            asked_at = self._clock.now()
+            marks = await self._probe(question())
+            failures = failures + 1 if marks is None else 0
+            if marks is not None:
+                self._learn(marks, asked_at)
+            self._tell()
+            took_s = max(0.0, self._clock.now() - asked_at)
+            await self._clock.sleep(max(0.0, pause_s(self._interval_s, failures) - took_s))
+
+    async def _somebody(self) -> None:
+        if self._clock.now() - self._read_at >= IDLE_AFTER_S:
+            self._readers.clear()
+            await self._readers.wait()
+
+    async def _probe(self, ask: Ask) -> dict[str, Mark] | None:
+        """The boards' marks; None when there is no good answer."""
+        result, marks = await self._answer(ask)
+        count(self.probes, result)
+        return marks
+
+    async def _answer(self, ask: Ask) -> tuple[str, dict[str, Mark] | None]:
+        """What came of the question, and the marks if that is good."""
+        try:
+            fetched = await self._exchange.fetch(ask, gzip=True)
+        except ProxyError:
+            return "failed", None
+        if isinstance(fetched, Streamed):
+            await fetched.chunks.aclose()
+            return "unusable", None
+        if fetched.status != 200:
+            return "refused", None
+        marks = marks_in(fetched.plain)
+        return ("unusable" if marks is None else "good"), marks
+
+    def _tell(self) -> None:
+        """One line when it becomes late, and one when it is back."""
+        if self.is_late != self._told_late:
+            self._told_late = self.is_late
+            late = self._told_late
+            self._log.event("warning" if late else "info", "watch late" if late else "watch back")
+
+    def _learn(self, marks: Mapping[str, Mark], asked_at: float) -> None:
+        """Outdate what moved; what appeared is watched from this moment on. Synchronous."""
+        told = news(self._marks or {}, marks)
+        if self._marks is not None and told.touched:
+            self._invalidate.outdate(told.touched, "watch")
+            self.moves += len(told.moved)
+        if told.appeared or told.vanished:
+            self._since = since_of(self._since, marks, self._invalidate.moment())
+        self._marks, self._good_at = marks, asked_at

@@ -1,0 +1,148 @@
+"""What one answer about every board says: which moved since the last, and what that leaves usable.
+
+A board's mark is `ixUpdate`, Trello's count of its updates, where the answer has it, and
+`dateLastActivity`. Two equal marks, however far apart, mean that nothing was counted in between;
+any difference is a move. So what was asked for after the first mark of its boards had arrived is
+as it was, as far as marks tell, until a later mark differs.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from proxy.model import Lifetimes, Tag
+from proxy.policy.answers import is_id
+from proxy.policy.invalidation import board_touched
+from proxy.policy.operations import PEOPLE
+from proxy.policy.pace import SHARE
+from proxy.policy.tags import ANY, LEARNED, SPANNING, touching
+
+TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
+"""The question: about every board of the stored member, the closed ones too."""
+MOST_BOARDS = 10_000
+"""More are not watched."""
+GOOD_FOR = 2.5
+"""After so many intervals without a good answer nothing counts as watched."""
+IDLE_AFTER_S = 15 * 60.0
+"""Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
+that was planned is not noticed, and within one of those the plan ends and its reader is."""
+_LONGEST_PAUSE_S = 60.0
+
+_OF_BOARDS = frozenset({"board", "cards-of"})
+_BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
+"""Kinds that change without any board's mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A board as one answer shows it."""
+
+    short_link: str
+    updates: str
+    """`ixUpdate`; empty where the answer has none."""
+    active: str
+    """`dateLastActivity`."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What differs from one answer to the next, by the boards' ids."""
+
+    moved: Set[str]
+    appeared: Set[str]
+    vanished: Set[str]
+
+    @property
+    def touched(self) -> frozenset[Tag]:
+        """The tags of all that shows these boards; of lists of boards when there are others."""
+        tags = {tag for each in self.moved | self.appeared | self.vanished
+                for tag in board_touched(each)}  # fmt: skip
+        if self.appeared or self.vanished:
+            tags.update((SPANNING, *touching("member", ()), *touching("organization", ())))
+        return frozenset(tags)
+
+
+def marks_in(body: bytes) -> dict[str, Mark] | None:
+    """The boards of an answer by id; None when it is no list of boards.
+
+    A board that does not show when it was last active is left out: it is not watched.
+    """
+    try:
+        boards = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(boards, list) or not all(isinstance(each, dict) for each in boards):
+        return None
+    shown = ((each.get("id"), each) for each in islice(boards, MOST_BOARDS))
+    return {each: _mark(board) for each, board in shown if is_id(each) and _is_active(board)}
+
+
+def news(before: Mapping[str, Mark], now: Mapping[str, Mark]) -> News:
+    """What came between two answers."""
+    both = before.keys() & now.keys()
+    return News(
+        moved={each for each in both if before[each] != now[each]},
+        appeared=now.keys() - before.keys(),
+        vanished=before.keys() - now.keys(),
+    )
+
+
+def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) -> bool:
+    """Whether every board that an answer depends on was watched already when it was asked for.
+
+    A board that was learned counts: it was learned while it was watched, and a card that leaves it
+    moves its mark.
+    `since`: by id and by shortLink, the store's `seq` from which on a board is watched.
+    """
+    of_boards = False
+    for tag in tags:
+        kind, _, name = tag.partition(":")
+        if kind == SPANNING:
+            return False
+        if kind in _OF_BOARDS and name not in (ANY, LEARNED):
+            if name not in since or asked_seq < since[name]:
+                return False
+            of_boards = True
+    return of_boards
+
+
+def since_of(before: Mapping[str, int], marks: Mapping[str, Mark], seq: int) -> dict[str, int]:
+    """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
+    names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
+    return {name: before.get(name, seq) for name in names}
+
+
+def lengthened(lifetimes: Lifetimes, tags: Iterable[Tag]) -> Lifetimes:
+    """The lifetimes of a watched answer; what shows people lives no longer than they do."""
+    watched_s = lifetimes.lifetime_watched_s
+    if watched_s is None:
+        return lifetimes
+    if any(tag.partition(":")[0] in _BESIDE_BOARDS for tag in tags):
+        watched_s = min(watched_s, PEOPLE.lifetime_s)
+    return replace(lifetimes, lifetime_s=max(lifetimes.lifetime_s, watched_s))
+
+
+def interval_s(wanted_s: float, count: int, window_s: float) -> float:
+    """Seconds from one question to the next: a fifth of `count` in `window_s` at most."""
+    return max(wanted_s, SHARE * window_s / count)
+
+
+def pause_s(every_s: float, failures: int) -> float:
+    """Seconds until the next question, after so many failures in a row; one is no reason yet."""
+    longest_s = max(every_s, _LONGEST_PAUSE_S)
+    return min(longest_s, every_s * 2.0 ** min(max(0, failures - 1), 16))
+
+
+def _mark(board: Mapping[str, object]) -> Mark:
+    updates, link = board.get("ixUpdate"), board.get("shortLink")
+    return Mark(
+        short_link=link if isinstance(link, str) else "",
+        updates="" if updates is None else str(updates),
+        active=str(board["dateLastActivity"]),
+    )
+
+
+def _is_active(board: Mapping[str, object]) -> bool:
+    active = board.get("dateLastActivity")
+    return isinstance(active, str) and bool(active)

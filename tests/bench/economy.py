@@ -1,0 +1,106 @@
+"""How many questions does the proxy save, and how stale does it let answers be?
+
+A day of an office in virtual time, played against the stand-in for Trello directly, through a cache
+keyed by URL whose lifetime is the proxy's own bound, and through the proxy. Every answer is held
+against what is true. Files themselves are left out: `tests.bench.attachments` has them.
+Run as `python -m tests.bench.economy [--quick] [--seed N]`.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+from proxy.demo.standin import StandIn
+from tests.bench.boards import furnish
+from tests.bench.day import Day, Figures
+from tests.bench.figures import verdict
+from tests.bench.office import HOUR_S, Office, Plan
+from tests.bench.servers import KEY, TOKEN
+from tests.bench.truth import Oracle
+from tests.bench.virtual import VirtualClock, VirtualLoop
+from tests.bench.ways import BOUND_S, Direct, direct, kept, proxied
+
+Opened = Callable[[StandIn, VirtualClock], AbstractAsyncContextManager[Direct]]
+PLANS = {
+    "full": Plan(seconds=24 * HOUR_S),
+    "quick": Plan(seconds=HOUR_S, night_at_s=HOUR_S / 2),
+    "smoke": Plan(seconds=120, boards=2, night_at_s=60),
+}
+_BUSY = 10
+"""How many times as frequent edits are in the second table."""
+_BUSY_S = HOUR_S
+"""How long that is played at most."""
+_MOST = 0.15
+"""Of the questions that the cache keyed by URL asks."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Play and print; nothing is left running."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.economy")
+    parser.add_argument("--quick", action="store_const", const="quick", dest="plan")
+    parser.add_argument("--smoke", action="store_const", const="smoke", dest="plan")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    plan = PLANS[given.plan or "full"]
+    _compare("as ever", plan, given.seed)
+    night_at_s = min(plan.night_at_s, _BUSY_S / 2)
+    seconds, often = min(plan.seconds, _BUSY_S), plan.edits_per_minute * _BUSY
+    busy = replace(plan, seconds=seconds, edits_per_minute=often, night_at_s=night_at_s)
+    _compare(f"{_BUSY} times as frequent", busy, given.seed)
+
+
+def _compare(edits: str, plan: Plan, seed: int) -> None:
+    print(
+        f"\n{plan.seconds / HOUR_S:.3g} h, {plan.boards} boards, edits {edits}"
+        f" ({plan.edits_per_minute:g} a minute on each), seed {seed}, bound {BOUND_S} s"
+    )
+    print(f"  {'':10} asked  to Trello   429  hits      MB   stale  p99 s  worst s  (took)")
+    played = {}
+    for opened in (direct, kept, proxied):
+        began = time.perf_counter()
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            figures = runner.run(_played(opened, plan, seed))
+        played[figures.name] = figures
+        _print(figures, time.perf_counter() - began)
+    _judge(played["TTL cache"], played["proxy"])
+
+
+async def _played(opened: Opened, plan: Plan, seed: int) -> Figures:
+    clock = VirtualClock()
+    standin = StandIn(clock, key=KEY, token=TOKEN, limits=True)
+    boards = furnish(standin.trello, plan.boards)
+    oracle = Oracle(standin.trello)
+    began = clock.now() + 1
+    day = Day(standin, clock, oracle)
+    oracle.follow(day.targets(Office(boards, plan, seed, began).events()))
+    await standin.start()
+    async with opened(standin, clock) as way:
+        await day.play(way, Office(boards, plan, seed, began).events())
+        figures = await day.figures(way)
+    await standin.stop()
+    return figures
+
+
+def _print(figures: Figures, took_s: float) -> None:
+    print(
+        f"  {figures.name:10}{figures.asked:8,} {figures.failed:8,} {figures.upstream:10,}"
+        f" {figures.refused:6,} {figures.hits / figures.reads:5.0%}"
+        f" {figures.received_bytes / 1e6:6.1f} {figures.stale:6,} {figures.p99_s:6.1f}"
+        f" {figures.worst_s:8.1f}  ({took_s:.0f} s)"
+    )
+
+
+def _judge(cache: Figures, proxy: Figures) -> None:
+    print(verdict("questions to the cache's", proxy.upstream / cache.upstream, most=_MOST))
+    print(verdict("s stale at most, where a signal is", proxy.worst_signalled_s, most=BOUND_S))
+    print(verdict("answers stale after one's own write", proxy.stale_own, most=0))
+    print(verdict("answers that never were true", proxy.untrue, most=0))
+    print(f"  without a signal: {proxy.unsignalled} stale answers, {proxy.worst_s:.0f} s at most")
+    print(f"  {proxy.told}; of all hits {proxy.stale_hits_ratio:.2%} were stale")
+
+
+if __name__ == "__main__":
+    main()
