@@ -159,10 +159,7 @@ class App:
         via = f"trello-proxy-{instance}"
         sockets = self._bind()
         responses, files = await self._equipment.responses(), await self._equipment.files()
-        links, table = (
-            Links(self.public_url, self._signing),
-            RouteTable(overrides_of(config.routes)),
-        )
+        links, table = Links(self.public_url, self._signing), table_of(config.routes)
         stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
         custody = Custody(stored, config, (self._clock, self._log, self._random), self._closing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)

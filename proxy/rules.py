@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from proxy.config import Config, Links, RouteRule
 from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.routes import RouteOverride
+from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.signing import Signing
 from proxy.policy.watching import interval_s
 from proxy.policy.webhooks import Callback
