@@ -70,7 +70,7 @@ from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.reload import Reload, Source
-from proxy.rules import guard_of, interval_of, signing_of
+from proxy.rules import guard_of, interval_of, signing_of, table_of
 from proxy.store.files import Files
 from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
