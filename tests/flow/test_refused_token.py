@@ -5,10 +5,21 @@ import asyncio
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy, until
+from tests.flow.conftest import (
+    BREATH_S,
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    StartProxy,
+    until,
+)
 
 ME = "/1/members/me"
 STALE_S = 100
+STEP_S = 3
+PAUSES_S = (30, 60, 120, 240, 300, 300)
 
 
 def refuse(standin: StandIn, path: str = "*") -> None:
@@ -22,6 +33,17 @@ async def refused(proxy: Proxy, standin: StandIn) -> None:
     assert (await proxy.get("/1/members/me/boards?_=1")).body == b"invalid token"
     await until(lambda: standin.asked.count("GET", ME) > probes)
     await until(lambda: bool(proxy.logged("token refused")))
+
+
+async def until_probed(standin: StandIn, clock: FakeClock) -> float:
+    """Seconds until the proxy asks once more."""
+    probes, began = standin.asked.count("GET", ME), clock.now()
+    async with asyncio.timeout(20):
+        while standin.asked.count("GET", ME) == probes:
+            clock.advance(STEP_S)
+            for _ in range(5):
+                await asyncio.sleep(BREATH_S)
+    return clock.now() - began
 
 
 async def test_one_refusal_ends_the_flood_and_the_error_says_what_to_do(
@@ -76,18 +98,14 @@ async def test_it_asks_more_and_more_seldom_and_recovers_by_itself(
     proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
 ) -> None:
     await refused(proxy, standin)
-    pauses = []
-    for pause_s in (33, 66, 132, 264, 330, 330):
-        probes = standin.asked.count("GET", ME)
-        await until(lambda: clock.sleepers > 0)
-        clock.advance(pause_s * 0.9)
-        clock.advance(pause_s * 0.1)
-        await until(lambda seen=probes: standin.asked.count("GET", ME) == seen + 1)  # type: ignore[misc]
-        pauses.append(pause_s)
+    pauses = [await until_probed(standin, clock) for _ in range(6)]
+    assert all(
+        least <= pause_s <= least * 1.1 + STEP_S
+        for least, pause_s in zip(PAUSES_S, pauses, strict=True)
+    )
     assert (await proxy.get(f"/1/boards/{board}")).problem == "token-refused"
     standin.faults.clear()
-    await until(lambda: clock.sleepers > 0)
-    clock.advance(330)
+    await until_probed(standin, clock)
     await until(lambda: bool(proxy.logged("token accepted")))
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
     assert (await proxy.get("/readyz")).json["status"] == "ready"
