@@ -5,7 +5,7 @@
     app          this file · equipment · custody · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · turns · exchange
-                 sending · outlook · custodian · invalidate · deliveries · hooks · watch · …
+                 sending · outlook · custodian · invalidate · deliveries · hooks · watch · renew …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -16,7 +16,6 @@
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -55,9 +54,11 @@ from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import outlook_readings, proof_readings, turn_readings
 from proxy.flow.registrar import Registrar
+from proxy.flow.renew import Renew
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
+from proxy.flusher import Flusher
 from proxy.log import Log
 from proxy.metrics import Metrics, count
 from proxy.model import Credential, Urgency
@@ -77,7 +78,6 @@ from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
-LOG_FLUSH_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +178,10 @@ class App:
             config.clients.writes,
             self._signing,
         )
-        self._metrics.readings += turn_readings(self.turns, stored)
-        self._metrics.readings += outlook_readings(custody.outlook, custodian)
+        self._metrics.readings += [
+            *turn_readings(self.turns, stored),
+            *outlook_readings(custody.outlook, custodian),
+        ]
         ops = Ops(
             registry_of(self._metrics, responses, files, flows.watch, config),
             Health(responses, self.turns, flows.watch, custody.outlook, custodian, self._clock),
@@ -188,7 +190,8 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
-        flows.watch.start(partial(intake.own, TARGET, NONE, Urgency.WATCH))
+        self._renew(flows, intake)
+        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock)
         deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
@@ -199,6 +202,12 @@ class App:
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
+    def _renew(self, flows: _Flows, intake: Intake) -> None:
+        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
+        flows.reads.on_used.append(renew.used)
+        flows.watch.on_moved.append(renew.moved)
+        self._closing.push_async_callback(renew.flights.stop)
+
     def _flows(
         self, responses: Responses, files: Files, exchange: Exchange, table: RouteTable
     ) -> _Flows:
@@ -208,6 +217,7 @@ class App:
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
+        writes.on_written.append(watch.written)
         batches = Batch(reads, responses, exchange, self._metrics, self._clock)
         flights = reads.flights.stop, batches.flights.stop
         for end in (self.turns.stop, *flights, writes.stop, watch.stop):
@@ -273,8 +283,9 @@ class App:
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = asyncio.create_task(self._flush_log())  # noqa: TID251 — owned here, see _end
-        self._closing.push_async_callback(self._end, flusher)
+        flusher = Flusher(self._log)
+        self._closing.push_async_callback(flusher.stop)
+        flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics)
             runner = web.ServerRunner(
@@ -285,13 +296,3 @@ class App:
             self._plans.append(Plans(self._random(32)))
             busy = partial(count, self._metrics.errors, "busy")
             await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()
-
-    async def _flush_log(self) -> None:
-        while True:
-            await asyncio.sleep(LOG_FLUSH_S)
-            self._log.flush()
-
-    async def _end(self, task: "asyncio.Task[None]") -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        self._log.flush()

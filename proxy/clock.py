@@ -50,6 +50,9 @@ class FakeClock:
         return len(self._sleepers)
 
     async def sleep(self, delay_s: float) -> None:
+        if delay_s <= 0:
+            await asyncio.sleep(0)
+            return
         waiter = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._now + delay_s, waiter))
         await waiter

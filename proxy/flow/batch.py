@@ -23,7 +23,7 @@ from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
 from proxy.policy.codings import gzipped
-from proxy.policy.freshness import Absent, Fresh, Stale, Verdict
+from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict
 from proxy.policy.storability import Reason, why_unusable
 from proxy.policy.trouble import is_trouble
 from proxy.policy.validation import etag_of
@@ -107,6 +107,14 @@ class Batch:
         if len(wanted) == 1:
             return await self._ask_for_one(ask, parts, *wanted.values())
         return await self._ask_for_many(ask, parts, [*wanted.values()])
+
+    async def renew(self, ask: Ask, reads: Sequence[Ask]) -> None:
+        """Have these asked for, and stored; UpstreamError."""
+        if len(reads) == 1:
+            await self._reads.renew(reads[0])
+        elif reads:
+            parts = [_Part(each, None, ABSENT) for each in reads]
+            await self.flights.run(self._flight(parts), partial(self._ask, ask, parts))
 
     async def _look_up(self, ask: Ask) -> _Part:
         found = await self._reads.find(ask)

@@ -1,23 +1,30 @@
-"""How many different parts of one answer are asked for: from two on, the whole is cheaper."""
+"""How many different parts of one answer are asked for: from two on, the whole is cheaper.
+
+One of them must be of the very path: who reads a card or two has no use for all of its board.
+"""
 
 from collections import OrderedDict
 
 from proxy.policy.projection import Chosen, Names, Shape
 
 MOST_FAMILIES = 20_000
-PER_FAMILY = 4
-"""Sets of fields remembered of one family: the ones asked for last."""
+PER_FAMILY = 16
+"""Parts remembered of one family: the ones asked for last."""
 WINDOW_S = 600.0
-"""A set of fields that nobody missed for so long is no longer in demand."""
+"""A part that nobody missed for so long is no longer in demand."""
 REFUSED_S = 600.0
 """So long nobody asks for a whole that was not there, or held less than a part."""
 
 
+Part = tuple[tuple[str, ...], Names | Chosen]
+"""A path and the fields of it."""
+
+
 class Demand:
-    """Sets of fields that were missed lately, by partition and the shape that holds them all."""
+    """Parts that were missed lately, by partition and the shape that holds them all."""
 
     def __init__(self) -> None:
-        self._missed: OrderedDict[tuple[str, Shape], dict[Names | Chosen, float]] = OrderedDict()
+        self._missed: OrderedDict[tuple[str, Shape], dict[Part, float]] = OrderedDict()
         self._refused: OrderedDict[tuple[str, Shape], float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -27,13 +34,15 @@ class Demand:
         """Note that `narrow` was missed; whether `wide` should be asked for in its place."""
         family = (partition, wide)
         missed = self._missed.pop(family, {})
-        recent = {chosen: at for chosen, at in missed.items() if now - at < WINDOW_S}
-        recent.pop(narrow.chosen, None)
-        recent[narrow.chosen] = now
+        recent = {part: at for part, at in missed.items() if now - at < WINDOW_S}
+        part = (narrow.path, narrow.chosen)
+        recent.pop(part, None)
+        recent[part] = now
         self._missed[family] = dict(list(recent.items())[-PER_FAMILY:])
         if len(self._missed) > MOST_FAMILIES:
             self._missed.popitem(last=False)
-        return len(recent) > 1 and now >= self._refused.get(family, 0.0)
+        is_read = any(path == wide.path for path, _ in recent)
+        return is_read and len(recent) > 1 and now >= self._refused.get(family, 0.0)
 
     def refuse(self, partition: str, wide: Shape, now: float) -> None:
         """The whole did not serve: for a while parts are asked for as parts."""

@@ -72,6 +72,14 @@ class Donors:
                 if contains(donor.source.shape, narrow):
                     yield donor
 
+    def around(self, partition: str, narrow: Shape) -> Donor | None:
+        """The last answer to a read of what the object was read within: of its board's cards."""
+        for path in [*self._paths(partition, narrow)][1:]:
+            for donor in self._families.get((partition, path), ()):
+                if donor.source.member is None:
+                    return donor
+        return None
+
     def _paths(self, partition: str, narrow: Shape) -> Iterator[tuple[str, ...]]:
         yield narrow.path
         if narrow.many or len(narrow.path) < len(("cards", "id")):

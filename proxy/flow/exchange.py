@@ -101,6 +101,7 @@ class Exchange:
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
+        ask = self.sending.up_to_date(ask)
         question = Question(
             ask.method,
             self._origin + ask.target,

@@ -9,6 +9,7 @@ own was answered.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import ceil, inf
 
 from proxy.clock import Clock
@@ -97,6 +98,13 @@ class Outlook:
         self._random = random
         self._host = Breaker()
         self._routes: dict[str, Breaker] = {}
+
+    def up_to_date(self, ask: Ask) -> Ask:
+        """The Ask with the credential that is stored now, if it is the proxy's own."""
+        credential = self._stored.credential
+        if not ask.own or ask.credential is credential:
+            return ask
+        return replace(ask, credential=credential)
 
     def check(self, ask: Ask) -> None:
         """Resting or TokenRefused where this had better not be sent."""

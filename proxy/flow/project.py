@@ -15,7 +15,16 @@ from proxy.policy.cache_key import key_of
 from proxy.policy.codings import gunzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import Fresh, Verdict
-from proxy.policy.projection import Shape, Source, project, shape_of, widened
+from proxy.policy.known import Known
+from proxy.policy.projection import (
+    Chosen,
+    Shape,
+    Source,
+    contains,
+    project,
+    shape_of,
+    widened,
+)
 from proxy.policy.routes import Match
 from proxy.policy.tags import stored_tags
 from proxy.policy.validation import etag_of
@@ -46,9 +55,14 @@ class Project:
         self,
         responses: Responses,
         judge: Callable[[Ask, StoredResponse | None], Verdict],
+        known: Callable[[Ask], Known],
         clock: Clock,
     ) -> None:
-        """`judge`: what may be done with a stored response for an ask."""
+        """`judge`: what may be done with a stored response for an ask.
+
+        `known`: what is known of the object that its path names.
+        """
+        self._known = known
         self._responses = responses
         self._judge = judge
         self._clock = clock
@@ -57,7 +71,7 @@ class Project:
 
     def note(self, ask: Ask, stored: StoredResponse, plain: bytes) -> None:
         """An answer was stored: it may contain others."""
-        shape = _shape(ask)
+        shape = self._shape(ask)
         if shape is None or stored.status != 200 or len(plain) > DONOR_BYTES:
             return
         self._donors.note(ask.partition, stored.key, ask.match, shape)
@@ -68,7 +82,7 @@ class Project:
         """What a stored, fresh answer contains of this; None when it must be asked for."""
         if ask.directives.no_cache or ask.directives.no_store:
             return None
-        shape = _shape(ask)
+        shape = self._shape(ask)
         if shape is None:
             return None
         for donor in list(self._donors.holding(ask.partition, shape)):
@@ -81,30 +95,55 @@ class Project:
         return None
 
     def wider(self, ask: Ask) -> Ask | None:
-        """The question for all fields, when several sets of them are in demand."""
-        shape, wide = _shape(ask), _wide(ask)
-        if shape is None or wide is None or ask.directives != NONE:
+        """The question that answers several that are in demand: for all fields, for all cards."""
+        shape = self._shape(ask)
+        if shape is None or ask.directives != NONE:
             return None
-        if not self._demand.is_wide(ask.partition, shape, wide, self._clock.now()):
-            return None
-        path, _, query = ask.target.partition("?")
-        query = "&".join([*_without_fields(query), "fields=all"])
-        key = key_of(ask.partition, ask.match.segments, query)
-        return replace(ask, target=f"{path}?{query}", key=key, spelled_key=None)
+        for wider in (self._around(ask, shape), _for_all_fields(ask, shape)):
+            wide = self._shape(wider) if wider is not None else None
+            if wide and self._demand.is_wide(ask.partition, shape, wide, self._clock.now()):
+                return wider
+        return None
 
-    async def of_wider(self, ask: Ask, landed: StoredResponse) -> StoredResponse | None:
+    async def of_wider(self, ask: Ask, wider: Ask, landed: StoredResponse) -> StoredResponse | None:
         """The part of the wider answer that was asked for; None when it is not in there."""
-        shape, wide = _shape(ask), _wide(ask)
+        shape, wide = self._shape(ask), self._shape(wider)
         if shape is None or wide is None:
             return None
-        projected = await self._from(ask, shape, landed, ask.match, Source(wide))
+        projected = await self._from(ask, shape, landed, wider.match, Source(wide))
         return projected.stored if projected is not None else None
 
-    def refuse(self, ask: Ask) -> None:
+    def refuse(self, wider: Ask) -> None:
         """The wider question did not serve: for a while it is not asked."""
-        wide = _wide(ask)
+        wide = self._shape(wider)
         if wide is not None:
-            self._demand.refuse(ask.partition, wide, self._clock.now())
+            self._demand.refuse(wider.partition, wide, self._clock.now())
+
+    def _shape(self, ask: Ask) -> Shape | None:
+        """What is asked for; the same whatever the object is called."""
+        shape = None if ask.body else shape_of(ask.match, ask.target.partition("?")[2])
+        known_id = self._known(ask).id if shape is not None else None
+        if shape is None or known_id is None or len(shape.path) < len(("cards", "id")):
+            return shape
+        return replace(shape, path=(shape.path[0], known_id, *shape.path[2:]))
+
+    def _around(self, ask: Ask, shape: Shape) -> Ask | None:
+        """The question for all that the object was read within, where that too is read."""
+        donor = self._donors.around(ask.partition, shape)
+        if donor is None:
+            return None
+        match, within = donor.match, donor.source.shape
+        wide = replace(within, chosen=Chosen.ALL)
+        if within.loose or within.nested or not contains(wide, shape):
+            return None
+        return replace(
+            ask,
+            target=f"/1/{'/'.join(match.segments)}?fields=all",
+            match=match,
+            query_names=frozenset({"fields"}),
+            key=key_of(ask.partition, match.segments, "fields=all"),
+            spelled_key=None,
+        )
 
     async def _from(
         self, ask: Ask, shape: Shape, donor: StoredResponse, match: Match, source: Source
@@ -113,7 +152,7 @@ class Project:
         ttl_s = min(self._ttl(ask, donor, each) for each in (match, ask.match))
         if donor.status != 200 or ttl_s <= 0:
             return None
-        cut = partial(_cut, ask, shape, donor, source)
+        cut = partial(_cut, ask, shape, donor, source, self._known(ask))
         is_long = len(donor.body) > (_ASIDE_GZIP_BYTES if donor.gzip else _ASIDE_BYTES)
         stored = await asyncio.to_thread(cut) if is_long else cut()
         if stored is None or not self._responses.put(stored):
@@ -126,13 +165,14 @@ class Project:
         return verdict.ttl_s if isinstance(verdict, Fresh) else 0.0
 
 
-def _shape(ask: Ask) -> Shape | None:
-    return None if ask.body else shape_of(ask.match, ask.target.partition("?")[2])
-
-
-def _wide(ask: Ask) -> Shape | None:
-    shape = _shape(ask)
-    return shape and widened(shape, ask.match.route.template)
+def _for_all_fields(ask: Ask, shape: Shape) -> Ask | None:
+    """The question for all fields of the same, where that is to be asked."""
+    if widened(shape, ask.match.route.template) is None:
+        return None
+    path, _, query = ask.target.partition("?")
+    query = "&".join([*_without_fields(query), "fields=all"])
+    key = key_of(ask.partition, ask.match.segments, query)
+    return replace(ask, target=f"{path}?{query}", key=key, spelled_key=None)
 
 
 def _without_fields(query: str) -> Iterator[str]:
@@ -141,13 +181,15 @@ def _without_fields(query: str) -> Iterator[str]:
             yield part
 
 
-def _cut(ask: Ask, narrow: Shape, donor: StoredResponse, source: Source) -> StoredResponse | None:
+def _cut(
+    ask: Ask, narrow: Shape, donor: StoredResponse, source: Source, known: Known
+) -> StoredResponse | None:
     """The part, as if it had been asked for when the donor was."""
     plain = gunzip(donor.body) if donor.gzip else donor.body
     cut = project(plain, source, narrow) if len(plain) <= DONOR_BYTES else None
     if cut is None:
         return None
-    own = stored_tags(ask.match, ask.query_names, cut.subject)
+    own = stored_tags(ask.match, ask.query_names, cut.subject, known)
     return replace(
         donor,
         key=ask.key,

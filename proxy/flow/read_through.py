@@ -6,6 +6,7 @@ knows the store's `seq` at which it began: it is joined only while `seq` has not
 brings is stored only if none of its tags was invalidated since.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
@@ -53,8 +54,10 @@ class ReadThrough:
         self._clock = clock
         self._watch = watch
         self.naming = Naming(responses, clock)
-        self._project = Project(responses, self.judge, clock)
+        self._project = Project(responses, self.judge, self.naming.known, clock)
         self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
+        self.on_used: list[Callable[[Ask, StoredResponse], None]] = []
+        """Told of every stored answer that is given while it is fresh, but by a planned hit."""
         self.keep = Keep(responses, self.naming, self._project, public_url, metrics)
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
@@ -70,6 +73,9 @@ class ReadThrough:
         """What is stored, or is cut out of what is when that alone is fresh."""
         stored = await self._stored(ask)
         verdict = self.judge(ask, stored)
+        if isinstance(verdict, Fresh) and stored is not None:
+            for tell in self.on_used:
+                tell(ask, stored)
         projected = None if isinstance(verdict, Fresh) else await self._project.serve(ask)
         if projected is None:
             return Found(stored, verdict)
@@ -148,10 +154,19 @@ class ReadThrough:
             case never:
                 assert_never(never)
 
+    def wider(self, ask: Ask) -> Ask | None:
+        """The question that answers several that are in demand, this one among them."""
+        wide = self._project.wider(ask)
+        return self.naming.keyed(wide) if wide is not None else None
+
+    async def renew(self, ask: Ask) -> None:
+        """Have it asked for, and stored; UpstreamError."""
+        await self._land(self.naming.keyed(ask))
+
     def _refresh(self, ask: Ask) -> None:
         """Ask in the background."""
         flight = self._flight(ask)
-        if self._project.wider(ask) is None:
+        if self.wider(ask) is None:
             self.flights.start(flight, partial(self._forward, ask))
         else:
             self.flights.start(("wider", *flight), partial(self._refreshed, ask))
@@ -161,20 +176,20 @@ class ReadThrough:
 
     async def _widened(self, ask: Ask) -> tuple[Landed, bool] | None:
         """What came of asking for more, to answer others too; None to ask for this alone."""
-        wide = self._project.wider(ask)
+        wide = self.wider(ask)
         if wide is None:
             return None
         seq = self._responses.seq
-        landed, joined = await self._land(self.naming.keyed(wide))
+        landed, joined = await self._land(wide)
         match landed:
             case Kept(stored):
-                part = await self._project.of_wider(ask, stored)
+                part = await self._project.of_wider(ask, wide, stored)
                 if part is not None:
                     return Kept(part, PROJECTED), joined
             case Passed(whole) if is_trouble(whole.status, whole.plain, own=ask.own):
                 return landed, joined
         if self._responses.seq == seq:  # else an invalidation may have come between
-            self._project.refuse(ask)
+            self._project.refuse(wide)
         return None
 
     async def _land(self, ask: Ask) -> tuple[Landed, bool]:

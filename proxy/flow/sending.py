@@ -53,6 +53,10 @@ class Sending:
             except Resting:
                 raise error from None
 
+    def up_to_date(self, ask: Ask) -> Ask:
+        """The Ask, in the stored identity's name with the credential that it has now."""
+        return self._outlook.up_to_date(ask)
+
     async def send_elsewhere(self, upstream: Upstream, question: Question) -> Reply:
         """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""
         try:

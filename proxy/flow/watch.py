@@ -7,7 +7,8 @@ nothing counts as watched, and the ordinary lifetimes hold.
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from asyncio import FIRST_COMPLETED
+from collections.abc import Callable, Mapping, Set
 
 from proxy.clock import Clock
 from proxy.errors import ProxyError
@@ -28,6 +29,9 @@ from proxy.policy.watching import (
     pause_s,
     since_of,
 )
+
+SHORTEST_PAUSE_S = 1.0
+"""From one question to the next, however much is written."""
 
 
 class Watch:
@@ -52,12 +56,16 @@ class Watch:
         self._interval_s = interval_s or 0.0
         self._marks: Mapping[str, Mark] | None = None
         self._since: dict[str, int] = {}
+        self._is_counted = False
         self._good_at = -math.inf
         """POSIX seconds when the last good question was asked: both a clock set back and a
         machine that slept make it look old, never young."""
         self._read_at = self._began_at = clock.now()
         self._readers = asyncio.Event()
+        self._written = asyncio.Event()
         self._told_late = False
+        self.on_moved: list[Callable[[Set[str]], None]] = []
+        """Told of the ids of boards that moved, once what shows them is outdated."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -86,12 +94,12 @@ class Watch:
         """How many boards are watched now."""
         return len(self._marks or ()) if self.is_young(self._clock.now()) else 0
 
-    def start(self, question: Callable[[], Ask]) -> None:
-        """Begin, unless it is off, to ask policy's question in the stored identity as it is."""
+    def start(self, ask: Ask) -> None:
+        """Begin, unless it is off, to ask in the stored identity; `ask`: policy's question."""
         if not self._interval_s:
             return
         self._readers.set()
-        self._task = asyncio.create_task(self._run(question))  # noqa: TID251 — owned here, see stop
+        self._task = asyncio.create_task(self._run(ask))  # noqa: TID251 — owned here, see stop
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -106,6 +114,13 @@ class Watch:
             self._began_at = self._read_at
             self._readers.set()
 
+    def written(self) -> None:
+        """A write of ours moved a board: look at once, and what is asked after that stays watched.
+
+        The next regular look would call the board moved, and with it all that was asked since.
+        """
+        self._written.set()
+
     def is_young(self, now: float) -> bool:
         """Whether the last good answer is recent enough to go by."""
         return 0.0 <= now - self._good_at <= GOOD_FOR * self._interval_s
@@ -116,20 +131,36 @@ class Watch:
             return plain
         if not is_watched(stored.tags, stored.asked_seq, self._since):
             return plain
-        return lengthened(plain, stored.tags)
+        return lengthened(plain, stored.tags, counted=self._is_counted)
 
-    async def _run(self, question: Callable[[], Ask]) -> None:
+    async def _run(self, ask: Ask) -> None:
         failures = 0
         while True:
             await self._somebody()
+            self._written.clear()
             asked_at = self._clock.now()
-            marks = await self._probe(question())
+            marks = await self._probe(ask)
             failures = failures + 1 if marks is None else 0
             if marks is not None:
                 self._learn(marks, asked_at)
             self._tell()
-            took_s = max(0.0, self._clock.now() - asked_at)
-            await self._clock.sleep(max(0.0, pause_s(self._interval_s, failures) - took_s))
+            await self._pause(asked_at, pause_s(self._interval_s, failures), failures)
+
+    async def _pause(self, asked_at: float, pause_s: float, failures: int) -> None:
+        """Until so long after the last question; while all is well, a write of ours ends it."""
+        await self._clock.sleep(self._left(asked_at, min(SHORTEST_PAUSE_S, pause_s)))
+        rest = asyncio.create_task(  # noqa: TID251 — ended below
+            self._clock.sleep(self._left(asked_at, pause_s))
+        )
+        written = asyncio.create_task(self._written.wait())  # noqa: TID251 — ended below
+        try:
+            await asyncio.wait([rest] if failures else [rest, written], return_when=FIRST_COMPLETED)
+        finally:
+            rest.cancel()
+            written.cancel()
+
+    def _left(self, asked_at: float, pause_s: float) -> float:
+        return max(0.0, pause_s - max(0.0, self._clock.now() - asked_at))
 
     async def _somebody(self) -> None:
         if self._clock.now() - self._read_at >= IDLE_AFTER_S:
@@ -169,6 +200,9 @@ class Watch:
         if self._marks is not None and told.touched:
             self._invalidate.outdate(told.touched, "watch")
             self.moves += len(told.moved)
+            for tell in self.on_moved:
+                tell(told.moved)
         if told.appeared or told.vanished:
             self._since = since_of(self._since, marks, self._invalidate.moment())
         self._marks, self._good_at = marks, asked_at
+        self._is_counted = all(mark.updates for mark in marks.values())

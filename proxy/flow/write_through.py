@@ -5,6 +5,7 @@ proxy. An unknown outcome invalidates: a lost stored response costs one request,
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import assert_never
 
 from proxy.errors import Unusable, UpstreamError
@@ -32,6 +33,8 @@ class WriteThrough:
         self._invalidate = invalidate
         self._naming = naming
         self._own = own
+        self.on_written: list[Callable[[], None]] = []
+        """Told after every write that may have been made, once what it touched is invalidated."""
         self._writes: set[asyncio.Task[Answer]] = set()
 
     async def serve(self, ask: Ask) -> Answer:
@@ -85,6 +88,8 @@ class WriteThrough:
         known = self._naming.known(ask)
         tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
         self._invalidate.apply(tags, "write")
+        for tell in self.on_written:
+            tell()
         if status is not None and status < 300:
             self._own.remember(ask, tags)
         await self._invalidate.settled()

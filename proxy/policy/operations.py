@@ -22,8 +22,8 @@ UNANNOUNCED = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
 ATTACHMENTS = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
 """Also the permission to read the file, so its age is bounded whoever watches."""
 
-ACTIONS = Lifetimes(15.0, 30.0, DAY_S, lifetime_watched_s=MINUTE_S)
-"""Feeds are read to see what is new; edits and deletions of comments go unannounced."""
+ACTIONS = Lifetimes(15.0, 30.0, DAY_S, lifetime_watched_s=10 * MINUTE_S)
+"""Feeds are read to see what is new."""
 
 PEOPLE = Lifetimes(5 * MINUTE_S, 10 * MINUTE_S, DAY_S)
 """Members and organizations change seldom, and Trello allows few questions about them."""

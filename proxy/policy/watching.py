@@ -27,6 +27,8 @@ GOOD_FOR = 2.5
 IDLE_AFTER_S = 15 * 60.0
 """Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
 that was planned is not noticed, and within one of those the plan ends and its reader is."""
+UNCOUNTED_S = 60.0
+"""Watched actions live so long where boards show only when they were last active."""
 _LONGEST_PAUSE_S = 60.0
 
 _OF_BOARDS = frozenset({"board", "cards-of"})
@@ -107,19 +109,32 @@ def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) ->
     return of_boards
 
 
+def boards_of(tags: Iterable[Tag]) -> Set[str]:
+    """The ids of the boards that an answer with these tags shows, or shows something of."""
+    named = (tag.partition(":") for tag in tags)
+    return {name for kind, _, name in named if kind in _OF_BOARDS and is_id(name)}
+
+
 def since_of(before: Mapping[str, int], marks: Mapping[str, Mark], seq: int) -> dict[str, int]:
     """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
     names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
     return {name: before.get(name, seq) for name in names}
 
 
-def lengthened(lifetimes: Lifetimes, tags: Iterable[Tag]) -> Lifetimes:
-    """The lifetimes of a watched answer; what shows people lives no longer than they do."""
+def lengthened(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> Lifetimes:
+    """The lifetimes of a watched answer; what shows people lives no longer than they do.
+
+    `counted`: whether every board's updates are. A date of activity alone need not tell of a
+    comment that was edited or deleted.
+    """
     watched_s = lifetimes.lifetime_watched_s
     if watched_s is None:
         return lifetimes
-    if any(tag.partition(":")[0] in _BESIDE_BOARDS for tag in tags):
+    kinds = {tag.partition(":")[0] for tag in tags}
+    if kinds & _BESIDE_BOARDS:
         watched_s = min(watched_s, PEOPLE.lifetime_s)
+    if "action" in kinds and not counted:
+        watched_s = min(watched_s, UNCOUNTED_S)
     return replace(lifetimes, lifetime_s=max(lifetimes.lifetime_s, watched_s))
 
 

@@ -39,8 +39,8 @@ async def test_so_does_the_list_and_the_board_that_contain_it(
     short_link = standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"]
     containing = (
         f"/1/lists/{list_}/cards",
-        f"/1/boards/{board}/cards",
         f"/1/boards/{short_link}/cards?fields=name",
+        f"/1/boards/{board}/cards",
         f"/1/boards/{board}?cards=open",
         "/1/members/me/cards",
         f"/1/search?query=Mine&idBoards={board}",

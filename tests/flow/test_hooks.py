@@ -10,7 +10,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.flow.hooks import ASIDE_S, MISSED_REVIEW_S, PACE_S, REVIEW_S
 from proxy.flow.served_boards import IDLE_S
-from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy, until
+from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy, turns, until
 from tests.flow.way_in import WayIn
 
 ELSEWHERE = "http://127.0.0.1:9/another-program"
@@ -46,10 +46,15 @@ class Trello:
 
     async def turn(self, seconds: float = PACE_S) -> list[str]:
         """Let so much time pass; what the proxy asked of webhooks then."""
-        await until(lambda: self._clock.sleepers > 0)
+        await self.rest()
         self._clock.advance(seconds)
-        await until(lambda: self._clock.sleepers > 0)
+        await self.rest()
         return self.calls()
+
+    async def rest(self) -> None:
+        """Let the proxy's call, if there is one, be answered; more than one task sleeps then."""
+        await until(lambda: self._clock.sleepers > 0)
+        await turns()
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ LISTED = "GET tokens/***/webhooks"
 async def test_a_board_that_is_read_gets_a_webhook(
     hooked: Proxy, way_in: WayIn, trello: Trello, clock: FakeClock, board: str
 ) -> None:
-    await until(lambda: clock.sleepers > 0)
+    await trello.rest()
     assert trello.calls() == [LISTED]
     await hooked.get(f"/1/boards/{board}/lists")
     assert await trello.turn() == ["POST webhooks"]

@@ -42,6 +42,30 @@ async def test_five_sets_of_fields_at_once_share_one_larger_question(
     assert sum("collapsed" in each.cache for each in heard) == 4
 
 
+async def test_cards_of_a_board_whose_cards_are_read_too_are_asked_for_with_them(
+    proxy: Proxy, standin: StandIn, board: str
+) -> None:
+    cards = f"/1/boards/{board}/cards"
+    known = (await proxy.get(f"{cards}?fields=name,shortLink")).json
+    standin.asked.reset()
+    names = [known[0]["id"], known[1]["shortLink"], known[2]["id"]]
+    seen = [(await proxy.get(f"/1/cards/{name}?fields=name,due")).cache for name in names]
+    assert seen == [WIDENED, PROJECTED, PROJECTED]
+    assert [each.target for each in standin.asked.requests] == [f"{cards}?fields=all"]
+
+
+async def test_a_card_or_two_are_no_reason_to_ask_for_their_board(
+    proxy: Proxy, standin: StandIn, board: str
+) -> None:
+    known = (await proxy.get(f"/1/boards/{board}?cards=open&card_fields=name")).json["cards"]
+    standin.asked.reset()
+    for card in known[:3]:
+        await proxy.get(f"/1/cards/{card['id']}?fields=due")
+    assert [each.path for each in standin.asked.requests] == [
+        f"/1/cards/{card['id']}" for card in known[:3]
+    ]
+
+
 async def test_the_same_set_of_fields_is_asked_for_as_sent(
     proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
 ) -> None:

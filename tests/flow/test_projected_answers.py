@@ -129,7 +129,8 @@ async def test_a_write_makes_the_whole_and_its_parts_unusable(
     after = [await proxy.get(each) for each in parts]
     assert all(b"Renamed here" in each.body for each in after)
     asked = [each.target for each in standin.asked.requests if each.method == "GET"]
-    assert asked == [f"/1/boards/{board}/cards/all", parts[0], parts[2]]
+    whole = f"/1/boards/{board}/cards/all"
+    assert asked == [whole, parts[0], f"{whole}?fields=all"]
 
 
 async def test_a_write_to_another_card_leaves_a_card_that_was_read_by_itself(

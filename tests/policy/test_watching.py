@@ -126,6 +126,11 @@ def test_what_is_watched(path: tuple[str, ...], names: str, body: Any, *, watche
     assert not is_watched(tags, 99, since)
 
 
+def test_actions_live_a_minute_where_updates_are_not_counted() -> None:
+    plain, tags = Lifetimes(15, 30, 90, 600), (Tag("board:1"), Tag("action:?"))
+    assert lengthened(plain, tags, counted=False).lifetime_s == 60
+
+
 def test_a_board_that_was_learned_is_watched() -> None:
     tags = [Tag(f"cards-of:{each}") for each in (ONE, LEARNED, "*")]
     assert is_watched(tags, 100, {ONE: 100})
@@ -143,13 +148,14 @@ LIVES = {
     "a board": ((Tag("board:1"),), Lifetimes(30, 60, 90, 600), 600),
     "with people on it": ((Tag("board:1"), Tag("member:?")), Lifetimes(30, 60, 90, 600), 300),
     "people who may be older": ((Tag("board:1"), Tag("member:?")), Lifetimes(400, 0, 0, 600), 400),
+    "actions": ((Tag("board:1"), Tag("action:?")), Lifetimes(15, 30, 90, 600), 600),
     "watched to no end": ((Tag("board:1"),), Lifetimes(30), 30),
 }
 
 
 @pytest.mark.parametrize(("tags", "plain", "lifetime_s"), LIVES.values(), ids=LIVES)
 def test_lifetimes(tags: tuple[Tag, ...], plain: Lifetimes, lifetime_s: float) -> None:
-    longer = lengthened(plain, tags)
+    longer = lengthened(plain, tags, counted=True)
     assert longer.lifetime_s == lifetime_s
     assert longer.stale_if_error_s == plain.stale_if_error_s
 
