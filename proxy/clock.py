@@ -47,7 +47,7 @@ class FakeClock:
     @property
     def sleepers(self) -> int:
         """How many sleep now."""
-        return len(self._sleepers)
+        return sum(not waiter.done() for _, waiter in self._sleepers)
 
     async def sleep(self, delay_s: float) -> None:
         if delay_s <= 0:

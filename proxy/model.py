@@ -49,10 +49,11 @@ class Urgency(IntEnum):
 
     PERSON = 0
     """At a page, or at a link that a browser opens."""
-    TOOL = 1
-    BACKGROUND = 2
+    WATCH = 1
+    """The watcher, within its share: while it waits nothing is watched, and tools ask the more."""
+    TOOL = 2
+    BACKGROUND = 3
     """Nobody: what is stored is being renewed."""
-    WATCH = 3
     WARM = 4
 
     @property

@@ -10,7 +10,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.flow.hooks import ASIDE_S, MISSED_REVIEW_S, PACE_S, REVIEW_S
 from proxy.flow.served_boards import IDLE_S
-from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy, turns, until
+from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, TOKEN, UNPROVEN, Proxy, StartProxy, until
 from tests.flow.way_in import WayIn
 
 ELSEWHERE = "http://127.0.0.1:9/another-program"
@@ -52,9 +52,8 @@ class Trello:
         return self.calls()
 
     async def rest(self) -> None:
-        """Let the proxy's call, if there is one, be answered; more than one task sleeps then."""
-        await until(lambda: self._clock.sleepers > 0)
-        await turns()
+        """Return when the proxy's call, if it made one, was answered."""
+        await until(lambda: self._clock.sleepers == len(("webhooks", "proof")))
 
 
 @pytest.fixture
@@ -113,7 +112,8 @@ async def test_what_a_client_reads_in_its_own_name_is_none_of_ours(
     standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
     way_in.proxy = await start_proxy(
         f"credentials: {{secret: demo-secret}}\nclients: {{credentials: forward}}\n"
-        f"freshness: {{webhook_url: '{way_in.url}'}}"
+        f"freshness: {{webhook_url: '{way_in.url}'}}",
+        limits=UNPROVEN,
     )
     target = f"/1/boards/{board}?key={OTHER_KEY}&token={OTHER_TOKEN}"
     assert (await way_in.proxy.get(target)).status == 200
@@ -139,7 +139,7 @@ async def test_a_start_takes_over_what_the_last_one_left_and_stops_leave_it(
     await hooked.app.stop()
     assert trello.webhooks == before
     yaml = f"credentials: {{secret: demo-secret}}\nfreshness: {{webhook_url: '{way_in.url}'}}"
-    way_in.proxy = again = await start_proxy(yaml)
+    way_in.proxy = again = await start_proxy(yaml, limits=UNPROVEN)
     calls = [call for _ in range(3) for call in await trello.turn()]
     assert calls == [LISTED]
     assert trello.webhooks == before
@@ -194,7 +194,7 @@ async def test_other_programs_webhooks_are_never_touched(
     theirs = [trello.make(url, board) for url in (ELSEWHERE, f"{way_in.url}/", f"{way_in.url}?a")]
     trello.make(way_in.url, other_board)
     yaml = f"credentials: {{secret: demo-secret}}\nfreshness: {{webhook_url: '{way_in.url}'}}"
-    way_in.proxy = await start_proxy(yaml)
+    way_in.proxy = await start_proxy(yaml, limits=UNPROVEN)
     before = [each for each in trello.webhooks if each["id"] in theirs]
     calls = [*await trello.turn(IDLE_S), *await trello.turn(), *await trello.turn()]
     assert len([call for call in calls if call.startswith("DELETE")]) == 1
@@ -254,7 +254,7 @@ async def test_a_creation_without_an_answer_is_looked_for_before_it_is_tried_aga
 TROUBLES: dict[str, dict[str, Any]] = {
     "down": {"kind": "status"},
     "a gateway's page": {"kind": "html"},
-    "throttled": {"kind": "status", "status": 429},
+    "throttled": {"kind": "status", "status": 429, "body": "API_KEY_LIMIT_EXCEEDED"},
     "a broken connection": {"kind": "cut"},
 }
 
@@ -266,7 +266,7 @@ async def test_trouble_when_listing_is_waited_out(
     standin.faults.add(Fault(path="/1/tokens/*", times=2, **TROUBLES[name]))
     theirs = trello.make(ELSEWHERE, standin.trello.example_board)
     yaml = f"credentials: {{secret: demo-secret}}\nfreshness: {{webhook_url: '{way_in.url}'}}"
-    way_in.proxy = proxy = await start_proxy(yaml)
+    way_in.proxy = proxy = await start_proxy(yaml, limits=UNPROVEN)
     calls = [call for _ in range(8) for call in await trello.turn()]
     assert calls == [LISTED] * 3
     assert [each["id"] for each in trello.webhooks] == [theirs]
@@ -300,7 +300,7 @@ async def test_the_token_is_in_no_log_line_and_no_metric(
         f"credentials: {{secret: demo-secret}}\nlog: {{level: debug}}\n"
         f"freshness: {{webhook_url: '{way_in.url}'}}"
     )
-    way_in.proxy = proxy = await start_proxy(yaml)
+    way_in.proxy = proxy = await start_proxy(yaml, limits=UNPROVEN)
     await proxy.get(f"/1/boards/{board}")
     await trello.turn()
     text = (await proxy.get("/metrics")).body.decode()

@@ -151,12 +151,12 @@ async def test_a_tool_at_fifty_times_its_share_delays_the_others_by_nothing_they
     assert office.served.count("hog") >= 10
 
 
-async def test_what_nobody_waits_for_goes_last(office: Office) -> None:
+async def test_what_nobody_waits_for_goes_last_but_for_the_watcher(office: Office) -> None:
     await office.spend(5)
-    last = [ask_of(each.label, each) for each in (Urgency.WARM, Urgency.WATCH, Urgency.BACKGROUND)]
-    await office.wait(*last, ask_of("tool"))
+    last = [ask_of(each.label, each) for each in (Urgency.WARM, Urgency.BACKGROUND)]
+    await office.wait(*last, ask_of("tool"), ask_of("watch", Urgency.WATCH))
     await office.pass_time(5)
-    assert office.served == ["tool", "background", "watch", "warm"]
+    assert office.served == ["watch", "tool", "background", "warm"]
 
 
 async def test_the_watcher_keeps_to_a_fifth(office_of: MakeOffice) -> None:
