@@ -23,6 +23,7 @@ from tests.flow.conftest import KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, until
 
 NEW_TOKEN = "ATTA" + "4e77ab" * 12
 DAY_S = 86_400
+WATCHED = "/1/members/me/boards"
 _ticks = count(1)
 
 
@@ -35,6 +36,7 @@ class Office:
         self._standin = standin
         self._stack = AsyncExitStack()
         self.more = ""
+        self.freshness = "{watch: off}"
         self.lines: list[bytes] = []
         directory.mkdir(exist_ok=True)
         self.write(KEY, TOKEN)
@@ -58,7 +60,7 @@ class Office:
             f"credentials: {{key: {{file: '{self.directory}/key'}}, "
             f"token: {{file: '{self.directory}/token'}}}}\n"
             f"cache: {{directory: '{self.directory}/cache'}}\n"
-            f"freshness: {{watch: off}}\n{self.more}"
+            f"freshness: {self.freshness}\n{self.more}"
         )
         source = ConfigFile(str(self.config), {})
         config = source.load()
@@ -296,3 +298,17 @@ async def test_ones_that_are_not_whole_are_refused_and_the_next_are_not(
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
     await office.look(lambda: bool(office.told("new credentials in use")))
+
+
+async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: StandIn) -> None:
+    office.freshness = "{watch: 10s}"
+    proxy = await office.start()
+    await learned(office)
+    standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
+    office.write(KEY, NEW_TOKEN)
+    await office.look(lambda: bool(office.told("new credentials in use")))
+    standin.trello.revoke(TOKEN)
+    asked = standin.asked.count("GET", WATCHED)
+    await office.look(lambda: standin.asked.count("GET", WATCHED) > asked)
+    assert standin.asked.requests[-1].status == 200
+    assert (await proxy.get("/readyz")).json["status"] == "ready"

@@ -1,0 +1,41 @@
+"""What lies in deploy/, read as the programs that use it read it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from proxy.config import Config, load
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+DUMMY = "dummy-0123456789"
+
+
+@dataclass
+class Example:
+    """A proxy.yaml of deploy/, and the files it takes secrets from."""
+
+    path: str
+    secrets: list[str] = field(default_factory=list)
+
+    def load(self) -> Config:
+        """ConfigError names what is wrong with it."""
+        text = (DEPLOY / self.path).read_text()
+        return load(text, self.path, {"HOME": "/nowhere"}, self._read)
+
+    def _read(self, path: str) -> str:
+        self.secrets.append(path)
+        return DUMMY
+
+
+def documents(path: str) -> list[Any]:
+    """The YAML documents of a file in deploy/."""
+    return list(yaml.safe_load_all((DEPLOY / path).read_text()))
+
+
+def document(path: str) -> Any:
+    """The only one."""
+    (only,) = documents(path)
+    return only

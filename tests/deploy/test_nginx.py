@@ -1,0 +1,149 @@
+"""nginx in front: TLS, and otherwise what the proxy itself would have said."""
+
+import hashlib
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.app import App, Surroundings
+from proxy.clock import FakeClock
+from proxy.config import load
+from proxy.demo.samples import fill
+from proxy.demo.standin import StandIn
+from proxy.model import Credential
+from proxy.policy.webhooks import PATH
+from tests.deploy.examples import Example
+from tests.deploy.front import FILE, NAMES, Front, front, judged, with_webhooks
+
+KEY, TOKEN = "c0ffee" + "0" * 26, "ATTA" + "5ec2e7" * 12
+MIB = 1 << 20
+TARGETS = (
+    "/1//boards/abc",
+    "/1/boards/abc/",
+    "/1/boards/abc?fields=name%2Curl&x=%7e~+%20",
+    "/1/unknown%2Cpath//x?a=1&a=2",
+    "/1/search?query=%C3%BC&x=a%2Fb",
+    "/1/boards/abc?fields=" + "n" * 6000,
+)
+
+
+@pytest.fixture
+async def standin() -> AsyncIterator[StandIn]:
+    made = StandIn(FakeClock(), key=KEY, token=TOKEN)
+    fill(made.trello)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def app(standin: StandIn) -> AsyncIterator[App]:
+    """A proxy with the configuration of the unit, on ports of its own."""
+    settings = Example("systemd/proxy.yaml").load()
+    text = f"freshness: {{watch: off, webhook_url: 'https://{NAMES[1]}{PATH}'}}\n"
+    environment = {"HOME": "/nowhere", "TRELLO_SECRET": "5" * 32}
+    config = load(
+        f"{text}cache: {{backend: memory}}\nadmin: {{listen: 127.0.0.1:0}}\n",
+        "proxy.yaml",
+        environment,
+        str,
+    )
+    config = replace(
+        config,
+        public_url=settings.public_url,
+        listen=replace(config.listen, port=0),
+        upstream=replace(config.upstream, url=standin.url, storage_hosts=(standin.storage_host,)),
+    )
+    lines: list[bytes] = []
+    made = App(config, Credential(KEY, TOKEN), Surroundings(FakeClock(), lines.append, bytes))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def nginx(app: App, tmp_path: Path) -> AsyncIterator[Front]:
+    async with front(tmp_path, app.port) as made:
+        yield made
+
+
+def test_nginx_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
+    assert judged(tmp_path, FILE.read_text()) == (0, "")
+
+
+def test_nginx_finds_nothing_wrong_with_the_way_in_for_deliveries(tmp_path: Path) -> None:
+    text = with_webhooks(FILE.read_text())
+    assert text.count("listen 443 ssl;") == 2
+    assert judged(tmp_path, text) == (0, "")
+
+
+def test_a_fault_in_it_would_be_found(tmp_path: Path) -> None:
+    code, said = judged(tmp_path, FILE.read_text().replace("gzip off;", "gzip of;"))
+    assert code != 0
+    assert "gzip" in said
+
+
+def test_its_name_is_the_proxys() -> None:
+    assert Example("systemd/proxy.yaml").load().public_url == f"https://{NAMES[0]}"
+
+
+async def test_answers_come_from_the_store_and_links_lead_back_through_it(
+    nginx: Front, standin: StandIn
+) -> None:
+    card = standin.trello.example_attachment_path.split("/")[3]
+    target = f"/1/cards/{card}/attachments?fields=url"
+    await nginx.ask("GET", target)
+    answer, body = await nginx.ask("GET", target)
+    assert answer.headers["Cache-Status"].startswith("trello-proxy; hit")
+    urls = [each["url"] for each in json.loads(body)]
+    assert [url for url in urls if url.startswith(f"https://{NAMES[0]}/1/cards/")]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+async def test_a_target_goes_on_byte_for_byte(nginx: Front, standin: StandIn, target: str) -> None:
+    await nginx.ask("GET", target, headers={"Cache-Control": "no-store"})
+    seen = standin.asked.requests[-1]
+    assert f"{seen.path}?{seen.query}".removesuffix("?") == target
+
+
+async def test_a_file_comes_whole_and_in_parts(nginx: Front, standin: StandIn) -> None:
+    path = standin.trello.example_attachment_path
+    _, whole = await nginx.ask("GET", path)
+    answer, part = await nginx.ask("GET", path, headers={"Range": "bytes=10-19"})
+    assert (answer.status, part) == (206, whole[10:20])
+
+
+async def test_an_upload_beyond_nginxs_own_bound_arrives_whole(
+    nginx: Front, standin: StandIn
+) -> None:
+    card = standin.trello.example_attachment_path.split("/")[3]
+    sent = hashlib.sha512(b"file").digest() * (3 * MIB // 64)
+    data = {"file": io.BytesIO(sent)}
+    answer, body = await nginx.ask("POST", f"/1/cards/{card}/attachments", data=data)
+    assert answer.status == 200
+    assert standin.trello.files[json.loads(body)["id"]].body == sent
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/-/purge"), ("GET", "/metrics")])
+async def test_behind_it_nobody_is_the_machine_itself(nginx: Front, method: str, path: str) -> None:
+    answer, _ = await nginx.ask(method, path)
+    assert answer.status == 404
+
+
+async def test_without_tls_one_is_sent_to_it(nginx: Front) -> None:
+    url = f"http://127.0.0.1:{nginx.plain_port}/b/abc?q=x"
+    async with nginx.session.get(url, headers={"Host": NAMES[0]}, allow_redirects=False) as answer:
+        assert answer.status == 308
+        assert answer.headers["Location"] == f"https://{NAMES[0]}/b/abc?q=x"
+
+
+async def test_from_the_internet_one_path_is_reached_and_wants_a_signature(nginx: Front) -> None:
+    answers = [
+        (await nginx.ask(method, path, name=NAMES[1]))[0].status
+        for method, path in (("POST", PATH), ("GET", "/1/boards/abc"), ("GET", "/"))
+    ]
+    assert answers == [401, 404, 404]
