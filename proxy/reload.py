@@ -14,7 +14,7 @@ from proxy.flow.custodian import Custodian
 from proxy.log import Log
 from proxy.model import Credential
 
-POLL_S = 5.0
+POLL_S = 3.0
 LONGEST_WAIT_S = 300.0
 """Before credentials that Trello could not be asked about are offered again."""
 _TAKEN = frozenset({"routes", "limits", "credentials"})

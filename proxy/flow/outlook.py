@@ -149,7 +149,9 @@ class Outlook:
         try:
             yield
         except UpstreamError:
-            self._fail((self._route(ask), True), _name(ask))
+            route = self._route(ask)
+            is_probe = route.state(self._clock.monotonic()) == "half-open"
+            self._fail((route, is_probe), _name(ask))
             raise
 
     def refused(self, ask: Ask, status: int, sentence: bytes) -> None:
@@ -203,7 +205,7 @@ class Outlook:
             self._fail(made.route, _name(ask))
             return
         self._succeed(made.route, _name(ask))
-        if made.status != 429:
+        if made.status not in (401, 429):
             self._last_good_at = self._clock.monotonic()
 
     def _route(self, ask: Ask) -> Breaker:

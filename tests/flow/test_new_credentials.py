@@ -35,7 +35,6 @@ class Office:
         self.clock = clock
         self._standin = standin
         self._stack = AsyncExitStack()
-        self.more = ""
         self.freshness = "{watch: off}"
         self.lines: list[bytes] = []
         directory.mkdir(exist_ok=True)
@@ -60,7 +59,7 @@ class Office:
             f"credentials: {{key: {{file: '{self.directory}/key'}}, "
             f"token: {{file: '{self.directory}/token'}}}}\n"
             f"cache: {{directory: '{self.directory}/cache'}}\n"
-            f"freshness: {self.freshness}\n{self.more}"
+            f"freshness: {self.freshness}\n"
         )
         source = ConfigFile(str(self.config), {})
         config = source.load()
