@@ -7,24 +7,25 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 
 from proxy import __version__
 from proxy.clock import SystemClock
-from proxy.config import Config, ConfigError, load, masked
+from proxy.config import Config, ConfigError, masked
+from proxy.online import look
 from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
 from proxy.policy.warming import NotABoard, board_named
+from proxy.reload import credential_of
 from proxy.rules import signing_of
 from proxy.serve import demo, serve, to_stderr
+from proxy.source import DEFAULT, ConfigFile
 from proxy.warm import NoProxy, Told, Warm
-
-CONFIG = "proxy.yaml"
 
 
 def main() -> None:
@@ -56,11 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trello-proxy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
-        ("serve", lambda options: serve(_config(options)), "run the proxy"),
-        ("check", _check, "validate the configuration and print it, secrets masked"),
+        ("serve", lambda options: serve(_source(options)), "run the proxy"),
         ("purge", _purge, "have the running proxy forget everything stored"),
     ):
         _add(commands, name, command, text)
+    text = "validate the configuration and print it, secrets masked"
+    check = _add(commands, "check", _check, text)
+    check.add_argument("--online", action="store_true", help="ask Trello about the credentials too")
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
@@ -83,33 +86,31 @@ def _add(
 ) -> argparse.ArgumentParser:
     """A command that reads the configuration."""
     added = commands.add_parser(name, help=text, description=text)
-    added.add_argument("--config", metavar="FILE", help=f"default: {CONFIG}, where there is one")
+    added.add_argument("--config", metavar="FILE", help=f"default: {DEFAULT}, where there is one")
     added.set_defaults(command=command)
     return added
 
 
+def _source(options: argparse.Namespace) -> ConfigFile:
+    return ConfigFile(options.config, os.environ)
+
+
 def _config(options: argparse.Namespace) -> Config:
-    path = Path(options.config or CONFIG)
-    if options.config is None and not path.exists():
-        return load("", CONFIG, os.environ, _read)
-    try:
-        text = _read(str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = f"{path}: cannot be read as UTF-8 text: {type(error).__name__}"
-        raise ConfigError((reason,)) from None
-    config = load(text, str(path), os.environ, _read)
-    if config.cache.backend == "redis":
-        raise ConfigError((f"{path}: cache.backend: redis is not there yet; write sqlite",))
-    return config
-
-
-def _read(path: str) -> str:
-    return Path(path).expanduser().read_text(encoding="utf-8")
+    return _source(options).load()
 
 
 def _check(options: argparse.Namespace) -> int:
-    print(masked(_config(options)), end="")
-    return 0
+    config = _config(options)
+    print(masked(config), end="")
+    if not options.online:
+        return 0
+    credential = credential_of(config)
+    if credential is None:
+        print("trello-proxy: there is no key and token to ask about", file=sys.stderr)
+        return 2
+    findings = asyncio.run(look(config, credential, SystemClock(), secrets.token_bytes))
+    print("\n".join(findings.lines), file=sys.stdout if findings.is_good else sys.stderr)
+    return 0 if findings.is_good else 1
 
 
 def _link(options: argparse.Namespace) -> int:

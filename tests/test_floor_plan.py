@@ -65,9 +65,9 @@ def floor_of(module: str) -> str:
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
-    if room in {"equipment", "flusher", "rules", "warm"}:
+    if room in {"custody", "equipment", "flusher", "online", "reload", "rules", "warm"}:
         return "app"
-    return "cli" if room in {"__main__", "serve"} else room
+    return "cli" if room in {"__main__", "serve", "source"} else room
 
 
 def module_of(file: Path) -> str:

@@ -101,6 +101,16 @@ class Turns:
         """Whether this task waits here: nothing of it was sent."""
         return any(waiter.task is task for waiter in self._waiting)
 
+    @property
+    def wait_s(self) -> float:
+        return self._limits.wait_s
+
+    def keep_to(self, limits: Limits) -> None:
+        """Other limits, from here on; what was sent still counts."""
+        self._limits = limits
+        self._accounts.keep_to(limits)
+        self._dispatch()
+
     async def stop(self) -> None:
         """Ring no more."""
         if self._alarm is not None:
