@@ -2,10 +2,10 @@
 
                 client ↓                                         ↑ client
     cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · equipment · flusher · rules · warm, a client of the running proxy
+    app          this file · equipment · custody · rules · warm, a client of the running proxy
     edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · turns · exchange
-                 fetch · invalidate · deliveries · hooks · watch · renew · …
+                 sending · outlook · custodian · invalidate · deliveries · hooks · watch · renew …
     ───────────────────────────────────────────────────────────────────────────────
     policy              │ store                  │ upstream
     what is right       │ what we keep           │ whom we ask
@@ -20,6 +20,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -27,9 +28,9 @@ from aiohttp import web
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.console import Console
-from proxy.edge.census import Census
+from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
-from proxy.edge.door import Door, Handler, Rooms
+from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.pages import Pages
 from proxy.edge.handlers.webhooks import Webhooks
@@ -45,21 +46,21 @@ from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin
 from proxy.flow.hooks import Hooks
+from proxy.flow.inquiry import Inquiry
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import proof_readings, turn_readings
+from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
 from proxy.flow.renew import Renew
-from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
 from proxy.flows import Flows
 from proxy.flusher import Flusher
 from proxy.log import Log
-from proxy.metrics import Metrics
+from proxy.metrics import Metrics, count
 from proxy.model import Credential, Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.links import Links
@@ -69,8 +70,10 @@ from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
-from proxy.rules import callback_of, guard_of, interval_of, signing_of, table_of, variant_of
+from proxy.reload import Reload, Source
+from proxy.rules import guard_of, interval_of, signing_of, table_of
 from proxy.store.files import Files
+from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
 
 SHUTDOWN_S = 3.0
@@ -79,11 +82,15 @@ SHUTDOWN_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What enters from outside: the clock, the log's sink, randomness."""
+    """What enters from outside: the clock, the log's sink, randomness.
+
+    With a `source` of configurations, credentials and some settings may change while it runs.
+    """
 
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
+    source: Source | None = None
 
 
 class App:
@@ -98,6 +105,8 @@ class App:
         secrets += [key.reveal() for key in config.links.keys if key is not None]
         self._signing = signing_of(config.links)
         self._credential = credential
+        self._source = surroundings.source
+        self._plans: list[Plans] = []
         self._scrubber = Scrubber(secrets)
         self._log = Log(
             surroundings.write_log,
@@ -108,15 +117,7 @@ class App:
         )
         self._metrics = Metrics()
         self._random = surroundings.random
-        self._census = Census(
-            lambda: self._credential,
-            self._random(32),
-            self._clock,
-            self._log,
-            deprecates=config.clients.credentials != "forward",
-        )
         self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
-        self._metrics.readings.extend(turn_readings(self.turns, credential))
         self._closing = AsyncExitStack()
         self._equipment = Equipment(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
@@ -127,6 +128,8 @@ class App:
         """What serves; after `start`."""
         self.hooks: Hooks | None = None
         """What looks after our webhooks, where Trello can reach us; after `start`."""
+        self.reload: Reload | None = None
+        """What takes another configuration while the proxy runs, where there may be one."""
 
     @property
     def public_url(self) -> str:
@@ -143,10 +146,15 @@ class App:
         sockets = self._bind()
         responses, files = await self._equipment.responses(), await self._equipment.files()
         links, table = Links(self.public_url, self._signing), table_of(config.routes)
-        self.flows = flows = self._flows(responses, files, links, table, via)
-        intake = Intake(
-            table, self._credential, config.clients.credentials, links, variant_of(config)
+        stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
+        custody = Custody(stored, config, (self._clock, self._log, self._random), self._closing)
+        cleaning = (self._scrubber, links if config.links.rewrite else None)
+        exchange = self._equipment.exchange(
+            self.turns, custody.outlook, cleaning, via, self._metrics
         )
+        custodian = custody.custodian(Inquiry(exchange, table), keep)
+        self.flows = flows = self._flows(responses, files, exchange, table)
+        intake = Intake(table, stored, config.clients.credentials, links)
         served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
         api = Api(
             intake,
@@ -158,9 +166,10 @@ class App:
         )
         console = Console(
             config,
-            self._clock,
+            (self._clock, self._log, self._random),
             self._metrics,
-            self._census,
+            stored,
+            (custody.outlook, custodian),
             intake,
             (responses, files),
             flows,
@@ -168,30 +177,28 @@ class App:
         )
         ids, scrub = RequestIds(instance), self._scrubber.text
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        self._renew(flows, intake)
+        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
+        pages = Pages(intake, flows.reads, links, self._clock, console.overview)
+        deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
+        await self._listen(sockets, (api, console, pages, deliveries), tools, via)
+        if deliveries is not None:
+            registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
+            self.hooks = self._equipment.hooks(registrar, flows.reads, deliveries, self._metrics)
+        changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
+        self.reload = custody.start(self._source, custodian, changeable, self.hooks)
+        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+
+    def _renew(self, flows: Flows, intake: Intake) -> None:
         renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
         flows.reads.on_used.append(renew.used)
         flows.watch.on_moved.append(renew.moved)
         self._closing.push_async_callback(renew.flights.stop)
-        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(intake, flows.reads, links, self._clock, console.overview(self._credential))
-        deliveries = self._deliveries(flows)
-        await self._listen(sockets, (api, console.pages(), pages, deliveries), tools, via)
-        if deliveries is not None:
-            self._register_webhooks(deliveries, flows, table)
-        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
     def _flows(
-        self, responses: Responses, files: Files, links: Links, table: RouteTable, via: str
+        self, responses: Responses, files: Files, exchange: Exchange, table: RouteTable
     ) -> Flows:
         config = self._config
-        exchange = Exchange(
-            Sending(self._equipment.upstream(), self.turns, self._metrics, self._clock),
-            config.upstream.url,
-            via,
-            (self._scrubber, links if config.links.rewrite else None),
-            self._metrics,
-            self._clock,
-        )
         invalidate = Invalidate(responses, self._metrics, self._log)
         watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
@@ -233,22 +240,6 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _deliveries(self, flows: Flows) -> Deliveries | None:
-        callback = callback_of(self._config)
-        if callback is None:
-            return None
-        return Deliveries(callback, flows.own_writes, flows.invalidate, self._metrics, self._clock)
-
-    def _register_webhooks(self, deliveries: Deliveries, flows: Flows, table: RouteTable) -> None:
-        registrar = Registrar(
-            deliveries.callback.url, self._credential, flows.exchange, flows.writes, table
-        )
-        self.hooks = Hooks(
-            registrar, flows.reads, deliveries, self._metrics, self._clock, self._log
-        )
-        self._closing.push_async_callback(self.hooks.stop)
-        self.hooks.start()
-
     def _bind(self) -> list[socket.socket]:
         """The sockets for clients and, when it has one of its own, for the operator."""
         listen, admin = self._config.listen, self._config.admin.listen
@@ -262,25 +253,28 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, dict[str, Handler], Pages, Deliveries | None],
+        handlers: tuple[Api, Console, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, operator, pages, deliveries = handlers
+        api, console, pages, deliveries = handlers
+        operator = console.pages()
         shared = operator if len(sockets) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = Flusher(self._log, pages.overview.tick)
+        flusher = Flusher(self._log, console.overview.tick)
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, guard_of(self._config), via, tools, self._metrics, self._census)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics, console.census)
             runner = web.ServerRunner(
                 web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
             )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
-            await Listener(runner, sock, Plans(self._random(32)), door.refuse).start()
+            self._plans.append(Plans(self._random(32)))
+            busy = partial(count, self._metrics.errors, "busy")
+            await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()

@@ -7,26 +7,27 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import quote
 
 from proxy import __version__
 from proxy.clock import SystemClock
-from proxy.config import Config, ConfigError, load, masked
+from proxy.config import Config, ConfigError, masked
 from proxy.leaks.check import NothingProven, searched
+from proxy.online import look
 from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
 from proxy.policy.warming import NotABoard, board_named
+from proxy.reload import credential_of
 from proxy.rules import signing_of
 from proxy.serve import demo, serve, to_stderr
+from proxy.source import DEFAULT, ConfigFile
 from proxy.warm import NoProxy, Told, Warm
-
-CONFIG = "proxy.yaml"
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trello-proxy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, command, text in (
-        ("serve", lambda options: serve(_config(options)), "run the proxy"),
+        ("serve", lambda options: serve(_source(options)), "run the proxy"),
         ("purge", _purge, "have the running proxy forget everything stored"),
     ):
         _add(commands, name, command, text)
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "say what would become of a read, asking the running proxy and not Trello"
     explain = _add(commands, "explain", _explain, text)
     explain.add_argument("url", metavar="URL", help="of Trello's API or the proxy's, or its path")
+    check.add_argument("--online", action="store_true", help="ask Trello about the credentials too")
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
@@ -92,28 +94,17 @@ def _add(
 ) -> argparse.ArgumentParser:
     """A command that reads the configuration."""
     added = commands.add_parser(name, help=text, description=text)
-    added.add_argument("--config", metavar="FILE", help=f"default: {CONFIG}, where there is one")
+    added.add_argument("--config", metavar="FILE", help=f"default: {DEFAULT}, where there is one")
     added.set_defaults(command=command)
     return added
 
 
+def _source(options: argparse.Namespace) -> ConfigFile:
+    return ConfigFile(options.config, os.environ)
+
+
 def _config(options: argparse.Namespace) -> Config:
-    path = Path(options.config or CONFIG)
-    if options.config is None and not path.exists():
-        return load("", CONFIG, os.environ, _read)
-    try:
-        text = _read(str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = f"{path}: cannot be read as UTF-8 text: {type(error).__name__}"
-        raise ConfigError((reason,)) from None
-    config = load(text, str(path), os.environ, _read)
-    if config.cache.backend == "redis":
-        raise ConfigError((f"{path}: cache.backend: redis is not there yet; write sqlite",))
-    return config
-
-
-def _read(path: str) -> str:
-    return Path(path).expanduser().read_text(encoding="utf-8")
+    return _source(options).load()
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -121,7 +112,17 @@ def _check(options: argparse.Namespace) -> int:
     if options.leaks:
         return _check_leaks(config)
     print(masked(config), end="")
-    return 0
+    return _check_online(config) if options.online else 0
+
+
+def _check_online(config: Config) -> int:
+    credential = credential_of(config)
+    if credential is None:
+        print("trello-proxy: there is no key and token to ask about", file=sys.stderr)
+        return 2
+    findings = asyncio.run(look(config, credential, SystemClock(), secrets.token_bytes))
+    print("\n".join(findings.lines), file=sys.stdout if findings.is_good else sys.stderr)
+    return 0 if findings.is_good else 1
 
 
 def _check_leaks(config: Config) -> int:

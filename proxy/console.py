@@ -1,7 +1,7 @@
-"""The operator's pages, and what they are made of."""
+"""What the operator looks into: pages, metrics, the census, and how things are."""
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from proxy.clock import Clock
 from proxy.config import Config
@@ -13,45 +13,62 @@ from proxy.edge.handlers.legacy import LEGACY, legacy_handler
 from proxy.edge.handlers.ops import Ops
 from proxy.edge.intake import Intake
 from proxy.equipment import registry_of
+from proxy.flow.custodian import Custodian
 from proxy.flow.explain import Explain
+from proxy.flow.health import Health
+from proxy.flow.identity import StoredIdentity
+from proxy.flow.outlook import Outlook
 from proxy.flow.overview import Overview
+from proxy.flow.readings import outlook_readings, turn_readings
 from proxy.flow.turns import Turns
 from proxy.flows import Flows
+from proxy.log import Log
 from proxy.metrics import Metrics
-from proxy.model import Credential
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Console:
-    """Everything that the operator may look into."""
+    """Made of the parts of one proxy, once they are there."""
 
     config: Config
-    clock: Clock
+    tools: tuple[Clock, Log, Callable[[int], bytes]]
+    """The clock, the log, randomness."""
     metrics: Metrics
-    census: Census
+    stored: StoredIdentity
+    custody: tuple[Outlook, Custodian]
     intake: Intake
     store: tuple[Responses, Files]
     flows: Flows
     turns: Turns
+    census: Census = field(init=False)
+    overview: Overview = field(init=False)
 
-    def overview(self, stored: Credential) -> Overview:
-        """How things are; `stored`: whose budget it is."""
-        remaining = partial(self.turns.remaining, stored)
-        return Overview(self.metrics, self.config.limits, remaining, self.clock)
+    def __post_init__(self) -> None:
+        clock, log, random = self.tools
+        self.census = Census(
+            lambda: self.stored.credential,
+            random(32),
+            clock,
+            log,
+            deprecates=self.config.clients.credentials != "forward",
+        )
+        self.overview = Overview(self.metrics, self.turns, self.stored, clock)
 
     def pages(self) -> dict[str, Handler]:
         """By path."""
-        flows, (responses, files) = self.flows, self.store
-        token = self.config.admin.token
+        flows, (responses, files), (outlook, custodian) = self.flows, self.store, self.custody
+        token, clock = self.config.admin.token, self.tools[0]
         admin = Admin(token.reveal() if token else None)
+        self.metrics.readings += turn_readings(self.turns, self.stored)
+        self.metrics.readings += outlook_readings(outlook, custodian)
+        health = Health(responses, self.turns, flows.watch, outlook, custodian, clock)
         registry = registry_of(self.metrics, responses, files, flows.watch, self.config)
         registry.register(self.census)
-        ops = Ops(registry, responses, flows.invalidate, flows.watch, admin)
-        explain = Explain(
-            (flows.reads, flows.batches, flows.downloads), self.turns, responses, self.clock
-        )
+        ops = Ops(registry, health, flows.invalidate, admin)
+        served = flows.reads, flows.batches, flows.downloads
+        explain = Explain(served, self.turns, responses, clock)
         return {
             **ops.pages,
             EXPLAIN: explain_handler(explain, self.intake, admin),

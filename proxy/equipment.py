@@ -1,5 +1,6 @@
 """What the configuration has the proxy keep and connect with; each part is closed with the rest."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -9,19 +10,37 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.flow.deliveries import Deliveries
+from proxy.flow.exchange import Exchange
 from proxy.flow.fetch import Storage
+from proxy.flow.hooks import Hooks
+from proxy.flow.identity import Partitions, StoredIdentity
+from proxy.flow.invalidate import Invalidate
+from proxy.flow.outlook import Outlook
+from proxy.flow.own_writes import OwnWrites
+from proxy.flow.read_through import ReadThrough
 from proxy.flow.readings import file_readings, store_readings, watch_readings
+from proxy.flow.registrar import Registrar
+from proxy.flow.sending import Sending
+from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
+from proxy.model import Credential
+from proxy.policy.links import Links
 from proxy.policy.reach import may_reach
+from proxy.policy.scrub import Scrubber
+from proxy.rules import callback_of, variant_of
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
+from proxy.store.known import Known, KnownFile
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
 from proxy.store.sqlite import SQLiteShelf
 from proxy.upstream.client import Upstream, anywhere
+
+Keep = Callable[[Credential, str], None]
 
 
 class Equipment:
@@ -43,6 +62,37 @@ class Equipment:
         self._closing.push_async_callback(upstream.close)
         return upstream
 
+    def exchange(
+        self,
+        turns: Turns,
+        outlook: Outlook,
+        cleaning: tuple[Scrubber, Links | None],
+        via: str,
+        metrics: Metrics,
+    ) -> Exchange:
+        """What speaks to Trello's API."""
+        sending = Sending(self.upstream(), turns, outlook, metrics, self._clock)
+        url = self._config.upstream.url
+        return Exchange(sending, url, via, cleaning, metrics, self._clock)
+
+    def deliveries(
+        self, own: OwnWrites, invalidate: Invalidate, metrics: Metrics
+    ) -> Deliveries | None:
+        """What takes Trello's deliveries in, where it can reach us."""
+        callback = callback_of(self._config)
+        if callback is None:
+            return None
+        return Deliveries(callback, own, invalidate, metrics, self._clock)
+
+    def hooks(
+        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries, metrics: Metrics
+    ) -> Hooks:
+        """What looks after our webhooks, begun."""
+        hooks = Hooks(registrar, reads, deliveries, metrics, self._clock, self._log)
+        self._closing.push_async_callback(hooks.stop)
+        hooks.start()
+        return hooks
+
     def storage(self) -> Storage:
         """Where downloads may be redirected to."""
         hosts = self._config.upstream.storage_hosts
@@ -51,6 +101,20 @@ class Equipment:
             for is_named in (True, False)
         )
         return Storage(hosts, named, matched)
+
+    async def identity(self, credential: Credential, new_key: bytes) -> tuple[StoredIdentity, Keep]:
+        """The proxy's own, with its member if that is remembered; and what remembers another."""
+        cache = self._config.cache
+        file = KnownFile(Path(cache.directory) if cache.backend == "sqlite" else None)
+        known = await asyncio.to_thread(file.open, new_key)
+        partitions = Partitions(bytes.fromhex(known.key), variant_of(self._config))
+
+        def keep(used: Credential, member: str) -> None:
+            file.keep(Known(known.key, partitions.of_credential(used), member))
+
+        is_known = known.credential == partitions.of_credential(credential)
+        stored = StoredIdentity(credential, partitions, known.member if is_known else "")
+        return stored, keep
 
     async def files(self) -> Files:
         """The files on disk; none are kept where nothing may touch it."""

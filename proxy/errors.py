@@ -30,6 +30,8 @@ ProxyError
 └── UpstreamError          Trello, or the way to it, failed; never a 404
     ├── Unreachable        502  no connection: nothing was sent
     ├── ConnectTimeout     504  no connection in time: nothing was sent
+    ├── Resting            503  it fails most requests: nothing was sent
+    ├── TokenRefused       502  the stored credential is not accepted: nothing was sent
     ├── ResponseTimeout    504  sent, and no answer in time
     ├── Terminated         502  sent, and the connection ended without an answer
     ├── Incomplete         502  the answer was cut, or its length is wrong
@@ -181,6 +183,7 @@ class UpstreamError(ProxyError):
     source: ClassVar[Source] = "upstream"
     sent: ClassVar[bool] = True
     """Whether the request may have reached Trello."""
+    retry_after_s: int = 10
 
 
 class Unreachable(UpstreamError):
@@ -198,6 +201,31 @@ class ConnectTimeout(UpstreamError):
 class ResponseTimeout(UpstreamError):
     status, slug, title = 504, "upstream-timeout", "Trello did not answer in time"
     proxy_error = "http_response_timeout"
+
+
+class Resting(UpstreamError):
+    """Trello fails so often that it is not asked for a while; nothing was sent."""
+
+    status, slug, title = 503, "upstream-resting", "Trello fails, and is left alone for a while"
+    proxy_error = "destination_unavailable"
+    sent = False
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Nothing was sent, because Trello fails most requests; try again later.")
+        self.retry_after_s = retry_after_s
+
+
+class TokenRefused(UpstreamError):
+    """Trello does not accept the stored credential; nothing was sent."""
+
+    source = "proxy"
+    status, slug, title = 502, "token-refused", "Trello does not accept the proxy's token"
+    proxy_error = "proxy_configuration_error"
+    sent = False
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Nothing was sent; ask the operator for a new key and token.")
+        self.retry_after_s = retry_after_s
 
 
 class Terminated(UpstreamError):

@@ -83,6 +83,7 @@ class Metrics(Collector):
     """Of ours at Trello, as far as is known."""
     webhooks_missed: int = 0
     scrubbed: int = 0
+    retries: int = 0
     turn_waits: dict[str, Durations] = field(default_factory=dict)
     turns_refused: dict[str, int] = field(default_factory=dict)
     throttled: dict[str, int] = field(default_factory=dict)
@@ -121,6 +122,9 @@ class Metrics(Collector):
             {"": self.scrubbed},
         )
         yield from self._webhooks()
+        yield _counter(
+            "retries", "Requests to Trello that were sent again.", "", {"": self.retries}
+        )
         for reading in self.readings:
             make = _counter if reading.counter else _gauge
             yield make(reading.name, reading.help, reading.label, reading.read())

@@ -38,18 +38,21 @@ def signing_of(links: Links) -> Signing | None:
 
 def table_of(rules: Sequence[RouteRule]) -> RouteTable:
     """The route table with the operator's lifetimes on top."""
-    return RouteTable(
-        [
-            RouteOverride(
-                rule.match,
-                rule.lifetime_s,
-                rule.stale_while_revalidate_s,
-                rule.stale_if_error_s,
-                rule.lifetime_watched_s,
-            )
-            for rule in rules
-        ]
-    )
+    return RouteTable(overrides_of(rules))
+
+
+def overrides_of(rules: Sequence[RouteRule]) -> list[RouteOverride]:
+    """The operator's lifetimes, for the route table."""
+    return [
+        RouteOverride(
+            rule.match,
+            rule.lifetime_s,
+            rule.stale_while_revalidate_s,
+            rule.stale_if_error_s,
+            rule.lifetime_watched_s,
+        )
+        for rule in rules
+    ]
 
 
 def variant_of(config: Config) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import resource
 import secrets
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from proxy.app import App, Surroundings
@@ -16,7 +18,9 @@ from proxy.demo.samples import fill
 from proxy.demo.standin import StandIn
 from proxy.edge.listener import bound
 from proxy.model import Credential
+from proxy.reload import Source, credential_of
 
+MOST_FILES = 16_384
 SECRET_LENGTH = 8
 """Trello's have 32 characters and more; what is shorter could not be told from other text."""
 
@@ -48,9 +52,10 @@ Ctrl-C ends it; nothing is kept.
 """
 
 
-def serve(config: Config) -> int:
+def serve(source: Source) -> int:
     """The proxy on its configuration; the exit code, ConfigError for half a credential."""
-    credential = _credential(config)
+    config = source.load()
+    credential = credential_of(config)
     if credential is None:
         named = {"the key is": config.credentials.key, "the token is": config.credentials.token}
         missing = " and ".join(what for what, secret in named.items() if secret is None)
@@ -58,7 +63,9 @@ def serve(config: Config) -> int:
         return 2
     if min(len(credential.key), len(credential.token)) < SECRET_LENGTH:
         raise ConfigError(("credentials: the key or the token is not whole; copy all of it",))
-    return asyncio.run(_until_stopped(App(config, credential, _surroundings())))
+    _open_many_files()
+    app = App(config, credential, replace(_surroundings(), source=source))
+    return asyncio.run(_until_stopped(app))
 
 
 def demo(port: int | None) -> int:
@@ -72,13 +79,16 @@ def to_stderr(lines: bytes) -> None:
     sys.stderr.buffer.flush()
 
 
-def _credential(config: Config) -> Credential | None:
-    key, token = config.credentials.key, config.credentials.token
-    return Credential(key.reveal(), token.reveal()) if key and token else None
-
-
 def _surroundings() -> Surroundings:
     return Surroundings(SystemClock(), to_stderr, secrets.token_bytes)
+
+
+def _open_many_files() -> None:
+    """Every connection is one: have as many as the machine allows us."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY or most > limit:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MOST_FILES), most))
 
 
 def _spare_the_collector() -> None:
@@ -98,6 +108,8 @@ async def _until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> 
         loop.add_signal_handler(number, stopped.set)
     try:
         await app.start()
+        if app.reload is not None:
+            loop.add_signal_handler(signal.SIGHUP, app.reload.request)
         _spare_the_collector()
         ready()
         await stopped.wait()

@@ -20,6 +20,8 @@ from proxy.metrics import BUCKETS_S, Metrics, Reading, count
 from proxy.model import Credential
 
 NAMES = {
+    "trello_proxy_breaker_open",
+    "trello_proxy_breakers",
     "trello_proxy_errors_total",
     "trello_proxy_file_bytes_total",
     "trello_proxy_file_fills_total",
@@ -31,12 +33,14 @@ NAMES = {
     "trello_proxy_files_up",
     "trello_proxy_info",
     "trello_proxy_invalidations_total",
+    "trello_proxy_last_good_answer_seconds",
     "trello_proxy_legacy_credentials_total",
     "trello_proxy_limit_remaining",
     "trello_proxy_not_stored_total",
     "trello_proxy_proofs_total",
     "trello_proxy_request_duration_seconds",
     "trello_proxy_requests_total",
+    "trello_proxy_retries_total",
     "trello_proxy_scrubbed_total",
     "trello_proxy_stale_served_ratio",
     "trello_proxy_stale_served_seconds_total",
@@ -49,6 +53,8 @@ NAMES = {
     "trello_proxy_store_responses",
     "trello_proxy_store_up",
     "trello_proxy_throttled_total",
+    "trello_proxy_token_expires_seconds",
+    "trello_proxy_token_refused",
     "trello_proxy_turn_wait_seconds",
     "trello_proxy_turns_oldest_wait_seconds",
     "trello_proxy_turns_refused_total",

@@ -70,6 +70,10 @@ class Plans:
         if len(self._plans) > self._limit:
             self._plans.popitem(last=False)
 
+    def clear(self) -> None:
+        """Decide everything anew."""
+        self._plans.clear()
+
     def forget(self, digest: bytes) -> None:
         self._plans.pop(digest, None)
 

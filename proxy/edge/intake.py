@@ -1,11 +1,9 @@
 """From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
 
 import asyncio
-import hashlib
-import hmac
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -14,6 +12,7 @@ from proxy.edge.bodies import Incoming, hold, receive
 from proxy.edge.record import Record
 from proxy.errors import BadTarget, CredentialRejected, NoSuchPage
 from proxy.flow.ask import Ask
+from proxy.flow.identity import Identity, StoredIdentity
 from proxy.model import Credential, Fields, Kind, Urgency
 from proxy.policy import directives
 from proxy.policy.accepts import wants_page
@@ -43,28 +42,13 @@ _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """In whose name Trello is asked."""
-
-    credential: Credential
-    partition: str
-    """Names a credential's share of the cache; a keyed digest, so it tells nothing."""
-    own: bool
-
-
 class Intake:
     """Understands requests; knows the stored credential and the mode clients are held to."""
 
-    def __init__(
-        self, table: RouteTable, stored: Credential, mode: str, links: Links, variant: str
-    ) -> None:
-        """`variant` names how answers are changed: under another one they are other answers."""
+    def __init__(self, table: RouteTable, stored: StoredIdentity, mode: str, links: Links) -> None:
         self._table = table
         self._links = links
-        self._variant = variant
-        self._secret = stored.token.encode()
-        self._stored = Identity(stored, self._partition(stored), own=True)
+        self._stored = stored
         self._mode = mode
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
@@ -196,11 +180,11 @@ class Intake:
         if self._mode == "reject":
             self._refuse(found.merge(_without_placeholder(in_path)))
         if self._mode != "forward" or not (found.key or found.token or in_path.token):
-            return self._stored
+            return self._stored.identity
         theirs = Credential(found.key or "", found.token or in_path.token or "")
         if not _SOUND.match(theirs.key + theirs.token):
             raise BadTarget("A key and a token are made of letters and digits.")
-        return Identity(theirs, self._partition(theirs), own=False)
+        return Identity(theirs, self._stored.partitions.of_credential(theirs), own=False)
 
     @staticmethod
     def _refuse(found: Found) -> None:
@@ -214,8 +198,9 @@ class Intake:
         """The match with no token or key in it: it goes into keys, tags and logs."""
         if not match.secret_positions:
             return match
+        digest = self._stored.partitions.digest
         hidden = {
-            match.segments[position]: self._digest(match.segments[position])
+            match.segments[position]: digest(match.segments[position])
             if self._mode == "forward"
             else PLACEHOLDER
             for position in match.secret_positions
@@ -225,13 +210,6 @@ class Intake:
             segments=tuple(hidden.get(segment, segment) for segment in match.segments),
             params=tuple((name, hidden.get(value, value)) for name, value in match.params),
         )
-
-    def _partition(self, credential: Credential) -> str:
-        return self._digest(f"{credential.key}:{credential.token}:{self._variant}")
-
-    def _digest(self, text: str) -> str:
-        data = text.encode("utf-8", "surrogateescape")
-        return hmac.new(self._secret, data, hashlib.sha256).hexdigest()[:32]
 
 
 def _api_target(raw: str) -> Target:

@@ -14,7 +14,6 @@ from proxy.policy.pages.shell import PAGE_FIELDS
 from proxy.policy.wire import head_of
 
 TYPE_PREFIX = "urn:trello-proxy:"
-RETRY_AFTER_S = 10
 _IN_TROUBLE = "Trello is in trouble"
 """What a person needs to know of all the ways in which it can be."""
 
@@ -28,7 +27,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
     ]
     if isinstance(error, UpstreamError):
-        fields.append(("Retry-After", str(_retry_after_s(error))))
+        fields.append(("Retry-After", str(error.retry_after_s)))
     if isinstance(error, NotTrello):
         fields.append(("WWW-Authenticate", "X-Trello-Webhook"))  # RFC 9110 §15.5.2 wants one
     if isinstance(error, MethodNotAllowed):
@@ -51,10 +50,6 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     }
     fields += [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
     return Rendered(error.status, head_of(fields), json.dumps(body).encode())
-
-
-def _retry_after_s(error: UpstreamError) -> int:
-    return error.retry_after_s if isinstance(error, TurnTooLate) else RETRY_AFTER_S
 
 
 def _title(error: ProxyError) -> str:

@@ -131,8 +131,7 @@ class Account:
             "members": _bucket(limits.members),
             "search": _bucket(limits.search),
         }
-        share = Rate(max(1, limits.token.count // SHARE), limits.token.window_s)
-        self._share = _bucket(share)
+        self._share = _bucket(_share_of(limits))
         self._lanes: dict[tuple[RouteLimit | None, bool], Lane] = {}
 
     def lane(self, route: RouteLimit | None, *, is_watch: bool) -> Lane:
@@ -157,6 +156,14 @@ class Account:
             "search": routes["search"],
         }
 
+    def keep_to(self, limits: Limits) -> None:
+        """Other limits, from here on."""
+        share = _share_of(limits)
+        self._share.keep_to(share.count, share.window_s)
+        for name, bucket in self.buckets().items():
+            rate: Rate = getattr(limits, name)
+            bucket.keep_to(rate.count, rate.window_s)
+
     def stop(self, name: str, now: float, jitter: float) -> None:
         """A bucket ran over; so many of them at once, and the key rests."""
         for limit, bucket in self.buckets().items():
@@ -180,6 +187,12 @@ class Accounts:
         self._keys: OrderedDict[str, Key] = OrderedDict()
         self._accounts: OrderedDict[Credential, Account] = OrderedDict()
 
+    def keep_to(self, limits: Limits) -> None:
+        """Other limits, from here on."""
+        self._limits = limits
+        for account in self._accounts.values():
+            account.keep_to(limits)
+
     def __len__(self) -> int:
         return len(self._accounts)
 
@@ -197,6 +210,11 @@ class Accounts:
         if credential.key in self._keys:
             self._keys.move_to_end(credential.key)
         return found
+
+
+def _share_of(limits: Limits) -> Rate:
+    """The watcher's."""
+    return Rate(max(1, limits.token.count // SHARE), limits.token.window_s)
 
 
 def _bucket(rate: Rate) -> Bucket:

@@ -179,10 +179,11 @@ class Batch:
         if fetched.status != 200:
             count(self._metrics.not_stored, Reason.STATUS)
             return fetched
-        if len(fetched.plain) > _ASIDE_BYTES:
-            cut = await asyncio.to_thread(_cut, fetched, len(wanted))
-        else:
-            cut = _cut(fetched, len(wanted))
+        with self._exchange.reading(ask):
+            if len(fetched.plain) > _ASIDE_BYTES:
+                cut = await asyncio.to_thread(_cut, fetched, len(wanted))
+            else:
+                cut = _cut(fetched, len(wanted))
         return {
             part.ask.key: await self._kept(part.ask, item, whole, asked_at, seq)
             for part, (item, whole) in zip(wanted, cut, strict=True)

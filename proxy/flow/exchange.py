@@ -6,7 +6,7 @@ anything stores, logs or sends it.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -15,7 +15,7 @@ from proxy.errors import Incomplete, Unusable
 from proxy.flow.ask import Ask, Body
 from proxy.flow.sending import Sending
 from proxy.metrics import Metrics, count
-from proxy.model import Fields
+from proxy.model import Credential, Fields
 from proxy.policy import fields as field_policy
 from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
 from proxy.policy.credentials import authorization
@@ -25,6 +25,8 @@ from proxy.upstream.client import Question, Reply
 
 WHOLE_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
+WHOLE_S = 120.0
+"""From its first byte to the last, of an answer that is not streamed."""
 _REFUSAL_BYTES = 64 * 1024
 _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are rewritten beside the loop: it takes milliseconds."""
@@ -68,7 +70,7 @@ class Exchange:
     ) -> None:
         """`cleaning`: what masks our secrets, and what rewrites links where that is wanted."""
         self.turns = sending.turns
-        self._sending = sending
+        self.sending = sending
         self._origin = origin
         self._via = via
         self._scrubber, self._links = cleaning
@@ -85,25 +87,32 @@ class Exchange:
         with ExitStack() as stack:
             reply = await self.open(stack, ask, "gzip" if gzip else "identity")
             chunks = reply.chunks()
-            async for chunk in chunks:
-                held.append(chunk)
-                size += len(chunk)
-                if size > WHOLE_BYTES:
-                    links = self._links_for(ask, reply.content_type)
-                    return await self._streamed(reply, held, chunks, stack, links)
-        whole = self._whole(reply, b"".join(held))
+            with self.reading(ask):
+                async with _in_time():
+                    async for chunk in chunks:
+                        held.append(chunk)
+                        size += len(chunk)
+                        if size > WHOLE_BYTES:
+                            links = self._links_for(ask, reply.content_type)
+                            return await self._streamed(reply, held, chunks, stack, links)
+                whole = self._whole(reply, b"".join(held))
         links = self._links_for(ask, whole.content_type)
         return whole if links is None else await self._linked(whole, links)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
+        ask = self.sending.up_to_date(ask)
         question = Question(
             ask.method,
             self._origin + ask.target,
             self._fields(ask, coding),
             self._counted(ask.body),
         )
-        return await self._sending.send(stack, ask, question)
+        return await self.sending.send(stack, ask, question)
+
+    def reading(self, ask: Ask) -> AbstractContextManager[None]:
+        """Around what is made of an answer's body: where it is none, that is Trello's failure."""
+        return self.sending.reading(ask)
 
     async def hold(self, reply: Reply) -> Whole:
         """A reply's short body, whole: a refusal's sentence."""
@@ -117,6 +126,10 @@ class Exchange:
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
         return await self._streamed(reply, [], reply.chunks(), stack, None)
+
+    def conceal(self, credential: Credential) -> None:
+        """Mask this one too, from here on."""
+        self._scrubber.learn((credential.key, credential.token))
 
     def tells_secret(self, text: str) -> bool:
         """Whether our credential stands there."""
@@ -229,6 +242,16 @@ class Exchange:
                 yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
             except BadCoding as error:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Around the reading of a body; Incomplete when it drips for too long."""
+    try:
+        async with asyncio.timeout(WHOLE_S):
+            yield
+    except TimeoutError as error:
+        raise Incomplete("Trello's answer took too long to arrive; try again later.") from error
 
 
 def _relinked(whole: Whole, rewritten: bytes) -> Whole:

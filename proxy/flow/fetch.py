@@ -176,7 +176,8 @@ class Fetch:
                 raise Unusable("Trello redirected a download to an address with a credential.")
             upstream = self._storage.choose(reply.location)
             self._stack.close()
-            reply = await upstream.send(Question("GET", reply.location, (*_FETCH, *rest)))
+            question = Question("GET", reply.location, (*_FETCH, *rest))
+            reply = await self._exchange.sending.send_elsewhere(upstream, question)
             self._stack.callback(reply.close)
             if reply.status not in (200, 206):
                 raise Unusable(f"Trello's storage answered {reply.status}; try again later.")

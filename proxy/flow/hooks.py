@@ -62,6 +62,10 @@ class Hooks:
         """Begin to look after the webhooks: Trello probes the callback, so listen first."""
         self._task = asyncio.create_task(self._run())  # noqa: TID251 — owned here, see stop
 
+    def look_again(self) -> None:
+        """Another token is in use, which has webhooks of its own: ask for them soon."""
+        self._review_at, self._failures = 0.0, 0
+
     async def stop(self) -> None:
         """Leave them as they are."""
         if self._task is not None:

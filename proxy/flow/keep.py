@@ -18,6 +18,7 @@ from proxy.policy.routes import UNKNOWN
 from proxy.policy.script import point_at
 from proxy.policy.storability import NotStored, Reason, Storable, may_store, why_unusable
 from proxy.policy.tags import stored_tags
+from proxy.policy.trouble import is_trouble
 from proxy.policy.wire import head_of
 from proxy.store.responses import Responses
 
@@ -65,7 +66,8 @@ class Keep:
                 self._project.note(ask, kept.stored, whole.plain)
                 return kept
             case NotStored(reason):
-                if whole.status in _REFUSALS:
+                is_word = not is_trouble(whole.status, whole.plain, own=ask.own)
+                if whole.status in _REFUSALS and is_word:
                     self.drop(ask)
                 return self._passed(ask, whole, reason)
             case never:

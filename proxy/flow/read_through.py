@@ -121,7 +121,8 @@ class ReadThrough:
             case Streamed() as streamed:
                 return from_stream(streamed, outcome)
             case Whole() as whole:
-                self.keep.checked(ask, whole)
+                with self._exchange.reading(ask):
+                    self.keep.checked(ask, whole)
                 return from_whole(whole, outcome)
             case never:
                 assert_never(never)
@@ -232,7 +233,9 @@ class ReadThrough:
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
             return TooLong()
-        return await self.keep.take(ask, self.keep.checked(ask, fetched), asked_at, seq)
+        with self._exchange.reading(ask):
+            whole = self.keep.checked(ask, fetched)
+        return await self.keep.take(ask, whole, asked_at, seq)
 
     @staticmethod
     def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:

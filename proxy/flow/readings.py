@@ -2,11 +2,13 @@
 
 from proxy import __version__
 from proxy.config import Config
+from proxy.flow.custodian import Custodian
+from proxy.flow.identity import StoredIdentity
+from proxy.flow.outlook import Outlook
 from proxy.flow.proof import Proof
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, Reading
-from proxy.model import Credential
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -155,7 +157,7 @@ def proof_readings(proof: Proof) -> list[Reading]:
     ]
 
 
-def turn_readings(turns: Turns, stored: Credential) -> list[Reading]:
+def turn_readings(turns: Turns, stored: StoredIdentity) -> list[Reading]:
     """Who waits for Trello's limits, and what is left of those of the stored token."""
     return [
         Reading("turns_waiting", "Requests in line, by urgency.", turns.lengths, "urgency"),
@@ -167,7 +169,40 @@ def turn_readings(turns: Turns, stored: Credential) -> list[Reading]:
         Reading(
             "limit_remaining",
             "Requests that are left to tools, by limit of Trello's.",
-            lambda: turns.remaining(stored),
+            lambda: turns.remaining(stored.credential),
             "limit",
         ),
     ]
+
+
+def outlook_readings(outlook: Outlook, custodian: Custodian) -> list[Reading]:
+    """Whether Trello may be asked, and with the stored token."""
+    return [
+        Reading(
+            "breakers", "Breakers by state: the host's, and one a route.", outlook.states, "state"
+        ),
+        Reading(
+            "breaker_open",
+            "Whether no connection is made to Trello at all: 1, or 0.",
+            lambda: {"": float(outlook.host_state() != "closed")},
+        ),
+        Reading(
+            "last_good_answer_seconds",
+            "Seconds since Trello last gave an answer that is none of trouble.",
+            lambda: _unless_none(outlook.last_good_s()),
+        ),
+        Reading(
+            "token_refused",
+            "Whether Trello refuses the stored token: 1, or 0.",
+            lambda: {"": float(outlook.token.is_refused)},
+        ),
+        Reading(
+            "token_expires_seconds",
+            "Seconds until the stored token ends; absent when it never does, or is not known.",
+            lambda: _unless_none(custodian.expires_in_s()),
+        ),
+    ]
+
+
+def _unless_none(figure: float | None) -> dict[str, float]:
+    return {} if figure is None else {"": figure}

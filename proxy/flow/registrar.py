@@ -12,8 +12,9 @@ from urllib.parse import quote
 from proxy.errors import Unusable
 from proxy.flow.ask import Ask
 from proxy.flow.exchange import Exchange, Whole
+from proxy.flow.identity import StoredIdentity
 from proxy.flow.write_through import WriteThrough
-from proxy.model import CacheKey, Credential, Urgency
+from proxy.model import CacheKey, Urgency
 from proxy.policy.directives import NONE
 from proxy.policy.registration import Create, Remove, Repair, Step, Webhook, webhooks_in
 from proxy.policy.routes import RouteTable
@@ -28,20 +29,20 @@ class Registrar:
     def __init__(
         self,
         callback_url: str,
-        credential: Credential,
+        stored: StoredIdentity,
         exchange: Exchange,
         writes: WriteThrough,
         table: RouteTable,
     ) -> None:
         self._callback_url = callback_url
-        self._credential = credential
+        self._stored = stored
         self._exchange = exchange
         self._writes = writes
         self._table = table
 
     async def webhooks(self) -> tuple[Webhook, ...]:
         """Ours, as Trello has them now; UpstreamError when it does not say."""
-        token = quote(self._credential.token, safe="")
+        token = quote(self._stored.credential.token, safe="")
         ask = self._ask("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
         fetched = await self._exchange.fetch(ask)
         if not isinstance(fetched, Whole):
@@ -87,7 +88,7 @@ class Registrar:
             match=self._table.classify(method, path.split("/")),
             query_names=frozenset(),
             key=CacheKey(""),
-            credential=self._credential,
+            credential=self._stored.credential,
             own=True,
             directives=NONE,
             fields=(("Content-Type", "application/json"),) if said else (),

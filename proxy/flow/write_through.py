@@ -73,7 +73,8 @@ class WriteThrough:
             case Whole():
                 if not _is_refusal(fetched.status):
                     await self._apply(ask, fetched.plain[:_ANSWER_BYTES], fetched.status)
-                _check(fetched)
+                with self._exchange.reading(ask):
+                    _check(fetched)
                 return from_whole(fetched, outcome)
             case Streamed():
                 if not _is_refusal(fetched.status):

@@ -141,8 +141,7 @@ class RouteTable:
     """Every operation of Trello's, by method and path; an operator's lifetimes on top."""
 
     def __init__(self, overrides: Sequence[RouteOverride] = ()) -> None:
-        self._overrides = tuple((override.fitting, override) for override in overrides)
-        self._routes: dict[tuple[str, str], Route] = {}
+        self.override(overrides)
         self._roots: dict[str, _Node] = {}
         for kind, lifetimes, block in SAFE:
             for template in block.split():
@@ -151,6 +150,11 @@ class RouteTable:
                     self._plant(method, template, row)
         for method, template, _words in rows():
             self._plant(method, template, _row(template, Kind.WRITE, NEVER))
+
+    def override(self, overrides: Sequence[RouteOverride]) -> None:
+        """An operator's lifetimes, instead of those that were on top before."""
+        self._overrides = tuple((override.fitting, override) for override in overrides)
+        self._routes: dict[tuple[str, str], Route] = {}
 
     def classify(self, method: str, segments: Sequence[str]) -> Match:
         """What `segments`, the path below /1 without its empty ones, are for this method.

@@ -12,6 +12,9 @@ from urllib.parse import quote
 MIN_SECRET_CHARS = 8
 """Anything shorter occurs in innocent text too."""
 
+MOST_LEARNT = 64
+"""Later than at the start: many times as many as are in use."""
+
 _MARKS = (b"%", b"\\u00")
 """What precedes two hex digits."""
 _LONGEST_SPELLING = len(r"\u0041")
@@ -20,13 +23,25 @@ _LONGEST_SPELLING = len(r"\u0041")
 class Scrubber:
     """Knows the secrets, cannot be printed; none of them is in what it returns."""
 
-    __slots__ = ("_encoded", "_plain", "_secret", "reach_bytes")
+    __slots__ = ("_encoded", "_given", "_learnt", "_plain", "_secret", "reach_bytes")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """ValueError for a secret that is short, not ASCII, or has an asterisk."""
-        known = sorted({secret.encode() for secret in secrets}, key=len, reverse=True)
+        self._given = tuple(secrets)
+        self._learnt: tuple[str, ...] = ()
+        self.learn(())
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From here on these are secrets too; ValueError as above, and nothing is learnt then.
+
+        Beyond MOST_LEARNT, those that were learnt longest ago are forgotten.
+        """
+        new = tuple(secrets)
+        learnt = (*(each for each in self._learnt if each not in new), *new)[-MOST_LEARNT:]
+        known = sorted({each.encode() for each in self._given + learnt}, key=len, reverse=True)
         if not all(map(_is_distinct, known)):
             raise ValueError(f"a secret needs {MIN_SECRET_CHARS} ASCII characters, no asterisk")
+        self._learnt = learnt
         quoted = [quote(secret, safe="").encode() for secret in known]
         encoded = [_any_of([_encoded(mark, secret) for secret in known]) for mark in _MARKS]
         self._plain = tuple(dict.fromkeys(known + quoted))

@@ -11,4 +11,17 @@ def is_trouble(status: int, body: bytes, *, own: bool) -> bool:
     """
     if status >= 500 or status == 429:
         return True
-    return own and status == 401 and any(sentence in body for sentence in _BAD_CREDENTIAL)
+    return own and refuses_credential(status, body)
+
+
+def refuses_credential(status: int, body: bytes) -> bool:
+    """Whether Trello says that the key or the token is no good, whatever it is used for."""
+    return status == 401 and any(sentence in body for sentence in _BAD_CREDENTIAL)
+
+
+def is_failure(status: int) -> bool:
+    """Whether it is a gateway's word for a Trello that is gone or overrun.
+
+    A 500 may be about one request, and comes fast; a 429 is no failure.
+    """
+    return status >= 502

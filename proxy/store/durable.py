@@ -91,6 +91,11 @@ class Durable:
                     await self._write_pending()
                 await self._shelf.close()
 
+    @property
+    def may_have_any(self) -> bool:
+        """Whether anything may be stored here, usable or not."""
+        return self.works and not (self._keys_complete and self._keys.is_empty)
+
     async def get(self, key: CacheKey) -> StoredResponse | None:
         """The stored response, usable or not; None when the shelf fails or does not have it."""
         for batch in (self._pending, self._writing):

@@ -18,9 +18,11 @@ class KeyFilter:
 
     def __init__(self) -> None:
         self._bits = bytearray(_BITS // 8)
+        self.is_empty = True
 
     def add(self, keys: Iterable[CacheKey]) -> None:
         for key in keys:
+            self.is_empty = False
             for bit in _probes(key):
                 self._bits[bit >> 3] |= 1 << (bit & 7)
 

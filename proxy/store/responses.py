@@ -28,6 +28,11 @@ class Responses:
         """Whether everything there is to store with works."""
         return self.durable is None or self.durable.works
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is stored, usable or not."""
+        return not len(self.memory) and not (self.durable and self.durable.may_have_any)
+
     def peek(self, key: CacheKey) -> StoredResponse | None:
         """The stored response in memory, if none of its tags was invalidated; no await."""
         stored = self.memory.get(key)

@@ -67,6 +67,11 @@ class Bucket:
         self._is_doubted = False
         """Whether it ran over, and no good answer has come since."""
 
+    def keep_to(self, ceiling: int, window_s: float) -> None:
+        """Another limit, from here on; what was sent still counts."""
+        self.most = self._ceiling = ceiling
+        self.window_s = self._own_window_s = window_s
+
     @property
     def reserve(self) -> int:
         """Requests that only people may use."""

@@ -114,6 +114,7 @@ class Upstream:
         may_connect: Callable[[str, int], bool] = anywhere,
     ) -> None:
         self._may_connect = may_connect
+        self._answer_timeout_s = connect_timeout_s + 2 * read_timeout_s  # waits for all of it
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
@@ -136,7 +137,7 @@ class Upstream:
             max_field_size=MAX_LINE_BYTES,
         )
         # aiohttp sends PUT and DELETE again when a kept connection turns out closed; a write must
-        # not be repeated, and reads are repeated here. There is no public switch.
+        # not be repeated, and what may be is decided elsewhere. There is no public switch.
         self._session._retry_connection = False
 
     async def close(self) -> None:
@@ -149,30 +150,36 @@ class Upstream:
         return socket.socket(family, kind, protocol)
 
     async def send(self, question: Question) -> Reply:
-        """The reply, its header there already; the caller closes it.
+        """The reply, its header there already; the caller closes it. Raises UpstreamError only.
 
-        Raises UpstreamError only. A read is sent once more when a connection ended without an
-        answer: it was a kept one that Trello had closed, as a rule.
+        However slowly they come, the bytes of a header are there in time; so is the room for the
+        next piece of a body that is sent. The time a client takes for its own is not counted.
         """
-        try:
-            return await self.send_once(question)
-        except Terminated:
-            if question.method != "GET" or question.body is not None:
-                raise
-            return await self.send_once(question)
-
-    async def send_once(self, question: Question) -> Reply:
-        """As `send`, and never twice."""
         with _mapped(Terminated):
-            return Reply(
-                await self._session.request(
-                    question.method,
-                    URL(question.url, encoded=True),
-                    headers=CIMultiDict(question.fields),
-                    data=question.body,
-                    allow_redirects=False,
+            async with asyncio.timeout(self._answer_timeout_s) as deadline:
+                body = question.body
+                if isinstance(body, AsyncIterator):
+                    body = self._taken_in_time(body, deadline)
+                return Reply(
+                    await self._session.request(
+                        question.method,
+                        URL(question.url, encoded=True),
+                        headers=CIMultiDict(question.fields),
+                        data=body,
+                        allow_redirects=False,
+                    )
                 )
-            )
+
+    async def _taken_in_time(
+        self, body: AsyncIterator[bytes], deadline: asyncio.Timeout
+    ) -> AsyncGenerator[bytes, None]:
+        while True:
+            deadline.reschedule(None)
+            chunk = await anext(body, None)
+            deadline.reschedule(asyncio.get_running_loop().time() + self._answer_timeout_s)
+            if chunk is None:
+                return
+            yield chunk
 
 
 @contextmanager

@@ -49,6 +49,8 @@ class Figures:
     """Answers that did not show one's own write, made before they were asked for."""
     untrue: int
     """Answers that never were true."""
+    marked: int
+    """Answers that said themselves that they were stale, since Trello could not be asked."""
     stale_hits_ratio: float
     """Of what was answered without asking, the share that was not true any more."""
     told: str
@@ -68,7 +70,7 @@ class Day:
         self._numbers = count()
         self._judged: list[Staleness] = []
         self._asked = self._reads = self._hits = self._failed = 0
-        self._judged_hits = self._stale_hits = 0
+        self._judged_hits = self._stale_hits = self._marked = 0
 
     @staticmethod
     def targets(events: Iterable[Event]) -> Iterator[Target]:
@@ -112,6 +114,7 @@ class Day:
             stale_own=sum(each.own_s > 0 for each in self._judged),
             untrue=sum(not each.was_true for each in self._judged),
             stale_hits_ratio=self._stale_hits / max(1, self._judged_hits),
+            marked=self._marked,
             told=await way.told(),
         )
 
@@ -130,7 +133,7 @@ class Day:
         began = self._clock.now()
         match event:
             case Read():
-                heard = await way.read(event.path)
+                heard = await way.read(event.path, event.tool)
             case Page():
                 heard = await way.page(event)
             case _:
@@ -168,6 +171,9 @@ class Day:
         self._hits += heard.was_kept
         if isinstance(event, Read):
             found = self._oracle.judge(list(event.targets), heard.body, began)
+            if heard.is_marked:
+                self._marked += 1
+                return
             self._judged += found
             if heard.was_kept:
                 self._judged_hits += len(found)

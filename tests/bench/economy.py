@@ -99,6 +99,7 @@ def _judge(cache: Figures, proxy: Figures) -> None:
     print(verdict("answers stale after one's own write", proxy.stale_own, most=0))
     print(verdict("answers that never were true", proxy.untrue, most=0))
     print(f"  without a signal: {proxy.unsignalled} stale answers, {proxy.worst_s:.0f} s at most")
+    print(f"  marked as stale, because there was no turn to ask: {proxy.marked}")
     print(f"  {proxy.told}; of all hits {proxy.stale_hits_ratio:.2%} were stale")
 
 

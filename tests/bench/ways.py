@@ -41,6 +41,8 @@ class Heard:
     body: bytes
     was_kept: bool
     """Whether it came without asking Trello first."""
+    is_marked: bool = False
+    """Whether it says itself that it is stale because Trello could not be asked."""
 
 
 class Client:
@@ -54,9 +56,9 @@ class Client:
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self.received_bytes = 0
 
-    async def ask(self, method: str, path: str, form: str = "") -> Heard:
-        """The answer to one request."""
-        lines = f"{method} {path} HTTP/1.1\r\n{self._fields}\r\n"
+    async def ask(self, method: str, path: str, tool: str = "-", form: str = "") -> Heard:
+        """The answer to one request of a tool's."""
+        lines = f"{method} {path} HTTP/1.1\r\nUser-Agent: {tool}\r\n{self._fields}\r\n"
         if form:
             kind = "application/x-www-form-urlencoded"
             lines += f"Content-Type: {kind}\r\nContent-Length: {len(form)}\r\n"
@@ -70,7 +72,8 @@ class Client:
         self._idle.append(connection)
         self.received_bytes += len(body)
         status = named.get("cache-status", "")
-        return Heard(int(head.split(" ", 2)[1]), body, "; hit" in status)
+        marked = "stale-if-error" in status
+        return Heard(int(head.split(" ", 2)[1]), body, "; hit" in status, marked)
 
     async def close(self) -> None:
         for _, writer in self._idle:
@@ -87,19 +90,20 @@ class Direct:
     def __init__(self, url: str, *fields: str) -> None:
         self.client = Client(url, *fields)
 
-    async def read(self, path: str) -> Heard:
+    async def read(self, path: str, tool: str = "-") -> Heard:
         """A read's answer."""
-        return await self.client.ask("GET", path)
+        return await self.client.ask("GET", path, tool)
 
     async def page(self, page: Page) -> Heard:
         """What makes such a page has to be asked for; the worst of the answers."""
-        heard = [await self.read(target.path) for target in page.targets]
+        heard = [await self.read(target.path, page.tool) for target in page.targets]
         worst = max(heard, key=lambda each: each.status)
         return Heard(worst.status, worst.body, all(each.was_kept for each in heard))
 
     async def write(self, change: Change) -> Heard:
         """A write's answer."""
-        return await self.client.ask(change.method, change.path, urlencode(change.params))
+        form = urlencode(change.params)
+        return await self.client.ask(change.method, change.path, change.tool, form)
 
     async def received_bytes(self) -> int:
         """Body bytes that came from Trello so far."""
@@ -120,12 +124,12 @@ class Kept(Direct):
         self._clock = clock
         self._kept: dict[str, tuple[float, Heard]] = {}
 
-    async def read(self, path: str) -> Heard:
+    async def read(self, path: str, tool: str = "-") -> Heard:
         until, kept = self._kept.get(path, (0.0, None))
         if kept is not None and self._clock.now() < until:
             return kept
         asked_at = self._clock.now()
-        heard = await super().read(path)
+        heard = await super().read(path, tool)
         if heard.status == 200:
             again = Heard(heard.status, heard.body, was_kept=True)
             self._kept[path] = asked_at + BOUND_S, again
@@ -138,7 +142,7 @@ class Proxied(Direct):
     name = "proxy"
 
     async def page(self, page: Page) -> Heard:
-        return await self.read(f"/c/{page.card}")
+        return await self.read(f"/c/{page.card}", page.tool)
 
     async def received_bytes(self) -> int:
         return int((await self._metric("upstream_bytes_total", 'direction="received"'))[""])

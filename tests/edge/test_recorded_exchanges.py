@@ -86,6 +86,9 @@ async def test_a_recorded_answer_comes_back_byte_for_byte(
     if exchange["status"] == 429:
         proxy.clock.advance(1000)  # nothing is asked before that limit's window is over
     again = await replay(proxy, exchange)
+    if heard.status == 401 and heard.body in {b"invalid key", b"invalid token"}:
+        assert (again.status, again.is_problem) == (502, True)  # and not asked a second time
+        return
     assert (again.status, again.body) == (heard.status, heard.body)
     assert len(raw_upstream.asked) == (1 if stored else 2)
     _is_free_of_what_never_passes(again)

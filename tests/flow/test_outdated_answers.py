@@ -15,7 +15,9 @@ from proxy.edge.record import RequestIds
 from proxy.errors import NotStored
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.exchange import Exchange
+from proxy.flow.identity import Partitions, StoredIdentity
 from proxy.flow.invalidate import Invalidate
+from proxy.flow.outlook import Outlook
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
@@ -68,7 +70,9 @@ class Flow:
         self.responses = Responses(Memory(1 << 20), None, Epochs(100))
         limits = load("", "proxy.yaml", {}, str).limits
         turns = Turns(limits, clock, bytes, self.metrics)
-        sending = Sending(self.upstream, turns, self.metrics, clock)
+        stored = StoredIdentity(Credential(KEY, TOKEN), Partitions(b"key", ""))
+        outlook = Outlook(stored, clock, self.log, bytes)
+        sending = Sending(self.upstream, turns, outlook, self.metrics, clock)
         cleaning = Scrubber([TOKEN]), None
         exchange = Exchange(sending, standin.url, "test", cleaning, self.metrics, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)

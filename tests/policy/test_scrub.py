@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import MOST_LEARNT, Scrubber
 
 KEY = "dummykey0123"
 LONG = KEY + "ATTAxyz"
+OTHER = "ATTA-another-one"
 ODD = "a/b+c-d_e"
 SCRUBBER = Scrubber([KEY, LONG, ODD])
 
@@ -103,3 +104,26 @@ def test_no_cut_changes_anything(text: str, cuts: list[int]) -> None:
     stream = SCRUBBER.stream()
     out = [stream.feed(body[start:end]) for start, end in pairwise(edges)]
     assert b"".join(out) + stream.finish() == SCRUBBER.whole(body)
+
+
+def test_what_is_learnt_is_masked_beside_what_was_known() -> None:
+    scrubber = Scrubber([KEY])
+    scrubber.learn([OTHER])
+    assert scrubber.whole(f"{KEY} {OTHER}".encode()) == b"*" * len(KEY) + b" " + b"*" * len(OTHER)
+
+
+def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
+    scrubber = Scrubber([KEY])
+    with pytest.raises(ValueError, match="a secret needs"):
+        scrubber.learn([OTHER, "short"])
+    assert scrubber.found_in(KEY)
+    assert not scrubber.found_in(OTHER)
+
+
+def test_what_was_there_at_the_start_is_never_forgotten_nor_what_is_learnt_again() -> None:
+    scrubber = Scrubber([KEY])
+    for number in range(3 * MOST_LEARNT):
+        scrubber.learn([f"rejected-{number}", OTHER])
+    assert scrubber.found_in(KEY)
+    assert scrubber.found_in(OTHER)
+    assert not scrubber.found_in("rejected-0.")

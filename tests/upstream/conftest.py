@@ -10,6 +10,8 @@ import pytest
 from proxy.model import Fields
 from proxy.upstream.client import Question, Upstream
 
+DRIP_S = 0.05
+"""From one byte to the next, where they drip."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -18,7 +20,7 @@ class Say:
     """Bytes of an answer, and what becomes of the connection."""
 
     data: bytes
-    then: Literal["keep", "close", "reset", "hang"] = "keep"
+    then: Literal["keep", "close", "reset", "hang", "drip"] = "keep"
 
 
 class Server:
@@ -66,6 +68,10 @@ class Server:
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         self.heard.append(head + await reader.readexactly(int(length or b"0")))
         say = self.says.pop(0) if self.says else Say(OK)
+        if say.then == "drip":
+            for byte in say.data:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(DRIP_S)
         writer.write(say.data)
         await writer.drain()
         match say.then:

@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Literal
 
 import pytest
@@ -116,33 +118,9 @@ async def test_somebody_else_listens_where_tls_belongs(ask: Ask) -> None:
     assert not raised.value.sent
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
 @pytest.mark.parametrize("then", ["close", "reset"])
-async def test_a_read_is_sent_once_more_when_the_connection_ended(
-    server: Server, ask: Ask, then: Literal["close", "reset"]
-) -> None:
-    server.says = [Say(OK), Say(b"", then), Say(OK)]
-    await ask()
-    assert (await ask()).body == b"{}"
-    assert len(server.heard) == 3
-
-
-async def test_a_read_is_not_sent_a_third_time(server: Server, ask: Ask) -> None:
-    server.says = [Say(b"", "close"), Say(b"", "close"), Say(OK)]
-    with pytest.raises(Terminated):
-        await ask()
-    assert len(server.heard) == 2
-
-
-async def test_a_read_that_took_too_long_is_not_repeated(server: Server, ask: Ask) -> None:
-    server.says = [Say(b"", "hang"), Say(OK)]
-    with pytest.raises(ResponseTimeout):
-        await ask()
-    assert len(server.heard) == 1
-
-
-@pytest.mark.parametrize("then", ["close", "reset"])
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
-async def test_a_write_is_sent_once_even_on_a_kept_connection(
+async def test_nothing_is_sent_twice_even_on_a_kept_connection(
     server: Server, ask: Ask, method: str, then: Literal["close", "reset"]
 ) -> None:
     server.says = [Say(OK), Say(b"", then), Say(OK)]
@@ -151,6 +129,76 @@ async def test_a_write_is_sent_once_even_on_a_kept_connection(
         await ask(method)
     assert server.connections == 1
     assert [head.split()[0] for head in server.heard] == [b"GET", method.encode()]
+
+
+async def test_a_header_that_drips_is_given_up(server: Server, hasty: Upstream) -> None:
+    header_bytes = b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 10_000
+    server.says = [Say(header_bytes, "drip")]
+    with pytest.raises(ResponseTimeout) as raised:
+        await hasty.send(Question("GET", server.url + "/1/x", ()))
+    assert raised.value.sent
+
+
+async def test_a_body_that_nobody_takes_is_given_up(hasty: Upstream) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 65536
+
+    async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):
+            await given_up.wait()
+        writer.transport.abort()
+
+    given_up = asyncio.Event()
+    listening = await asyncio.start_server(deaf, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        fields = (("Content-Length", str(1 << 40)),)
+        with pytest.raises(ResponseTimeout):
+            await hasty.send(Question("POST", f"http://127.0.0.1:{port}/", fields, endless()))
+        given_up.set()
+
+
+async def test_a_client_that_uploads_slowly_is_waited_for(server: Server, hasty: Upstream) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            await asyncio.sleep(0.25)
+            yield b"xx"
+
+    fields = (("Content-Length", "8"),)
+    reply = await hasty.send(Question("POST", server.url + "/1/x", fields, slow()))
+    reply.close()
+    assert server.heard[0].endswith(b"x" * 8)
+
+
+async def test_another_address_is_tried_where_one_is_dead(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        writer.close()
+
+    async def addresses(_host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in ("127.0.0.3", "127.0.0.1")
+        ]
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
+    with socket.socket() as dead, socket.socket() as first, socket.socket() as second:
+        dead.bind(("127.0.0.3", port))  # takes no connection: its backlog is full
+        dead.listen(0)
+        for each in (first, second):
+            each.settimeout(0)
+            each.connect_ex(dead.getsockname())
+        async with listening, asyncio.timeout(10):
+            question = Question("GET", f"http://trello.example:{port}/1/x", ())
+            reply = await upstream.send(question)
+            reply.close()
+    assert reply.status == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -12,11 +13,10 @@ from proxy.edge.door import Handler
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed
+from proxy.flow.health import Health
 from proxy.flow.invalidate import Invalidate
-from proxy.flow.watch import Watch
 from proxy.policy.tags import EVERYTHING
 from proxy.policy.wire import head_of
-from proxy.store.responses import Responses
 
 _NO_STORE = ("Cache-Control", "no-store")
 
@@ -27,15 +27,13 @@ class Ops:
     def __init__(
         self,
         registry: CollectorRegistry,
-        responses: Responses,
+        health: Health,
         invalidate: Invalidate,
-        watch: Watch,
         admin: Admin,
     ) -> None:
         self._registry = registry
-        self._responses = responses
+        self._health = health
         self._invalidate = invalidate
-        self._watch = watch
         self._admin = admin
 
     @property
@@ -61,18 +59,11 @@ class Ops:
         return _json({"status": "ok"})
 
     async def readyz(self, _: web.BaseRequest, record: Record) -> Rendered:
-        """Requests are answered; `degraded` when the store on disk fails or the watcher is late."""
+        """Requests are answered, though perhaps not as well as they should be; else 503."""
         record.route = "/readyz"
-        works, watch = self._responses.works, self._watch
-        degraded = not works or watch.is_late
-        store = "ok" if works else "failing; answers are kept in memory only"
-        return _json(
-            {
-                "status": "degraded" if degraded else "ready",
-                "store": store,
-                "watch": _watch_text(watch),
-            }
-        )
+        report = self._health.report()
+        status = 503 if report.status == "down" else 200
+        return _json({"status": report.status, **report.parts}, status)
 
     async def purge(self, request: web.BaseRequest, record: Record) -> Rendered:
         """Forget everything stored."""
@@ -85,14 +76,6 @@ class Ops:
         return _json({"purged": "everything"})
 
 
-def _watch_text(watch: Watch) -> str:
-    if not watch.is_on:
-        return "off"
-    if watch.is_asleep:
-        return "asleep; nobody reads"
-    return "late; changes made elsewhere show when lifetimes end" if watch.is_late else "ok"
-
-
-def _json(value: dict[str, str]) -> Rendered:
+def _json(value: Mapping[str, str | float | None], status: int = 200) -> Rendered:
     fields = (("Content-Type", "application/json"), _NO_STORE)
-    return Rendered(200, head_of(fields), json.dumps(value).encode() + b"\n")
+    return Rendered(status, head_of(fields), json.dumps(value).encode() + b"\n")

@@ -81,7 +81,7 @@ class Pages:
         self._reads = reads
         self._links = links
         self._clock = clock
-        self.overview = overview
+        self._overview = overview
 
     async def home(self, request: web.BaseRequest, record: Record) -> Rendered:
         """What this is; with `?url=` the proxy's link for an address of Trello's."""
@@ -96,12 +96,12 @@ class Pages:
         status = 400 if fault else 200
         if wants_page(request.headers.get("Accept", "")):
             shown = Pasted(strip_address(pasted), link, fault)
-            body = home_page(self._links.public_url, shown, self.overview.figures())
+            body = home_page(self._links.public_url, shown, self._overview.figures())
             return Rendered(status, head_of(PAGE_FIELDS), body)
         if pasted:
             said = f"{link or fault}\n".encode()
         else:
-            said = home_text(self._links.public_url, self.overview.figures())
+            said = home_text(self._links.public_url, self._overview.figures())
         return Rendered(status, head_of((*_TEXT, ("Vary", "Accept"))), said)
 
     async def asset(self, request: web.BaseRequest, record: Record) -> Rendered:

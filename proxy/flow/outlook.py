@@ -1,0 +1,237 @@
+"""What asking Trello promises now: nothing is sent that is bound to fail.
+
+Three things are watched. Whether connections come about at all: one breaker for the host. Whether a
+route is answered: one for each, so that a slow one leaves the others alone. Whether the stored
+credential is accepted: after one refusal nothing goes out with it until a question of the proxy's
+own was answered.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from math import ceil, inf
+
+from proxy.clock import Clock
+from proxy.errors import (
+    ConnectTimeout,
+    Resting,
+    Terminated,
+    TokenRefused,
+    Unreachable,
+    UpstreamError,
+)
+from proxy.flow.ask import Ask
+from proxy.flow.identity import StoredIdentity
+from proxy.log import Log
+from proxy.policy.trouble import is_failure, refuses_credential
+from proxy.upstream.breaker import Breaker, State
+
+FIRST_PROBE_S = 30.0
+LONGEST_PROBE_S = 300.0
+_MOST_ROUTES = 1000
+"""More than Trello has; further ones share a breaker."""
+
+
+class TokenState:
+    """Whether Trello accepts the stored credential, as far as is known."""
+
+    def __init__(self) -> None:
+        self.is_refused = False
+        self.news = asyncio.Event()
+        """Set while it is refused."""
+        self.next_probe_at = 0.0
+        self._pause_s = 0.0
+        self._trusted_until = -inf
+
+    def refuse(self, now: float) -> bool:
+        """Trello said so; whether that is news.
+
+        Not within half a minute of a question that was answered: then it means something else.
+        """
+        if self.is_refused or now < self._trusted_until:
+            return False
+        self.is_refused = True
+        self.next_probe_at, self._pause_s = now, FIRST_PROBE_S / 2
+        self.news.set()
+        return True
+
+    def postpone(self, now: float, jitter: float) -> float:
+        """A probe failed; seconds until the next."""
+        self._pause_s = min(LONGEST_PROBE_S, self._pause_s * 2)
+        self.next_probe_at = now + self._pause_s * (1 + jitter / 10)
+        return self.next_probe_at - now
+
+    def accept(self, now: float) -> bool:
+        """A question was answered with it; whether that is news."""
+        was_refused, self.is_refused = self.is_refused, False
+        self._trusted_until = now + FIRST_PROBE_S
+        self.news.clear()
+        return was_refused
+
+
+class Attempt:
+    """One request that goes out; `answered` says that it was, and how."""
+
+    def __init__(self, host: tuple[Breaker, bool], route: tuple[Breaker, bool]) -> None:
+        """Each breaker with whether this is a probe of it."""
+        self.host = host
+        self.route = route
+        self.status = 0
+
+    def answered(self, status: int) -> None:
+        """The header of an answer is there."""
+        self.status = status
+
+
+class Outlook:
+    """The breakers, and the stored credential's state."""
+
+    def __init__(
+        self, stored: StoredIdentity, clock: Clock, log: Log, random: Callable[[int], bytes]
+    ) -> None:
+        self._stored = stored
+        self.token = TokenState()
+        self._last_good_at: float | None = None
+        self._clock = clock
+        self._log = log
+        self._random = random
+        self._host = Breaker()
+        self._routes: dict[str, Breaker] = {}
+
+    def up_to_date(self, ask: Ask) -> Ask:
+        """The Ask with the credential that is stored now, if it is the proxy's own."""
+        credential = self._stored.credential
+        if not ask.own or ask.credential is credential:
+            return ask
+        return replace(ask, credential=credential)
+
+    def check(self, ask: Ask) -> None:
+        """Resting or TokenRefused where this had better not be sent."""
+        now = self._clock.monotonic()
+        if ask.own and self.token.is_refused:
+            raise TokenRefused(_seconds(self.token.next_probe_at - now))
+        wait_s = max(each.wait_s(now) for each in (self._host, self._route(ask)))
+        if wait_s > 0:
+            raise Resting(_seconds(wait_s))
+
+    @contextmanager
+    def attempt(self, ask: Ask, *, is_last: bool) -> Iterator[Attempt]:
+        """Around one sending: what comes of it is heeded; raises as `check` does.
+
+        `is_last`: it will not be repeated. Else a connection that ended proves nothing.
+        """
+        self.check(ask)
+        host, route = self._host, self._route(ask)
+        made = Attempt((host, host.enter()), (route, route.enter()))
+        try:
+            yield made
+        except (Unreachable, ConnectTimeout):
+            self._leave(made.route)
+            self._fail(made.host, "connections")
+            raise
+        except UpstreamError as error:
+            self._succeed(made.host, "connections")
+            if is_last or not isinstance(error, Terminated):
+                self._fail(made.route, _name(ask))
+            else:
+                self._leave(made.route)
+            raise
+        except BaseException:
+            self._leave(made.host)
+            self._leave(made.route)
+            raise
+        self._answered(ask, made)
+
+    @contextmanager
+    def reading(self, ask: Ask) -> Iterator[None]:
+        """Around the body of an answer: one that is cut or makes no sense is a failure."""
+        try:
+            yield
+        except UpstreamError:
+            route = self._route(ask)
+            is_probe = route.state(self._clock.monotonic()) == "half-open"
+            self._fail((route, is_probe), _name(ask))
+            raise
+
+    def refused(self, ask: Ask, status: int, sentence: bytes) -> None:
+        """An answer that may say that a credential is no good; the one stored now is heeded.
+
+        What names a token in its path may speak of that.
+        """
+        is_stored = ask.credential == self._stored.credential and not ask.match.secret_positions
+        if is_stored and refuses_credential(status, sentence):
+            self.distrust()
+
+    def distrust(self) -> None:
+        """Trello does not accept the stored credential."""
+        if self.token.refuse(self._clock.monotonic()):
+            self._log.event("error", "token refused")
+
+    def accepted(self) -> None:
+        """A question with the stored credential was answered."""
+        if self.token.accept(self._clock.monotonic()):
+            self._log.event("info", "token accepted")
+
+    def resting(self) -> list[str]:
+        """The names of the breakers that are not closed, three at most."""
+        now = self._clock.monotonic()
+        named = {"connections": self._host, **self._routes}
+        return [name for name, each in named.items() if each.state(now) != "closed"][:3]
+
+    def last_good_s(self) -> float | None:
+        """Seconds since Trello gave an answer that is none of trouble; None: not yet."""
+        last = self._last_good_at
+        return None if last is None else self._clock.monotonic() - last
+
+    def host_state(self) -> State:
+        """Of the breaker for connections."""
+        return self._host.state(self._clock.monotonic())
+
+    def states(self) -> dict[str, float]:
+        """How many breakers are in each state, the host's among them."""
+        now, counts = self._clock.monotonic(), {"closed": 0.0, "half-open": 0.0, "open": 0.0}
+        for breaker in (self._host, *self._routes.copy().values()):
+            counts[breaker.state(now)] += 1
+        return counts
+
+    def jitter(self) -> float:
+        """Between 0 and 1."""
+        return int.from_bytes(self._random(2), "big") / 0xFFFF
+
+    def _answered(self, ask: Ask, made: Attempt) -> None:
+        self._succeed(made.host, "connections")
+        if is_failure(made.status):
+            self._fail(made.route, _name(ask))
+            return
+        self._succeed(made.route, _name(ask))
+        if made.status not in (401, 429):
+            self._last_good_at = self._clock.monotonic()
+
+    def _route(self, ask: Ask) -> Breaker:
+        name = _name(ask)
+        if name not in self._routes and len(self._routes) >= _MOST_ROUTES:
+            name = ""
+        return self._routes.setdefault(name, Breaker())
+
+    def _fail(self, breaker: tuple[Breaker, bool], name: str) -> None:
+        each, is_probe = breaker
+        if each.fail(self._clock.monotonic(), self.jitter(), is_probe=is_probe):
+            self._log.event("error", "breaker opened", name=name)
+
+    def _succeed(self, breaker: tuple[Breaker, bool], name: str) -> None:
+        each, is_probe = breaker
+        if each.succeed(self._clock.monotonic(), is_probe=is_probe):
+            self._log.event("info", "breaker closed", name=name)
+
+    @staticmethod
+    def _leave(breaker: tuple[Breaker, bool]) -> None:
+        breaker[0].leave(is_probe=breaker[1])
+
+
+def _name(ask: Ask) -> str:
+    return f"{ask.method} {ask.match.route.template}"
+
+
+def _seconds(wait_s: float) -> int:
+    return max(1, ceil(wait_s))

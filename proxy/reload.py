@@ -1,0 +1,137 @@
+"""What changes without a restart: credentials, when their files do; routes and limits, on request.
+
+A configuration with a fault changes nothing, and the log says where the fault is.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Protocol
+
+from proxy.clock import Clock
+from proxy.config import Config, ConfigError
+from proxy.flow.custodian import Custodian
+from proxy.log import Log
+from proxy.model import Credential
+
+POLL_S = 3.0
+LONGEST_WAIT_S = 300.0
+"""Before credentials that Trello could not be asked about are offered again."""
+_TAKEN = frozenset({"routes", "limits", "credentials"})
+"""Sections that need no restart."""
+
+
+class Source(Protocol):
+    """Where the configuration comes from; both block."""
+
+    def load(self) -> Config:
+        """As it is now; ConfigError."""
+
+    def have_secrets_changed(self) -> bool:
+        """Whether a file of credentials is another than when they were read last."""
+
+
+class Reload:
+    """Owns the task that looks for other credentials."""
+
+    def __init__(
+        self,
+        source: Source,
+        config: Config,
+        custodian: Custodian,
+        apply: Callable[[Config], None],
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        """`apply` has everybody use the routes, limits and secrets of another configuration."""
+        self._source = source
+        self._config = config
+        self._custodian = custodian
+        self._apply = apply
+        self._clock = clock
+        self._log = log
+        self._offered: Credential | None = None
+        """What Trello could not yet be asked about."""
+        self._wait_s = self._offer_at = 0.0
+        self._lock = asyncio.Lock()
+        self._requested = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Look every POLL_S, and when it is requested."""
+        for work in (self._follow(), self._serve()):
+            self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop
+
+    async def stop(self) -> None:
+        """Look no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def request(self) -> None:
+        """Have everything read again that needs no restart."""
+        self._requested.set()
+
+    async def _serve(self) -> None:
+        while True:
+            await self._requested.wait()
+            self._requested.clear()
+            async with self._lock:
+                await self._take_all()
+
+    async def _take_all(self) -> None:
+        config = await self._load()
+        if config is None:
+            return
+        try:
+            self._apply(config)
+        except ValueError as error:
+            self._log.event("error", "configuration refused", fault=str(error))
+            return
+        names = differing(self._config, config)
+        waiting = [name for name in names if name.partition(".")[0] not in _TAKEN]
+        self._log.event("info", "configuration read again", restart_for=", ".join(waiting))
+        await self._offer(credential_of(config))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._clock.sleep(POLL_S)
+            async with self._lock:
+                if await asyncio.to_thread(self._source.have_secrets_changed):
+                    config = await self._load()
+                    await self._offer(credential_of(config) if config else None)
+                elif self._offered is not None and self._clock.monotonic() >= self._offer_at:
+                    await self._offer(self._offered)
+
+    async def _load(self) -> Config | None:
+        try:
+            return await asyncio.to_thread(self._source.load)
+        except ConfigError as error:
+            for fault in error.faults:
+                self._log.event("error", "configuration refused", fault=fault)
+            return None
+
+    async def _offer(self, credential: Credential | None) -> None:
+        if credential is None or await self._custodian.offer(credential):
+            self._offered = None
+            return
+        is_again = credential == self._offered
+        self._offered = credential
+        self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2) if is_again else POLL_S
+        self._offer_at = self._clock.monotonic() + self._wait_s
+
+
+def differing(old: object, new: object, prefix: str = "") -> Iterator[str]:
+    """The names of the settings that differ: `cache.memory_bytes`."""
+    for each in fields(old):  # type: ignore[arg-type]  # both are sections
+        before, after = getattr(old, each.name), getattr(new, each.name)
+        if is_dataclass(before) and type(before) is type(after):
+            yield from differing(before, after, f"{prefix}{each.name}.")
+        elif before != after:
+            yield f"{prefix}{each.name}"
+
+
+def credential_of(config: Config) -> Credential | None:
+    """The stored one; None where the key or the token is not there."""
+    key, token = config.credentials.key, config.credentials.token
+    return Credential(key.reveal(), token.reveal()) if key and token else None

@@ -1,0 +1,61 @@
+"""What is remembered of the stored identity from one start to the next: a small file of JSON.
+
+It holds the key of all digests, a digest of the credential that was used last, and whose it is. So
+a token that changed while the proxy was not running is noticed, and nothing here tells one.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+_NAME = "identity.json"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`key` is hexadecimal; `credential` is a digest with it; `member` an id."""
+
+    key: str
+    credential: str = ""
+    member: str = ""
+
+
+class KnownFile:
+    """The file; where there is no directory, or it cannot be used, nothing is remembered."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+
+    def open(self, new_key: bytes) -> Known:
+        """What was kept, or a beginning with `new_key`, which is kept then; blocks."""
+        known = self._read()
+        if known is None:
+            known = Known(new_key.hex())
+            self.keep(known)
+        return known
+
+    def keep(self, known: Known) -> None:
+        """In place of what was kept; blocks. A disk that fails costs one question at the start."""
+        if self._directory is None:
+            return
+        partial = self._directory / f"{_NAME}.partial"
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial.touch(mode=0o600)
+            partial.write_text(json.dumps(asdict(known)), encoding="ascii")
+            partial.replace(self._directory / _NAME)
+        except OSError:
+            with suppress(OSError):
+                partial.unlink()
+
+    def _read(self) -> Known | None:
+        if self._directory is None:
+            return None
+        try:
+            read = json.loads((self._directory / _NAME).read_bytes())
+            known = replace(Known(""), **read)
+            return known if len(bytes.fromhex(known.key)) == KEY_BYTES else None
+        except (OSError, ValueError, TypeError):
+            return None

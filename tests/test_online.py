@@ -1,0 +1,80 @@
+"""`check --online` says whose the credentials are, what they may do, and until when."""
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from proxy.clock import FakeClock
+from proxy.config import Config, default
+from proxy.demo.samples import fill
+from proxy.demo.standin import StandIn
+from proxy.model import Credential
+from proxy.online import Findings, look
+
+KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
+DAY_S = 86_400
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
+    made = StandIn(clock, key=KEY, token=TOKEN)
+    fill(made.trello)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def config(standin: StandIn) -> Config:
+    return replace(default(), upstream=replace(default().upstream, url=standin.url))
+
+
+async def found(config: Config, clock: FakeClock, token: str = TOKEN) -> Findings:
+    return await look(config, Credential(KEY, token), clock, secrets.token_bytes)
+
+
+async def test_whose_they_are_what_they_may_do_and_that_they_never_end(
+    config: Config, clock: FakeClock, standin: StandIn
+) -> None:
+    findings = await found(config, clock)
+    assert findings.is_good
+    assert findings.lines == (
+        f"member:  demo ({standin.trello.me['id']})",
+        "scopes:  read, write",
+        "expires: never",
+    )
+    assert {asked.credential for asked in standin.asked.requests} == {"header"}
+
+
+@pytest.mark.parametrize(("days", "warned"), [(30, False), (14, False), (13, True)])
+async def test_an_end_that_is_near_is_warned_of(
+    config: Config, clock: FakeClock, standin: StandIn, days: int, *, warned: bool
+) -> None:
+    standin.trello.revoke(TOKEN)
+    ends_at = clock.now() + days * DAY_S
+    standin.trello.add_token(TOKEN, standin.trello.me["id"], expires=ends_at, write=False)
+    findings = await found(config, clock)
+    assert findings.lines[1] == "scopes:  read"
+    assert findings.lines[2].endswith(f", in {days} days")
+    assert (len(findings.lines) == 4) is warned
+
+
+async def test_what_trello_does_not_accept_is_no_good(config: Config, clock: FakeClock) -> None:
+    findings = await found(config, clock, "0" * 64)
+    assert findings == Findings(("Trello does not accept the key and token.",), is_good=False)
+
+
+async def test_without_a_trello_it_says_so(
+    config: Config, clock: FakeClock, standin: StandIn
+) -> None:
+    await standin.stop()
+    findings = await found(config, clock)
+    assert not findings.is_good
+    assert findings.lines == ("No connection to Trello; is the network up?",)
