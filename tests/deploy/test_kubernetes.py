@@ -100,10 +100,13 @@ def test_the_ports_are_those_of_the_configuration() -> None:
     assert ports() == {"http": config.listen.port, "admin": config.admin.listen.port}
 
 
-@pytest.mark.parametrize("name", ["startupProbe", "livenessProbe", "readinessProbe"])
-def test_the_kubelet_asks_the_operators_port_and_is_answered(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")],
+)
+def test_the_kubelet_asks_the_operators_port_and_is_answered(name: str, path: str) -> None:
     asked = CONTAINER[name]["httpGet"]
-    assert asked == {"path": "/healthz", "port": "admin"}
+    assert asked == {"path": path, "port": "admin"}
     config = Example("kubernetes/proxy.yaml").load()
     guard_of(config).check_host("10.42.0.7:8081", "10.42.0.7", asked["path"])
 
