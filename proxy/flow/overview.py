@@ -7,6 +7,9 @@ from proxy.flow.turns import Turns
 from proxy.metrics import Metrics
 from proxy.policy.pages.figures import Budget, Figures, Trouble
 
+_NAMES = {"members": "/1/members/", "search": "/1/search"}
+"""What people call a limit of a route's."""
+
 
 class Overview:
     """Reads what the parts of the proxy know of themselves."""
@@ -33,5 +36,6 @@ class Overview:
         limits, left = self._turns.limits, self._turns.remaining(self._stored.credential)
         rates = {"token": limits.token, "members": limits.members, "search": limits.search}
         return [
-            Budget(name, int(left[name]), rate.count, rate.window_s) for name, rate in rates.items()
+            Budget(_NAMES.get(name, name), int(left[name]), rate.count, rate.window_s)
+            for name, rate in rates.items()
         ]

@@ -50,7 +50,7 @@ def test_the_text_says_it_in_a_few_lines() -> None:
     assert figures_text(figures) == (
         "Last hour: 50% answered without asking Trello, 6 questions spared, 8 asked\n"
         "Trello:    in trouble: 2 of 8 questions failed lately\n"
-        "Budget:    90 of 100 left for the token\n"
+        "Budget:    90 of 100 left (token)\n"
     )
     assert "Last hour: - answered" in figures_text(Figures([IDLE]))
 

@@ -120,7 +120,7 @@ def figures_text(figures: Figures) -> str:
         f"{figures.hour.upstream:,} asked",
     )
     budgets = [
-        f"Budget:    {each.left:,} of {each.most:,} left for the {each.limit}\n"
+        f"Budget:    {each.left:,} of {each.most:,} left ({each.limit})\n"
         for each in figures.budgets
     ]
     ratio = _percent(figures.hit_ratio)
