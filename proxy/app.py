@@ -11,7 +11,7 @@
     what is right       │ what we keep           │ whom we ask
     pure, no await      │ the only disk          │ the only outward socket
     ───────────────────────────────────────────────────────────────────────────────
-    ground       config  metrics  log  ·  model  errors  clock
+    ground       config  metrics · tally  log  ·  model  errors  clock
 
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
@@ -188,8 +188,8 @@ class App:
             flows.invalidate,
             config.admin.token.reveal() if config.admin.token else None,
         )
-        ids, scrub = RequestIds(instance), self._scrubber.text
-        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
+        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock)
@@ -197,7 +197,9 @@ class App:
         await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
-            self.hooks = self._equipment.hooks(registrar, flows.reads, deliveries, self._metrics)
+            self.hooks = self._equipment.hooks(
+                registrar, flows.reads, flows.watch, deliveries, self._metrics
+            )
         changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")

@@ -30,6 +30,7 @@ from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
+from proxy.policy.tool import tool_name
 
 _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are restored beside the loop."""
@@ -84,6 +85,7 @@ class Intake:
             partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
+            spender=tool_name(record.tool),
             directives=directives_of(request),
             fields=_fields(request, method, incoming),
             body=incoming.body or None,

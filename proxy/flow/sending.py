@@ -76,6 +76,7 @@ class Sending:
     ) -> Reply:
         self._outlook.check(ask)
         turn = await self.turns.take(ask)
+        self._metrics.tally.spend(ask.spender)
         template, began = ask.match.route.template, self._clock.monotonic()
         try:
             reply = await self._answered(turn, stack, ask, question, is_last=is_last)
