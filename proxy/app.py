@@ -11,7 +11,7 @@
     what is right       │ what we keep           │ whom we ask
     pure, no await      │ the only disk          │ the only outward socket
     ───────────────────────────────────────────────────────────────────────────────
-    ground       config  metrics  log  ·  model  errors  clock
+    ground       config  metrics · tally  log  ·  model  errors  clock
 
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
@@ -143,11 +143,11 @@ class App:
         """Open the store and listen; OSError when the address cannot be had."""
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
-        sockets = self._bind()
+        sockets, around = self._bind(), (self._clock, self._log, self._random)
         responses, files = await self._equipment.responses(), await self._equipment.files()
         links, table = Links(self.public_url, self._signing), table_of(config.routes)
         stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
-        custody = Custody(stored, config, (self._clock, self._log, self._random), self._closing)
+        custody = Custody(stored, config, around, self._closing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = self._equipment.exchange(
             self.turns, custody.outlook, cleaning, via, self._metrics
@@ -164,19 +164,10 @@ class App:
             config.clients.writes,
             self._signing,
         )
-        console = Console(
-            config,
-            (self._clock, self._log, self._random),
-            self._metrics,
-            stored,
-            (custody.outlook, custodian),
-            intake,
-            (responses, files),
-            flows,
-            self.turns,
-        )
-        ids, scrub = RequestIds(instance), self._scrubber.text
-        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub)
+        whose, store = (stored, custody.outlook, custodian), (responses, files)
+        console = Console(config, around, self._metrics, whose, intake, store, flows, self.turns)
+        ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
+        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock, console.overview)
@@ -184,7 +175,9 @@ class App:
         await self._listen(sockets, (api, console, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
-            self.hooks = self._equipment.hooks(registrar, flows.reads, deliveries, self._metrics)
+            self.hooks = self._equipment.hooks(
+                registrar, flows.reads, flows.watch, deliveries, self._metrics
+            )
         changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")

@@ -36,8 +36,8 @@ class Console:
     tools: tuple[Clock, Log, Callable[[int], bytes]]
     """The clock, the log, randomness."""
     metrics: Metrics
-    stored: StoredIdentity
-    custody: tuple[Outlook, Custodian]
+    whose: tuple[StoredIdentity, Outlook, Custodian]
+    """The stored credential, whether Trello may be asked with it, and who looks after it."""
     intake: Intake
     store: tuple[Responses, Files]
     flows: Flows
@@ -46,22 +46,22 @@ class Console:
     overview: Overview = field(init=False)
 
     def __post_init__(self) -> None:
-        clock, log, random = self.tools
+        (clock, log, random), stored = self.tools, self.whose[0]
         self.census = Census(
-            lambda: self.stored.credential,
+            lambda: stored.credential,
             random(32),
             clock,
             log,
             deprecates=self.config.clients.credentials != "forward",
         )
-        self.overview = Overview(self.metrics, self.turns, self.stored, clock)
+        self.overview = Overview(self.metrics, self.turns, stored, clock)
 
     def pages(self) -> dict[str, Handler]:
         """By path."""
-        flows, (responses, files), (outlook, custodian) = self.flows, self.store, self.custody
+        flows, (responses, files), (stored, outlook, custodian) = self.flows, self.store, self.whose
         token, clock = self.config.admin.token, self.tools[0]
         admin = Admin(token.reveal() if token else None)
-        self.metrics.readings += turn_readings(self.turns, self.stored)
+        self.metrics.readings += turn_readings(self.turns, stored)
         self.metrics.readings += outlook_readings(outlook, custodian)
         health = Health(responses, self.turns, flows.watch, outlook, custodian, clock)
         registry = registry_of(self.metrics, responses, files, flows.watch, self.config)

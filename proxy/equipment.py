@@ -85,10 +85,16 @@ class Equipment:
         return Deliveries(callback, own, invalidate, metrics, self._clock)
 
     def hooks(
-        self, registrar: Registrar, reads: ReadThrough, deliveries: Deliveries, metrics: Metrics
+        self,
+        registrar: Registrar,
+        reads: ReadThrough,
+        watch: Watch,
+        deliveries: Deliveries,
+        metrics: Metrics,
     ) -> Hooks:
         """What looks after our webhooks, begun."""
         hooks = Hooks(registrar, reads, deliveries, metrics, self._clock, self._log)
+        hooks.heed(watch)
         self._closing.push_async_callback(hooks.stop)
         hooks.start()
         return hooks

@@ -14,29 +14,52 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
+
+from proxy.errors import Failed
+from proxy.model import Urgency
+from proxy.tally import Tally
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_CAUSES = ("write", "purge", "watch", "webhook", "proof")
+_LIMITS = ("key", "token", "member", "members", "search", "db-query-time")
+_URGENCIES = tuple(each.label for each in Urgency)
+_DELIVERIES = ("accepted", "repeat", "own", "forged", "malformed")
+_BOUNDS = (*map(str, BUCKETS_S), "+Inf")
+
+Seen = tuple[str, float, float]
+"""A request's id, its duration in seconds, and when, in POSIX seconds."""
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
+"""Its bound, how many are within it, and one of them (OpenMetrics 1.0, Exemplars)."""
 
 
 class Durations:
     """A histogram in seconds."""
 
-    __slots__ = ("counts", "sum_s")
+    __slots__ = ("counts", "last", "sum_s")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.last: list[Seen | None] = [None] * len(self.counts)
+        """Of each bucket, the request that was counted there last."""
         self.sum_s = 0.0
 
-    def observe(self, duration_s: float) -> None:
-        self.counts[bisect_left(BUCKETS_S, duration_s)] += 1
+    def observe(self, duration_s: float, seen: Seen | None = None) -> None:
+        bucket = bisect_left(BUCKETS_S, duration_s)
+        self.counts[bucket] += 1
+        self.last[bucket] = seen
         self.sum_s += duration_s
 
-    def buckets(self) -> list[tuple[str, float]]:
+    def buckets(self) -> list[Bucket]:
         """Cumulative, as Prometheus wants them."""
-        total, out = 0, []
-        for bound, count in zip([*map(str, BUCKETS_S), "+Inf"], self.counts, strict=True):
-            total += count
-            out.append((bound, float(total)))
+        total, out = 0, list[Bucket]()
+        for bound, number, seen in zip(_BOUNDS, self.counts, self.last, strict=True):
+            total += number
+            if seen is None:
+                out.append((bound, float(total)))
+            else:
+                exemplar = Exemplar({"request_id": seen[0]}, *seen[1:])
+                out.append((bound, float(total), exemplar))
         return out
 
 
@@ -49,9 +72,10 @@ class Cell:
         self.count = 0
         self.durations = durations
 
-    def add(self, duration_s: float) -> None:
+    def add(self, duration_s: float, request_id: str, now: float) -> None:
+        """One more; `request_id` is empty where it may not be shown."""
         self.count += 1
-        self.durations.observe(duration_s)
+        self.durations.observe(duration_s, (request_id, duration_s, now) if request_id else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,7 @@ class Metrics(Collector):
     webhooks: int = 0
     """Of ours at Trello, as far as is known."""
     webhooks_missed: int = 0
+    tally: Tally = field(default_factory=Tally)
     scrubbed: int = 0
     retries: int = 0
     turn_waits: dict[str, Durations] = field(default_factory=dict)
@@ -110,11 +135,13 @@ class Metrics(Collector):
         yield from self._requests()
         yield from self._upstream()
         yield from self._turns()
-        yield _counter("invalidations", "Invalidations by cause.", "cause", self.invalidations)
+        causes = _zeros(_CAUSES) | self.invalidations
+        yield _counter("invalidations", "Invalidations by cause.", "cause", causes)
         yield _counter(
             "not_stored", "Answers that were not stored, by reason.", "reason", self.not_stored
         )
-        yield _counter("errors", "Errors of the proxy's own, by type.", "type", self.errors)
+        errors = _zeros((Failed.slug,)) | self.errors
+        yield _counter("errors", "Errors of the proxy's own, by type.", "type", errors)
         yield _counter(
             "scrubbed",
             "Answers from Trello that contained a stored credential, now masked.",
@@ -125,6 +152,7 @@ class Metrics(Collector):
         yield _counter(
             "retries", "Requests to Trello that were sent again.", "", {"": self.retries}
         )
+        yield from self._tally()
         for reading in self.readings:
             make = _counter if reading.counter else _gauge
             yield make(reading.name, reading.help, reading.label, reading.read())
@@ -152,7 +180,7 @@ class Metrics(Collector):
             "webhook_deliveries",
             "Deliveries to the webhook callback, by what became of them.",
             "result",
-            self.webhook_deliveries,
+            _zeros(_DELIVERIES) | self.webhook_deliveries,
         )
         yield _gauge("webhooks", "Our webhooks at Trello that deliver.", "", {"": self.webhooks})
         yield _counter(
@@ -160,6 +188,34 @@ class Metrics(Collector):
             "Changes of boards with a webhook of which nothing was delivered.",
             "",
             {"": self.webhooks_missed},
+        )
+
+    def _tally(self) -> Iterator[Metric]:
+        tally = self.tally
+        yield _counter("tool_requests", "Requests for Trello's API, by tool.", "tool", tally.asked)
+        yield _counter(
+            "tool_upstream_requests",
+            "Requests to Trello, by the tool for which they were made.",
+            "tool",
+            tally.spent,
+        )
+        yield _counter(
+            "counterfactual_requests",
+            "Requests that Trello would have got without the proxy.",
+            "",
+            {"": tally.requests},
+        )
+        yield _counter(
+            "counterfactual_throttled",
+            "Those of them that Trello would have refused with a 429.",
+            "",
+            {"": tally.throttled},
+        )
+        yield _gauge(
+            "saved_requests",
+            "Requests that Trello would have got without the proxy, less those it got.",
+            "",
+            {"": tally.requests - sum(tally.spent.copy().values())},
         )
 
     def _upstream(self) -> Iterator[Metric]:
@@ -195,12 +251,18 @@ class Metrics(Collector):
             "turns_refused",
             "Requests answered 429 by us, their turn being too far, by urgency.",
             "urgency",
-            self.turns_refused,
+            _zeros(_URGENCIES) | self.turns_refused,
         )
-        yield _counter("throttled", "429s that Trello sent, by limit.", "limit", self.throttled)
+        throttled = _zeros(_LIMITS) | self.throttled
+        yield _counter("throttled", "429s that Trello sent, by limit.", "limit", throttled)
 
 
 Label = TypeVar("Label")
+
+
+def _zeros(labels: tuple[str, ...]) -> dict[str, int]:
+    """Counters that are there before they count: Prometheus sees no rise from nothing to one."""
+    return dict.fromkeys(labels, 0)
 
 
 def count(counters: dict[Label, int], label: Label, amount: int = 1) -> None:

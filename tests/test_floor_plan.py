@@ -14,7 +14,7 @@ MAX_FUNCTION_LINES = 50
 
 GROUND = {
     "__init__", "addresses", "clock", "config", "errors", "log", "metrics", "model", "secret",
-    "settings", "units", "yaml_marks",
+    "settings", "tally", "units", "yaml_marks",
 }  # fmt: skip
 
 BELOW = {

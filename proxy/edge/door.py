@@ -20,6 +20,7 @@ from proxy.errors import Failed, LoopDetected, MethodNotAllowed, NoSuchPage, Not
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
+from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace, trace_of
 from proxy.policy.wire import head_of
 
@@ -29,6 +30,9 @@ CLIENT_LEFT = 499
 """As nginx logs a request whose client did not stay for the answer."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
+_TOOL_CHARS = 200
+"""Of a client's name for itself: it is kept with each plan."""
+_API = "/1/"
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
 _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[^?]*/download)")
@@ -150,6 +154,8 @@ class Door:
         if request.method not in _KNOWN_METHODS:
             raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
         handler = self._rooms.find(request.raw_path)
+        if request.raw_path.startswith(_API):
+            self._tools.tally.ask(tool_name(record.tool), self._tools.clock.now())
         if headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await handler(request, record)
@@ -175,6 +181,7 @@ class Door:
                 start=response.start() + own,
                 route=record.route,
                 tool=record.tool,
+                asker=tool_name(record.tool),
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
                 sightings=record.sightings,
                 proof=response.proof,
@@ -182,9 +189,11 @@ class Door:
         )
 
     def _tell(self, record: Record, status: int, sent: int) -> None:
-        duration_s = self._tools.clock.monotonic() - record.began
-        result, timing = record.outcome.result, record.told_timing
-        self._metrics.cell(record.route, record.method, status, result).add(duration_s)
+        clock, result = self._tools.clock, record.outcome.result
+        duration_s, timing = clock.monotonic() - record.began, record.told_timing
+        cell = self._metrics.cell(record.route, record.method, status, result)
+        may_show = not _CREDENTIAL_LIKE.search(record.request_id)
+        cell.add(duration_s, record.request_id if may_show else "", clock.now())
         self._tools.log.request(
             RequestLine(
                 request_id=record.request_id,
@@ -229,7 +238,7 @@ def _is_plain(request: web.BaseRequest) -> bool:
 
 def _tool(request: web.BaseRequest) -> str:
     """The client's name for itself, without anything that could be a key or a token."""
-    return _CREDENTIAL_LIKE.sub("***", request.headers.get("User-Agent", "-"))
+    return _CREDENTIAL_LIKE.sub("***", request.headers.get("User-Agent", "-"))[:_TOOL_CHARS]
 
 
 def _options(preflight: bool) -> Rendered:  # noqa: FBT001 — one question, answered by its caller

@@ -30,6 +30,7 @@ from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
+from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace
 
 _ASIDE_BYTES = 64 * 1024
@@ -83,6 +84,7 @@ class Intake:
             partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
+            spender=tool_name(record.tool),
             directives=directives_of(request),
             fields=_fields(request, method, incoming, record.trace),
             timing=record.timing,

@@ -12,6 +12,7 @@ from proxy.log import Log, RequestLine
 from proxy.metrics import Cell
 from proxy.model import StoredResponse
 from proxy.store.responses import Responses
+from proxy.tally import Tally
 
 PLANNED_BODY_BYTES = 256 * 1024
 """A longer body is written in slices, with the ordinary path's patience."""
@@ -27,6 +28,7 @@ class Tools:
     log: Log
     ids: RequestIds
     scrub: Callable[[str], str]
+    tally: Tally
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class HitPlan:
     """The status line and the fields that are not the stored response's."""
     route: str
     tool: str
+    asker: str
+    """The tool's name in metrics."""
     cell: Cell
     sightings: tuple[Counted, ...] = ()
     proof: Proof | None = None
@@ -73,7 +77,8 @@ class HitPlan:
         body = b"" if self.status == 304 else stored.body
         request_id = tools.ids.next()
         duration_s = tools.clock.monotonic() - began
-        self.cell.add(duration_s)
+        tools.tally.ask(self.asker, now)
+        self.cell.add(duration_s, request_id, now)
         for sighting in self.sightings:
             sighting.add(now)
         tools.log.request(

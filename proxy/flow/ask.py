@@ -7,6 +7,7 @@ from typing import Protocol
 from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse, Urgency
 from proxy.policy.directives import Directives
 from proxy.policy.routes import Match
+from proxy.tally import OWN
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -48,6 +49,8 @@ class Ask:
     credential: Credential
     own: bool
     """Whether `credential` is the stored one."""
+    spender: str = OWN
+    """The tool for which Trello is asked, by its name in metrics."""
     directives: Directives
     fields: Fields = ()
     """Fields of the client's that go along."""

@@ -5,6 +5,7 @@ next start takes them over. What Trello delivers meanwhile is lost, which lifeti
 """
 
 import asyncio
+from collections.abc import Collection
 from typing import assert_never
 
 from proxy.clock import Clock
@@ -13,6 +14,7 @@ from proxy.flow.deliveries import Deliveries
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.registrar import Registrar
 from proxy.flow.served_boards import ServedBoards
+from proxy.flow.watch import Watch
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.policy.registration import Create, Step, Verdict, Webhook, after, next_step, verdict_of
@@ -55,6 +57,8 @@ class Hooks:
         self._review_at = 0.0
         self._aside: dict[str, float] = {}
         """Boards whose webhook was refused, and until when they are left alone."""
+        self._moved: dict[str, tuple[float, float]] = {}
+        """Boards of the watcher's that moved: since when, and when that has to be heard of."""
         self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -72,18 +76,30 @@ class Hooks:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def missed(self, board: str) -> bool:
-        """Whether `board`, known to have changed a minute ago, has a webhook that did not say so.
+    def heed(self, watch: Watch) -> None:
+        """Learn from the watcher which boards moved: their webhooks have to say so too."""
+        watch.on_moved.append(lambda boards: self.moved(boards, watch.good_at))
 
-        It is counted then, and Trello is soon asked whether the webhook is still there.
+    def moved(self, boards: Collection[str], since: float) -> None:
+        """These have changed at some time after `since`, in POSIX seconds."""
+        due = self._clock.now() + HEARD_S
+        for board in boards:
+            self._moved.setdefault(board, (since, due))
+
+    def _look_for_missed(self) -> None:
+        """Count the webhooks of boards that moved a while ago and of which nothing was heard.
+
+        Trello is soon asked then whether they are still there.
         """
         now = self._clock.now()
-        has_one = any(each.model == board and each.active for each in self._webhooks)
-        if not has_one or self._deliveries.heard_since(board, now - HEARD_S):
-            return False
-        self._metrics.webhooks_missed += 1
-        self._review_at = min(self._review_at, (self._reviewed_at or now) + MISSED_REVIEW_S)
-        return True
+        has_one = {each.model for each in self._webhooks if each.active}
+        for board, (since, due) in list(self._moved.items()):
+            if now < due:
+                continue
+            del self._moved[board]
+            if board in has_one and not self._deliveries.heard_since(board, since):
+                self._metrics.webhooks_missed += 1
+                self._review_at = min(self._review_at, (self._reviewed_at or now) + MISSED_REVIEW_S)
 
     async def _run(self) -> None:
         while True:
@@ -98,6 +114,7 @@ class Hooks:
 
     async def _turn(self) -> None:
         """One call at most; a look at what there is leaves the pace as it is."""
+        self._look_for_missed()
         if self._clock.now() >= self._review_at:
             await self._review()
             return

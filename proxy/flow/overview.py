@@ -1,4 +1,4 @@
-"""How things are, for the page that tells: the last hour, Trello's limits, and what failed."""
+"""How things are, for the page that tells: the last hour, limits, who asks Trello, what failed."""
 
 from proxy.clock import Clock
 from proxy.flow.hour import Hour
@@ -28,6 +28,7 @@ class Overview:
         return Figures(
             minutes=self._hour.minutes(),
             budgets=self._budgets(),
+            spenders=sorted(self._metrics.tally.spent.items(), key=lambda spent: -spent[1]),
             troubles=[Trouble(*each) for each in reversed(self._metrics.troubles)],
         )
 

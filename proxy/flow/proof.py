@@ -19,6 +19,7 @@ from proxy.model import StoredResponse
 from proxy.policy.directives import Directives
 from proxy.policy.proving import disproved, kinds_of
 from proxy.store.responses import Responses
+from proxy.tally import OWN
 
 _ANEW = Directives(no_cache=True)
 
@@ -83,7 +84,7 @@ class Proof:
         """What became of the question, as `results` has it."""
         seq, offered_at = self._responses.seq, self._clock.now()
         try:
-            anew = replace(ask.in_background(), directives=_ANEW)
+            anew = replace(ask.in_background(), directives=_ANEW, spender=OWN)
             answer = await self._reads.serve(anew)
         except ProxyError:
             return "unanswered"

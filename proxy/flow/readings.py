@@ -12,6 +12,8 @@ from proxy.metrics import Metrics, Reading
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
+_FILLS = ("kept", "failed", "too-large", "no-room")
+
 
 def store_readings(responses: Responses, config: Config) -> list[Reading]:
     """Figures that belong to the store, read when asked for."""
@@ -87,7 +89,7 @@ def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
         Reading(
             "file_fills",
             "Downloads of files into the store, by how they ended.",
-            lambda: {name: float(number) for name, number in files.fills.items()},
+            lambda: {name: float(files.fills.get(name, 0)) for name in _FILLS},
             "result",
             counter=True,
         ),

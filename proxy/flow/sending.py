@@ -77,6 +77,7 @@ class Sending:
     ) -> Reply:
         self._outlook.check(ask)
         turn = await self._turn(ask)
+        self._metrics.tally.spend(ask.spender)
         began = self._clock.monotonic()
         try:
             reply = await self._answered(turn, stack, ask, question, is_last=is_last)

@@ -90,6 +90,11 @@ class Watch:
         return self.is_on and not self.is_asleep and self.lag_s > GOOD_FOR * self._interval_s
 
     @property
+    def good_at(self) -> float:
+        """POSIX seconds when the last good question was asked; -inf before there is one."""
+        return self._good_at
+
+    @property
     def boards(self) -> int:
         """How many boards are watched now."""
         return len(self._marks or ()) if self.is_young(self._clock.now()) else 0

@@ -2,12 +2,16 @@
 
 import asyncio
 import socket
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.demo.standin import StandIn
+from proxy.metrics import Reading
+from proxy.tally import MOST_TOOLS
 from tests.edge.conftest import MakeProxy, Proxy, Wire
 from tests.edge.raw_upstream import RawUpstream
 
@@ -60,6 +64,44 @@ class TestPages:
         heard = await proxy.get("/metrics", {"Accept": "application/openmetrics-text"})
         assert heard.fields["content-type"].startswith("application/openmetrics-text")
         assert heard.body.endswith(b"# EOF\n")
+
+    async def test_a_slow_request_is_found_by_its_id_unless_that_may_be_a_credential(
+        self, proxy: Proxy
+    ) -> None:
+        wanted = {"Accept": "application/openmetrics-text"}
+        await proxy.get(ME, {"X-Request-Id": "from-the-client"})
+        await proxy.get("/1/nowhere", {"X-Request-Id": "0123456789abcdef" * 2})
+        text = (await proxy.get("/metrics", wanted)).body.decode()
+        assert '# {request_id="from-the-client"}' in text
+        assert "0123456789abcdef" not in text
+        assert "request_id" not in (await proxy.get("/metrics")).body.decode()
+
+    async def test_whatever_clients_send_labels_are_words_of_ours(
+        self, proxy: Proxy, standin: StandIn
+    ) -> None:
+        card = standin.trello.example_card
+        for number in range(60):
+            tool = {"User-Agent": f"tool-{'x' * number}/1 ({card})"}
+            await proxy.get(f"/1/cards/{card}?q{number}", tool)
+            await proxy.get(f"/1/nowhere/{number}", {"User-Agent": f"{card}-{number}"})
+        families = [*text_string_to_metric_families((await proxy.get("/metrics")).body.decode())]
+        values: dict[str, set[str]] = {}
+        for sample in (each for family in families for each in family.samples):
+            for label, value in sample.labels.items():
+                values.setdefault(label, set()).add(value)
+        assert {"other", "unclear", "trello-proxy"} <= values["tool"]
+        assert len(values["tool"]) == MOST_TOOLS
+        assert values["route"] == {"/cards/{id}", "/{unknown}"}
+        assert not [each for each in set[str]().union(*values.values()) if card in each]
+
+    async def test_the_loop_goes_on_while_metrics_are_rendered(self, proxy: Proxy) -> None:
+        answered = threading.Event()
+        late = Reading("late", "Waits.", lambda: {"": float(answered.wait(timeout=10))})
+        proxy.app._metrics.readings.append(late)
+        rendering = asyncio.ensure_future(proxy.get("/metrics"))
+        assert (await proxy.get("/healthz")).status == 200
+        answered.set()
+        assert b"\ntrello_proxy_late 1.0\n" in (await rendering).body
 
     async def test_a_listener_of_the_operators_own_takes_the_pages_along(
         self, make_proxy: MakeProxy, standin: StandIn

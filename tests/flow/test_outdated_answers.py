@@ -158,7 +158,8 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], HitPlan]:
-    tools = Tools(flow.responses, flow.watch, clock, flow.log, RequestIds("test"), str)
+    ids, tally = RequestIds("test"), flow.metrics.tally
+    tools = Tools(flow.responses, flow.watch, clock, flow.log, ids, str, tally)
 
     def plan(stored: StoredResponse | None) -> HitPlan:
         assert stored is not None
@@ -172,6 +173,7 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             start=b"",
             route="/boards/{id}",
             tool="test",
+            asker="test",
             cell=cell,
         )
 

@@ -22,6 +22,16 @@ async def test_a_ratio_and_what_was_spared_are_told(start_proxy: StartProxy) -> 
     assert "Trello:    well" in lines
 
 
+async def test_who_asks_trello_is_told(proxy: Proxy) -> None:
+    for agent, count in (("sync-bot/2", 3), ("curl/8", 1)):
+        for number in range(count):
+            target = f"{ME}?fields=username&limit={agent[0]}{number}"
+            await proxy.get(target, headers={"User-Agent": agent})
+    page = await Browser(proxy)("/")
+    asked = page.text.partition("Who asks Trello")[2]
+    assert 0 < asked.index("sync-bot") < asked.index("curl")
+
+
 async def test_an_hour_later_all_of_it_is_over(proxy: Proxy, clock: FakeClock) -> None:
     await proxy.get(ME)
     await proxy.get(ME)

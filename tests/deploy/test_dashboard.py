@@ -1,0 +1,70 @@
+"""The dashboard: in order, explained, and of metrics that there are; see test_prometheus.py too."""
+
+import json
+import re
+
+from tests.deploy.prometheus import DEPLOY
+from tests.deploy.test_rules import metrics_in, recorded, recorded_in
+from tests.test_metrics import NAMES
+
+DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
+ROWS = [panel for panel in DASHBOARD["panels"] if panel["type"] == "row"]
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+
+def test_its_rows_are_an_operators_questions() -> None:
+    assert [row["title"] for row in ROWS] == [
+        "What do we save",
+        "Are we fresh",
+        "Are we near a limit",
+        "Who spends it",
+        "Is Trello well",
+        "Is the disk",
+        "Attachments",
+    ]
+
+
+def test_every_metric_is_on_it_and_no_other() -> None:
+    rules = recorded()
+    shown = set[str]().union(*map(metrics_in, QUERIES))
+    used = set[str]().union(*map(recorded_in, QUERIES))
+    assert shown == NAMES
+    assert used <= set(rules)
+
+
+def test_every_query_keeps_to_the_proxies_that_are_chosen() -> None:
+    for query in QUERIES:
+        selectors = re.findall(r"\b(?:trello_proxy|process)[\w:]*(?!\w)(\{[^}]*\})?", query)
+        assert selectors
+        assert all('instance=~"$instance"' in each for each in selectors), query
+
+
+def test_every_panel_is_explained_and_asks_the_chosen_source() -> None:
+    for panel in PANELS:
+        assert panel["title"]
+        assert panel["description"].endswith("."), panel["title"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs) > 0
+
+
+def test_ids_and_titles_are_unique() -> None:
+    for key in ("id", "title"):
+        values = [panel[key] for panel in DASHBOARD["panels"]]
+        assert len(set(values)) == len(values)
+
+
+def test_panels_lie_side_by_side_and_none_on_another() -> None:
+    taken = set[tuple[int, int]]()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not taken & cells, panel["title"]
+        taken |= cells
