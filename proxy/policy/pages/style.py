@@ -135,6 +135,7 @@ th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px sol
   vertical-align: baseline; overflow-wrap: normal; }
 thead th { color: var(--quiet); font-weight: 600; font-size: .9rem; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 0; }
+td:last-child { white-space: nowrap; }
 @media (max-width: 40rem) {
   header, main { padding-left: 1rem; padding-right: 1rem; }
   h1 { font-size: 1.45rem; }
