@@ -135,7 +135,6 @@ th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px sol
   vertical-align: baseline; overflow-wrap: normal; }
 thead th { color: var(--quiet); font-weight: 600; font-size: .9rem; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 0; }
-td:last-child { white-space: nowrap; }
 @media (max-width: 40rem) {
   header, main { padding-left: 1rem; padding-right: 1rem; }
   h1 { font-size: 1.45rem; }
@@ -148,5 +147,6 @@ td:last-child { white-space: nowrap; }
   .row > * { flex: 1 1 100%; text-align: center; }
   .row > input { text-align: left; }
 }
+@media (min-width: 40.01rem) { td:last-child { white-space: nowrap; } }
 @media print { .do, .search, header, .skip { display: none; } }
 """
