@@ -27,37 +27,37 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.config import Config
+from proxy.console import Console
 from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
-from proxy.edge.handlers.ops import Ops
 from proxy.edge.handlers.pages import Pages
 from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
-from proxy.equipment import Equipment, registry_of
+from proxy.equipment import Equipment
 from proxy.flow.batch import Batch
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
 from proxy.flow.export import Export
 from proxy.flow.fetch import Origin
-from proxy.flow.health import Health
 from proxy.flow.hooks import Hooks
 from proxy.flow.inquiry import Inquiry
 from proxy.flow.invalidate import Invalidate
 from proxy.flow.own_writes import OwnWrites
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import outlook_readings, proof_readings, turn_readings
+from proxy.flow.readings import proof_readings
 from proxy.flow.registrar import Registrar
 from proxy.flow.renew import Renew
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.flow.write_through import WriteThrough
+from proxy.flows import Flows
 from proxy.flusher import Flusher
 from proxy.log import Log
 from proxy.metrics import Metrics, count
@@ -93,22 +93,6 @@ class Surroundings:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flows:
-    """Everything that knows an order of things."""
-
-    exchange: Exchange
-    invalidate: Invalidate
-    watch: Watch
-    reads: ReadThrough
-    own_writes: OwnWrites
-    writes: WriteThrough
-    batches: Batch
-    downloads: Download
-    exports: Export
-    proof: Proof
-
-
 class App:
     """The proxy, whole. Credentials must be there: `serve` explains, `demo` makes its own."""
 
@@ -140,6 +124,8 @@ class App:
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
+        self.flows: Flows | None = None
+        """What serves; after `start`."""
         self.hooks: Hooks | None = None
         """What looks after our webhooks, where Trello can reach us; after `start`."""
         self.reload: Reload | None = None
@@ -157,17 +143,17 @@ class App:
         """Open the store and listen; OSError when the address cannot be had."""
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
-        sockets = self._bind()
+        sockets, around = self._bind(), (self._clock, self._log, self._random)
         responses, files = await self._equipment.responses(), await self._equipment.files()
         links, table = Links(self.public_url, self._signing), table_of(config.routes)
         stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
-        custody = Custody(stored, config, (self._clock, self._log, self._random), self._closing)
+        custody = Custody(stored, config, around, self._closing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = self._equipment.exchange(
             self.turns, custody.outlook, cleaning, via, self._metrics
         )
         custodian = custody.custodian(Inquiry(exchange, table), keep)
-        flows = self._flows(responses, files, exchange, table)
+        self.flows = flows = self._flows(responses, files, exchange, table)
         intake = Intake(table, stored, config.clients.credentials, links)
         served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
         api = Api(
@@ -178,23 +164,15 @@ class App:
             config.clients.writes,
             self._signing,
         )
-        self._metrics.readings += [
-            *turn_readings(self.turns, stored),
-            *outlook_readings(custody.outlook, custodian),
-        ]
-        ops = Ops(
-            registry_of(self._metrics, responses, files, flows.watch, config),
-            Health(responses, self.turns, flows.watch, custody.outlook, custodian, self._clock),
-            flows.invalidate,
-            config.admin.token.reveal() if config.admin.token else None,
-        )
+        whose, store = (stored, custody.outlook, custodian), (responses, files)
+        console = Console(config, around, self._metrics, whose, intake, store, flows, self.turns)
         ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(intake, flows.reads, links, self._clock)
+        pages = Pages(intake, flows.reads, links, self._clock, console.overview)
         deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
-        await self._listen(sockets, (api, ops, pages, deliveries), tools, via)
+        await self._listen(sockets, (api, console, pages, deliveries), tools, via)
         if deliveries is not None:
             registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
             self.hooks = self._equipment.hooks(
@@ -204,7 +182,7 @@ class App:
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
 
-    def _renew(self, flows: _Flows, intake: Intake) -> None:
+    def _renew(self, flows: Flows, intake: Intake) -> None:
         renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
         flows.reads.on_used.append(renew.used)
         flows.watch.on_moved.append(renew.moved)
@@ -212,7 +190,7 @@ class App:
 
     def _flows(
         self, responses: Responses, files: Files, exchange: Exchange, table: RouteTable
-    ) -> _Flows:
+    ) -> Flows:
         config = self._config
         invalidate = Invalidate(responses, self._metrics, self._log)
         watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
@@ -225,7 +203,7 @@ class App:
         for end in (self.turns.stop, *flights, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
         origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        return _Flows(
+        return Flows(
             exchange=exchange,
             invalidate=invalidate,
             watch=watch,
@@ -268,28 +246,23 @@ class App:
     async def _listen(
         self,
         sockets: list[socket.socket],
-        handlers: tuple[Api, Ops, Pages, Deliveries | None],
+        handlers: tuple[Api, Console, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
-        api, ops, pages, deliveries = handlers
-        operator = {
-            "/metrics": ops.metrics,
-            "/healthz": ops.healthz,
-            "/readyz": ops.readyz,
-            "/-/purge": ops.purge,
-        }
+        api, console, pages, deliveries = handlers
+        operator = console.pages()
         shared = operator if len(sockets) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = Flusher(self._log)
+        flusher = Flusher(self._log, console.overview.tick)
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
         for sock, served in zip(sockets, rooms, strict=False):
-            door = Door(served, guard_of(self._config), via, tools, self._metrics)
+            door = Door(served, guard_of(self._config), via, tools, self._metrics, console.census)
             runner = web.ServerRunner(
                 web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
             )

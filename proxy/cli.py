@@ -13,10 +13,12 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from urllib.parse import quote
 
 from proxy import __version__
 from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, masked
+from proxy.leaks.check import NothingProven, searched
 from proxy.online import look
 from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
@@ -63,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         _add(commands, name, command, text)
     text = "validate the configuration and print it, secrets masked"
     check = _add(commands, "check", _check, text)
+    check.add_argument(
+        "--leaks", action="store_true", help="search a proxy of this configuration for its secrets"
+    )
+    text = "say what would become of a read, asking the running proxy and not Trello"
+    explain = _add(commands, "explain", _explain, text)
+    explain.add_argument("url", metavar="URL", help="of Trello's API or the proxy's, or its path")
     check.add_argument("--online", action="store_true", help="ask Trello about the credentials too")
     text = "turn an address of Trello's into a link of the proxy's"
     link = _add(commands, "link", _link, text)
@@ -101,9 +109,13 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _check(options: argparse.Namespace) -> int:
     config = _config(options)
+    if options.leaks:
+        return _check_leaks(config)
     print(masked(config), end="")
-    if not options.online:
-        return 0
+    return _check_online(config) if options.online else 0
+
+
+def _check_online(config: Config) -> int:
     credential = credential_of(config)
     if credential is None:
         print("trello-proxy: there is no key and token to ask about", file=sys.stderr)
@@ -111,6 +123,21 @@ def _check(options: argparse.Namespace) -> int:
     findings = asyncio.run(look(config, credential, SystemClock(), secrets.token_bytes))
     print("\n".join(findings.lines), file=sys.stdout if findings.is_good else sys.stderr)
     return 0 if findings.is_good else 1
+
+
+def _check_leaks(config: Config) -> int:
+    try:
+        search = asyncio.run(searched(config))
+    except NothingProven as error:
+        print(f"trello-proxy: nothing is proven: {error}", file=sys.stderr)
+        return 1
+    for find in search.finds:
+        print(f"{find.canary}, {find.spelling}, in {find.where}", file=sys.stderr)
+    if search.finds:
+        print(f"trello-proxy: {len(search.finds)} leaks in {search.scope}", file=sys.stderr)
+        return 1
+    print(f"no leak in {search.scope}")
+    return 0
 
 
 def _link(options: argparse.Namespace) -> int:
@@ -125,9 +152,17 @@ def _link(options: argparse.Namespace) -> int:
 
 
 def _purge(options: argparse.Namespace) -> int:
-    config = _config(options)
+    return _asked(_config(options), "POST", "/-/purge")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    return _asked(_config(options), "GET", f"/-/explain?url={quote(options.url, safe='')}")
+
+
+def _asked(config: Config, method: str, target: str) -> int:
+    """Print what the running proxy answers to its operator; the exit code."""
     listen = config.admin.listen or config.listen
-    request = urllib.request.Request(f"http://{listen}/-/purge", method="POST")
+    request = urllib.request.Request(f"http://{listen}{target}", method=method)
     if config.admin.token is not None:
         request.add_header("Authorization", f"Bearer {config.admin.token.reveal()}")
     try:

@@ -1,6 +1,7 @@
 """Writes what was logged, several times a second: a request does not wait for that."""
 
 import asyncio
+from collections.abc import Callable
 
 from proxy.log import Log
 
@@ -10,8 +11,10 @@ FLUSH_S = 0.2
 class Flusher:
     """Owns the task that does so."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, tick: Callable[[], None]) -> None:
+        """`tick` is called as often: what counts minutes."""
         self._log = log
+        self._tick = tick
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -29,3 +32,4 @@ class Flusher:
         while True:
             await asyncio.sleep(FLUSH_S)
             self._log.flush()
+            self._tick()

@@ -12,6 +12,8 @@ from proxy.clock import Clock
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BARE = re.compile(r"[!#-~]+\Z")
+_JSON_TIMING = ',"wait_ms":{:.3f},"upstream_ms":{:.3f}'
+_TEXT_TIMING = " wait={:.3f}ms upstream={:.3f}ms"
 BUFFER_BYTES = 32 * 1024
 
 
@@ -28,6 +30,10 @@ class RequestLine(NamedTuple):
     duration_s: float
     sent_bytes: int
     tool: str
+    timing: tuple[float, float] | None = None
+    """Seconds of waiting for a turn and for Trello, where Trello was asked."""
+    trace: str = ""
+    """The trace-id (W3C Trace Context §3.2.2.3)."""
 
 
 class Log:
@@ -84,19 +90,23 @@ class Log:
 
     def _as_json(self, line: RequestLine) -> str:
         detail = "" if line.detail is None else f',"detail":"{line.detail}"'
+        timing = line.timing and _JSON_TIMING.format(*(each * 1000 for each in line.timing))
+        trace = line.trace and f',"trace":"{line.trace}"'
         return (
             f'{{"time":"{self._time()}","level":"info","message":"request","id":"{line.request_id}",'
             f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
             f'"status":{line.status},"cache":"{line.cache}"{detail},'
-            f'"duration_ms":{line.duration_s * 1000:.3f},"bytes":{line.sent_bytes},'
-            f'"tool":{self._tool(line.tool)}}}'
+            f'"duration_ms":{line.duration_s * 1000:.3f}{timing or ""},"bytes":{line.sent_bytes},'
+            f'"tool":{self._tool(line.tool)}{trace}}}'
         )
 
     def _as_text(self, line: RequestLine) -> str:
+        timing = line.timing and _TEXT_TIMING.format(*(each * 1000 for each in line.timing))
+        trace = line.trace and f" trace={line.trace}"
         return (
             f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
             f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
-            f" {line.request_id} {self._tool(line.tool)}"
+            f" {line.request_id} {self._tool(line.tool)}{timing or ''}{trace}"
         )
 
     def _quoted(self, tool: str) -> str:

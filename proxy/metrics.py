@@ -6,6 +6,7 @@ meanwhile is copied in one step of the interpreter, which iterating, even into a
 """
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -112,6 +113,8 @@ class Metrics(Collector):
     turns_refused: dict[str, int] = field(default_factory=dict)
     throttled: dict[str, int] = field(default_factory=dict)
     fetched_file_bytes: int = 0
+    troubles: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=8))
+    """The last errors that no client made: when (POSIX seconds), on which route, and what."""
     readings: list[Reading] = field(default_factory=list)
 
     def cell(self, route: str, method: str, status: int, result: str) -> Cell:

@@ -211,3 +211,30 @@ def test_warm_fetches_a_board_of_a_running_proxy(
         assert "already kept 2; failed 0" in told.out
         assert f"failed: board {'0' * 24}: 404" in told.out
         assert "2/2 files" in told.err
+
+
+def test_explain_says_what_would_become_of_a_read(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://([0-9.:]+)/1/boards/([0-9a-f]{24})\?fields=name,url", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
+        assert run(["explain", found[0]]) == 0
+        assert "next answer    trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
+        with urlopen(found[0], timeout=10) as answer:  # noqa: S310 — printed by ours
+            answer.read()
+        assert run(["explain", f"https://api.trello.com/1/boards/{found[2]}?fields=name,url"]) == 0
+        told = capsys.readouterr().out
+        assert "next answer    trello-proxy; hit; ttl=" in told
+        assert f"a change of board {found[2]}" in told
+        assert run(["explain", "/c/AbCd1234"]) == 1
+        assert "Trello's API is below /1/" in capsys.readouterr().err
+
+
+def test_explain_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["explain", "/1/members/me"]) == 1
+    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err

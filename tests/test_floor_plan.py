@@ -60,14 +60,19 @@ ONLY_IN = {
 """Which floors may import it, or anything within it."""
 
 
+_APP = {
+    "console", "custody", "equipment", "flows", "flusher", "online", "reload", "rules", "warm",
+}  # fmt: skip
+
+
 def floor_of(module: str) -> str:
     """The floor of `proxy.…`."""
     room = [*module.split("."), "__init__"][1]
     if room in GROUND:
         return "ground"
-    if room in {"custody", "equipment", "flusher", "online", "reload", "rules", "warm"}:
+    if room in _APP:
         return "app"
-    return "cli" if room in {"__main__", "serve", "source"} else room
+    return "cli" if room in {"__main__", "leaks", "serve", "source"} else room
 
 
 def module_of(file: Path) -> str:

@@ -18,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
 from proxy.config import load
+from proxy.edge.census import Census
+from proxy.log import Log
 from proxy.metrics import BUCKETS_S, Metrics, Reading, count
 from proxy.model import Credential
 
@@ -38,6 +40,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_info": ("version",),
     "trello_proxy_invalidations_total": ("cause",),
     "trello_proxy_last_good_answer_seconds": (),
+    "trello_proxy_legacy_credentials_total": ("tool", "place", "whose"),
     "trello_proxy_limit_remaining": ("limit",),
     "trello_proxy_not_stored_total": ("reason",),
     "trello_proxy_proofs_total": ("result",),
@@ -144,7 +147,9 @@ async def test_the_labels_are_these(exposed: str) -> None:
     seen = dict.fromkeys(NAMES, frozenset[str]())
     for name, family in families(exposed).items():
         seen[name] = frozenset[str]().union(*(sample.labels for sample in family.samples)) - {"le"}
-    for metric in Metrics().collect():
+    log = Log(lambda _: None, FakeClock())
+    census = Census(lambda: Credential("", ""), b"", FakeClock(), log, deprecates=True)
+    for metric in (*Metrics().collect(), *census.collect()):
         name = metric.name + ("_total" if metric.type == "counter" else "")
         seen[name] = frozenset(getattr(metric, "_labelnames", ()))
     assert seen == {name: frozenset(labels) for name, labels in LABELS.items()}

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from proxy.edge import problem
+from proxy.edge.census import Census
 from proxy.edge.connection import Connection
 from proxy.edge.plan import PLANNED_BODY_BYTES, HitPlan, Tools
 from proxy.edge.record import Record
@@ -20,6 +21,7 @@ from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
 from proxy.policy.tool import tool_name
+from proxy.policy.trace import Trace, trace_of
 from proxy.policy.wire import head_of
 
 Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
@@ -62,13 +64,20 @@ class Door:
     """The one handler of a listener."""
 
     def __init__(
-        self, rooms: Rooms, guard: Guard, via: str, tools: Tools, metrics: Metrics
+        self,
+        rooms: Rooms,
+        guard: Guard,
+        via: str,
+        tools: Tools,
+        metrics: Metrics,
+        census: Census,
     ) -> None:
         self._rooms = rooms
         self._guard = guard
         self._via = via
         self._tools = tools
         self._metrics = metrics
+        self._census = census
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """An answer to anything; what is raised here is a fault of the program's own."""
@@ -79,6 +88,7 @@ class Door:
             method=request.method if request.method in _KNOWN_METHODS else "other",
             tool=_tool(request),
             began=self._tools.clock.monotonic(),
+            trace=self._trace(request),
         )
         try:
             response = await self._serve(request, record)
@@ -90,6 +100,7 @@ class Door:
         if isinstance(request.protocol, Connection):
             request.protocol.hear_out()
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
+        response.head += self._census.note(record)
         self._plan(request, record, response)
         return self._told(response, record)
 
@@ -106,11 +117,16 @@ class Door:
         self, error: ProxyError, record: Record, request: web.BaseRequest | None = None
     ) -> Rendered:
         count(self._metrics.errors, error.slug)
+        if error.source != "client":
+            self._metrics.troubles.append((self._tools.clock.now(), record.route, error.title))
         return problem.render(error, record.request_id, request)
 
     def _told(self, response: Rendered, record: Record) -> Rendered:
         """The response with its request's id, and what it takes to tell of it when it was sent."""
         response.told += b"X-Request-Id: %b\r\n" % record.request_id.encode()
+        if timing := record.told_timing:
+            parts = timing.wait_s * 1000, timing.upstream_s * 1000
+            response.told += b"Server-Timing: wait;dur=%.1f, upstream;dur=%.1f\r\n" % parts
         response.sent = lambda sent: self._tell(record, response.status, sent)
         return response
 
@@ -167,13 +183,14 @@ class Door:
                 tool=record.tool,
                 asker=tool_name(record.tool),
                 cell=self._metrics.cell(record.route, "GET", response.status, "hit"),
+                sightings=record.sightings,
                 proof=response.proof,
             )
         )
 
     def _tell(self, record: Record, status: int, sent: int) -> None:
         clock, result = self._tools.clock, record.outcome.result
-        duration_s = clock.monotonic() - record.began
+        duration_s, timing = clock.monotonic() - record.began, record.told_timing
         cell = self._metrics.cell(record.route, record.method, status, result)
         may_show = not _CREDENTIAL_LIKE.search(record.request_id)
         cell.add(duration_s, record.request_id if may_show else "", clock.now())
@@ -189,8 +206,15 @@ class Door:
                 duration_s=duration_s,
                 sent_bytes=sent,
                 tool=record.tool,
+                timing=(timing.wait_s, timing.upstream_s) if timing else None,
+                trace=record.trace.trace_id if record.trace else "",
             )
         )
+
+    def _trace(self, request: web.BaseRequest) -> Trace | None:
+        """The trace that a request belongs to, if it says so in other words than our secrets."""
+        trace = trace_of(request.headers.getall("traceparent", ()))
+        return trace if trace and self._tools.scrub(trace.parent) == trace.parent else None
 
 
 def _is_embeddable(method: str, raw_path: str, fetch_mode: str) -> bool:
@@ -207,6 +231,7 @@ def _is_plain(request: web.BaseRequest) -> bool:
         and request.keep_alive
         and not request.body_exists
         and "X-Request-Id" not in request.headers
+        and "traceparent" not in request.headers
         and "Expect" not in request.headers
     )
 

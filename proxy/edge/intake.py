@@ -31,6 +31,7 @@ from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
 from proxy.policy.target import Target, parse
 from proxy.policy.tool import tool_name
+from proxy.policy.trace import Trace
 
 _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are restored beside the loop."""
@@ -53,9 +54,7 @@ class Intake:
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
-        target = parse(request.raw_path)
-        if target.path != "/1" and not target.path.startswith("/1/"):
-            raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+        target = _api_target(request.raw_path)
         method, match, query, found = self._understand(request.method, target)
         record.route = match.route.template
         incoming = await receive(request)
@@ -63,12 +62,12 @@ class Intake:
             await hold(incoming)
             if any(_tunnelled(incoming.params().items())):
                 raise BadTarget("Send _method in the query, not in a body.")
-        found = found.merge(read_authorization(request.headers.get("Authorization")))
-        found = found.merge(incoming.found)
+        in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
             query = await self._restored(query, incoming)
         path, in_path = self._path(target, match)
-        identity = self._identity(found, in_path)
+        record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
+        identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
         masked = self._masked(match)
         ask = Ask(
             means=method,
@@ -87,7 +86,8 @@ class Intake:
             own=identity.own,
             spender=tool_name(record.tool),
             directives=directives_of(request),
-            fields=_fields(request, method, incoming),
+            fields=_fields(request, method, incoming, record.trace),
+            timing=record.timing,
             body=incoming.body or None,
             urgency=_urgency(request, match.route.kind),
             tool=f"{request.remote} {request.headers.get('User-Agent', '')[:_TOOL_CHARS]}",
@@ -98,19 +98,26 @@ class Intake:
     def own(
         self, target: str, wanted: directives.Directives, urgency: Urgency = Urgency.PERSON
     ) -> Ask:
-        """A read of the proxy's own, in the stored identity: it shares what is stored."""
-        parsed = parse(target)
-        match = self._table.classify("GET", parsed.segments[1:])
+        """What a GET of this target alone means, as when the proxy reads for itself.
+
+        In the stored identity, so it shares what is stored; unless the target brings a credential
+        of its own, and those are forwarded. BadTarget, NoSuchPage.
+        """
+        parsed = _api_target(target)
+        method, match, query, found = self._understand("GET", parsed)
+        path, in_path = self._path(parsed, match)
+        identity = self._identity(found, in_path)
+        masked = self._masked(match)
         return Ask(
-            means="GET",
+            means=method,
             method="GET",
-            target=target,
-            match=match,
-            query_names=_names(parsed.query),
-            key=key_of(self._stored.identity.partition, match.segments, parsed.query),
-            partition=self._stored.identity.partition,
-            credential=self._stored.credential,
-            own=True,
+            target=f"{path}?{query}" if query else path,
+            match=masked,
+            query_names=_names(query),
+            key=key_of(identity.partition, masked.segments, query),
+            partition=identity.partition,
+            credential=identity.credential,
+            own=identity.own,
             directives=wanted,
             urgency=urgency,
         )
@@ -173,7 +180,7 @@ class Intake:
     def _identity(self, found: Found, in_path: Found) -> Identity:
         """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
         if self._mode == "reject":
-            self._refuse(found if in_path.token == PLACEHOLDER else found.merge(in_path))
+            self._refuse(found.merge(_without_placeholder(in_path)))
         if self._mode != "forward" or not (found.key or found.token or in_path.token):
             return self._stored.identity
         theirs = Credential(found.key or "", found.token or in_path.token or "")
@@ -207,11 +214,22 @@ class Intake:
         )
 
 
+def _api_target(raw: str) -> Target:
+    target = parse(raw)
+    if target.path != "/1" and not target.path.startswith("/1/"):
+        raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+    return target
+
+
 def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
     """The methods that `_method` parameters ask for, where they are not safe."""
     for name, value in parameters:
         if name.lower() == "_method" and value.upper() not in _SAFE:
             yield value.upper()
+
+
+def _without_placeholder(in_path: Found) -> Found:
+    return Found() if in_path.token == PLACEHOLDER else in_path
 
 
 def _names(query: str) -> frozenset[str]:
@@ -241,12 +259,16 @@ def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
     return Urgency.PERSON if kind is Kind.FILE and is_browser else Urgency.TOOL
 
 
-def _fields(request: web.BaseRequest, method: str, incoming: Incoming) -> Fields:
-    """What goes along: of a read only the way it came, and its body's type."""
+def _fields(
+    request: web.BaseRequest, method: str, incoming: Incoming, trace: Trace | None
+) -> Fields:
+    """What goes along: of a read only the way it came, its trace, and its body's type."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
         kept = {"via", "content-type"} if incoming.body else {"via"}
-        return tuple(field for field in fields if field[0].lower() in kept)
-    if incoming.length is not None:
+        fields = tuple(field for field in fields if field[0].lower() in kept)
+    if trace is not None:
+        fields = (*fields, ("traceparent", trace.parent))
+    if method != "GET" and incoming.length is not None:
         fields = (*fields, ("Content-Length", str(incoming.length)))
     return fields

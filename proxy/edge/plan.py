@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from weakref import ref
 
 from proxy.clock import Clock
-from proxy.edge.record import RequestIds
+from proxy.edge.record import Counted, RequestIds
 from proxy.flow.proof import Proof
 from proxy.flow.watch import Watch
 from proxy.log import Log, RequestLine
@@ -51,6 +51,7 @@ class HitPlan:
     asker: str
     """The tool's name in metrics."""
     cell: Cell
+    sightings: tuple[Counted, ...] = ()
     proof: Proof | None = None
     """Who asks it again now and then; None where that may not be."""
     _seq: int = -1
@@ -78,6 +79,8 @@ class HitPlan:
         duration_s = tools.clock.monotonic() - began
         tools.tally.ask(self.asker, now)
         self.cell.add(duration_s, request_id, now)
+        for sighting in self.sightings:
+            sighting.add(now)
         tools.log.request(
             RequestLine(
                 request_id, peer, "GET", self.route, self.status, "hit", None, duration_s,

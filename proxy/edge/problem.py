@@ -8,6 +8,7 @@ from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NotTrello, ProxyError, TurnTooLate, UpstreamError
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import NAME
+from proxy.policy.credentials import strip_address
 from proxy.policy.pages.failure import Failure, failure_page, refusal
 from proxy.policy.pages.shell import PAGE_FIELDS
 from proxy.policy.wire import head_of
@@ -33,7 +34,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request.headers.get("Accept", "")):
         failure = Failure(error.status, _title(error), _cure(error))
-        page = failure_page(failure, request.raw_path, request_id)
+        page = failure_page(failure, strip_address(request.raw_path), request_id)
         return Rendered(error.status, head_of((*PAGE_FIELDS, *fields)), page)
     if isinstance(error, TurnTooLate):
         # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
@@ -65,5 +66,5 @@ def _cure(error: ProxyError) -> str:
 
 def refused_file(status: int, request_id: str, request: web.BaseRequest) -> Rendered:
     """Trello's own refusal of a file, told to a person in a browser."""
-    page = failure_page(refusal(status), request.raw_path, request_id)
+    page = failure_page(refusal(status), strip_address(request.raw_path), request_id)
     return Rendered(status, head_of(PAGE_FIELDS), page)

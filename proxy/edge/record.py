@@ -1,10 +1,20 @@
 """What is told of one request, gathered on its way."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from proxy.flow.ask import Timing
 from proxy.model import Outcome
+from proxy.policy.credentials import Found
+from proxy.policy.trace import Trace
 
 NO_ROUTE = "-"
+
+
+class Counted(Protocol):
+    """What counts a request besides the metrics of all."""
+
+    def add(self, now: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -22,6 +32,17 @@ class Record:
     route: str = NO_ROUTE
     """The route template: bounded, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)
+    timing: Timing = field(default_factory=Timing)
+    trace: Trace | None = None
+    carried: tuple[Found, ...] = ()
+    """The credentials that it came with."""
+    sightings: tuple[Counted, ...] = ()
+    """What counted them; the same header counts again."""
+
+    @property
+    def told_timing(self) -> Timing | None:
+        """Its parts, where Trello was asked; what is asked in the background keeps nobody."""
+        return self.timing if self.timing.asked and not self.outcome.hit else None
 
 
 class RequestIds:

@@ -16,6 +16,18 @@ def _no_parameters() -> Mapping[str, str]:
     return {}
 
 
+@dataclass(slots=True)
+class Timing:
+    """Where a request's time goes besides here, in seconds; it grows with each question asked."""
+
+    asked: bool = False
+    """Whether Trello was, or was to be, asked for this request's sake."""
+    wait_s: float = 0.0
+    """For a turn within Trello's limits."""
+    upstream_s: float = 0.0
+    """From asking Trello to the header of its answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One request of a client's, understood and free of its credentials."""
@@ -49,6 +61,7 @@ class Ask:
     """Who asks, as far as it can be told: those of one urgency take turns."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """A write's own parameters; complete once the body has been sent."""
+    timing: Timing = field(default_factory=Timing, repr=False, compare=False)
 
     def in_background(self) -> "Ask":
         """The same, with nobody who waits for the answer."""

@@ -7,7 +7,7 @@ one batch, which is joined by whoever wants the same ones while the store's `seq
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from proxy.clock import Clock
@@ -15,15 +15,17 @@ from proxy.errors import NotStored as NothingStored
 from proxy.errors import Unusable, UpstreamError
 from proxy.flow.answers import from_store, from_whole
 from proxy.flow.ask import Answer, Ask
+from proxy.flow.batch_part import Part, Piece, why
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
+from proxy.flow.foresight import Foreseen
 from proxy.flow.landed import Kept, TooLong
-from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error, reason_of
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error
 from proxy.metrics import Metrics, count
-from proxy.model import CacheKey, Fwd, Kind, Outcome, StoredResponse
+from proxy.model import CacheKey, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
 from proxy.policy.codings import gzipped
-from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict
+from proxy.policy.freshness import ABSENT, Fresh
 from proxy.policy.storability import Reason, why_unusable
 from proxy.policy.trouble import is_trouble
 from proxy.policy.validation import etag_of
@@ -36,38 +38,6 @@ _PACKED_BYTES = 1024
 _REFUSALS = frozenset({401, 403, 404, 410})
 """After these what was stored is no longer this member's to see."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One read of a batch, and what is known of it."""
-
-    ask: Ask
-    stored: StoredResponse | None
-    verdict: Verdict
-
-    @property
-    def may_wait(self) -> bool:
-        """Whether it can be answered before Trello is asked."""
-        return isinstance(self.verdict, Fresh) or (
-            isinstance(self.verdict, Stale) and self.verdict.while_revalidate
-        )
-
-    @property
-    def ttl_s(self) -> int:
-        """What remains of its life, in RFC 9211's sense; 0 where there is none."""
-        return 0 if isinstance(self.verdict, Absent) else int(self.verdict.ttl_s)
-
-    def is_better_than(self, piece: "Piece") -> bool:
-        """Whether what is stored is to be used, because Trello is in trouble with this part."""
-        return (
-            isinstance(piece, Item)
-            and may_serve_error(self.verdict)
-            and is_trouble(piece.status, piece.raw, own=self.ask.own)
-        )
-
-
-Piece = StoredResponse | Item
-"""What a part got: it is stored now, or it is this asker's alone."""
 
 Landed = Mapping[CacheKey, Piece] | Whole | TooLong
 """What a flight brought: its parts, or an answer that has none."""
@@ -108,19 +78,28 @@ class Batch:
             return await self._ask_for_one(ask, parts, *wanted.values())
         return await self._ask_for_many(ask, parts, [*wanted.values()])
 
+    async def foresee(self, reads: Sequence[Ask]) -> tuple[list[Foreseen], Outcome]:
+        """What `serve` would say of each part and of all, without asking Trello."""
+        foreseen = [await self._reads.foresee(each) for each in reads]
+        parts = [Part(each.ask, each.found.stored, each.found.verdict) for each in foreseen]
+        if all(part.may_wait for part in parts):
+            return foreseen, Outcome(hit=True, ttl_s=min(part.ttl_s for part in parts))
+        wanted = [part for part in parts if not isinstance(part.verdict, Fresh)]
+        return foreseen, Outcome(fwd=why(wanted))
+
     async def renew(self, ask: Ask, reads: Sequence[Ask]) -> None:
         """Have these asked for, and stored; UpstreamError."""
         if len(reads) == 1:
             await self._reads.renew(reads[0])
         elif reads:
-            parts = [_Part(each, None, ABSENT) for each in reads]
+            parts = [Part(each, None, ABSENT) for each in reads]
             await self.flights.run(self._flight(parts), partial(self._ask, ask, parts))
 
-    async def _look_up(self, ask: Ask) -> _Part:
+    async def _look_up(self, ask: Ask) -> Part:
         found = await self._reads.find(ask)
-        return _Part(ask, found.stored, found.verdict)
+        return Part(ask, found.stored, found.verdict)
 
-    async def _renew(self, ask: Ask, stale: Sequence[_Part]) -> None:
+    async def _renew(self, ask: Ask, stale: Sequence[Part]) -> None:
         """Have what is stale asked for, while it is used."""
         if len(stale) == 1:
             await self._reads.serve(stale[0].ask)
@@ -128,7 +107,7 @@ class Batch:
             renewal = ask.in_background()
             self.flights.start(self._flight(stale), partial(self._ask, renewal, stale))
 
-    async def _ask_for_one(self, ask: Ask, parts: Sequence[_Part], part: _Part) -> Answer:
+    async def _ask_for_one(self, ask: Ask, parts: Sequence[Part], part: Part) -> Answer:
         answer = await self._reads.serve(part.ask)
         if not isinstance(answer.body, bytes):
             await answer.body.aclose()
@@ -142,9 +121,9 @@ class Batch:
         return await self._answer(ask, parts, {part.ask.key: answer.stored or item}, outcome)
 
     async def _ask_for_many(
-        self, ask: Ask, parts: Sequence[_Part], wanted: Sequence[_Part]
+        self, ask: Ask, parts: Sequence[Part], wanted: Sequence[Part]
     ) -> Answer:
-        outcome = Outcome(fwd=_why(wanted), detail=_asked(len(wanted), parts))
+        outcome = Outcome(fwd=why(wanted), detail=_asked(len(wanted), parts))
         is_all_stored = all(may_serve_error(part.verdict) for part in wanted)
         try:
             landed, joined = await self._land(ask, wanted)
@@ -175,7 +154,7 @@ class Batch:
         )
         return await self._answer(ask, parts, got, outcome)
 
-    async def _land(self, ask: Ask, wanted: Sequence[_Part]) -> tuple[Landed, bool]:
+    async def _land(self, ask: Ask, wanted: Sequence[Part]) -> tuple[Landed, bool]:
         """A flight's result, and whether it was shared; what is not stored is never shared."""
         if ask.directives.no_store or ask.directives.no_cache:
             return await self._ask(ask, wanted), False
@@ -187,10 +166,10 @@ class Batch:
             return await self._ask(ask, wanted), False
         return landed, joined
 
-    def _flight(self, wanted: Sequence[_Part]) -> tuple[frozenset[CacheKey], int]:
+    def _flight(self, wanted: Sequence[Part]) -> tuple[frozenset[CacheKey], int]:
         return frozenset(part.ask.key for part in wanted), self._responses.seq
 
-    async def _ask(self, ask: Ask, wanted: Sequence[_Part]) -> Landed:
+    async def _ask(self, ask: Ask, wanted: Sequence[Part]) -> Landed:
         seq, asked_at = self._responses.seq, self._clock.now()
         fetched = await self._exchange.fetch(_question(ask, wanted), gzip=True)
         if isinstance(fetched, Streamed):
@@ -223,7 +202,7 @@ class Batch:
     async def _answer(
         self,
         ask: Ask,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
         got: Mapping[CacheKey, Piece],
         outcome: Outcome,
     ) -> Answer:
@@ -257,7 +236,7 @@ class Batch:
         return from_store(whole, outcome)
 
 
-def _question(ask: Ask, wanted: Sequence[_Part]) -> Ask:
+def _question(ask: Ask, wanted: Sequence[Part]) -> Ask:
     """The batch of these parts; its key is that of their flight, whatever their order."""
     target = asking_for([part.ask.target for part in wanted])
     key = CacheKey(" ".join(sorted(part.ask.key for part in wanted)))
@@ -284,12 +263,6 @@ def _is_an_askers_own(piece: Piece) -> bool:
     return isinstance(piece, Item) and piece.status == 200
 
 
-def _why(wanted: Sequence[_Part]) -> Fwd:
-    """The weightiest of their reasons (RFC 9211 §2.2)."""
-    reasons = {reason_of(part.stored, part.verdict) for part in wanted}
-    return next(fwd for fwd in (Fwd.URI_MISS, Fwd.STALE, Fwd.REQUEST) if fwd in reasons)
-
-
-def _asked(count_asked: int, parts: Sequence[_Part]) -> str:
+def _asked(count_asked: int, parts: Sequence[Part]) -> str:
     """How many of how many were asked for: `asked-2-of-10`."""
     return f"asked-{count_asked}-of-{len(parts)}"

@@ -16,8 +16,9 @@ from proxy.flow.answers import from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.fetch import Fetch, Origin, Refused
 from proxy.flow.file_body import FileBody
+from proxy.flow.foresight import Foreseen
 from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough
-from proxy.model import Fwd, Outcome
+from proxy.model import Fwd, Outcome, StoredResponse
 from proxy.policy.attachments import Link, Malicious, Unreadable, Upload, describe
 from proxy.policy.cache_key import key_of
 from proxy.policy.codings import gunzip
@@ -25,10 +26,6 @@ from proxy.policy.routes import RouteTable
 from proxy.policy.storability import Reason
 from proxy.store.files import Files
 from proxy.store.held import Header, Held
-
-ROUTE = "/cards/{id}/attachments/{idAttachment}/"
-"""What the templates of attachments' files begin with."""
-
 
 _TOO_LARGE = "too-large"
 
@@ -84,6 +81,29 @@ class Download:
                 raise MaliciousFile("Ask whoever attached it; the proxy does not hand it out.")
             case Unreadable():
                 raise Unusable("Trello's answer about an attachment is not one; try again later.")
+
+    async def foresee(self, ask: Ask) -> tuple[Foreseen, Outcome | None]:
+        """The reading of the metadata, and what the file's Cache-Status would say after it.
+
+        None: there would be none, for Trello has said that there is no file to hand out.
+        """
+        params = dict(ask.match.params)
+        card, attachment = params["id"], params["idAttachment"]
+        foreseen = await self._reads.foresee(self._metadata_ask(ask, card, attachment))
+        stored, preview = foreseen.found.stored, params.get("idPreview")
+        file_id = attachment if preview is None else f"{attachment}/{preview}"
+        if stored is not None and foreseen.outcome.hit:
+            if stored.status != 200:
+                is_gone = f"{card}/{attachment}" in self._files.seen
+                return foreseen, None if is_gone else foreseen.outcome
+            described = describe(_plain_of(stored), preview)
+            if not isinstance(described, Upload):
+                return foreseen, None
+            if self._is_too_long(described):
+                return foreseen, Outcome(fwd=Fwd.BYPASS, detail=_TOO_LARGE)
+            file_id = described.id
+        is_here = self._files.holds(file_id)
+        return foreseen, Outcome(hit=True) if is_here else Outcome(fwd=Fwd.URI_MISS)
 
     async def open(self, permitted: Permitted, at: int) -> OpenFile | Answer:
         """The file, or Trello's own refusal; UpstreamError when it cannot be had.
@@ -192,6 +212,10 @@ def _plain(answer: Answer) -> bytes:
     if not isinstance(answer.body, bytes):
         raise Unusable("Trello's answer about an attachment is too long to be one.")
     return gunzip(answer.body) if answer.gzip else answer.body
+
+
+def _plain_of(stored: StoredResponse) -> bytes:
+    return gunzip(stored.body) if stored.gzip else stored.body
 
 
 def _kept(permitted: Permitted) -> Outcome:

@@ -17,6 +17,7 @@ from proxy.flow.answers import from_store, from_stream, from_whole
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
+from proxy.flow.foresight import Foreseen, outcome_of, reason_of
 from proxy.flow.keep import Keep, own_key
 from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, spelling_of
 from proxy.flow.naming import Naming
@@ -62,7 +63,6 @@ class ReadThrough:
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
         """What may be done with `stored`, by today's route table and the client's directives."""
-        self._watch.read()  # whoever asks this is about to answer somebody
         if stored is None:
             return ABSENT
         lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
@@ -71,6 +71,16 @@ class ReadThrough:
 
     async def find(self, ask: Ask) -> Found:
         """What is stored, or is cut out of what is when that alone is fresh."""
+        self._watch.read()  # whoever asks this is about to answer somebody
+        return await self._found(ask)
+
+    async def foresee(self, ask: Ask) -> Foreseen:
+        """What `serve` would do now; nobody is answered, and Trello is not asked."""
+        ask = self.naming.keyed(ask)
+        found = await self._found(ask)
+        return Foreseen(ask, found, outcome_of(found))
+
+    async def _found(self, ask: Ask) -> Found:
         stored = await self._stored(ask)
         verdict = self.judge(ask, stored)
         if isinstance(verdict, Fresh) and stored is not None:
@@ -92,11 +102,11 @@ class ReadThrough:
         found = await self.find(ask)
         stored, verdict = found.stored, found.verdict
         match verdict:
-            case Fresh(ttl_s) if stored is not None:
-                return from_store(stored, Outcome(hit=True, ttl_s=int(ttl_s), detail=found.detail))
+            case Fresh() if stored is not None:
+                return from_store(stored, outcome_of(found))
             case Stale(while_revalidate=True) if stored is not None:
                 self._refresh(ask.in_background())
-                return from_store(stored, Outcome(hit=True, ttl_s=verdict.ttl_s))
+                return from_store(stored, outcome_of(found))
             case Fresh() | Stale() | Absent():
                 if ask.directives.only_if_cached:
                     raise NothingStored("Ask again without only-if-cached.")
@@ -231,14 +241,6 @@ class ReadThrough:
     def _stale(stored: StoredResponse, fwd: Fwd, status: int) -> Answer:
         outcome = Outcome(fwd=fwd, fwd_status=status, detail=STALE_IF_ERROR)
         return from_store(stored, outcome)
-
-
-def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
-    """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
-    if stored is None:
-        return Fwd.URI_MISS
-    refused = isinstance(verdict, Stale) and verdict.refused
-    return Fwd.REQUEST if refused else Fwd.STALE
 
 
 def may_serve_error(verdict: Verdict) -> bool:

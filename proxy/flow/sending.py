@@ -7,7 +7,8 @@ from proxy.clock import Clock
 from proxy.errors import Resting, Unusable, UpstreamError
 from proxy.flow.ask import Ask
 from proxy.flow.outlook import Outlook
-from proxy.flow.turns import Turn, Turns
+from proxy.flow.turn import Turn
+from proxy.flow.turns import Turns
 from proxy.metrics import Metrics
 from proxy.model import Kind
 from proxy.policy.codings import BadCoding, gunzip
@@ -75,16 +76,24 @@ class Sending:
         self, stack: ExitStack, ask: Ask, question: Question, *, is_last: bool
     ) -> Reply:
         self._outlook.check(ask)
-        turn = await self.turns.take(ask)
+        turn = await self._turn(ask)
         self._metrics.tally.spend(ask.spender)
-        template, began = ask.match.route.template, self._clock.monotonic()
+        began = self._clock.monotonic()
         try:
             reply = await self._answered(turn, stack, ask, question, is_last=is_last)
         except UpstreamError as error:
-            self._count(template, ask.method, error.slug, began)
+            self._count(ask, error.slug, began)
             raise
-        self._count(template, ask.method, str(reply.status), began)
+        self._count(ask, str(reply.status), began)
         return reply
+
+    async def _turn(self, ask: Ask) -> Turn:
+        began = self._clock.monotonic()
+        try:
+            return await self.turns.take(ask)
+        finally:
+            ask.timing.asked = True
+            ask.timing.wait_s += self._clock.monotonic() - began
 
     async def _answered(
         self, turn: Turn, stack: ExitStack, ask: Ask, question: Question, *, is_last: bool
@@ -110,9 +119,10 @@ class Sending:
         elif limit := throttled(sentence):
             turn.throttled(limit)
 
-    def _count(self, template: str, method: str, status: str, began: float) -> None:
+    def _count(self, ask: Ask, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began
-        self._metrics.asked_upstream(template, method, status, elapsed_s)
+        ask.timing.upstream_s += elapsed_s
+        self._metrics.asked_upstream(ask.match.route.template, ask.method, status, elapsed_s)
 
 
 def _may_repeat(error: UpstreamError, ask: Ask) -> bool:

@@ -15,8 +15,10 @@ from proxy.config import Limits
 from proxy.errors import TurnTooLate
 from proxy.flow.account import Account, Accounts, Lane, Taken, Waiter
 from proxy.flow.ask import Ask
+from proxy.flow.turn import Turn
 from proxy.metrics import Durations, Metrics, count
 from proxy.model import CacheKey, Credential, Fields, Urgency
+from proxy.policy.explaining import Foretold
 from proxy.policy.limits import Limit, refusal, route_limit
 from proxy.policy.quota import Quota
 from proxy.upstream.budget import Bucket
@@ -30,37 +32,13 @@ AGED = 0.25
 """Of `limits.wait`: nobody younger is old."""
 
 
-class Turn:
-    """Leave to send one request; `end`, `fail` or `throttled` says what came of it."""
-
-    def __init__(self, turns: "Turns", lane: Lane, taken: Taken) -> None:
-        self._turns = turns
-        self._lane = lane
-        self._taken = taken
-
-    def end(self, fields: Fields) -> None:
-        """It was answered."""
-        self._turns.end(self._lane, self._taken, fields)
-
-    def fail(self, *, sent: bool) -> None:
-        """There is no answer; unless nothing was `sent`, Trello may have counted it."""
-        if sent:
-            self.end(())
-        else:
-            self._turns.give_back(self._lane)
-
-    def throttled(self, limit: str) -> None:
-        """Trello refused it for this limit's sake."""
-        self._turns.stop_limit(self._lane.account, limit)
-
-
 class Turns:
     """The limits of all tokens that requests are sent with, and everybody who waits for them."""
 
     def __init__(
         self, limits: Limits, clock: Clock, random: Callable[[int], bytes], metrics: Metrics
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._clock = clock
         self._random = random
         self._metrics = metrics
@@ -103,11 +81,11 @@ class Turns:
 
     @property
     def wait_s(self) -> float:
-        return self._limits.wait_s
+        return self.limits.wait_s
 
     def keep_to(self, limits: Limits) -> None:
         """Other limits, from here on; what was sent still counts."""
-        self._limits = limits
+        self.limits = limits
         self._accounts.keep_to(limits)
         self._dispatch()
 
@@ -131,6 +109,13 @@ class Turns:
         """How long the oldest waiter has waited."""
         oldest = next(iter(tuple(self._waiting)), None)
         return self._clock.monotonic() - oldest.since if oldest is not None else 0.0
+
+    def foresee(self, ask: Ask) -> Foretold:
+        """What a request like this one would be told if it came now."""
+        lane, now = self._lane(ask), self._clock.monotonic()
+        limit, due = lane.due(now, ask.urgency, self._ahead(lane, ask))
+        wait_s = max(0.0, due - now)
+        return Foretold(limit, wait_s, wait_s > self.limits.wait_s * PROMISED)
 
     def quotas(self, ask: Ask) -> dict[Limit, Quota]:
         """What is left of the limits that a request like this one is under."""
@@ -193,7 +178,7 @@ class Turns:
     def _admit(self, ask: Ask, lane: Lane, now: float) -> Waiter:
         """A waiter in the line, or TurnTooLate."""
         limit, due = lane.due(now, ask.urgency, self._ahead(lane, ask))
-        if len(self._waiting) >= MOST_WAITING or due - now > self._limits.wait_s * PROMISED:
+        if len(self._waiting) >= MOST_WAITING or due - now > self.limits.wait_s * PROMISED:
             raise self._too_late(ask.urgency, limit, due - now)
         granted = asyncio.get_running_loop().create_future()
         waiter = Waiter(ask.urgency, ask.tool, lane, ask.key, now, due, granted)
@@ -237,7 +222,7 @@ class Turns:
         """The oldest who may go now, if it is old."""
         ready: dict[tuple[Lane, Urgency], bool] = {}
         for waiter in self._waiting:
-            if now - waiter.since < self._limits.wait_s * AGED:
+            if now - waiter.since < self.limits.wait_s * AGED:
                 return None
             group = waiter.lane, waiter.urgency
             if group not in ready:
@@ -250,7 +235,7 @@ class Turns:
         """Whoever has waited for all of `limits.wait` hears that it was in vain."""
         while self._waiting:
             oldest = next(iter(self._waiting))
-            if now < oldest.since + self._limits.wait_s:
+            if now < oldest.since + self.limits.wait_s:
                 return
             self._leave(oldest)
             if oldest.granted.cancelled():
@@ -283,7 +268,7 @@ class Turns:
         """Ring when the next may go, or has waited for too long."""
         if not self._waiting:
             return
-        at = next(iter(self._waiting)).since + self._limits.wait_s
+        at = next(iter(self._waiting)).since + self.limits.wait_s
         for lane in self._lanes:
             for urgency in lane.line.urgencies():
                 at = min(at, lane.earliest(now, urgency))

@@ -12,3 +12,8 @@ def wants_page(accept: str) -> bool:
             weights = [p.partition("=")[2] for p in parameters if p.startswith("q=")]
             return not weights or weights[0].strip(" 0.") != ""
     return False
+
+
+def wants_json(accept: str) -> bool:
+    """Whether a program asks for JSON by name."""
+    return "application/json" in accept.lower()

@@ -113,6 +113,12 @@ def strip_query(raw: str) -> tuple[str, Found]:
     return _strip(raw, _PLAIN, "query")
 
 
+def strip_address(address: str) -> str:
+    """A URL, or a request's target, to be shown again: without the credentials in its query."""
+    path, mark, query = address.partition("?")
+    return path + mark + strip_query(query)[0]
+
+
 def strip_batch_query(raw: str) -> tuple[str, Found]:
     """The raw query of `/1/batch`: its own credentials, and those inside the URLs it lists.
 

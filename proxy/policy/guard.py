@@ -73,7 +73,10 @@ PREFLIGHT = (
     ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE"),
     (
         "Access-Control-Allow-Headers",
-        "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range",
+        (
+            "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range, "
+            "traceparent"
+        ),
     ),
     ("Access-Control-Max-Age", "600"),
 )

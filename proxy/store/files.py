@@ -111,6 +111,14 @@ class Files:
         for threads in (self.disk.threads, self._clerk):
             threads.shutdown(wait=False)
 
+    def holds(self, file_id: str) -> bool:
+        """Whether the whole file is here, as far as is known without looking at the disk."""
+        growing = self._growing.get(file_id)
+        if growing is not None:
+            return growing.complete
+        row = self._rows.get(file_id)
+        return row is not None and self.room.get(row.digest) is not None
+
     async def find(self, file_id: str) -> tuple[Held, FileRow | None] | None:
         """The file, retained for the caller; without a row while it arrives. None: not here."""
         if not self.works and self._clock.monotonic() - self._tried_at >= REOPEN_AFTER_S:

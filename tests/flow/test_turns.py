@@ -11,7 +11,8 @@ from proxy.config import Limits, load
 from proxy.errors import TurnTooLate
 from proxy.flow.account import MOST_ACCOUNTS, STORM, Accounts
 from proxy.flow.ask import Ask
-from proxy.flow.turns import MOST_WAITING, Turn, Turns
+from proxy.flow.turn import Turn
+from proxy.flow.turns import MOST_WAITING, Turns
 from proxy.metrics import Metrics
 from proxy.model import CacheKey, Credential, Urgency
 from proxy.policy.directives import NONE

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from proxy.policy.links import Links
 from proxy.policy.pages.failure import Failure, failure_page, refusal
+from proxy.policy.pages.figures import Budget, Figures, Minute, Trouble
 from proxy.policy.pages.files import FileReader, board_of, count_of, matching, members_of, sliced
-from proxy.policy.pages.home import home_page
+from proxy.policy.pages.home import Pasted, home_page
+from proxy.policy.pages.legacy import Row, legacy_page
 from proxy.policy.pages.lists import Around, board_page, card_page
 from proxy.policy.pages.words import counted, day_text, moment_of, size_text, time_text
 
@@ -133,6 +135,15 @@ hostile = st.one_of(
 )
 
 
+def figures(text: str) -> Figures:
+    return Figures(
+        minutes=[Minute(3, 1, 2, 2, 1)],
+        budgets=[Budget(text, 3, 10, 10.0)],
+        spenders=[(text, 3)],
+        troubles=[Trouble(0.0, text, text)],
+    )
+
+
 @given(hostile, hostile)
 def test_no_text_becomes_markup(text: str, other: str) -> None:
     pages: list[Callable[[str], bytes]] = [
@@ -143,8 +154,9 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
         lambda t: board_page(
             board_of({}, "AbCd1234"), [READER.card(card(upload()))], f"~{t}", 1, AROUND
         ),
-        lambda t: home_page(US, f"x{t}", f"{US}/{t}", ""),
-        lambda t: home_page(US, f"x{t}", "", f"x{t}"),
+        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()])),
+        lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t)),
+        lambda t: legacy_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
         lambda t: failure_page(Failure(404, t, t), f"/{t}", t),
     ]
     for page in pages:

@@ -16,7 +16,7 @@ from proxy.edge.rendered import Rendered
 from proxy.errors import TokenKept, UpstreamError, WritesDenied
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.batch import Batch
-from proxy.flow.download import ROUTE, Download
+from proxy.flow.download import Download
 from proxy.flow.export import Export
 from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
@@ -34,6 +34,7 @@ from proxy.policy.quota import quota_fields
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.validation import for_coding, not_modified
+from proxy.policy.way import Way, way_of
 from proxy.policy.wire import head_of
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
@@ -67,7 +68,7 @@ class Api:
         if ask.match.route.kind is Kind.GRANT:
             return grant_page()
         ask = self._admitted(ask)
-        if _is_attachment(ask):
+        if way_of(ask.match, ask.query_names) is Way.ATTACHMENT:
             served = await self._files.handle(request, ask)
         else:
             served = await self._answer(ask, incoming)
@@ -90,15 +91,15 @@ class Api:
         return Rendered(answer.status, answer.head, answer.body, answer.length)
 
     async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
-        match ask.match.route.kind:
-            case Kind.WRITE:
+        match way_of(ask.match, ask.query_names):
+            case Way.WRITE:
                 self._check_write(ask)
                 return await self._write(ask, incoming)
-            case Kind.FILE:
+            case Way.EXPORT:
                 return await self._exports.serve(ask)
-            case Kind.BATCH if parts := self._intake.parts(ask):
+            case Way.BATCH if parts := self._intake.parts(ask):
                 return await self._batches.serve(ask, parts)
-            case Kind.READ | Kind.SCRIPT if _may_be_stored(ask):
+            case Way.READ:
                 return await self._reads.serve(ask)
             case _:
                 return await self._reads.bypass(ask)
@@ -159,11 +160,6 @@ class Api:
         return self._proof
 
 
-def _is_attachment(ask: Ask) -> bool:
-    """Whether a file is asked for that can be kept; exports cannot."""
-    return ask.match.route.kind is Kind.FILE and ask.match.route.template.startswith(ROUTE)
-
-
 def _is_refused(ask: Ask, answer: Answer) -> bool:
     return ask.match.route.kind is Kind.FILE and answer.status >= 400
 
@@ -172,11 +168,6 @@ async def _close(answer: Answer) -> None:
     """Have done with an answer that is not sent."""
     if not isinstance(answer.body, bytes):
         await answer.body.aclose()
-
-
-def _may_be_stored(ask: Ask) -> bool:
-    """JSONP is never stored: its answer is a script made for one page."""
-    return ask.match.route.lifetimes.lifetime_s > 0 and "callback" not in ask.query_names
 
 
 def _fields(stored: StoredResponse, etag: str, *, gzip: bool) -> bytes:

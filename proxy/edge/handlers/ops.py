@@ -1,18 +1,18 @@
 """What the operator asks: metrics, health, purge."""
 
 import asyncio
-import hmac
 import json
 from collections.abc import Mapping
-from ipaddress import ip_address
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from proxy.edge.admin import Admin
+from proxy.edge.door import Handler
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, NotAdmin
+from proxy.errors import MethodNotAllowed
 from proxy.flow.health import Health
 from proxy.flow.invalidate import Invalidate
 from proxy.policy.tags import EVERYTHING
@@ -29,12 +29,22 @@ class Ops:
         registry: CollectorRegistry,
         health: Health,
         invalidate: Invalidate,
-        admin_token: str | None,
+        admin: Admin,
     ) -> None:
         self._registry = registry
         self._health = health
         self._invalidate = invalidate
-        self._admin_token = admin_token
+        self._admin = admin
+
+    @property
+    def pages(self) -> dict[str, Handler]:
+        """By path."""
+        return {
+            "/metrics": self.metrics,
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/-/purge": self.purge,
+        }
 
     async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
         """All metrics; rendered beside the loop, which goes on answering."""
@@ -60,29 +70,10 @@ class Ops:
         record.route = "/-/purge"
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self._check_admin(request)
+        self._admin.check(request)
         self._invalidate.apply({EVERYTHING}, "purge")
         await self._invalidate.settled()
         return _json({"purged": "everything"})
-
-    def _check_admin(self, request: web.BaseRequest) -> None:
-        """The admin token where there is one, else the machine itself."""
-        if self._admin_token is not None:
-            given = request.headers.get("Authorization", "")
-            if hmac.compare_digest(
-                given.encode("utf-8", "surrogateescape"), f"Bearer {self._admin_token}".encode()
-            ):
-                return
-            raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
-        if not _is_loopback(request.remote):
-            raise NotAdmin("Ask from the proxy's own machine, or set admin.token in proxy.yaml.")
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ip_address(address or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _json(value: Mapping[str, str | float | None], status: int = 200) -> Rendered:

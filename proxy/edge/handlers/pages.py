@@ -15,10 +15,12 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NoSuchPage, NotVisible, ProxyError, Unusable
 from proxy.flow.ask import Answer
+from proxy.flow.overview import Overview
 from proxy.flow.read_through import ReadThrough
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import gunzip
+from proxy.policy.credentials import strip_address
 from proxy.policy.directives import Directives
 from proxy.policy.json_value import value_of
 from proxy.policy.links import Links
@@ -31,7 +33,7 @@ from proxy.policy.pages.files import (
     board_of,
     members_of,
 )
-from proxy.policy.pages.home import home_page, home_text
+from proxy.policy.pages.home import Pasted, home_page, home_text
 from proxy.policy.pages.lists import Around, board_page, card_page
 from proxy.policy.pages.shell import ASSETS, PAGE_FIELDS
 from proxy.policy.pasted import NotALink, link_of
@@ -67,11 +69,19 @@ class Heard:
 class Pages:
     """Reads through the cache like any client, in the stored identity."""
 
-    def __init__(self, intake: Intake, reads: ReadThrough, links: Links, clock: Clock) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        reads: ReadThrough,
+        links: Links,
+        clock: Clock,
+        overview: Overview,
+    ) -> None:
         self._intake = intake
         self._reads = reads
         self._links = links
         self._clock = clock
+        self._overview = overview
 
     async def home(self, request: web.BaseRequest, record: Record) -> Rendered:
         """What this is; with `?url=` the proxy's link for an address of Trello's."""
@@ -85,9 +95,13 @@ class Pages:
             fault = str(error)
         status = 400 if fault else 200
         if wants_page(request.headers.get("Accept", "")):
-            body = home_page(self._links.public_url, pasted, link, fault)
+            shown = Pasted(strip_address(pasted), link, fault)
+            body = home_page(self._links.public_url, shown, self._overview.figures())
             return Rendered(status, head_of(PAGE_FIELDS), body)
-        said = f"{link or fault}\n".encode() if pasted else home_text(self._links.public_url)
+        if pasted:
+            said = f"{link or fault}\n".encode()
+        else:
+            said = home_text(self._links.public_url, self._overview.figures())
         return Rendered(status, head_of((*_TEXT, ("Vary", "Accept"))), said)
 
     async def asset(self, request: web.BaseRequest, record: Record) -> Rendered:

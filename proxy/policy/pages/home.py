@@ -1,24 +1,46 @@
-"""The page at `/`: what this is, and a box that turns Trello's addresses into links."""
+"""The page at `/`: what this is, how to use it, and how it is doing."""
 
+from dataclasses import dataclass
+
+from proxy.policy.pages.figures import Figures, figures_html, figures_text
 from proxy.policy.pages.shell import copy_button, e, page
 
 
-def home_page(public_url: str, pasted: str, link: str, fault: str) -> bytes:
-    """`link` is what `pasted` was turned into, `fault` why it was not; both empty before."""
-    return page("trello-proxy", _MAIN.format(box=_box(pasted, link, fault), url=e(public_url)))
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """What was put into the box, the link it was turned into, or why it was not."""
+
+    text: str = ""
+    link: str = ""
+    fault: str = ""
 
 
-def home_text(public_url: str) -> bytes:
+def home_page(public_url: str, pasted: Pasted, figures: Figures) -> bytes:
+    """For people."""
+    base = f"{public_url}/1/"
+    main = _MAIN.format(
+        box=_box(public_url, pasted),
+        url=e(public_url),
+        copy=copy_button(base, "the base URL"),
+        clients=_clients(public_url),
+        figures=figures_html(figures),
+    )
+    return page("trello-proxy", main)
+
+
+def home_text(public_url: str, figures: Figures) -> bytes:
     """The same for a terminal."""
     return (
         "trello-proxy: Trello's API without credentials, cached.\n\n"
-        f"Base URL: {public_url}/1/\n"
-        f"Try:      curl {public_url}/1/members/me/boards?fields=name\n"
-        f"A link:   curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n"
+        f"Base URL:  {public_url}/1/\n"
+        f"Try:       curl {public_url}/1/members/me/boards?fields=name\n"
+        f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n\n"
+        f"{figures_text(figures)}"
     ).encode()
 
 
-def _box(pasted: str, link: str, fault: str) -> str:
+def _box(public_url: str, pasted: Pasted) -> str:
+    fault, link = pasted.fault, pasted.link
     invalid = ' aria-invalid="true" aria-describedby="fault"' if fault else ""
     said = f'<p class="note bad" id="fault" role="alert">{e(fault)}</p>' if fault else ""
     made = ""
@@ -29,25 +51,54 @@ def _box(pasted: str, link: str, fault: str) -> str:
         )
     return f"""<form class="panel" method="get" action="/">{said}
 <label for="url">Paste an address from Trello</label>
-<div class="row"><input type="text" inputmode="url" id="url" name="url" value="{e(pasted)}"
+<div class="row"><input type="text" inputmode="url" id="url" name="url" value="{e(pasted.text)}"
  autocomplete="off" spellcheck="false" placeholder="https://trello.com/c/…"{invalid}>
-<button class="button first">Make a link</button></div>{made}</form>"""
+<button class="button first">Make a link</button></div>{made}
+<p class="small">Or replace <code>https://trello.com</code> in a card's or board's address by
+<code>{e(public_url)}</code>: its files are there as a page.</p></form>"""
 
 
-_MAIN = """<h1>Trello's files, as links that just open</h1>
+def _clients(public_url: str) -> str:
+    return "".join(
+        f"<details><summary>{e(name)}</summary><pre><code>"
+        f"{e(text.format(url=public_url))}</code></pre></details>"
+        for name, text in _CLIENTS
+    )
+
+
+_PY_TRELLO = """\
+class Session(requests.Session):
+    def request(self, method, url, **more):
+        url = url.replace('https://api.trello.com', '{url}')
+        return super().request(method, url, **more)
+
+client = TrelloClient('-', '-', http_service=Session())"""
+_REQUESTS = """\
+import requests
+boards = requests.get('{url}/1/members/me/boards').json()"""
+_CLIENT_JS = """\
+<script src="{url}/1/client.js"></script>
+The operator lists the page's origin in clients.origins."""
+_CLIENTS = (
+    ("curl", "curl '{url}/1/members/me/boards?fields=name'"),
+    ("Python, requests", _REQUESTS),
+    ("py-trello", _PY_TRELLO),
+    ("trello.js", "client.instance.defaults.baseURL = '{url}/1'"),
+    ("client.js in a page", _CLIENT_JS),
+    ("An attachment", "{url}/1/cards/CARD/attachments/ATTACHMENT/download/NAME"),
+)
+
+_MAIN = """<h1>Trello's API and files, without a key</h1>
 <p class="lead">This proxy answers for Trello on the inside network. Nobody needs a key, a token
-or an account to open what it shows.</p>
-{box}
-<section class="panel">
-<h2>See the files of a card or a board</h2>
-<p>Paste its address above, or replace <code>https://trello.com</code> in it by
-<code>{url}</code>.</p>
-</section>
+or an account to read what it shows.</p>
 <section class="panel">
 <h2>Use it from a tool</h2>
-<p>Replace its base URL <code>https://api.trello.com/1/</code>, and leave the key and token out:</p>
-<pre><code>{url}/1/</code></pre>
-<p>Try it:</p>
-<pre><code>curl '{url}/1/members/me/boards?fields=name'</code></pre>
+<p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and leave the key and
+token out:</p>
+<p class="result"><code class="base">{url}/1/</code>{copy}</p>
+{clients}
 </section>
-<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a></p>"""
+{box}
+{figures}
+<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·
+<a href="/-/legacy">Tools that still send a key</a></p>"""

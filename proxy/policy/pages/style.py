@@ -12,12 +12,14 @@ STYLE = """\
   color-scheme: light dark;
   --ground: #f4f6f8; --surface: #ffffff; --line: #d5dbe3; --text: #1b2230; --quiet: #566072;
   --accent: #0b5cad; --on-accent: #ffffff; --tint: #e6f0fa;
+  --stored: #2c7fb8; --asked: #d98a00; --failed: #c3342b;
   --warn: #7a4b00; --warn-ground: #fff3d9; --bad: #a3221c; --bad-ground: #fdeae8;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #12161c; --surface: #1b212a; --line: #37414f; --text: #e7ebf1; --quiet: #a7b1c0;
     --accent: #82bbff; --on-accent: #0c1a2b; --tint: #22344a;
+    --stored: #5aa9e6; --asked: #e8a83a; --failed: #ff7a70;
     --warn: #ffd58a; --warn-ground: #372a10; --bad: #ffb1aa; --bad-ground: #3d1c1a;
   }
 }
@@ -95,6 +97,45 @@ input[type=search], input[type=text] {
 .do { display: flex; gap: .5rem; }
 .pages { display: flex; justify-content: space-between; gap: 1rem; margin-top: 1.5rem; }
 .small { color: var(--quiet); font-size: .9rem; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); gap: 1rem; }
+.columns > * { margin-bottom: 1rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: 1rem;
+  margin: .75rem 0 1.25rem; }
+.tiles dd { margin: 0; font-size: 1.5rem; font-weight: 600; line-height: 1.2;
+  font-variant-numeric: tabular-nums; }
+.tiles div { display: flex; flex-direction: column; }
+.tiles dt { color: var(--quiet); font-size: .9rem; }
+figure { margin: 0; }
+figcaption { font-weight: 600; font-size: .9rem; margin-bottom: .35rem; }
+svg[role=img] { display: block; width: 100%; height: 6rem; }
+svg .axis { stroke: var(--line); stroke-width: 2; vector-effect: non-scaling-stroke; fill: none; }
+rect.stored { fill: var(--stored); }
+rect.asked { fill: var(--asked); }
+rect.failed { fill: var(--failed); }
+.scale { display: flex; justify-content: space-between; margin: .25rem 0 0; color: var(--quiet);
+  font-size: .8rem; }
+.keys { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0;
+  margin: .25rem 0 0; color: var(--quiet); font-size: .9rem; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: .2em; margin-right: .4em; }
+.key.stored { background: var(--stored); }
+.key.asked { background: var(--asked); }
+.key.failed { background: var(--failed); }
+meter { width: 100%; min-width: 4rem; }
+.plain { list-style: none; margin: .5rem 0 0; padding: 0; }
+.plain li { padding: .35rem 0; }
+.plain li + li { border-top: 1px solid var(--line); }
+.plain span { color: var(--quiet); font-size: .9rem; }
+details { border-top: 1px solid var(--line); }
+summary { cursor: pointer; padding: .5rem 0; font-weight: 600; }
+.base { flex: 1 1 16rem; padding: .5rem .75rem; background: var(--ground); border-radius: .5rem; }
+.wide { overflow-x: auto; }
+.wide th, .wide td { white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .5rem .75rem .5rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: baseline; overflow-wrap: normal; }
+thead th { color: var(--quiet); font-weight: 600; font-size: .9rem; white-space: nowrap; }
+tbody tr:last-child > * { border-bottom: 0; }
+td:last-child { white-space: nowrap; }
 @media (max-width: 40rem) {
   header, main { padding-left: 1rem; padding-right: 1rem; }
   h1 { font-size: 1.45rem; }

@@ -40,3 +40,11 @@ def time_text(posix_s: float) -> str:
     """`21 Nov 2026, 19:58 UTC`."""
     moment = datetime.fromtimestamp(posix_s, UTC)
     return f"{day_text(moment)}, {moment:%H:%M} UTC"
+
+
+def span_text(seconds: float) -> str:
+    """`27 s`, `90 s`, `4 min`, `36 h`, `3 days`: the largest unit of which there are two."""
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{int(seconds // unit)} {name}"
+    return f"{int(seconds)} s"

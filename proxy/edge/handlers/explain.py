@@ -1,0 +1,40 @@
+"""`/-/explain?url=`: what would become of a read, for the operator."""
+
+from functools import partial
+
+from aiohttp import web
+
+from proxy.edge.admin import Admin
+from proxy.edge.door import Handler
+from proxy.edge.intake import Intake
+from proxy.edge.readable import readable
+from proxy.edge.record import Record
+from proxy.edge.rendered import Rendered
+from proxy.errors import BadTarget
+from proxy.flow.explain import Explain
+from proxy.model import Urgency
+from proxy.policy.directives import NONE
+from proxy.policy.explaining import as_json, as_page, as_text, target_in, url_in
+
+EXPLAIN = "/-/explain"
+
+
+def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
+    """What answers there."""
+
+    async def handle(request: web.BaseRequest, record: Record) -> Rendered:
+        record.route = EXPLAIN
+        admin.check(request)
+        url = url_in(request.raw_path.partition("?")[2])
+        if not url:
+            raise BadTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
+        ask = intake.own(target_in(url), NONE, Urgency.TOOL)
+        explained = await explain.of(ask, intake.parts(ask))
+        return readable(
+            request.headers.get("Accept", ""),
+            page=partial(as_page, explained),
+            json=partial(as_json, explained),
+            text=partial(as_text, explained),
+        )
+
+    return handle

@@ -1,0 +1,46 @@
+"""Which flow serves a request: one decision for who serves it and for who explains it."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from proxy.model import Kind
+from proxy.policy.routes import Match
+
+_ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
+"""What the templates of attachments' files begin with."""
+
+
+class Way(StrEnum):
+    """How an answer comes about."""
+
+    READ = "read"
+    """From the store, or asked and stored."""
+    BATCH = "batch"
+    """Part by part like that, where it lists plain reads only; else as `BYPASS`."""
+    ATTACHMENT = "attachment"
+    """A file that can be kept."""
+    EXPORT = "export"
+    """A file that is made for one asker."""
+    WRITE = "write"
+    """Forwarded once."""
+    BYPASS = "bypass"
+    """Asked, and handed on."""
+    GRANT = "grant"
+    """A page of the proxy's own."""
+
+
+def way_of(match: Match, query_names: Collection[str]) -> Way:
+    """The way of a request; JSONP is never stored: its answer is a script made for one page."""
+    route = match.route
+    match route.kind:
+        case Kind.WRITE:
+            return Way.WRITE
+        case Kind.GRANT:
+            return Way.GRANT
+        case Kind.FILE:
+            is_kept = route.template.startswith(_ATTACHMENTS)
+            return Way.ATTACHMENT if is_kept else Way.EXPORT
+        case Kind.BATCH:
+            return Way.BATCH
+    is_stored = route.lifetimes.lifetime_s > 0 and "callback" not in query_names
+    return Way.READ if is_stored else Way.BYPASS
