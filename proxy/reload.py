@@ -5,7 +5,7 @@ A configuration with a fault changes nothing, and the log says where the fault i
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Protocol
 
 from proxy.clock import Clock
@@ -13,6 +13,7 @@ from proxy.config import Config, ConfigError
 from proxy.flow.custodian import Custodian
 from proxy.log import Log
 from proxy.model import Credential
+from proxy.settings import settings_of
 
 POLL_S = 3.0
 LONGEST_WAIT_S = 300.0
@@ -122,13 +123,13 @@ class Reload:
 
 
 def differing(old: object, new: object, prefix: str = "") -> Iterator[str]:
-    """The names of the settings that differ: `cache.memory_bytes`."""
-    for each in fields(old):  # type: ignore[arg-type]  # both are sections
+    """The names of the settings that differ, as proxy.yaml has them: `cache.memory`."""
+    for name, each in settings_of(type(old)).items():
         before, after = getattr(old, each.name), getattr(new, each.name)
         if is_dataclass(before) and type(before) is type(after):
-            yield from differing(before, after, f"{prefix}{each.name}.")
+            yield from differing(before, after, f"{prefix}{name}.")
         elif before != after:
-            yield f"{prefix}{each.name}"
+            yield f"{prefix}{name}"
 
 
 def credential_of(config: Config) -> Credential | None:

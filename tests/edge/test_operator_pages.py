@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.demo.standin import StandIn
 from proxy.metrics import Reading
-from proxy.tally import MOST_TOOLS
+from proxy.tally import MOST_TOOLS, WINDOW_REQUESTS
 from tests.edge.conftest import MakeProxy, Proxy, Wire
 from tests.edge.raw_upstream import RawUpstream
 
@@ -93,6 +93,27 @@ class TestPages:
         assert len(values["tool"]) == MOST_TOOLS
         assert values["route"] == {"/cards/{id}", "/{unknown}"}
         assert not [each for each in set[str]().union(*values.values()) if card in each]
+
+    async def test_it_is_told_who_asks_for_whom_trello_is_asked_and_what_that_saved(
+        self, proxy: Proxy, standin: StandIn
+    ) -> None:
+        for _ in range(WINDOW_REQUESTS + 4):
+            await proxy.get(ME, {"User-Agent": "curl/8.5"})
+        await proxy.get(f"/1/cards/{standin.trello.example_card}", {"User-Agent": "sync/1 (x)"})
+        await proxy.get("/healthz", {"User-Agent": "kubelet/1"})
+        text = (await proxy.get("/metrics")).body.decode()
+        lines = {line for line in text.splitlines() if line.startswith("trello_proxy_")}
+        assert standin.asked.total == 2
+        assert {
+            'trello_proxy_tool_requests_total{tool="curl"} 104.0',
+            'trello_proxy_tool_requests_total{tool="sync"} 1.0',
+            'trello_proxy_tool_upstream_requests_total{tool="curl"} 1.0',
+            'trello_proxy_tool_upstream_requests_total{tool="sync"} 1.0',
+            "trello_proxy_counterfactual_requests_total 105.0",
+            "trello_proxy_counterfactual_throttled_total 5.0",
+            "trello_proxy_saved_requests 103.0",
+        } <= lines
+        assert "kubelet" not in text
 
     async def test_the_loop_goes_on_while_metrics_are_rendered(self, proxy: Proxy) -> None:
         answered = threading.Event()

@@ -274,11 +274,13 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     office.config.write_text(
         f"{text}routes: [{{match: /boards/*, lifetime: 5s}}]\n"
         "limits: {token: 7/10s}\nlog: {level: debug}\nlinks: {rewrite: false}\n"
+        "attachments: {disk: 1GiB}\n"
     )
     assert proxy.app.reload is not None
     proxy.app.reload.request()
     await until(lambda: bool(office.told("configuration read again")))
-    assert office.told("configuration read again")[0]["restart_for"] == "links.rewrite, log.level"
+    waiting = office.told("configuration read again")[0]["restart_for"]
+    assert waiting == "attachments.disk, links.rewrite, log.level"
     assert (await proxy.get(path)).cache == "hit; ttl=5"
     assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') <= 7
     office.config.write_text(text + "routes: nonsense\n")
