@@ -1,9 +1,9 @@
 """Builds everything, and owns start and stop.
 
                 client ↓                                         ↑ client
-    cli          serve · demo · check · link · purge · warm        serve runs the first two
-    app          this file · equipment · custody · rules · warm, a client of the running proxy
-    edge         connection → door → handlers/{api, files, pages, webhooks, ops}   aiohttp.web
+    cli          serve · demo · check · explain · link · purge · warm · leaks
+    app          this file · equipment · custody · console · rules · warm, a client of the proxy
+    edge         connection → door → handlers/{api, files, pages, webhooks, ops, …}   aiohttp.web
     flow         read_through · batch · write_through · download · collapse · turns · exchange
                  sending · outlook · custodian · invalidate · deliveries · hooks · watch · renew …
     ───────────────────────────────────────────────────────────────────────────────
