@@ -131,7 +131,7 @@ def figures_text(figures: Figures) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.0%}"
+    return "-" if ratio is None else f"{int(ratio * 100)}%"  # 100% is all of them
 
 
 def _plots(minutes: Sequence[Minute]) -> str:
