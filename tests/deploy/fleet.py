@@ -179,7 +179,7 @@ async def varied(instance: Instance) -> None:
     await instance.ask(instance.standin.trello.example_attachment_path, tool="Mozilla/5.0 (X11)")
     await instance.ask(f"/c/{card}", tool="Mozilla/5.0 (X11)")
     await instance.ask("/1/nowhere")
-    await instance.ask(f"/1/cards/{card}?key=unneeded", tool="old-script/1")
+    await instance.ask("/1/members/me?key=dummy&token=dummy", tool="old-script")
 
 
 async def repeated(instance: Instance, load: Load, pause_s: float) -> None:
