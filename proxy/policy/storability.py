@@ -80,11 +80,20 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: b
     media_type = content_type.partition(";")[0].strip().lower()
     match kind:
         case Kind.WRITE:
-            return "a page where an answer belongs" if media_type == "text/html" else None
+            return _why_no_outcome(media_type, plain, length_known=length_known)
         case Kind.SCRIPT:
             return None if "javascript" in media_type else f"{media_type or 'untyped'} for a script"
         case _:
             return _why_no_json(media_type, plain, length_known=length_known)
+
+
+def _why_no_outcome(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
+    """Why a body says nothing of a write; it may be a sentence, or empty."""
+    if media_type == "text/html":
+        return "a page where an answer belongs"
+    if plain and media_type.endswith("json"):
+        return _why_no_json(media_type, plain, length_known=length_known)
+    return None
 
 
 def _why_no_json(media_type: str, plain: bytes, *, length_known: bool) -> str | None:

@@ -62,6 +62,9 @@ USABLE = {
     "a callback": (Kind.READ, "application/javascript", b"cb({})"),
     "brackets inside of text": (Kind.READ, "application/json", b'{"desc":"a { and ] b"}'),
     "a script": (Kind.SCRIPT, "application/javascript", b"var x"),
+    "nothing, of a write": (Kind.WRITE, "application/json", b""),
+    "a sentence, of a write": (Kind.WRITE, "text/plain", b"ok"),
+    "an object, of a write": (Kind.WRITE, "application/json", b'{"_value":null}'),
     "a script of the old type": (Kind.SCRIPT, "text/javascript;charset=utf-8", b""),
 }
 
@@ -75,6 +78,8 @@ UNUSABLE = {
     "a page for a script": (Kind.SCRIPT, "text/html", b"<html>"),
     "JSON for a script": (Kind.SCRIPT, "application/json", b"{}"),
     "a script without a type": (Kind.SCRIPT, "", b"var x"),
+    "a page, of a write": (Kind.WRITE, "text/html", b"<html>"),
+    "a page that claims to be JSON, of a write": (Kind.WRITE, "application/json", b"<html>"),
 }
 
 CUT = {
@@ -97,9 +102,10 @@ def test_is_no_answer(kind: Kind, media_type: str, body: bytes) -> None:
     assert why_unusable(kind, media_type, body, length_known=True)
 
 
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
 @pytest.mark.parametrize("body", CUT.values(), ids=CUT.keys())
-def test_is_no_answer_when_it_was_cut(body: bytes) -> None:
-    assert why_unusable(Kind.READ, "application/json", body, length_known=False)
+def test_is_no_answer_when_it_was_cut(kind: Kind, body: bytes) -> None:
+    assert why_unusable(kind, "application/json", body, length_known=False)
 
 
 def test_a_length_that_was_announced_wrong_does_not_hide_a_cut() -> None:
