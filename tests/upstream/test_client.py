@@ -246,13 +246,13 @@ async def test_who_finds_all_connections_taken_does_not_wait_for_ever(
 
 
 async def test_connections_to_one_host_take_none_from_another(
-    server: Server, hasty: Upstream
+    server: Server, upstream: Upstream
 ) -> None:
     question = Question("GET", server.url + "/1/x", ())
     server.says = [UNFINISHED] * client.MAX_CONNECTIONS
-    held = [await hasty.send(question) for _ in server.says.copy()]
+    held = [await upstream.send(question) for _ in server.says.copy()]
     elsewhere = server.url.replace("127.0.0.1", "127.0.0.2")
-    (await hasty.send(Question("GET", elsewhere + "/1/x", ()))).close()
+    (await upstream.send(Question("GET", elsewhere + "/1/x", ()))).close()
     for reply in held:
         reply.close()
 
