@@ -57,8 +57,9 @@ def serve(source: Source) -> int:
     config = source.load()
     credential = credential_of(config)
     if credential is None:
-        named = {"the key is": config.credentials.key, "the token is": config.credentials.token}
-        missing = " and ".join(what for what, secret in named.items() if secret is None)
+        named = {"the key": config.credentials.key, "the token": config.credentials.token}
+        absent = [what for what, secret in named.items() if secret is None]
+        missing = f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'}"
         print(_NO_CREDENTIALS.format(missing=missing), file=sys.stderr)
         return 2
     if min(len(credential.key), len(credential.token)) < SECRET_LENGTH:

@@ -38,9 +38,11 @@ class ConfigFile:
             return ""
         try:
             return read(str(self._path))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = f"{self._path}: cannot be read as UTF-8 text: {type(error).__name__}"
-            raise ConfigError((reason,)) from None
+        except UnicodeDecodeError:
+            raise ConfigError((f"{self._path}: is no UTF-8 text; save it as that",)) from None
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror}); check the path, and who may read it"
+            raise ConfigError((f"{self._path}: {reason}",)) from None
 
     def _read_secret(self, path: str) -> str:
         self._secrets[path] = _stamp(path)  # before it is read: what comes between is noticed

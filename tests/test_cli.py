@@ -39,6 +39,22 @@ def test_serve_without_credentials_says_in_one_screen_what_to_do(
     assert len(told.splitlines()) <= 24
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the key and the token are not there."),
+        (f"credentials: {{key: {KEY}}}", "the token is not there."),
+        (f"credentials: {{token: {TOKEN}}}", "the key is not there."),
+    ],
+)
+def test_serve_says_which_credential_is_not_there(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, text: str, said: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(text)
+    assert run(["serve"]) == 2
+    assert f"needs Trello's key and token; {said}" in capsys.readouterr().err
+
+
 def test_serve_refuses_a_credential_that_is_not_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,9 +99,14 @@ def test_check_says_that_redis_is_not_there_yet(
     assert "other.yaml: cache.backend: redis is not there yet" in capsys.readouterr().err
 
 
-def test_a_configuration_that_cannot_be_read_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["check", "--config", "nowhere.yaml"]) == 2
-    assert "nowhere.yaml: cannot be read" in capsys.readouterr().err
+def test_a_configuration_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    assert run(["check", "--config", "missing.yaml"]) == 2
+    assert "missing.yaml: cannot be read (No such file or directory)" in capsys.readouterr().err
+    (elsewhere / "old.yaml").write_bytes(b"links: {revoked: [\xe9]}")
+    assert run(["check", "--config", "old.yaml"]) == 2
+    assert "old.yaml: is no UTF-8 text" in capsys.readouterr().err
 
 
 def test_purge_without_a_running_proxy_says_so(
@@ -208,7 +229,7 @@ def test_warm_fetches_a_board_of_a_running_proxy(
         assert "fetched 2 files, " in capsys.readouterr().out
         assert run(["warm", found[2], "0" * 24]) == 1
         told = capsys.readouterr()
-        assert "already kept 2; failed 0" in told.out
+        assert "already kept 2; failed 1" in told.out
         assert f"failed: board {'0' * 24}: 404" in told.out
         assert "2/2 files" in told.err
 

@@ -196,7 +196,7 @@ def plan_text(tally: Tally) -> str:
 def summary(tally: Tally, elapsed_s: float) -> str:
     """What came of it; the first failures by name."""
     fetched = f"{counted(tally.fetched, 'file')}, {size_text(tally.fetched_bytes)}"
-    rest = f"already kept {tally.kept}; failed {tally.refused}"
+    rest = f"already kept {tally.kept}; failed {len(tally.failures)}"
     lines = [
         _found(tally),
         f"fetched {fetched}, in {_time_text(elapsed_s)}; {rest}",

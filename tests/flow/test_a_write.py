@@ -109,6 +109,7 @@ DOUBTFUL = {
     "a 408": (Fault("status", status=408, applied=True), 408, ""),
     "a cut answer": (Fault("cut"), 502, "upstream-incomplete"),
     "a gateway's page": (Fault("html", applied=True), 502, "upstream-unusable"),
+    "an answer that ends too soon": (Fault("too_short", applied=True), 502, "upstream-unusable"),
 }
 
 

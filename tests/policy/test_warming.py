@@ -135,13 +135,14 @@ def test_the_summary_counts_everything_and_names_the_first_failures() -> None:
     tally = Tally(boards=1, cards=31, files=60, fetched=5, fetched_bytes=2_000_000, kept=3)
     for number in range(52):
         tally.refuse(Wanted(FileIds("c", "a"), f"Card / {number}.png", 1), "503")
+    tally.failures.append("board b: 503")
     tally.is_interrupted = True
     lines = summary(tally, 130.0).splitlines()
     assert lines[:3] == [
         "1 board, 31 cards, 60 files",
-        "fetched 5 files, 2.0 MB, in 2 min; already kept 3; failed 52",
+        "fetched 5 files, 2.0 MB, in 2 min; already kept 3; failed 53",
         "failed: Card / 0.png: 503",
     ]
     assert len(lines) == 2 + 50 + 2
-    assert lines[-2] == "failed: 2 more"
+    assert lines[-2] == "failed: 3 more"
     assert lines[-1].startswith("interrupted: what is kept stays kept")
