@@ -170,7 +170,14 @@ class App:
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(intake, flows.reads, links, self._clock, console.overview)
+        pages = Pages(
+            intake,
+            flows.reads,
+            links,
+            self._clock,
+            console.overview,
+            operated=config.admin.listen is None,
+        )
         deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
         await self._listen(sockets, (api, console, pages, deliveries), tools, via)
         if deliveries is not None:

@@ -140,6 +140,14 @@ class TestPages:
         evil = {"Host": "evil.example"}
         assert (await proxy.ask("GET", "/metrics", evil, port=admin)).status == 421
 
+    async def test_the_page_for_people_leads_to_them_only_where_they_are(
+        self, make_proxy: MakeProxy, standin: StandIn, proxy: Proxy
+    ) -> None:
+        apart = await make_proxy(standin.url, "admin: {listen: 127.0.0.1:0}")
+        for each, leads in ((proxy, True), (apart, False)):
+            page = (await each.get("/", {"Accept": "text/html"})).body
+            assert (b'href="/metrics"' in page) is leads
+
 
 class TestPurge:
     async def test_the_machine_itself_may_purge(self, proxy: Proxy, standin: StandIn) -> None:

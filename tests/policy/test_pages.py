@@ -154,8 +154,8 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
         lambda t: board_page(
             board_of({}, "AbCd1234"), [READER.card(card(upload()))], f"~{t}", 1, AROUND
         ),
-        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()])),
-        lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t)),
+        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()]), operated=True),
+        lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t), operated=False),
         lambda t: legacy_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
         lambda t: failure_page(Failure(404, t, t), f"/{t}", t),
     ]

@@ -76,7 +76,11 @@ class Pages:
         links: Links,
         clock: Clock,
         overview: Overview,
+        *,
+        operated: bool,
     ) -> None:
+        """`operated`: the operator's pages are at the same address."""
+        self._operated = operated
         self._intake = intake
         self._reads = reads
         self._links = links
@@ -96,7 +100,8 @@ class Pages:
         status = 400 if fault else 200
         if wants_page(request.headers.get("Accept", "")):
             shown = Pasted(strip_address(pasted), link, fault)
-            body = home_page(self._links.public_url, shown, self._overview.figures())
+            url, figures = self._links.public_url, self._overview.figures()
+            body = home_page(url, shown, figures, operated=self._operated)
             return Rendered(status, head_of(PAGE_FIELDS), body)
         if pasted:
             said = f"{link or fault}\n".encode()

@@ -15,8 +15,8 @@ class Pasted:
     fault: str = ""
 
 
-def home_page(public_url: str, pasted: Pasted, figures: Figures) -> bytes:
-    """For people."""
+def home_page(public_url: str, pasted: Pasted, figures: Figures, *, operated: bool) -> bytes:
+    """For people; `operated`: the operator's pages are at this address too."""
     base = f"{public_url}/1/"
     main = _MAIN.format(
         box=_box(public_url, pasted),
@@ -24,6 +24,7 @@ def home_page(public_url: str, pasted: Pasted, figures: Figures) -> bytes:
         copy=copy_button(base, "the base URL"),
         clients=_clients(public_url),
         figures=figures_html(figures),
+        operator=_OPERATOR if operated else "",
     )
     return page("trello-proxy", main)
 
@@ -100,5 +101,6 @@ token out:</p>
 </section>
 {box}
 {figures}
-<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·
+{operator}"""
+_OPERATOR = """<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·
 <a href="/-/legacy">Tools that still send a key</a></p>"""
