@@ -35,7 +35,7 @@ async def reset_in_the_body(
 
 async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
     writer.write(OK)
-    for _byte in range(100):
+    for _byte in range(1000):
         writer.write(b"X-A: a\r\n")
         await asyncio.sleep(0.02)
 
