@@ -35,9 +35,9 @@ async def reset_in_the_body(
 
 async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
     writer.write(OK)
-    for _byte in range(1000):
+    for _line in range(200):
         writer.write(b"X-A: a\r\n")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
 
 async def stall_in_the_body(
