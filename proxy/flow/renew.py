@@ -58,10 +58,8 @@ class Renew:
             self.flights.start(board, partial(self._renew, list(asks.values())))
 
     async def _renew(self, asks: list[Ask]) -> None:
-        for each in asks:
-            self._reads.wider(
-                each
-            )  # counted, so that what several want parts of is asked for whole
+        for each in asks:  # counted first: what several want parts of is asked for whole
+            self._reads.wider(each)
         wider = [self._reads.wider(each) for each in asks]
         # What shows a board's own lists and cards comes first: it tells whose the others are.
         wanted = {(each or own).key: each or own for each, own in zip(wider, asks, strict=True)}
