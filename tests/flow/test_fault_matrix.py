@@ -17,6 +17,7 @@ from tests.flow.conftest import Heard, Proxy, StartProxy
 READ = "/1/boards/5e93ba403f1ab3603ba81a09?fields=name"
 STALE_S = 100
 CONNECT_TIMEOUT_S = 0.1
+READ_TIMEOUT_S = 0.5
 HALF = BODY[: len(BODY) // 2]
 HEAD = OK + JSON + b"Content-Length: %d\r\n\r\n" % len(BODY)
 
@@ -142,6 +143,7 @@ class Begin:
     async def __call__(self, trouble: str, *, is_stored: bool) -> Cell:
         trello, upstream = self._trello, {"url": self._trello.url}
         upstream["connect_timeout_s"] = CONNECT_TIMEOUT_S  # type: ignore[assignment]
+        upstream["read_timeout_s"] = READ_TIMEOUT_S  # type: ignore[assignment]
         if trouble == "no such name":
             upstream["url"] = f"http://trello.example:{trello.port}"
         if is_stored:
