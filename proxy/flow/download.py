@@ -18,10 +18,10 @@ from proxy.flow.fetch import Fetch, Origin, Refused
 from proxy.flow.file_body import FileBody
 from proxy.flow.foresight import Foreseen
 from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough
-from proxy.model import Fwd, Outcome, StoredResponse
+from proxy.model import Fwd, Outcome
 from proxy.policy.attachments import Link, Malicious, Unreadable, Upload, describe
 from proxy.policy.cache_key import key_of
-from proxy.policy.codings import gunzip
+from proxy.policy.codings import identity_of
 from proxy.policy.routes import RouteTable
 from proxy.policy.storability import Reason
 from proxy.store.files import Files
@@ -96,7 +96,7 @@ class Download:
             if stored.status != 200:
                 is_gone = f"{card}/{attachment}" in self._files.seen
                 return foreseen, None if is_gone else foreseen.outcome
-            described = describe(_plain_of(stored), preview)
+            described = describe(identity_of(stored.body, gzip=stored.gzip), preview)
             if not isinstance(described, Upload):
                 return foreseen, None
             if self._is_too_long(described):
@@ -211,11 +211,7 @@ def _target(segments: Iterable[str]) -> str:
 def _plain(answer: Answer) -> bytes:
     if not isinstance(answer.body, bytes):
         raise Unusable("Trello's answer about an attachment is too long to be one.")
-    return gunzip(answer.body) if answer.gzip else answer.body
-
-
-def _plain_of(stored: StoredResponse) -> bytes:
-    return gunzip(stored.body) if stored.gzip else stored.body
+    return identity_of(answer.body, gzip=answer.gzip)
 
 
 def _kept(permitted: Permitted) -> Outcome:

@@ -12,7 +12,7 @@ from proxy.flow.demand import Demand
 from proxy.flow.donors import Donors, has_items, items_in
 from proxy.model import StoredResponse
 from proxy.policy.cache_key import key_of
-from proxy.policy.codings import gunzip
+from proxy.policy.codings import identity_of
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import Fresh, Verdict
 from proxy.policy.known import Known
@@ -185,7 +185,7 @@ def _cut(
     ask: Ask, narrow: Shape, donor: StoredResponse, source: Source, known: Known
 ) -> StoredResponse | None:
     """The part, as if it had been asked for when the donor was."""
-    plain = gunzip(donor.body) if donor.gzip else donor.body
+    plain = identity_of(donor.body, gzip=donor.gzip)
     cut = project(plain, source, narrow) if len(plain) <= DONOR_BYTES else None
     if cut is None:
         return None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
 from proxy.model import Kind, StoredResponse
-from proxy.policy.codings import gunzip
+from proxy.policy.codings import identity_of
 from proxy.policy.routes import UNKNOWN, Match
 
 MOST_PARTS = 10
@@ -102,7 +102,9 @@ def items_in(plain: bytes, count: int) -> list[Item] | None:
 def composed(pieces: Sequence[StoredResponse | bytes]) -> bytes:
     """A batch's answer of stored responses and of items as they are, in Trello's compact form."""
     return b"[%b]" % b",".join(
-        piece if isinstance(piece, bytes) else item_of(piece.status, _plain(piece))
+        piece
+        if isinstance(piece, bytes)
+        else item_of(piece.status, identity_of(piece.body, gzip=piece.gzip))
         for piece in pieces
     )
 
@@ -173,10 +175,6 @@ def _skip(text: str, at: int, mark: str) -> int:
 def _end_of_space(text: str, at: int) -> int:
     space = _SPACE.match(text, at)
     return space.end() if space else at
-
-
-def _plain(stored: StoredResponse) -> bytes:
-    return gunzip(stored.body) if stored.gzip else stored.body
 
 
 def _sentence(plain: bytes) -> str:

@@ -23,6 +23,11 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
 
 
+def identity_of(body: bytes, *, gzip: bool) -> bytes:
+    """The identity form of a body that is held as it came; BadCoding as `gunzip`."""
+    return gunzip(body) if gzip else body
+
+
 def gunzip(body: bytes) -> bytes:
     """The identity form of a whole gzip body; BadCoding when it is cut, garbage or a bomb."""
     inflater = zlib.decompressobj(_GZIP)

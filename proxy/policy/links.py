@@ -55,10 +55,6 @@ class Links:
         self._authority = public_url.partition("://")[2].partition(":")[0].encode()
         self._ours = re.compile(_spelt(public_url) + _FILE)
 
-    @property
-    def are_signed(self) -> bool:
-        return self._signing is not None
-
     def rewrite(self, body: bytes, now: float) -> bytes:
         """The body with our links for Trello's; the same object when there is none."""
         if not any(mark in body for mark in _MARKS):
