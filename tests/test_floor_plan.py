@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "proxy"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-MAX_FILE_LINES = 300
+MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 
 GROUND = {
