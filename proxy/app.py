@@ -63,7 +63,6 @@ from proxy.log import Log
 from proxy.metrics import Metrics, count
 from proxy.model import Credential, Urgency
 from proxy.policy.directives import NONE
-from proxy.policy.links import Links
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.proving import pause_s
 from proxy.policy.routes import RouteTable
@@ -71,7 +70,7 @@ from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.reload import Reload, Source
-from proxy.rules import guard_of, interval_of, signing_of, table_of
+from proxy.rules import guard_of, interval_of, links_of, signing_of, table_of
 from proxy.store.files import Files
 from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
@@ -145,7 +144,7 @@ class App:
         via = f"trello-proxy-{instance}"
         sockets, around = self._bind(), (self._clock, self._log, self._random)
         responses, files = await self._equipment.responses(), await self._equipment.files()
-        links, table = Links(self.public_url, self._signing), table_of(config.routes)
+        links, table = links_of(config, self.public_url), table_of(config.routes)
         stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
         custody = Custody(stored, config, around, self._closing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)

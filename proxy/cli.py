@@ -20,11 +20,10 @@ from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, masked
 from proxy.leaks.check import NothingProven, searched
 from proxy.online import look
-from proxy.policy.links import Links
 from proxy.policy.pasted import NotALink, link_of
 from proxy.policy.warming import NotABoard, board_named
 from proxy.reload import credential_of
-from proxy.rules import signing_of
+from proxy.rules import links_of
 from proxy.serve import demo, serve, to_stderr
 from proxy.source import DEFAULT, ConfigFile
 from proxy.warm import NoProxy, Told, Warm
@@ -142,7 +141,7 @@ def _check_leaks(config: Config) -> int:
 
 def _link(options: argparse.Namespace) -> int:
     config = _config(options)
-    links = Links(config.public_url, signing_of(config.links))
+    links = links_of(config, config.public_url)
     try:
         print(link_of(options.url, links, SystemClock().now()))
     except NotALink as error:
@@ -181,7 +180,7 @@ def _asked(config: Config, method: str, target: str) -> int:
 
 def _warm(options: argparse.Namespace) -> int:
     config, clock = _config(options), SystemClock()
-    links = Links(config.public_url, signing_of(config.links))
+    links = links_of(config, config.public_url)
     told = Told(to_stderr, is_terminal=sys.stderr.isatty())
     warm = Warm(f"http://{config.listen}", links, config.limits.token, clock, told)
     try:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from proxy.config import Config, Links, RouteRule
+from proxy.config import Config, RouteRule
+from proxy.config import Links as LinkSettings
 from proxy.policy.guard import Guard, hosts_of
+from proxy.policy.links import Links
 from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.signing import Signing
 from proxy.policy.watching import interval_s
@@ -30,7 +32,12 @@ def callback_of(config: Config) -> Callback | None:
     return None if url is None or secret is None else Callback(url, secret.reveal())
 
 
-def signing_of(links: Links) -> Signing | None:
+def links_of(config: Config, public_url: str) -> Links:
+    """What rewrites attachment links to `public_url`, and back from every name answered to."""
+    return Links(public_url, signing_of(config.links), guard_of(config).hosts)
+
+
+def signing_of(links: LinkSettings) -> Signing | None:
     """What signs links and checks them; None where they are not to be signed."""
     keys = [key.reveal() for key in links.keys if key is not None]
     return Signing(keys, links.lifetime_s, links.revoked) if links.sign else None

@@ -26,6 +26,7 @@ from proxy.policy.credentials import (
     strip_query,
 )
 from proxy.policy.fields import to_upstream
+from proxy.policy.guard import host_name
 from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
@@ -64,7 +65,7 @@ class Intake:
                 raise BadTarget("Send _method in the query, not in a body.")
         in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
-            query = await self._restored(query, incoming)
+            query = await self._restored(query, incoming, _own_names(request))
         path, in_path = self._path(target, match)
         record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
         identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
@@ -150,14 +151,17 @@ class Intake:
             key=key_of(batch.partition, match.segments, query),
         )
 
-    async def _restored(self, query: str, incoming: Incoming) -> str:
-        """A write with Trello's links where it has ours; multipart bodies pass as they are."""
+    async def _restored(self, query: str, incoming: Incoming, names: frozenset[str]) -> str:
+        """The query of a write, Trello's links for the proxy's in it and in its form or JSON.
+
+        `names`: what else this client calls the proxy. Multipart bodies pass as they are (D16).
+        """
         body = incoming.body
         if isinstance(body, bytes) and len(body) > _ASIDE_BYTES:
-            incoming.body = await asyncio.to_thread(self._links.restore, body)
+            incoming.body = await asyncio.to_thread(self._links.restore, body, names)
         elif isinstance(body, bytes):
-            incoming.body = self._links.restore(body)
-        return self._links.restore(query.encode()).decode() if query else query
+            incoming.body = self._links.restore(body, names)
+        return self._links.restore(query.encode(), names).decode() if query else query
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
         """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
@@ -219,6 +223,13 @@ def _api_target(raw: str) -> Target:
     if target.path != "/1" and not target.path.startswith("/1/"):
         raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
     return target
+
+
+def _own_names(request: web.BaseRequest) -> frozenset[str]:
+    """The host name and the address by which this client reached the proxy; checked before."""
+    local = request.transport.get_extra_info("sockname") if request.transport else None
+    address = str(local[0]) if isinstance(local, tuple) else ""
+    return frozenset({host_name(request.headers.get("Host", "")) or address, address})
 
 
 def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:

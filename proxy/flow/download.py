@@ -8,7 +8,7 @@ joined, else one download begins, always of the whole file. What cannot be kept 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from proxy.errors import FileGone, MaliciousFile, NotAFile, StoreError, TooLarge, Unusable
 from proxy.errors import NotStored as NothingStored
@@ -19,7 +19,14 @@ from proxy.flow.file_body import FileBody
 from proxy.flow.foresight import Foreseen
 from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough
 from proxy.model import Fwd, Outcome
-from proxy.policy.attachments import Link, Malicious, Unreadable, Upload, describe
+from proxy.policy.attachments import (
+    Link,
+    Malicious,
+    Unreadable,
+    Upload,
+    describe,
+    preview_of_size,
+)
 from proxy.policy.cache_key import key_of
 from proxy.policy.codings import identity_of
 from proxy.policy.routes import RouteTable
@@ -65,13 +72,14 @@ class Download:
         """
         params = dict(ask.match.params)
         card, attachment = params["id"], params["idAttachment"]
-        link, preview = f"{card}/{attachment}", params.get("idPreview")
+        link = f"{card}/{attachment}"
         answer = await self._reads.serve(self._metadata_ask(ask, card, attachment))
         if answer.status == 404 and link in self._files.seen:
             raise FileGone("It was here, and Trello has it no more; look at the card.")
         if answer.status != 200:
             return answer
-        match describe(_plain(answer), preview):
+        metadata = _plain(answer)
+        match describe(metadata, _preview(ask, metadata)):
             case Upload() as upload:
                 self._files.seen.add(link)
                 return Permitted(upload, ask, answer.outcome)
@@ -96,7 +104,8 @@ class Download:
             if stored.status != 200:
                 is_gone = f"{card}/{attachment}" in self._files.seen
                 return foreseen, None if is_gone else foreseen.outcome
-            described = describe(identity_of(stored.body, gzip=stored.gzip), preview)
+            metadata = identity_of(stored.body, gzip=stored.gzip)
+            described = describe(metadata, _preview(ask, metadata))
             if not isinstance(described, Upload):
                 return foreseen, None
             if self._is_too_long(described):
@@ -193,12 +202,19 @@ class Download:
         )
 
 
+def _preview(ask: Ask, metadata: bytes) -> str | None:
+    """The id of the preview that is asked for; None for the file itself."""
+    if not ask.match.route.template.endswith("/previews/download"):
+        return dict(ask.match.params).get("idPreview")
+    query = ask.target.partition("?")[2]
+    return preview_of_size(metadata, dict(parse_qsl(query)).get("backingUrl", ""))
+
+
 def _download_ask(ask: Ask, upload: Upload) -> Ask:
     """Always the same question, whatever name and query the asker used."""
     params = dict(ask.match.params)
-    preview = params.get("idPreview")
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
-    segments += ["previews", preview] if preview is not None else []
+    segments += ["previews", upload.preview] if upload.preview else []
     name = upload.segment or quote(params.get("name", ""), safe="")
     target = _target((*segments, "download")) + (f"/{name}" if name.strip(".") else "")
     return replace(ask, means="GET", method="GET", target=target, body=None)

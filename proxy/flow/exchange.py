@@ -93,11 +93,10 @@ class Exchange:
                         held.append(chunk)
                         size += len(chunk)
                         if size > WHOLE_BYTES:
-                            links = self._links_for(ask, reply.content_type)
+                            links = self._links_for(reply.content_type)
                             return await self._streamed(reply, held, chunks, stack, links)
                 whole = self._whole(reply, b"".join(held))
-        links = self._links_for(ask, whole.content_type)
-        return whole if links is None else await self._linked(whole, links)
+        return await self._linked(whole)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
@@ -121,7 +120,7 @@ class Exchange:
             held += chunk
             if len(held) > _REFUSAL_BYTES:
                 raise Unusable("Trello refused, at a length that is no sentence.")
-        return self._whole(reply, held)
+        return await self._linked(self._whole(reply, held))
 
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
@@ -186,16 +185,16 @@ class Exchange:
             length_known=reply.length_known,
         )
 
-    def _links_for(self, ask: Ask, content_type: str) -> Links | None:
-        """What rewrites the links of an answer: of reads only, and of JSON and scripts of JSON."""
+    def _links_for(self, content_type: str) -> Links | None:
+        """What rewrites the links of a response: of JSON, and of scripts made of JSON."""
         media_type = content_type.partition(";")[0].strip().lower()
-        if ask.means != "GET" or not media_type.endswith(("json", "javascript")):
-            return None
-        return self._links
+        return self._links if media_type.endswith(("json", "javascript")) else None
 
-    async def _linked(self, whole: Whole, links: Links) -> Whole:
-        """The answer with attachment links of ours, gzip again where it came so (D4)."""
-        now, plain = self._clock.now(), whole.plain
+    async def _linked(self, whole: Whole) -> Whole:
+        """The response with attachment links of ours, gzip again where it came so (D4)."""
+        links, now, plain = self._links_for(whole.content_type), self._clock.now(), whole.plain
+        if links is None:
+            return whole
         if len(plain) <= _ASIDE_BYTES:
             return _relinked(whole, links.rewrite(plain, now))
         rewritten = await asyncio.to_thread(links.rewrite, plain, now)

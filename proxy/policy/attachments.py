@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -11,6 +11,8 @@ _SEGMENT = re.compile(
     r"/download/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)(?:\?[^/]*)?\Z"
 )
 """The name at the end of a URL; behind it may stand what signs a link."""
+_SIZE = re.compile(r"/([0-9]{1,5})x([0-9]{1,5})/")
+"""Width and height of a preview, in the storage address that links of 2020 carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Upload:
     """The same, as Trello spells it in URLs; empty where it does not tell."""
     length: int | None
     content_type: str
+    preview: str = ""
+    """The preview's part of `id`; empty for the file itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,24 @@ def _describe(metadata: bytes, preview: str | None) -> Described:
     if preview is None:
         return Upload(identity, name, segment, _length(shown), _text(shown, "mimeType"))
     segment = _last_of(_listed(shown, preview))
-    return Upload(f"{identity}/{preview}", unquote(segment) or name, segment, None, "")
+    name = unquote(segment) or name
+    return Upload(f"{identity}/{preview}", name, segment, None, "", preview)
 
 
 _describe_again = lru_cache(maxsize=1024)(_describe)
 """The same few files are asked for again and again."""
 _REMEMBERED_BYTES = 8 * 1024
+
+
+def preview_of_size(metadata: bytes, backing_url: str) -> str | None:
+    """The id of the preview whose size a link of 2020 names; None for the file itself."""
+    size = _SIZE.search(backing_url)
+    if size is None:
+        return None
+    for each in _previews(_shown(metadata)):
+        if (str(each.get("width")), str(each.get("height"))) == size.groups():
+            return _text(each, "id") or None
+    return None
 
 
 def name_of(shown: Mapping[str, object]) -> str:
@@ -90,11 +106,14 @@ def _last_of(shown: Mapping[str, object]) -> str:
 
 
 def _listed(shown: Mapping[str, object], preview: str) -> Mapping[str, object]:
+    return next((each for each in _previews(shown) if each.get("id") == preview), {})
+
+
+def _previews(shown: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     listed = shown.get("previews")
-    for each in listed if isinstance(listed, list) else ():
-        if isinstance(each, dict) and each.get("id") == preview:
-            return each
-    return {}
+    yield from (
+        each for each in (listed if isinstance(listed, list) else ()) if isinstance(each, dict)
+    )
 
 
 def _shown(metadata: bytes) -> Mapping[str, object]:

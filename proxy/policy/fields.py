@@ -47,13 +47,18 @@ NEVER_TO_CLIENT = frozenset(
         "link",
         "www-authenticate",
         "x-request-id",
+        "etag",
+        "content-md5",
+        "digest",
+        "content-digest",
+        "repr-digest",
     }
 )
-"""Trello's cookies, its promises about its own host, addresses that may be signed, and what we
-write ourselves."""
+"""Trello's cookies, its promises about its own host, addresses that may be signed, what we write
+ourselves, and validators and digests of bytes that may leave here as others (RFC 9110 §7.7)."""
 
 OF_ONE_EXCHANGE = frozenset(
-    {"cache-control", "expires", "pragma", "surrogate-control", "vary", "etag", "last-modified"}
+    {"cache-control", "expires", "pragma", "surrogate-control", "vary", "last-modified"}
 )
 """Trello's orders to caches: replaced by ours on what we store (D2)."""
 

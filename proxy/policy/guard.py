@@ -94,4 +94,4 @@ def host_name(host: str) -> str | None:
 
 def hosts_of(*names: str, extra: Collection[str] = ()) -> frozenset[str]:
     """The names a proxy answers to: where it listens, its public name, the loopback, and more."""
-    return LOOPBACK_NAMES | {name.lower() for name in (*names, *extra) if name}
+    return LOOPBACK_NAMES | {name.lower().strip("[]") for name in (*names, *extra) if name}

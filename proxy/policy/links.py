@@ -4,14 +4,17 @@ in what they write (D4). Byte-level, pure: everything but the link itself passes
 Facts:
 - Trello's host is `trello.com` or `api.trello.com`; both are the same object.
 - JSON may spell a slash `\\/`, a query or form `%2F`; a link keeps the spelling it is found in.
-- Legacy storage addresses, avatars and backgrounds are public, and stay; so do the downloads of
-  2020 that carry such an address in `?backingUrl=`.
+- Downloads of 2020 carry the storage address in `?backingUrl=`; those of previews have no id:
+  `…/previews/download?backingUrl=…`.
+- Legacy storage addresses, avatars and backgrounds are public, and stay.
 """
 
 import re
-from urllib.parse import unquote
+from collections.abc import Collection
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from proxy.model import Kind
+from proxy.policy.guard import host_name
 from proxy.policy.routes import UNKNOWN, Match
 from proxy.policy.signing import FileIds, Signing
 
@@ -22,10 +25,12 @@ _MARKS = (b"/attachments/", b"\\/attachments\\/")
 _FILE = (
     rb"(?P<path>(?P=s)1(?P=s)cards?(?P=s)(?P<card>[0-9A-Za-z]{1,64})"
     rb"(?P=s)attachments(?P=s)(?P<attachment>[0-9A-Za-z]{1,64})(?P=s)"
-    rb"(?:previews(?P=s)(?P<preview>[\w-]{1,64})(?P=s))?download)(?![\w-]|\?backingUrl=)"
+    rb"(?:previews(?P=s)(?:(?P<preview>[\w-]{1,64})(?P=s))?)?download)(?![\w-])"
 )
 _THEIRS = re.compile(rb"https?:(?P<s>\\?/)(?P=s)(?:api\.)?trello\.com" + _FILE)
-_OTHER = rb"https?(?::|%3[Aa])"
+_AUTHORITY = rb"(?P<authority>(?:[\w.\-\[\]:]|%(?:3[Aa]|5[BbDd])){1,280})"
+_ANYONES = re.compile(rb"https?(?P<c>:|%3[Aa])(?P<s>\\?/|%2[Ff])(?P=s)" + _AUTHORITY + _FILE)
+_OTHER = rb"(?<!backingUrl=)https?(?::|%3[Aa])"
 """How another link begins: none reaches into the next."""
 _NAME = (
     rb"(?:(?!" + _OTHER + rb")(?:[^\x00-\x20\"\\<>()\[\]{}|`?#]"
@@ -36,7 +41,6 @@ _REST = re.compile(
     rb"(?:\\?/" + _NAME + rb"(?<![.,;:!?'*~]))?"
     rb"(?P<query>\?(?:(?!" + _OTHER + rb")[^\x00-\x20\"\\<>()\[\]#]){0,1024})?"
 )
-_ENCODED = {":": rb"(?::|%3[Aa])", "[": rb"(?:\[|%5[Bb])", "]": rb"(?:\]|%5[Dd])"}
 _SIGNED = re.compile(
     rb"(?P<rest>(?:(?!" + _OTHER + rb")"
     rb"(?:[^\x00-\x20\"<>\\]|\\/|\\u[0-9A-Fa-f]{4})){0,1024}?)"
@@ -46,14 +50,16 @@ _SIGNED = re.compile(
 
 
 class Links:
-    """Knows under which origin clients reach the proxy, and signs where links are to be signed."""
+    """Rewrites attachment links to the proxy's public URL and back, signed where that is wanted."""
 
-    def __init__(self, public_url: str, signing: Signing | None = None) -> None:
+    def __init__(
+        self, public_url: str, signing: Signing | None = None, hosts: Collection[str] = ()
+    ) -> None:
+        """`hosts`: every other host name the proxy answers to, without port or brackets."""
         self.public_url = public_url
         self._signing = signing
         self._origins = {b"/": public_url.encode(), b"\\/": public_url.replace("/", r"\/").encode()}
-        self._authority = public_url.partition("://")[2].partition(":")[0].encode()
-        self._ours = re.compile(_spelt(public_url) + _FILE)
+        self._hosts = frozenset({urlsplit(public_url).hostname or "", *hosts})
 
     def rewrite(self, body: bytes, now: float) -> bytes:
         """The body with our links for Trello's; the same object when there is none."""
@@ -85,16 +91,20 @@ class Links:
         """As `rewrite`, for a body that comes in chunks."""
         return LinkStream(self, now)
 
-    def restore(self, body: bytes) -> bytes:
-        """The body with Trello's links for ours, in any spelling; the same object without one.
+    def restore(self, body: bytes, also: Collection[str] = ()) -> bytes:
+        """The body with Trello's links for the proxy's, in any spelling, whatever the port.
 
-        A signature is no part of the link: it goes.
+        `also`: more host names that this request's client may know the proxy by. The same object
+        when there is no such link. A signature is no part of the link: it goes.
         """
-        if self._authority not in body:
+        if b"attachments" not in body:
             return body
         out: list[bytes] = []
         at = 0
-        for link in self._ours.finditer(body):
+        for link in _ANYONES.finditer(body):
+            host = host_name(unquote_to_bytes(link["authority"]).decode("ascii", "replace"))
+            if host not in self._hosts and host not in also:
+                continue
             slash, colon = link["s"], link["c"]
             out += (body[at : link.start()], b"https", colon, slash, slash, b"trello.com")
             out.append(link["path"])
@@ -104,6 +114,10 @@ class Links:
                 out.append(signed["rest"])
                 at = signed.end()
         return b"".join((*out, body[at:])) if at else body
+
+    def is_ours(self, host: str) -> bool:
+        """Whether a host name, without port or brackets, is one of the proxy's."""
+        return host in self._hosts
 
     def href(self, file: FileIds, path: str, now: float) -> str:
         """The path of a file's link with what opens it."""
@@ -151,6 +165,10 @@ def file_of(path: str) -> FileIds | None:
     match segments:
         case ["1", cards, card, "attachments", attachment, "download", *_] if cards in _CARDS:
             return FileIds(card, attachment)
+        case ["1", cards, card, "attachments", attachment, "previews", "download"] if (
+            cards in _CARDS
+        ):
+            return FileIds(card, attachment)
         case ["1", cards, card, "attachments", attachment, "previews", preview, "download", *_] if (
             cards in _CARDS
         ):
@@ -174,10 +192,3 @@ def file_in(match: Match) -> FileIds | None:
 
 
 _CARDS = frozenset({"card", "cards"})
-
-
-def _spelt(origin: str) -> bytes:
-    """A pattern of an origin in plain, JSON's and percent-encoded spelling."""
-    _, _, authority = origin.partition("://")
-    encoded = b"".join(_ENCODED.get(char, re.escape(char.encode())) for char in authority)
-    return rb"https?(?P<c>:|%3[Aa])(?P<s>\\?/|%2[Ff])(?P=s)" + encoded

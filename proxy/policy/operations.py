@@ -270,6 +270,7 @@ SAFE: tuple[tuple[Kind, Lifetimes, str], ...] = (
         /boards/{id}/exports/{idExport}/download
         /cards/{id}/attachments/{idAttachment}/download
         /cards/{id}/attachments/{idAttachment}/download/{name}
+        /cards/{id}/attachments/{idAttachment}/previews/download
         /cards/{id}/attachments/{idAttachment}/previews/{idPreview}/download
         /cards/{id}/attachments/{idAttachment}/previews/{idPreview}/download/{name}
         """,

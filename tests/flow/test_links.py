@@ -100,11 +100,100 @@ async def test_what_was_stored_under_other_links_is_not_used(
     assert heard.cache.startswith("fwd=uri-miss")
 
 
-async def test_an_answer_to_a_write_passes_as_it_came(proxy: Proxy, card: str) -> None:
+async def test_the_answer_to_an_upload_leads_to_the_proxy(proxy: Proxy, card: str) -> None:
     form = aiohttp.FormData()
     form.add_field("file", b"x" * 9, filename="x.txt")
     heard = await proxy("POST", f"/1/cards/{card}/attachments", data=form)
-    assert heard.json["url"].startswith(f"https://trello.com/1/cards/{card}/attachments/")
+    assert heard.json["url"].startswith(f"{proxy.url}/1/cards/{card}/attachments/")
+    assert (await _open(proxy, heard.json["url"])).body == b"x" * 9
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "name"),
+    [("PUT", "/1/cards/{}", "desc"), ("POST", "/1/cards/{}/actions/comments", "text")],
+)
+async def test_a_link_in_the_answer_to_a_write_leads_to_the_proxy(
+    proxy: Proxy, card: str, path: str, method: str, target: str, name: str
+) -> None:
+    text = f"see https://trello.com{path}"
+    heard = await proxy(method, target.format(card), json={name: text})
+    assert heard.status == 200
+    assert TRELLO not in heard.body
+    assert f"see {proxy.url}{path}".encode() in heard.body
+    assert heard.fields["Content-Length"] == str(len(heard.body))
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_what_trello_says_of_its_bytes_is_not_said_of_rewritten_ones(
+    proxy: Proxy, standin: StandIn, card: str, path: str, status: int
+) -> None:
+    fields = (("ETag", '"theirs"'), ("Content-MD5", "x"), ("Repr-Digest", "sha-256=:x:"))
+    body = json.dumps({"id": card, "url": f"https://trello.com{path}"})
+    standin.faults.add(
+        Fault("status", status=status, body=body, content_type="application/json", fields=fields)
+    )
+    heard = await proxy("PUT", f"/1/cards/{card}", data={"name": "x"})
+    assert (heard.status, heard.json["url"]) == (status, f"{proxy.url}{path}")
+    assert heard.fields["Content-Length"] == str(len(heard.body))
+    assert not {"ETag", "Content-MD5", "Repr-Digest"} & set(heard.fields)
+
+
+async def test_an_answer_to_a_write_too_long_to_hold_is_rewritten_as_it_passes(
+    proxy: Proxy, standin: StandIn, card: str, path: str
+) -> None:
+    body = json.dumps([f"https://trello.com{path} {'x' * 5000}"] * 3600)
+    standin.faults.add(Fault("status", status=200, body=body, content_type="application/json"))
+    heard = await proxy("PUT", f"/1/cards/{card}", data={"name": "x"})
+    assert heard.body.decode() == body.replace("https://trello.com", proxy.url)
+    assert not {"ETag", "Content-Length"} & set(heard.fields)
+
+
+async def test_a_refused_file_leads_to_the_proxy_too(
+    proxy: Proxy, standin: StandIn, card: str, path: str
+) -> None:
+    said = json.dumps({"message": f"see https://trello.com{path}"})
+    standin.faults.add(
+        Fault("status", path, status=400, body=said, content_type="application/json")
+    )
+    heard = await proxy.get(path)
+    assert (heard.status, heard.json["message"]) == (400, f"see {proxy.url}{path}")
+
+
+@pytest.mark.parametrize("sign", [False, True])
+async def test_a_link_of_2020_opens(
+    start_proxy: StartProxy, standin: StandIn, card: str, path: str, *, sign: bool
+) -> None:
+    proxy = await start_proxy(links=SIGN if sign else {})
+    backing = quote("https://trello-attachments.s3.amazonaws.com/c/70x50/hash/a.png", safe="")
+    start, etags = path.partition("/download")[0], []
+    for link in ("download", "previews/download"):
+        url = f"https://trello.com{start}/{link}?backingUrl={backing}"
+        standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": f"![x]({url})"})
+        heard = await proxy.get(f"/1/cards/{card}", headers={"Cache-Control": "no-cache"})
+        ours = heard.json["desc"].removeprefix("![x](").removesuffix(")")
+        assert ours.startswith(url.replace("https://trello.com", proxy.url))
+        opened = await _open(proxy, ours)
+        assert (opened.status, opened.fields["Content-Type"]) == (200, "image/png")
+        etags.append(opened.fields["ETag"])
+    preview = standin.trello.ask(start)["previews"][0]
+    assert (preview["width"], preview["height"]) == (70, 50)
+    assert etags == [f'"{start[-24:]}"', f'"{start[-24:]}/{preview["id"]}"']
+    assert not [each for each in standin.asked.requests if "backingUrl" in each.target]
+
+
+async def test_a_link_by_any_name_of_the_proxy_is_trellos_again(
+    start_proxy: StartProxy, standin: StandIn, card: str, path: str
+) -> None:
+    proxy = await start_proxy("clients: {hosts: [trello.internal, '[2001:db8::1]']}")
+    port = proxy.app.port
+    names = [f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}", "trello.internal",
+             "[2001:db8::1]:9000", "localhost"]  # fmt: skip
+    for name in names:
+        await proxy("PUT", f"/1/cards/{card}", json={"desc": f"see http://{name}{path}"})
+        desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
+        assert desc == f"see https://trello.com{path}"
+    await proxy("PUT", f"/1/cards/{card}", json={"desc": f"see http://example.org{path}"})
+    assert standin.trello.ask(f"/1/cards/{card}")["desc"] == f"see http://example.org{path}"
 
 
 async def test_a_long_text_written_back_is_trellos_again(

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.attachments import Described, Link, Malicious, Unreadable, Upload, describe
+from proxy.policy.attachments import (
+    Described,
+    Link,
+    Malicious,
+    Unreadable,
+    Upload,
+    describe,
+    preview_of_size,
+)
 
 UPLOAD: dict[str, Any] = {
     "id": "a" * 24,
@@ -53,11 +61,15 @@ CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
         None,
         replace(WHOLE, name="Minutes", segment=""),
     ),
-    "a preview": ({}, "b" * 24, Upload(f"{'a' * 24}/{'b' * 24}", "p.png", "p.png", None, "")),
+    "a preview": (
+        {},
+        "b" * 24,
+        Upload(f"{'a' * 24}/{'b' * 24}", "p.png", "p.png", None, "", "b" * 24),
+    ),
     "a preview by name": (
         {},
         "preview2x",
-        Upload(f"{'a' * 24}/preview2x", "a b.txt", "", None, ""),
+        Upload(f"{'a' * 24}/preview2x", "a b.txt", "", None, "", "preview2x"),
     ),
     "a link": ({"isUpload": False, "url": "https://x/y"}, None, Link("https://x/y")),
     "a malicious file": ({"isMalicious": True}, None, Malicious()),
@@ -73,6 +85,26 @@ CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
 @pytest.mark.parametrize(("changes", "preview", "told"), CASES.values(), ids=CASES.keys())
 def test_describe(changes: dict[str, Any], preview: str | None, told: Described) -> None:
     assert describe(json.dumps(UPLOAD | changes).encode(), preview) == told
+
+
+BACKING = "https://trello-attachments.s3.amazonaws.com/c/{}/hash/a.png"
+SIZES: dict[str, tuple[str, object, str | None]] = {
+    "of that size": (BACKING.format("70x50"), [{"id": "p", "width": 70, "height": 50}], "p"),
+    "of another size": (BACKING.format("70x50"), [{"id": "p", "width": 50, "height": 70}], None),
+    "of no size": (BACKING.format("b"), [{"id": "p", "width": 70, "height": 50}], None),
+    "of one without an id": (BACKING.format("70x50"), [{"width": 70, "height": 50}], None),
+    "of none": (BACKING.format("70x50"), [], None),
+    "of what is no list": (BACKING.format("70x50"), {"id": 1}, None),
+    "of nothing": ("", [{"id": "p"}], None),
+}
+
+
+@pytest.mark.parametrize(("backing", "previews", "found"), SIZES.values(), ids=SIZES.keys())
+def test_a_link_of_2020_names_a_preview_by_its_size(
+    backing: str, previews: object, found: str | None
+) -> None:
+    metadata = json.dumps(UPLOAD | {"previews": previews}).encode()
+    assert preview_of_size(metadata, backing) == found
 
 
 @given(st.binary())

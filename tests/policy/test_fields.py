@@ -12,6 +12,7 @@ KEPT_FROM_CLIENTS = (
     "Clear-Site-Data", "NEL", "Report-To", "Server", "Via", "Age", "Cache-Status", "Proxy-Status",
     "Location", "Content-Location", "Refresh", "Link", "WWW-Authenticate",
     "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "access-control-max-age",
+    "ETag", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
 )  # fmt: skip
 
 KEPT_FROM_TRELLO = (
@@ -23,7 +24,7 @@ KEPT_FROM_TRELLO = (
 )  # fmt: skip
 
 OF_ONE_EXCHANGE = (
-    "Cache-Control", "Expires", "Pragma", "Surrogate-Control", "Vary", "ETag", "Last-Modified",
+    "Cache-Control", "Expires", "Pragma", "Surrogate-Control", "Vary", "Last-Modified",
     "X-Rate-Limit-Api-Token-Remaining", "x-rate-limit-api-key-max",
 )  # fmt: skip
 

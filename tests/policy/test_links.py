@@ -1,6 +1,7 @@
 """Trello's attachment links become ours, and ours Trello's, and nothing else changes by a byte."""
 
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -18,7 +19,14 @@ PREVIEW = f"/1/cards/{C}/attachments/{A}/previews/{P}/download"
 SIGNING = Signing(["k" * 16], 7 * 86_400)
 PLAIN, SIGNED = Links(US), Links(US, SIGNING)
 
+BACKING = f"backingUrl=https%3A%2F%2Ftrello-attachments.s3.amazonaws.com%2F{C}%2F70x50%2Fx.png"
+
 REWRITTEN = {
+    "a download of 2020": (f'"https://trello.com{FILE}?{BACKING}"', f'"{US}{FILE}?{BACKING}"'),
+    "a preview of 2020": (
+        f'"https://trello.com/1/cards/{C}/attachments/{A}/previews/download?{BACKING}"',
+        f'"{US}/1/cards/{C}/attachments/{A}/previews/download?{BACKING}"',
+    ),
     "a file": (f'"https://trello.com{FILE}/x.png"', f'"{US}{FILE}/x.png"'),
     "the API's host": (f'"https://api.trello.com{FILE}/x"', f'"{US}{FILE}/x"'),
     "http": (f'"http://trello.com{FILE}/x.png"', f'"{US}{FILE}/x.png"'),
@@ -74,6 +82,21 @@ ENDS = {
     "an escape": (f"https://trello.com{FILE}/x.png", r'\nmore"'),
     "a link without a name": (f"https://trello.com{FILE}", '"'),
 }
+OF_2020 = {
+    "the string": '"',
+    "a bracket": ")",
+    "an escape": r"\nmore",
+}
+
+
+@pytest.mark.parametrize("rest", OF_2020.values(), ids=OF_2020.keys())
+@pytest.mark.parametrize("backing", [BACKING, BACKING.replace("%3A%2F%2F", "://")])
+def test_a_signature_stands_behind_the_address_in_a_link_of_2020(rest: str, backing: str) -> None:
+    theirs = f"https://trello.com{FILE}?{backing}"
+    rewritten = SIGNED.rewrite(f'"{theirs}{rest}'.encode(), NOW).decode()
+    signature = SIGNING.sign(FileIds(C, A), NOW)
+    assert rewritten == f'"{US}{FILE}?{backing}&s={signature}{rest}'
+    assert SIGNED.restore(rewritten.encode()).decode() == f'"{theirs}{rest}'
 
 
 @pytest.mark.parametrize(("link", "rest"), ENDS.values(), ids=ENDS.keys())
@@ -132,6 +155,51 @@ WRITTEN_BACK = {
 @pytest.mark.parametrize(("ours", "theirs"), WRITTEN_BACK.values(), ids=WRITTEN_BACK.keys())
 def test_links_of_ours_are_restored_in_any_spelling(ours: str, theirs: str) -> None:
     assert PLAIN.restore(ours.encode()).decode() == theirs
+
+
+NAMES = {
+    "the public name, without a port": ("trello.internal", True),
+    "the public name, in capitals": ("Trello.Internal:8080", True),
+    "the loopback": ("localhost:8080", True),
+    "the loopback, without a port": ("localhost", True),
+    "the loopback's address": ("127.0.0.1:8080", True),
+    "the loopback's address in IPv6": ("[::1]:8080", True),
+    "another name of ours": ("trello:9000", True),
+    "an address in IPv6": ("[2001:db8::1]", True),
+    "what this client calls us": ("192.0.2.7:8080", True),
+    "another host": ("example.org", False),
+    "a host that ends like ours": ("evil-trello.internal", False),
+    "a host that begins like ours": ("trello.internal.example.org", False),
+    "a user of ours elsewhere": ("localhost@example.org", False),
+    "no host": ("[::1", False),
+}
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "escaped": lambda text: text.replace("/", r"\/"),
+    "encoded": lambda text: quote(text, safe=""),
+}
+
+
+@pytest.mark.parametrize(("authority", "is_ours"), NAMES.values(), ids=NAMES.keys())
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_link_is_restored_from_every_name_of_ours(
+    authority: str, spelling: str, *, is_ours: bool
+) -> None:
+    links = Links(US, hosts=("localhost", "127.0.0.1", "::1", "trello", "2001:db8::1"))
+    spell = SPELLINGS[spelling]
+    before, after = spell("see "), spell(" there")
+    body = f"{before}{spell(f'http://{authority}{FILE}/x.png')}{after}".encode()
+    theirs = f"{before}{spell(f'https://trello.com{FILE}/x.png')}{after}".encode()
+    assert links.restore(body, {"192.0.2.7"}) == (theirs if is_ours else body)
+
+
+@given(st.binary(), st.binary(max_size=300))
+def test_whatever_is_written_besides_our_links_stays(body: bytes, authority: bytes) -> None:
+    assert PLAIN.restore(body) is body
+    written = b"http://" + authority + FILE.encode()
+    assert PLAIN.restore(written) in {written, b"https://trello.com" + FILE.encode()}
 
 
 def test_other_addresses_of_ours_stay() -> None:
@@ -195,6 +263,7 @@ FILES = {
     f"{FILE}/x.png": FileIds(C, A),
     f"{PREVIEW}": FileIds(C, A, P),
     f"/1//card/{C}/attachments/{A}/download/": FileIds(C, A),
+    f"/1/cards/{C}/attachments/{A}/previews/download": FileIds(C, A),
     f"/1/cards/{C}/attachments/{A}": None,
     f"/1/boards/{C}/attachments/{A}/download": None,
 }
