@@ -2,7 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
@@ -25,6 +26,16 @@ class Listen:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it is every address of the machine, which is no address to connect to."""
+        return _is_unspecified(self.host)
+
+    @property
+    def url(self) -> str:
+        """The origin by which this machine reaches it."""
+        return origin(f"http://localhost:{self.port}" if self.is_wildcard else f"http://{self}")
 
 
 def listen(text: str) -> Listen:
@@ -90,6 +101,14 @@ def base_url(text: str) -> str:
     return origin(text)
 
 
+def public_url(text: str) -> str:
+    """As `base_url`, of a host that clients can connect to; ValueError otherwise."""
+    read = base_url(text)
+    if _is_unspecified(urlsplit(read).hostname or ""):
+        raise ValueError("every address and so nobody's; write the name by which others reach it")
+    return read
+
+
 def url(text: str) -> str:
     """An http or https URL as written; ValueError when it names a user or a fragment."""
     written = _URL.fullmatch(text)
@@ -114,6 +133,16 @@ def redis_url(text: str) -> str:
 def without_userinfo(text: str) -> str:
     """The URL with `***` in the place of user and password (RFC 3986 §3.2.1)."""
     return _USERINFO.sub("***", text)
+
+
+def _is_unspecified(host: str) -> bool:
+    """Whether it is `0.0.0.0`, `::` or the first spelt as IPv6 (RFC 4291 §2.5.2, §2.5.5.2)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_unspecified
 
 
 def _authority(text: str) -> tuple[str, int | None]:

@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from proxy.addresses import Listen
 from proxy.clock import Clock
-from proxy.config import Config
+from proxy.config import Config, warnings_of
 from proxy.console import Console
 from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
@@ -133,7 +134,7 @@ class App:
     @property
     def public_url(self) -> str:
         """How clients reach it; when the port was left open, with the one that was bound."""
-        url = self._config.public_url
+        url = self._config.origin
         if urlsplit(url).port != 0:
             return url
         return f"{url.removesuffix(':0')}:{self.port}"
@@ -186,7 +187,17 @@ class App:
             )
         changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
-        self._log.event("info", "listening", address=f"{config.listen.host}:{self.port}")
+        self._announce(sockets)
+
+    def _announce(self, groups: list[list[socket.socket]]) -> None:
+        """Log where it listens, both families of `::`, and what is hardly meant."""
+        told = [
+            ", ".join(str(Listen(*each.getsockname()[:2])) for each in sockets)
+            for sockets in groups
+        ]
+        self._log.event("info", "listening", **dict(zip(("address", "admin"), told, strict=False)))
+        for warning in warnings_of(self._config):
+            self._log.event("warning", "configuration", detail=warning)
 
     def _renew(self, flows: Flows, intake: Intake) -> None:
         renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
@@ -239,26 +250,28 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
-    def _bind(self) -> list[socket.socket]:
-        """The sockets for clients and, when it has one of its own, for the operator."""
+    def _bind(self) -> list[list[socket.socket]]:
+        """The sockets for clients and, when it has an address of its own, for the operator."""
         listen, admin = self._config.listen, self._config.admin.listen
-        sockets = [bound(address.host, address.port) for address in (listen, admin) if address]
-        for each in sockets:
-            self._closing.callback(each.close)
-        ports = [each.getsockname()[1] for each in sockets]
+        groups = []
+        for address in (listen, admin) if admin else (listen,):
+            groups.append(bound(address.host, address.port))
+            for each in groups[-1]:
+                self._closing.callback(each.close)
+        ports = [sockets[0].getsockname()[1] for sockets in groups]
         self.port, self.admin_port = ports[0], ports[1] if admin else None
-        return sockets
+        return groups
 
     async def _listen(
         self,
-        sockets: list[socket.socket],
+        groups: list[list[socket.socket]],
         handlers: tuple[Api, Console, Pages, Deliveries | None],
         tools: Tools,
         via: str,
     ) -> None:
         api, console, pages, deliveries = handlers
         operator = console.pages()
-        shared = operator if len(sockets) == 1 else {}
+        shared = operator if len(groups) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
         sections = {"/c/": pages.card, "/b/": pages.board}
@@ -267,7 +280,7 @@ class App:
         flusher = Flusher(self._log, console.overview.tick)
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
-        for sock, served in zip(sockets, rooms, strict=False):
+        for sockets, served in zip(groups, rooms, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics, console.census)
             runner = web.ServerRunner(
                 web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
@@ -276,4 +289,5 @@ class App:
             self._closing.push_async_callback(runner.cleanup)
             self._plans.append(Plans(self._random(32)))
             busy = partial(count, self._metrics.errors, "busy")
-            await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()
+            for sock in sockets:
+                await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()

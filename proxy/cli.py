@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from proxy import __version__
 from proxy.clock import SystemClock
-from proxy.config import Config, ConfigError, masked
+from proxy.config import Config, ConfigError, masked, warnings_of
 from proxy.leaks.check import NothingProven, searched
 from proxy.online import look
 from proxy.policy.pasted import NotALink, link_of
@@ -111,6 +111,11 @@ def _check(options: argparse.Namespace) -> int:
     if options.leaks:
         return _check_leaks(config)
     print(masked(config), end="")
+    for key, listen in (("listen", config.listen), ("admin.listen", config.admin.listen)):
+        if listen is not None and listen.host == "::":
+            print(f"trello-proxy: {key} {listen} is every address, of IPv4 too", file=sys.stderr)
+    for warning in warnings_of(config):
+        print(f"trello-proxy: {warning}", file=sys.stderr)
     return _check_online(config) if options.online else 0
 
 
@@ -141,7 +146,7 @@ def _check_leaks(config: Config) -> int:
 
 def _link(options: argparse.Namespace) -> int:
     config = _config(options)
-    links = links_of(config, config.public_url)
+    links = links_of(config, config.origin)
     try:
         print(link_of(options.url, links, SystemClock().now()))
     except NotALink as error:
@@ -161,7 +166,7 @@ def _explain(options: argparse.Namespace) -> int:
 def _asked(config: Config, method: str, target: str) -> int:
     """Print what the running proxy answers to its operator; the exit code."""
     listen = config.admin.listen or config.listen
-    request = urllib.request.Request(f"http://{listen}{target}", method=method)
+    request = urllib.request.Request(listen.url + target, method=method)  # noqa: S310 — http
     if config.admin.token is not None:
         request.add_header("Authorization", f"Bearer {config.admin.token.reveal()}")
     try:
@@ -180,9 +185,9 @@ def _asked(config: Config, method: str, target: str) -> int:
 
 def _warm(options: argparse.Namespace) -> int:
     config, clock = _config(options), SystemClock()
-    links = links_of(config, config.public_url)
+    links = links_of(config, config.origin)
     told = Told(to_stderr, is_terminal=sys.stderr.isatty())
-    warm = Warm(f"http://{config.listen}", links, config.limits.token, clock, told)
+    warm = Warm(config.listen.url, links, config.limits.token, clock, told)
     try:
         boards = [board_named(each, links, clock.now()) for each in options.boards]
         print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import yaml
 
@@ -11,7 +12,6 @@ from proxy import addresses, units
 from proxy.addresses import Listen
 from proxy.secret import Secret
 from proxy.settings import (
-    Form,
     Maybe,
     Reader,
     Sealed,
@@ -36,6 +36,7 @@ _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
 _ID = re.compile(r"[0-9a-f]{24}")
 _DAY_S = 86_400
 _LINK_KEY_CHARS = 16
+_EXAMPLE_HOST = "trello.internal"
 
 ClientCredentials = Literal["replace", "forward", "reject"]
 Writes = Literal["allow", "deny"]
@@ -229,8 +230,8 @@ class Log:
 @frozen
 class Config:
     listen: Listen = setting(Word(addresses.listen), "127.0.0.1:8080")
-    public_url: str = setting(cast(Form[str], Maybe(Word(addresses.base_url))), None)
-    """Where clients reach the proxy; when not said, where it listens."""
+    public_url: str | None = setting(Maybe(Word(addresses.public_url)), None)
+    """How others reach the proxy, as far as that is said; see `origin`."""
     upstream: Upstream = section(Upstream)
     credentials: Credentials = section(Credentials)
     clients: Clients = section(Clients)
@@ -249,8 +250,11 @@ class Config:
                 "freshness.webhook_url without credentials.secret, which proves that a delivery is "
                 "Trello's; set its variable, TRELLO_SECRET as a rule"
             )
-        if self.public_url is None:
-            object.__setattr__(self, "public_url", addresses.origin(f"http://{self.listen}"))
+
+    @property
+    def origin(self) -> str:
+        """What links to the proxy begin with: `public_url`, else where this machine reaches it."""
+        return self.public_url or self.listen.url
 
 
 def load(
@@ -281,4 +285,14 @@ def masked(config: Config) -> str:
 
     `load` reads it back, but for keys of links: a masked one must not sign.
     """
-    return yaml.safe_dump(written(Section(Config), config), sort_keys=False)
+    in_force = replace(config, public_url=config.origin)
+    return yaml.safe_dump(written(Section(Config), in_force), sort_keys=False)
+
+
+def warnings_of(config: Config) -> tuple[str, ...]:
+    """What is valid and hardly meant, a sentence each that says what to write."""
+    if config.public_url is not None or not config.listen.is_wildcard:
+        return ()
+    links = f"public_url is not set, so attachment links lead to {config.origin}"
+    wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
+    return (f"{links}, which opens on this machine alone; write the proxy's name, as in {wanted}",)

@@ -18,7 +18,7 @@ def guard_of(config: Config) -> Guard:
     admin = config.admin.listen
     hosts = hosts_of(
         config.listen.host,
-        urlsplit(config.public_url).hostname or "",
+        urlsplit(config.origin).hostname or "",
         admin.host if admin else "",
         extra=config.clients.hosts,
     )
@@ -67,7 +67,7 @@ def variant_of(config: Config) -> str:
     links = config.links
     signer = links.keys[0] if links.sign else None
     signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
-    return f"{config.public_url} {links.rewrite} {signed}"
+    return f"{config.origin} {links.rewrite} {signed}"
 
 
 def interval_of(config: Config) -> float | None:

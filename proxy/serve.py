@@ -131,7 +131,8 @@ async def _until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> 
 def _free_port() -> int:
     """8080, or 0 for any when something else has it."""
     try:
-        bound("127.0.0.1", 8080).close()
+        for sock in bound("127.0.0.1", 8080):
+            sock.close()
     except OSError:
         return 0
     return 8080

@@ -28,6 +28,7 @@ READ: dict[str, tuple[Reader, str, object]] = {
     "the other scheme's port is not": (addresses.origin, "http://a.b:443", "http://a.b:443"),
     "an extension's origin": (addresses.origin, "moz-extension://a-b", "moz-extension://a-b"),
     "a base URL": (addresses.base_url, "http://[::1]:80", "http://[::1]"),
+    "a public URL": (addresses.public_url, "https://Trello.internal", "https://trello.internal"),
     "a URL keeps its case": (addresses.url, "https://a.b/-/Hook?x=1", "https://a.b/-/Hook?x=1"),
     "a Redis URL": (addresses.redis_url, "redis://h:6379/0", "redis://h:6379/0"),
     "a Redis URL with a password": (addresses.redis_url, "rediss://u:p@h/1", "rediss://u:p@h/1"),
@@ -63,6 +64,11 @@ REFUSED: dict[str, tuple[Reader, list[str], str]] = {
         addresses.origin,
         ["https://a#b", "https://u@a", "https://u:p@a", "https://*.a", "https://a:99999"],
         "not an origin; write scheme://host",
+    ),
+    "the public URL of nobody": (
+        addresses.public_url,
+        ["http://0.0.0.0:8080", "https://0.0.0.0", "http://[::]:80", "http://[::ffff:0.0.0.0]"],
+        "nobody's; write the name by which others reach it",
     ),
     "no base URL": (addresses.base_url, ["", "ftp://a", "a.b"], "not an http address; write"),
     "no URL": (addresses.url, ["", "a.b", "https://u@a/", "https://a/#b", "https://a/ b"], "write"),
@@ -100,3 +106,20 @@ def test_what_is_taken_reads_the_same_when_written_back(reader: Reader, text: st
 def test_user_and_password_are_masked() -> None:
     assert addresses.without_userinfo("redis://user:pw@h:1/0") == "redis://***@h:1/0"
     assert addresses.without_userinfo("redis://h:1/0") == "redis://h:1/0"
+
+
+REACHED = {
+    "a host": ("trello.internal:80", False, "http://trello.internal"),
+    "an address": ("192.0.2.7:8080", False, "http://192.0.2.7:8080"),
+    "an address in IPv6": ("[::1]:8080", False, "http://[::1]:8080"),
+    "every address": ("0.0.0.0:8080", True, "http://localhost:8080"),
+    "every address in IPv6": ("[::]:8080", True, "http://localhost:8080"),
+    "every address in IPv6, at length": ("[0:0::0]:8080", True, "http://localhost:8080"),
+    "every address of IPv4, in IPv6": ("[::ffff:0.0.0.0]:80", True, "http://localhost"),
+}
+
+
+@pytest.mark.parametrize(("text", "is_wildcard", "url"), REACHED.values(), ids=REACHED.keys())
+def test_the_machine_itself_reaches_it_at(text: str, url: str, *, is_wildcard: bool) -> None:
+    listen = addresses.listen(text)
+    assert (listen.is_wildcard, listen.url) == (is_wildcard, url)

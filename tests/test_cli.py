@@ -79,6 +79,34 @@ def test_check_prints_what_is_in_force_with_secrets_masked(
     assert TOKEN not in printed
 
 
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "'[::]:8080'"])
+def test_check_warns_of_links_that_lead_nowhere_and_says_what_to_write(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, listen: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(f"listen: {listen}\n")
+    assert run(["check"]) == 0
+    told = capsys.readouterr()
+    assert "public_url: http://localhost:8080\n" in told.out
+    assert "public_url is not set" in told.err
+    assert told.err.endswith("public_url: http://trello.internal:8080\n")
+    (elsewhere / "proxy.yaml").write_text(f"listen: {listen}\npublic_url: http://a.b\n")
+    assert run(["check"]) == 0
+    assert "public_url" not in capsys.readouterr().err
+
+
+def test_check_says_that_an_ipv6_wildcard_is_every_address(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(
+        "listen: '[::]:8080'\npublic_url: http://a.b\nadmin: {listen: '[::]:8081'}\n"
+    )
+    assert run(["check"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "trello-proxy: listen [::]:8080 is every address, of IPv4 too",
+        "trello-proxy: admin.listen [::]:8081 is every address, of IPv4 too",
+    ]
+
+
 def test_check_reports_every_fault_at_once_with_file_and_line(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:

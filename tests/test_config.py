@@ -37,8 +37,10 @@ def faults_of(text: str) -> list[str]:
 
 READ: dict[str, tuple[str, str, object]] = {
     "an address": ("listen: '[::1]:8080'", "listen", Listen("::1", 8080)),
-    "the public URL is where it listens": ("listen: a:81", "public_url", "http://a:81"),
-    "or what is said": ("public_url: https://a", "public_url", "https://a"),
+    "links lead to where it listens": ("listen: a:81", "origin", "http://a:81"),
+    "or to this machine": ("listen: 0.0.0.0:81", "origin", "http://localhost:81"),
+    "or to this machine, in IPv6": ("listen: '[::]:80'", "origin", "http://localhost"),
+    "or to what is said": ("{listen: 0.0.0.0:81, public_url: https://a}", "origin", "https://a"),
     "a duration": ("upstream: {connect_timeout: 500ms}", "upstream.connect_timeout_s", 0.5),
     "a size": ("cache: {memory: 64KiB}", "cache.memory_bytes", 65_536),
     "a rate": ("limits: {search: 5/1m}", "limits.search", Rate(5, 60.0)),

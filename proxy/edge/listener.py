@@ -9,6 +9,7 @@ from aiohttp import web
 from proxy.edge.connection import Connection, Plans, Refuse
 
 BACKLOG = 1024
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — beside `::`, where the operator asks for every address
 MOST_CONNECTIONS = 2000
 """Of clients, at one time."""
 BUSY_S = 1.0
@@ -24,8 +25,23 @@ _BUSY = (
 ) % (len(_SAID), _SAID)
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that listens already; OSError when the address is taken or not ours."""
+def bound(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen already; OSError when the address is taken or not the machine's.
+
+    `::` is every address, those of IPv4 too: a socket for each family, so that an IPv4 client's
+    address is never seen as an IPv6 one (RFC 4291 §2.5.5.2).
+    """
+    if host != "::":
+        return [_bound(host, port)]
+    sixth = _bound(host, port)
+    try:
+        return [sixth, _bound(EVERY_IPV4, sixth.getsockname()[1])]
+    except OSError:
+        sixth.close()
+        raise
+
+
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 

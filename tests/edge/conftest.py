@@ -210,7 +210,7 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
     ) -> Proxy:
         backend: Backend = "sqlite" if directory else "memory"
         directory = directory or tmp_path / "unused"
-        config = _config(f"listen: {host}:{port}\n{yaml}", upstream, storage)
+        config = _config(f"listen: '{host}:{port}'\n{yaml}", upstream, storage)
         cache = replace(config.cache, backend=backend, directory=str(directory))
         config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s=None))
         logged: list[bytes] = []
