@@ -30,9 +30,9 @@ BELOW = {
 }
 
 POLICY_MAY_IMPORT = {
-    "base64", "collections", "dataclasses", "datetime", "enum", "functools", "hashlib", "hmac",
-    "html", "ipaddress", "itertools", "itsdangerous", "json", "re", "typing", "unicodedata",
-    "urllib.parse", "zlib",
+    "base64", "codecs", "collections", "dataclasses", "datetime", "email.utils", "enum",
+    "functools", "hashlib", "hmac", "html", "ipaddress", "itertools", "itsdangerous", "json", "re",
+    "typing", "unicodedata", "urllib.parse", "zlib",
     "proxy.errors", "proxy.model", "proxy.policy",
 }  # fmt: skip
 DEMO_MAY_IMPORT = {"proxy.clock", "proxy.model", "proxy.demo"}

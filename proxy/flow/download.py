@@ -29,6 +29,7 @@ from proxy.policy.attachments import (
 )
 from proxy.policy.cache_key import key_of
 from proxy.policy.codings import identity_of
+from proxy.policy.files import content_type_of
 from proxy.policy.routes import RouteTable
 from proxy.policy.storability import Reason
 from proxy.store.files import Files
@@ -124,7 +125,8 @@ class Download:
         try:
             found = await self._files.find(upload.id)
             if found is not None and found[1] is not None:
-                header = Header(found[0].written, found[1].content_type)
+                content_type = content_type_of([found[1].content_type])
+                header = Header(found[0].written, content_type)
                 return OpenFile(header, _kept(permitted), self._body(permitted, header, found[0]))
             if directives.only_if_cached and not (found and found[0].complete):
                 if found is not None:

@@ -19,6 +19,7 @@ from proxy.flow.exchange import Exchange, Whole, is_gzip
 from proxy.flow.sending import REDIRECTS
 from proxy.metrics import Metrics
 from proxy.model import Fields
+from proxy.policy.charset import Utf8Probe, in_utf8, lacks_charset
 from proxy.policy.files import content_type_of, is_named, is_storage_host
 from proxy.policy.ranges import sent_from
 from proxy.store.held import Header
@@ -26,6 +27,8 @@ from proxy.upstream.client import Question, Reply, Upstream
 
 MOST_TRIES = 5
 """To get one file whole; each goes to Trello's API first."""
+AHEAD_BYTES = 256 * 1024
+"""So much of a text without a charset is read before its type is told."""
 _FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
@@ -90,12 +93,17 @@ class Fetch:
         self._expected = expected
         self.start = self._at = start
         self._stack = ExitStack()
-        self._header: Header | None = None
+        self.header: Header | None = None
+        """What is known of the file; a text's charset at its end, at the latest."""
         self._etag = ""
         self._reply: Reply | None = None
         self._tries = 0
         self._given = hashlib.sha256()
         """What was given, where there is no strong validator to resume with."""
+        self._probe: Utf8Probe | None = None
+        self._ahead: list[bytes] = []
+        """What of a text was read before its type was told."""
+        self._chunks = self._whole_or_error()
 
     async def open(self) -> Header:
         """What the file is; Refused, or UpstreamError, where there is none."""
@@ -110,11 +118,30 @@ class Fetch:
             raise Unusable("Trello's storage does not say where a file ends.")
         is_strong = not is_inflated and not reply.etag.startswith("W/")
         self._etag = reply.etag if is_strong else ""
-        self._header = Header(length, self._content_type(reply))
-        return self._header
+        self.header = Header(length, self._content_type(reply))
+        if self.start == 0 and lacks_charset(self.header.content_type):
+            self._probe = Utf8Probe()
+            if (length or 0) <= AHEAD_BYTES:
+                await self._read_ahead()
+        return self.header
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """All bytes from the start on; ends only when they were all there, else UpstreamError."""
+        async with aclosing(self._chunks) as chunks:
+            while self._ahead:
+                yield self._ahead.pop(0)
+            async for chunk in chunks:
+                yield chunk
+
+    async def _read_ahead(self) -> None:
+        """Hold a short text, so that its charset is known before its first byte is given."""
+        size = 0
+        while size <= AHEAD_BYTES and (chunk := await anext(self._chunks, None)) is not None:
+            self._ahead.append(chunk)
+            size += len(chunk)
+
+    async def _whole_or_error(self) -> AsyncGenerator[bytes, None]:
+        """All bytes from the start on, asked for again where they break off."""
         while True:
             try:
                 async with aclosing(self._not_more()) as chunks:
@@ -123,15 +150,25 @@ class Fetch:
                         self._metrics.fetched_file_bytes += len(chunk)
                         if not self._etag:
                             self._given.update(chunk)
+                        if self._probe:
+                            self._probe.feed(chunk)
                         yield chunk
                 if self._is_whole():
+                    self._name_charset()
                     return
                 raise Incomplete("A file was cut short on its way from Trello; try again later.")
             except UpstreamError as error:
                 await self._resume(error)
 
     async def aclose(self) -> None:
+        await self._chunks.aclose()
         self._stack.close()
+
+    def _name_charset(self) -> None:
+        """Now that all bytes were there: UTF-8, or nothing that could be said."""
+        if self.header and self._probe and self._probe.is_utf8():
+            content_type = in_utf8(self.header.content_type)
+            self.header = replace(self.header, content_type=content_type)
 
     def _content_type(self, reply: Reply) -> str:
         """What the reply or else Trello says that it is; never with our credential in it."""
@@ -147,7 +184,7 @@ class Fetch:
         return reply.length
 
     def _is_whole(self) -> bool:
-        length = self._header.length if self._header else None
+        length = self.header.length if self.header else None
         return length is None or self._at == length
 
     async def _resume(self, broken: UpstreamError) -> None:
@@ -187,14 +224,14 @@ class Fetch:
 
     def _rest(self) -> Fields:
         """The fields that ask for what is still missing."""
-        if self._at == 0 or (self._header is not None and not self._etag):
+        if self._at == 0 or (self.header is not None and not self._etag):
             return ()
         condition = (("If-Range", self._etag),) if self._etag else ()
         return (("Range", f"bytes={self._at}-"), *condition)
 
     async def _not_more(self) -> AsyncGenerator[bytes, None]:
         """As `_from_reply`; the last bytes only when nothing came behind them, else _Changed."""
-        length = self._header.length if self._header else None
+        length = self.header.length if self.header else None
         at, last = self._at, b""
         async with aclosing(self._from_reply()) as chunks:
             async for chunk in chunks:
@@ -229,7 +266,7 @@ class Fetch:
 
     def _first(self, reply: Reply) -> int:
         """Where in the file the reply begins."""
-        first, length, header = 0, self._length(reply), self._header
+        first, length, header = 0, self._length(reply), self.header
         if reply.status == 206:
             named = sent_from(reply.content_range)
             if named is None or named[0] != self._at or is_gzip(reply):

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -29,6 +30,8 @@ class Upload:
     content_type: str
     preview: str = ""
     """The preview's part of `id`; empty for the file itself."""
+    modified_at: int | None = None
+    """POSIX seconds: when it was attached, and nothing changes it later; None: not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,13 @@ def _describe(metadata: bytes, preview: str | None) -> Described:
         return Malicious()
     if shown.get("isUpload") is False:
         return Link(_text(shown, "url"))
-    segment, name = _last_of(shown), name_of(shown)
+    segment, name, date = _last_of(shown), name_of(shown), _date(shown)
     if preview is None:
-        return Upload(identity, name, segment, _length(shown), _text(shown, "mimeType"))
+        length, content_type = _length(shown), _text(shown, "mimeType")
+        return Upload(identity, name, segment, length, content_type, modified_at=date)
     segment = _last_of(_listed(shown, preview))
     name = unquote(segment) or name
-    return Upload(f"{identity}/{preview}", name, segment, None, "", preview)
+    return Upload(f"{identity}/{preview}", name, segment, None, "", preview, date)
 
 
 _describe_again = lru_cache(maxsize=1024)(_describe)
@@ -127,6 +131,15 @@ def _shown(metadata: bytes) -> Mapping[str, object]:
 def _text(shown: Mapping[str, object], key: str) -> str:
     value = shown.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _date(shown: Mapping[str, object]) -> int | None:
+    """When it was attached; whole seconds, as Last-Modified has them."""
+    try:
+        moment = datetime.fromisoformat(_text(shown, "date"))
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def _length(shown: Mapping[str, object]) -> int | None:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from hashlib import blake2b
 from urllib.parse import quote
 
 from proxy.model import Fields
@@ -33,6 +34,36 @@ _SHOWN = frozenset(
 """Passive types; everything else is saved, not shown. Audio and video are matched by their tree."""
 _SHOWN_TREES = ("audio/", "video/")
 
+_ALIASES = {
+    "application/acrobat": "application/pdf",
+    "application/vnd.pdf": "application/pdf",
+    "application/x-pdf": "application/pdf",
+    "image/bitmap": "image/bmp",
+    "image/ico": "image/vnd.microsoft.icon",
+    "image/icon": "image/vnd.microsoft.icon",
+    "image/jfif": "image/jpeg",
+    "image/jpe": "image/jpeg",
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/tif": "image/tiff",
+    "image/x-apng": "image/apng",
+    "image/x-bmp": "image/bmp",
+    "image/x-citrix-jpeg": "image/jpeg",
+    "image/x-citrix-png": "image/png",
+    "image/x-gif": "image/gif",
+    "image/x-ico": "image/vnd.microsoft.icon",
+    "image/x-jpeg": "image/jpeg",
+    "image/x-jpg": "image/jpeg",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-png": "image/png",
+    "image/x-tiff": "image/tiff",
+    "image/x-webp": "image/webp",
+    "image/x-windows-bmp": "image/bmp",
+    "text/pdf": "application/pdf",
+    "text/x-pdf": "application/pdf",
+}
+"""What clients call a passive type besides its registered name."""
+
 UNTYPED = "application/octet-stream"
 _SAYS_NOTHING = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,64}"
@@ -54,13 +85,17 @@ _SEPARATORS = str.maketrans("/\\:", "___")
 
 
 def content_type_of(named: Iterable[str]) -> str:
-    """The first of these types that says something, with no parameter but `charset`."""
+    """The first of these types that says something, under its registered name.
+
+    No parameter stays but `charset`.
+    """
     for each in named:
         found = _CONTENT_TYPE.fullmatch(each.strip())
         if found is None or found[1].lower() in _SAYS_NOTHING:
             continue
+        media_type = _ALIASES.get(found[1].lower(), found[1].lower())
         charset = _CHARSET.search(found[2] or "")
-        return f"{found[1].lower()}; charset={charset[1]}" if charset else found[1].lower()
+        return f"{media_type}; charset={charset[1]}" if charset else media_type
     return UNTYPED
 
 
@@ -94,11 +129,26 @@ def disposition(content_type: str, name: str, *, save: bool = False) -> str:
     """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
     kind = "inline" if is_shown(content_type) and not save else "attachment"
     harmless = harmless_name(name)
+    return (
+        f'{kind}; filename="{_plain_name(name, harmless)}"; '
+        f"filename*=UTF-8''{quote(harmless, safe='')}"
+    )
+
+
+def _plain_name(name: str, harmless: str) -> str:
+    """A name for clients that read `filename` alone: plain ASCII, and not another file's.
+
+    A digest of the name stands for what had to be replaced.
+    """
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"%' else "_"
         for char in harmless
     )
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(harmless, safe='')}"
+    if plain == name:
+        return plain
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    stem, dot, suffix = plain.rpartition(".")
+    return f"{stem}-{digest}.{suffix}" if stem and dot else f"{plain}-{digest}"
 
 
 def harmless_name(name: str) -> str:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from proxy.policy.validation import Validators
+
 _ONE_RANGE = re.compile(
     r"bytes=[ \t]*(?:(?P<first>[0-9]{1,40})-(?P<last>[0-9]{0,40})|-(?P<suffix>[0-9]{1,40}))[ \t]*",
     re.IGNORECASE,
@@ -34,15 +36,14 @@ WHOLE = Whole()
 UNSATISFIABLE = Unsatisfiable()
 
 
-def resolve(range_: str, if_range: str, etag: str, length: int | None) -> Part:
-    """The part asked for of a representation with this strong, quoted `etag`.
+def resolve(range_: str, if_range: str, validators: Validators, length: int | None) -> Part:
+    """The part asked for of a representation with these validators.
 
     Whole where a Range is absent, malformed, in another unit, of several ranges, or conditional on
-    another representation; also while the length is unknown. A date in If-Range never matches:
-    there is no Last-Modified to compare it with (§13.1.5).
+    another representation; also while the length is unknown.
     """
     asked = _ONE_RANGE.fullmatch(range_.strip(" \t"))
-    if asked is None or length is None or (if_range and if_range.strip(" \t") != etag):
+    if asked is None or length is None or (if_range and not validators.match(if_range)):
         return WHOLE
     if asked["suffix"] is not None:
         return _last(int(asked["suffix"]), length)

@@ -21,8 +21,11 @@ STEP_BYTES = 8 * 1024 * 1024
 class Source(Protocol):
     """Where a file comes from; whatever it raises is told to the readers."""
 
+    header: Header | None
+    """What is known of it by now; of its bytes most is known at the end."""
+
     async def open(self) -> Header:
-        """What is known before the first byte."""
+        """What is known before the first byte is given."""
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """All bytes, in order; ends only when they were all there."""
@@ -63,7 +66,7 @@ class Fill:
                     await self._append(chunk, promise)
             if length is not None and self.held.written != length:
                 raise Damaged("a file came at another length than announced")
-            self.held.finish()
+            self.held.finish(self._source.header)
             await self._in_thread(os.fsync, self.held.fd)
             return self._digest.hexdigest()
         finally:

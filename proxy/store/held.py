@@ -70,8 +70,12 @@ class Held:
         self.written += more_bytes
         self._tell()
 
-    def finish(self) -> None:
-        """There will be no more bytes; all that there are, are right."""
+    def finish(self, header: Header | None = None) -> None:
+        """There will be no more bytes; all that there are, are right.
+
+        `header`: what is known of the file now that they are there.
+        """
+        self.header = header or self.header
         if self.header is not None and self.header.length is None:
             self.header = Header(self.written, self.header.content_type)
         self.complete = True

@@ -5,6 +5,7 @@ import random
 import resource
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Literal
 
@@ -178,8 +179,15 @@ RANGES: dict[str, tuple[dict[str, str], int, tuple[int, int | None] | None]] = {
     "backwards": ({"Range": "bytes=9-5"}, 200, (0, None)),
     "if it is this one": ({"Range": "bytes=0-9", "If-Range": "ETAG"}, 206, (0, 10)),
     "if it is another": ({"Range": "bytes=0-9", "If-Range": '"x"'}, 200, (0, None)),
-    "if it is as old": (
-        {"Range": "bytes=0-9", "If-Range": "Sat, 29 Oct 1994 19:43:31 GMT"},
+    "if it is as old": ({"Range": "bytes=0-9", "If-Range": "DATE"}, 206, (0, 10)),
+    "if it is older": ({"Range": "bytes=0-9", "If-Range": "EARLIER"}, 200, (0, None)),
+    "if it is newer": ({"Range": "bytes=0-9", "If-Range": "LATER"}, 200, (0, None)),
+    "not what is as old": ({"If-Modified-Since": "DATE"}, 304, None),
+    "not what is older": ({"If-Modified-Since": "LATER", "Range": "bytes=0-1"}, 304, None),
+    "what is newer": ({"If-Modified-Since": "EARLIER"}, 200, (0, None)),
+    "what is newer than no date": ({"If-Modified-Since": "soon"}, 200, (0, None)),
+    "another one, however old": (
+        {"If-None-Match": '"y"', "If-Modified-Since": "LATER"},
         200,
         (0, None),
     ),
@@ -212,11 +220,14 @@ async def test_ranges_and_conditions_agree_whatever_state_a_file_is_in(
         slowly(standin)
     if state == "kept":
         await stored(proxy, path)
-    asked = {name: value.replace("ETAG", etag) for name, value in fields.items()}
+    words = {"ETAG": etag, **_dates(int(clock.now()))}
+    asked = {name: _filled(value, words) for name, value in fields.items()}
     first = _get(proxy, path)
     heard = (await _at_leisure(clock, _get(proxy, path, **asked), first))[0]
     assert heard.status == status
     assert heard.fields["ETag"] == etag
+    if status in {200, 206}:
+        assert heard.fields["Last-Modified"] == words["DATE"]
     if span is not None:
         start, end = span
         assert heard.body == BODY[start:end]
@@ -230,6 +241,30 @@ async def test_ranges_and_conditions_agree_whatever_state_a_file_is_in(
         assert heard.fields["Cache-Control"] == "private, max-age=3600, immutable"
 
 
+def _dates(made_at: int) -> dict[str, str]:
+    """When a file was attached, and a second before and after, as HTTP writes it."""
+    words = {"EARLIER": made_at - 1, "DATE": made_at, "LATER": made_at + 1}
+    return {word: formatdate(at, usegmt=True) for word, at in words.items()}
+
+
+def _filled(value: str, words: dict[str, str]) -> str:
+    for word, meant in words.items():
+        value = value.replace(word, meant)
+    return value
+
+
+async def test_a_file_from_the_future_has_no_date(
+    proxy: Proxy, standin: StandIn, card: str, clock: FakeClock
+) -> None:
+    path = attach(standin, card)
+    found = standin.trello.attachments.find(metadata_of(path)[-24:])
+    assert found is not None
+    found["date"] = "2099-01-01T00:00:00.000Z"
+    later = formatdate(4_102_444_800, usegmt=True)
+    heard = await proxy.get(path, headers={"If-Modified-Since": later})
+    assert (heard.status, "Last-Modified" in heard.fields) == (200, False)
+
+
 @pytest.mark.parametrize("state", ["cold", "kept"])
 async def test_a_head_tells_what_a_get_would(
     proxy: Proxy, standin: StandIn, card: str, state: str
@@ -240,7 +275,8 @@ async def test_a_head_tells_what_a_get_would(
     head = await proxy("HEAD", path, headers={"Range": "bytes=0-1"})
     heard = await proxy.get(path)
     assert (head.status, head.body) == (200, b"")
-    for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition", "Accept-Ranges"):
+    for name in ("Content-Length", "Content-Type", "ETag", "Content-Disposition", "Accept-Ranges",
+                 "Last-Modified"):  # fmt: skip
         assert head.fields[name] == heard.fields[name]
     assert heard.body == BODY
 

@@ -45,6 +45,17 @@ CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
         None,
         replace(WHOLE, name="Minutes", segment=""),
     ),
+    "a date": (
+        {"date": "2020-04-13T14:21:30.912Z"},
+        None,
+        replace(WHOLE, modified_at=1_586_787_690),
+    ),
+    "a date without a zone": (
+        {"date": "2020-04-13T14:21:30"},
+        None,
+        replace(WHOLE, modified_at=1_586_787_690),
+    ),
+    "no date": ({"date": "soon"}, None, WHOLE),
     "a length in words": ({"bytes": "5"}, None, WHOLE),
     "no length": ({"bytes": None}, None, replace(WHOLE, length=None)),
     "no type": ({"mimeType": None}, None, replace(WHOLE, content_type="")),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.policy import files
 from proxy.policy.files import (
     content_type_of,
     disposition,
@@ -43,8 +44,32 @@ def test_a_name_without_what_deceives(name: str, harmless: str) -> None:
 
 def test_a_name_is_told_twice_once_for_everybody_and_once_in_full() -> None:
     assert disposition("image/png", 'a "b"%\\é.png') == (
-        "inline; filename=\"a _b____.png\"; filename*=UTF-8''a%20%22b%22%25_%C3%A9.png"
+        "inline; filename=\"a _b____-218bb22d.png\"; filename*=UTF-8''a%20%22b%22%25_%C3%A9.png"
     )
+    assert disposition("image/png", "a b.png") == (
+        "inline; filename=\"a b.png\"; filename*=UTF-8''a%20b.png"
+    )
+
+
+PLAIN = re.compile(r"filename=\"([^\"]*)\"")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ending"),
+    [
+        ("中文.txt", "日本.txt", ".txt"),
+        ("中文", "日本", ""),
+        ("a/b.txt", "a:b.txt", ".txt"),
+        ('a"b.png', "a%b.png", ".png"),
+        ("x" * 500 + "a.png", "x" * 500 + "b.png", ".png"),
+        (".é", ".è", ""),
+    ],
+)
+def test_the_plain_names_of_two_files_differ(one: str, other: str, ending: str) -> None:
+    names = [PLAIN.findall(disposition("text/plain", name))[0] for name in (one, other)]
+    assert names[0] != names[1]
+    assert all(name.isascii() and name.endswith(ending) and len(name) < 200 for name in names)
+    assert names[0] == PLAIN.findall(disposition("text/plain", one))[0]
 
 
 _FIELD = re.compile(r"(inline|attachment); filename=\"([ !#-\[\]-~]*)\"; filename\*=UTF-8''(\S*)")
@@ -78,6 +103,30 @@ TYPES = {
 @pytest.mark.parametrize(("named", "chosen"), TYPES.values(), ids=TYPES.keys())
 def test_a_type_that_says_something(named: tuple[str, ...], chosen: str) -> None:
     assert content_type_of(named) == chosen
+
+
+ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "Application/X-PDF; a=b": "application/pdf",
+    "image/x-ms-bmp": "image/bmp",
+}
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_an_alias_of_a_passive_type_is_shown_under_its_registered_name(
+    alias: str, name: str
+) -> None:
+    assert content_type_of([alias]) == name
+    assert content_type_of([content_type_of([alias])]) == name
+    assert is_shown(name)
+
+
+def test_no_alias_leads_to_what_is_not_passive() -> None:
+    for alias, name in files._ALIASES.items():
+        assert is_shown(name)
+        assert not is_shown(alias) or alias == name
 
 
 SHOWN = ["image/png", "IMAGE/JPEG", "image/webp", "text/plain; charset=utf-8", "application/pdf",

@@ -14,8 +14,11 @@ from proxy.policy.ranges import (
     resolve,
     sent_from,
 )
+from proxy.policy.validation import Validators
 
 ETAG = '"this"'
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+HELD = Validators(ETAG, 784_111_777)
 
 CASES: dict[str, tuple[str, str, int | None, Part]] = {
     "no range": ("", "", 10, WHOLE),
@@ -45,20 +48,28 @@ CASES: dict[str, tuple[str, str, int | None, Part]] = {
     "if it is this": ("bytes=0-1", ETAG, 10, Slice(0, 2)),
     "if it is this, weakly": ("bytes=0-1", f"W/{ETAG}", 10, WHOLE),
     "if it is that": ("bytes=0-1", '"that"', 10, WHOLE),
-    "if it is as old": ("bytes=0-1", "Sat, 29 Oct 1994 19:43:31 GMT", 10, WHOLE),
+    "if it is as old": ("bytes=0-1", DATE, 10, Slice(0, 2)),
+    "if it is older": ("bytes=0-1", "Sun, 06 Nov 1994 08:49:36 GMT", 10, WHOLE),
+    "if it is newer": ("bytes=0-1", "Sun, 06 Nov 1994 08:49:38 GMT", 10, WHOLE),
+    "if it is as old, in another form": ("bytes=0-1", "Sun Nov  6 08:49:37 1994", 10, WHOLE),
+    "if it is blank": ("bytes=0-1", " ", 10, WHOLE),
     "if it is that, and past the end": ("bytes=50-", '"that"', 10, WHOLE),
 }
 
 
 @pytest.mark.parametrize(("range_", "if_range", "length", "part"), CASES.values(), ids=CASES.keys())
 def test_resolve(range_: str, if_range: str, length: int | None, part: Part) -> None:
-    assert resolve(range_, if_range, ETAG, length) == part
+    assert resolve(range_, if_range, HELD, length) == part
+
+
+def test_no_date_names_what_has_none() -> None:
+    assert resolve("bytes=0-1", DATE, Validators(ETAG), 10) == WHOLE
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.integers(0, 100))
 def test_a_part_lies_within_and_is_what_was_asked(first: int, last: int, length: int) -> None:
     body = bytes(range(100))[:length]
-    match resolve(f"bytes={first}-{last}", "", ETAG, length):
+    match resolve(f"bytes={first}-{last}", "", HELD, length):
         case Slice(start, end) as part:
             assert body[start:end] == body[first : last + 1]
             assert 0 <= start < end <= length
@@ -71,8 +82,8 @@ def test_a_part_lies_within_and_is_what_was_asked(first: int, last: int, length:
 
 @given(st.text(), st.integers(0, 100))
 def test_nothing_that_a_client_writes_is_an_error(range_: str, length: int) -> None:
-    resolve(range_, "", ETAG, length)
-    resolve(f"bytes={range_}", "", ETAG, length)
+    resolve(range_, "", HELD, length)
+    resolve(f"bytes={range_}", "", HELD, length)
 
 
 SENT = {

@@ -57,7 +57,7 @@ class Api:
         self._intake = intake
         self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
         self._turns = turns
-        self._files = FileHandler(downloads)
+        self._files = FileHandler(downloads, clock)
         self._clock = clock
         self._signing = signing
         self._are_writes_denied = writes == "deny"

@@ -8,68 +8,83 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from proxy.clock import Clock
 from proxy.edge.rendered import Rendered
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.download import Download, OpenFile, Permitted
 from proxy.flow.file_body import FileBody
 from proxy.model import Fields, Outcome
+from proxy.policy.attachments import Upload
+from proxy.policy.charset import lacks_charset
 from proxy.policy.files import MAX_AGE_S, disposition, etag_of_file, safe_fields
 from proxy.policy.ranges import Part, Slice, Unsatisfiable, Whole, content_range, resolve
-from proxy.policy.validation import not_modified
+from proxy.policy.validation import Validators
 from proxy.policy.wire import head_of
 
 _CACHE_CONTROL = ("Cache-Control", f"private, max-age={MAX_AGE_S}, immutable")
+_NO_STORE = ("Cache-Control", "private, no-store")
 
 
 class FileHandler:
     """Serves …/attachments/{a}/download and …/previews/{p}/download."""
 
-    def __init__(self, downloads: Download) -> None:
+    def __init__(self, downloads: Download, clock: Clock) -> None:
         self._downloads = downloads
+        self._clock = clock
 
     async def handle(self, request: web.BaseRequest, ask: Ask) -> tuple[Rendered, Outcome] | Answer:
         """The file, or the answer of Trello's that stands for it."""
         permitted = await self._downloads.permit(ask)
         if isinstance(permitted, Answer):
             return permitted
-        etag = etag_of_file(permitted.upload.id)
-        if not_modified(request.headers.get("If-None-Match", ""), etag):
-            head = head_of((("ETag", etag), _CACHE_CONTROL))
+        validators = self._validators(permitted.upload)
+        headers = request.headers
+        if validators.are_held(
+            headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
+        ):
+            head = head_of((("ETag", validators.etag), _CACHE_CONTROL))
             return Rendered(304, head), Outcome(hit=True)
-        part = _part(request, etag, permitted.upload.length)
+        part = _part(request, validators, permitted.upload.length)
         at = part.start if isinstance(part, Slice) else 0
         opened = await self._downloads.open(permitted, at)
         if isinstance(opened, Answer):
             return opened
-        return await _rendered(request, permitted, opened, etag), opened.outcome
+        return await _rendered(request, permitted, opened, validators), opened.outcome
+
+    def _validators(self, upload: Upload) -> Validators:
+        """Without a date that is later than this answer's own (RFC 9110 §8.8.2.1)."""
+        date = upload.modified_at
+        is_past = date is not None and date <= self._clock.now()
+        return Validators(etag_of_file(upload.id), date if is_past else None)
 
 
 async def _rendered(
-    request: web.BaseRequest, permitted: Permitted, opened: OpenFile, etag: str
+    request: web.BaseRequest, permitted: Permitted, opened: OpenFile, validators: Validators
 ) -> Rendered:
     length = opened.header.length
-    part = _part(request, etag, length)
+    part = _part(request, validators, length)
     match part:
         case Whole():
-            fields = _fields(request, permitted, opened, etag)
+            fields = _fields(request, permitted, opened, validators)
             return Rendered(200, head_of(fields), await _payload(opened), length)
         case Slice(start, end):
             opened.body.narrow(start, end)
             named = ("Content-Range", content_range(part, length or 0))
-            fields = (*_fields(request, permitted, opened, etag), named)
+            fields = (*_fields(request, permitted, opened, validators), named)
             return Rendered(206, head_of(fields), await _payload(opened), end - start)
         case Unsatisfiable():
             await opened.body.aclose()
             named = ("Content-Range", content_range(part, length or 0))
-            return Rendered(416, head_of((named, ("ETag", etag), ("Cache-Control", "no-store"))))
+            etag = ("ETag", validators.etag)
+            return Rendered(416, head_of((named, etag, ("Cache-Control", "no-store"))))
         case never:
             assert_never(never)
 
 
-def _part(request: web.BaseRequest, etag: str, length: int | None) -> Part:
+def _part(request: web.BaseRequest, validators: Validators, length: int | None) -> Part:
     """What is asked for of a file of this length; ranges are for GET (RFC 9110 §14.2)."""
     ranged = request.headers.get("Range", "") if request.method == "GET" else ""
-    return resolve(ranged, request.headers.get("If-Range", ""), etag, length)
+    return resolve(ranged, request.headers.get("If-Range", ""), validators, length)
 
 
 async def _payload(opened: OpenFile) -> bytes | FileBody:
@@ -77,17 +92,23 @@ async def _payload(opened: OpenFile) -> bytes | FileBody:
     return opened.body if short is None else short
 
 
-def _fields(request: web.BaseRequest, permitted: Permitted, opened: OpenFile, etag: str) -> Fields:
-    header = opened.header
+def _fields(
+    request: web.BaseRequest, permitted: Permitted, opened: OpenFile, validators: Validators
+) -> Fields:
+    content_type = opened.header.content_type
     save = any(
         name == "download"
         for name, _ in parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
     )
+    # A long text's charset is known once it is kept: nobody is to keep it without.
+    is_settled = opened.outcome.hit or not lacks_charset(content_type)
+    dated = (("Last-Modified", validators.last_modified),) if validators.last_modified else ()
     return (
-        ("Content-Type", header.content_type),
-        ("Content-Disposition", disposition(header.content_type, permitted.upload.name, save=save)),
-        ("ETag", etag),
+        ("Content-Type", content_type),
+        ("Content-Disposition", disposition(content_type, permitted.upload.name, save=save)),
+        ("ETag", validators.etag),
+        *dated,
         ("Accept-Ranges", "bytes"),
-        _CACHE_CONTROL,
-        *safe_fields(header.content_type),
+        _CACHE_CONTROL if is_settled else _NO_STORE,
+        *safe_fields(content_type),
     )
