@@ -25,7 +25,7 @@ from proxy.policy.credentials import (
     strip_batch_query,
     strip_query,
 )
-from proxy.policy.fields import to_upstream
+from proxy.policy.fields import WITH_A_READ, to_upstream
 from proxy.policy.guard import host_name
 from proxy.policy.limits import WARM
 from proxy.policy.links import Links
@@ -273,10 +273,10 @@ def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
 def _fields(
     request: web.BaseRequest, method: str, incoming: Incoming, trace: Trace | None
 ) -> Fields:
-    """What goes along: of a read only the way it came, its trace, and its body's type."""
+    """What goes along: of a read the way it came, who asks, its trace, and its body's type."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
-        kept = {"via", "content-type"} if incoming.body else {"via"}
+        kept = WITH_A_READ | {"content-type"} if incoming.body else WITH_A_READ
         fields = tuple(field for field in fields if field[0].lower() in kept)
     if trace is not None:
         fields = (*fields, ("traceparent", trace.parent))

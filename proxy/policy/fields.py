@@ -1,5 +1,6 @@
 """Which header fields cross the proxy, each way (RFC 9110 §7.6)."""
 
+import re
 from collections.abc import Iterable
 
 from proxy.model import Fields
@@ -20,10 +21,20 @@ HOP_BY_HOP = frozenset(
 )
 """About one connection, not the message (RFC 9110 §7.6.1)."""
 
+EXTENSION = "x-trello-user-agent-extension"
+"""Names the program that asks. Trello counts requests by it, and a browser extension that leaves it
+out shares one limit with all others that do (`UNKNOWN_EXTENSION_LIMIT_EXCEEDED`)."""
+
 TO_UPSTREAM = frozenset(
-    {"accept", "content-type", "user-agent", "via", "x-trello-client-identifier"}
+    {"accept", "content-type", "user-agent", "via", "x-trello-client-identifier", EXTENSION}
 )
-"""All that a write takes along; a read takes less: nothing unkeyed shapes a stored answer."""
+"""All that a write takes along."""
+
+WITH_A_READ = frozenset({"via", EXTENSION})
+"""Of those what a read takes along: nothing unkeyed that could shape a stored response."""
+
+_EXTENSION_NAME = re.compile(r"[\x20-\x7e]{1,200}")
+"""Longer or other names are dropped: no client has Trello refuse what others ask for too."""
 
 NEVER_TO_CLIENT = frozenset(
     {
@@ -65,7 +76,12 @@ OF_ONE_EXCHANGE = frozenset(
 
 def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
     """The fields of a write that Trello needs to see, and the way it came (RFC 9110 §7.6.3)."""
-    return tuple((name, value) for name, value in fields if name.lower() in TO_UPSTREAM)
+    return tuple(
+        (name, value)
+        for name, value in fields
+        if (lower := name.lower()) in TO_UPSTREAM
+        and (lower != EXTENSION or _EXTENSION_NAME.fullmatch(value))
+    )
 
 
 def to_client(fields: Fields) -> Fields:

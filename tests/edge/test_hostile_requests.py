@@ -170,6 +170,17 @@ async def test_no_field_of_a_reader_shapes_what_trello_is_asked(
     assert "evil" not in str(seen.fields)
 
 
+async def test_the_name_of_a_browser_extension_goes_with_reads_and_writes(
+    proxy: Proxy, standin: StandIn
+) -> None:
+    named = {"X-Trello-User-Agent-Extension": "Exporter 1.2"}
+    card = standin.trello.example_card
+    await proxy.get(f"/1/cards/{card}", named)
+    await proxy.ask("PUT", f"/1/cards/{card}?name=After", named)
+    told = [seen.fields.get("x-trello-user-agent-extension") for seen in standin.asked.requests]
+    assert told == ["Exporter 1.2"] * 2
+
+
 @pytest.mark.parametrize("path", ["x.css", "avatar.png", ";x.css", "%3bx.js", "x%2ejpg"])
 async def test_what_a_path_ends_in_never_makes_it_storable(
     proxy: Proxy, standin: StandIn, path: str

@@ -62,11 +62,17 @@ def test_order_repetition_and_spelling_stay() -> None:
     assert to_client(fields) == to_store(fields) == fields
 
 
+@pytest.mark.parametrize("name", ["", "x" * 201, "caf\xe9", "a\tb"])
+def test_an_extension_by_no_sound_name_is_not_named(name: str) -> None:
+    assert to_upstream([("X-Trello-User-Agent-Extension", name)]) == ()
+
+
 def test_a_write_tells_its_type_its_tool_and_what_it_takes() -> None:
     fields = (
         ("content-type", "application/json"),
         ("User-Agent", "tool/1"),
         ("Accept", "*/*"),
         ("X-Trello-Client-Identifier", "x"),
+        ("x-trello-user-agent-extension", "Exporter 1.2"),
     )
     assert to_upstream(fields) == fields
