@@ -85,7 +85,10 @@ def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
 
 
 def to_client(fields: Fields) -> Fields:
-    """The fields of Trello's answer that may reach a client: not hop-by-hop, no cookie, no CORS."""
+    """The fields of Trello's answer that may reach a client: not hop-by-hop, no cookie, no CORS.
+
+    What Trello says is left of the key and the token is not for one client: we tell our own.
+    """
     listed = _named_by_connection(fields)
     return tuple(
         (name, value)
@@ -93,7 +96,7 @@ def to_client(fields: Fields) -> Fields:
         if (lower := name.lower()) not in HOP_BY_HOP
         and lower not in NEVER_TO_CLIENT
         and lower not in listed
-        and not lower.startswith(("access-control-", "proxy-"))
+        and not lower.startswith(("access-control-", "proxy-", "x-rate-limit-api-"))
     )
 
 

@@ -102,6 +102,30 @@ async def test_every_answer_that_was_asked_for_tells_what_is_left(
     assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') == 94
 
 
+async def test_the_figures_have_trellos_names_too_and_are_the_proxys_own(
+    start_proxy: StartProxy, standin: StandIn, board: str
+) -> None:
+    proxy = await start_proxy(limits={"token": Rate(50, 10.0), "key": Rate(300, 10.0)})
+    prefix = "X-Rate-Limit-Api-"
+    remaining = {}
+    for name, method, target in (
+        ("a miss", "GET", f"/1/boards/{board}"),
+        ("a write", "PUT", f"/1/boards/{board}?name=After"),
+        ("what is not stored", "GET", "/1/inventions"),
+    ):
+        heard = await proxy(method, target)
+        assert heard.fields.getall(f"{prefix}Token-Max") == ["50"]
+        assert heard.fields[f"{prefix}Key-Max"] == "300"
+        assert heard.fields[f"{prefix}Token-Interval-Ms"] == "10000"
+        (remaining[name],) = heard.fields.getall(f"{prefix}Token-Remaining")
+    assert remaining == {"a miss": "48", "a write": "47", "what is not stored": "46"}
+    assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') == 46
+    await proxy.get(f"/1/boards/{board}/lists")
+    hit = await proxy.get(f"/1/boards/{board}/lists")
+    assert hit.cache.startswith("hit")
+    assert not [name for name in hit.fields if name.startswith("X-Rate-Limit-")]
+
+
 async def test_trellos_429_passes_and_nothing_is_sent_until_its_window_is_over(
     start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
 ) -> None:

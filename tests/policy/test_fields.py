@@ -13,6 +13,7 @@ KEPT_FROM_CLIENTS = (
     "Location", "Content-Location", "Refresh", "Link", "WWW-Authenticate",
     "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "access-control-max-age",
     "ETag", "Content-MD5", "Digest", "Content-Digest", "Repr-Digest",
+    "X-Rate-Limit-Api-Token-Remaining", "x-rate-limit-api-key-max",
 )  # fmt: skip
 
 KEPT_FROM_TRELLO = (
@@ -25,7 +26,7 @@ KEPT_FROM_TRELLO = (
 
 OF_ONE_EXCHANGE = (
     "Cache-Control", "Expires", "Pragma", "Surrogate-Control", "Vary", "Last-Modified",
-    "X-Rate-Limit-Api-Token-Remaining", "x-rate-limit-api-key-max",
+    "X-Rate-Limit-Member-Remaining",
 )  # fmt: skip
 
 
