@@ -71,7 +71,7 @@ from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.reload import Reload, Source
-from proxy.rules import guard_of, interval_of, links_of, signing_of, table_of
+from proxy.rules import guard_of, interval_of, links_of, offer_of, signing_of, table_of
 from proxy.store.files import Files
 from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
@@ -154,30 +154,16 @@ class App:
         )
         custodian = custody.custodian(Inquiry(exchange, table), keep)
         self.flows = flows = self._flows(responses, files, exchange, table)
-        intake = Intake(table, stored, config.clients.credentials, links)
+        intake = Intake(table, stored, config.clients, links)
         served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
-        api = Api(
-            intake,
-            (*served, flows.proof),
-            self.turns,
-            self._clock,
-            config.clients.writes,
-            self._signing,
-        )
+        api = Api(intake, (*served, flows.proof), self.turns, self._clock, self._signing)
         whose, store = (stored, custody.outlook, custodian), (responses, files)
         console = Console(config, around, self._metrics, whose, intake, store, flows, self.turns)
         ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(
-            intake,
-            flows.reads,
-            links,
-            self._clock,
-            console.overview,
-            operated=config.admin.listen is None,
-        )
+        pages = Pages(intake, flows.reads, links, self._clock, console.overview, offer_of(config))
         deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
         await self._listen(sockets, (api, console, pages, deliveries), tools, via)
         if deliveries is not None:

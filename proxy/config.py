@@ -38,8 +38,8 @@ _DAY_S = 86_400
 _LINK_KEY_CHARS = 16
 _EXAMPLE_HOST = "trello.internal"
 
-ClientCredentials = Literal["replace", "forward", "reject"]
-Writes = Literal["allow", "deny"]
+ClientCredentials = Literal["replace", "forward", "require", "reject"]
+Writes = Literal["deny", "allow", "all"]
 Backend = Literal["sqlite", "redis", "memory"]
 Level = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
@@ -150,6 +150,16 @@ class Clients:
     hosts: tuple[str, ...] = setting(Several(Word(addresses.host)), [])
     origins: tuple[str, ...] = setting(Several(Word(addresses.origin)), [])
     writes: Writes = setting(one_of(Writes), "allow")
+
+    @property
+    def forwards_credentials(self) -> bool:
+        """Whether a client's own key and token are used where it sends them."""
+        return self.credentials in ("forward", "require")
+
+    @property
+    def requires_credentials(self) -> bool:
+        """Whether a client without a key and token of its own gets nothing."""
+        return self.credentials == "require"
 
 
 @frozen

@@ -52,7 +52,7 @@ class Console:
             random(32),
             clock,
             log,
-            deprecates=self.config.clients.credentials != "forward",
+            deprecates=not self.config.clients.forwards_credentials,
         )
         self.overview = Overview(self.metrics, self.turns, stored, clock)
 

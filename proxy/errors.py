@@ -6,9 +6,11 @@ ProxyError
 │   ├── BadTarget          400  the target is malformed or ambiguous
 │   ├── BodyCut            400  the client left in mid-body
 │   ├── CredentialRejected 400  `clients.credentials: reject` met a credential
+│   ├── CredentialRequired 401  `clients.credentials: require`, and no key and token came
 │   ├── NotTrello          401  a webhook's delivery that Trello did not sign
 │   ├── CrossSite          403  a web page of an origin that is not allowed
 │   ├── WritesDenied       403  `clients.writes: deny`
+│   ├── Administrative     403  without `clients.writes: all`
 │   ├── TokenKept          403  an attempt to delete the stored token
 │   ├── NotAdmin           403  an operator's route, asked from elsewhere
 │   ├── LinkNotSigned      403  `links.sign`, and no signature of ours on the link
@@ -82,6 +84,12 @@ class CredentialRejected(ClientError):
     status, slug, title = 400, "credential-rejected", "Leave the key and token out"
 
 
+class CredentialRequired(ClientError):
+    """The request names no key and token of its own, and the stored ones are for nobody."""
+
+    status, slug, title = 401, "credential-required", "Send your own key and token"
+
+
 class NotTrello(ClientError):
     status, slug, title = 401, "not-trello", "This delivery is not signed by Trello"
 
@@ -92,6 +100,19 @@ class CrossSite(ClientError):
 
 class WritesDenied(ClientError):
     status, slug, title = 403, "writes-denied", "This proxy forwards reads only"
+
+
+class Administrative(ClientError):
+    """What is not work on boards, and asked in the stored account's name."""
+
+    status, slug, title = 403, "administrative", "This is for the operator to allow"
+
+    def __init__(self, about: str) -> None:
+        """`about`: a noun phrase."""
+        super().__init__(
+            f"{about} is not for every client; "
+            "the operator allows it with `clients.writes: all` in proxy.yaml."
+        )
 
 
 class TokenKept(ClientError):

@@ -85,6 +85,8 @@ class Route:
     template: str
     kind: Kind
     lifetimes: Lifetimes = Lifetimes(0.0)
+    administrative: str = ""
+    """What it is about, if that is the account and not work on boards."""
 
 
 class Fwd(StrEnum):

@@ -7,6 +7,7 @@ from proxy.config import Config, RouteRule
 from proxy.config import Links as LinkSettings
 from proxy.policy.guard import Guard, hosts_of
 from proxy.policy.links import Links
+from proxy.policy.pages.home import Offer
 from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.signing import Signing
 from proxy.policy.watching import interval_s
@@ -74,3 +75,10 @@ def interval_of(config: Config) -> float | None:
     """Seconds from one question of the watcher's to the next; None: it is off."""
     watch_s, token = config.freshness.watch_s, config.limits.token
     return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
+
+
+def offer_of(config: Config) -> Offer:
+    """What the page at `/` tells of."""
+    return Offer(
+        operated=config.admin.listen is None, keyless=not config.clients.requires_credentials
+    )

@@ -31,6 +31,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "clients: {credentials: forward}\nlog: {format: text}",
         "clients: {credentials: reject}\ncache: {backend: memory}",
         "links: {sign: true, keys: [0123456789abcdef0123]}",
+        "clients: {credentials: require, writes: all}",
     ],
 )
 def test_a_sound_proxy_leaks_nothing(

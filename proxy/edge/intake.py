@@ -8,9 +8,11 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from proxy.config import Clients
 from proxy.edge.bodies import Incoming, hold, receive
+from proxy.edge.permission import Permission
 from proxy.edge.record import Record
-from proxy.errors import BadTarget, CredentialRejected, NoSuchPage
+from proxy.errors import BadTarget, CredentialRejected, CredentialRequired, NoSuchPage
 from proxy.flow.ask import Ask
 from proxy.flow.identity import Identity, StoredIdentity
 from proxy.model import Credential, Fields, Kind, Urgency
@@ -42,16 +44,22 @@ _TOOL_CHARS = 200
 """Of a User-Agent: enough to tell two tools apart."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD", ""})
+_FOR_EVERYBODY = frozenset({Kind.GRANT, Kind.SCRIPT})
+"""What nobody needs a credential for: `client.js`, and the pages that tell where to get one."""
 
 
 class Intake:
-    """Understands requests; knows the stored credential and the mode clients are held to."""
+    """Understands requests; knows the stored credential and what clients are held to."""
 
-    def __init__(self, table: RouteTable, stored: StoredIdentity, mode: str, links: Links) -> None:
+    def __init__(
+        self, table: RouteTable, stored: StoredIdentity, clients: Clients, links: Links
+    ) -> None:
         self._table = table
         self._links = links
         self._stored = stored
-        self._mode = mode
+        self._clients = clients
+        self.permission = Permission(clients, table)
+        """What an Ask may be served for."""
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
@@ -69,6 +77,8 @@ class Intake:
         path, in_path = self._path(target, match)
         record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
         identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
+        if match.route.kind not in _FOR_EVERYBODY:
+            self._check_credential(identity)
         masked = self._masked(match)
         ask = Ask(
             means=method,
@@ -123,12 +133,22 @@ class Intake:
             urgency=urgency,
         )
 
+    def page(self, target: str, wanted: directives.Directives) -> Ask:
+        """What a page for people reads; CredentialRequired where the stored account is not theirs.
+
+        Else as `own`.
+        """
+        ask = self.own(target, wanted)
+        self._check_credential(Identity(ask.credential, ask.partition, own=ask.own))
+        return ask
+
     def parts(self, batch: Ask) -> tuple[Ask, ...]:
         """The reads that a batch lists, in its identity: each shares what plain reads store.
 
-        Empty where the list is not plain, or names anything that is not from the store.
+        Empty where it is no batch, where the list is not plain, or names anything that is not from
+        the store.
         """
-        if batch.body:
+        if batch.match.route.kind is not Kind.BATCH or batch.body:
             return ()
         parts = [self._part(batch, target) for target in listed(batch.target.partition("?")[2])]
         return tuple(part for part in parts if part) if all(parts) else ()
@@ -176,21 +196,32 @@ class Intake:
     def _path(self, target: Target, match: Match) -> tuple[str, Found]:
         if not match.secret_positions:
             return target.path, Found()
-        theirs = self._mode == "forward"
+        theirs = self._clients.forwards_credentials
         return replace_in_path(
             target.path, match.secret_positions, None if theirs else self._stored.credential
         )
 
     def _identity(self, found: Found, in_path: Found) -> Identity:
         """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
-        if self._mode == "reject":
+        if self._clients.credentials == "reject":
             self._refuse(found.merge(_without_placeholder(in_path)))
-        if self._mode != "forward" or not (found.key or found.token or in_path.token):
+        is_theirs = found.key or found.token or in_path.token
+        if not (is_theirs and self._clients.forwards_credentials):
             return self._stored.identity
         theirs = Credential(found.key or "", found.token or in_path.token or "")
         if not _SOUND.match(theirs.key + theirs.token):
             raise BadTarget("A key and a token are made of letters and digits.")
         return Identity(theirs, self._stored.partitions.of_credential(theirs), own=False)
+
+    def _check_credential(self, identity: Identity) -> None:
+        """CredentialRequired unless the client brought a key and a token, where it has to."""
+        theirs = identity.credential
+        is_whole = not identity.own and theirs.key and theirs.token
+        if self._clients.requires_credentials and not is_whole:
+            raise CredentialRequired(
+                "Send a key and a token of your own, best in an Authorization field; "
+                "this proxy lends nobody its own (clients.credentials is `require`)."
+            )
 
     @staticmethod
     def _refuse(found: Found) -> None:
@@ -207,7 +238,7 @@ class Intake:
         digest = self._stored.partitions.digest
         hidden = {
             match.segments[position]: digest(match.segments[position])
-            if self._mode == "forward"
+            if self._clients.forwards_credentials
             else PLACEHOLDER
             for position in match.secret_positions
         }

@@ -5,7 +5,14 @@ import json
 from aiohttp import web
 
 from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, NotTrello, ProxyError, TurnTooLate, UpstreamError
+from proxy.errors import (
+    CredentialRequired,
+    MethodNotAllowed,
+    NotTrello,
+    ProxyError,
+    TurnTooLate,
+    UpstreamError,
+)
 from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import NAME
 from proxy.policy.credentials import strip_address
@@ -14,6 +21,13 @@ from proxy.policy.pages.shell import PAGE_FIELDS
 from proxy.policy.wire import head_of
 
 TYPE_PREFIX = "urn:trello-proxy:"
+TRELLO_REFUSAL = "unauthorized permission requested"
+"""What Trello says to a request without a credential."""
+_CHALLENGES: dict[type[ProxyError], str] = {
+    CredentialRequired: 'OAuth realm="https://api.trello.com"',
+    NotTrello: "X-Trello-Webhook",
+}
+"""What goes with a 401 (RFC 9110 §11.6.1)."""
 _IN_TROUBLE = "Trello is in trouble"
 """What a person needs to know of all the ways in which it can be."""
 
@@ -28,8 +42,8 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     ]
     if isinstance(error, UpstreamError):
         fields.append(("Retry-After", str(error.retry_after_s)))
-    if isinstance(error, NotTrello):
-        fields.append(("WWW-Authenticate", "X-Trello-Webhook"))  # RFC 9110 §15.5.2 wants one
+    if challenge := _CHALLENGES.get(type(error)):
+        fields.append(("WWW-Authenticate", challenge))
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request.headers.get("Accept", "")):
@@ -41,6 +55,10 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         said = {"error": error.code, "message": str(error)}
         fields += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
         return Rendered(error.status, head_of(fields), json.dumps(said).encode())
+    if isinstance(error, CredentialRequired):
+        # Trello's own words come first: clients look for them in the text of a 401.
+        fields += [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+        return Rendered(error.status, head_of(fields), f"{TRELLO_REFUSAL}. {error}".encode())
     body = {
         "type": TYPE_PREFIX + error.slug,
         "title": error.title,

@@ -69,10 +69,12 @@ class Canaries:
 async def searched(config: Config) -> Search:
     """The search of a proxy that `config` describes, done; NothingProven when it could not be."""
     canaries = Canaries()
-    forwarded = config.clients.credentials == "forward"
+    forwarded = config.clients.forwards_credentials
     search, clock = Search(canaries.all(forwarded=forwarded)), FakeClock()
     standin = StandIn(clock, key=canaries.key, token=canaries.token, secret=canaries.secret)
     fill(standin.trello)
+    if config.clients.requires_credentials:
+        _admit(standin, canaries.theirs)
     await standin.start()
     try:
         with tempfile.TemporaryDirectory(prefix="trello-proxy-leaks-") as directory:
@@ -91,6 +93,12 @@ async def searched(config: Config) -> Search:
     finally:
         await standin.stop()
     return search
+
+
+def _admit(standin: StandIn, theirs: Theirs) -> None:
+    """Have Trello know the clients' credential: nothing is answered without one."""
+    member = str(standin.trello.ask("/1/members/me?fields=id")["id"])
+    standin.trello.add_token(theirs.token, member, key=theirs.key)
 
 
 async def _walked(app: App, walker: "Walker") -> None:

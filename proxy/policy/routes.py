@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from urllib.parse import unquote
 
 from proxy.model import Kind, Lifetimes, Route
+from proxy.policy.administrative import ROOTS, UNKNOWN_WRITE, reason_of
 from proxy.policy.operations import NEVER, SAFE
 from proxy.policy.writes import rows
 
@@ -145,11 +146,11 @@ class RouteTable:
         self._roots: dict[str, _Node] = {}
         for kind, lifetimes, block in SAFE:
             for template in block.split():
-                row = _row(template, kind, lifetimes)
+                row = _row("GET", template, kind, lifetimes)
                 for method in ("GET", "POST") if kind is Kind.GRANT else ("GET",):
                     self._plant(method, template, row)
         for method, template, _words in rows():
-            self._plant(method, template, _row(template, Kind.WRITE, NEVER))
+            self._plant(method, template, _row(method, template, Kind.WRITE, NEVER))
 
     def override(self, overrides: Sequence[RouteOverride]) -> None:
         """An operator's lifetimes, instead of those that were on top before."""
@@ -190,11 +191,11 @@ class RouteTable:
         return self._routes[known]
 
 
-def _row(template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:
+def _row(method: str, template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:
     steps = template.strip("/").split("/")
     params = [(position, _PARAM.fullmatch(step)) for position, step in enumerate(steps)]
     return _Row(
-        route=Route(re.sub(r"=[^}]*", "", template), kind, lifetimes),
+        route=Route(re.sub(r"=[^}]*", "", template), kind, lifetimes, reason_of(method, template)),
         literals=tuple((position, steps[position]) for position, param in params if not param),
         params=tuple((param[1], position) for position, param in params if param),
         secrets=tuple(position for position, step in enumerate(steps) if step in _SECRETS.values()),
@@ -208,7 +209,9 @@ def _unknown(method: str, segments: Sequence[str], words: Sequence[str]) -> Matc
     if words and words[0] in _CANONICAL:
         canonical = (_CANONICAL[words[0]], *segments[1:])
     secrets = (1,) if len(canonical) > 1 and canonical[0] in _SECRETS else ()
-    return Match(Route(UNKNOWN, kind, NEVER), canonical, (), secrets)
+    root = ROOTS.get(canonical[0], "") if canonical else ""
+    administrative = root or (UNKNOWN_WRITE if kind is Kind.WRITE else "")
+    return Match(Route(UNKNOWN, kind, NEVER, administrative), canonical, (), secrets)
 
 
 def _spelled(steps: Sequence[str]) -> str:

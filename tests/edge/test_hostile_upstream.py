@@ -117,13 +117,17 @@ async def test_a_broken_answer_leaves_what_is_stored_in_use(
     assert "stale-if-error" in stale.fields["cache-status"]
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+CARD = "/1/cards/5e9310df53f23017628a8011"
+WRITES = {"POST": f"{CARD}/stickers", "PUT": CARD, "DELETE": CARD}
+
+
+@pytest.mark.parametrize("method", WRITES)
 @pytest.mark.parametrize("said", [b"", BROKEN["half a header"][0], BROKEN["a cut body"][0]])
 async def test_a_write_is_sent_once_whatever_becomes_of_it(
     before: Start, raw_upstream: RawUpstream, method: str, said: bytes
 ) -> None:
     proxy = await before(said)
-    heard = await proxy.ask(method, "/1/cards/5e9310df53f23017628a8011", {}, b"name=x")
+    heard = await proxy.ask(method, WRITES[method], {}, b"name=x")
     assert heard.status == 502
     assert len(raw_upstream.asked) == 1
 

@@ -18,6 +18,7 @@ from tests.edge.conftest import KEY, TOKEN, Heard, MakeProxy, Proxy
 
 JUNK_KEY = "dead0beef0" + "0123456789abcdef" + "aa0bb0"
 JUNK_TOKEN = "ATTAd15ea5ed" + "0cafe" * 12
+EVERYTHING = "clients: {writes: all}"
 _NAME = re.compile(r"\{(\w+)(?:=(\w+)[^}]*)?\}")
 
 
@@ -38,9 +39,8 @@ def test_the_search_finds_what_it_is_for() -> None:
 @pytest.fixture
 async def proxy(make_proxy: MakeProxy, standin: StandIn, tmp_path: Path) -> Proxy:
     """A proxy in front of the stand-in that keeps what it may on disk."""
-    return await make_proxy(
-        standin.url, storage=(standin.storage_host,), directory=tmp_path / "kept"
-    )
+    storage = (standin.storage_host,)
+    return await make_proxy(standin.url, EVERYTHING, storage, directory=tmp_path / "kept")
 
 
 class Listener:

@@ -54,7 +54,7 @@ class Running:
     async def _serve(self) -> None:
         fill(self.standin.trello)
         await self.standin.start()
-        config = load("listen: 127.0.0.1:0", "proxy.yaml", {}, str)
+        config = load("listen: 127.0.0.1:0\nclients: {writes: all}", "proxy.yaml", {}, str)
         hosts = (self.standin.storage_host,)
         config = replace(
             config,

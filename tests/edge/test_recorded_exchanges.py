@@ -14,6 +14,7 @@ from tests.edge.raw_upstream import RawUpstream
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 FRAMING = {"content-length", "transfer-encoding", "connection", "content-encoding"}
 NEVER = {"set-cookie", "server", "location", "strict-transport-security", "via"}
+EVERYTHING = "clients: {writes: all}"
 Exchange = dict[str, Any]
 
 
@@ -70,7 +71,7 @@ async def test_a_recorded_answer_comes_back_byte_for_byte(
     make_proxy: MakeProxy, raw_upstream: RawUpstream, exchange: Exchange
 ) -> None:
     raw_upstream.said = wire_answer(exchange)
-    proxy = await make_proxy(raw_upstream.url)
+    proxy = await make_proxy(raw_upstream.url, EVERYTHING)
     heard = await replay(proxy, exchange)
     if exchange["method"] == "DELETE" and "/tokens/" in exchange["path_and_query"]:
         assert heard.status == 403
@@ -135,14 +136,14 @@ async def test_every_read_that_may_be_stored_survives_a_restart(
 
     raw_upstream.said = say
     kept = tmp_path / "kept"
-    first = await make_proxy(raw_upstream.url, directory=kept)
+    first = await make_proxy(raw_upstream.url, EVERYTHING, directory=kept)
     stored = [
         each for each in reads if "; stored" in (await replay(first, each)).fields["cache-status"]
     ]
     assert len(stored) >= 20
     await first.stop()
     asked = len(raw_upstream.asked)
-    second = await make_proxy(raw_upstream.url, directory=kept)
+    second = await make_proxy(raw_upstream.url, EVERYTHING, directory=kept)
     for each in stored:
         heard = await replay(second, each)
         assert heard.body == _latest(reads, each).encode()

@@ -9,6 +9,7 @@ from tests.edge.conftest import MakeProxy, Proxy, Start
 from tests.edge.raw_upstream import RawUpstream, answer
 
 ME = "/1/members/me"
+CARD = "/1/cards/5e9310df53f23017628a8011"
 ID, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACE = {"traceparent": f"00-{ID}-{PARENT}-01"}
 
@@ -42,7 +43,7 @@ async def test_a_failure_tells_it_too(before: Start, clock: FakeClock) -> None:
         writer.close()
 
     proxy = await before(nothing)
-    heard = await proxy.ask("PUT", ME)
+    heard = await proxy.ask("PUT", CARD)
     assert heard.status == 502
     assert heard.fields["server-timing"] == "wait;dur=0.0, upstream;dur=500.0"
 
@@ -60,7 +61,7 @@ async def test_nobody_waits_for_what_is_asked_in_the_background(
 
 async def test_a_trace_is_logged_and_passed_on(proxy: Proxy, standin: StandIn) -> None:
     await proxy.get(ME, TRACE)
-    await proxy.ask("PUT", ME, TRACE)
+    await proxy.ask("PUT", CARD, TRACE)
     await proxy.get(standin.trello.example_attachment_path, TRACE)
     sent = [seen.fields.get("traceparent") for seen in standin.asked.requests if seen.host == "api"]
     assert len(sent) == 4

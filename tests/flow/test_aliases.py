@@ -291,8 +291,9 @@ async def test_a_username_given_away_is_believed_no_longer_than_an_answer(
 
 
 async def test_a_username_changed_here_is_forgotten_at_once(
-    proxy: Proxy, standin: StandIn, me: dict[str, Any]
+    start_proxy: StartProxy, standin: StandIn, me: dict[str, Any]
 ) -> None:
+    proxy = await start_proxy("clients: {writes: all}")
     other = standin.trello.add_member("sam", "Sam")
     await _teach(proxy, f"/1/members/{other}", "/1/members/sam/organizations")
     standin.trello.aliases["sam"] = me["id"]

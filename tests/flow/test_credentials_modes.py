@@ -247,7 +247,7 @@ async def test_no_client_can_revoke_the_stored_token(
 async def test_a_path_with_a_token_tells_of_the_stored_one_and_never_shows_it(
     proxy: Proxy, standin: StandIn
 ) -> None:
-    for path in ("/1/tokens/anything", "/1/token/{token}", "/1/tokens/-", "/1/tokens/a?webhooks=1"):
+    for path in ("/1/tokens/anything", "/1/token/{token}", "/1/tokens/-", "/1/tokens/a?fields=all"):
         heard = await proxy.get(path.replace("{token}", TOKEN))
         assert (heard.status, heard.json["identifier"]) == (200, "trello-proxy demo")
         assert TOKEN.encode() not in heard.body

@@ -12,12 +12,13 @@ from proxy.policy.links import Links
 from proxy.policy.pages.failure import Failure, failure_page, refusal
 from proxy.policy.pages.figures import Budget, Figures, Minute, Trouble
 from proxy.policy.pages.files import FileReader, board_of, count_of, matching, members_of, sliced
-from proxy.policy.pages.home import Pasted, home_page
+from proxy.policy.pages.home import Offer, Pasted, home_page
 from proxy.policy.pages.legacy import Row, legacy_page
 from proxy.policy.pages.lists import Around, board_page, card_page
 from proxy.policy.pages.words import counted, day_text, moment_of, size_text, time_text
 
 US = "http://trello.internal"
+BARE = Offer(operated=True, keyless=True)
 AROUND = Around(US)
 READER = FileReader(Links(US), 0.0, {"m1": "Dana"})
 ID = "6b2c" * 6
@@ -154,8 +155,8 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
         lambda t: board_page(
             board_of({}, "AbCd1234"), [READER.card(card(upload()))], f"~{t}", 1, AROUND
         ),
-        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()]), operated=True),
-        lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t), operated=False),
+        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()]), BARE),
+        lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t), BARE),
         lambda t: legacy_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
         lambda t: failure_page(Failure(404, t, t), f"/{t}", t),
     ]

@@ -1,7 +1,6 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
 from dataclasses import replace
-from typing import Literal
 
 from aiohttp import web
 
@@ -13,7 +12,7 @@ from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import TokenKept, UpstreamError, WritesDenied
+from proxy.errors import UpstreamError
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.batch import Batch
 from proxy.flow.download import Download
@@ -31,14 +30,10 @@ from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
 from proxy.policy.proving import may_prove
 from proxy.policy.quota import quota_fields
-from proxy.policy.routes import UNKNOWN
 from proxy.policy.signing import Signing, unsigned
 from proxy.policy.validation import for_coding, not_modified
 from proxy.policy.way import Way, way_of
 from proxy.policy.wire import head_of
-
-_TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
-"""Templates of writes to a token itself, as far as is known."""
 
 
 class Api:
@@ -50,7 +45,6 @@ class Api:
         flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
         turns: Turns,
         clock: Clock,
-        writes: Literal["allow", "deny"],
         signing: Signing | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
@@ -60,18 +54,19 @@ class Api:
         self._files = FileHandler(downloads, clock)
         self._clock = clock
         self._signing = signing
-        self._are_writes_denied = writes == "deny"
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
         """The answer; a ProxyError is the caller's to render."""
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
-            return grant_page()
+            return grant_page(keyless=self._intake.permission.keyless)
+        parts = self._intake.parts(ask)
+        self._intake.permission.check(ask, parts)
         ask = self._admitted(ask)
         if way_of(ask.match, ask.query_names) is Way.ATTACHMENT:
             served = await self._files.handle(request, ask)
         else:
-            served = await self._answer(ask, incoming)
+            served = await self._answer(ask, parts, incoming)
         if isinstance(served, Answer):
             record.outcome = served.outcome
             if _is_refused(ask, served) and wants_page(request.headers.get("Accept", "")):
@@ -81,7 +76,7 @@ class Api:
         else:
             rendered, record.outcome = served
         rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
-        if record.outcome.fwd_status is not None:
+        if record.outcome.fwd is not None:
             rendered.told += head_of(quota_fields(self._turns.quotas(ask)))
         return rendered
 
@@ -90,14 +85,13 @@ class Api:
             return self._from_stored(request, ask, answer, answer.stored)
         return Rendered(answer.status, answer.head, answer.body, answer.length)
 
-    async def _answer(self, ask: Ask, incoming: Incoming) -> Answer:
+    async def _answer(self, ask: Ask, parts: tuple[Ask, ...], incoming: Incoming) -> Answer:
         match way_of(ask.match, ask.query_names):
             case Way.WRITE:
-                self._check_write(ask)
                 return await self._write(ask, incoming)
             case Way.EXPORT:
                 return await self._exports.serve(ask)
-            case Way.BATCH if parts := self._intake.parts(ask):
+            case Way.BATCH if parts:
                 return await self._batches.serve(ask, parts)
             case Way.READ:
                 return await self._reads.serve(ask)
@@ -114,13 +108,6 @@ class Api:
             self._signing.check(file, query, self._clock.now())
         kept = unsigned(query)
         return replace(ask, target=f"{path}?{kept}" if kept else path)
-
-    def _check_write(self, ask: Ask) -> None:
-        if self._are_writes_denied:
-            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
-        of_token = ask.match.secret_positions and ask.match.route.template in _TO_THE_TOKEN
-        if ask.own and of_token:
-            raise TokenKept("Revoke the proxy's token at https://trello.com/my/account.")
 
     async def _write(self, ask: Ask, incoming: Incoming) -> Answer:
         try:

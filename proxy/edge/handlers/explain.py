@@ -20,7 +20,7 @@ EXPLAIN = "/-/explain"
 
 
 def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
-    """What answers there."""
+    """What answers there; what clients may not do is refused as they would be."""
 
     async def handle(request: web.BaseRequest, record: Record) -> Rendered:
         record.route = EXPLAIN
@@ -29,7 +29,9 @@ def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
         if not url:
             raise BadTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
         ask = intake.own(target_in(url), NONE, Urgency.TOOL)
-        explained = await explain.of(ask, intake.parts(ask))
+        parts = intake.parts(ask)
+        intake.permission.check(ask, parts)
+        explained = await explain.of(ask, parts)
         return readable(
             request.headers.get("Accept", ""),
             page=partial(as_page, explained),

@@ -1,18 +1,22 @@
-"""Trello's token-granting pages, asked of the proxy: no token is needed here."""
+"""Trello's token-granting pages, asked of the proxy: where a token is needed, and where not."""
 
 from proxy.edge.rendered import Rendered
 from proxy.policy.wire import head_of
 
-_TEXT = """\
+_KEYLESS = """\
 No token is needed here: this proxy asks Trello in its own name.
 Leave the key and token out, or send any; they are removed.
-
+"""
+_KEYED = """\
+This proxy gives out no token, and needs yours: send your own key and token with each request.
+"""
+_WHERE = """
 Trello's own page for a token is https://trello.com/1/authorize
 (keys: https://trello.com/power-ups/admin).
 """
 
 
-def grant_page() -> Rendered:
-    """200, in plain words."""
+def grant_page(*, keyless: bool) -> Rendered:
+    """200, in plain words; `keyless`: whoever sends no key and token is answered."""
     fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
-    return Rendered(200, head_of(fields), _TEXT.encode())
+    return Rendered(200, head_of(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode())

@@ -33,7 +33,7 @@ from proxy.policy.pages.files import (
     board_of,
     members_of,
 )
-from proxy.policy.pages.home import Pasted, home_page, home_text
+from proxy.policy.pages.home import Offer, Pasted, home_page, home_text
 from proxy.policy.pages.lists import Around, board_page, card_page
 from proxy.policy.pages.shell import ASSETS, PAGE_FIELDS
 from proxy.policy.pasted import NotALink, link_of
@@ -76,11 +76,9 @@ class Pages:
         links: Links,
         clock: Clock,
         overview: Overview,
-        *,
-        operated: bool,
+        offer: Offer,
     ) -> None:
-        """`operated`: the operator's pages are at the same address."""
-        self._operated = operated
+        self._offer = offer
         self._intake = intake
         self._reads = reads
         self._links = links
@@ -101,12 +99,13 @@ class Pages:
         if wants_page(request.headers.get("Accept", "")):
             shown = Pasted(strip_address(pasted), link, fault)
             url, figures = self._links.public_url, self._overview.figures()
-            body = home_page(url, shown, figures, operated=self._operated)
+            body = home_page(url, shown, figures, self._offer)
             return Rendered(status, head_of(PAGE_FIELDS), body)
         if pasted:
             said = f"{link or fault}\n".encode()
         else:
-            said = home_text(self._links.public_url, self._overview.figures())
+            figures = self._overview.figures()
+            said = home_text(self._links.public_url, figures, self._offer)
         return Rendered(status, head_of((*_TEXT, ("Vary", "Accept"))), said)
 
     async def asset(self, request: web.BaseRequest, record: Record) -> Rendered:
@@ -180,7 +179,7 @@ class Pages:
         return Around(self._links.public_url, heard.stale_since)
 
     async def _read(self, target: str, wanted: Directives) -> Heard:
-        ask = self._intake.own(target, wanted)
+        ask = self._intake.page(target, wanted)
         answer = await self._reads.serve(ask)
         body = await _whole(answer)
         if answer.status == 200:

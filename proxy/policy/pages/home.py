@@ -15,24 +15,36 @@ class Pasted:
     fault: str = ""
 
 
-def home_page(public_url: str, pasted: Pasted, figures: Figures, *, operated: bool) -> bytes:
-    """For people; `operated`: the operator's pages are at this address too."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What there is at this address."""
+
+    operated: bool
+    """The operator's pages."""
+    keyless: bool
+    """Answers for whoever sends no key and token, and files as pages."""
+
+
+def home_page(public_url: str, pasted: Pasted, figures: Figures, offer: Offer) -> bytes:
+    """For people."""
     base = f"{public_url}/1/"
     main = _MAIN.format(
-        box=_box(public_url, pasted),
+        intro=_KEYLESS if offer.keyless else _KEYED,
+        box=_box(public_url, pasted) if offer.keyless else "",
         url=e(public_url),
         copy=copy_button(base, "the base URL"),
         clients=_clients(public_url),
         figures=figures_html(figures),
-        operator=_OPERATOR if operated else "",
+        operator=_OPERATOR if offer.operated else "",
     )
     return page("trello-proxy", main)
 
 
-def home_text(public_url: str, figures: Figures) -> bytes:
+def home_text(public_url: str, figures: Figures, offer: Offer) -> bytes:
     """The same for a terminal."""
+    credentials = "without credentials" if offer.keyless else "with your own key and token"
     return (
-        "trello-proxy: Trello's API without credentials, cached.\n\n"
+        f"trello-proxy: Trello's API {credentials}, cached.\n\n"
         f"Base URL:  {public_url}/1/\n"
         f"Try:       curl {public_url}/1/members/me/boards?fields=name\n"
         f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n\n"
@@ -89,13 +101,23 @@ _CLIENTS = (
     ("An attachment", "{url}/1/cards/CARD/attachments/ATTACHMENT/download/NAME"),
 )
 
-_MAIN = """<h1>Trello's API and files, without a key</h1>
+_KEYLESS = """<h1>Trello's API and files, without a key</h1>
 <p class="lead">This proxy answers for Trello on the inside network. Nobody needs a key, a token
 or an account to read what it shows.</p>
 <section class="panel">
 <h2>Use it from a tool</h2>
 <p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and leave the key and
 token out:</p>
+"""
+_KEYED = """<h1>Trello's API, with your own key and token</h1>
+<p class="lead">This proxy answers for Trello on the inside network, whoever sends a key and a token
+of their own.</p>
+<section class="panel">
+<h2>Use it from a tool</h2>
+<p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and send key and token
+as you do to Trello:</p>
+"""
+_MAIN = """{intro}
 <p class="result"><code class="base">{url}/1/</code>{copy}</p>
 {clients}
 </section>

@@ -1,0 +1,57 @@
+"""What clients may do in the stored account's name, by `clients.writes`."""
+
+from collections.abc import Iterator
+
+from proxy.config import Clients
+from proxy.errors import Administrative, TokenKept, WritesDenied
+from proxy.flow.ask import Ask
+from proxy.model import Kind
+from proxy.policy.privilege import why_administrative, why_batch
+from proxy.policy.routes import UNKNOWN, RouteTable
+
+_TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
+"""Templates of writes to a token itself, as far as is known."""
+
+
+class Permission:
+    """Judges requests; what a client asks with its own credential is between it and Trello."""
+
+    def __init__(self, clients: Clients, table: RouteTable) -> None:
+        self.keyless = not clients.requires_credentials
+        """Whether the stored account answers who sends no key and token."""
+        self._writes = clients.writes
+        self._table = table
+
+    def check(self, ask: Ask, parts: tuple[Ask, ...] = ()) -> None:
+        """WritesDenied, TokenKept or Administrative unless the request may be served.
+
+        `parts`: the reads that a batch lists; without them it is sent as it came.
+        """
+        is_write = ask.match.route.kind is Kind.WRITE
+        if is_write and self._writes == "deny":
+            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
+        if not ask.own:
+            return
+        if is_write and ask.match.secret_positions and ask.match.route.template in _TO_THE_TOKEN:
+            raise TokenKept("Revoke the proxy's token at https://trello.com/my/account.")
+        if self._writes != "all":
+            for about in filter(None, self._abouts(ask, parts)):
+                raise Administrative(about)
+
+    def _abouts(self, ask: Ask, parts: tuple[Ask, ...]) -> Iterator[str]:
+        yield from map(_about, parts or (ask,))
+        if ask.match.route.kind is Kind.BATCH and not parts:
+            yield why_batch(ask.target.partition("?")[2], self._table.classify)
+
+
+def _about(ask: Ask) -> str:
+    """Why a request is administrative; empty where it is not."""
+    body = ask.body if isinstance(ask.body, bytes) else b""
+    return why_administrative(
+        ask.means,
+        ask.match,
+        ask.target.partition("?")[2],
+        body,
+        tunnelled=ask.method == "GET" and ask.means != "GET",
+        streamed=ask.body is not None and not isinstance(ask.body, bytes),
+    )
