@@ -161,6 +161,8 @@ class StoredResponse:
     asked_seq: int
     """The store's `seq` when Trello was asked: what invalidations are compared with."""
     tags: tuple[Tag, ...]
+    missing_since: float | None = None
+    """POSIX seconds when Trello first answered 404 after this: stale since then."""
 
     @property
     def size_bytes(self) -> int:

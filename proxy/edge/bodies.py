@@ -3,13 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
 from proxy.errors import BodyCut, BodyTooLarge, ClientError, CodedBody, RequestTimeout
-from proxy.policy.bodies import body_form, form_params, json_params, strip_form, strip_json
+from proxy.policy.bodies import (
+    body_form,
+    form_params,
+    form_query,
+    json_params,
+    json_query,
+    strip_form,
+    strip_json,
+)
 from proxy.policy.credentials import NOTHING, Found
 from proxy.policy.multipart import MultipartStripper, boundary_of
+from proxy.policy.target import MAX_TARGET_BYTES
 
 HELD_BYTES = 4 * 1024 * 1024
 """A form or JSON body must be read whole; Trello's longest text is a fraction of this."""
@@ -52,18 +62,44 @@ async def receive(request: web.BaseRequest) -> Incoming:
             return _opaque(request, first)
 
 
+async def receive_parameters(request: web.BaseRequest) -> tuple[str, Found]:
+    """The parameters in the body of a GET or HEAD as a raw query, and the credentials in it.
+
+    A body of another kind is read and dropped: no read is sent with one (RFC 9110 §9.3.1).
+    BodyTooLarge, CodedBody or RequestTimeout.
+    """
+    if not request.body_exists:
+        return "", NOTHING
+    body = await receive_raw(request, MAX_TARGET_BYTES)
+    content_type = request.headers.get("Content-Type", "")
+    boundary = boundary_of(content_type)
+    match body_form(content_type, body):
+        case "form":
+            stripped, found = strip_form(body)
+            return form_query(stripped), found
+        case "json":
+            stripped, found = strip_json(body)
+            return json_query(stripped), found
+        case "multipart" if boundary is not None:
+            stripper = MultipartStripper(boundary, None)
+            stripper.feed(body)
+            stripper.finish()
+            return urlencode(stripper.params, quote_via=quote), stripper.found
+    return "", NOTHING
+
+
 async def receive_raw(request: web.BaseRequest, most_bytes: int) -> bytes:
     """The body as it came, at most so long, and within the time that a client may be idle."""
     _check_coding(request)
     if (request.content_length or 0) > most_bytes:
-        raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+        raise BodyTooLarge(f"Send {most_bytes // 2**10} KiB at most.")
     chunks, size = [], 0
     try:
         async with asyncio.timeout(IDLE_S):
             while chunk := await _chunk(request):
                 size += len(chunk)
                 if size > most_bytes:
-                    raise BodyTooLarge(f"Send {most_bytes // 2**20} MiB at most.")
+                    raise BodyTooLarge(f"Send {most_bytes // 2**10} KiB at most.")
                 chunks.append(chunk)
     except TimeoutError as error:
         raise RequestTimeout(f"The body did not arrive within {IDLE_S:.0f} s.") from error
@@ -73,18 +109,6 @@ async def receive_raw(request: web.BaseRequest, most_bytes: int) -> bytes:
 def _check_coding(request: web.BaseRequest) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise CodedBody("Leave Content-Encoding out: the body is looked into as it comes.")
-
-
-async def hold(incoming: Incoming) -> None:
-    """Have a streamed body whole: a read's is part of its cache key."""
-    if incoming.body is None or isinstance(incoming.body, bytes):
-        return
-    held = b""
-    async for chunk in incoming.body:
-        held += chunk
-        if len(held) > HELD_BYTES:
-            raise BodyTooLarge("A read takes no body of that size.")
-    incoming.body, incoming.length = held, None
 
 
 async def _whole(request: web.BaseRequest, first: bytes) -> bytes:

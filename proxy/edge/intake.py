@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.config import Clients
-from proxy.edge.bodies import Incoming, hold, receive
+from proxy.edge.bodies import Incoming, receive, receive_parameters
 from proxy.edge.permission import Permission
 from proxy.edge.record import Record
 from proxy.errors import BadTarget, CredentialRejected, CredentialRequired, NoSuchPage
@@ -32,7 +32,7 @@ from proxy.policy.guard import host_name
 from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
-from proxy.policy.target import Target, parse
+from proxy.policy.target import Target, canonical_query, parse, target_of, with_parameters
 from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace
 
@@ -44,6 +44,7 @@ _TOOL_CHARS = 200
 """Of a User-Agent: enough to tell two tools apart."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD", ""})
+_READS = frozenset({"GET", "HEAD"})
 _FOR_EVERYBODY = frozenset({Kind.GRANT, Kind.SCRIPT})
 """What nobody needs a credential for: `client.js`, and the pages that tell where to get one."""
 
@@ -63,18 +64,15 @@ class Intake:
 
     async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
-        target = _api_target(request.raw_path)
-        method, match, query, found = self._understand(request.method, target)
+        parsed = _api_target(request.raw_path)
+        method, match = self._understand(request.method, parsed)
         record.route = match.route.template
-        incoming = await receive(request)
-        if method == "GET":
-            await hold(incoming)
-            if any(_tunnelled(incoming.params().items())):
-                raise BadTarget("Send _method in the query, not in a body.")
+        raw_query, incoming = await _received(request, parsed.query)
+        query, found = _without_credentials(match, raw_query)
         in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
             query = await self._restored(query, incoming, _own_names(request))
-        path, in_path = self._path(target, match)
+        sent, in_path = self._with_secrets(match)
         record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
         identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
         if match.route.kind not in _FOR_EVERYBODY:
@@ -83,15 +81,10 @@ class Intake:
         ask = Ask(
             means=method,
             method="GET" if request.method == "HEAD" else request.method,
-            target=f"{path}?{query}" if query else path,
+            target=target_of(sent, query),
             match=masked,
             query_names=_names(query),
-            key=key_of(
-                identity.partition,
-                masked.segments,
-                query,
-                _keyed(request, incoming),
-            ),
+            key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
@@ -115,17 +108,18 @@ class Intake:
         of its own, and those are forwarded. BadTarget, NoSuchPage.
         """
         parsed = _api_target(target)
-        method, match, query, found = self._understand("GET", parsed)
-        path, in_path = self._path(parsed, match)
+        method, match = self._understand("GET", parsed)
+        query, found = _without_credentials(match, parsed.query)
+        sent, in_path = self._with_secrets(match)
         identity = self._identity(found, in_path)
         masked = self._masked(match)
         return Ask(
             means=method,
             method="GET",
-            target=f"{path}?{query}" if query else path,
+            target=target_of(sent, query),
             match=masked,
             query_names=_names(query),
-            key=key_of(identity.partition, masked.segments, query),
+            key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
             own=identity.own,
@@ -148,27 +142,28 @@ class Intake:
         Empty where it is no batch, where the list is not plain, or names anything that is not from
         the store.
         """
-        if batch.match.route.kind is not Kind.BATCH or batch.body:
+        if batch.match.route.kind is not Kind.BATCH:
             return ()
         parts = [self._part(batch, target) for target in listed(batch.target.partition("?")[2])]
         return tuple(part for part in parts if part) if all(parts) else ()
 
     def _part(self, batch: Ask, listed_as: str) -> Ask | None:
         try:
-            target = parse(listed_as)
+            parsed = parse(listed_as)
         except BadTarget:
             return None
-        match = self._table.classify("GET", target.segments[1:])
-        query = strip_query(target.query)[0]
+        match = self._table.classify("GET", parsed.segments[1:])
+        query = _without_credentials(match, parsed.query)[0]
         names = _names(query)
         if not may_be_part(match, names):
             return None
+        target = target_of(match.segments, query)
         return replace(
             batch,
-            target=f"{target.path}?{query}" if query else target.path,
+            target=target,
             match=match,
             query_names=names,
-            key=key_of(batch.partition, match.segments, query),
+            key=key_of(batch.partition, target),
         )
 
     async def _restored(self, query: str, incoming: Incoming, names: frozenset[str]) -> str:
@@ -183,22 +178,18 @@ class Intake:
             incoming.body = self._links.restore(body, names)
         return self._links.restore(query.encode(), names).decode() if query else query
 
-    def _understand(self, sent: str, target: Target) -> tuple[str, Match, str, Found]:
+    def _understand(self, sent: str, target: Target) -> tuple[str, Match]:
         """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
         method = "GET" if sent == "HEAD" else sent
         if method == "GET":
             method = next(_tunnelled(parse_qsl(target.query)), method)
-        match = self._table.classify(method, target.segments[1:])
-        strip = strip_batch_query if match.route.kind is Kind.BATCH else strip_query
-        query, found = strip(target.query)
-        return method, match, query, found
+        return method, self._table.classify(method, target.segments[1:])
 
-    def _path(self, target: Target, match: Match) -> tuple[str, Found]:
-        if not match.secret_positions:
-            return target.path, Found()
+    def _with_secrets(self, match: Match) -> tuple[tuple[str, ...], Found]:
+        """The path's segments as Trello is to have them: with the stored token, or the client's."""
         theirs = self._clients.forwards_credentials
         return replace_in_path(
-            target.path, match.secret_positions, None if theirs else self._stored.credential
+            match.segments, match.secret_positions, None if theirs else self._stored.credential
         )
 
     def _identity(self, found: Found, in_path: Found) -> Identity:
@@ -251,7 +242,7 @@ class Intake:
 
 def _api_target(raw: str) -> Target:
     target = parse(raw)
-    if target.path != "/1" and not target.path.startswith("/1/"):
+    if not raw.startswith(("/1/", "/1?")) and raw != "/1":
         raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
     return target
 
@@ -261,6 +252,28 @@ def _own_names(request: web.BaseRequest) -> frozenset[str]:
     local = request.transport.get_extra_info("sockname") if request.transport else None
     address = str(local[0]) if isinstance(local, tuple) else ""
     return frozenset({host_name(request.headers.get("Host", "")) or address, address})
+
+
+async def _received(request: web.BaseRequest, query: str) -> tuple[str, Incoming]:
+    """The raw query and the body; a read's parameters may come in either, and go in the query."""
+    if request.method not in _READS:
+        return query, await receive(request)
+    carried, found = await receive_parameters(request)
+    if any(_tunnelled(parse_qsl(carried))):
+        raise BadTarget("Send _method in the query, not in a body.")
+    return with_parameters(query, carried), Incoming(found=found)
+
+
+def _without_credentials(match: Match, raw_query: str) -> tuple[str, Found]:
+    """The query to send, and what was taken out of it.
+
+    A read's is canonical, a write's keeps its order; a batch's stays as it came, for it is known
+    by its parts alone.
+    """
+    if match.route.kind is Kind.BATCH:
+        return strip_batch_query(raw_query)
+    query, found = strip_query(raw_query)
+    return canonical_query(query, ordered=match.route.kind is Kind.WRITE), found
 
 
 def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -276,14 +289,6 @@ def _without_placeholder(in_path: Found) -> Found:
 
 def _names(query: str) -> frozenset[str]:
     return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
-
-
-def _keyed(request: web.BaseRequest, incoming: Incoming) -> bytes:
-    """Of a read's body, everything an answer may depend on; a write has no use for a key."""
-    if not isinstance(incoming.body, bytes) or not incoming.body:
-        return b""
-    content_type = request.headers.get("Content-Type", "")
-    return content_type.encode("utf-8", "surrogateescape") + b"\n" + incoming.body
 
 
 def directives_of(request: web.BaseRequest) -> directives.Directives:
@@ -304,11 +309,12 @@ def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
 def _fields(
     request: web.BaseRequest, method: str, incoming: Incoming, trace: Trace | None
 ) -> Fields:
-    """What goes along: of a read the way it came, who asks, its trace, and its body's type."""
+    """What goes along: of a read the way it came, who asks, and its trace."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
-        kept = WITH_A_READ | {"content-type"} if incoming.body else WITH_A_READ
-        fields = tuple(field for field in fields if field[0].lower() in kept)
+        fields = tuple(field for field in fields if field[0].lower() in WITH_A_READ)
+    elif request.method in _READS:
+        fields = tuple(field for field in fields if field[0].lower() != "content-type")
     if trace is not None:
         fields = (*fields, ("traceparent", trace.parent))
     if method != "GET" and incoming.length is not None:

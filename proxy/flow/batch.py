@@ -35,7 +35,7 @@ _ASIDE_BYTES = 64 * 1024
 """Longer answers are cut, packed and put together beside the loop: it takes milliseconds."""
 _PACKED_BYTES = 1024
 """Shorter parts are kept as they are."""
-_REFUSALS = frozenset({401, 403, 404, 410})
+_REFUSALS = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
 
 
@@ -192,7 +192,9 @@ class Batch:
     async def _kept(self, ask: Ask, item: Item, whole: Whole, asked_at: float, seq: int) -> Piece:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
-            if item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
+            if item.status == 404:
+                await self._reads.keep.mark_missing(ask, asked_at)
+            elif item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
                 self._reads.keep.drop(ask)
             count(self._metrics.not_stored, Reason.STATUS)
             return item

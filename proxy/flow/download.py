@@ -5,7 +5,6 @@ most as old as that route allows. Bytes are shared: what is kept is served, what
 joined, else one download begins, always of the whole file. What cannot be kept passes through.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import parse_qsl, quote
@@ -32,6 +31,7 @@ from proxy.policy.codings import identity_of
 from proxy.policy.files import content_type_of
 from proxy.policy.routes import RouteTable
 from proxy.policy.storability import Reason
+from proxy.policy.target import target_of
 from proxy.store.files import Files
 from proxy.store.held import Header, Held
 
@@ -192,15 +192,15 @@ class Download:
     def _metadata_ask(self, ask: Ask, card: str, attachment: str) -> Ask:
         """The plain question about an attachment: the one that tools ask, so they share it."""
         match = self._table.classify("GET", ("cards", card, "attachments", attachment))
+        target = target_of(match.segments, "")
         return replace(
             ask,
             means="GET",
             method="GET",
-            target=_target(match.segments),
+            target=target,
             match=match,
             query_names=frozenset(),
-            key=key_of(ask.partition, match.segments, ""),
-            body=None,
+            key=key_of(ask.partition, target),
         )
 
 
@@ -213,17 +213,15 @@ def _preview(ask: Ask, metadata: bytes) -> str | None:
 
 
 def _download_ask(ask: Ask, upload: Upload) -> Ask:
-    """Always the same question, whatever name and query the asker used."""
+    """Always the same request, whatever name and query the client used; the name is Trello's."""
     params = dict(ask.match.params)
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
     segments += ["previews", upload.preview] if upload.preview else []
-    name = upload.segment or quote(params.get("name", ""), safe="")
-    target = _target((*segments, "download")) + (f"/{name}" if name.strip(".") else "")
-    return replace(ask, means="GET", method="GET", target=target, body=None)
-
-
-def _target(segments: Iterable[str]) -> str:
-    return "/1/" + "/".join(quote(segment, safe="") for segment in segments)
+    target = target_of((*segments, "download"), "")
+    name = upload.segment or quote(upload.name, safe="", errors="replace")
+    if name.strip("."):
+        target += f"/{name}"
+    return replace(ask, means="GET", method="GET", target=target)
 
 
 def _plain(answer: Answer) -> bytes:

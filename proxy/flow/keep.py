@@ -13,10 +13,18 @@ from proxy.flow.naming import Naming
 from proxy.flow.project import Project
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Kind, StoredResponse
+from proxy.policy.cache_key import missing_key
 from proxy.policy.credentials import echoes
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.script import point_at
-from proxy.policy.storability import NotStored, Reason, Storable, may_store, why_unusable
+from proxy.policy.storability import (
+    GONE_LIFETIME_S,
+    NotStored,
+    Reason,
+    Storable,
+    may_store,
+    why_unusable,
+)
 from proxy.policy.tags import stored_tags
 from proxy.policy.trouble import is_trouble
 from proxy.policy.wire import head_of
@@ -60,6 +68,8 @@ class Keep:
         match verdict:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
+                if stored.status == 404:
+                    await self.mark_missing(ask, asked_at)
                 kept = self._keep(ask, stored)
                 if kept is None:
                     return self._passed(ask, whole, Reason.INVALIDATED)
@@ -75,14 +85,19 @@ class Keep:
 
     def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
         """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
-        if stored.status != 200 and ask.spelled_key is not None:
-            self._responses.drop(ask.key)
-        kept = [replace(stored, key=key) for key in self._naming.keys_for(ask, stored.status)]
+        is_missing = stored.status == 404
+        keys = (missing_key(own_key(ask)),) if is_missing else self._naming.keys_for(ask)
+        kept = [replace(stored, key=key) for key in keys]
         if not all(self._responses.put(each) for each in kept):
             return None
         for tell in self.on_stored:
             tell(ask, kept[0])
         return Kept(kept[0])
+
+    async def mark_missing(self, ask: Ask, at: float) -> None:
+        """Trello answered 404: what is stored is stale, and removed by a second one (D46)."""
+        for key in {ask.key, own_key(ask)}:
+            await self._responses.mark_missing(key, at, GONE_LIFETIME_S)
 
     def drop(self, ask: Ask) -> None:
         """Forget what is stored for it."""

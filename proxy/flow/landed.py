@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from proxy.flow.exchange import Whole
 from proxy.model import CacheKey, StoredResponse
+from proxy.policy.cache_key import missing_key
 from proxy.policy.freshness import Verdict
 from proxy.policy.storability import Reason
 
@@ -54,11 +55,11 @@ def is_refusal(landed: Landed) -> bool:
     return False
 
 
-def spelling_of(landed: Landed) -> CacheKey | None:
-    """The key of the spelling by which something was refused."""
+def is_refusal_of(landed: Landed, key: CacheKey) -> bool:
+    """Whether it was this very spelling that was refused."""
     match landed:
         case Kept(stored):
-            return stored.key
-        case Passed(key=key):
-            return key
-    return None
+            return stored.key == missing_key(key)
+        case Passed(key=refused):
+            return refused == key
+    return False

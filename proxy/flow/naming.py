@@ -15,6 +15,7 @@ from proxy.policy.answers import is_id
 from proxy.policy.cache_key import key_of
 from proxy.policy.known import NOTHING, Known
 from proxy.policy.tags import ROOTS
+from proxy.policy.target import target_of
 from proxy.store.responses import Responses
 
 _ASIDE_BYTES = 64 * 1024
@@ -32,23 +33,22 @@ class Naming:
         """The Ask under the key of the object's id, where its spelling is known to mean that."""
         spelled = replace(ask, key=ask.spelled_key, spelled_key=None) if ask.spelled_key else ask
         known_id = self._id_of(ask)
-        if known_id is None or ask.body is not None or is_id(ask.match.segments[1]):
+        if known_id is None or is_id(ask.match.segments[1]):
             return spelled
         root, _, *rest = ask.match.segments
-        key = key_of(ask.partition, (root, known_id, *rest), ask.target.partition("?")[2])
+        target = target_of((root, known_id, *rest), ask.target.partition("?")[2])
+        key = key_of(ask.partition, target)
         return replace(spelled, key=key, spelled_key=spelled.key)
 
-    def keys_for(self, ask: Ask, status: int) -> tuple[CacheKey, ...]:
-        """Where an answer is kept.
+    def keys_for(self, ask: Ask) -> tuple[CacheKey, ...]:
+        """Where a 200 is kept.
 
-        What names nothing may name something tomorrow, so a 404 is this spelling's. A username is
-        kept by itself too: when it is no longer known whose it is, its last answer still is.
+        A username is kept by itself too: when it is no longer known whose it is, its last answer
+        still is.
         """
         ask = self.keyed(ask)
         if ask.spelled_key is None:
             return (ask.key,)
-        if status != 200:
-            return (ask.spelled_key,)
         root, name = ask.match.segments[:2]
         return (ask.key, ask.spelled_key) if may_change(ROOTS[root], name) else (ask.key,)
 

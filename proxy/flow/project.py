@@ -1,10 +1,9 @@
 """Answers cut out of larger ones that are stored and fresh, and larger questions in their place."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from urllib.parse import unquote_plus
 
 from proxy.clock import Clock
 from proxy.flow.ask import Ask
@@ -27,6 +26,7 @@ from proxy.policy.projection import (
 )
 from proxy.policy.routes import Match
 from proxy.policy.tags import stored_tags
+from proxy.policy.target import canonical_query, target_of
 from proxy.policy.validation import etag_of
 from proxy.store.responses import Responses
 
@@ -121,7 +121,7 @@ class Project:
 
     def _shape(self, ask: Ask) -> Shape | None:
         """What is asked for; the same whatever the object is called."""
-        shape = None if ask.body else shape_of(ask.match, ask.target.partition("?")[2])
+        shape = shape_of(ask.match, ask.target.partition("?")[2])
         known_id = self._known(ask).id if shape is not None else None
         if shape is None or known_id is None or len(shape.path) < len(("cards", "id")):
             return shape
@@ -137,12 +137,9 @@ class Project:
         if within.loose or within.nested or not contains(wide, shape):
             return None
         return replace(
-            ask,
-            target=f"/1/{'/'.join(match.segments)}?fields=all",
+            _asking(ask, target_of(match.segments, "fields=all")),
             match=match,
             query_names=frozenset({"fields"}),
-            key=key_of(ask.partition, match.segments, "fields=all"),
-            spelled_key=None,
         )
 
     async def _from(
@@ -169,16 +166,14 @@ def _for_all_fields(ask: Ask, shape: Shape) -> Ask | None:
     """The question for all fields of the same, where that is to be asked."""
     if widened(shape, ask.match.route.template) is None:
         return None
-    path, _, query = ask.target.partition("?")
-    query = "&".join([*_without_fields(query), "fields=all"])
-    key = key_of(ask.partition, ask.match.segments, query)
-    return replace(ask, target=f"{path}?{query}", key=key, spelled_key=None)
+    parameters = ask.target.partition("?")[2].split("&")
+    others = [each for each in parameters if not each.startswith("fields=")]
+    query = canonical_query("&".join([*others, "fields=all"]))
+    return _asking(ask, target_of(ask.match.segments, query))
 
 
-def _without_fields(query: str) -> Iterator[str]:
-    for part in query.split("&"):
-        if part and unquote_plus(part.partition("=")[0]) != "fields":
-            yield part
+def _asking(ask: Ask, target: str) -> Ask:
+    return replace(ask, target=target, key=key_of(ask.partition, target), spelled_key=None)
 
 
 def _cut(

@@ -19,12 +19,13 @@ from proxy.flow.collapse import Collapse
 from proxy.flow.exchange import Exchange, Streamed, Whole
 from proxy.flow.foresight import Foreseen, outcome_of, reason_of
 from proxy.flow.keep import Keep, own_key
-from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, spelling_of
+from proxy.flow.landed import Found, Kept, Landed, Passed, TooLong, is_refusal, is_refusal_of
 from proxy.flow.naming import Naming
 from proxy.flow.project import PROJECTED, Project
 from proxy.flow.watch import Watch
 from proxy.metrics import Metrics, count
 from proxy.model import Fwd, Lifetimes, Outcome, StoredResponse
+from proxy.policy.cache_key import missing_key
 from proxy.policy.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge
 from proxy.policy.storability import (
     Reason,
@@ -81,8 +82,7 @@ class ReadThrough:
         return Foreseen(ask, found, outcome_of(found))
 
     async def _found(self, ask: Ask) -> Found:
-        stored = await self._stored(ask)
-        verdict = self.judge(ask, stored)
+        stored, verdict = await self._stored(ask)
         if isinstance(verdict, Fresh) and stored is not None:
             for tell in self.on_used:
                 tell(ask, stored)
@@ -127,7 +127,22 @@ class ReadThrough:
             case never:
                 assert_never(never)
 
-    async def _stored(self, ask: Ask) -> StoredResponse | None:
+    async def _stored(self, ask: Ask) -> tuple[StoredResponse | None, Verdict]:
+        """What is stored, and what may be done with it; a fresh 404 that is later goes first."""
+        stored = await self._stored_200(ask)
+        verdict = self.judge(ask, stored)
+        if isinstance(verdict, Fresh):
+            return stored, verdict
+        missing = await self._responses.get(missing_key(own_key(ask)))
+        verdict_404 = self.judge(ask, missing)
+        is_used = stored is None or (
+            missing is not None
+            and isinstance(verdict_404, Fresh)
+            and missing.asked_at >= stored.asked_at
+        )
+        return (missing, verdict_404) if is_used else (stored, verdict)
+
+    async def _stored_200(self, ask: Ask) -> StoredResponse | None:
         """What is stored of the object; under its spelling, if that was asked for later."""
         stored = await self._responses.get(ask.key)
         if ask.spelled_key is None:
@@ -218,7 +233,7 @@ class ReadThrough:
         landed, joined = await self.flights.run(flight, partial(self._forward, ask))
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
-        if joined and is_refusal(landed) and spelling_of(landed) != own_key(ask):
+        if joined and is_refusal(landed) and not is_refusal_of(landed, own_key(ask)):
             again = (own_key(ask), self._responses.seq, "by this spelling")
             return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined

@@ -39,7 +39,7 @@ class Renew:
 
     def used(self, ask: Ask, stored: StoredResponse) -> None:
         """A stored answer was given; only the stored identity's count, and plain reads."""
-        if not ask.own or ask.body or not may_be_part(ask.match, ask.query_names):
+        if not ask.own or not may_be_part(ask.match, ask.query_names):
             return
         for board in boards_of(stored.tags):
             asks = self._used.pop(board, None) or OrderedDict()

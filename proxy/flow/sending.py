@@ -131,7 +131,7 @@ def _may_repeat(error: UpstreamError, ask: Ask) -> bool:
 
 
 def _is_read(ask: Ask) -> bool:
-    return ask.means == "GET" and ask.body is None
+    return ask.means == "GET"
 
 
 async def _sentence(reply: Reply) -> bytes:

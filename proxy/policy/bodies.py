@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, quote_from_bytes
 
 from proxy.policy.credentials import NOTHING, Found, found_at, part_of, strip_parameters
 
@@ -15,6 +15,7 @@ MAX_PARAMS = 64
 MAX_VALUE_CHARS = 4096
 """A parameter longer than this is not kept."""
 
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _BOM = b"\xef\xbb\xbf"
 _LOOKS_LIKE_FORM = re.compile(rb"[\w%.\[\]+~*/-]{1,256}=", re.A)
 _FORM_TYPE = "application/x-www-form-urlencoded"
@@ -52,6 +53,11 @@ def form_params(body: bytes) -> dict[str, str]:
     return _bounded(pairs)
 
 
+def form_query(body: bytes) -> str:
+    """A form as the raw query that says the same."""
+    return quote_from_bytes(body, safe=_PRINTABLE)
+
+
 def strip_json(body: bytes) -> tuple[bytes, Found]:
     """A JSON object without its members that hold credentials; every other member as sent.
 
@@ -77,14 +83,22 @@ def strip_json(body: bytes) -> tuple[bytes, Found]:
 
 def json_params(body: bytes) -> dict[str, str]:
     """The scalar members of a JSON object, numbers as written; bounded in number and length."""
-    try:
-        document = json.loads(_text(body), parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(document, dict):
-        return {}
-    scalars = {name: _scalar(value) for name, value in document.items()}
+    scalars = {name: _scalar(value) for name, value in _object(body).items()}
     return _bounded([(name, value) for name, value in scalars.items() if value is not None])
+
+
+def json_query(body: bytes) -> str:
+    """The members of a JSON object as a raw query; empty for any other value.
+
+    An array of scalars becomes Trello's list, joined by commas; deeper members are left out.
+    """
+    members = _object(body).items()
+    pairs = [(name, _listed(value)) for name, value in members]
+    return "&".join(
+        f"{quote(name, safe='', errors='replace')}={quote(value, safe='', errors='replace')}"
+        for name, value in pairs
+        if value is not None
+    )
 
 
 def _members(body: bytes, opening: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -105,6 +119,15 @@ def _members(body: bytes, opening: int) -> Iterator[tuple[bytes, int, int, int]]
         depth += (symbol in (b"{", b"[")) - (symbol in (b"}", b"]"))
         if depth == 0:
             return
+
+
+def _object(body: bytes) -> dict[str, object]:
+    """A JSON object, numbers as written; empty for anything else."""
+    try:
+        document = json.loads(_text(body), parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _is_json(body: bytes) -> bool:
@@ -134,6 +157,13 @@ def _scalar(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else None
+
+
+def _listed(value: object) -> str | None:
+    if not isinstance(value, list):
+        return _scalar(value)
+    items = [item for item in map(_scalar, value) if item is not None]
+    return ",".join(items) if len(items) == len(value) else None
 
 
 def _bounded(pairs: list[tuple[str, str]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ with brackets (`key[]`). Removing one leaves every other byte, and the order, as
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote, unquote_plus
@@ -90,10 +90,12 @@ class _Spelling:
         return text
 
 
-_PLAIN = _Spelling(re.compile("([&;])"), re.compile("="))
-_BATCH = _Spelling(re.compile("([?&;]|%3f|%26|%3b)", re.I), re.compile("=|%3d", re.I), 2)
+_PLAIN = _Spelling(re.compile("(&)"), re.compile("="))
+_SHOWN = _Spelling(re.compile("([&;])"), re.compile("="))
+"""Nobody parses what is only displayed: a parameter too many removed does no harm."""
+_BATCH = _Spelling(re.compile("([?&]|%3f|%26)", re.I), re.compile("=|%3d", re.I), 2)
 _BATCH_TWICE = _Spelling(
-    re.compile("([?&;]|%(?:25)?(?:3f|26|3b))", re.I), re.compile("=|%(?:25)?3d", re.I), 3
+    re.compile("([?&]|%(?:25)?(?:3f|26))", re.I), re.compile("=|%(?:25)?3d", re.I), 3
 )
 _MAY_NAME_A_CREDENTIAL = re.compile("key|token|oauth_|%", re.I)
 """A name that is not plainly there may be percent-encoded."""
@@ -102,7 +104,7 @@ _COMMA = re.compile("(,|%2c)", re.I)
 
 
 def strip_parameters(raw: str, place: Place) -> tuple[str, Found]:
-    """`name=value` pairs joined by `&` (or `;`) without the credentials among them."""
+    """`name=value` pairs joined by `&`, never by `;`, without the credentials among them."""
     return _strip(raw, _PLAIN, place)
 
 
@@ -116,7 +118,7 @@ def strip_query(raw: str) -> tuple[str, Found]:
 def strip_address(address: str) -> str:
     """A URL, or a request's target, to be shown again: without the credentials in its query."""
     path, mark, query = address.partition("?")
-    return path + mark + strip_query(query)[0]
+    return path + mark + _strip(query, _SHOWN, "query")[0]
 
 
 def strip_batch_query(raw: str) -> tuple[str, Found]:
@@ -159,12 +161,9 @@ def _strip(raw: str, spelling: _Spelling, place: Place) -> tuple[str, Found]:
 def _separator(freed: str | None, own: str) -> str:
     """What stands before a parameter: the separator of what was removed before it, or its own.
 
-    Its own if that is less encoded (it then belongs to an outer query), or if `;` was freed: Trello
-    takes `;` for a part of the value.
+    Its own if that is less encoded: it then belongs to an outer query.
     """
-    if freed is None or len(own) < len(freed) or freed[-2:] in (";", "3b", "3B"):
-        return own
-    return freed
+    return own if freed is None or len(own) < len(freed) else freed
 
 
 def read_authorization(value: str | None) -> Found:
@@ -196,20 +195,17 @@ def authorization(credential: Credential) -> str:
 
 
 def replace_in_path(
-    path: str, positions: Collection[int], credential: Credential | None
-) -> tuple[str, Found]:
-    """A raw path with ours put where the client's key or token stood; unchanged without ours.
+    segments: Sequence[str], positions: Collection[int], credential: Credential | None
+) -> tuple[tuple[str, ...], Found]:
+    """A path's segments with ours where the client's key or token stood; unchanged without ours.
 
-    `positions` count the non-empty segments below `/1`, as the route table gives them. A segment
-    after `applications` is a key, any other a token.
+    `positions` as the route table gives them. A segment after `applications` is a key, any other a
+    token.
     """
-    segments, found = path.split("/"), NOTHING
-    filled = [index for index, segment in enumerate(segments) if segment][1:]
+    replaced, found = list(segments), NOTHING
     for position in positions:
-        index = filled[position]
-        of_application = segments[filled[position - 1]].lower().startswith("application")
-        part: Part = "key" if of_application else "token"
-        found = found.merge(found_at("path", part, unquote(segments[index])))
+        part: Part = "key" if segments[position - 1] == "applications" else "token"
+        found = found.merge(found_at("path", part, segments[position]))
         if credential:
-            segments[index] = credential.key if of_application else credential.token
-    return "/".join(segments), found
+            replaced[position] = credential.key if part == "key" else credential.token
+    return tuple(replaced), found

@@ -24,14 +24,13 @@ def pause_s(count: int, window_s: float, draw: float) -> float:
     return max(LEAST_PAUSE_S, SHARE * window_s / count) * (1.0 + draw)
 
 
-def may_prove(match: Match, stored: StoredResponse, *, own: bool, has_body: bool) -> bool:
+def may_prove(match: Match, stored: StoredResponse, *, own: bool) -> bool:
     """Whether a hit may be asked again: JSON of the stored identity's, small, its path no secret.
 
     A 404 says too little, and lives for seconds only.
     """
     return (
         own
-        and not has_body
         and match.route.kind is Kind.READ
         and not match.secret_positions
         and stored.status == 200

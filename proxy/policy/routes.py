@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from urllib.parse import unquote
 
 from proxy.model import Kind, Lifetimes, Route
 from proxy.policy.administrative import ROOTS, UNKNOWN_WRITE, reason_of
@@ -158,11 +157,11 @@ class RouteTable:
         self._routes: dict[tuple[str, str], Route] = {}
 
     def classify(self, method: str, segments: Sequence[str]) -> Match:
-        """What `segments`, the path below /1 without its empty ones, are for this method.
+        """What `segments`, the decoded path below /1, are for this method.
 
         A path that no row fits is a read that is never stored, or a write.
         """
-        words = [(unquote(segment) if "%" in segment else segment).lower() for segment in segments]
+        words = [segment.lower() for segment in segments]
         root = self._roots.get(_READ_AS.get(method, method))
         row = root.find(words) if root is not None else None
         match = row.match(segments) if row is not None else _unknown(method, segments, words)

@@ -8,7 +8,10 @@ from enum import StrEnum
 from proxy.model import Kind, Lifetimes, Tag
 
 GONE_LIFETIME_S = 5.0
-"""A 404 may turn into a 200 when a member is added: kept for seconds, never past them."""
+"""A 404 may turn into a 200 when a member is added: kept for seconds, never past them.
+
+And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
+"""
 
 _SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
 

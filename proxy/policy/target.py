@@ -1,56 +1,122 @@
-"""One representation of a request target (D5): decided on, and forwarded, as the same bytes."""
+"""Request targets: decoded once, decided on, and sent upstream in one canonical form (D5).
+
+Of all spellings of a target (RFC 3986 §6.2.2: letter case, percent-encoding, empty segments, the
+order of parameters) exactly one is ever sent upstream, and the cache key is a digest of it: a
+client chooses what it asks for, never how.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from proxy.errors import BadTarget
 
-_PLAIN = re.compile(r"[!-~]*\Z")
-_FORBIDDEN = re.compile(r"%(?:2f|5c)|\\", re.IGNORECASE)
+MAX_TARGET_BYTES = 32 * 1024
+"""The longest target that is taken from a client, and sent."""
+
+_PRINTABLE = re.compile(r"[!-~]*\Z")
+_SEPARATOR = re.compile(r"%(?:2f|5c)|\\", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CANONICAL = re.compile(r"[A-Za-z0-9_.~,-]*\Z")
+_CARDS = frozenset({"card", "cards"})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An origin-form target (RFC 9112 §3.2.1)."""
+    """An origin-form target (RFC 9112 §3.2.1), parsed."""
 
-    path: str
-    """As sent, percent-encoding and all."""
     query: str
     """As sent, without the `?`; empty when there is none."""
     segments: tuple[str, ...]
-    """Decoded, empty ones left out: what a route is found by."""
-
-    @property
-    def raw(self) -> str:
-        return f"{self.path}?{self.query}" if self.query else self.path
+    """Decoded, empty ones left out."""
 
 
 def parse(raw: str) -> Target:
-    """The target, or BadTarget where two readers could read it differently."""
+    """The parsed target; BadTarget where two parsers could disagree about it."""
     if not raw.startswith("/"):
         raise BadTarget("Send a path that begins with '/', not a whole URL.")
     if raw.startswith("//"):
         raise BadTarget("Begin the path with one '/'.")
-    path, _, query = raw.partition("?")
-    if not _PLAIN.match(raw):
+    if not _PRINTABLE.match(raw):
         raise BadTarget("Percent-encode everything outside printable ASCII.")
     if "#" in raw:
         raise BadTarget("Leave the fragment out; a literal '#' is %23.")
-    if _FORBIDDEN.search(path):
+    path, _, query = raw.partition("?")
+    *parents, last = [part for part in path.split("/") if part] or [""]
+    segments = [_decoded(part) for part in parents]
+    if last:
+        segments.append(_file_name(last) if _is_download(segments) else _decoded(last))
+    return Target(query, tuple(segments))
+
+
+def target_of(segments: Sequence[str], query: str) -> str:
+    """The canonical target below `/1` of decoded segments and a canonical query."""
+    path = "/1" + "".join([f"/{quote(segment, safe=',')}" for segment in segments])
+    return f"{path}?{query}" if query else path
+
+
+def canonical_query(raw: str, *, ordered: bool = False) -> str:
+    """The one spelling of a raw query: every octet but unreserved ones and commas encoded.
+
+    Parameters are sorted by name, those of one name in their own order; `ordered` leaves all in
+    their order. `+` and `%20` are a space, only `&` separates (application/x-www-form-urlencoded);
+    a parameter without `=` has an empty value.
+    """
+    pairs = [_pair(part) for part in raw.split("&") if part]
+    if not ordered:
+        pairs.sort(key=lambda pair: pair[0])
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def with_parameters(query: str, others: str) -> str:
+    """A raw query with those parameters of another one whose names it does not have."""
+    parts = [part for part in query.split("&") if part]
+    names = {_pair(part)[0] for part in parts}
+    added = [part for part in others.split("&") if part and _pair(part)[0] not in names]
+    return "&".join(parts + added) if added else query
+
+
+def _pair(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return _encoded(name), _encoded(value)
+
+
+def _encoded(text: str) -> str:
+    if _CANONICAL.match(text):
+        return text
+    return quote_from_bytes(unquote_to_bytes(text.replace("+", " ")), safe=",")
+
+
+def _decoded(part: str) -> str:
+    """A segment, percent-decoded once; BadTarget where it could end up as another path."""
+    if _SEPARATOR.search(part):
         raise BadTarget("Encoded slashes and backslashes are not accepted in a path.")
-    segments = tuple(_decode(part) for part in path.split("/") if part)
-    return Target(path, query, segments)
-
-
-def _decode(part: str) -> str:
     try:
         segment = unquote(part, errors="strict")
     except UnicodeDecodeError as error:
         raise BadTarget("Percent-encoded text in a path must be UTF-8.") from error
-    if segment in {".", ".."}:
-        raise BadTarget("Dot segments are not accepted; send the path they stand for.")
     if _CONTROL.search(segment):
         raise BadTarget("Control characters are not accepted in a path.")
+    return _no_dots(segment)
+
+
+def _file_name(part: str) -> str:
+    """The segment behind `download`: any octets, since nothing is decided by it."""
+    return _no_dots(unquote(part, errors="replace"))
+
+
+def _no_dots(segment: str) -> str:
+    if segment in {".", ".."}:
+        raise BadTarget("Dot segments are not accepted; send the path they stand for.")
     return segment
+
+
+def _is_download(segments: Sequence[str]) -> bool:
+    """Whether the segment that follows these is the file name of an attachment or a preview."""
+    match [segment.lower() for segment in segments]:
+        case ["1", cards, _, "attachments", _, "download"] if cards in _CARDS:
+            return True
+        case ["1", cards, _, "attachments", _, "previews", _, "download"] if cards in _CARDS:
+            return True
+    return False

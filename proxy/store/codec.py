@@ -18,6 +18,7 @@ def dumps(stored: StoredResponse) -> bytes:
         "asked_at": stored.asked_at,
         "asked_seq": stored.asked_seq,
         "tags": stored.tags,
+        "missing_since": stored.missing_since,
         "length": len(stored.body),
     }
     return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
@@ -30,6 +31,7 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
         meta = json.loads(head)
         if meta["v"] != _VERSION or meta["length"] != len(body):
             return None
+        missing_since = meta["missing_since"]
         return StoredResponse(
             key=key,
             status=int(meta["status"]),
@@ -40,6 +42,7 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
             asked_at=float(meta["asked_at"]),
             asked_seq=int(meta["asked_seq"]),
             tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
+            missing_since=None if missing_since is None else float(missing_since),
         )
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None

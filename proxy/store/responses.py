@@ -1,6 +1,7 @@
 """Stored responses: memory first, then disk; what was invalidated is never handed out."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from proxy.model import CacheKey, Fact, StoredResponse, Tag
 from proxy.store.aliases import Aliases
@@ -58,10 +59,21 @@ class Responses:
         """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
         if not self.holds(stored.tags, stored.asked_seq):
             return False
-        self.memory.put(stored)
-        if self.durable is not None:
-            self.durable.put(stored)
+        self._put(stored)
         return True
+
+    async def mark_missing(self, key: CacheKey, at: float, confirmed_s: float) -> None:
+        """Mark a stored response as stale since a 404 `at`, POSIX seconds (soft purge).
+
+        A 404 that comes `confirmed_s` seconds after the first removes it.
+        """
+        stored = await self.get(key)
+        if stored is None or stored.asked_at > at:
+            return
+        if stored.missing_since is None:
+            self._put(replace(stored, missing_since=at))
+        elif at - stored.missing_since >= confirmed_s:
+            self.drop(key)
 
     def drop(self, key: CacheKey) -> None:
         """Forget one stored response."""
@@ -84,7 +96,9 @@ class Responses:
 
     def is_outdated(self, stored: StoredResponse) -> bool:
         """Whether it is known to be stale, whatever its age."""
-        return self._epochs.is_outdated(stored.tags, stored.asked_seq)
+        return stored.missing_since is not None or self._epochs.is_outdated(
+            stored.tags, stored.asked_seq
+        )
 
     def learn(self, facts: Iterable[Fact]) -> None:
         """Remember what an answer has shown; of that, names that hold for ever outlive this."""
@@ -102,6 +116,11 @@ class Responses:
         """Return when what was said so far would survive a crash, or after a second at most."""
         if self.durable is not None:
             await self.durable.flushed()
+
+    def _put(self, stored: StoredResponse) -> None:
+        self.memory.put(stored)
+        if self.durable is not None:
+            self.durable.put(stored)
 
     def _is_current(self, stored: StoredResponse) -> bool:
         return self._epochs.is_current(stored.tags, stored.asked_seq)

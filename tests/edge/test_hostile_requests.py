@@ -111,10 +111,8 @@ async def test_outside_the_url_space_nothing_is_asked_of_trello(
     assert standin.asked.total == 0
 
 
-@pytest.mark.parametrize(
-    "query", ["key=a;token=b", "key=a;token=b&fields=id", "fields=id;token=b", "%6bey=a&TOKEN=b"]
-)
-async def test_credentials_are_found_behind_any_separator(
+@pytest.mark.parametrize("query", ["key=a&token=b", "%6bey=a&TOKEN=b", "key=a;token=b&fields=id"])
+async def test_credentials_are_found_however_they_are_spelt(
     proxy: Proxy, standin: StandIn, query: str
 ) -> None:
     assert (await proxy.get(f"{CARD}?{query}")).status == 200
@@ -124,15 +122,79 @@ async def test_credentials_are_found_behind_any_separator(
     assert "ey=a" not in seen.query
 
 
-async def test_a_gets_body_never_poisons_the_bare_read(proxy: Proxy) -> None:
-    multipart = {"Content-Type": "multipart/form-data; boundary=b"}
-    form = b'--b\r\nContent-Disposition: form-data; name="fields"\r\n\r\nusername\r\n--b--\r\n'
-    shaped = await proxy.ask("GET", CARD, multipart, form)
-    await proxy.ask("GET", CARD, {"Content-Type": "text/csv"}, b"\0fields")
-    plain = await proxy.get(CARD)
-    assert "fullName" not in shaped.json
-    assert plain.fields["cache-status"] == "trello-proxy; fwd=uri-miss; fwd-status=200; stored"
-    assert "fullName" in plain.json
+async def test_a_semicolon_separates_nothing_and_reaches_trello_as_data(
+    proxy: Proxy, standin: StandIn
+) -> None:
+    await proxy.get("/1/search?query=key;token=5")
+    (seen,) = standin.asked.requests
+    assert (seen.credential, seen.query) == ("header", "query=key%3Btoken%3D5")
+
+
+async def test_a_form_keeps_its_semicolons(proxy: Proxy, standin: StandIn) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    desc = b"desc=Host=a;Key=b;Port=1"
+    path = f"/1/cards/{standin.trello.example_card}"
+    assert (await proxy.ask("PUT", path, form, desc + b"&key=k")).status == 200
+    assert standin.trello.ask(path)["desc"] == "Host=a;Key=b;Port=1"
+
+
+READ_BODIES = {
+    "an empty object": ("application/json", b"{}"),
+    "an array": ("application/json", b"[]"),
+    "an empty string": ("application/json", b'""'),
+    "null": ("application/json", b"null"),
+    "a pair in JSON": ("application/json", b'{"key": "k", "token": "t"}'),
+    "a pair in a form": ("application/x-www-form-urlencoded", b"key=k&token=t"),
+    "a form of no type": ("", b"key=k"),
+    "multipart of nothing": ("multipart/form-data; boundary=b", b"--b--\r\n"),
+    "multipart without its boundary": ("multipart/form-data", b"--b--\r\n"),
+    "anything": ("text/csv", b"\0fields"),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body"), READ_BODIES.values(), ids=READ_BODIES)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_reads_body_is_not_sent_and_makes_no_other_key(
+    proxy: Proxy, standin: StandIn, method: str, content_type: str, body: bytes
+) -> None:
+    with_body = await proxy.ask(method, CARD, {"Content-Type": content_type}, body)
+    bare = await proxy.get(CARD)
+    assert (with_body.status, bare.status) == (200, 200)
+    assert "; hit" in bare.fields["cache-status"]
+    (seen,) = standin.asked.requests
+    assert (seen.method, seen.query) == ("GET", "")
+    assert {"content-type", "content-length", "transfer-encoding"}.isdisjoint(seen.fields)
+
+
+PARAMETERS_IN_BODIES = {
+    "a form": ("application/x-www-form-urlencoded", b"fields=username%2Curl&key=k", ""),
+    "JSON": ("application/json", b'{"token": "t", "fields": "username,url"}', ""),
+    "a list in JSON": ("application/json", b'{"fields": ["username", "url"]}', ""),
+    "multipart": (
+        "multipart/form-data; boundary=b",
+        b'--b\r\nContent-Disposition: form-data; name="fields"\r\n\r\nusername,url\r\n--b--',
+        "",
+    ),
+    "one that the query has": ("application/json", b'{"fields": "all"}', "?fields=username,url"),
+}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "query"), PARAMETERS_IN_BODIES.values(), ids=PARAMETERS_IN_BODIES
+)
+async def test_parameters_in_a_reads_body_are_parameters_of_its_query(
+    proxy: Proxy, standin: StandIn, content_type: str, body: bytes, query: str
+) -> None:
+    shaped = await proxy.ask("GET", CARD + query, {"Content-Type": content_type}, body)
+    in_query = await proxy.get(f"{CARD}?fields=username,url")
+    assert shaped.json.keys() == {"id", "username", "url"}
+    assert "; hit" in in_query.fields["cache-status"]
+    assert [seen.query for seen in standin.asked.requests] == ["fields=username,url"]
+
+
+async def test_a_reads_body_is_as_long_as_a_target_may_be(proxy: Proxy, standin: StandIn) -> None:
+    assert (await proxy.ask("GET", CARD, {}, b"fields=" + b"x" * 33_000)).status == 413
+    assert standin.asked.total == 0
 
 
 async def test_a_field_of_30_kb_is_taken(proxy: Proxy) -> None:

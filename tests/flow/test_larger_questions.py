@@ -88,7 +88,7 @@ async def test_what_else_is_asked_goes_along(proxy: Proxy, standin: StandIn, boa
     for fields in ("name", "pos"):
         target = f"/1/boards/{board}/cards?filter=open&fields={fields}&members=true"
         await is_trellos_word(proxy, standin, target)
-    assert standin.asked.requests[-1].query == "filter=open&members=true&fields=all"
+    assert standin.asked.requests[-1].query == "fields=all&filter=open&members=true"
 
 
 async def test_a_background_question_is_the_larger_one_too(

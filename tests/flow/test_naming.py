@@ -27,7 +27,7 @@ WATCHED_S = 600
 
 
 def ask_for(target: str, partition: str = "p") -> Ask:
-    path, _, query = target.partition("?")
+    path = target.partition("?")[0]
     match = TABLE.classify("GET", path.strip("/").split("/"))
     return Ask(
         means="GET",
@@ -35,7 +35,7 @@ def ask_for(target: str, partition: str = "p") -> Ask:
         target=f"/1{target}",
         match=match,
         query_names=frozenset(),
-        key=key_of(partition, match.segments, query),
+        key=key_of(partition, f"/1{target}"),
         partition=partition,
         credential=Credential("k", "t"),
         own=True,

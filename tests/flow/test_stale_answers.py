@@ -169,7 +169,7 @@ async def test_that_the_stored_token_is_broken_is_trouble(
     assert (heard.status, heard.problem) == (502, "token-refused")
 
 
-REFUSALS = {"401": 401, "403": 403, "404": 404, "410": 410}
+REFUSALS = {"401": 401, "403": 403, "410": 410}
 
 
 @pytest.mark.parametrize("status", REFUSALS.values(), ids=REFUSALS.keys())
@@ -185,6 +185,71 @@ async def test_a_refusal_is_trellos_word_and_ends_the_old_answer(
     clock.advance(10)
     standin.faults.add(Fault("status", status=503, body="down"))
     assert (await proxy.get(path)).status == 503
+
+
+async def test_one_404_makes_the_old_answer_stale_and_does_not_end_it(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+) -> None:
+    path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
+    first = await proxy.get(path)
+    standin.faults.add(Fault("status", status=404, body="not found"))
+    missing = await proxy.get(path, headers=anew)
+    assert (missing.status, missing.body) == (404, b"not found")
+    assert missing.cache == "fwd=request; fwd-status=404; stored"
+    again = await proxy.get(path)
+    assert (again.status, again.cache) == (404, "hit; ttl=5")
+    clock.advance(5)
+    standin.faults.add(Fault("status", status=503, body="down"))
+    stale = await proxy.get(path)
+    assert (stale.status, stale.body) == (200, first.body)
+    assert stale.cache == "fwd=stale; fwd-status=503; detail=stale-if-error"
+    back = await proxy.get(path)
+    assert (back.status, back.cache) == (200, "fwd=stale; fwd-status=200; stored")
+    assert (await proxy.get(path)).cache == "hit; ttl=30"
+
+
+async def test_while_a_404_is_fresh_nobody_asks_and_nobody_reads_the_old_answer(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+) -> None:
+    path = f"/1/boards/{board}"
+    await proxy.get(path)
+    clock.advance(STALE_S)
+    standin.faults.add(Fault("status", status=404, body="not found", times=None))
+    asked = standin.asked.total
+    for pause_s in (0, 4, 1, 4, 1):
+        clock.advance(pause_s)
+        assert (await proxy.get(path)).status == 404
+    assert standin.asked.total == asked + 3
+
+
+@pytest.mark.parametrize("pause_s", [4, 5])
+async def test_a_second_404_seconds_later_ends_the_old_answer(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, pause_s: int
+) -> None:
+    path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
+    await proxy.get(path)
+    standin.faults.add(Fault("status", status=404, body="not found", times=2))
+    assert (await proxy.get(path)).status == 200
+    assert (await proxy.get(path, headers=anew)).status == 404
+    clock.advance(pause_s)
+    assert (await proxy.get(path, headers=anew)).status == 404
+    clock.advance(STALE_S)
+    standin.faults.add(Fault("status", status=503, body="down"))
+    assert (await proxy.get(path)).status == (503 if pause_s == 5 else 200)
+
+
+async def test_what_a_404_made_stale_stays_so_after_a_restart(
+    start_proxy: StartProxy, standin: StandIn, board: str
+) -> None:
+    path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
+    proxy = await start_proxy()
+    await proxy.get(path)
+    standin.faults.add(Fault("status", status=404, body="not found"))
+    assert (await proxy.get(path, headers=anew)).status == 404
+    await proxy.app.stop()
+    proxy = await start_proxy()
+    assert (await proxy.get(path)).status == 404
+    assert (await proxy.get(path, headers=anew)).status == 200
 
 
 NEVER_STORED = (400, 401, 403, 409, 429, 500, 502, 503, 504)

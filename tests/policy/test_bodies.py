@@ -12,7 +12,9 @@ from proxy.policy.bodies import (
     BodyForm,
     body_form,
     form_params,
+    form_query,
     json_params,
+    json_query,
     strip_form,
     strip_json,
 )
@@ -46,6 +48,11 @@ BODY_FORMS: dict[str, tuple[str | None, bytes, BodyForm]] = {
 FORMS = {
     "nothing to find": (b"name=C2-changed", b"name=C2-changed", NOTHING),
     "the credential": (b"key=K&name=a%20b&token=T", b"name=a%20b", Found("K", "T", ("form",))),
+    "a semicolon separates nothing": (
+        b"desc=Host=a;Key=b;Port=1",
+        b"desc=Host=a;Key=b;Port=1",
+        NOTHING,
+    ),
     "bytes that are no UTF-8 stay": (b"a=\xff&token=T", b"a=\xff", Found(None, "T", ("form",))),
     "a line end after the last": (b"a=1&token=T\n", b"a=1", Found(None, "T", ("form",))),
 }
@@ -166,3 +173,43 @@ def test_no_body_raises(junk: bytes, opening: bytes) -> None:
     form_params(junk)
     json_params(opening + junk)
     body_form(None, junk)
+
+
+AS_QUERIES = {
+    "a form": (b"a=1&b=x+y%2C", "a=1&b=x+y%2C"),
+    "a form of raw letters": ("é=ü\n".encode(), "%C3%A9=%C3%BC%0A"),
+    "nothing": (b"", ""),
+}
+
+AS_QUERIES_OF_JSON = {
+    "nothing": (b"{}", ""),
+    "scalars": (
+        b'{"a": "x y", "n": 1, "f": 1.50, "t": true, "o": false, "z": null}',
+        "a=x%20y&n=1&f=1.50&t=true&o=false",
+    ),
+    "a list": (b'{"fields": ["name", "url", 3]}', "fields=name%2Curl%2C3"),
+    "an empty list": (b'{"fields": []}', "fields="),
+    "deeper": (b'{"a": {"b": 1}, "c": [[1]], "d": [null], "e": 1}', "e=1"),
+    "letters beyond ASCII": (b'{"\\u00e9": "\\ud83d\\ude00"}', "%C3%A9=%F0%9F%98%80"),
+    "half a letter": (b'{"a": "\\ud83d"}', "a=%3F"),
+    "an array": (b"[]", ""),
+    "a string": (b'""', ""),
+    "null": (b"null", ""),
+    "no JSON": (b'{"a": ', ""),
+}
+
+
+@pytest.mark.parametrize(("body", "query"), AS_QUERIES.values(), ids=AS_QUERIES)
+def test_a_form_as_a_query(body: bytes, query: str) -> None:
+    assert form_query(body) == query
+
+
+@pytest.mark.parametrize(("body", "query"), AS_QUERIES_OF_JSON.values(), ids=AS_QUERIES_OF_JSON)
+def test_a_json_object_as_a_query(body: bytes, query: str) -> None:
+    assert json_query(body) == query
+
+
+@given(st.binary(max_size=60))
+def test_any_body_has_a_query_of_printable_ascii(body: bytes) -> None:
+    for query in (form_query(body), json_query(body)):
+        assert all("!" <= char <= "~" for char in query)

@@ -20,29 +20,27 @@ def _stored(status: int = 200, size: int = 10, tags: tuple[Tag, ...] = ()) -> St
 
 
 @pytest.mark.parametrize(
-    ("path", "stored", "own", "has_body", "may"),
+    ("path", "stored", "own", "may"),
     [
-        ("cards/c", _stored(), True, False, True),
-        ("cards/c", _stored(size=MOST_BYTES), True, False, True),
-        ("cards/c", _stored(size=MOST_BYTES + 1), True, False, False),
-        ("cards/c", _stored(status=404), True, False, False),
-        ("cards/c", _stored(), False, False, False),
-        ("cards/c", _stored(), True, True, False),
-        ("tokens/t/member", _stored(), True, False, False),
-        ("client.js", _stored(), True, False, False),
-        ("batch", _stored(), True, False, False),
-        ("cards/c/attachments/a/download/f", _stored(), True, False, False),
+        ("cards/c", _stored(), True, True),
+        ("cards/c", _stored(size=MOST_BYTES), True, True),
+        ("cards/c", _stored(size=MOST_BYTES + 1), True, False),
+        ("cards/c", _stored(status=404), True, False),
+        ("cards/c", _stored(), False, False),
+        ("tokens/t/member", _stored(), True, False),
+        ("client.js", _stored(), True, False),
+        ("batch", _stored(), True, False),
+        ("cards/c/attachments/a/download/f", _stored(), True, False),
     ],
 )
 def test_only_small_json_of_the_stored_identity_is_asked_again(
     path: str,
     stored: StoredResponse,
     own: bool,  # noqa: FBT001 — a table's column
-    has_body: bool,  # noqa: FBT001 — likewise
     may: bool,  # noqa: FBT001 — likewise
 ) -> None:
     match = _TABLE.classify("GET", path.split("/"))
-    assert may_prove(match, stored, own=own, has_body=has_body) is may
+    assert may_prove(match, stored, own=own) is may
 
 
 @given(

@@ -25,6 +25,7 @@ RESPONSES = st.builds(
     asked_at=st.floats(0, 1e11),
     asked_seq=st.integers(0, 1 << 62),
     tags=st.lists(st.text(max_size=10).map(Tag), max_size=4).map(tuple),
+    missing_since=st.none() | st.floats(0, 1e11),
 )
 
 

@@ -141,7 +141,7 @@ class Api:
 
     def _proof_of(self, ask: Ask, stored: StoredResponse) -> Proof | None:
         """Who asks this hit again, if one is due; None where that may not be."""
-        if not may_prove(ask.match, stored, own=ask.own, has_body=ask.body is not None):
+        if not may_prove(ask.match, stored, own=ask.own):
             return None
         self._proof.offer(ask, stored)
         return self._proof
