@@ -55,11 +55,23 @@ class TestPermission:
             "/download/..%20x",
             "/download",
             "/download/%F0%9F%90%88",
+            "/download/Bill%2012%2F24.pdf",
+            "/download/a%5Cb",
+            "/download/%E4.png",
+            "/download/a%0Ab%00c",
         ):
             heard = await proxy.get(start + name)
             assert (heard.status, heard.fields["Content-Type"]) == (200, "image/png")
             assert 'filename="a.png"' in heard.fields["Content-Disposition"]
         assert standin.asked.downloads == 1
+
+    async def test_trello_is_sent_its_own_name_of_the_file(
+        self, proxy: Proxy, standin: StandIn, card: str
+    ) -> None:
+        path = attach(standin, card)
+        other = f"{metadata_of(path)}/download/Bill%2012%2F24.pdf?x=1"
+        assert (await proxy.get(other)).status == 200
+        assert path in [seen.target for seen in standin.asked.requests]
 
     async def test_what_was_deleted_is_gone_within_its_lifetime(
         self, proxy: Proxy, standin: StandIn, card: str, clock: FakeClock

@@ -24,7 +24,7 @@ def browse(proxy: Proxy) -> Browser:
     return Browser(proxy)
 
 
-@pytest.mark.parametrize("tail", ["", "/", "/12-a-title", "/12-a-title?x=y"])
+@pytest.mark.parametrize("tail", ["", "/", "/12-a-title", "/12-a-title?x=y", "/12-caf%E4%2F"])
 async def test_a_cards_page_shows_its_files(browse: Browser, short: str, tail: str) -> None:
     page = await browse(f"/c/{short}{tail}")
     assert "New start page" in page.text

@@ -230,7 +230,8 @@ def _rendered(heard: Heard, body: bytes) -> Rendered:
 def _named(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NoSuchPage when there is none."""
     _check_method(request)
-    segments = parse(request.raw_path).segments
+    path = request.raw_path.partition("?")[0]
+    segments = parse("/".join(path.split("/")[:3])).segments  # what follows decides nothing
     if len(segments) < 2 or not _NAME.fullmatch(segments[1]):
         raise NoSuchPage("Use a card's or board's web address, with this proxy for trello.com.")
     return segments[1]
