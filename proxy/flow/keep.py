@@ -95,7 +95,7 @@ class Keep:
         return Kept(kept[0])
 
     async def mark_missing(self, ask: Ask, at: float) -> None:
-        """Trello answered 404: what is stored is stale, and removed by a second one (D46)."""
+        """Trello answered 404: what is stored is stale, and removed by a second one (D50)."""
         for key in {ask.key, own_key(ask)}:
             await self._responses.mark_missing(key, at, GONE_LIFETIME_S)
 

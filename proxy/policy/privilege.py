@@ -6,7 +6,7 @@ What cannot be read before it is sent counts as administrative (`policy/administ
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from urllib.parse import parse_qsl, unquote, unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 from proxy.model import Kind
 from proxy.policy.routes import Match
@@ -79,7 +79,7 @@ def why_administrative(
     if match.route.administrative:
         return match.route.administrative
     if match.route.kind is not Kind.WRITE:
-        return _of_read(match, query, body)
+        return _of_read(match, query)
     if (method, match.route.template) in _PARAMETERS:
         if streamed:
             return UNREAD
@@ -122,16 +122,14 @@ def _below_1(segments: list[str]) -> list[str]:
     return segments[1:] if segments[0] == "1" else segments
 
 
-def _of_read(match: Match, query: str, body: bytes) -> str:
+def _of_read(match: Match, query: str) -> str:
     if why := _of_path(match):
         return why
-    if not body and not _MAY_SHOW.search(query):
-        return ""
-    return _shown([*_in_query(query), *_in_body(body)])
+    return _shown(_in_query(query)) if _MAY_SHOW.search(query) else ""
 
 
 def _of_path(match: Match) -> str:
-    segments = {unquote(segment).lower() for segment in match.segments}
+    segments = {segment.lower() for segment in match.segments}
     return match.route.administrative or (ADDRESS if segments & _SECRETS else "")
 
 
@@ -150,7 +148,7 @@ def _of_field(match: Match) -> str:
     """Of a write of one field of a board."""
     known = {"/boards/{id}/{field}": _FIELDS, "/boards/{id}/prefs/{field}": _PREFERENCES}
     harmless = known.get(match.route.template)
-    if harmless is None or unquote(match.segments[-1]).lower() in harmless:
+    if harmless is None or match.segments[-1].lower() in harmless:
         return ""
     return VISIBILITY
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config import Clients
 from proxy.edge.intake import Intake
 from proxy.errors import BadTarget
 from proxy.flow.identity import Partitions, StoredIdentity
@@ -16,7 +17,7 @@ from proxy.policy.directives import NONE
 from proxy.policy.links import Links
 from proxy.policy.routes import RESOURCES, RouteTable
 from tests.edge.conftest import CREDENTIAL, MakeProxy, Proxy
-from tests.edge.raw_upstream import RawUpstream, answer
+from tests.edge.raw_upstream import FILE, RawUpstream, answer
 
 ID = "5e93ba403f1ab3603ba81a09"
 READ = f"/1/boards/{ID}?cards=open&fields=name,url"
@@ -117,7 +118,7 @@ async def test_a_batch_asks_for_its_parts_by_their_canonical_targets(
 INTAKE = Intake(
     RouteTable(),
     StoredIdentity(CREDENTIAL, Partitions(b"k" * 32, "")),
-    "replace",
+    Clients(),
     Links("http://127.0.0.1:8080"),
 )
 ROUTES = st.sampled_from([
@@ -217,3 +218,25 @@ def test_what_is_encoded_once_more_is_another_read(data: st.DataObject, at: int)
     assert one.key != other.key
     assert one.match.route.template == "/boards/{id}"
     assert unquote(other.target) != unquote(one.target)
+
+
+async def test_a_kept_file_is_not_gone_by_a_spelling(
+    make_proxy: MakeProxy, raw_upstream: RawUpstream
+) -> None:
+    file, metadata = FILE, FILE.partition("/download")[0]
+    about = b'{"id":"A","isUpload":true,"fileName":"a.png","bytes":1,"mimeType":"image/png"}'
+
+    async def trello(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
+    ) -> None:
+        known = {file: answer(b"x", b"Content-Type: image/png\r\n"), metadata: answer(about)}
+        writer.write(known.get(header.split(b" ")[1].decode(), NOT_FOUND))
+
+    raw_upstream.said = trello
+    proxy = await make_proxy(raw_upstream.url)
+    anew = {"Cache-Control": "no-cache"}
+    assert (await proxy.get(file)).status == 200
+    for spelling in (metadata.replace("/cards/", "//Card//"), f"{metadata}/", file.upper()):
+        assert (await proxy.get(spelling, anew)).status != 410
+    assert (await proxy.get(metadata.replace("attachments", "%2561ttachments"), anew)).status == 404
+    assert (await proxy.get(file)).status == 200
