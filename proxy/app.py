@@ -33,6 +33,7 @@ from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
+from proxy.edge.handlers.data import Data
 from proxy.edge.handlers.pages import Pages
 from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
@@ -260,7 +261,8 @@ class App:
         shared = operator if len(groups) == 1 else {}
         callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
         assets = dict.fromkeys(ASSETS, pages.asset)
-        sections = {"/c/": pages.card, "/b/": pages.board}
+        cards, boards = Data(pages.card, api.handle), Data(pages.board, api.handle)
+        sections = {"/c/": cards.handle, "/b/": boards.handle}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
         flusher = Flusher(self._log, console.overview.tick)

@@ -1,19 +1,37 @@
-"""What somebody pastes, turned into the proxy's own link. Pure.
+"""A pasted text, turned into the proxy's own link. Pure.
 
 Accepted: a card's or board's web address, an attachment's file, any address of the API, with or
-without a scheme, and links of the proxy's own. Keys and tokens in them are left out.
+without a scheme, links of the proxy's own, and a bare shortLink or id; in brackets, in Markdown, in
+a sentence. The first address that leads somewhere counts. Keys and tokens in it are left out.
 """
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from urllib.parse import quote, urlsplit
 
 from proxy.policy.credentials import strip_query
 from proxy.policy.links import Links, file_of
 
 _TRELLO = frozenset({"trello.com", "www.trello.com", "api.trello.com"})
 _PUBLIC = re.compile(r"(?:.+\.)?(?:amazonaws\.com|cloudfront\.net|atl-paas\.net)\Z")
-_PAGE = re.compile(r"/(?:c|b)/[0-9A-Za-z]{1,64}(?:/|\Z)")
+_PAGE = re.compile(r"/[cb]/[0-9A-Za-z]{1,64}(?![0-9A-Za-z])(?:/.*)?")
+_BARE = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
+"""A shortLink, or an id."""
 _MOST_CHARS = 4096
+_UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_ADDRESS = re.compile(
+    r"(?:https?://(?:\[[0-9a-f:.]{2,45}\])?|(?<![\w/.@:-])(?=(?:www\.|api\.)?trello\.com/))"
+    rf"[^{_UNSEEN}<>\"`|\\^\[\]{{}}]+",
+    re.IGNORECASE,
+)
+"""What may be an address; in a text it ends at a blank, a quote or a bracket."""
+_BEHIND = (
+    ".,;:!?'*_~"
+    "\u00bb\u2019\u201d\u2026\u3001\u3002\u300d\u300f\u3011\uff01\uff09\uff0c\uff1a\uff1b\uff1f"
+)
+"""What a text, of the West or the East, puts behind an address."""
+_AROUND = "<>[]()\"'`" + _BEHIND
+_PATH_CHARS = "%/!$&'()*+,;=:@~"
 _WANTED = (
     "Paste the address of a card (https://trello.com/c/…), of a board (https://trello.com/b/…) "
     "or of an attachment."
@@ -25,31 +43,51 @@ class NotALink(ValueError):
 
 
 def link_of(text: str, links: Links, now: float) -> str:
-    """The proxy's link for a pasted address; NotALink otherwise."""
-    text = text.strip()
-    if not text:
-        raise NotALink(_WANTED)
-    if len(text) > _MOST_CHARS or not text.isprintable() or " " in text:
-        raise NotALink(f"That is not one address. {_WANTED}")
+    """The proxy's link for what was pasted; NotALink, of the first address, otherwise."""
+    if len(text) > _MOST_CHARS:
+        raise NotALink(f"That is too long for an address. {_WANTED}")
+    bare = text.strip().strip(_AROUND)
+    if _BARE.fullmatch(bare):
+        return f"{links.public_url}/c/{bare}"
+    fault: NotALink | None = None
+    for address in _addresses(text.replace("\\/", "/")):
+        try:
+            return _link_of(address, links, now)
+        except NotALink as error:
+            fault = fault or error
+    raise fault or NotALink(f"There is no address of Trello's in that. {_WANTED}")
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """What stands in a text like an address, without what only stands behind it."""
+    for found in _ADDRESS.finditer(text):
+        address = found[0].rstrip(_BEHIND)
+        while address.endswith(")") and address.count("(") < address.count(")"):
+            address = address[:-1].rstrip(_BEHIND)
+        yield address
+
+
+def _link_of(address: str, links: Links, now: float) -> str:
     try:
-        url = urlsplit(text if "://" in text else f"https://{text}")
+        url = urlsplit(address if "://" in address else f"https://{address}")
         host = url.hostname or ""
     except ValueError:
         raise NotALink(f"That is not an address. {_WANTED}") from None
-    ours = text.startswith(f"{links.public_url}/")
-    if url.scheme not in {"http", "https"} or not (ours or host in _TRELLO):
+    if host not in _TRELLO and not links.is_ours(host):
         raise NotALink(_elsewhere(host))
-    return links.public_url + _path_of(url.path, url.query, links, now)
+    path = _path_of(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
+    return links.public_url + path
 
 
 def _path_of(path: str, query: str, links: Links, now: float) -> str:
-    if _PAGE.match(path):
-        return path
+    page = _PAGE.match(path)
+    if page:
+        return page[0]
     file = file_of(path)
     if file is not None:
         return links.href(file, path, now)
     if path.startswith("/1/"):
-        kept = strip_query(query)[0]
+        kept = quote(strip_query(query)[0], safe=f"{_PATH_CHARS}?", errors="replace")
         return f"{path}?{kept}" if kept else path
     raise NotALink(f"Trello has that page, but the proxy does not. {_WANTED}")
 

@@ -154,7 +154,7 @@ async def test_no_fault_tells_the_credential(
                 kind, path, times=None, status=200, body=body, fields=(("X-Echo", TOKEN),)
             )
             standin.faults.add(fault)
-            file = File("a.txt", "text/plain", body.encode() * 100)
+            file = File("a.zip", "application/zip", body.encode() * 100)
             made = standin.trello.upload(standin.trello.example_card, file)
             try:
                 await listener.ask("GET", str(made["url"]).removeprefix("https://trello.com"))

@@ -62,6 +62,12 @@ async def replay(proxy: Proxy, exchange: Exchange) -> Heard:
     return await proxy.ask(exchange["method"], target, fields, exchange["request_body"].encode())
 
 
+def with_trellos_links(heard: Heard, proxy: Proxy) -> bytes:
+    """The body as it was before attachment links in it were made to lead here."""
+    ours = f"http://{proxy.host}/1/cards/".encode()
+    return heard.body.replace(ours, b"https://trello.com/1/cards/")
+
+
 def tag(exchange: Exchange) -> str:
     return str(exchange["tag"])[:50]
 
@@ -77,7 +83,8 @@ async def test_a_recorded_answer_comes_back_byte_for_byte(
         assert heard.status == 403
         assert raw_upstream.asked == []
         return
-    assert (heard.status, heard.body) == (exchange["status"], exchange["body"].encode())
+    assert heard.status == exchange["status"]
+    assert with_trellos_links(heard, proxy) == exchange["body"].encode()
     _is_free_of_what_never_passes(heard)
     _keeps_the_rest(heard, exchange)
     _is_asked_without_the_clients_credential(raw_upstream.asked[0], exchange)
@@ -146,7 +153,7 @@ async def test_every_read_that_may_be_stored_survives_a_restart(
     second = await make_proxy(raw_upstream.url, EVERYTHING, directory=kept)
     for each in stored:
         heard = await replay(second, each)
-        assert heard.body == _latest(reads, each).encode()
+        assert with_trellos_links(heard, first) == _latest(reads, each).encode()
         assert "hit" in heard.fields["cache-status"]
     assert len(raw_upstream.asked) == asked
 

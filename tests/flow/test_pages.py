@@ -132,6 +132,28 @@ async def test_the_box_turns_an_address_into_a_link(
     assert fault.all("input")[0]["value"] == "https://example.com"
 
 
+@pytest.mark.parametrize("text", ["<https://trello.com/c/{}>", "See https://trello.com/c/{}.",
+                                  "[card](https://trello.com/c/{})", "{}"])  # fmt: skip
+async def test_the_box_finds_the_address_in_what_was_pasted(
+    proxy: Proxy, browse: Browser, short: str, text: str
+) -> None:
+    query = f"/?url={quote(text.format(short), safe='')}"
+    link = f"{proxy.url}/c/{short}"
+    assert (await browse(query)).all("a", href=link)
+    assert (await proxy.get(query)).body.decode() == f"{link}\n"
+
+
+@pytest.mark.parametrize("by", ["board", "short_board"])
+async def test_a_boards_name_in_a_cards_address_leads_to_the_board(
+    proxy: Proxy, browse: Browser, request: pytest.FixtureRequest, by: str
+) -> None:
+    name = request.getfixturevalue(by)
+    heard = await proxy.get(f"/c/{name}", headers=BROWSER)
+    assert (heard.status, heard.fields["Location"]) == (302, f"/b/{name}")
+    assert len((await browse(heard.fields["Location"])).names) == 3
+    assert (await proxy.get("/c/none0000", headers=BROWSER)).status == 404
+
+
 async def test_the_first_page_tells_people_and_terminals_the_base_url(
     proxy: Proxy, browse: Browser
 ) -> None:

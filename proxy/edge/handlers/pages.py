@@ -117,11 +117,18 @@ class Pages:
         return Rendered(200, head_of(fields), body)
 
     async def card(self, request: web.BaseRequest, record: Record) -> Rendered:
-        """A card's files; NotVisible, or UpstreamError when there is not even a stale answer."""
+        """A card's files; NotVisible, or UpstreamError when there is not even a stale answer.
+
+        A board's name leads to the board: a bare shortLink does not say whose it is.
+        """
         record.route = "/c/{card}"
         name, wanted = _named(request), directives_of(request)
         query = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
-        heard = await self._read(f"/1/cards/{name}?{query}", wanted)
+        try:
+            heard = await self._read(f"/1/cards/{name}?{query}", wanted)
+        except NotVisible:
+            await self._board(name, wanted)
+            return Rendered(302, head_of((("Location", f"/b/{name}"), *_TEXT)))
         record.outcome = heard.answer.outcome
         card = await self._made(heard, lambda value: self._reader({}).card(_object(value)))
         board, members = await asyncio.gather(

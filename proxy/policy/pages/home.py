@@ -63,7 +63,7 @@ def _box(public_url: str, pasted: Pasted) -> str:
             f"{copy_button(link, 'it')}</p>"
         )
     return f"""<form class="panel" method="get" action="/">{said}
-<label for="url">Paste an address from Trello</label>
+<label for="url">Paste an address from Trello, or a text with one</label>
 <div class="row"><input type="text" inputmode="url" id="url" name="url" value="{e(pasted.text)}"
  autocomplete="off" spellcheck="false" placeholder="https://trello.com/c/…"{invalid}>
 <button class="button first">Make a link</button></div>{made}

@@ -1,0 +1,31 @@
+"""`/b/{board}.json` and `/c/{card}.json`: the whole object as JSON, else the page of that address.
+
+The API's handler serves it, like any read of that target: from the store, with its ETag.
+"""
+
+from aiohttp import web
+from yarl import URL
+
+from proxy.edge.door import Handler
+from proxy.edge.record import Record
+from proxy.edge.rendered import Rendered
+from proxy.errors import MethodNotAllowed
+from proxy.policy.pages.data import data_target
+from proxy.policy.target import parse
+
+
+class Data:
+    """Tells addresses of data from addresses of pages."""
+
+    def __init__(self, page: Handler, api: Handler) -> None:
+        self._page = page
+        self._api = api
+
+    async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
+        """The data or the page; the client's own query says nothing about data."""
+        target = data_target(parse(request.raw_path).segments)
+        if target is None:
+            return await self._page(request, record)
+        if request.method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed("Data are read with GET.", "GET, HEAD, OPTIONS")
+        return await self._api(request.clone(rel_url=URL(target, encoded=True)), record)

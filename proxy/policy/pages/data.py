@@ -1,0 +1,39 @@
+"""Web addresses that ask for data instead of a page: `/b/{board}.json`, as at Trello. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from proxy.errors import NoSuchPage
+
+_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
+_ASKED = re.compile(r"(?P<stem>.*)\.(?P<form>json|csv)", re.IGNORECASE | re.DOTALL)
+_WHOLE = {
+    "b": (
+        "/1/boards/{}?fields=all&actions=all&action_fields=all&actions_limit=1000"
+        "&cards=all&card_fields=all&card_attachments=true&card_customFieldItems=true"
+        "&checklists=all&checklist_fields=all&customFields=true&labels=all&labels_limit=1000"
+        "&lists=all&list_fields=all&members=all&member_fields=all"
+    ),
+    "c": (
+        "/1/cards/{}?fields=all&actions=all&action_fields=all&actions_limit=1000"
+        "&attachments=true&attachment_fields=all&checklists=all&checklist_fields=all"
+        "&customFieldItems=true&members=true&member_fields=all"
+    ),
+}
+"""What Trello's own export holds, as one read of the API, by the first segment."""
+
+
+def data_target(segments: Sequence[str]) -> str | None:
+    """The target of the API that is meant by these decoded segments; None for a page's address.
+
+    NoSuchPage where there is no such data: Trello makes CSV by a job of its own.
+    """
+    asked = _ASKED.fullmatch(segments[-1]) if len(segments) > 1 else None
+    if asked is None:
+        return None
+    name = segments[1] if len(segments) > 2 else asked["stem"]
+    if not _NAME.fullmatch(name):
+        raise NoSuchPage("Put .json behind a card's or board's web address, with its shortLink.")
+    if asked["form"].lower() == "csv":
+        raise NoSuchPage(f"There is no CSV; the same data is JSON at /{segments[0]}/{name}.json.")
+    return _WHOLE[segments[0]].format(name)

@@ -1,0 +1,63 @@
+"""A web address that ends in .json is the API's read of the whole; nothing else is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import NoSuchPage
+from proxy.policy.pages.data import data_target
+from proxy.policy.target import parse
+
+DATA = {
+    "/b/AbCd1234.json": "/1/boards/AbCd1234?",
+    "/b/AbCd1234/a-name.json": "/1/boards/AbCd1234?",
+    "/b/AbCd1234/a-name.json/": "/1/boards/AbCd1234?",
+    "/b/AbCd1234/a.name.JSON": "/1/boards/AbCd1234?",
+    "/b/AbCd1234/a-name%2Ejson": "/1/boards/AbCd1234?",
+    "/c/AbCd1234.json?x=y": "/1/cards/AbCd1234?",
+    "/c/AbCd1234/12-a-title.json": "/1/cards/AbCd1234?",
+}
+PAGES = [
+    "/b/",
+    "/b/AbCd1234",
+    "/b/AbCd1234/json",
+    "/b/AbCd1234/a.json.name",
+    "/c/AbCd1234/12-title?x=.json",
+]
+NOTHING = [
+    "/b/.json",
+    "/b/a%20b.json",
+    "/b/a%20b/name.json",
+    "/b/AbCd1234.csv",
+    "/b/AbCd1234/name.csv",
+    "/c/AbCd1234/12-title.CSV",
+]
+
+
+@pytest.mark.parametrize(("path", "target"), DATA.items())
+def test_it_is_data(path: str, target: str) -> None:
+    found = data_target(parse(path).segments)
+    assert found is not None
+    assert found.startswith(target)
+    assert "fields=all" in found
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_it_is_a_page(path: str) -> None:
+    assert data_target(parse(path).segments) is None
+
+
+@pytest.mark.parametrize("path", NOTHING)
+def test_it_is_nothing(path: str) -> None:
+    with pytest.raises(NoSuchPage):
+        data_target(parse(path).segments)
+
+
+@given(st.sampled_from("bc"), st.lists(st.text(min_size=1), max_size=3))
+def test_no_address_makes_more_than_one_target(section: str, rest: list[str]) -> None:
+    try:
+        target = data_target([section, *rest])
+    except NoSuchPage:
+        return
+    assert target is None or target.count("?") == 1
+    assert target is None or target.startswith(("/1/boards/", "/1/cards/"))
