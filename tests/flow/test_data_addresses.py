@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import Proxy, StartProxy
+from tests.flow.conftest import KEY, TOKEN, Proxy, StartProxy
 from tests.flow.page import BROWSER
 
 
@@ -72,3 +72,12 @@ async def test_what_is_not_there_is_no_page_with_200(
         assert f"/{path[1]}/{path[3:11]}.json".encode() in heard.body
     for path in ("/b/none0000.json", "/c/none0000.json"):
         assert (await proxy.get(path, headers=headers)).status in {400, 404}
+
+
+async def test_where_a_credential_is_required_it_is_required_here(
+    start_proxy: StartProxy, short_board: str
+) -> None:
+    proxy = await start_proxy(clients={"credentials": "require"})
+    target = f"/b/{short_board}.json"
+    assert (await proxy.get(target)).status == 401
+    assert (await proxy.get(f"{target}?key={KEY}&token={TOKEN}")).status == 200

@@ -36,7 +36,7 @@ NOTHING = [
 
 @pytest.mark.parametrize(("path", "target"), DATA.items())
 def test_it_is_data(path: str, target: str) -> None:
-    found = data_target(parse(path).segments)
+    found = data_target(parse(path).segments, "")
     assert found is not None
     assert found.startswith(target)
     assert "fields=all" in found
@@ -44,20 +44,26 @@ def test_it_is_data(path: str, target: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_it_is_a_page(path: str) -> None:
-    assert data_target(parse(path).segments) is None
+    assert data_target(parse(path).segments, "") is None
 
 
 @pytest.mark.parametrize("path", NOTHING)
 def test_it_is_nothing(path: str) -> None:
     with pytest.raises(NoSuchPage):
-        data_target(parse(path).segments)
+        data_target(parse(path).segments, "")
+
+
+def test_of_a_query_the_credential_stays_and_nothing_else() -> None:
+    bare = data_target(["b", "AbCd1234.json"], "")
+    asked = "fields=name&key=k&callback=f&token=t&_method=PUT&filter=key=x&cards=none"
+    assert data_target(["b", "AbCd1234.json"], asked) == f"{bare}&key=k&token=t"
 
 
 @given(st.sampled_from("bc"), st.lists(st.text(min_size=1), max_size=3))
 def test_no_address_makes_more_than_one_target(section: str, rest: list[str]) -> None:
     try:
-        target = data_target([section, *rest])
+        target = data_target([section, *rest], "key=k?")
     except NoSuchPage:
         return
-    assert target is None or target.count("?") == 1
+    assert target is None or target.count("?") == 2
     assert target is None or target.startswith(("/1/boards/", "/1/cards/"))

@@ -22,8 +22,9 @@ class Data:
         self._api = api
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
-        """The data or the page; the client's own query says nothing about data."""
-        target = data_target(parse(request.raw_path).segments)
+        """The data or the page."""
+        asked = parse(request.raw_path)
+        target = data_target(asked.segments, asked.query)
         if target is None:
             return await self._page(request, record)
         if request.method not in {"GET", "HEAD"}:

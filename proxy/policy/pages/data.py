@@ -23,9 +23,10 @@ _WHOLE = {
 """What Trello's own export holds, as one read of the API, by the first segment."""
 
 
-def data_target(segments: Sequence[str]) -> str | None:
+def data_target(segments: Sequence[str], query: str) -> str | None:
     """The target of the API that is meant by these decoded segments; None for a page's address.
 
+    Of the raw query a client's own key and token stay, and nothing that would ask for other data.
     NoSuchPage where there is no such data: Trello makes CSV by a job of its own.
     """
     asked = _ASKED.fullmatch(segments[-1]) if len(segments) > 1 else None
@@ -36,4 +37,5 @@ def data_target(segments: Sequence[str]) -> str | None:
         raise NoSuchPage("Put .json behind a card's or board's web address, with its shortLink.")
     if asked["form"].lower() == "csv":
         raise NoSuchPage(f"There is no CSV; the same data is JSON at /{segments[0]}/{name}.json.")
-    return _WHOLE[segments[0]].format(name)
+    kept = [part for part in query.split("&") if part.startswith(("key=", "token="))]
+    return "&".join((_WHOLE[segments[0]].format(name), *kept))
