@@ -11,7 +11,6 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed
 from proxy.policy.pages.data import data_target
-from proxy.policy.target import parse
 
 
 class Data:
@@ -23,8 +22,7 @@ class Data:
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
         """The data or the page."""
-        asked = parse(request.raw_path)
-        target = data_target(asked.segments, asked.query)
+        target = data_target(request.raw_path)
         if target is None:
             return await self._page(request, record)
         if request.method not in {"GET", "HEAD"}:

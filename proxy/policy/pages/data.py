@@ -1,7 +1,7 @@
 """Web addresses that ask for data instead of a page: `/b/{board}.json`, as at Trello. Pure."""
 
 import re
-from collections.abc import Sequence
+from urllib.parse import unquote
 
 from proxy.errors import NoSuchPage
 
@@ -23,19 +23,21 @@ _WHOLE = {
 """What Trello's own export holds, as one read of the API, by the first segment."""
 
 
-def data_target(segments: Sequence[str], query: str) -> str | None:
-    """The target of the API that is meant by these decoded segments; None for a page's address.
+def data_target(raw: str) -> str | None:
+    """The target of the API that is meant by a raw target below `/b/` or `/c/`; None for a page.
 
-    Of the raw query a client's own key and token stay, and nothing that would ask for other data.
+    Of its query a client's own key and token stay, and nothing that would ask for other data.
     NoSuchPage where there is no such data: Trello makes CSV by a job of its own.
     """
-    asked = _ASKED.fullmatch(segments[-1]) if len(segments) > 1 else None
+    path, _, query = raw.partition("?")
+    section, *names = [unquote(part) for part in path.split("/") if part]
+    asked = _ASKED.fullmatch(names[-1]) if names else None
     if asked is None:
         return None
-    name = segments[1] if len(segments) > 2 else asked["stem"]
+    name = names[0] if len(names) > 1 else asked["stem"]
     if not _NAME.fullmatch(name):
         raise NoSuchPage("Put .json behind a card's or board's web address, with its shortLink.")
     if asked["form"].lower() == "csv":
-        raise NoSuchPage(f"There is no CSV; the same data is JSON at /{segments[0]}/{name}.json.")
+        raise NoSuchPage(f"There is no CSV; the same data is JSON at /{section}/{name}.json.")
     kept = [part for part in query.split("&") if part.startswith(("key=", "token="))]
-    return "&".join((_WHOLE[segments[0]].format(name), *kept))
+    return "&".join((_WHOLE[section].format(name), *kept))
