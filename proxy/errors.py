@@ -11,6 +11,7 @@ ProxyError
 │   ├── CrossSite          403  a web page of an origin that is not allowed
 │   ├── WritesDenied       403  `clients.writes: deny`
 │   ├── Administrative     403  without `clients.writes: all`
+│   ├── NoTokenGiven       403  a program that asks for a token (OAuth 1.0)
 │   ├── TokenKept          403  an attempt to delete the stored token
 │   ├── NotAdmin           403  an operator's route, asked from elsewhere
 │   ├── LinkNotSigned      403  `links.sign`, and no signature of ours on the link
@@ -24,8 +25,10 @@ ProxyError
 │   ├── LinkExpired        410  the link's time is over
 │   ├── FileGone           410  an attachment that was there and is no more
 │   ├── BodyTooLarge       413  a form or JSON body that must be read whole
+│   ├── UriTooLong         414  a request target longer than is taken
 │   ├── CodedBody          415  a compressed body, in which nothing can be removed
 │   ├── HostNotAllowed     421  a Host name this proxy does not answer to
+│   ├── HeaderFieldsTooLarge 431  a header field that is too long, or too many of them
 │   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
 │   └── LoopDetected       508  the request has been here before (RFC 9110 §7.6.3)
 ├── Failed                 500  a fault of the program's own
@@ -115,6 +118,10 @@ class Administrative(ClientError):
         )
 
 
+class NoTokenGiven(ClientError):
+    status, slug, title = 403, "no-token-given", "This proxy gives out no token"
+
+
 class TokenKept(ClientError):
     status, slug, title = 403, "token-kept", "The stored token cannot be changed from here"
 
@@ -174,6 +181,11 @@ class BodyTooLarge(ClientError):
     proxy_error = "http_request_error"
 
 
+class UriTooLong(ClientError):
+    status, slug, title = 414, "uri-too-long", "The request target is too long"
+    proxy_error = "http_request_error"
+
+
 class CodedBody(ClientError):
     status, slug, title = 415, "coded-body", "Send the request body as it is"
     proxy_error = "http_request_error"
@@ -181,6 +193,11 @@ class CodedBody(ClientError):
 
 class HostNotAllowed(ClientError):
     status, slug, title = 421, "host-not-allowed", "This proxy does not answer to that name"
+
+
+class HeaderFieldsTooLarge(ClientError):
+    status, slug, title = 431, "header-fields-too-large", "The header fields are too large"
+    proxy_error = "http_request_error"
 
 
 class NotStored(ClientError):

@@ -18,11 +18,13 @@ from typing import Protocol
 
 from aiohttp import StreamReader, web
 
+from proxy.edge.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
+from proxy.policy.target import MAX_TARGET_BYTES
+
 HEADER_TIMEOUT_S = 20.0
 """From a header's first byte to its last."""
 KEEPALIVE_S = 75.0
 """An idle connection is closed after this."""
-MAX_FIELD_BYTES = 32 * 1024
 BUFFERED_BYTES = 512 * 1024
 """A client that leaves so much unread is answered on the ordinary path, which waits for it."""
 HALF_OPEN_S = 2.0
@@ -104,7 +106,8 @@ class Connection(web.RequestHandler):
             keepalive_timeout=KEEPALIVE_S,
             access_log=None,  # type: ignore[arg-type]  # None switches it off
             auto_decompress=False,
-            max_line_size=MAX_FIELD_BYTES,
+            max_line_size=MAX_TARGET_BYTES,
+            max_headers=MAX_FIELDS,
             max_field_size=MAX_FIELD_BYTES,
             lingering_time=5.0,
         )

@@ -8,15 +8,25 @@ from urllib.parse import unquote
 from weakref import ref
 
 from aiohttp import web
-from aiohttp.http import HttpVersion11
+from aiohttp.http import HttpVersion10, HttpVersion11
 
 from proxy.edge import problem
 from proxy.edge.census import Census
 from proxy.edge.connection import Connection
+from proxy.edge.parse_errors import of_parse_error
 from proxy.edge.plan import PLANNED_BODY_BYTES, HitPlan, Tools
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
-from proxy.errors import Failed, LoopDetected, MethodNotAllowed, NoSuchPage, NotHttp, ProxyError
+from proxy.edge.request_target import in_origin_form
+from proxy.errors import (
+    BadTarget,
+    Failed,
+    HostNotAllowed,
+    LoopDetected,
+    MethodNotAllowed,
+    NoSuchPage,
+    ProxyError,
+)
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.policy.guard import PREFLIGHT, Guard
@@ -34,6 +44,9 @@ _TOOL_CHARS = 200
 """Of a client's name for itself: it is kept with each plan."""
 _API = "/1/"
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+_NO_FORWARD_PROXY = (
+    "This is no forward proxy: make it the base URL of the tool, in place of https://api.trello.com"
+)
 _KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
 _EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[^?]*/download)")
 """What a page of any site may point at: a script that asks again, a file that is only shown."""
@@ -91,6 +104,7 @@ class Door:
             trace=self._trace(request),
         )
         try:
+            request = self._in_origin_form(request)
             response = await self._serve(request, record)
         except ProxyError as error:
             response = self._problem(error, record, request)
@@ -107,7 +121,7 @@ class Door:
     def refuse(self, client: str, status: int, fault: BaseException | None) -> web.StreamResponse:
         """The answer to what is no HTTP, or what we failed at; of either nothing is quoted."""
         record = Record(self._tools.ids.next(), client, "other", "-", self._tools.clock.monotonic())
-        error: ProxyError = NotHttp("Send HTTP/1.1 as RFC 9112 has it.")
+        error: ProxyError = of_parse_error(fault)
         if status >= 500:
             error = Failed("This is a fault of the proxy's; its log says more.")
             self._tools.log.event("error", "failed", id=record.request_id, fault=repr(fault))
@@ -130,14 +144,32 @@ class Door:
         response.sent = lambda sent: self._tell(record, response.status, sent)
         return response
 
-    async def _serve(self, request: web.BaseRequest, record: Record) -> Rendered:
-        headers = request.headers
+    def _in_origin_form(self, request: web.BaseRequest) -> web.BaseRequest:
+        """The request as one in origin-form; BadTarget where its target names another server."""
+        own = in_origin_form(request)
+        if own is not request:
+            try:
+                self._check_host(own)
+            except HostNotAllowed:
+                raise BadTarget(_NO_FORWARD_PROXY) from None
+        return own
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        """HostNotAllowed; HTTP/1.0 may leave Host out (RFC 9112 §3.2), and no browser does."""
+        if "Host" not in request.headers and request.version == HttpVersion10:
+            return
         local = request.transport.get_extra_info("sockname") if request.transport else None
         self._guard.check_host(
-            headers.get("Host", ""),
+            request.headers.get("Host", ""),
             str(local[0]) if isinstance(local, tuple) else "",
             request.raw_path,
         )
+
+    async def _serve(self, request: web.BaseRequest, record: Record) -> Rendered:
+        headers = request.headers
+        if request.method == "CONNECT":
+            raise MethodNotAllowed(_NO_FORWARD_PROXY, _ALLOWED)
+        self._check_host(request)
         embeddable = _is_embeddable(
             request.method, request.raw_path, headers.get("Sec-Fetch-Mode", "")
         )

@@ -19,6 +19,7 @@ _PRINTABLE = re.compile(r"[!-~]*\Z")
 _SEPARATOR = re.compile(r"%(?:2f|5c)|\\", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CANONICAL = re.compile(r"[A-Za-z0-9_.~,-]*\Z")
+_ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<rest>.*)\Z", re.IGNORECASE | re.DOTALL)
 _CARDS = frozenset({"card", "cards"})
 
 
@@ -30,6 +31,18 @@ class Target:
     """As sent, without the `?`; empty when there is none."""
     segments: tuple[str, ...]
     """Decoded, empty ones left out."""
+
+
+def split_absolute(raw: str) -> tuple[str, str]:
+    """The authority and the origin-form target of an absolute-form one (RFC 9112 §3.2.2).
+
+    A target of another form comes back as it is, with no authority.
+    """
+    found = _ABSOLUTE.match(raw)
+    if found is None:
+        return "", raw
+    rest = found["rest"]
+    return found["authority"], rest if rest.startswith("/") else f"/{rest}"
 
 
 def parse(raw: str) -> Target:

@@ -3,14 +3,18 @@
 import pytest
 
 from proxy.demo.standin import StandIn
-from tests.edge.conftest import MakeProxy, Proxy
+from tests.edge.conftest import MakeProxy, Proxy, says
 
 CARD = "/1/members/me"
 
 
 TARGETS = {
     "absolute-form naming another host": "http://evil.example/1/members/me",
-    "absolute-form naming this host": "http://127.0.0.1/1/members/me",
+    "absolute-form naming Trello": "https://api.trello.com/1/members/me",
+    "absolute-form naming this host with a user": "http://u@127.0.0.1/1/members/me",
+    "absolute-form and a double slash": "http://127.0.0.1//evil.example/1/members/me",
+    "absolute-form and dot segments": "http://127.0.0.1/1/cards/../../admin",
+    "absolute-form of another scheme": "ftp://127.0.0.1/1/members/me",
     "a leading double slash": "//evil.example/1/members/me",
     "dot segments": "/1/cards/../../admin",
     "dot segments that leave /1": "/../1/members/me",
@@ -43,7 +47,6 @@ async def test_an_ambiguous_target_is_400_and_goes_nowhere(
 
 HEADS = {
     "two Hosts": "GET {t} HTTP/1.1\r\nHost: {h}\r\nHost: evil.example\r\n\r\n",
-    "no Host": "GET {t} HTTP/1.1\r\n\r\n",
     "Content-Length and Transfer-Encoding": (
         "POST {t} HTTP/1.1\r\nHost: {h}\r\nContent-Length: 5\r\n"
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -62,17 +65,118 @@ HEADS = {
     "a space before the colon": "GET {t} HTTP/1.1\r\nHost : {h}\r\n\r\n",
     "a NUL in a field": "GET {t} HTTP/1.1\r\nHost: {h}\r\nX-A: a\0b\r\n\r\n",
     "a method in lower case": "get {t} HTTP/1.1\r\nHost: {h}\r\n\r\n",
-    "a raw byte in the target": "GET {t}\xe9 HTTP/1.1\r\nHost: {h}\r\n\r\n",
     "another protocol": "SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "a field of 40 kB": "GET {t} HTTP/1.1\r\nHost: {h}\r\nX-Long: " + "x" * 40_000 + "\r\n\r\n",
-    "a target of 40 kB": "GET {t}?fields=" + "x" * 40_000 + " HTTP/1.1\r\nHost: {h}\r\n\r\n",
-    "200 fields": (
-        "GET {t} HTTP/1.1\r\nHost: {h}\r\n"
-        + "".join(f"X-{n}: {n}\r\n" for n in range(200))
-        + "\r\n"
-    ),
 }
+UNPARSABLE = {
+    "no Host": (400, "not-http", "Send a Host field", "GET {t} HTTP/1.1\r\n\r\n"),
+    "a target of 33 kB": (
+        414,
+        "uri-too-long",
+        "32 KiB at most",
+        "GET {t}?fields=" + "x" * 33_000 + " HTTP/1.1\r\nHost: {h}\r\n\r\n",
+    ),
+    "a field of 33 kB": (
+        431,
+        "header-fields-too-large",
+        "32000 bytes at most",
+        "GET {t} HTTP/1.1\r\nHost: {h}\r\nCookie: /" + "x" * 33_000 + "\r\n\r\n",
+    ),
+    "150 fields": (
+        431,
+        "header-fields-too-large",
+        "128 header fields at most",
+        "GET {t} HTTP/1.1\r\nHost: {h}\r\n"
+        + "".join(f"X-{n}: {n}\r\n" for n in range(150))
+        + "\r\n",
+    ),
+    "a raw letter in the path": (
+        400,
+        "bad-target",
+        "percent-encode",
+        "GET {t}\xc3\xbc HTTP/1.1\r\nHost: {h}\r\n\r\n",
+    ),
+    "a raw letter in the query": (
+        400,
+        "bad-target",
+        "percent-encode",
+        "GET {t}?q=\xfc HTTP/1.1\r\nHost: {h}\r\n\r\n",
+    ),
+    "a raw space": (
+        400,
+        "not-http",
+        "percent-encoded (%20)",
+        "GET {t}?q=a b HTTP/1.1\r\nHost: {h}\r\n\r\n",
+    ),
+    "TLS": (400, "not-http", "without TLS", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "slug", "sentence", "head"), UNPARSABLE.values(), ids=UNPARSABLE.keys()
+)
+async def test_who_sends_what_cannot_be_parsed_is_told_what_to_send(
+    proxy: Proxy, standin: StandIn, status: int, slug: str, sentence: str, head: str
+) -> None:
+    wire = await proxy.connect()
+    wire.send(head.replace("{t}", CARD).replace("{h}", proxy.host).encode("latin-1"))
+    heard = await wire.hear()
+    assert says(heard, status, slug)
+    assert sentence in heard.json["detail"]
+    assert heard.fields["connection"] == "close"
+    assert await wire.ended()
+    assert standin.asked.total == 0
+
+
+@pytest.mark.parametrize("target", ["/healthz", CARD])
+async def test_http_1_0_needs_no_host(proxy: Proxy, target: str) -> None:
+    heard = await proxy.say(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+    assert heard.status == 200
+    evil = await proxy.say(f"GET {target} HTTP/1.0\r\nHost: evil.example\r\n\r\n".encode())
+    assert evil.status == 421
+
+
+OWN_AUTHORITIES = {
+    "as in Host": ("http://{h}", "{h}"),
+    "another of our names": ("HTTP://localhost:1", "{h}"),
+    "https, ended in front": ("https://{h}", "{h}"),
+    "a Host that is ignored": ("http://{h}", "evil.example"),
+    "a Host of octets that are no text": ("http://{h}", "\xff"),
+}
+
+
+@pytest.mark.parametrize(("origin", "host"), OWN_AUTHORITIES.values(), ids=OWN_AUTHORITIES)
+async def test_absolute_form_with_our_own_name_is_served(
+    proxy: Proxy, origin: str, host: str
+) -> None:
+    origin, host = origin.replace("{h}", proxy.host), host.replace("{h}", proxy.host)
+    for target, status in ((f"{CARD}?fields=id", 200), ("/healthz", 200), ("/nowhere", 404)):
+        heard = await proxy.ask("GET", origin + target, {"Host": host})
+        assert heard.status == status
+    assert (await proxy.ask("GET", origin, {"Host": host})).status == 200
+    assert (
+        (await proxy.ask("GET", f"{origin}{CARD}?fields=id", {"Host": host}))
+        .fields["cache-status"]
+        .startswith("trello-proxy; hit")
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "http://api.trello.com/1/members/me"),
+        ("GET", "https://trello.com/1/members/me"),
+        ("POST", "http://evil.example/"),
+        ("CONNECT", "api.trello.com:443"),
+    ],
+)
+async def test_a_forward_proxys_clients_are_told_that_this_is_none(
+    proxy: Proxy, standin: StandIn, method: str, target: str
+) -> None:
+    heard = await proxy.ask(method, target, {"Host": "api.trello.com"})
+    assert heard.status == (405 if method == "CONNECT" else 400)
+    assert "no forward proxy" in heard.json["detail"]
+    assert standin.asked.total == 0
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())

@@ -276,3 +276,10 @@ def test_trello_js_works_unchanged(running: Running, with_trello_js: Path) -> No
         "status": 404,
         "sentence": "The requested resource was not found.",
     }
+
+
+def test_an_oauth_library_stops_and_says_why(running: Running) -> None:
+    oauth = pytest.importorskip("requests_oauthlib")
+    session = oauth.OAuth1Session(JUNK_KEY, "secret", callback_uri="oob")
+    with pytest.raises(ValueError, match=r"403.*None is needed: call the API without OAuth"):
+        session.fetch_request_token(f"{running.url}/1/OAuthGetRequestToken")

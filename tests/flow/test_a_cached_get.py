@@ -207,6 +207,24 @@ async def test_no_token_is_needed_here(proxy: Proxy, standin: StandIn, path: str
     assert standin.asked.total == 0
 
 
+GRANTS = [
+    ("GET", "/1/OAuthGetRequestToken"),
+    ("POST", "/1/OAuthGetRequestToken?oauth_callback=oob"),
+    ("GET", "/1/oauthgetaccesstoken/"),
+    ("POST", "/1/token/approve"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), GRANTS)
+async def test_a_program_that_asks_for_a_token_is_told_to_stop(
+    proxy: Proxy, standin: StandIn, method: str, path: str
+) -> None:
+    heard = await proxy(method, path)
+    assert (heard.status, heard.problem) == (403, "no-token-given")
+    assert heard.json["detail"].startswith("None is needed: call the API without OAuth")
+    assert standin.asked.total == 0
+
+
 async def test_the_metrics_and_the_log_tell_hits_from_misses(proxy: Proxy, board: str) -> None:
     for _ in range(3):
         await proxy.get(f"/1/boards/{board}")

@@ -124,6 +124,9 @@ async def test_a_signed_link_is_no_credential(start_proxy: StartProxy, standin: 
 async def test_what_needs_no_credential_is_there(proxy: Proxy, standin: StandIn) -> None:
     assert (await proxy.get("/1/client.js")).status == 200
     assert b"send your own key and token" in (await proxy.get("/1/authorize")).body
+    asked = await proxy.get("/1/OAuthGetRequestToken")
+    assert (asked.status, asked.problem) == (403, "no-token-given")
+    assert asked.json["detail"].startswith("Get one from https://trello.com/1/authorize")
     assert (await proxy.get("/healthz")).status == 200
     assert b"with your own key and token" in (await proxy.get("/")).body
     home = (await proxy.get("/", headers=BROWSER)).body

@@ -59,7 +59,9 @@ class Api:
         """The answer; a ProxyError is the caller's to render."""
         ask, incoming = await self._intake.read(request, record)
         if ask.match.route.kind is Kind.GRANT:
-            return grant_page(keyless=self._intake.permission.keyless)
+            return grant_page(
+                ask.match.route.template, ask.method, keyless=self._intake.permission.keyless
+            )
         parts = self._intake.parts(ask)
         self._intake.permission.check(ask, parts)
         ask = self._admitted(ask)

@@ -1,6 +1,7 @@
 """Trello's token-granting pages, asked of the proxy: where a token is needed, and where not."""
 
 from proxy.edge.rendered import Rendered
+from proxy.errors import NoTokenGiven
 from proxy.policy.wire import head_of
 
 _KEYLESS = """\
@@ -16,7 +17,20 @@ Trello's own page for a token is https://trello.com/1/authorize
 """
 
 
-def grant_page(*, keyless: bool) -> Rendered:
-    """200, in plain words; `keyless`: whoever sends no key and token is answered."""
+_TO_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
+"""Routes that OAuth libraries read, which stop at a status of 400 and more (RFC 5849 §2)."""
+
+
+def grant_page(template: str, method: str, *, keyless: bool) -> Rendered:
+    """200, in plain words; NoTokenGiven for a program that asks for a token.
+
+    `keyless`: whoever sends no key and token is answered.
+    """
+    if template in _TO_PROGRAMS or method != "GET":
+        raise NoTokenGiven(
+            "None is needed: call the API without OAuth, and without a key and token."
+            if keyless
+            else "Get one from https://trello.com/1/authorize, and send it with each request."
+        )
     fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
     return Rendered(200, head_of(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode())
