@@ -177,7 +177,7 @@ class App:
         self._announce(sockets)
 
     def _announce(self, groups: list[list[socket.socket]]) -> None:
-        """Log where it listens, both families of `::`, and what is hardly meant."""
+        """Log the addresses listened on, both of `::`, and the configuration's warnings."""
         told = [
             ", ".join(str(Listen(*each.getsockname()[:2])) for each in sockets)
             for sockets in groups

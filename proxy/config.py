@@ -300,7 +300,7 @@ def masked(config: Config) -> str:
 
 
 def warnings_of(config: Config) -> tuple[str, ...]:
-    """What is valid and hardly meant, a sentence each that says what to write."""
+    """Warnings about settings that are valid and hardly meant; each says what to write."""
     if config.public_url is not None or not config.listen.is_wildcard:
         return ()
     links = f"public_url is not set, so attachment links lead to {config.origin}"

@@ -34,7 +34,7 @@ def callback_of(config: Config) -> Callback | None:
 
 
 def links_of(config: Config, public_url: str) -> Links:
-    """What rewrites attachment links to `public_url`, and back from every name answered to."""
+    """The link rewriter: to `public_url`, and back from every name the proxy answers to."""
     return Links(public_url, signing_of(config.links), guard_of(config).hosts)
 
 

@@ -248,7 +248,7 @@ def _api_target(raw: str) -> Target:
 
 
 def _own_names(request: web.BaseRequest) -> frozenset[str]:
-    """The host name and the address by which this client reached the proxy; checked before."""
+    """The host name and the address by which this client reached the proxy."""
     local = request.transport.get_extra_info("sockname") if request.transport else None
     address = str(local[0]) if isinstance(local, tuple) else ""
     return frozenset({host_name(request.headers.get("Host", "")) or address, address})

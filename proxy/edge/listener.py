@@ -26,18 +26,18 @@ _BUSY = (
 
 
 def bound(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen already; OSError when the address is taken or not the machine's.
+    """Listening sockets for an address; OSError when it is taken or not the machine's.
 
-    `::` is every address, those of IPv4 too: a socket for each family, so that an IPv4 client's
-    address is never seen as an IPv6 one (RFC 4291 §2.5.5.2).
+    `::` is every address, those of IPv4 too: one socket per family, so that an IPv4 client's
+    address is never an IPv4-mapped IPv6 one (RFC 4291 §2.5.5.2).
     """
     if host != "::":
         return [_bound(host, port)]
-    sixth = _bound(host, port)
+    ipv6 = _bound(host, port)
     try:
-        return [sixth, _bound(EVERY_IPV4, sixth.getsockname()[1])]
+        return [ipv6, _bound(EVERY_IPV4, ipv6.getsockname()[1])]
     except OSError:
-        sixth.close()
+        ipv6.close()
         raise
 
 

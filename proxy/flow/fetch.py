@@ -28,7 +28,7 @@ from proxy.upstream.client import Question, Reply, Upstream
 MOST_TRIES = 5
 """To get one file whole; each goes to Trello's API first."""
 AHEAD_BYTES = 256 * 1024
-"""So much of a text without a charset is read before its type is told."""
+"""Bytes of a text without a charset that are buffered before its type is sent."""
 _FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
@@ -94,7 +94,7 @@ class Fetch:
         self.start = self._at = start
         self._stack = ExitStack()
         self.header: Header | None = None
-        """What is known of the file; a text's charset at its end, at the latest."""
+        """Length and type; a long text's charset is known after the last chunk only."""
         self._etag = ""
         self._reply: Reply | None = None
         self._tries = 0
@@ -102,7 +102,7 @@ class Fetch:
         """What was given, where there is no strong validator to resume with."""
         self._probe: Utf8Probe | None = None
         self._ahead: list[bytes] = []
-        """What of a text was read before its type was told."""
+        """Chunks buffered by `_read_ahead`."""
         self._chunks = self._whole_or_error()
 
     async def open(self) -> Header:
@@ -134,14 +134,14 @@ class Fetch:
                 yield chunk
 
     async def _read_ahead(self) -> None:
-        """Hold a short text, so that its charset is known before its first byte is given."""
+        """Buffer a short text, so that its charset is known before its first byte is sent."""
         size = 0
         while size <= AHEAD_BYTES and (chunk := await anext(self._chunks, None)) is not None:
             self._ahead.append(chunk)
             size += len(chunk)
 
     async def _whole_or_error(self) -> AsyncGenerator[bytes, None]:
-        """All bytes from the start on, asked for again where they break off."""
+        """All bytes from the start on, resumed where the connection breaks off."""
         while True:
             try:
                 async with aclosing(self._not_more()) as chunks:
@@ -165,7 +165,7 @@ class Fetch:
         self._stack.close()
 
     def _name_charset(self) -> None:
-        """Now that all bytes were there: UTF-8, or nothing that could be said."""
+        """Add `charset=utf-8` to the type if every byte was; after the last chunk."""
         if self.header and self._probe and self._probe.is_utf8():
             content_type = in_utf8(self.header.content_type)
             self.header = replace(self.header, content_type=content_type)

@@ -88,7 +88,7 @@ _REMEMBERED_BYTES = 8 * 1024
 
 
 def preview_of_size(metadata: bytes, backing_url: str) -> str | None:
-    """The id of the preview whose size a link of 2020 names; None for the file itself."""
+    """The id of the preview of the size in a `backingUrl` of 2020; None for the file itself."""
     size = _SIZE.search(backing_url)
     if size is None:
         return None
@@ -134,7 +134,7 @@ def _text(shown: Mapping[str, object], key: str) -> str:
 
 
 def _date(shown: Mapping[str, object]) -> int | None:
-    """When it was attached; whole seconds, as Last-Modified has them."""
+    """The date of attaching in whole POSIX seconds; None where it is not told."""
     try:
         moment = datetime.fromisoformat(_text(shown, "date"))
         return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())

@@ -1,4 +1,4 @@
-"""The charset of a text that names none: UTF-8, or nothing that could be said of it.
+"""Charset detection for text files that name none: UTF-8, or undetermined. Pure.
 
 Browsers and libraries read `text/plain` without a charset as Latin-1. Bytes that are valid UTF-8
 are UTF-8, but for the encodings that look like it: UTF-16 of plain letters is full of NULs, and
@@ -13,17 +13,17 @@ _SHIFTS = re.compile(rb"[\x0e\x0f\x1b]")
 
 
 def lacks_charset(content_type: str) -> bool:
-    """Whether it is a text that does not say in which charset."""
+    """Whether it is a text type without a `charset` parameter."""
     return content_type.startswith("text/") and ";" not in content_type
 
 
 def in_utf8(content_type: str) -> str:
-    """The type of a text, with its charset."""
+    """The text type with `charset=utf-8`."""
     return f"{content_type}; charset=utf-8"
 
 
 class Utf8Probe:
-    """Decides whether bytes that come in chunks are a text in UTF-8."""
+    """Incremental check whether a body is text in UTF-8."""
 
     __slots__ = ("_decoder", "_has_shifts", "_is_ascii", "_is_valid")
 
@@ -33,14 +33,14 @@ class Utf8Probe:
         self._has_shifts = False
 
     def feed(self, chunk: bytes) -> None:
-        """The next bytes; after the first that are no UTF-8 text nothing is looked at any more."""
+        """Check the next chunk; a no-op once an earlier one was not UTF-8 text."""
         if self._is_valid:
             self._is_valid = b"\0" not in chunk and self._decodes(chunk)
             self._is_ascii = self._is_ascii and chunk.isascii()
             self._has_shifts = self._has_shifts or bool(_SHIFTS.search(chunk))
 
     def is_utf8(self) -> bool:
-        """Whether all of them were; to be asked once, at their end."""
+        """The result; call it once, after the last chunk."""
         is_shifted = self._is_ascii and self._has_shifts
         return self._is_valid and not is_shifted and self._decodes(b"", final=True)
 

@@ -62,7 +62,7 @@ _ALIASES = {
     "text/pdf": "application/pdf",
     "text/x-pdf": "application/pdf",
 }
-"""What clients call a passive type besides its registered name."""
+"""Unregistered names of passive types, as clients send them."""
 
 UNTYPED = "application/octet-stream"
 _SAYS_NOTHING = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
@@ -136,9 +136,9 @@ def disposition(content_type: str, name: str, *, save: bool = False) -> str:
 
 
 def _plain_name(name: str, harmless: str) -> str:
-    """A name for clients that read `filename` alone: plain ASCII, and not another file's.
+    """The `filename` parameter: plain ASCII, different for different names.
 
-    A digest of the name stands for what had to be replaced.
+    Where characters had to be replaced, a digest of the name follows (RFC 6266 §4.3).
     """
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"%' else "_"

@@ -8,7 +8,7 @@ from email.utils import formatdate, parsedate_to_datetime
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """The validators of a representation whose bytes never change.
+    """Validators of a representation whose bytes never change.
 
     Both are strong: the date too, since nothing can change twice within its second (§8.8.2.2).
     """
@@ -24,7 +24,7 @@ class Validators:
         return "" if self.modified_at is None else formatdate(self.modified_at, usegmt=True)
 
     def are_held(self, if_none_match: str, if_modified_since: str) -> bool:
-        """Whether a GET or HEAD is answered with 304 (§13.2.2): a date counts without tags only."""
+        """Whether a GET or HEAD gets 304 (§13.2.2); the date counts only without If-None-Match."""
         if if_none_match:
             return not_modified(if_none_match, self.etag)
         since = seconds_of(if_modified_since)

@@ -81,3 +81,13 @@ async def test_where_a_credential_is_required_it_is_required_here(
     target = f"/b/{short_board}.json"
     assert (await proxy.get(target)).status == 401
     assert (await proxy.get(f"{target}?key={KEY}&token={TOKEN}")).status == 200
+
+
+async def test_a_page_elsewhere_cannot_read_it(
+    proxy: Proxy, standin: StandIn, short_board: str
+) -> None:
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    for headers in (embedded, {"Origin": "https://evil.example"}):
+        heard = await proxy.get(f"/b/{short_board}.json", headers=headers)
+        assert (heard.status, heard.problem) == (403, "cross-site")
+    assert standin.asked.total == 0

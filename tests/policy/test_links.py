@@ -217,7 +217,12 @@ texts = st.text(max_size=30)
 @st.composite
 def trello_links(draw: st.DrawFn) -> str:
     base = f"https://trello.com/1/cards/{draw(ids)}/attachments/{draw(ids)}"
-    middle = draw(st.sampled_from(["", f"/previews/{draw(ids)}", "/previews/preview2x"]))
+    middle = draw(
+        st.sampled_from(["", f"/previews/{draw(ids)}", "/previews/preview2x", "/previews"])
+    )
+    if draw(st.booleans()):
+        colon = draw(st.sampled_from([":", "%3A"]))
+        return f"{base}{middle}/download?backingUrl=https{colon}%2F%2Fa.example%2F{draw(names)}"
     name = draw(names)
     return f"{base}{middle}/download" + (f"/{name}" if name else "")
 

@@ -1,6 +1,6 @@
-"""`/b/{board}.json` and `/c/{card}.json`: the whole object as JSON, else the page of that address.
+"""JSON addresses (`/b/{board}.json`, `/c/{card}.json`), served by the API's handler.
 
-The API's handler serves it, like any read of that target: from the store, with its ETag.
+So they are cached, conditional and authorised like any read of the API.
 """
 
 from aiohttp import web
@@ -14,14 +14,14 @@ from proxy.policy.pages.data import data_target
 
 
 class Data:
-    """Tells addresses of data from addresses of pages."""
+    """Routes JSON addresses to the API's handler, all others to the page's."""
 
     def __init__(self, page: Handler, api: Handler) -> None:
         self._page = page
         self._api = api
 
     async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
-        """The data or the page."""
+        """The JSON or the page; MethodNotAllowed for a write to a JSON address."""
         target = data_target(request.raw_path)
         if target is None:
             return await self._page(request, record)

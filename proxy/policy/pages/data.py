@@ -1,4 +1,4 @@
-"""Web addresses that ask for data instead of a page: `/b/{board}.json`, as at Trello. Pure."""
+"""JSON addresses of boards and cards: `/b/{board}.json`, as at Trello. Pure."""
 
 import re
 from urllib.parse import unquote
@@ -24,10 +24,10 @@ _WHOLE = {
 
 
 def data_target(raw: str) -> str | None:
-    """The target of the API that is meant by a raw target below `/b/` or `/c/`; None for a page.
+    """The API target for a raw target below `/b/` or `/c/`; None for a page's address.
 
-    Of its query a client's own key and token stay, and nothing that would ask for other data.
-    NoSuchPage where there is no such data: Trello makes CSV by a job of its own.
+    Of the query only the client's own key and token are kept. NoSuchPage for CSV, which Trello
+    makes by a job of its own, and for a name that is neither an id nor a shortLink.
     """
     path, _, query = raw.partition("?")
     section, *names = [unquote(part) for part in path.split("/") if part]
