@@ -27,7 +27,7 @@ from aiohttp import web
 
 from proxy.addresses import Listen
 from proxy.clock import Clock
-from proxy.config import Config, warnings_of
+from proxy.config import Config
 from proxy.console import Console
 from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
@@ -72,7 +72,7 @@ from proxy.policy.scrub import Scrubber
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
 from proxy.reload import Reload, Source
-from proxy.rules import guard_of, interval_of, links_of, offer_of, signing_of, table_of
+from proxy.rules import guard_of, interval_of, links_of, signing_of, table_of, warnings_of
 from proxy.store.files import Files
 from proxy.store.known import KEY_BYTES
 from proxy.store.responses import Responses
@@ -164,7 +164,7 @@ class App:
         tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(intake, flows.reads, links, self._clock, console.overview, offer_of(config))
+        pages = Pages(intake, flows.reads, links, self._clock, console.overview, console.offer)
         deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
         await self._listen(sockets, (api, console, pages, deliveries), tools, via)
         if deliveries is not None:

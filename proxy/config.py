@@ -36,10 +36,10 @@ _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
 _ID = re.compile(r"[0-9a-f]{24}")
 _DAY_S = 86_400
 _LINK_KEY_CHARS = 16
-_EXAMPLE_HOST = "trello.internal"
 
 ClientCredentials = Literal["replace", "forward", "require", "reject"]
 Writes = Literal["deny", "allow", "all"]
+Jsonp = Literal["deny", "allow"]
 Backend = Literal["sqlite", "redis", "memory"]
 Level = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "text"]
@@ -150,6 +150,7 @@ class Clients:
     hosts: tuple[str, ...] = setting(Several(Word(addresses.host)), [])
     origins: tuple[str, ...] = setting(Several(Word(addresses.origin)), [])
     writes: Writes = setting(one_of(Writes), "allow")
+    jsonp: Jsonp = setting(one_of(Jsonp), "deny")
 
     @property
     def forwards_credentials(self) -> bool:
@@ -297,12 +298,3 @@ def masked(config: Config) -> str:
     """
     in_force = replace(config, public_url=config.origin)
     return yaml.safe_dump(written(Section(Config), in_force), sort_keys=False)
-
-
-def warnings_of(config: Config) -> tuple[str, ...]:
-    """Warnings about settings that are valid and hardly meant; each says what to write."""
-    if config.public_url is not None or not config.listen.is_wildcard:
-        return ()
-    links = f"public_url is not set, so attachment links lead to {config.origin}"
-    wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
-    return (f"{links}, which opens on this machine alone; write the proxy's name, as in {wanted}",)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from aiohttp import web
+
 from proxy.clock import Clock
 from proxy.config import Config
 from proxy.edge.admin import Admin
@@ -10,7 +12,7 @@ from proxy.edge.census import Census
 from proxy.edge.door import Handler
 from proxy.edge.handlers.explain import EXPLAIN, explain_handler
 from proxy.edge.handlers.legacy import LEGACY, legacy_handler
-from proxy.edge.handlers.ops import Ops
+from proxy.edge.handlers.ops import METRICS, PURGE, Ops
 from proxy.edge.intake import Intake
 from proxy.equipment import registry_of
 from proxy.flow.custodian import Custodian
@@ -24,6 +26,7 @@ from proxy.flow.turns import Turns
 from proxy.flows import Flows
 from proxy.log import Log
 from proxy.metrics import Metrics
+from proxy.policy.pages.home import Offer
 from proxy.store.files import Files
 from proxy.store.responses import Responses
 
@@ -42,11 +45,14 @@ class Console:
     store: tuple[Responses, Files]
     flows: Flows
     turns: Turns
+    admin: Admin = field(init=False)
     census: Census = field(init=False)
     overview: Overview = field(init=False)
 
     def __post_init__(self) -> None:
         (clock, log, random), stored = self.tools, self.whose[0]
+        token = self.config.admin.token
+        self.admin = Admin(token.reveal() if token else None)
         self.census = Census(
             lambda: stored.credential,
             random(32),
@@ -56,21 +62,37 @@ class Console:
         )
         self.overview = Overview(self.metrics, self.turns, stored, clock)
 
+    @property
+    def operator(self) -> Admin | None:
+        """Who may use the operator's pages where clients connect; None: none are there."""
+        return self.admin if self.config.admin.listen is None else None
+
+    def offer(self, request: web.BaseRequest) -> Offer:
+        """What the page at `/` tells of."""
+        return Offer(
+            operated=self.operator is not None and self.operator.admits(request),
+            keyless=not self.config.clients.requires_credentials,
+        )
+
     def pages(self) -> dict[str, Handler]:
-        """By path."""
+        """By path. Where clients connect too, more of them are for the operator alone."""
         flows, (responses, files), (stored, outlook, custodian) = self.flows, self.store, self.whose
-        token, clock = self.config.admin.token, self.tools[0]
-        admin = Admin(token.reveal() if token else None)
+        clock = self.tools[0]
         self.metrics.readings += turn_readings(self.turns, stored)
         self.metrics.readings += outlook_readings(outlook, custodian)
         health = Health(responses, self.turns, flows.watch, outlook, custodian, clock)
         registry = registry_of(self.metrics, responses, files, flows.watch, self.config)
         registry.register(self.census)
-        ops = Ops(registry, health, flows.invalidate, admin)
+        ops = Ops(registry, health, flows.invalidate)
         served = flows.reads, flows.batches, flows.downloads
         explain = Explain(served, self.turns, responses, clock)
+        kept = {PURGE: ops.purge, EXPLAIN: explain_handler(explain, self.intake)}
+        shown = {METRICS: ops.metrics, LEGACY: legacy_handler(self.census)}
+        if self.operator:
+            kept, shown = {**kept, **shown}, {}
         return {
-            **ops.pages,
-            EXPLAIN: explain_handler(explain, self.intake, admin),
-            LEGACY: legacy_handler(self.census),
+            "/healthz": ops.healthz,
+            "/readyz": ops.readyz,
+            **shown,
+            **{path: self.admin.only(path, handler) for path, handler in kept.items()},
         }

@@ -9,6 +9,8 @@ ProxyError
 │   ├── CredentialRequired 401  `clients.credentials: require`, and no key and token came
 │   ├── NotTrello          401  a webhook's delivery that Trello did not sign
 │   ├── CrossSite          403  a web page of an origin that is not allowed
+│   ├── TunnelDenied       403  `_method` in a GET that any page could have sent
+│   ├── JsonpDenied        403  `callback`, and `clients.jsonp: deny`
 │   ├── WritesDenied       403  `clients.writes: deny`
 │   ├── Administrative     403  without `clients.writes: all`
 │   ├── NoTokenGiven       403  a program that asks for a token (OAuth 1.0)
@@ -99,6 +101,14 @@ class NotTrello(ClientError):
 
 class CrossSite(ClientError):
     status, slug, title = 403, "cross-site", "This web origin may not call the proxy"
+
+
+class TunnelDenied(ClientError):
+    status, slug, title = 403, "tunnel-denied", "A GET may not write here"
+
+
+class JsonpDenied(ClientError):
+    status, slug, title = 403, "jsonp-denied", "JSONP is off here"
 
 
 class WritesDenied(ClientError):

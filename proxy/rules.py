@@ -7,11 +7,18 @@ from proxy.config import Config, RouteRule
 from proxy.config import Links as LinkSettings
 from proxy.policy.guard import Guard, hosts_of
 from proxy.policy.links import Links
-from proxy.policy.pages.home import Offer
+from proxy.policy.local import is_loopback
 from proxy.policy.routes import RouteOverride, RouteTable
 from proxy.policy.signing import Signing
 from proxy.policy.watching import interval_s
 from proxy.policy.webhooks import Callback
+
+_EXAMPLE_HOST = "trello.internal"
+_PLAIN_HTTP = (
+    "the proxy is reached by plain http: browsers do not say there which site asks, so a web page "
+    "elsewhere can have the proxy ask Trello, though it sees no answer; put TLS in front, as "
+    "deploy/README.md does"
+)
 
 
 def guard_of(config: Config) -> Guard:
@@ -77,8 +84,14 @@ def interval_of(config: Config) -> float | None:
     return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
 
 
-def offer_of(config: Config) -> Offer:
-    """What the page at `/` tells of."""
-    return Offer(
-        operated=config.admin.listen is None, keyless=not config.clients.requires_credentials
-    )
+def warnings_of(config: Config) -> tuple[str, ...]:
+    """Warnings about settings that are valid and hardly meant, or cost something; each says what to do."""
+    if config.public_url is None and config.listen.is_wildcard:
+        links = f"public_url is not set, so attachment links lead to {config.origin}"
+        wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
+        return (
+            f"{links}, which opens on this machine alone; write the proxy's name, as in {wanted}",
+        )
+    public = urlsplit(config.origin)
+    is_plain = public.scheme == "http" and not is_loopback(public.hostname or "")
+    return (_PLAIN_HTTP,) if is_plain else ()

@@ -98,7 +98,7 @@ def test_check_says_that_an_ipv6_wildcard_is_every_address(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
     (elsewhere / "proxy.yaml").write_text(
-        "listen: '[::]:8080'\npublic_url: http://a.b\nadmin: {listen: '[::]:8081'}\n"
+        "listen: '[::]:8080'\npublic_url: https://a.b\nadmin: {listen: '[::]:8081'}\n"
     )
     assert run(["check"]) == 0
     assert capsys.readouterr().err.splitlines() == [
@@ -279,6 +279,44 @@ def test_explain_says_what_would_become_of_a_read(
         assert f"a change of board {found[2]}" in told
         assert run(["explain", "/c/AbCd1234"]) == 1
         assert "Trello's API is below /1/" in capsys.readouterr().err
+
+
+def test_the_operators_commands_reach_a_proxy_that_listens_everywhere(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://127\.0\.0\.1:([0-9]+)/b/([0-9a-f]{24})", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: 0.0.0.0:{found[1]}\n")
+        assert run(["purge"]) == 0
+        assert run(["explain", "/1/members/me"]) == 0
+        assert run(["warm", "--dry-run", found[2]]) == 0
+
+
+CAUTIONED = {
+    "public_url: http://trello.internal:8080": True,
+    "listen: 192.0.2.7:8080": True,
+    "": False,
+    "listen: '[::1]:8080'": False,
+    "public_url: http://localhost:8080": False,
+    "public_url: https://trello.internal": False,
+}
+
+
+@pytest.mark.parametrize(("text", "is_cautioned"), CAUTIONED.items())
+def test_check_says_what_plain_http_under_a_name_costs(
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Path,
+    text: str,
+    is_cautioned: bool,  # noqa: FBT001 — a table's column
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(text)
+    assert run(["check"]) == 0
+    told = capsys.readouterr()
+    assert ("reached by plain http" in told.err) is is_cautioned
+    (elsewhere / "proxy.yaml").write_text(told.out)
+    assert run(["check"]) == 0
 
 
 def test_explain_without_a_running_proxy_says_so(

@@ -1,34 +1,49 @@
-"""Who may ask what is the operator's alone."""
+"""Who may use the operator's routes."""
 
 import hmac
-from ipaddress import ip_address
+from functools import wraps
 
 from aiohttp import web
 
+from proxy.edge.door import Handler
+from proxy.edge.record import Record
+from proxy.edge.rendered import Rendered
 from proxy.errors import NotAdmin
+from proxy.policy.guard import host_name
+from proxy.policy.local import is_local
 
 
 class Admin:
-    """The admin token where there is one, else the machine itself."""
+    """Who has the admin token where there is one, else the machine itself."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
-    def check(self, request: web.BaseRequest) -> None:
-        """NotAdmin for anybody else."""
+    def admits(self, request: web.BaseRequest) -> bool:
+        """Whether it is the operator who asks."""
+        headers = request.headers
         if self._token is not None:
-            given = request.headers.get("Authorization", "")
-            if hmac.compare_digest(
-                given.encode("utf-8", "surrogateescape"), f"Bearer {self._token}".encode()
-            ):
-                return
-            raise NotAdmin("Send admin.token of proxy.yaml as `Authorization: Bearer …`.")
-        if not _is_loopback(request.remote):
-            raise NotAdmin("Ask from the proxy's own machine, or set admin.token in proxy.yaml.")
+            given = headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+        return is_local(request.remote or "", host_name(headers.get("Host", "")), headers)
 
+    def only(self, route: str, handler: Handler) -> Handler:
+        """The handler of a route, which answers NotAdmin to anybody else."""
 
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ip_address(address or "").is_loopback
-    except ValueError:
-        return False
+        @wraps(handler)
+        async def handle(request: web.BaseRequest, record: Record) -> Rendered:
+            record.route = route
+            if not self.admits(request):
+                raise NotAdmin(self._cure)
+            return await handler(request, record)
+
+        return handle
+
+    @property
+    def _cure(self) -> str:
+        if self._token is not None:
+            return "Send admin.token of proxy.yaml as `Authorization: Bearer …`."
+        return (
+            "Ask on the proxy's own machine, by 127.0.0.1 or localhost and through nothing in "
+            "front; or set admin.token or admin.listen in proxy.yaml."
+        )

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 from weakref import ref
 
 from aiohttp import web
@@ -29,13 +28,19 @@ from proxy.errors import (
 )
 from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
-from proxy.policy.guard import PREFLIGHT, Guard
+from proxy.model import Fields
+from proxy.policy.guard import Guard
+from proxy.policy.isolation import ISOLATED, POLICY
+from proxy.policy.preflight import preflight
+from proxy.policy.sender import Sender
 from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace, trace_of
 from proxy.policy.wire import head_of
 
 Handler = Callable[[web.BaseRequest, Record], Awaitable[Rendered]]
 
+NOT_MODIFIED = 304
+"""What the client has keeps the fields it came with (RFC 9110 §15.4.5)."""
 CLIENT_LEFT = 499
 """As nginx logs a request whose client did not stay for the answer."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
@@ -48,8 +53,6 @@ _NO_FORWARD_PROXY = (
     "This is no forward proxy: make it the base URL of the tool, in place of https://api.trello.com"
 )
 _KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
-_EMBEDDABLE = re.compile(r"/1/(?:client\.js(?:\?|\Z)|cards?/[^/?]+/attachments/[^?]*/download)")
-"""What a page of any site may point at: a script that asks again, a file that is only shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class Door:
             request.protocol.hear_out()
         response.head += head_of(self._guard.cors(request.headers.get("Origin", "")))
         response.head += self._census.note(record)
+        if response.status != NOT_MODIFIED and POLICY not in response.head:
+            response.head += self._guard.isolation(Sender(request.headers), request.raw_path)
         self._plan(request, record, response)
         return self._told(response, record)
 
@@ -125,7 +130,9 @@ class Door:
         if status >= 500:
             error = Failed("This is a fault of the proxy's; its log says more.")
             self._tools.log.event("error", "failed", id=record.request_id, fault=repr(fault))
-        return self._told(self._problem(error, record), record)
+        response = self._problem(error, record)
+        response.head += ISOLATED
+        return self._told(response, record)
 
     def _problem(
         self, error: ProxyError, record: Record, request: web.BaseRequest | None = None
@@ -170,19 +177,11 @@ class Door:
         if request.method == "CONNECT":
             raise MethodNotAllowed(_NO_FORWARD_PROXY, _ALLOWED)
         self._check_host(request)
-        embeddable = _is_embeddable(
-            request.method, request.raw_path, headers.get("Sec-Fetch-Mode", "")
-        )
-        self._guard.check_origin(
-            headers.get("Origin", ""),
-            headers.get("Sec-Fetch-Site", ""),
-            headers.get("Host", ""),
-            embeddable=embeddable,
-        )
+        self._guard.check_sender(Sender(headers), request.method, request.raw_path)
         if self._via in ",".join(headers.getall("Via", ())):
             raise LoopDetected("Point upstream.url at Trello, not at this proxy.")
         if request.method == "OPTIONS":
-            return _options(headers.get("Access-Control-Request-Method") is not None)
+            return _options(headers)
         if request.method not in _KNOWN_METHODS:
             raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
         handler = self._rooms.find(request.raw_path)
@@ -249,13 +248,6 @@ class Door:
         return trace if trace and self._tools.scrub(trace.parent) == trace.parent else None
 
 
-def _is_embeddable(method: str, raw_path: str, fetch_mode: str) -> bool:
-    """Whether a page of any site may point there: it reads, and shows what it reads only."""
-    if method not in {"GET", "HEAD"} or "_method" in unquote(raw_path):
-        return False
-    return fetch_mode == "navigate" or bool(_EMBEDDABLE.match(raw_path))
-
-
 def _is_plain(request: web.BaseRequest) -> bool:
     return (
         request.method == "GET"
@@ -273,6 +265,8 @@ def _tool(request: web.BaseRequest) -> str:
     return _CREDENTIAL_LIKE.sub("***", request.headers.get("User-Agent", "-"))[:_TOOL_CHARS]
 
 
-def _options(preflight: bool) -> Rendered:  # noqa: FBT001 — one question, answered by its caller
-    fields = PREFLIGHT if preflight else (("Allow", _ALLOWED),)
+def _options(headers: Mapping[str, str]) -> Rendered:
+    fields: Fields = (("Allow", _ALLOWED),)
+    if "Access-Control-Request-Method" in headers:
+        fields = preflight(headers.get("Access-Control-Request-Headers", ""))
     return Rendered(204, head_of(fields))

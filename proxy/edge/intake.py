@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
@@ -17,7 +16,7 @@ from proxy.flow.ask import Ask
 from proxy.flow.identity import Identity, StoredIdentity
 from proxy.model import Credential, Fields, Kind, Urgency
 from proxy.policy import directives
-from proxy.policy.accepts import wants_page
+from proxy.policy.accepts import shows_pictures, wants_page
 from proxy.policy.batch import listed, may_be_part
 from proxy.policy.cache_key import key_of
 from proxy.policy.credentials import (
@@ -32,9 +31,11 @@ from proxy.policy.guard import host_name
 from proxy.policy.limits import WARM
 from proxy.policy.links import Links
 from proxy.policy.routes import Match, RouteTable
+from proxy.policy.sender import Sender
 from proxy.policy.target import Target, canonical_query, parse, target_of, with_parameters
 from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace
+from proxy.policy.tunnel import check_tunnel, tunnelled_method_in
 
 _ASIDE_BYTES = 64 * 1024
 """Links in a longer body are restored beside the loop."""
@@ -43,8 +44,7 @@ PLACEHOLDER = "-"
 _TOOL_CHARS = 200
 """Of a User-Agent: enough to tell two tools apart."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
-_SAFE = frozenset({"GET", "HEAD", ""})
-_READS = frozenset({"GET", "HEAD"})
+_SAFE = frozenset({"GET", "HEAD"})
 _FOR_EVERYBODY = frozenset({Kind.GRANT, Kind.SCRIPT})
 """What nobody needs a credential for: `client.js`, and the pages that tell where to get one."""
 
@@ -67,6 +67,8 @@ class Intake:
         parsed = _api_target(request.raw_path)
         method, match = self._understand(request.method, parsed)
         record.route = match.route.template
+        if request.method in _SAFE and method not in _SAFE:
+            check_tunnel(Sender(request.headers))
         raw_query, incoming = await _received(request, parsed.query)
         query, found = _without_credentials(match, raw_query)
         in_header = read_authorization(request.headers.get("Authorization"))
@@ -180,9 +182,9 @@ class Intake:
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match]:
         """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
-        method = "GET" if sent == "HEAD" else sent
-        if method == "GET":
-            method = next(_tunnelled(parse_qsl(target.query)), method)
+        method = sent
+        if sent in _SAFE:
+            method = tunnelled_method_in(target.query) or "GET"
         return method, self._table.classify(method, target.segments[1:])
 
     def _with_secrets(self, match: Match) -> tuple[tuple[str, ...], Found]:
@@ -256,10 +258,10 @@ def _own_names(request: web.BaseRequest) -> frozenset[str]:
 
 async def _received(request: web.BaseRequest, query: str) -> tuple[str, Incoming]:
     """The raw query and the body; a read's parameters may come in either, and go in the query."""
-    if request.method not in _READS:
+    if request.method not in _SAFE:
         return query, await receive(request)
     carried, found = await receive_parameters(request)
-    if any(_tunnelled(parse_qsl(carried))):
+    if tunnelled_method_in(carried):
         raise BadTarget("Send _method in the query, not in a body.")
     return with_parameters(query, carried), Incoming(found=found)
 
@@ -274,13 +276,6 @@ def _without_credentials(match: Match, raw_query: str) -> tuple[str, Found]:
         return strip_batch_query(raw_query)
     query, found = strip_query(raw_query)
     return canonical_query(query, ordered=match.route.kind is Kind.WRITE), found
-
-
-def _tunnelled(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The methods that `_method` parameters ask for, where they are not safe."""
-    for name, value in parameters:
-        if name.lower() == "_method" and value.upper() not in _SAFE:
-            yield value.upper()
 
 
 def _without_placeholder(in_path: Found) -> Found:
@@ -302,7 +297,8 @@ def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
     headers = request.headers
     if headers.get("User-Agent", "").startswith(WARM):
         return Urgency.WARM
-    is_browser = "Sec-Fetch-Mode" in headers or wants_page(headers.get("Accept", ""))
+    accept, fetch_mode = headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", "")
+    is_browser = bool(fetch_mode) or wants_page(accept, "") or shows_pictures(accept)
     return Urgency.PERSON if kind is Kind.FILE and is_browser else Urgency.TOOL
 
 

@@ -8,6 +8,7 @@ from proxy.flow.ask import Ask
 from proxy.model import Kind
 from proxy.policy.privilege import why_administrative, why_batch
 from proxy.policy.routes import UNKNOWN, RouteTable
+from proxy.policy.tunnel import check_call
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
 """Templates of writes to a token itself, as far as is known."""
@@ -20,13 +21,16 @@ class Permission:
         self.keyless = not clients.requires_credentials
         """Whether the stored account answers who sends no key and token."""
         self._writes = clients.writes
+        self._allows_jsonp = clients.jsonp == "allow"
         self._table = table
 
     def check(self, ask: Ask, parts: tuple[Ask, ...] = ()) -> None:
-        """WritesDenied, TokenKept or Administrative unless the request may be served.
+        """WritesDenied, JsonpDenied, TokenKept or Administrative unless it may be served.
 
         `parts`: the reads that a batch lists; without them it is sent as it came.
         """
+        if ask.method == "GET" and not self._allows_jsonp:
+            check_call(ask.query_names)
         is_write = ask.match.route.kind is Kind.WRITE
         if is_write and self._writes == "deny":
             raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")

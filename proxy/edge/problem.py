@@ -4,6 +4,7 @@ import json
 
 from aiohttp import web
 
+from proxy.edge.readable import wants_page
 from proxy.edge.rendered import Rendered
 from proxy.errors import (
     CredentialRequired,
@@ -13,7 +14,6 @@ from proxy.errors import (
     TurnTooLate,
     UpstreamError,
 )
-from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import NAME
 from proxy.policy.credentials import strip_address
 from proxy.policy.pages.failure import Failure, failure_page, refusal
@@ -46,7 +46,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         fields.append(("WWW-Authenticate", challenge))
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
-    if request is not None and wants_page(request.headers.get("Accept", "")):
+    if request is not None and wants_page(request):
         failure = Failure(error.status, _title(error), _cure(error))
         page = failure_page(failure, strip_address(request.raw_path), request_id)
         return Rendered(error.status, head_of((*PAGE_FIELDS, *fields)), page)

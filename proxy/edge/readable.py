@@ -2,23 +2,31 @@
 
 from collections.abc import Callable
 
+from aiohttp import web
+
 from proxy.edge.rendered import Rendered
 from proxy.model import Fields
-from proxy.policy.accepts import wants_json, wants_page
+from proxy.policy import accepts
 from proxy.policy.pages.shell import PAGE_FIELDS
 from proxy.policy.wire import head_of
 
-_ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept"))
+_ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
 TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
 JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
 
 Make = Callable[[], bytes]
 
 
-def readable(accept: str, *, page: Make, json: Make, text: Make, status: int = 200) -> Rendered:
-    """The form that a field value of Accept asks for."""
-    if wants_page(accept):
-        return Rendered(status, head_of(PAGE_FIELDS), page())
-    if wants_json(accept):
-        return Rendered(status, head_of(JSON_FIELDS), json())
-    return Rendered(status, head_of(TEXT_FIELDS), text())
+def readable(request: web.BaseRequest, *, page: Make, json: Make, text: Make) -> Rendered:
+    """200, in the form that the request asks for."""
+    if wants_page(request):
+        return Rendered(200, head_of(PAGE_FIELDS), page())
+    if accepts.wants_json(request.headers.get("Accept", "")):
+        return Rendered(200, head_of(JSON_FIELDS), json())
+    return Rendered(200, head_of(TEXT_FIELDS), text())
+
+
+def wants_page(request: web.BaseRequest) -> bool:
+    """Whether a person in a browser reads the response."""
+    headers = request.headers
+    return accepts.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))

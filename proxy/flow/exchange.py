@@ -20,7 +20,9 @@ from proxy.policy import fields as field_policy
 from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
 from proxy.policy.credentials import authorization
 from proxy.policy.links import Links, LinkStream
+from proxy.policy.routes import UNKNOWN
 from proxy.policy.scrub import Scrubber
+from proxy.policy.storability import is_page_of_another
 from proxy.upstream.client import Question, Reply
 
 WHOLE_BYTES = 16 * 1024 * 1024
@@ -96,6 +98,7 @@ class Exchange:
                             links = self._links_for(reply.content_type)
                             return await self._streamed(reply, held, chunks, stack, links)
                 whole = self._whole(reply, b"".join(held))
+                _check(ask, whole)
         return await self._linked(whole)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
@@ -113,14 +116,16 @@ class Exchange:
         """Around what is made of an answer's body: where it is none, that is Trello's failure."""
         return self.sending.reading(ask)
 
-    async def hold(self, reply: Reply) -> Whole:
-        """A reply's short body, whole: a refusal's sentence."""
+    async def hold(self, ask: Ask, reply: Reply) -> Whole:
+        """A reply's short body, whole: a refusal's sentence; Unusable where it is none."""
         held = b""
         async for chunk in reply.chunks():
             held += chunk
             if len(held) > _REFUSAL_BYTES:
                 raise Unusable("Trello refused, at a length that is no sentence.")
-        return await self._linked(self._whole(reply, held))
+        whole = self._whole(reply, held)
+        _check(ask, whole)
+        return await self._linked(whole)
 
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
@@ -241,6 +246,13 @@ class Exchange:
                 yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
             except BadCoding as error:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
+
+
+def _check(ask: Ask, whole: Whole) -> None:
+    """Unusable where something between refuses with a page of its own what Trello knows."""
+    is_known = ask.match.route.template != UNKNOWN
+    if is_known and is_page_of_another(whole.status, whole.content_type, whole.plain):
+        raise Unusable(f"A page with status {whole.status} came for Trello's answer; try again.")
 
 
 @asynccontextmanager

@@ -219,7 +219,7 @@ class Fetch:
             if reply.status not in (200, 206):
                 raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
         elif reply.status not in (200, 206):
-            raise Refused(await self._exchange.hold(reply), self._ask.partition)
+            raise Refused(await self._exchange.hold(self._ask, reply), self._ask.partition)
         return reply
 
     def _rest(self) -> Fields:

@@ -13,6 +13,7 @@ from proxy.metrics import Metrics
 from proxy.model import Kind
 from proxy.policy.codings import BadCoding, gunzip
 from proxy.policy.limits import throttled
+from proxy.policy.storability import is_page_of_another
 from proxy.upstream.client import Question, Reply, Upstream
 from proxy.upstream.retry import RetryBudget, may_repeat, pause_s
 
@@ -135,12 +136,13 @@ def _is_read(ask: Ask) -> bool:
 
 
 async def _sentence(reply: Reply) -> bytes:
-    """What a refusal says; nothing where it cannot be read."""
+    """What a refusal says; nothing where it cannot be read, or is a page and not Trello's."""
     try:
         held = await reply.peek(_SENTENCE_BYTES)
-        return gunzip(held) if reply.coding in {"gzip", "x-gzip"} else held
+        plain = gunzip(held) if reply.coding in {"gzip", "x-gzip"} else held
     except (UpstreamError, BadCoding):
         return b""
+    return b"" if is_page_of_another(reply.status, reply.content_type, plain) else plain
 
 
 def _check(status: int, kind: Kind) -> None:

@@ -18,11 +18,12 @@ from urllib.parse import quote, unquote, unquote_plus
 from proxy.model import Kind, StoredResponse
 from proxy.policy.codings import identity_of
 from proxy.policy.routes import UNKNOWN, Match
+from proxy.policy.tunnel import is_plain
 
 MOST_PARTS = 10
 """Trello's bound; what it says of a longer list is its own to say."""
 
-JSON_HEAD = b"Content-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+JSON_HEAD = b"Content-Type: application/json; charset=utf-8\r\n"
 """The fields of an answer that is made here."""
 
 _OF_THE_BATCH = frozenset({"callback", "_", "_method"})
@@ -69,12 +70,11 @@ def may_be_part(match: Match, query_names: Collection[str]) -> bool:
     No file, no token's path, no path that is not known, no script's call, nothing that tunnels a
     write, no batch in a batch.
     """
-    names = {name.lower() for name in query_names}
     return (
         match.route.kind is Kind.READ
         and match.route.template != UNKNOWN
         and not match.secret_positions
-        and names.isdisjoint({"callback", "_method"})
+        and is_plain(query_names)
     )
 
 

@@ -63,6 +63,9 @@ NEVER_TO_CLIENT = frozenset(
         "digest",
         "content-digest",
         "repr-digest",
+        "x-content-type-options",
+        "content-security-policy",
+        "content-security-policy-report-only",
     }
 )
 """Trello's cookies, its promises about its own host, addresses that may be signed, what we write
@@ -96,7 +99,9 @@ def to_client(fields: Fields) -> Fields:
         if (lower := name.lower()) not in HOP_BY_HOP
         and lower not in NEVER_TO_CLIENT
         and lower not in listed
-        and not lower.startswith(("access-control-", "proxy-", "x-rate-limit-api-"))
+        and not lower.startswith(
+            ("access-control-", "cross-origin-", "proxy-", "x-rate-limit-api-")
+        )
     )
 
 

@@ -107,12 +107,19 @@ def is_shown(content_type: str) -> bool:
 
 
 def safe_fields(content_type: str) -> Fields:
-    """No sniffing, no scripts, no same origin; any page may show it."""
-    is_pdf = content_type.partition(";")[0].strip().lower() == "application/pdf"
+    """No sniffing, no scripts, no same origin; what is shown, and pictures, any page may embed.
+
+    SVG is saved when it is opened, and a picture in an `<img>`, where its scripts do not run.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    is_embedded = is_shown(content_type) or media_type.startswith("image/")
     return (
         ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", _PDF_CSP if is_pdf else _PASSIVE_CSP),
-        ("Cross-Origin-Resource-Policy", "cross-origin"),
+        (
+            "Content-Security-Policy",
+            _PDF_CSP if media_type == "application/pdf" else _PASSIVE_CSP,
+        ),
+        ("Cross-Origin-Resource-Policy", "cross-origin" if is_embedded else "same-origin"),
     )
 
 

@@ -1,7 +1,6 @@
-"""Who may ask: a proxy without credentials is guarded against web pages (D6).
+"""Who may send a request: a proxy without credentials is guarded against web pages (D6, D46).
 
-curl and servers send neither Origin nor Fetch Metadata and are unaffected. A browser always tells
-the truth in Host, Origin and Sec-Fetch-Site; a page cannot forge them.
+Programs send neither Origin, nor Referer, nor Fetch Metadata, and are unaffected.
 """
 
 import re
@@ -9,10 +8,32 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proxy.errors import CrossSite, HostNotAllowed
+from proxy.model import Fields
+from proxy.policy.isolation import EMBEDDABLE, ISOLATED
+from proxy.policy.local import LOOPBACK_NAMES
+from proxy.policy.sender import Sender
+from proxy.policy.tunnel import is_call_in
 from proxy.policy.webhooks import PATH
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_API = "/1/"
+_CLIENT_JS = "/1/client.js"
+_FILE = re.compile(r"/1/cards?/[^/?]+/attachments/[^?]*/download")
+_SAFE = frozenset({"GET", "HEAD"})
+_CODE = frozenset(
+    {
+        "audioworklet",
+        "manifest",
+        "paintworklet",
+        "script",
+        "serviceworker",
+        "sharedworker",
+        "style",
+        "worker",
+        "xslt",
+    }
+)
+"""Destinations at which a browser runs or applies what it gets (Fetch §2.2.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +61,25 @@ class Guard:
                 "Use the proxy's own name, or add this one to clients.hosts in proxy.yaml."
             )
 
-    def check_origin(self, origin: str, fetch_site: str, host: str, *, embeddable: bool) -> None:
-        """CrossSite when a page of an origin that is not allowed asks.
+    def check_sender(self, sender: Sender, method: str, raw_path: str) -> None:
+        """CrossSite when a page of an origin that is not allowed asks, or would run the response.
 
-        `embeddable`: a link or a script that any page may point at with a plain GET.
+        Any page may link to what is here, and embed files and client.js with a plain GET.
         """
-        if origin and origin not in self.origins and origin.partition("://")[2] != host:
+        origin, is_read = sender.origin, method in _SAFE
+        if origin and origin not in self.origins and _authority(origin) != sender.host:
             raise CrossSite("Add this page's origin to clients.origins in proxy.yaml.")
-        if not origin and fetch_site in {"cross-site", "same-site"} and not embeddable:
+        if sender.destination in _CODE and not _may_run(raw_path):
+            raise CrossSite("What is here is shown or saved; none of it is a script or a style.")
+        if origin or (is_read and (sender.navigates or _may_embed(raw_path))):
+            return
+        if self._is_elsewhere(sender) and not (is_read and sender.referrer in self.origins):
             raise CrossSite(
                 "A page of another site asked without naming its origin; "
                 "use fetch() from an origin listed in clients.origins."
             )
 
-    def cors(self, origin: str) -> tuple[tuple[str, str], ...]:
+    def cors(self, origin: str) -> Fields:
         """The CORS fields for an allowed origin; none for any other (Fetch §3.2)."""
         if origin not in self.origins:
             return ()
@@ -63,24 +89,29 @@ class Guard:
             ("Vary", "Origin"),
         )
 
+    def isolation(self, sender: Sender, raw_path: str) -> bytes:
+        """The fields that say what a browser may do with the response.
+
+        A script of ours is for any page; JSONP for pages of allowed origins, which say so in their
+        Referer, for a script element sends no Origin.
+        """
+        path, _, query = raw_path.partition("?")
+        is_listed_call = sender.referrer in self.origins and is_call_in(query)
+        return EMBEDDABLE if path == _CLIENT_JS or is_listed_call else ISOLATED
+
+    @staticmethod
+    def _is_elsewhere(sender: Sender) -> bool:
+        """Whether a page of another origin sends it, as far as the browser tells."""
+        if sender.site:
+            return sender.site in {"cross-site", "same-site"}
+        return bool(sender.referrer) and _authority(sender.referrer) != sender.host
+
 
 EXPOSED = (
     "Accept-Ranges, Age, Cache-Status, Content-Disposition, Content-Length, Content-Range, ETag, "
     "Retry-After, X-Rate-Limit-Api-Key-Interval-Ms, X-Rate-Limit-Api-Key-Max, "
     "X-Rate-Limit-Api-Key-Remaining, X-Rate-Limit-Api-Token-Interval-Ms, "
     "X-Rate-Limit-Api-Token-Max, X-Rate-Limit-Api-Token-Remaining, X-Request-Id"
-)
-
-PREFLIGHT = (
-    ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE"),
-    (
-        "Access-Control-Allow-Headers",
-        (
-            "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, If-Range, Range, "
-            "traceparent"
-        ),
-    ),
-    ("Access-Control-Max-Age", "600"),
 )
 
 
@@ -97,3 +128,16 @@ def host_name(host: str) -> str | None:
 def hosts_of(*names: str, extra: Collection[str] = ()) -> frozenset[str]:
     """The names a proxy answers to: where it listens, its public name, the loopback, and more."""
     return LOOPBACK_NAMES | {name.lower().strip("[]") for name in (*names, *extra) if name}
+
+
+def _authority(origin: str) -> str:
+    return origin.partition("://")[2]
+
+
+def _may_embed(raw_path: str) -> bool:
+    return raw_path.partition("?")[0] == _CLIENT_JS or bool(_FILE.match(raw_path))
+
+
+def _may_run(raw_path: str) -> bool:
+    path, _, query = raw_path.partition("?")
+    return not path.startswith(_API) or path == _CLIENT_JS or is_call_in(query)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote_plus
 
 from proxy.model import Kind
 from proxy.policy.routes import Match
+from proxy.policy.tunnel import tunnelled_method
 
 ADDRESS = "A secret address or key of a board"
 CREDENTIAL = "A token and its webhooks"
@@ -51,7 +52,6 @@ _SECRETS = frozenset(
 _NESTED = {"myprefs": ADDRESS, "tokens": CREDENTIAL, "webhooks": CREDENTIAL}
 """Parameters of a read that have something secret shown along."""
 _NOTHING = frozenset({"", "0", "false", "none"})
-_SAFE_METHODS = frozenset({"", "get", "head"})
 _MAY_SHOW = re.compile("key|email|prefs|secret|signup|tokens|webhooks|%", re.I)
 """A query without any of these shows nothing secret."""
 _MAY_NAME_A_METHOD = re.compile(rb"method|%|\\\\u", re.I)
@@ -113,7 +113,7 @@ def _of_piece(piece: str, classify: Callable[[str, Sequence[str]], Match]) -> st
             return why
         if segments and segments[-1].lower() in _SECRETS:
             return ADDRESS
-    if name.lower() == "_method" and value.lower() not in _SAFE_METHODS:
+    if tunnelled_method([(name, value)]):
         return TUNNEL
     return _shown([(_parts(name), value)])
 
@@ -166,11 +166,8 @@ def _grants(method: str, parts: Sequence[str], value: str) -> bool:
 def _of_methods(query: str, body: bytes, *, allowed: int) -> str:
     """Of a write that names a method besides its own: nobody knows which of them Trello heeds."""
     body = body if _MAY_NAME_A_METHOD.search(body) else b""
-    named = [
-        value
-        for parts, value in (*_in_query(query), *_in_body(body))
-        if parts == ("", "method") and value.lower() not in _SAFE_METHODS
-    ]
+    parameters = (*_in_query(query), *_in_body(body))
+    named = [parts for parts, value in parameters if tunnelled_method([("_".join(parts), value)])]
     return TUNNEL if len(named) > allowed else ""
 
 

@@ -13,6 +13,9 @@ GONE_LIFETIME_S = 5.0
 And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
 """
 
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+_TOO_MANY = 429
 _SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
 
 
@@ -80,7 +83,7 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: b
     JSON routes give JSON: a gateway's HTML page is trouble upstream. Where the length was not
     announced, or was wrong, a cut body looks complete, so the JSON itself must be whole.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = _media_type(content_type)
     match kind:
         case Kind.WRITE:
             return _why_no_outcome(media_type, plain, length_known=length_known)
@@ -90,9 +93,18 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: b
             return _why_no_json(media_type, plain, length_known=length_known)
 
 
+def is_page_of_another(status: int, content_type: str, plain: bytes) -> bool:
+    """Whether a refusal is an HTML page, so not Trello's word, but a gateway's (D7).
+
+    Trello refuses in a sentence or in JSON. A 429 and a 5xx are trouble whatever their form.
+    """
+    is_refusal = 400 <= status < 500 and status != _TOO_MANY
+    return is_refusal and (_media_type(content_type) in _PAGES or bool(_PAGE.match(plain)))
+
+
 def _why_no_outcome(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
     """Why a body says nothing of a write; it may be a sentence, or empty."""
-    if media_type == "text/html":
+    if media_type in _PAGES:
         return "a page where an answer belongs"
     if plain and media_type.endswith("json"):
         return _why_no_json(media_type, plain, length_known=length_known)
@@ -110,6 +122,10 @@ def _why_no_json(media_type: str, plain: bytes, *, length_known: bool) -> str | 
     if not (media_type and length_known and _is_balanced(plain)) and not _is_json(plain):
         return "JSON that was cut short"
     return None
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _is_balanced(plain: bytes) -> bool:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from proxy.model import Kind
 from proxy.policy.routes import Match
+from proxy.policy.tunnel import is_call
 
 _ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
 """What the templates of attachments' files begin with."""
@@ -42,5 +43,5 @@ def way_of(match: Match, query_names: Collection[str]) -> Way:
             return Way.ATTACHMENT if is_kept else Way.EXPORT
         case Kind.BATCH:
             return Way.BATCH
-    is_stored = route.lifetimes.lifetime_s > 0 and "callback" not in query_names
+    is_stored = route.lifetimes.lifetime_s > 0 and not is_call(query_names)
     return Way.READ if is_stored else Way.BYPASS

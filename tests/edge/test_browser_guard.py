@@ -8,6 +8,8 @@ from tests.edge.conftest import Heard, MakeProxy, Proxy
 ME = "/1/members/me"
 APP = "http://app.example:3000"
 CROSS = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+DELIBERATE = {"X-Requested-With": "XMLHttpRequest"}
 
 
 @pytest.fixture
@@ -102,6 +104,10 @@ FOREIGN = {
     "an image": {**CROSS, "Sec-Fetch-Dest": "image"},
     "a script": {**CROSS, "Sec-Fetch-Dest": "script"},
     "a frame's sandbox": {**CROSS, "Origin": "null"},
+    "a page over plain http": {"Referer": "http://evil.example/page?x"},
+    "a page over plain http, in capitals": {"Referer": "HTTP://Evil.Example"},
+    "a page on another port over plain http": {"Referer": "http://127.0.0.1:1/"},
+    "a page that was redirected on its way": {**CROSS, "Referer": "http://trello.internal/"},
 }
 
 
@@ -144,24 +150,140 @@ async def test_a_form_posted_from_elsewhere_is_refused(guarded: Proxy, standin: 
     assert standin.asked.total == 0
 
 
-async def test_a_link_that_writes_is_refused(guarded: Proxy, standin: StandIn) -> None:
-    clicked = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+TUNNELS = [
+    "_method=DELETE",
+    "_METHOD=PUT&name=x",
+    "_method=put",
+    "x&%5fmethod=delete",
+    "_%6Dethod=PUT&name=x",
+    "_method=GET&_method=DELETE",
+    "_method%5B%5D=DELETE",
+    "_method=%20delete",
+]
+OPENED = {
+    "a link on a page elsewhere": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+    "a link in a mail": {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+    "a link over plain http": {"Accept": BROWSER, "Referer": "http://evil.example/"},
+    "a link in a mail over plain http": {"Accept": BROWSER},
+    "a link, whatever else comes along": {"Accept": BROWSER, **DELIBERATE},
+    "a link on a page of ours": {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"},
+    "what an address bar asks ahead": {"Sec-Fetch-Site": "none", **DELIBERATE},
+    "an image over plain http": {"Accept": "image/webp,*/*;q=0.8"},
+    "an image on a page of an allowed origin": {"Referer": f"{APP}/"},
+    "an image in an app": {"X-Requested-With": "com.example.app"},
+    "an image behind a login": {"Authorization": "Basic eDp5"},
+    "an image behind a login of another kind": {"Authorization": "Bearer x.y.z"},
+    "what is fetched blindly": {"Content-Type": "text/plain", "Cache-Control": "no-cache"},
+    "a program that says nothing of itself": {},
+}
+
+
+@pytest.mark.parametrize("fields", OPENED.values(), ids=OPENED.keys())
+async def test_what_any_page_or_mail_can_send_writes_nothing(
+    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+) -> None:
     card = f"/1/cards/{standin.trello.example_card}"
-    for query in ("_method=DELETE", "x&%5fmethod=delete", "_%6Dethod=PUT&name=x&callback=y"):
-        assert (await guarded.get(f"{card}?{query}", clicked)).status == 403
+    for query in TUNNELS:
+        for method in ("GET", "HEAD"):
+            assert (await guarded.ask(method, f"{card}?{query}", fields)).status == 403
     assert standin.asked.total == 0
 
 
-async def test_a_link_from_elsewhere_may_be_followed(guarded: Proxy) -> None:
-    clicked = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
-    assert (await guarded.get("/", clicked)).status == 200
-    assert (await guarded.get(ME, clicked)).status == 200
+TUNNELLED = {
+    "a page of an allowed origin": {"Origin": APP},
+    "a page of an allowed origin, over https": {"Origin": APP, "Sec-Fetch-Site": "cross-site"},
+    "a script of ours": DELIBERATE,
+    "a program with its own key and token": {"Authorization": 'OAuth oauth_token="x"'},
+    "a program that sends JSON": {"Content-Type": "application/json; charset=utf-8"},
+}
 
 
-async def test_json_cannot_be_read_as_a_script(guarded: Proxy) -> None:
-    script = {**CROSS, "Sec-Fetch-Dest": "script"}
-    heard = await guarded.get(f"{ME}?callback=steal", script)
-    assert heard.status == 403
+@pytest.mark.parametrize("fields", TUNNELLED.values(), ids=TUNNELLED.keys())
+async def test_a_program_may_still_tunnel_a_write(
+    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+) -> None:
+    card = f"/1/cards/{standin.trello.example_card}"
+    heard = await guarded.get(f"{card}?_method=PUT&name=Tunnelled", fields)
+    assert (heard.status, heard.json["name"]) == (200, "Tunnelled")
+
+
+async def test_who_may_not_tunnel_is_told_what_to_do(guarded: Proxy) -> None:
+    heard = await guarded.get(f"{ME}?_method=PUT")
+    assert refused(heard, 403, "tunnel-denied")
+    assert "X-Requested-With: XMLHttpRequest" in heard.json["detail"]
+
+
+@pytest.mark.parametrize("target", ["/", ME, "/metrics", "/healthz"])
+async def test_a_link_from_elsewhere_may_be_followed(guarded: Proxy, target: str) -> None:
+    for clicked in (
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"},
+        {"Accept": BROWSER, "Referer": "http://wiki.internal/page"},
+    ):
+        assert (await guarded.get(target, clicked)).status == 200
+
+
+async def test_a_referer_of_our_own_says_nothing(guarded: Proxy) -> None:
+    for referrer in (f"http://{guarded.host}/b/x", f"https://{guarded.host}", "-", "about:blank"):
+        assert (await guarded.get(ME, {"Referer": referrer})).status == 200
+
+
+SCRIPTS = {
+    "a script elsewhere": {**CROSS, "Sec-Fetch-Dest": "script"},
+    "a script elsewhere, over plain http": {"Referer": "http://evil.example/"},
+    "a script of an allowed origin": {"Referer": f"{APP}/"},
+    "a program": {},
+}
+
+
+@pytest.mark.parametrize("fields", SCRIPTS.values(), ids=SCRIPTS.keys())
+async def test_json_cannot_be_read_as_a_script(
+    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+) -> None:
+    for query in ("callback=steal", "fields=id&CALLBACK=steal", "%63allback=x", "callback[]=x"):
+        heard = await guarded.get(f"{ME}?{query}", fields)
+        assert heard.status == 403
+        assert b"steal(" not in heard.body
+    assert standin.asked.total == 0
+
+
+async def test_who_may_not_call_is_told_what_to_do(guarded: Proxy) -> None:
+    heard = await guarded.get(f"{ME}?callback=x")
+    assert refused(heard, 403, "jsonp-denied")
+    assert "clients.origins" in heard.json["detail"]
+
+
+async def test_where_it_is_allowed_a_call_is_for_pages_of_allowed_origins(
+    make_proxy: MakeProxy, standin: StandIn
+) -> None:
+    proxy = await make_proxy(standin.url, f"clients: {{origins: ['{APP}'], jsonp: allow}}")
+    call = f"{ME}?callback=show"
+    script = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "script"}
+    for fields in ({"Referer": f"{APP}/x"}, {"Referer": f"{APP}/", **script}):
+        heard = await proxy.get(call, fields)
+        assert (heard.status, heard.body[:9]) == (200, b"/**/ show")
+        assert heard.fields["cross-origin-resource-policy"] == "cross-origin"
+    blind = await proxy.get(call)
+    assert blind.status == 200
+    assert blind.fields["cross-origin-resource-policy"] == "same-origin"
+    for fields in ({"Referer": "http://evil.example/"}, script):
+        assert (await proxy.get(call, fields)).status == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
+@pytest.mark.parametrize("destination", ["script", "style", "worker", "serviceworker", "xslt"])
+async def test_a_file_is_never_run(
+    guarded: Proxy, standin: StandIn, destination: str, site: str
+) -> None:
+    runs = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": destination, "Sec-Fetch-Mode": "no-cors"}
+    for target in (standin.trello.example_attachment_path, ME):
+        assert refused(await guarded.get(target, runs), 403, "cross-site")
+    assert standin.asked.total == 0
+
+
+async def test_our_own_pages_load_what_is_theirs(guarded: Proxy) -> None:
+    for target, destination in (("/-/style.css", "style"), ("/-/page.js", "script")):
+        loads = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": destination}
+        assert (await guarded.get(target, loads)).status == 200
 
 
 async def test_a_page_of_ours_may_call(guarded: Proxy, standin: StandIn) -> None:
@@ -205,11 +327,19 @@ async def test_a_preflight_is_answered_here(guarded: Proxy, standin: StandIn, me
     assert (allowed.status, allowed.body) == (204, b"")
     assert allowed.fields["access-control-allow-origin"] == APP
     assert method in allowed.fields["access-control-allow-methods"]
-    assert "Content-Type" in allowed.fields["access-control-allow-headers"]
+    assert allowed.fields["access-control-allow-headers"] == "content-type, authorization"
     refused = await guarded.ask("OPTIONS", ME, {"Origin": "http://evil.example", **asks})
     assert refused.status == 403
     assert not [name for name in refused.fields if name.startswith("access-control-")]
     assert standin.asked.total == 0
+
+
+async def test_an_allowed_origin_is_granted_what_it_asks_for(guarded: Proxy) -> None:
+    wanted = "x-requested-with,baggage,sentry-trace,x-trello-client-identifier,cookie"
+    asks = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": wanted}
+    heard = await guarded.ask("OPTIONS", ME, {"Origin": APP, **asks})
+    granted = heard.fields["access-control-allow-headers"]
+    assert granted == "x-requested-with, baggage, sentry-trace, x-trello-client-identifier"
 
 
 async def test_options_without_a_preflight_say_what_there_is(
@@ -231,8 +361,11 @@ async def test_client_js_may_be_a_script_of_any_page(guarded: Proxy) -> None:
         assert b"https://api.trello.com" not in heard.body
 
 
-async def test_an_attachment_may_be_an_image_of_any_page(guarded: Proxy, standin: StandIn) -> None:
-    image = {**CROSS, "Sec-Fetch-Dest": "image", "Referer": "http://wiki.internal/"}
+@pytest.mark.parametrize("told", [{**CROSS, "Sec-Fetch-Dest": "image"}, {}], ids=["https", "http"])
+async def test_an_attachment_may_be_an_image_of_any_page(
+    guarded: Proxy, standin: StandIn, told: dict[str, str]
+) -> None:
+    image = {**told, "Referer": "http://wiki.internal/"}
     heard = await guarded.get(standin.trello.example_attachment_path, image)
     assert heard.status == 200
     assert heard.fields["content-type"].startswith("image/")

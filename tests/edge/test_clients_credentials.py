@@ -61,7 +61,7 @@ async def test_a_clients_own_credential_is_neither_kept_nor_logged(
     tmp_path: Path,
     mode: str,
 ) -> None:
-    yaml = f"clients: {{credentials: {mode}}}\nlog: {{level: debug}}"
+    yaml = f"clients: {{credentials: {mode}, origins: ['http://127.0.0.1']}}\nlog: {{level: debug}}"
     storage = (standin.storage_host,)
     proxy = await make_proxy(standin.url, yaml, storage, directory=tmp_path / "kept")
     card = f"/1/cards/{standin.trello.example_card}"

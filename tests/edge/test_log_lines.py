@@ -53,7 +53,9 @@ class TestLog:
         self, proxy: Proxy, standin: StandIn
     ) -> None:
         card = f"/1/cards/{standin.trello.example_card}"
-        await proxy.get(f"{card}?fields=s3arched&x=s3arched", {"Referer": "http://x/?s3arched"})
+        await proxy.get(
+            f"{card}?fields=s3arched&x=s3arched", {"Referer": f"http://{proxy.host}/?s3arched"}
+        )
         await proxy.get("/1/search?query=s3arched")
         await proxy.ask("PUT", f"{card}?desc=s3arched", {}, b"name=s3arched")
         await proxy.get("/s3arched?s3arched")
@@ -61,6 +63,14 @@ class TestLog:
         await proxy.stop()
         assert b"s3arched" not in proxy.log
         assert standin.trello.example_card.encode() not in proxy.log
+
+    async def test_plain_http_under_a_name_is_told_at_the_start(
+        self, make_proxy: MakeProxy, standin: StandIn
+    ) -> None:
+        for url, is_told in (("http://trello.internal", True), ("https://trello.internal", False)):
+            proxy = await make_proxy(standin.url, f"public_url: {url}")
+            await proxy.stop()
+            assert (b"reached by plain http" in proxy.log) is is_told
 
     async def test_nothing_a_client_sends_breaks_a_line(self, proxy: Proxy) -> None:
         tools = ['"},{"level":"error', "a\\", "caf\xe9", "x" * 5000, "\t", "{}"]

@@ -16,6 +16,7 @@ from tests.edge.conftest import MakeProxy, Proxy, Wire
 from tests.edge.raw_upstream import RawUpstream
 
 ME = "/1/members/me"
+EXPLAIN = "/-/explain?url=/1/members/me"
 
 
 class TestPages:
@@ -147,6 +148,67 @@ class TestPages:
         for each, leads in ((proxy, True), (apart, False)):
             page = (await each.get("/", {"Accept": "text/html"})).body
             assert (b'href="/metrics"' in page) is leads
+        elsewhere = {"Accept": "text/html", "X-Forwarded-For": "203.0.113.9"}
+        assert b'href="/metrics"' not in (await proxy.get("/", elsewhere)).body
+
+
+KEPT = [("POST", "/-/purge"), ("GET", "/metrics"), ("GET", "/-/legacy"), ("GET", EXPLAIN)]
+FRONTS = {
+    "nginx": {"X-Forwarded-For": "203.0.113.9"},
+    "nginx, as some have it": {"X-Real-IP": "203.0.113.9"},
+    "one that tells its scheme only": {"x-forwarded-proto": "https"},
+    "one as RFC 7239 has it": {"Forwarded": "for=203.0.113.9"},
+    "one as RFC 9110 has it": {"Via": "1.1 front"},
+    "an empty field": {"X-Forwarded-For": ""},
+    "one that passes the name on": {"Host": "trello.internal"},
+    "one that passes an address on": {"Host": "192.0.2.7:8080"},
+}
+
+
+class TestBehindAFront:
+    """On the proxy's own machine something stands in front: everybody comes from 127.0.0.1."""
+
+    @pytest.mark.parametrize("fields", FRONTS.values(), ids=FRONTS.keys())
+    async def test_nobody_is_the_machine_itself(
+        self, make_proxy: MakeProxy, standin: StandIn, fields: dict[str, str]
+    ) -> None:
+        yaml = "clients: {hosts: [trello.internal, 192.0.2.7]}"
+        proxy = await make_proxy(standin.url, yaml)
+        await proxy.get(ME)
+        for method, page in KEPT:
+            heard = await proxy.ask(method, page, fields)
+            assert (heard.status, heard.json["type"]) == (403, "urn:trello-proxy:not-admin")
+        assert "; hit" in (await proxy.get(ME)).fields["cache-status"]
+        for page in ("/healthz", "/readyz", ME):
+            assert (await proxy.get(page, fields)).status == 200
+
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:80", "[::1]:8080", "LOCALHOST:1"])
+    async def test_the_machine_itself_may_whatever_it_calls_itself(
+        self, proxy: Proxy, host: str
+    ) -> None:
+        for method, page in KEPT:
+            assert (await proxy.ask(method, page, {"Host": host})).status == 200
+
+    async def test_the_token_is_good_from_anywhere(
+        self, make_proxy: MakeProxy, standin: StandIn
+    ) -> None:
+        yaml = "clients: {hosts: [trello.internal]}\nadmin: {token: 0perat0rs-t0ken}"
+        proxy = await make_proxy(standin.url, yaml)
+        front = {"Host": "trello.internal", "X-Forwarded-For": "203.0.113.9"}
+        for method, page in KEPT:
+            assert (await proxy.ask(method, page, front)).status == 403
+            right = {**front, "Authorization": "Bearer 0perat0rs-t0ken"}
+            assert (await proxy.ask(method, page, right)).status == 200
+
+    async def test_a_listener_of_the_operators_own_shows_metrics_to_whoever_reaches_it(
+        self, make_proxy: MakeProxy, standin: StandIn
+    ) -> None:
+        yaml = "clients: {hosts: [proxy]}\nadmin: {listen: 127.0.0.1:0}"
+        proxy = await make_proxy(standin.url, yaml)
+        prometheus = {"Host": "proxy:8081"}
+        for (method, page), status in zip(KEPT, (403, 200, 200, 403), strict=True):
+            heard = await proxy.ask(method, page, prometheus, port=proxy.app.admin_port)
+            assert heard.status == status
 
 
 class TestPurge:

@@ -137,10 +137,10 @@ class Tab:
 
 
 @contextlib.contextmanager
-def chromium(profile: Path) -> Iterator[int]:
+def chromium(profile: Path, *switches: str) -> Iterator[int]:
     """A browser of its own; the port it listens on."""
     with subprocess.Popen(
-        [str(PROGRAM), *_SWITCHES, f"--user-data-dir={profile}", "about:blank"],
+        [str(PROGRAM), *_SWITCHES, *switches, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as process:

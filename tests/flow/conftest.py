@@ -29,6 +29,8 @@ KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12
 OTHER_KEY = "beef" + "1" * 28
 OTHER_TOKEN = "ATTA" + "07be2a" * 12
+DELIBERATE = {"X-Requested-With": "XMLHttpRequest"}
+"""A field that no link and no image can send: with it a GET may tunnel a write."""
 BREATH_S = 0.001
 """What a test that waits for a thread leaves it; a loop that never pauses starves it."""
 READ_TIMEOUT_S = 1.5

@@ -159,8 +159,9 @@ async def test_options_are_told_here(proxy: Proxy, standin: StandIn, board: str)
 
 
 async def test_a_read_that_trello_must_answer_each_time_is_not_stored(
-    proxy: Proxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: StandIn, board: str
 ) -> None:
+    proxy = await start_proxy(clients={"jsonp": "allow"})
     for _ in range(2):
         heard = await proxy.get(f"/1/boards/{board}?callback=show")
         assert heard.body.startswith(b"/**/ show(")

@@ -198,8 +198,9 @@ async def test_an_uncacheable_answer_is_not_collapsed_onto_others(
 
 
 async def test_a_question_that_is_never_stored_is_never_collapsed(
-    proxy: Proxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: StandIn, board: str
 ) -> None:
+    proxy = await start_proxy(clients={"jsonp": "allow"})
     target = f"/1/boards/{board}?callback=show"
     heard = await asyncio.gather(*(proxy.get(target) for _ in range(5)))
     assert {each.cache for each in heard} == {"fwd=bypass"}

@@ -8,7 +8,7 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import KEY, TOKEN, Proxy, StartProxy, turns, until
+from tests.flow.conftest import DELIBERATE, KEY, TOKEN, Proxy, StartProxy, turns, until
 
 
 async def _is_hit(proxy: Proxy, target: str) -> bool:
@@ -176,15 +176,18 @@ async def test_a_write_whose_client_left_still_invalidates(
 
 
 @pytest.mark.parametrize(
-    "tunnel", ["_method=PUT", "%5Fmethod=put", "_METHOD=PUT", "_method=PUT&_method=GET"]
+    "tunnel",
+    ["_method=PUT", "%5Fmethod=put", "_METHOD=PUT", "_method=PUT&_method=GET", "_method[]=PUT"],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_get_that_tunnels_a_write_is_one(
-    proxy: Proxy, standin: StandIn, card: str, tunnel: str, method: str
+    start_proxy: StartProxy, card: str, tunnel: str, method: str
 ) -> None:
+    proxy = await start_proxy(clients={"jsonp": "allow"})
     await proxy.get(f"/1/cards/{card}")
     for _ in range(2):
-        heard = await proxy(method, f"/1/cards/{card}?{tunnel}&name=Mine&callback=f")
+        target = f"/1/cards/{card}?{tunnel}&name=Mine&callback=f"
+        heard = await proxy(method, target, headers=DELIBERATE)
         assert heard.cache == "fwd=method; fwd-status=200"
     assert not await _is_hit(proxy, f"/1/cards/{card}")
 
@@ -206,8 +209,8 @@ async def test_where_writes_are_denied_nothing_is_sent(
     heard = [
         await proxy("PUT", f"/1/cards/{card}", params={"name": "Mine"}),
         await proxy("DELETE", f"/1/cards/{card}"),
-        await proxy.get(f"/1/cards/{card}?_method=DELETE"),
-        await proxy.get(f"/1/cards/{card}?%5Fmethod=DELETE"),
+        await proxy.get(f"/1/cards/{card}?_method=DELETE", headers=DELIBERATE),
+        await proxy.get(f"/1/cards/{card}?%5Fmethod=DELETE", headers=DELIBERATE),
         await proxy("POST", f"/1/cards/{card}/attachments", data=form),
         await proxy("POST", "/1/unheard/of"),
     ]

@@ -10,7 +10,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.upstream.breaker import GOOD_PROBES, LONGEST_PAUSE_S, MIN_FAILURES
 from tests.edge.raw_upstream import RawUpstream, answer
-from tests.flow.conftest import Proxy, StartProxy
+from tests.flow.conftest import DELIBERATE, Proxy, StartProxy
 
 DOWN = Fault("status", status=503, times=None)
 
@@ -137,7 +137,7 @@ async def test_a_read_is_sent_once_more_when_its_connection_ended_and_a_write_is
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
     assert await proxy.metric("trello_proxy_retries_total") == 1
     assert (await proxy("PUT", f"/1/boards/{board}?name=x")).problem == "upstream-terminated"
-    tunnelled = await proxy.get(f"/1/cards/{board}?_method=DELETE")
+    tunnelled = await proxy.get(f"/1/cards/{board}?_method=DELETE", headers=DELIBERATE)
     assert tunnelled.status == 200  # the second of two requests, and sent once
     assert len(raw.asked) == 4
 

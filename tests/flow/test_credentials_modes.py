@@ -10,6 +10,7 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.standin import StandIn
 from tests.flow.conftest import (
+    DELIBERATE,
     KEY,
     OTHER_KEY,
     OTHER_TOKEN,
@@ -237,7 +238,8 @@ TRIES = {
 async def test_no_client_can_revoke_the_stored_token(
     proxy: Proxy, standin: StandIn, method: str, target: str
 ) -> None:
-    heard = await proxy(method, target.replace("{key}", KEY).replace("{token}", TOKEN))
+    path = target.replace("{key}", KEY).replace("{token}", TOKEN)
+    heard = await proxy(method, path, headers=DELIBERATE)
     assert heard.status == 403
     assert method == "HEAD" or heard.problem == "token-kept"
     assert standin.asked.total == 0

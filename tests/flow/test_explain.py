@@ -58,7 +58,7 @@ class Office:
 
 @pytest.fixture
 async def office(start_proxy: StartProxy, standin: StandIn, clock: FakeClock) -> Office:
-    proxy = await start_proxy("freshness: {watch: off}")
+    proxy = await start_proxy("freshness: {watch: off}\nclients: {jsonp: allow}")
     assert proxy.app.flows is not None
     await proxy.app.flows.proof.stop()  # it asks when it likes
     board, card = standin.trello.example_board, standin.trello.example_card
@@ -168,7 +168,8 @@ async def test_a_write_and_a_page_of_ours_are_named_as_such(proxy: Proxy, card: 
 
 
 async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:
-    for url, status in (("", 400), ("//x", 404), ("/c/abc", 404), ("/1/%00", 400)):
+    refused = {"": 400, "//x": 404, "/c/abc": 404, "/1/%00": 400, "/1/boards/x?callback=f": 403}
+    for url, status in refused.items():
         heard: Heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}")
         assert (heard.status, bool(heard.problem)) == (status, True), url
 

@@ -59,6 +59,8 @@ async def test_a_person_hears_of_it_on_a_page(start_proxy: StartProxy, card: str
     assert heard.status == 429
     assert b"Too many ask Trello at once" in heard.body
     assert b"Try again in 1 s" in heard.body
+    program = await proxy.get(f"/1/cards/{card}", headers={"Accept": JAVA})
+    assert (program.status, program.json["error"]) == (429, "API_TOKEN_LIMIT_EXCEEDED")
 
 
 async def test_a_stale_answer_is_better_than_a_refusal_and_hits_notice_nothing(
@@ -224,10 +226,13 @@ async def test_tokens_of_clients_have_budgets_of_their_own(start_proxy: StartPro
     assert (await proxy.get(f"/1/members/me/boards?_=9{theirs}")).status == 429
 
 
+JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
+"""What Java's own client sends where its program says nothing."""
 WHO = {
     "a browser that opens it": ({"Sec-Fetch-Mode": "navigate"}, "person"),
     "a page that shows it": ({"Sec-Fetch-Mode": "no-cors"}, "person"),
-    "an old browser": ({"Accept": "text/html,*/*;q=0.8"}, "person"),
+    "one that opens it over plain http": ({"Accept": "text/html,application/xhtml+xml"}, "person"),
+    "a page that shows it over plain http": ({"Accept": "image/webp,*/*;q=0.8"}, "person"),
     "a script": ({"Accept": "*/*"}, "tool"),
     "warm": ({"User-Agent": "trello-proxy-warm/1"}, "warm"),
 }

@@ -106,6 +106,21 @@ async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs
     assert (await proxy.get(target)).problem in {"not-visible", "no-such-page"}
 
 
+async def test_a_program_that_names_html_among_others_reads_no_page(
+    proxy: Proxy, standin: StandIn
+) -> None:
+    gone = standin.trello.example_attachment_path.replace("/download", "/nowhere")
+    for accept in ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, */*", "*/*"):
+        for target, status in (("/1/..", 400), ("/nowhere", 404), (gone, 404)):
+            heard = await proxy.get(target, headers={"Accept": accept})
+            assert heard.status == status
+            assert "html" not in heard.fields["Content-Type"]
+    fetched = {"Accept": BROWSER["Accept"], "Sec-Fetch-Mode": "cors"}
+    assert (await proxy.get("/nowhere", headers=fetched)).problem == "no-such-page"
+    opened = {"Accept": "*/*", "Sec-Fetch-Mode": "navigate"}
+    assert page_of(await proxy.get("/nowhere", headers=opened)).all("h1")
+
+
 async def test_a_card_of_somebody_elses_is_not_visible(
     proxy: Proxy, standin: StandIn, browse: Browser, short: str, board: str
 ) -> None:

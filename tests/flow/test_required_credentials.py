@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy
+from tests.flow.conftest import (DELIBERATE, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy)
 
 ME = "/1/members/me?fields=username"
 PAIR = f"key={OTHER_KEY}&token={OTHER_TOKEN}"
@@ -43,7 +43,11 @@ WITHOUT: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a read": ("GET", ME, {}),
     "a write": ("PUT", "/1/boards/{b}?name=x", {}),
     "a write in a body": ("PUT", "/1/boards/{b}", {"json": {"name": "x"}}),
-    "a tunnelled write": ("GET", "/1/boards/{b}?_method=PUT&name=x", {}),
+    "a tunnelled write": (
+        "GET",
+        "/1/boards/{b}?_method=PUT&name=x",
+        {"headers": DELIBERATE},
+    ),
     "a batch": ("GET", "/1/batch?urls=/members/me", {}),
     "an unknown path": ("GET", "/1/inventions", {}),
     "a file": ("GET", "{a}", {}),

@@ -10,6 +10,7 @@ from proxy.edge.bodies import Incoming
 from proxy.edge.handlers.files import FileHandler
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
+from proxy.edge.readable import wants_page
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import UpstreamError
@@ -22,7 +23,6 @@ from proxy.flow.read_through import ReadThrough
 from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
 from proxy.model import Kind, StoredResponse
-from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import accepts_gzip, gunzip
 from proxy.policy.directives import NONE
@@ -71,7 +71,7 @@ class Api:
             served = await self._answer(ask, parts, incoming)
         if isinstance(served, Answer):
             record.outcome = served.outcome
-            if _is_refused(ask, served) and wants_page(request.headers.get("Accept", "")):
+            if _is_refused(ask, served) and wants_page(request):
                 await _close(served)
                 return problem.refused_file(served.status, record.request_id, request)
             rendered = self._rendered(request, ask, served)

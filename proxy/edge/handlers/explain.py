@@ -4,7 +4,6 @@ from functools import partial
 
 from aiohttp import web
 
-from proxy.edge.admin import Admin
 from proxy.edge.door import Handler
 from proxy.edge.intake import Intake
 from proxy.edge.readable import readable
@@ -19,12 +18,11 @@ from proxy.policy.explaining import as_json, as_page, as_text, target_in, url_in
 EXPLAIN = "/-/explain"
 
 
-def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
+def explain_handler(explain: Explain, intake: Intake) -> Handler:
     """What answers there; what clients may not do is refused as they would be."""
 
     async def handle(request: web.BaseRequest, record: Record) -> Rendered:
         record.route = EXPLAIN
-        admin.check(request)
         url = url_in(request.raw_path.partition("?")[2])
         if not url:
             raise BadTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
@@ -33,7 +31,7 @@ def explain_handler(explain: Explain, intake: Intake, admin: Admin) -> Handler:
         intake.permission.check(ask, parts)
         explained = await explain.of(ask, parts)
         return readable(
-            request.headers.get("Accept", ""),
+            request,
             page=partial(as_page, explained),
             json=partial(as_json, explained),
             text=partial(as_text, explained),

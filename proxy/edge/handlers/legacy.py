@@ -24,7 +24,7 @@ def legacy_handler(census: Census) -> Handler:
             for each in census.sightings
         ]
         return readable(
-            request.headers.get("Accept", ""),
+            request,
             page=partial(legacy_page, rows),
             json=partial(legacy_json, rows),
             text=partial(legacy_text, rows),

@@ -8,8 +8,6 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from proxy.edge.admin import Admin
-from proxy.edge.door import Handler
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed
@@ -18,37 +16,21 @@ from proxy.flow.invalidate import Invalidate
 from proxy.policy.tags import EVERYTHING
 from proxy.policy.wire import head_of
 
+METRICS, PURGE = "/metrics", "/-/purge"
 _NO_STORE = ("Cache-Control", "no-store")
 
 
 class Ops:
     """The proxy's own pages; none of them asks Trello anything."""
 
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        health: Health,
-        invalidate: Invalidate,
-        admin: Admin,
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry, health: Health, invalidate: Invalidate) -> None:
         self._registry = registry
         self._health = health
         self._invalidate = invalidate
-        self._admin = admin
-
-    @property
-    def pages(self) -> dict[str, Handler]:
-        """By path."""
-        return {
-            "/metrics": self.metrics,
-            "/healthz": self.healthz,
-            "/readyz": self.readyz,
-            "/-/purge": self.purge,
-        }
 
     async def metrics(self, request: web.BaseRequest, record: Record) -> Rendered:
         """All metrics; rendered beside the loop, which goes on answering."""
-        record.route = "/metrics"
+        record.route = METRICS
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         body = await asyncio.to_thread(encode, self._registry)
         return Rendered(200, head_of((("Content-Type", content_type), _NO_STORE)), body)
@@ -67,10 +49,9 @@ class Ops:
 
     async def purge(self, request: web.BaseRequest, record: Record) -> Rendered:
         """Forget everything stored."""
-        record.route = "/-/purge"
+        record.route = PURGE
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self._admin.check(request)
         self._invalidate.apply({EVERYTHING}, "purge")
         await self._invalidate.settled()
         return _json({"purged": "everything"})

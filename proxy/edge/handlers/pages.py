@@ -11,13 +11,13 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.edge.intake import Intake, directives_of
+from proxy.edge.readable import TEXT_FIELDS, wants_page
 from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NoSuchPage, NotVisible, ProxyError, Unusable
 from proxy.flow.ask import Answer
 from proxy.flow.overview import Overview
 from proxy.flow.read_through import ReadThrough
-from proxy.policy.accepts import wants_page
 from proxy.policy.cache_status import cache_status
 from proxy.policy.codings import gunzip
 from proxy.policy.credentials import strip_address
@@ -46,7 +46,6 @@ MOST_BYTES = 64 * 1024 * 1024
 _ASIDE_BYTES = 64 * 1024
 """What is made of more JSON is made beside the loop."""
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
-_TEXT = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
 
 _Made = TypeVar("_Made")
 
@@ -76,8 +75,9 @@ class Pages:
         links: Links,
         clock: Clock,
         overview: Overview,
-        offer: Offer,
+        offer: Callable[[web.BaseRequest], Offer],
     ) -> None:
+        """`offer`: what there is at this address for who asks."""
         self._offer = offer
         self._intake = intake
         self._reads = reads
@@ -96,17 +96,17 @@ class Pages:
         except NotALink as error:
             fault = str(error)
         status = 400 if fault else 200
-        if wants_page(request.headers.get("Accept", "")):
+        if wants_page(request):
             shown = Pasted(strip_address(pasted), link, fault)
             url, figures = self._links.public_url, self._overview.figures()
-            body = home_page(url, shown, figures, self._offer)
+            body = home_page(url, shown, figures, self._offer(request))
             return Rendered(status, head_of(PAGE_FIELDS), body)
         if pasted:
             said = f"{link or fault}\n".encode()
         else:
             figures = self._overview.figures()
-            said = home_text(self._links.public_url, figures, self._offer)
-        return Rendered(status, head_of((*_TEXT, ("Vary", "Accept"))), said)
+            said = home_text(self._links.public_url, figures, self._offer(request))
+        return Rendered(status, head_of(TEXT_FIELDS), said)
 
     async def asset(self, request: web.BaseRequest, record: Record) -> Rendered:
         """A style, a script or an icon."""

@@ -17,7 +17,7 @@ class Pasted:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What there is at this address."""
+    """What there is at this address, for who reads the page."""
 
     operated: bool
     """The operator's pages."""

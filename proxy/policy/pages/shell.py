@@ -21,9 +21,10 @@ PAGE_FIELDS: Fields = (
         ),
     ),
     ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Referrer-Policy", "no-referrer"),
     ("Cache-Control", "private, no-store"),
-    ("Vary", "Accept"),
+    ("Vary", "Accept, Sec-Fetch-Mode"),
 )
 
 
@@ -32,7 +33,6 @@ def _asset(path: str, content_type: str, text: str) -> tuple[str, Fields, bytes]
     tag = hashlib.blake2b(body, digest_size=6).hexdigest()
     fields = (
         ("Content-Type", content_type),
-        ("X-Content-Type-Options", "nosniff"),
         ("Cache-Control", "public, max-age=31536000, immutable"),
     )
     return f"{path}?v={tag}", fields, body

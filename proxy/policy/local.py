@@ -1,0 +1,47 @@
+"""Is a request from the proxy's own machine, and not of somebody whom a front lets through?"""
+
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_FORWARDING = frozenset(
+    {
+        "cf-connecting-ip",
+        "fastly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-original-forwarded-for",
+        "x-real-ip",
+    }
+)
+"""What a front adds to tell for whom it asks (RFC 7239, RFC 9110 §7.6.3, and custom)."""
+
+
+def is_local(peer: str, host: str | None, field_names: Iterable[str]) -> bool:
+    """Whether the machine itself asks.
+
+    `peer` is the address that connected, `host` the name in the Host field. Behind a front on the
+    same machine everybody's peer is the loopback: so no field may say that the request was
+    forwarded, and the name must be one that leads to this machine from itself only.
+    """
+    if not is_loopback(peer) or not is_loopback(host or ""):
+        return False
+    names = [name.lower() for name in field_names]
+    return not any(name in _FORWARDING or name.startswith("x-forwarded-") for name in names)
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address, without brackets, is this machine's own (RFC 6761 §6.3)."""
+    if name.lower() in LOOPBACK_NAMES:
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
