@@ -92,7 +92,7 @@ async def test_links_lead_to_this_machine_where_no_public_url_says_more(
 
 @pytest.mark.parametrize(
     ("host", "yaml"),
-    [("0.0.0.0", "public_url: http://trello.internal"), ("127.0.0.1", "")],  # noqa: S104
+    [("0.0.0.0", "public_url: https://trello.internal"), ("127.0.0.1", "")],  # noqa: S104
 )
 async def test_nobody_is_warned_of_links_that_lead_to_the_proxy(
     make_proxy: MakeProxy, standin: StandIn, host: str, yaml: str
