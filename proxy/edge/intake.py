@@ -309,7 +309,7 @@ def _fields(
     fields = to_upstream(request.headers.items())
     if method == "GET":
         fields = tuple(field for field in fields if field[0].lower() in WITH_A_READ)
-    elif request.method in _READS:
+    elif request.method in _SAFE:
         fields = tuple(field for field in fields if field[0].lower() != "content-type")
     if trace is not None:
         fields = (*fields, ("traceparent", trace.parent))
