@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.demo.standin import StandIn
-from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy
+from tests.flow.conftest import DELIBERATE, OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy
 
 ALL = "clients: {writes: all}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -63,7 +63,7 @@ ADMINISTRATIVE: dict[str, tuple[str, str, dict[str, Any]]] = {
     "the same, tunnelled": (
         "GET",
         "/1/boards/{b}?_method=PUT&prefs/permissionLevel=public",
-        {},
+        {"headers": DELIBERATE},
     ),
     "a second method": ("PUT", "/1/boards/{b}?name=x&_method=DELETE", {}),
     "what nobody knows": ("POST", "/1/boards/{b}/inventions", {}),

@@ -128,7 +128,7 @@ class Pages:
             heard = await self._read(f"/1/cards/{name}?{query}", wanted)
         except NotVisible:
             await self._board(name, wanted)
-            return Rendered(302, head_of((("Location", f"/b/{name}"), *_TEXT)))
+            return Rendered(302, head_of((("Location", f"/b/{name}"), *TEXT_FIELDS)))
         record.outcome = heard.answer.outcome
         card = await self._made(heard, lambda value: self._reader({}).card(_object(value)))
         board, members = await asyncio.gather(
