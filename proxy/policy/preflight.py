@@ -1,4 +1,4 @@
-"""What a CORS preflight is granted: a page of an allowed origin may send what it asks to (D46)."""
+"""What a CORS preflight is granted: a page of an allowed origin may send what it asks to (D80)."""
 
 import re
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.addresses import Listen
 from proxy.app import App, Surroundings
 from proxy.clock import FakeClock
 from proxy.config import load
@@ -43,11 +44,17 @@ async def standin() -> AsyncIterator[StandIn]:
 @pytest.fixture
 async def app(standin: StandIn) -> AsyncIterator[App]:
     """A proxy with the configuration of the unit, on ports of its own."""
+    made = await _started(standin, Listen("127.0.0.1", 0))
+    yield made
+    await made.stop()
+
+
+async def _started(standin: StandIn, admin: Listen | None) -> App:
     settings = Example("systemd/proxy.yaml").load()
     text = f"freshness: {{watch: off, webhook_url: 'https://{NAMES[1]}{PATH}'}}\n"
     environment = {"HOME": "/nowhere", "TRELLO_SECRET": "5" * 32}
     config = load(
-        f"{text}cache: {{backend: memory}}\nadmin: {{listen: 127.0.0.1:0}}\n",
+        f"{text}cache: {{backend: memory}}\n",
         "proxy.yaml",
         environment,
         str,
@@ -56,13 +63,13 @@ async def app(standin: StandIn) -> AsyncIterator[App]:
         config,
         public_url=settings.public_url,
         listen=replace(config.listen, port=0),
+        admin=replace(config.admin, listen=admin),
         upstream=replace(config.upstream, url=standin.url, storage_hosts=(standin.storage_host,)),
     )
     lines: list[bytes] = []
     made = App(config, Credential(KEY, TOKEN), Surroundings(FakeClock(), lines.append, bytes))
     await made.start()
-    yield made
-    await made.stop()
+    return made
 
 
 @pytest.fixture
@@ -132,6 +139,18 @@ async def test_an_upload_beyond_nginxs_own_bound_arrives_whole(
 async def test_behind_it_nobody_is_the_machine_itself(nginx: Front, method: str, path: str) -> None:
     answer, _ = await nginx.ask(method, path)
     assert answer.status == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/-/purge"), ("GET", "/metrics")])
+@pytest.mark.parametrize("name", [NAMES[0], "localhost", "127.0.0.1"])
+async def test_on_a_shared_port_nobody_behind_it_is_the_machine_itself(
+    standin: StandIn, tmp_path: Path, name: str, method: str, path: str
+) -> None:
+    shared = await _started(standin, None)
+    async with front(tmp_path, shared.port) as nginx:
+        answer, body = await nginx.ask(method, path, headers={"Host": name})
+    await shared.stop()
+    assert (answer.status, json.loads(body)["type"]) == (403, "urn:trello-proxy:not-admin")
 
 
 async def test_without_tls_one_is_sent_to_it(nginx: Front) -> None:
