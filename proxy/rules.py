@@ -85,7 +85,7 @@ def interval_of(config: Config) -> float | None:
 
 
 def warnings_of(config: Config) -> tuple[str, ...]:
-    """Warnings about settings that are valid and hardly meant, or cost something; each says what to do."""
+    """Warnings about valid settings that cost something; each says what to do instead."""
     if config.public_url is None and config.listen.is_wildcard:
         links = f"public_url is not set, so attachment links lead to {config.origin}"
         wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
