@@ -17,6 +17,7 @@ _JSON = ("Content-Type", "application/json")
 _MULTIPART = ("Content-Type", "multipart/form-data; boundary=canary")
 _GZIP = ("Accept-Encoding", "gzip")
 _BROWSER = ("Accept", "text/html")
+_DELIBERATE = ("X-Requested-With", "XMLHttpRequest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +78,8 @@ class Walk:
         token, card = self._theirs.token, self._trello.example_card
         pages = ("/", "/healthz", "/readyz", "/metrics", "/-/legacy", "/-/webhook", "/-/nothing")
         for page in (*pages, f"/c/{card}", f"/b/{self._trello.example_board}", "/-/page.js"):
-            yield Request(page, "GET", page)
-            yield Request(page, "GET", page, (_BROWSER,))
+            for more in ((), (_BROWSER,), (self._admin,), (self._admin, _BROWSER)):
+                yield Request(page, "GET", page, more)
         pasted = quote(f"https://trello.com/c/{card}?token={token}", safe="")
         asked = quote(f"/1/cards/{card}?{self._theirs.query}", safe="")
         for page in (f"/?url={pasted}", f"/-/explain?url={asked}"):
@@ -99,12 +100,13 @@ class Walk:
             ("nowhere", "GET", f"/{token}?token={token}"),
             ("an unknown route", "GET", f"/1/nowhere?token={token}"),
             ("an unknown method", "BREW", f"{me}?token={token}"),
-            ("a tunnelled write", "GET", f"{me}?_method=PUT&token={token}"),
+            ("a tunnelled write of anybody's", "GET", f"{me}?_method=PUT&token={token}"),
             ("a script's call", "GET", f"{me}?callback=x&token={token}"),
             ("a batch", "GET", f"/1/batch?urls={me}%3Ftoken%3D{token},/tokens/{token}"),
             ("no HTTP", "GET", f" {token} HTTP/9"),
         ):
             yield Request(label, method, target)
+        yield Request("a tunnelled write", "GET", f"{me}?_method=PUT&token={token}", (_DELIBERATE,))
         for name, value in (
             ("Host", token),
             ("Origin", f"https://{token}"),
