@@ -42,6 +42,7 @@ from proxy.edge.plan import Tools
 from proxy.edge.record import RequestIds
 from proxy.equipment import Equipment
 from proxy.flow.batch import Batch
+from proxy.flow.clock_monitor import ClockMonitor
 from proxy.flow.deliveries import Deliveries
 from proxy.flow.download import Download
 from proxy.flow.exchange import Exchange
@@ -108,6 +109,8 @@ class App:
         self._credential = credential
         self._source = surroundings.source
         self._plans: list[Plans] = []
+        self._ticks: list[Callable[[], None]] = []
+        """Called several times a second."""
         self._scrubber = Scrubber(secrets)
         self._log = Log(
             surroundings.write_log,
@@ -198,7 +201,12 @@ class App:
         config = self._config
         invalidate = Invalidate(responses, self._metrics, self._log)
         watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
+        clock_monitor = ClockMonitor(invalidate, self._clock, self._log)
+        clock_monitor.on_set_back.append(watch.clock_set_back)
+        clock_monitor.check(responses.newest_at)
+        self._ticks.append(clock_monitor.tick)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
+        reads.on_future.append(clock_monitor.check)
         own_writes = OwnWrites(self._random(8).hex())
         writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
         writes.on_written.append(watch.written)
@@ -265,7 +273,7 @@ class App:
         sections = {"/c/": cards.handle, "/b/": boards.handle}
         own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         rooms = [own, Rooms({**operator, **assets})]
-        flusher = Flusher(self._log, console.overview.tick)
+        flusher = Flusher(self._log, [*self._ticks, console.overview.tick])
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
         for sockets, served in zip(groups, rooms, strict=False):

@@ -36,13 +36,18 @@ class FakeClock:
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
+        self._set_back_s = 0.0
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def now(self) -> float:
-        return self._now
+        return self._now - self._set_back_s
 
     def monotonic(self) -> float:
         return self._now
+
+    def set_back(self, seconds: float) -> None:
+        """Set the wall clock back; durations go on, and nobody wakes."""
+        self._set_back_s += seconds
 
     @property
     def sleepers(self) -> int:

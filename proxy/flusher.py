@@ -1,7 +1,7 @@
 """Writes what was logged, several times a second: a request does not wait for that."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from proxy.log import Log
 
@@ -11,10 +11,10 @@ FLUSH_S = 0.2
 class Flusher:
     """Owns the task that does so."""
 
-    def __init__(self, log: Log, tick: Callable[[], None]) -> None:
-        """`tick` is called as often: what counts minutes."""
+    def __init__(self, log: Log, ticks: Sequence[Callable[[], None]]) -> None:
+        """`ticks` are called as often: what counts minutes, and what looks at the clock."""
         self._log = log
-        self._tick = tick
+        self._ticks = ticks
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -32,4 +32,5 @@ class Flusher:
         while True:
             await asyncio.sleep(FLUSH_S)
             self._log.flush()
-            self._tick()
+            for tick in self._ticks:
+                tick()

@@ -165,6 +165,11 @@ class StoredResponse:
     """POSIX seconds when Trello first answered 404 after this: stale since then."""
 
     @property
+    def asked(self) -> tuple[int, float]:
+        """When Trello was asked, in an order that a clock set back does not turn round."""
+        return self.asked_seq, self.asked_at
+
+    @property
     def size_bytes(self) -> int:
         """What it takes in memory, bookkeeping included."""
         return len(self.body) + len(self.head) + STORED_OVERHEAD_BYTES

@@ -49,6 +49,13 @@ async def test_a_sleeper_who_left_disturbs_nobody() -> None:
     assert gone.cancelled()
 
 
+async def test_a_wall_clock_that_is_set_back_changes_no_duration() -> None:
+    clock = FakeClock()
+    now, monotonic = clock.now(), clock.monotonic()
+    clock.set_back(60)
+    assert (clock.now(), clock.monotonic()) == (now - 60, monotonic)
+
+
 async def test_the_machines_own_clock_goes_forward() -> None:
     clock = SystemClock()
     before = clock.monotonic()

@@ -69,9 +69,9 @@ class HitPlan:
         began = tools.clock.monotonic()
         now = tools.clock.now()
         stored = self.stored()
-        if stored is None or not self._is_fresh(now) or not self._is_usable(stored):
+        if stored is None or not self._is_fresh(stored, now) or not self._is_usable(stored):
             return None
-        age_s = int(max(0.0, now - stored.asked_at))
+        age_s = int(now - stored.asked_at)
         if age_s != self._age_s:
             self._tell(stored, age_s, now)
         body = b"" if self.status == 304 else stored.body
@@ -89,8 +89,10 @@ class HitPlan:
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
 
-    def _is_fresh(self, now: float) -> bool:
-        return now < self.fresh_until and (not self.is_watched or self.tools.watch.is_young(now))
+    def _is_fresh(self, stored: StoredResponse, now: float) -> bool:
+        return stored.asked_at <= now < self.fresh_until and (
+            not self.is_watched or self.tools.watch.is_young(now)
+        )
 
     def _is_usable(self, stored: StoredResponse) -> bool:
         """Whether it is still the one that the store would hand out, and not outdated."""

@@ -193,7 +193,7 @@ class Batch:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
             if item.status == 404:
-                await self._reads.keep.mark_missing(ask, asked_at)
+                await self._reads.keep.mark_missing(ask, (seq, asked_at))
             elif item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
                 self._reads.keep.drop(ask)
             count(self._metrics.not_stored, Reason.STATUS)

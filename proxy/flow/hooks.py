@@ -82,7 +82,7 @@ class Hooks:
 
     def moved(self, boards: Collection[str], since: float) -> None:
         """These have changed at some time after `since`, in POSIX seconds."""
-        due = self._clock.now() + HEARD_S
+        due = self._clock.monotonic() + HEARD_S
         for board in boards:
             self._moved.setdefault(board, (since, due))
 
@@ -91,7 +91,7 @@ class Hooks:
 
         Trello is soon asked then whether they are still there.
         """
-        now = self._clock.now()
+        now = self._clock.monotonic()
         has_one = {each.model for each in self._webhooks if each.active}
         for board, (since, due) in list(self._moved.items()):
             if now < due:
@@ -115,7 +115,7 @@ class Hooks:
     async def _turn(self) -> None:
         """One call at most; a look at what there is leaves the pace as it is."""
         self._look_for_missed()
-        if self._clock.now() >= self._review_at:
+        if self._clock.monotonic() >= self._review_at:
             await self._review()
             return
         step = next_step(self._webhooks, self._wanted())
@@ -130,11 +130,11 @@ class Hooks:
         for each in webhooks:
             self._aside.pop(each.model, None)  # it was refused because it is there
         self._know(webhooks)
-        self._reviewed_at = self._clock.now()
+        self._reviewed_at = self._clock.monotonic()
         self._review_at = self._reviewed_at + REVIEW_S
 
     def _wanted(self) -> list[str]:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         self._aside = {board: until for board, until in self._aside.items() if until > now}
         return [board for board in self._boards.lately() if board not in self._aside]
 
@@ -153,7 +153,7 @@ class Hooks:
                 )
                 return False
             case Verdict.REFUSED if isinstance(step, Create):
-                self._aside[step.model] = self._clock.now() + ASIDE_S
+                self._aside[step.model] = self._clock.monotonic() + ASIDE_S
             case Verdict.REFUSED | Verdict.TROUBLE:
                 self._review_at = 0.0
             case never:

@@ -39,7 +39,7 @@ class Hour:
         return [*self._over, _counted(self._metrics).less(self._counted)]
 
     def _now(self) -> int:
-        return int(self._clock.now() // _MINUTE_S)
+        return int(self._clock.monotonic() // _MINUTE_S)
 
 
 def _counted(metrics: Metrics) -> Minute:

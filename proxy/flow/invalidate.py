@@ -14,8 +14,9 @@ from proxy.policy.tags import OWNERS_KNOWN
 from proxy.store.responses import Responses
 
 Cause = Literal["write", "purge"]
-News = Literal["watch", "webhook", "proof"]
-"""How a change made elsewhere became known; `proof`: by a hit that was asked again."""
+News = Literal["watch", "webhook", "proof", "clock"]
+"""How a change made elsewhere became known; `proof`: by a hit that was asked again; `clock`: none
+did, but the clock was set back, and no age is known."""
 
 
 class Invalidate:

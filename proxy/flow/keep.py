@@ -69,7 +69,7 @@ class Keep:
             case Storable():
                 stored = to_stored(ask, whole, tags, asked_at, seq)
                 if stored.status == 404:
-                    await self.mark_missing(ask, asked_at)
+                    await self.mark_missing(ask, stored.asked)
                 kept = self._keep(ask, stored)
                 if kept is None:
                     return self._passed(ask, whole, Reason.INVALIDATED)
@@ -94,10 +94,10 @@ class Keep:
             tell(ask, kept[0])
         return Kept(kept[0])
 
-    async def mark_missing(self, ask: Ask, at: float) -> None:
+    async def mark_missing(self, ask: Ask, asked: tuple[int, float]) -> None:
         """Trello answered 404: what is stored is stale, and removed by a second one (D50)."""
         for key in {ask.key, own_key(ask)}:
-            await self._responses.mark_missing(key, at, GONE_LIFETIME_S)
+            await self._responses.mark_missing(key, asked, GONE_LIFETIME_S)
 
     def drop(self, ask: Ask) -> None:
         """Forget what is stored for it."""

@@ -89,6 +89,6 @@ class Naming:
         fact = self._responses.aliases.get(about)
         if fact is None or fact.until == FOR_EVER:
             return fact
-        if self._clock.now() >= fact.until:
+        if not fact.asked_at <= self._clock.now() < fact.until:
             return None
         return fact if self._responses.holds(holding_tags(fact), fact.asked_seq) else None

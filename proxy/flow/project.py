@@ -101,7 +101,7 @@ class Project:
             return None
         for wider in (self._around(ask, shape), _for_all_fields(ask, shape)):
             wide = self._shape(wider) if wider is not None else None
-            if wide and self._demand.is_wide(ask.partition, shape, wide, self._clock.now()):
+            if wide and self._demand.is_wide(ask.partition, shape, wide, self._clock.monotonic()):
                 return wider
         return None
 
@@ -117,7 +117,7 @@ class Project:
         """The wider question did not serve: for a while it is not asked."""
         wide = self._shape(wider)
         if wide is not None:
-            self._demand.refuse(wider.partition, wide, self._clock.now())
+            self._demand.refuse(wider.partition, wide, self._clock.monotonic())
 
     def _shape(self, ask: Ask) -> Shape | None:
         """What is asked for; the same whatever the object is called."""

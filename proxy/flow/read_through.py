@@ -60,6 +60,8 @@ class ReadThrough:
         self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
         self.on_used: list[Callable[[Ask, StoredResponse], None]] = []
         """Told of every stored answer that is given while it is fresh, but by a planned hit."""
+        self.on_future: list[Callable[[float], None]] = []
+        """Called with the time of a stored response that is in the future, in POSIX seconds."""
         self.keep = Keep(responses, self.naming, self._project, public_url, metrics)
 
     def judge(self, ask: Ask, stored: StoredResponse | None) -> Verdict:
@@ -67,6 +69,9 @@ class ReadThrough:
         if stored is None:
             return ABSENT
         lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
+        if stored.asked_at > now and not self._responses.is_outdated(stored):
+            for notify in self.on_future:
+                notify(stored.asked_at)
         outdated = self._responses.is_outdated(stored)
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
@@ -136,9 +141,7 @@ class ReadThrough:
         missing = await self._responses.get(missing_key(own_key(ask)))
         verdict_404 = self.judge(ask, missing)
         is_used = stored is None or (
-            missing is not None
-            and isinstance(verdict_404, Fresh)
-            and missing.asked_at >= stored.asked_at
+            missing is not None and isinstance(verdict_404, Fresh) and missing.asked >= stored.asked
         )
         return (missing, verdict_404) if is_used else (stored, verdict)
 
@@ -148,7 +151,7 @@ class ReadThrough:
         if ask.spelled_key is None:
             return stored
         spelled = await self._responses.get(ask.spelled_key)
-        if stored is None or (spelled is not None and spelled.asked_at > stored.asked_at):
+        if stored is None or (spelled is not None and spelled.asked > stored.asked):
             return spelled
         return stored
 

@@ -29,10 +29,10 @@ class ServedBoards:
     def see(self, board: str) -> None:
         """The board is of use just now."""
         if board in self._seen_at or len(self._seen_at) < MOST_BOARDS:
-            self._seen_at[board] = self._clock.now()
+            self._seen_at[board] = self._clock.monotonic()
 
     def lately(self) -> list[str]:
         """Those seen within a day."""
-        idle_since = self._clock.now() - IDLE_S
+        idle_since = self._clock.monotonic() - IDLE_S
         self._seen_at = {board: at for board, at in self._seen_at.items() if at > idle_since}
         return list(self._seen_at)

@@ -60,7 +60,8 @@ class Watch:
         self._good_at = -math.inf
         """POSIX seconds when the last good question was asked: both a clock set back and a
         machine that slept make it look old, never young."""
-        self._read_at = self._began_at = clock.now()
+        self._began_at = clock.now()
+        self._read_at = clock.monotonic()
         self._readers = asyncio.Event()
         self._written = asyncio.Event()
         self._told_late = False
@@ -114,10 +115,15 @@ class Watch:
 
     def read(self) -> None:
         """Somebody reads: worth asking for."""
-        self._read_at = self._clock.now()
+        self._read_at = self._clock.monotonic()
         if self.is_asleep:
-            self._began_at = self._read_at
+            self._began_at = self._clock.now()
             self._readers.set()
+
+    def clock_set_back(self) -> None:
+        """Count from now on: what was noted of the clock is in the future."""
+        self._good_at = -math.inf
+        self._began_at = self._clock.now()
 
     def written(self) -> None:
         """A write of ours moved a board: look at once, and what is asked after that stays watched.
@@ -143,19 +149,19 @@ class Watch:
         while True:
             await self._somebody()
             self._written.clear()
-            asked_at = self._clock.now()
+            asked_at, began = self._clock.now(), self._clock.monotonic()
             marks = await self._probe(ask)
             failures = failures + 1 if marks is None else 0
             if marks is not None:
                 self._learn(marks, asked_at)
             self._tell()
-            await self._pause(asked_at, pause_s(self._interval_s, failures), failures)
+            await self._pause(began, pause_s(self._interval_s, failures), failures)
 
-    async def _pause(self, asked_at: float, pause_s: float, failures: int) -> None:
+    async def _pause(self, began: float, pause_s: float, failures: int) -> None:
         """Until so long after the last question; while all is well, a write of ours ends it."""
-        await self._clock.sleep(self._left(asked_at, min(SHORTEST_PAUSE_S, pause_s)))
+        await self._clock.sleep(self._left(began, min(SHORTEST_PAUSE_S, pause_s)))
         rest = asyncio.create_task(  # noqa: TID251 — ended below
-            self._clock.sleep(self._left(asked_at, pause_s))
+            self._clock.sleep(self._left(began, pause_s))
         )
         written = asyncio.create_task(self._written.wait())  # noqa: TID251 — ended below
         try:
@@ -164,11 +170,11 @@ class Watch:
             rest.cancel()
             written.cancel()
 
-    def _left(self, asked_at: float, pause_s: float) -> float:
-        return max(0.0, pause_s - max(0.0, self._clock.now() - asked_at))
+    def _left(self, began: float, pause_s: float) -> float:
+        return max(0.0, pause_s - (self._clock.monotonic() - began))
 
     async def _somebody(self) -> None:
-        if self._clock.now() - self._read_at >= IDLE_AFTER_S:
+        if self._clock.monotonic() - self._read_at >= IDLE_AFTER_S:
             self._readers.clear()
             await self._readers.wait()
 

@@ -41,7 +41,7 @@ ABSENT = Absent()
 
 
 def age_of(asked_at: float, now: float) -> float:
-    """Seconds since the answer was asked for; a clock set back counts as 0 (RFC 9111 §4.2.3)."""
+    """Seconds since the answer was asked for; 0 for one from the future (RFC 9111 §4.2.3)."""
     return max(0.0, now - asked_at)
 
 
@@ -57,8 +57,10 @@ def judge(
 
     `no-cache`, and an age above the client's `max-age`, ask for validation (§5.2.1.4): stale
     answers may then still serve an error, but not the wait. Nor may what is `outdated`, by a
-    change made elsewhere: it is stale at any age.
+    change made elsewhere: it is stale at any age. So is what was asked for in the future: the
+    clock was set back, and its age is not known.
     """
+    outdated = outdated or asked_at > now
     age_s = age_of(asked_at, now)
     ttl_s = lifetimes.lifetime_s - age_s
     refused = directives.no_cache or (

@@ -58,6 +58,8 @@ class Durable:
         self.works = False
         self.aliases = Aliases()
         """With what earlier processes had learned, as soon as the shelf is open."""
+        self.newest_at = 0.0
+        """POSIX seconds when an earlier process had last asked for what is here."""
         self._shelf = shelf
         self._epochs = epochs
         self._clock = clock
@@ -226,6 +228,7 @@ class Durable:
             return
         self._epochs.merge(opened.epochs, opened.floor)
         self.aliases.restore(opened.names)
+        self.newest_at = opened.newest_at
         self._pending.epochs[_OPENED] = self._epochs.seq
         self._pending.floor = self._epochs.floor
         self._wake.set()

@@ -30,6 +30,11 @@ class Responses:
         return self.durable is None or self.durable.works
 
     @property
+    def newest_at(self) -> float:
+        """POSIX seconds when an earlier process had last asked for what is stored; 0: unknown."""
+        return self.durable.newest_at if self.durable is not None else 0.0
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is stored, usable or not."""
         return not len(self.memory) and not (self.durable and self.durable.may_have_any)
@@ -62,13 +67,15 @@ class Responses:
         self._put(stored)
         return True
 
-    async def mark_missing(self, key: CacheKey, at: float, confirmed_s: float) -> None:
-        """Mark a stored response as stale since a 404 `at`, POSIX seconds (soft purge).
+    async def mark_missing(
+        self, key: CacheKey, asked: tuple[int, float], confirmed_s: float
+    ) -> None:
+        """Mark a stored response as stale since a 404 that was `asked` for later (soft purge).
 
         A 404 that comes `confirmed_s` seconds after the first removes it.
         """
-        stored = await self.get(key)
-        if stored is None or stored.asked_at > at:
+        stored, at = await self.get(key), asked[1]
+        if stored is None or stored.asked > asked:
             return
         if stored.missing_since is None:
             self._put(replace(stored, missing_since=at))

@@ -25,11 +25,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What an earlier process had invalidated, and the names it had learned, the earliest first."""
+    """What an earlier process left: invalidations, names the earliest first, and its last time."""
 
     epochs: Mapping[Tag, int]
     floor: int
     names: Mapping[str, str] = field(default_factory=dict)
+    newest_at: float = 0.0
+    """POSIX seconds when the response that was stored last had been asked for."""
 
 
 class Shelf(Protocol):

@@ -106,10 +106,15 @@ class SQLiteShelf:
             await db.execute(f"PRAGMA wal_autocheckpoint = {min(1000, pages // 16)}")
             rows = await db.execute_fetchall("SELECT tag, seq FROM epochs ORDER BY seq")
             named = await db.execute_fetchall("SELECT name, id FROM names ORDER BY rowid")
+            last = await db.execute_fetchall(
+                "SELECT key, value FROM responses ORDER BY rowid DESC LIMIT 1"
+            )
             await db.commit()
         epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
         names = {str(name): str(known_id) for name, known_id in named}
-        return Opened(epochs, epochs.pop(_FLOOR, 0), names)
+        newest = [loads(CacheKey(key), row) for key, row in last if isinstance(row, bytes)]
+        newest_at = max([stored.asked_at for stored in newest if stored is not None], default=0.0)
+        return Opened(epochs, epochs.pop(_FLOOR, 0), names, newest_at)
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         with self._mapped():

@@ -114,6 +114,12 @@ def test_an_owner_is_known_no_longer_than_its_answer_lives(room: Room) -> None:
     assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
 
 
+def test_an_owner_from_the_future_is_not_known(room: Room) -> None:
+    room.clock.set_back(1)
+    assert room.board_of() is None
+    assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
+
+
 async def test_an_answer_from_before_the_move_teaches_nothing_when_it_lands_after(
     room: Room,
 ) -> None:
