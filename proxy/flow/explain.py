@@ -17,6 +17,7 @@ from proxy.policy.cache_status import cache_status
 from proxy.policy.explaining import Explained, Kept
 from proxy.policy.freshness import age_of
 from proxy.policy.tags import stored_tags
+from proxy.policy.target import target_of
 from proxy.policy.way import Way, way_of
 from proxy.store.responses import Responses
 
@@ -66,7 +67,7 @@ class Explain:
     ) -> Explained:
         kept = self._kept(foreseen) if foreseen is not None else None
         return Explained(
-            label=f"{ask.means} /1/{'/'.join(ask.match.segments)}",
+            label=f"{ask.means} {target_of(ask.match.segments, '')}",
             route=ask.match.route.template,
             way=way,
             key=foreseen.ask.key if foreseen is not None else "",

@@ -103,6 +103,8 @@ def _encoded(text: str) -> str:
 
 def _decoded(part: str) -> str:
     """A segment, percent-decoded once; BadTarget where it could end up as another path."""
+    if _CANONICAL.match(part):
+        return _no_dots(part)
     if _SEPARATOR.search(part):
         raise BadTarget("Encoded slashes and backslashes are not accepted in a path.")
     try:
@@ -127,6 +129,8 @@ def _no_dots(segment: str) -> str:
 
 def _is_download(segments: Sequence[str]) -> bool:
     """Whether the segment that follows these is the file name of an attachment or a preview."""
+    if segments[-1:] and segments[-1].lower() != "download":
+        return False
     match [segment.lower() for segment in segments]:
         case ["1", cards, _, "attachments", _, "download"] if cards in _CARDS:
             return True
