@@ -30,7 +30,9 @@ def of_parse_error(fault: BaseException | None) -> ClientError:
         case LineTooLong():
             return HeaderFieldsTooLarge(f"Send header fields of {MAX_FIELD_BYTES} bytes at most.")
         case InvalidURLError():
-            return BadTarget("Send a path, percent-encode everything outside printable ASCII.")
+            return BadTarget(
+                "Begin the target with '/', and percent-encode everything outside printable ASCII."
+            )
         case BadHttpMethod():
             return NotHttp("Send HTTP/1.1, without TLS, and a method in capital letters.")
         case BadStatusLine():
