@@ -1,12 +1,13 @@
 """What asking Trello promises now: nothing is sent that is bound to fail.
 
-Three things are watched. Whether connections come about at all: one breaker for the host. Whether a
-route is answered: one for each, so that a slow one leaves the others alone. Whether the stored
-credential is accepted: after one refusal nothing goes out with it until a question of the proxy's
-own was answered.
+Three things are watched. Whether connections come about at all: one circuit breaker for the host.
+Whether a route is answered: one for each route, which opens only if the route fails for more than
+one client, and one for each client at each route. Whether the stored credential is accepted: after
+one refusal nothing goes out with it until a request of the proxy's own was answered.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,8 @@ FIRST_PROBE_S = 30.0
 LONGEST_PROBE_S = 300.0
 _MOST_ROUTES = 1000
 """More than Trello has; further ones share a breaker."""
+MOST_CLIENTS = 1000
+"""Clients at routes that have a breaker of their own; of others the one used longest ago goes."""
 
 
 class TokenState:
@@ -73,10 +76,16 @@ class TokenState:
 class Attempt:
     """One request that goes out; `answered` says that it was, and how."""
 
-    def __init__(self, host: tuple[Breaker, bool], route: tuple[Breaker, bool]) -> None:
+    def __init__(
+        self,
+        host: tuple[Breaker, bool],
+        route: tuple[Breaker, bool],
+        client: tuple[Breaker, bool],
+    ) -> None:
         """Each breaker with whether this is a probe of it."""
         self.host = host
         self.route = route
+        self.client = client
         self.status = 0
 
     def answered(self, status: int) -> None:
@@ -98,6 +107,8 @@ class Outlook:
         self._random = random
         self._host = Breaker()
         self._routes: dict[str, Breaker] = {}
+        self._clients: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
+        """By route and client, the one used longest ago first."""
 
     def up_to_date(self, ask: Ask) -> Ask:
         """The Ask with the credential that is stored now, if it is the proxy's own."""
@@ -111,7 +122,8 @@ class Outlook:
         now = self._clock.monotonic()
         if ask.own and self.token.is_refused:
             raise TokenRefused(_seconds(self.token.next_probe_at - now))
-        wait_s = max(each.wait_s(now) for each in (self._host, self._route(ask)))
+        breakers = self._host, self._route(ask), self._client(ask)
+        wait_s = max(each.wait_s(now) for each in breakers)
         if wait_s > 0:
             raise Resting(_seconds(wait_s))
 
@@ -122,24 +134,23 @@ class Outlook:
         `is_last`: it will not be repeated. Else a connection that ended proves nothing.
         """
         self.check(ask)
-        host, route = self._host, self._route(ask)
-        made = Attempt((host, host.enter()), (route, route.enter()))
+        breakers = self._host, self._route(ask), self._client(ask)
+        made = Attempt(*((each, each.enter()) for each in breakers))
         try:
             yield made
         except (Unreachable, ConnectTimeout):
-            self._leave(made.route)
+            self._leave(made.route, made.client)
             self._fail(made.host, "connections")
             raise
         except UpstreamError as error:
             self._succeed(made.host, "connections")
             if is_last or not isinstance(error, Terminated):
-                self._fail(made.route, _name(ask))
+                self._fail_route(ask, made.route, made.client)
             else:
-                self._leave(made.route)
+                self._leave(made.route, made.client)
             raise
         except BaseException:
-            self._leave(made.host)
-            self._leave(made.route)
+            self._leave(made.host, made.route, made.client)
             raise
         self._answered(ask, made)
 
@@ -149,9 +160,12 @@ class Outlook:
         try:
             yield
         except UpstreamError:
-            route = self._route(ask)
-            is_probe = route.state(self._clock.monotonic()) == "half-open"
-            self._fail((route, is_probe), _name(ask))
+            now = self._clock.monotonic()
+            route, client = (
+                (each, each.state(now) == "half-open")
+                for each in (self._route(ask), self._client(ask))
+            )
+            self._fail_route(ask, route, client)
             raise
 
     def refused(self, ask: Ask, status: int, sentence: bytes) -> None:
@@ -202,9 +216,10 @@ class Outlook:
     def _answered(self, ask: Ask, made: Attempt) -> None:
         self._succeed(made.host, "connections")
         if is_failure(made.status):
-            self._fail(made.route, _name(ask))
+            self._fail_route(ask, made.route, made.client)
             return
-        self._succeed(made.route, _name(ask))
+        self._succeed(made.route, _name(ask), ask.tool)
+        made.client[0].succeed(self._clock.monotonic(), is_probe=made.client[1])
         if made.status not in (401, 429):
             self._last_good_at = self._clock.monotonic()
 
@@ -212,21 +227,43 @@ class Outlook:
         name = _name(ask)
         if name not in self._routes and len(self._routes) >= _MOST_ROUTES:
             name = ""
-        return self._routes.setdefault(name, Breaker())
+        return self._routes.setdefault(name, Breaker(is_shared=True))
 
-    def _fail(self, breaker: tuple[Breaker, bool], name: str) -> None:
+    def _client(self, ask: Ask) -> Breaker:
+        key = (_name(ask), ask.tool)
+        breaker = self._clients.setdefault(key, Breaker())
+        self._clients.move_to_end(key)
+        if len(self._clients) > MOST_CLIENTS:
+            self._clients.popitem(last=False)
+        return breaker
+
+    def _fail_route(
+        self, ask: Ask, route: tuple[Breaker, bool], client: tuple[Breaker, bool]
+    ) -> None:
+        """A request failed: where most of this client's do, that says nothing of the others."""
+        now, (own, is_probe) = self._clock.monotonic(), client
+        if own.state(now) == "closed":
+            self._fail(route, _name(ask), ask.tool)
+        else:
+            self._leave(route)
+        if own.fail(now, self.jitter(), is_probe=is_probe):
+            self._log.event("warning", "breaker opened", name=_name(ask), tool=ask.spender)
+
+    def _fail(self, breaker: tuple[Breaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
-        if each.fail(self._clock.monotonic(), self.jitter(), is_probe=is_probe):
+        now = self._clock.monotonic()
+        if each.fail(now, self.jitter(), is_probe=is_probe, client=client):
             self._log.event("error", "breaker opened", name=name)
 
-    def _succeed(self, breaker: tuple[Breaker, bool], name: str) -> None:
+    def _succeed(self, breaker: tuple[Breaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
-        if each.succeed(self._clock.monotonic(), is_probe=is_probe):
+        if each.succeed(self._clock.monotonic(), is_probe=is_probe, client=client):
             self._log.event("info", "breaker closed", name=name)
 
     @staticmethod
-    def _leave(breaker: tuple[Breaker, bool]) -> None:
-        breaker[0].leave(is_probe=breaker[1])
+    def _leave(*breakers: tuple[Breaker, bool]) -> None:
+        for breaker, is_probe in breakers:
+            breaker.leave(is_probe=is_probe)
 
 
 def _name(ask: Ask) -> str:

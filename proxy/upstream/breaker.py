@@ -4,6 +4,7 @@ Seconds are those of a clock that never runs backwards; jitter is between 0 and 
 """
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Literal
 
 WINDOW_S = 30.0
@@ -16,9 +17,26 @@ FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
 GOOD_PROBES = 3
 """So many in a row close it."""
+MOST_CLIENTS = 20
+"""Told apart in one slice of a window."""
 _SLICE_S = 3.0
+_GOOD, _FAILED = 0, 1
 
 State = Literal["closed", "half-open", "open"]
+
+
+@dataclass(slots=True)
+class _Slice:
+    """Part of a window: by client, how many requests went well and how many failed."""
+
+    number: int
+    clients: dict[str, list[int]] = field(default_factory=dict)
+
+    def of(self, client: str) -> list[int]:
+        """A client's two counts; further clients than MOST_CLIENTS share one entry."""
+        if client not in self.clients and len(self.clients) >= MOST_CLIENTS:
+            client = ""
+        return self.clients.setdefault(client, [0, 0])
 
 
 class Breaker:
@@ -28,9 +46,10 @@ class Breaker:
     what `enter` returned; what was sent before it opened closes nothing and opens nothing anew.
     """
 
-    def __init__(self) -> None:
-        self._slices: deque[list[int]] = deque()
-        """Of a window: which slice, how many went well, how many failed."""
+    def __init__(self, *, is_shared: bool = False) -> None:
+        """`is_shared`: by several clients, so it opens only if it fails for more than one."""
+        self._is_shared = is_shared
+        self._slices: deque[_Slice] = deque()
         self._is_closed = True
         self._until = 0.0
         self._pause_s = 0.0
@@ -57,10 +76,10 @@ class Breaker:
         """One was not sent after all, or nobody waits for its answer any more."""
         self._is_probed = self._is_probed and not is_probe
 
-    def succeed(self, now: float, *, is_probe: bool) -> bool:
+    def succeed(self, now: float, *, is_probe: bool, client: str = "") -> bool:
         """One went well; whether that closed it."""
         if self._is_closed:
-            self._slice(now)[1] += 1
+            self._slice(now).of(client)[_GOOD] += 1
         if self._is_closed or not is_probe:
             return False
         self._is_probed = False
@@ -72,11 +91,11 @@ class Breaker:
         self._slices.clear()
         return True
 
-    def fail(self, now: float, jitter: float, *, is_probe: bool) -> bool:
+    def fail(self, now: float, jitter: float, *, is_probe: bool, client: str = "") -> bool:
         """One failed; whether that opened it."""
         was_closed = self._is_closed
         if was_closed:
-            self._slice(now)[2] += 1
+            self._slice(now).of(client)[_FAILED] += 1
             if not self._fails_too_often(now):
                 return False
         elif not is_probe:
@@ -87,15 +106,31 @@ class Breaker:
         self._until = now + self._pause_s * (1 + jitter) / 2
         return was_closed
 
-    def _slice(self, now: float) -> list[int]:
+    def _slice(self, now: float) -> _Slice:
         number = int(now // _SLICE_S)
-        if not self._slices or self._slices[-1][0] != number:
-            self._slices.append([number, 0, 0])
-            while self._slices[0][0] <= number - WINDOW_S // _SLICE_S:
+        if not self._slices or self._slices[-1].number != number:
+            self._slices.append(_Slice(number))
+            while self._slices[0].number <= number - WINDOW_S // _SLICE_S:
                 self._slices.popleft()
         return self._slices[-1]
 
     def _fails_too_often(self, now: float) -> bool:
+        """Whether most failed; of a shared one, also without the client with most failures."""
         self._slice(now)
-        good, failed = (sum(each[at] for each in self._slices) for at in (1, 2))
-        return failed >= MIN_FAILURES and failed >= FAILED_SHARE * (good + failed)
+        clients: dict[str, list[int]] = {}
+        for each in self._slices:
+            for name, (good, failed) in each.clients.items():
+                counts = clients.setdefault(name, [0, 0])
+                counts[_GOOD] += good
+                counts[_FAILED] += failed
+        good, failed = (sum(counts[at] for counts in clients.values()) for at in (_GOOD, _FAILED))
+        if failed < MIN_FAILURES or not _is_most(good, failed):
+            return False
+        if not self._is_shared:
+            return True
+        worst = max(clients.values(), key=lambda counts: counts[_FAILED])
+        return _is_most(good - worst[_GOOD], failed - worst[_FAILED])
+
+
+def _is_most(good: int, failed: int) -> bool:
+    return failed > 0 and failed >= FAILED_SHARE * (good + failed)

@@ -10,14 +10,17 @@ from proxy.demo.faults import Fault
 from proxy.demo.standin import StandIn
 from proxy.upstream.breaker import GOOD_PROBES, LONGEST_PAUSE_S, MIN_FAILURES
 from tests.edge.raw_upstream import RawUpstream, answer
-from tests.flow.conftest import DELIBERATE, Proxy, StartProxy
+from tests.flow.conftest import DELIBERATE, Heard, Proxy, StartProxy
 
 DOWN = Fault("status", status=503, times=None)
 
 
 async def fail_often(proxy: Proxy, path: str, times: int = MIN_FAILURES) -> None:
+    """Requests of two tools by turns."""
     for number in range(times):
-        assert (await proxy.get(f"{path}?_={number}")).status in {502, 503, 504}
+        named = {"User-Agent": f"tool-{number % 2}/1"}
+        heard = await proxy.get(f"{path}?_={number}", headers=named)
+        assert heard.status in {502, 503, 504}
 
 
 async def test_a_route_that_fails_is_not_asked_and_what_is_stored_is_given_at_once(
@@ -41,6 +44,61 @@ async def test_a_route_that_fails_is_not_asked_and_what_is_stored_is_given_at_on
     assert standin.asked.total == asked
     assert [line["name"] for line in proxy.logged("breaker opened")] == ["GET /boards/{id}"]
     assert await proxy.metric('trello_proxy_breakers{state="open"}') == 1
+
+
+UPLOAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n.\r\n--x--\r\n'
+
+
+async def upload(proxy: Proxy, card: str, tool: str) -> Heard:
+    kind = {"Content-Type": "multipart/form-data; boundary=x", "User-Agent": tool}
+    return await proxy("POST", f"/1/cards/{card}/attachments", data=UPLOAD, headers=kind)
+
+
+async def test_what_one_tool_causes_stops_that_tool_and_nobody_else(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+) -> None:
+    standin.faults.add(Fault("reset", method="POST", times=MIN_FAILURES))
+    for _ in range(MIN_FAILURES):
+        assert (await upload(proxy, card, "careless/1")).problem == "upstream-terminated"
+    asked = standin.asked.total
+    stopped = await upload(proxy, card, "careless/1")
+    assert (stopped.status, stopped.problem) == (503, "upstream-resting")
+    assert standin.asked.total == asked
+    assert (await upload(proxy, card, "careful/1")).status == 200
+    (told,) = proxy.logged("breaker opened")
+    assert (told["name"], told["tool"]) == ("POST /cards/{id}/attachments", "careless")
+    assert (await proxy.get("/readyz")).json["status"] == "ready"
+    assert await proxy.metric('trello_proxy_breakers{state="open"}') == 0
+    clock.advance(2)
+    for _ in range(GOOD_PROBES):
+        assert (await upload(proxy, card, "careless/1")).status == 200
+
+
+async def test_a_route_that_fails_for_one_and_now_and_then_for_others_is_asked(
+    proxy: Proxy, standin: StandIn, card: str
+) -> None:
+    standin.faults.add(Fault("reset", method="POST", times=MIN_FAILURES - 1))
+    for _ in range(MIN_FAILURES - 1):
+        await upload(proxy, card, "careless/1")
+    for number in range(4):
+        if number % 2:
+            standin.faults.add(Fault("status", method="POST", status=503))
+        await upload(proxy, card, "careful/1")
+        assert (await upload(proxy, card, "other/1")).status == 200
+
+
+async def test_a_tool_that_goes_on_failing_keeps_a_route_closed_to_nobody(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+) -> None:
+    standin.faults.add(Fault("reset", method="POST", times=2 * MIN_FAILURES))
+    for _ in range(MIN_FAILURES):
+        await upload(proxy, card, "careless/1")
+    await upload(proxy, card, "careful/1")
+    assert (await upload(proxy, card, "careful/1")).problem == "upstream-resting"
+    clock.advance(2)
+    assert (await upload(proxy, card, "careless/1")).problem == "upstream-terminated"
+    standin.faults.clear()
+    assert (await upload(proxy, card, "careful/1")).status == 200
 
 
 async def test_one_route_that_fails_leaves_the_others_alone(

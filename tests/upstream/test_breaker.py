@@ -41,6 +41,35 @@ def test_what_opens_it(events: list[tuple[float, int, int]], state: str) -> None
     assert breaker.state(now) == state
 
 
+SHARED: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
+    "one client alone": ({"a": (0, 50)}, "closed"),
+    "one client beside others that are well": (
+        {"a": (0, 50), "b": (10, 0), "c": (10, 0)},
+        "closed",
+    ),
+    "two clients": ({"a": (0, 9), "b": (0, 1)}, "open"),
+    "two clients, too seldom": ({"a": (0, 8), "b": (0, 1)}, "closed"),
+    "most of the others' too": ({"a": (0, 20), "b": (1, 2), "c": (3, 2)}, "open"),
+    "few of the others'": ({"a": (0, 40), "b": (1, 2), "c": (5, 2)}, "closed"),
+    "half of many": ({str(n): (5, 5) for n in range(10)}, "open"),
+    "more clients than are told apart": ({str(n): (0, 1) for n in range(99)}, "open"),
+}
+
+
+@pytest.mark.parametrize(("clients", "state"), SHARED.values(), ids=SHARED.keys())
+def test_a_shared_one_opens_only_if_it_fails_for_more_than_one(
+    clients: dict[str, tuple[int, int]], state: str
+) -> None:
+    breaker = Breaker(is_shared=True)
+    for client, (good, _) in clients.items():
+        for _ in range(good):
+            breaker.succeed(0.0, is_probe=breaker.enter(), client=client)
+    for client, (_, bad) in clients.items():
+        for _ in range(bad):
+            breaker.fail(0.0, 1.0, is_probe=breaker.enter(), client=client)
+    assert breaker.state(0.0) == state
+
+
 def opened() -> Breaker:
     breaker = Breaker()
     told(breaker, 0.0, bad=MIN_FAILURES)
