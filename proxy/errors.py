@@ -36,6 +36,10 @@ ProxyError
 ├── Failed                 500  a fault of the program's own
 └── UpstreamError          Trello, or the way to it, failed; never a 404
     ├── Unreachable        502  no connection: nothing was sent
+    │   ├── NameNotResolved      502  the host name has no address
+    │   ├── ConnectionRefused    502  nothing listens at the address
+    │   ├── UntrustedCertificate 502  TLS: a certificate that cannot be verified
+    │   └── TlsFailure           502  TLS: no handshake
     ├── ConnectTimeout     504  no connection in time: nothing was sent
     ├── Resting            503  it fails most requests: nothing was sent
     ├── TokenRefused       502  the stored credential is not accepted: nothing was sent
@@ -232,12 +236,34 @@ class UpstreamError(ProxyError):
     sent: ClassVar[bool] = True
     """Whether the request may have reached Trello."""
     retry_after_s: int = 10
+    reason: str = ""
+    """Host and what the system or OpenSSL said: for the operator's log, not for clients."""
 
 
 class Unreachable(UpstreamError):
     status, slug, title = 502, "upstream-unreachable", "Trello cannot be reached"
     proxy_error = "destination_unavailable"
     sent = False
+
+
+class NameNotResolved(Unreachable):
+    slug, title = "upstream-dns", "Trello's host name has no address"
+    proxy_error = "dns_error"
+
+
+class ConnectionRefused(Unreachable):
+    slug, title = "upstream-refused", "Trello's address refuses connections"
+    proxy_error = "connection_refused"
+
+
+class UntrustedCertificate(Unreachable):
+    slug, title = "upstream-certificate", "Trello's certificate is not trusted"
+    proxy_error = "tls_certificate_error"
+
+
+class TlsFailure(Unreachable):
+    slug, title = "upstream-tls", "No TLS with Trello's address"
+    proxy_error = "tls_protocol_error"
 
 
 class ConnectTimeout(UpstreamError):

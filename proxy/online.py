@@ -57,7 +57,7 @@ async def look(
         except NotAccepted:
             return Findings(("Trello does not accept the key and token.",), is_good=False)
         except UpstreamError as error:
-            return Findings((str(error),), is_good=False)
+            return Findings(tuple(filter(None, (str(error), error.reason))), is_good=False)
     return Findings(tuple(_told(member, facts, clock.now())), is_good=True)
 
 

@@ -77,4 +77,13 @@ async def test_without_a_trello_it_says_so(
     await standin.stop()
     findings = await found(config, clock)
     assert not findings.is_good
-    assert findings.lines == ("No connection to Trello; is the network up?",)
+    sentence, reason = findings.lines
+    assert sentence == "Trello's address refuses connections; try again later."
+    assert reason.startswith(f"{standin.url.removeprefix('http://')}: ECONNREFUSED")
+
+
+async def test_a_name_without_an_address_is_told_as_that(config: Config, clock: FakeClock) -> None:
+    named = replace(config, upstream=replace(config.upstream, url="http://trello.invalid"))
+    sentence, reason = (await found(named, clock)).lines
+    assert "DNS knows no address" in sentence
+    assert reason.startswith("trello.invalid:80: gaierror: ")

@@ -30,6 +30,8 @@ from proxy.upstream.breaker import Breaker, State
 
 FIRST_PROBE_S = 30.0
 LONGEST_PROBE_S = 300.0
+SILENT_S = 60.0
+"""From one log line about a kind of failed connection to the next."""
 _MOST_ROUTES = 1000
 """More than Trello has; further ones share a breaker."""
 MOST_CLIENTS = 1000
@@ -106,6 +108,8 @@ class Outlook:
         self._log = log
         self._random = random
         self._host = Breaker()
+        self._silent_until: dict[str, float] = {}
+        """By the slug of an error that was logged."""
         self._routes: dict[str, Breaker] = {}
         self._clients: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
         """By route and client, the one used longest ago first."""
@@ -138,9 +142,10 @@ class Outlook:
         made = Attempt(*((each, each.enter()) for each in breakers))
         try:
             yield made
-        except (Unreachable, ConnectTimeout):
+        except (Unreachable, ConnectTimeout) as error:
             self._leave(made.route, made.client)
             self._fail(made.host, "connections")
+            self.unconnected(error)
             raise
         except UpstreamError as error:
             self._succeed(made.host, "connections")
@@ -176,6 +181,14 @@ class Outlook:
         is_stored = ask.credential == self._stored.credential and not ask.match.secret_positions
         if is_stored and refuses_credential(status, sentence):
             self.distrust()
+
+    def unconnected(self, error: UpstreamError) -> None:
+        """No connection came about: one log line for each kind of reason in a minute."""
+        now = self._clock.monotonic()
+        if error.sent or now < self._silent_until.get(error.slug, 0.0):
+            return
+        self._silent_until[error.slug] = now + SILENT_S
+        self._log.event("error", "no connection", type=error.slug, reason=error.reason)
 
     def distrust(self) -> None:
         """Trello does not accept the stored credential."""

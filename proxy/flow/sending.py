@@ -64,6 +64,7 @@ class Sending:
         try:
             return await upstream.send(question)
         except UpstreamError as error:
+            self._outlook.unconnected(error)
             if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
                 raise
             await asyncio.sleep(pause_s(error, self._outlook.jitter()))

@@ -20,11 +20,11 @@ from proxy.errors import (
     Incomplete,
     ResponseTimeout,
     Terminated,
-    Unreachable,
     Unusable,
     UpstreamError,
 )
 from proxy.model import Fields
+from proxy.upstream.connecting import ForbiddenAddress, connect_error
 
 MAX_LINE_BYTES = 32 * 1024
 """Of a status line or a field; longer ones are an unusable answer."""
@@ -88,10 +88,6 @@ class Reply:
             self._response.release()
         else:
             self._response.close()
-
-
-class ForbiddenAddress(OSError):
-    """Nothing is connected to there."""
 
 
 def anywhere(_: str, __: int) -> bool:
@@ -192,12 +188,7 @@ def _mapped(otherwise: type[UpstreamError]) -> Iterator[None]:
             raise ConnectTimeout("No connection to Trello in time; try again later.") from error
         raise ResponseTimeout("Trello did not answer in time; try again later.") from error
     except aiohttp.ClientConnectorError as error:
-        if isinstance(error.os_error, ForbiddenAddress):
-            raise Unusable(
-                "Trello redirected a download to an address inside; "
-                "the operator can list it in upstream.storage_hosts of proxy.yaml."
-            ) from error
-        raise Unreachable("No connection to Trello; is the network up?") from error
+        raise connect_error(error) from error
     except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
         raise Unusable("Trello's answer is not HTTP; try again later.") from error
     except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:

@@ -169,7 +169,7 @@ async def test_nobody_there_is_502(make_proxy: MakeProxy, raw_upstream: RawUpstr
     await raw_upstream.stop()
     proxy = await make_proxy(raw_upstream.url)
     heard = await proxy.get(READ)
-    assert says(heard, 502, "upstream-unreachable")
+    assert says(heard, 502, "upstream-refused")
     assert raw_upstream.host.encode() not in heard.raw
 
 

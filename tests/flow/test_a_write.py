@@ -133,9 +133,9 @@ async def test_a_write_that_never_left_invalidates_nothing(
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     await standin.stop()
-    assert (await proxy.get("/1/members/me")).problem == "upstream-unreachable"
+    assert (await proxy.get("/1/members/me")).problem == "upstream-refused"
     heard = await proxy("PUT", f"/1/cards/{card}", params={"name": "Mine"})
-    assert (heard.status, heard.problem) == (502, "upstream-unreachable")
+    assert (heard.status, heard.problem) == (502, "upstream-refused")
     assert await _is_hit(proxy, f"/1/cards/{card}")
 
 

@@ -159,7 +159,7 @@ async def test_a_trello_that_cannot_be_reached_is_asked_nothing_at_all_writes_in
     assert (await proxy.get("/1/members/me")).status == 200
     await standin.stop()
     for number in range(MIN_FAILURES // 2):  # each is tried twice
-        assert (await proxy.get(f"/1/boards/{board}?_={number}")).problem == "upstream-unreachable"
+        assert (await proxy.get(f"/1/boards/{board}?_={number}")).problem == "upstream-refused"
     write = await proxy("PUT", f"/1/cards/{card}?name=After")
     assert (write.status, write.problem) == (503, "upstream-resting")
     assert "Nothing was sent" in write.json["detail"]

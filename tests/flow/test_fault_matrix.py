@@ -65,8 +65,8 @@ class Trouble:
 
 
 TROUBLE = {
-    "refused": Trouble(None, 502, "upstream-unreachable", None, "destination_unavailable"),
-    "no such name": Trouble(None, 502, "upstream-unreachable", None, "destination_unavailable"),
+    "refused": Trouble(None, 502, "upstream-refused", None, "connection_refused"),
+    "no such name": Trouble(None, 502, "upstream-dns", None, "dns_error"),
     "reset before the header": Trouble(
         reset, 502, "upstream-terminated", None, "connection_terminated"
     ),

@@ -140,8 +140,8 @@ async def test_a_refused_connection_is_a_stale_answer_or_502(
     assert (stale.status, stale.body) == (200, before.body)
     assert stale.cache == "fwd=stale; fwd-status=502; detail=stale-if-error"
     heard = await proxy.get(f"/1/boards/{board}/lists")
-    assert (heard.status, heard.problem) == (502, "upstream-unreachable")
-    assert heard.fields["Proxy-Status"] == "trello-proxy; error=destination_unavailable"
+    assert (heard.status, heard.problem) == (502, "upstream-refused")
+    assert heard.fields["Proxy-Status"] == "trello-proxy; error=connection_refused"
     assert int(heard.fields["Retry-After"]) > 0
 
 
