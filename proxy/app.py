@@ -148,7 +148,7 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets, around = self._bind(), (self._clock, self._log, self._random)
-        responses, files = await self._equipment.responses(), await self._equipment.files()
+        responses, files = await self._equipment.stores()
         links, table = links_of(config, self.public_url), table_of(config.routes)
         stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
         custody = Custody(stored, config, around, self._closing)

@@ -13,6 +13,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 from proxy import __version__
@@ -26,10 +27,12 @@ from proxy.reload import credential_of
 from proxy.rules import links_of, warnings_of
 from proxy.serve import demo, serve, to_stderr
 from proxy.source import DEFAULT, ConfigFile
+from proxy.store.directory import is_in_use
 from proxy.warm import NoProxy, Told, Warm
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Whatever the environment says of proxies: it is this machine that asks itself."""
+_IN_USE = "a proxy uses cache.directory now; a second one there keeps answers in memory only"
 
 
 def main() -> None:
@@ -117,6 +120,8 @@ def _check(options: argparse.Namespace) -> int:
     for key, listen in (("listen", config.listen), ("admin.listen", config.admin.listen)):
         if listen is not None and listen.host == "::":
             print(f"trello-proxy: {key} {listen} is every address, of IPv4 too", file=sys.stderr)
+    if config.cache.backend == "sqlite" and is_in_use(Path(config.cache.directory)):
+        print(f"trello-proxy: {_IN_USE}", file=sys.stderr)
     for warning in warnings_of(config):
         print(f"trello-proxy: {warning}", file=sys.stderr)
     return _check_online(config) if options.online else 0

@@ -80,7 +80,7 @@ class Console:
         clock = self.tools[0]
         self.metrics.readings += turn_readings(self.turns, stored)
         self.metrics.readings += outlook_readings(outlook, custodian)
-        health = Health(responses, self.turns, flows.watch, outlook, custodian, clock)
+        health = Health(self.store, self.turns, flows.watch, outlook, custodian, clock)
         registry = registry_of(self.metrics, responses, files, flows.watch, self.config)
         registry.register(self.census)
         ops = Ops(registry, health, flows.invalidate)

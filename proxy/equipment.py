@@ -31,6 +31,7 @@ from proxy.policy.links import Links
 from proxy.policy.reach import may_reach
 from proxy.policy.scrub import Scrubber
 from proxy.rules import callback_of, variant_of
+from proxy.store.directory import Directory
 from proxy.store.durable import PENDING_BYTES, Durable
 from proxy.store.epochs import Epochs
 from proxy.store.files import Files
@@ -38,6 +39,7 @@ from proxy.store.known import Known, KnownFile
 from proxy.store.memory import Memory
 from proxy.store.responses import Responses
 from proxy.store.sqlite import SQLiteShelf
+from proxy.store.upkeep import Upkeep
 from proxy.upstream.client import Upstream, anywhere
 
 Keep = Callable[[Credential, str], None]
@@ -51,6 +53,8 @@ class Equipment:
         self._clock = clock
         self._log = log
         self._closing = closing
+        self._directory = Directory(Path(config.cache.directory))
+        self._known = KnownFile(self._directory if config.cache.backend == "sqlite" else None)
 
     def upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
         """A pool of connections, by default to Trello."""
@@ -110,23 +114,34 @@ class Equipment:
 
     async def identity(self, credential: Credential, new_key: bytes) -> tuple[StoredIdentity, Keep]:
         """The proxy's own, with its member if that is remembered; and what remembers another."""
-        cache = self._config.cache
-        file = KnownFile(Path(cache.directory) if cache.backend == "sqlite" else None)
-        known = await asyncio.to_thread(file.open, new_key)
+        known = await asyncio.to_thread(self._known.open, new_key)
         partitions = Partitions(bytes.fromhex(known.key), variant_of(self._config))
 
         def keep(used: Credential, member: str) -> None:
-            file.keep(Known(known.key, partitions.of_credential(used), member))
+            self._known.keep(Known(known.key, partitions.of_credential(used), member))
 
         is_known = known.credential == partitions.of_credential(credential)
         stored = StoredIdentity(credential, partitions, known.member if is_known else "")
         return stored, keep
 
-    async def files(self) -> Files:
-        """The files on disk; none are kept where nothing may touch it."""
+    async def stores(self) -> tuple[Responses, Files]:
+        """The stored responses and the files, opened, in a directory that is this process's.
+
+        While another process has it both do without, and are opened when it is free.
+        """
+        self._closing.callback(self._directory.release)
+        responses, files = await self._responses(), await self._files()
+        if responses.durable is not None:
+            upkeep = Upkeep((responses.durable, files, self._known), self._clock)
+            self._closing.push_async_callback(upkeep.stop)
+            upkeep.start()
+        return responses, files
+
+    async def _files(self) -> Files:
+        """None are kept where nothing may touch the disk."""
         cache, attachments = self._config.cache, self._config.attachments
         files = Files(
-            Path(cache.directory),
+            self._directory,
             0 if cache.backend == "memory" else attachments.disk_bytes,
             attachments.max_file_bytes,
             self._clock,
@@ -136,13 +151,12 @@ class Equipment:
         self._closing.push_async_callback(files.stop)
         return files
 
-    async def responses(self) -> Responses:
-        """The stored responses, opened."""
+    async def _responses(self) -> Responses:
         cache = self._config.cache
         epochs = Epochs(seq=int(self._clock.now() * 1000))
         durable = None
         if cache.backend == "sqlite":
-            shelf = SQLiteShelf(Path(cache.directory), cache.disk_bytes)
+            shelf = SQLiteShelf(self._directory, cache.disk_bytes)
             pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
             durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
             await durable.start()

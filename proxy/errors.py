@@ -336,6 +336,10 @@ class StoreError(Exception):
     """The store failed: a miss, a metric and a log line, never an answer to a client."""
 
 
+class DirectoryTaken(StoreError):
+    """Another process uses `cache.directory`."""
+
+
 class NoRoom(StoreError):
     """There is no room to keep a file: it passes through."""
 

@@ -9,9 +9,11 @@ from proxy.flow.custodian import Custodian
 from proxy.flow.outlook import Outlook
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
+from proxy.store.files import Files
 from proxy.store.responses import Responses
 
 _DAY_S = 86_400
+_TAKEN = "another process uses cache.directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,14 @@ class Health:
 
     def __init__(
         self,
-        responses: Responses,
+        store: tuple[Responses, Files],
         turns: Turns,
         watch: Watch,
         outlook: Outlook,
         custodian: Custodian,
         clock: Clock,
     ) -> None:
-        self._responses = responses
+        self._responses, self._files = store
         self._turns = turns
         self._watch = watch
         self._outlook = outlook
@@ -47,7 +49,8 @@ class Health:
         resting, refused = outlook.resting(), outlook.token.is_refused
         good_s = outlook.last_good_s()
         parts: dict[str, str | float | None] = {
-            "store": "ok" if self._responses.works else "failing; answers are kept in memory only",
+            "store": _store_text(self._responses),
+            "files": _files_text(self._files),
             "trello": f"failing; not asked: {', '.join(resting)}" if resting else "ok",
             "token": self._token(),
             "watch": _watch_text(self._watch),
@@ -58,7 +61,8 @@ class Health:
         if cannot_ask and self._responses.is_empty:
             return Report("down", parts)
         is_late = self._watch.is_late
-        failing = resting or refused or not self._responses.works
+        works = self._responses.works and (self._files.works or self._files.is_off)
+        failing = resting or refused or not works
         is_worse = failing or is_late or custodian.is_expiring
         return Report("degraded" if is_worse else "ready", parts)
 
@@ -69,6 +73,21 @@ class Health:
         if left_s is None or not self._custodian.is_expiring:
             return "ok"
         return f"expires in {max(0, int(left_s // _DAY_S))} days"
+
+
+def _store_text(responses: Responses) -> str:
+    if responses.works:
+        return "ok"
+    cause = _TAKEN if responses.is_taken else "failing"
+    return f"{cause}; answers are kept in memory only"
+
+
+def _files_text(files: Files) -> str:
+    if files.is_off:
+        return "off"
+    if files.works:
+        return "ok"
+    return f"{_TAKEN if files.is_taken else 'failing'}; files pass through"
 
 
 def _watch_text(watch: Watch) -> str:

@@ -1,15 +1,14 @@
 """Bytes below a directory, named after what they are; partial ones apart. Everything here blocks.
 
-`blobs/ab/abcd….blob` is complete and right; `partial/` is what a crash leaves behind. Whoever holds
-the lock owns the directory: another process finds it taken, and keeps no files.
+`blobs/ab/abcd….blob` is complete and right; `partial/` is what a crash leaves behind.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from proxy.store.directory import Inode, inode_of
 from proxy.store.eviction import Signature
 
 _HASHED_BYTES = 1 << 20
@@ -24,27 +23,19 @@ class Blobs:
         self.directory = directory
         self._blobs = directory / "blobs"
         self._partial = directory / "partial"
-        self._lock: int | None = None
+        self._made: dict[Path, Inode | None] = {}
         self._count = 0
 
-    def lock(self) -> None:
-        """Make the directories, readable by their owner alone; OSError when another has them."""
-        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def make(self) -> None:
+        """Make the directories, readable by their owner alone."""
         for each in (self.directory, self._blobs, self._partial):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+            each.mkdir(mode=0o700, exist_ok=True)
             each.chmod(0o700)
-        fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            raise
-        self._lock = fd
+        self._made = {each: inode_of(each) for each in (self._blobs, self._partial)}
 
-    def unlock(self) -> None:
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
+    def are_there(self) -> bool:
+        """Whether the directories are those that were made or found."""
+        return all(inode_of(path) == inode for path, inode in self._made.items())
 
     def sweep(self, known: Iterable[tuple[str, int]]) -> set[str]:
         """Remove leftovers; the digests, of those `known` with their lengths, that are here."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.store.directory import Inode, inode_of
 from proxy.store.eviction import Blob
 
 FILE_NAME = "files.sqlite"
@@ -57,6 +58,7 @@ class Catalog:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._db: sqlite3.Connection | None = None
+        self._inode: Inode | None = None
 
     def open(self) -> Kept:
         """What an earlier process kept. A database that is none is begun anew."""
@@ -69,6 +71,10 @@ class Catalog:
             for suffix in ("", "-wal", "-shm"):
                 self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
             return self._open()
+
+    def is_there(self) -> bool:
+        """Whether what is open is what would be found: an open file outlives its name."""
+        return self._inode == inode_of(self._path)
 
     def put(self, blob: Blob, row: FileRow) -> None:
         with self._connected() as db:
@@ -105,7 +111,9 @@ class Catalog:
             db.close()
 
     def _open(self) -> Kept:
+        self.close()
         self._path.touch(mode=0o600)  # whatever SQLite puts beside it gets the same mode
+        self._inode = inode_of(self._path)
         db = self._db = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
         )

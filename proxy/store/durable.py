@@ -11,13 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from proxy.clock import Clock
-from proxy.errors import StoreError
+from proxy.errors import DirectoryTaken, StoreError
 from proxy.log import Log
 from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.store.aliases import MAX_FACTS, Aliases
 from proxy.store.epochs import MAX_TAGS, Epochs
 from proxy.store.key_filter import KeyFilter
-from proxy.store.shelf import Batch, Shelf
+from proxy.store.shelf import Batch, Opened, Shelf
 
 PENDING_BYTES = 32 * 1024 * 1024
 """What may wait to be written at most; above it an answer stays in memory only."""
@@ -56,6 +56,9 @@ class Durable:
     ) -> None:
         self.counts = Counts()
         self.works = False
+        self.is_taken = False
+        """Whether it does not work because another process uses the directory."""
+        self._has_opened = False
         self.aliases = Aliases()
         """With what earlier processes had learned, as soon as the shelf is open."""
         self.newest_at = 0.0
@@ -71,6 +74,7 @@ class Durable:
         self._begun = self._ended = 0
         self._drops = 0
         self._wake, self._hurry, self._written = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._opened = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -227,28 +231,56 @@ class Durable:
             self._fail("open", error)
             return
         self._epochs.merge(opened.epochs, opened.floor)
+        self._reconcile(opened)
         self.aliases.restore(opened.names)
         self.newest_at = opened.newest_at
         self._pending.epochs[_OPENED] = self._epochs.seq
         self._pending.floor = self._epochs.floor
         self._wake.set()
-        self.works = True
+        self.works = self._has_opened = True
+        self._opened.set()
+        self.is_taken = False
         self._log.event("info", "store opened")
+
+    def _reconcile(self, opened: Opened) -> None:
+        """Make what is found on the shelf obey what this process knows of changes.
+
+        Answers on a shelf that another process had, or in another file than was open before, may
+        have been asked for after an invalidation of ours and before its change was known there.
+        """
+        if opened.is_other:
+            self._distrust()
+        elif not self._has_opened and self._pending.epochs:
+            seq = self._epochs.again(self._pending.epochs)
+            self._pending.epochs = dict.fromkeys(self._pending.epochs, seq)
+
+    async def look(self) -> None:
+        """As Kept.look; what fails is opened again after REOPEN_AFTER_S."""
+        if not self.works:
+            return
+        try:
+            await self._shelf.check()
+        except StoreError as error:
+            self._fail("look", error)
 
     async def _learn_keys(self) -> None:
         # Until every key is known the filter proves nothing; keys written meanwhile are added
         # as they are written, so none is missed between the last page and the end.
-        try:
-            async for keys in self._shelf.keys():
-                self._keys.add(keys)
-        except StoreError as error:
-            self._fail("scan", error)
-        else:
-            self._keys_complete = True
+        while not self._keys_complete:
+            await self._opened.wait()
+            try:
+                async for keys in self._shelf.keys():
+                    self._keys.add(keys)
+            except StoreError as error:
+                self._fail("scan", error)
+            else:
+                self._keys_complete = True
 
     def _fail(self, action: str, error: StoreError) -> None:
         if self.works or not self.counts.errors:
             self._log.event("error", "store failed", action=action, error=str(error))
         self.counts.errors += 1
         self.works = False
+        self._opened.clear()
+        self.is_taken = isinstance(error, DirectoryTaken)
         self._wake.set()

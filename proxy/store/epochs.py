@@ -49,6 +49,11 @@ class Epochs:
         self._outdating = self.advance(names)
         return names
 
+    def again(self, names: Iterable[Tag]) -> int:
+        """Have invalidations and outdatings, by what they are remembered by, count from now on."""
+        self._outdating = self.advance(names)
+        return self._outdating
+
     def merge(self, last: Mapping[Tag, int], floor: int) -> None:
         """Take in what an earlier process had invalidated; the later of two invalidations holds."""
         self._last = {

@@ -88,6 +88,11 @@ class Room:
         self._blobs[blob.digest] = blob
         self.used_bytes += taken_by(blob.length)
 
+    def clear(self) -> None:
+        """Forget every blob; what is promised stays."""
+        self._blobs.clear()
+        self.used_bytes = 0
+
     def drop(self, digest: str) -> None:
         blob = self._blobs.pop(digest, None)
         if blob is not None:

@@ -6,19 +6,20 @@ one thread, the clerk, removes and commits in the order of those steps.
 """
 
 import asyncio
+import errno
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 from proxy.clock import Clock
-from proxy.errors import NoRoom, StoreError, TooLarge
+from proxy.errors import DirectoryTaken, NoRoom, StoreError, TooLarge
 from proxy.log import Log
 from proxy.store.blobs import Blobs, signature_of
 from proxy.store.catalog import Catalog, FileRow, Kept
+from proxy.store.directory import Directory
 from proxy.store.eviction import Blob, Room, taken_by
 from proxy.store.fill import Fill, Source
 from proxy.store.held import Disk, Header, Held
@@ -34,8 +35,9 @@ MOST_FILLS = 1_000
 """Downloads under way and waiting; above it a file passes through."""
 SPARE_BYTES = 16 * 1024 * 1024
 """What a download leaves free on the disk."""
-REOPEN_AFTER_S = 30.0
 THREADS = 8
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+"""Errors that say nothing against the directory."""
 
 T = TypeVar("T")
 
@@ -44,25 +46,29 @@ class Files:
     """Owns the directory, the downloads into it, and every descriptor of it."""
 
     def __init__(
-        self, directory: Path, disk_bytes: int, max_file_bytes: int, clock: Clock, log: Log
+        self, directory: Directory, disk_bytes: int, max_file_bytes: int, clock: Clock, log: Log
     ) -> None:
         self.room = Room(disk_bytes)
         self.works = False
+        self.is_taken = False
+        """Whether nothing is kept because another process uses the directory."""
         self.fills: Counter[str] = Counter()
         """Downloads that ended, by how."""
         self.damaged = 0
         self.seen = Seen()
         self.max_file_bytes = max_file_bytes
         self._clock, self._log = clock, log
-        self._blobs = Blobs(directory / DIRECTORY)
-        self._catalog = Catalog(directory / DIRECTORY)
+        self._directory = directory
+        self._blobs = Blobs(directory.path / DIRECTORY)
+        self._catalog = Catalog(directory.path / DIRECTORY)
         self._rows = Index()
         self._touched: set[str] = set()
         self._growing: dict[str, Held] = {}
         self._promised: dict[Held, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Semaphore(FILLS_AT_ONCE)
-        self._tried_at = -REOPEN_AFTER_S
+        self._has_failed = False
+        """Whether the log was told, since it worked last."""
         self.disk = Disk(ThreadPoolExecutor(THREADS, "files"))
         self._clerk = ThreadPoolExecutor(1, "files-clerk")
         self._openings = Openings(self._blobs, self.disk)
@@ -76,15 +82,15 @@ class Files:
 
         Where there is no room at all nothing touches the disk.
         """
-        if not self.room.limit_bytes:
+        if self.is_off:
             return
-        self._tried_at = self._clock.monotonic()
         try:
-            kept, here = await self._clerked(self._take_up)
-        except (OSError, sqlite3.Error) as error:
-            self._blobs.unlock()
-            self._log.event("error", "file store failed", action="open", error=_told(error))
+            self._directory.own()
+            kept, here = await self._filed(self._take_up)
+        except StoreError as error:
+            self._fail("open", error)
             return
+        self._forget()
         for blob in kept.blobs:
             if blob.digest in here:
                 self.room.add(blob)
@@ -93,8 +99,21 @@ class Files:
                 self._rows.put(row)
         self.seen.take_in(kept.seen)
         self.works = True
+        self.is_taken = self._has_failed = False
         with suppress(StoreError):
             await self._promise(0, None)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no file is to be kept at all."""
+        return not self.room.limit_bytes
+
+    async def look(self) -> None:
+        """As Kept.look."""
+        if self.works and not (self._blobs.are_there() and self._catalog.is_there()):
+            self._fail("look", StoreError("removed or replaced while it was in use"))
+        if not self.works:
+            await self.start()
 
     async def stop(self) -> None:
         """Break off what is under way, and write down what was used when."""
@@ -107,7 +126,6 @@ class Files:
             with suppress(StoreError):
                 await self._filed(self._catalog.used, *self._news())
         await self._clerked(self._catalog.close)
-        self._blobs.unlock()
         for threads in (self.disk.threads, self._clerk):
             threads.shutdown(wait=False)
 
@@ -121,8 +139,6 @@ class Files:
 
     async def find(self, file_id: str) -> tuple[Held, FileRow | None] | None:
         """The file, retained for the caller; without a row while it arrives. None: not here."""
-        if not self.works and self._clock.monotonic() - self._tried_at >= REOPEN_AFTER_S:
-            await self.start()
         while True:
             growing = self._growing.get(file_id)
             if growing is not None:
@@ -139,7 +155,8 @@ class Files:
             if self.room.get(blob.digest) is blob:
                 self.damaged += 1
                 self._log.event("warning", "damaged file", digest=blob.digest)
-                await self._remove([blob])
+                with suppress(StoreError):
+                    await self._remove([blob])
 
     def begin(self, file_id: str, source: Source) -> tuple[Held, bool]:
         """The file, retained, on its way from `source`; True where it was already, from another.
@@ -154,6 +171,8 @@ class Files:
         try:
             path, fd = self._blobs.new_partial()
         except OSError as error:
+            if error.errno not in _PASSING:
+                self._fail("begin", StoreError(_told(error)))
             raise NoRoom(f"beginning a file: {error.strerror}") from error
         held = Held(fd, self.disk, self._idle).retain()
         fill = Fill(held, path, source, self.disk, self.max_file_bytes)
@@ -260,13 +279,26 @@ class Files:
         finally:
             await self._filed(self._blobs.remove, digests)
 
+    def _fail(self, action: str, error: StoreError) -> None:
+        """Keep nothing until it can be opened again; readers of what is open go on."""
+        if self.works or not self._has_failed:
+            self._log.event("error", "file store failed", action=action, error=str(error))
+        self._has_failed = True
+        self.works = False
+        self.is_taken = isinstance(error, DirectoryTaken)
+
+    def _forget(self) -> None:
+        self.room.clear()
+        self._rows.clear()
+        self._touched.clear()
+
     def _idle(self, held: Held) -> None:
         """The last reader of what arrived has left: what was promised to it is free again."""
         self.room.release(self._promised.pop(held, 0))
         self._openings.left(held)
 
     def _take_up(self) -> tuple[Kept, set[str]]:
-        self._blobs.lock()
+        self._blobs.make()
         kept = self._catalog.open()
         here = self._blobs.sweep((blob.digest, blob.length) for blob in kept.blobs)
         self._catalog.drop(blob.digest for blob in kept.blobs if blob.digest not in here)

@@ -29,6 +29,11 @@ class Index:
         if len(self._rows) > MOST_ROWS:
             self._drop(next(iter(self._rows)))
 
+    def clear(self) -> None:
+        """Forget every row."""
+        self._rows.clear()
+        self._ids.clear()
+
     def drop(self, digest: str) -> None:
         """Forget every attachment with these bytes."""
         for file_id in self._ids.pop(digest, ()):

@@ -7,7 +7,8 @@ a token that changed while the proxy was not running is noticed, and nothing her
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+
+from proxy.store.directory import Directory
 
 _NAME = "identity.json"
 KEY_BYTES = 32
@@ -23,10 +24,14 @@ class Known:
 
 
 class KnownFile:
-    """The file; where there is no directory, or it cannot be used, nothing is remembered."""
+    """The file; where there is no directory, or it cannot be used, nothing is remembered.
 
-    def __init__(self, directory: Path | None) -> None:
+    In a directory that another process owns it is read and not written.
+    """
+
+    def __init__(self, directory: Directory | None) -> None:
         self._directory = directory
+        self._known: Known | None = None
 
     def open(self, new_key: bytes) -> Known:
         """What was kept, or a beginning with `new_key`, which is kept then; blocks."""
@@ -34,18 +39,24 @@ class KnownFile:
         if known is None:
             known = Known(new_key.hex())
             self.keep(known)
+        self._known = known
         return known
+
+    async def look(self) -> None:
+        """As Kept.look."""
+        if self._known is not None and self._read() != self._known:
+            self.keep(self._known)
 
     def keep(self, known: Known) -> None:
         """In place of what was kept; blocks. A disk that fails costs one question at the start."""
-        if self._directory is None:
+        self._known = known
+        if self._directory is None or not self._directory.is_owned:
             return
-        partial = self._directory / f"{_NAME}.partial"
+        partial = self._directory.path / f"{_NAME}.partial"
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             partial.touch(mode=0o600)
             partial.write_text(json.dumps(asdict(known)), encoding="ascii")
-            partial.replace(self._directory / _NAME)
+            partial.replace(self._directory.path / _NAME)
         except OSError:
             with suppress(OSError):
                 partial.unlink()
@@ -54,7 +65,7 @@ class KnownFile:
         if self._directory is None:
             return None
         try:
-            read = json.loads((self._directory / _NAME).read_bytes())
+            read = json.loads((self._directory.path / _NAME).read_bytes())
             known = replace(Known(""), **read)
             return known if len(bytes.fromhex(known.key)) == KEY_BYTES else None
         except (OSError, ValueError, TypeError):

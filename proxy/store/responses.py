@@ -35,6 +35,11 @@ class Responses:
         return self.durable.newest_at if self.durable is not None else 0.0
 
     @property
+    def is_taken(self) -> bool:
+        """Whether another process uses the directory, so that this one keeps nothing on disk."""
+        return self.durable is not None and self.durable.is_taken
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is stored, usable or not."""
         return not len(self.memory) and not (self.durable and self.durable.may_have_any)

@@ -32,6 +32,8 @@ class Opened:
     names: Mapping[str, str] = field(default_factory=dict)
     newest_at: float = 0.0
     """POSIX seconds when the response that was stored last had been asked for."""
+    is_other: bool = False
+    """Whether it was filled, and is not what this process had open before."""
 
 
 class Shelf(Protocol):
@@ -51,6 +53,9 @@ class Shelf(Protocol):
 
     async def used_bytes(self) -> int:
         """What it takes of its bound."""
+
+    async def check(self) -> None:
+        """Fail where what is open is not what would be found there."""
 
     async def close(self) -> None:
         """Let go of it."""

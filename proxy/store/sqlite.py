@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from proxy.errors import StoreError
 from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.store.aliases import MAX_FACTS
 from proxy.store.codec import dumps, loads
+from proxy.store.directory import Directory, Inode, inode_of
 from proxy.store.shelf import Batch, Opened
 
 FILE_NAME = "responses.sqlite"
@@ -60,8 +62,11 @@ class _Rows:
 class SQLiteShelf:
     """Stored responses and epochs in one file below `directory`, readable by its owner alone."""
 
-    def __init__(self, directory: Path, limit_bytes: int) -> None:
-        self._path = directory / FILE_NAME
+    def __init__(self, directory: Directory, limit_bytes: int) -> None:
+        self._directory = directory
+        self._path = directory.path / FILE_NAME
+        self._inodes: dict[Path, Inode | None] = {}
+        """Of the database and its journal, as they were opened."""
         # A quarter of the room is the write-ahead log's.
         self._limit_bytes = limit_bytes * 3 // 4
         self._page_bytes = 4096
@@ -72,16 +77,28 @@ class SQLiteShelf:
     async def open(self) -> Opened:
         """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
         with self._mapped():
-            _make_private(self._path)
+            before = self._inodes.get(self._path)
+            self._directory.own()
             if self._is_damaged:
                 await self._set_aside()
             try:
-                return await self._open()
+                opened = await self._open()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 await self._set_aside()
-                return await self._open()
+                opened = await self._open()
+            journal = self._path.with_name(f"{FILE_NAME}-wal")
+            self._inodes = {path: inode_of(path) for path in (self._path, journal)}
+            is_new = not (opened.epochs or opened.floor)
+            is_same = is_new or before in (None, self._inodes[self._path])
+            return replace(opened, is_other=not is_same)
+
+    async def check(self) -> None:
+        """As Shelf.check: an open database outlives its name, and writing to it fails nowhere."""
+        self._directory.own()
+        if any(inode_of(path) != inode for path, inode in self._inodes.items()):
+            raise StoreError("removed or replaced while it was open")
 
     async def _set_aside(self) -> None:
         """Its journal goes: beside another database it would be read into that."""
@@ -202,14 +219,6 @@ class SQLiteShelf:
     async def _connection(self) -> AsyncIterator[Connection]:
         async with self._responses.get_connection() as db:
             yield db
-
-
-def _make_private(path: Path) -> None:
-    """The directory, open to its owner alone; one that others use too is left as it is."""
-    directory = path.parent
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists() or next(directory.iterdir(), None) is None:
-        directory.chmod(0o700)
 
 
 async def _apply(db: Connection, batch: Batch) -> None:

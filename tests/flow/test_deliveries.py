@@ -5,11 +5,13 @@ import base64
 import hmac
 import io
 import json
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from random import Random
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from proxy.clock import FakeClock
 from proxy.demo.call import File
@@ -482,3 +484,66 @@ async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
         True,
         False,
     ]
+
+
+class TestAToolsOwnWebhook:
+    """Trello tells the tool and the proxy one after the other; the tool reads at once."""
+
+    @pytest.fixture
+    async def tool(self, standin: StandIn, card: str) -> AsyncIterator["Tool"]:
+        made, app = Tool(f"/1/cards/{card}/name"), web.Application()
+        app.router.add_route("*", "/", made.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        wanted = {"callbackURL": url, "idModel": card}
+        standin.trello.edit("POST", f"/1/tokens/{TOKEN}/webhooks", wanted)
+        yield made
+        await runner.cleanup()
+
+    @pytest.mark.parametrize("is_told", [True, False], ids=["told", "never told"])
+    async def test_with_no_cache_it_reads_what_is_true_and_so_do_the_others(
+        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: StandIn, *, is_told: bool
+    ) -> None:
+        tool.proxy = hooked
+        card = standin.trello.example_card
+        if is_told:
+            await hook(way_in, standin)
+        await hooked.get(tool.target)
+        tool.headers = {"Cache-Control": "no-cache"}
+        await rename(standin, card, "New")
+        assert [heard.json for heard in tool.heard] == [{"_value": "New"}]
+        assert (await hooked.get(tool.target)).json == {"_value": "New"}
+
+    async def test_once_the_proxy_is_told_too_it_needs_none(
+        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: StandIn
+    ) -> None:
+        tool.proxy = hooked
+        card = standin.trello.example_card
+        await hook(way_in, standin)
+        before = await hooked.get(tool.target)
+        await rename(standin, card, "New")
+        assert [heard.body for heard in tool.heard] == [before.body]  # told before the proxy was
+        assert (await hooked.get(tool.target)).json == {"_value": "New"}
+
+
+class Tool:
+    """Reads from the proxy whenever Trello tells it of a change."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.proxy: Proxy | None = None
+        self.headers: dict[str, str] = {}
+        self.heard: list[Heard] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.method == "POST" and self.proxy is not None:
+            self.heard.append(await self.proxy.get(self.target, headers=self.headers))
+        return web.Response()
+
+
+async def hook(way_in: WayIn, standin: StandIn) -> None:
+    """Make the proxy's own webhook."""
+    wanted = {"callbackURL": way_in.url, "idModel": standin.trello.example_board}
+    standin.trello.edit("POST", f"/1/tokens/{TOKEN}/webhooks", wanted)

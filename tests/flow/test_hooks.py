@@ -53,7 +53,7 @@ class Trello:
 
     async def rest(self) -> None:
         """Return when the proxy's call, if it made one, was answered."""
-        await until(lambda: self._clock.sleepers == len(("webhooks", "proof")))
+        await until(lambda: self._clock.sleepers == len(("webhooks", "proof", "upkeep")))
 
 
 @pytest.fixture

@@ -106,6 +106,9 @@ class RamShelf:
         self._check()
         return sum(stored.size_bytes for stored in self.rows.values())
 
+    async def check(self) -> None:
+        self._check()
+
     async def close(self) -> None:
         self._check()
 

@@ -12,6 +12,7 @@ import pytest
 from proxy.errors import StoreError
 from proxy.model import CacheKey, Tag
 from proxy.store import sqlite
+from proxy.store.directory import Directory
 from proxy.store.shelf import Batch, Opened
 from proxy.store.sqlite import FILE_NAME, SQLiteShelf
 from tests.store.conftest import BOARD, answer, key
@@ -27,7 +28,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def shelf(tmp_path: Path) -> AsyncIterator[SQLiteShelf]:
-    shelf = SQLiteShelf(tmp_path / "cache", ROOM)
+    shelf = SQLiteShelf(Directory(tmp_path / "cache"), ROOM)
     await shelf.open()
     yield shelf
     await shelf.close()
@@ -219,7 +220,7 @@ async def test_a_row_that_was_cut_is_a_miss(shelf: SQLiteShelf, file: Path) -> N
 
 
 async def test_before_it_is_opened_everything_is_a_store_error(tmp_path: Path) -> None:
-    shelf = SQLiteShelf(tmp_path, ROOM)
+    shelf = SQLiteShelf(Directory(tmp_path), ROOM)
     await shelf.close()
     with pytest.raises(StoreError):
         await shelf.get(key(1))
@@ -234,13 +235,13 @@ async def test_before_it_is_opened_everything_is_a_store_error(tmp_path: Path) -
 async def test_a_directory_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StoreError):
-        await SQLiteShelf(tmp_path / "taken" / "cache", ROOM).open()
+        await SQLiteShelf(Directory(tmp_path / "taken" / "cache"), ROOM).open()
 
 
 async def test_a_directory_in_place_of_the_file_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(StoreError):
-        await SQLiteShelf(tmp_path, ROOM).open()
+        await SQLiteShelf(Directory(tmp_path), ROOM).open()
     # A connection that was refused ends its thread by itself, and tells the loop.
     for thread in threading.enumerate():
         if "connection_worker" in thread.name:
