@@ -58,7 +58,8 @@ class Catalog:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
         self._db: sqlite3.Connection | None = None
-        self._inode: Inode | None = None
+        self._inodes: dict[Path, Inode | None] = {}
+        """Of the database and its journal, as they were opened."""
 
     def open(self) -> Kept:
         """What an earlier process kept. A database that is none is begun anew."""
@@ -74,7 +75,7 @@ class Catalog:
 
     def is_there(self) -> bool:
         """Whether what is open is what would be found: an open file outlives its name."""
-        return self._inode == inode_of(self._path)
+        return all(inode_of(path) == inode for path, inode in self._inodes.items())
 
     def put(self, blob: Blob, row: FileRow) -> None:
         with self._connected() as db:
@@ -113,13 +114,14 @@ class Catalog:
     def _open(self) -> Kept:
         self.close()
         self._path.touch(mode=0o600)  # whatever SQLite puts beside it gets the same mode
-        self._inode = inode_of(self._path)
         db = self._db = sqlite3.connect(
             self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
         )
         if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
             raise sqlite3.DatabaseError("of another version")
         db.executescript(_SCHEMA)
+        journal = self._path.with_name(f"{FILE_NAME}-wal")
+        self._inodes = {path: inode_of(path) for path in (self._path, journal)}
         blobs = db.execute("SELECT digest, length, mtime_ns, used_at FROM blobs ORDER BY used_at")
         files = db.execute("SELECT id, digest, content_type FROM files")
         seen = db.execute("SELECT link FROM seen ORDER BY rowid")

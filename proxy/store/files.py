@@ -110,10 +110,19 @@ class Files:
 
     async def look(self) -> None:
         """As Kept.look."""
-        if self.works and not (self._blobs.are_there() and self._catalog.is_there()):
-            self._fail("look", StoreError("removed or replaced while it was in use"))
+        if self.works:
+            try:
+                self._check()
+            except StoreError as error:
+                self._fail("look", error)
         if not self.works:
             await self.start()
+
+    def _check(self) -> None:
+        """StoreError unless what is open lies in this process's directory."""
+        self._directory.own()
+        if not (self._blobs.are_there() and self._catalog.is_there()):
+            raise StoreError("removed or replaced while it was in use")
 
     async def stop(self) -> None:
         """Break off what is under way, and write down what was used when."""

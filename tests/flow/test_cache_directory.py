@@ -10,6 +10,7 @@ import pytest
 from proxy import cli
 from proxy.clock import FakeClock
 from proxy.demo.standin import StandIn
+from proxy.store.directory import Directory
 from proxy.store.durable import REOPEN_AFTER_S
 from proxy.store.upkeep import LOOK_S
 from tests.flow.conftest import BREATH_S, UNPROVEN, Proxy, StartProxy, turns, until
@@ -35,6 +36,10 @@ def blobs(directory: Path) -> None:
 def catalog(directory: Path) -> None:
     for path in (directory / "files").glob("files.sqlite*"):
         path.unlink()
+
+
+def catalogs_journal(directory: Path) -> None:
+    (directory / "files" / "files.sqlite-wal").unlink()
 
 
 def database(directory: Path) -> None:
@@ -78,6 +83,7 @@ LOSSES: dict[Callable[[Path], None], set[str]] = {
     files: {FILES},
     blobs: {FILES},
     catalog: {FILES},
+    catalogs_journal: {FILES},
     database: {RESPONSES},
     journal: {RESPONSES},
 }
@@ -188,6 +194,23 @@ async def test_what_cannot_be_opened_is_told_once_and_opened_when_it_can_be(
     await ready(proxy, clock)
     await kept(proxy, board, standin.trello.example_attachment_path)
     assert [len(proxy.logged(message)) for message in (RESPONSES, FILES)] == [1, 1]
+
+
+async def test_a_directory_that_another_process_has_taken_meanwhile_is_left_to_it(
+    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, directory: Path
+) -> None:
+    proxy = await start_proxy(limits=UNPROVEN)
+    await kept(proxy, board, standin.trello.example_attachment_path)
+    (directory / "lock").unlink()
+    other = Directory(directory)
+    other.own()
+    clock.advance(LOOK_S)
+    await until(lambda: told(proxy) == {RESPONSES, FILES})
+    assert "another process" in (await proxy.get("/readyz")).json["store"]
+    assert "another process" in (await proxy.get("/readyz")).json["files"]
+    other.release()
+    clock.advance(LOOK_S)
+    await ready(proxy, clock)
 
 
 class TestTwoProcesses:
