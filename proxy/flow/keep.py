@@ -1,5 +1,6 @@
 """What becomes of an answer that arrived: is it one, may it be stored, and under which names?"""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
@@ -95,9 +96,14 @@ class Keep:
         return Kept(kept[0])
 
     async def mark_missing(self, ask: Ask, asked: tuple[int, float]) -> None:
-        """Trello answered 404: what is stored is stale, and removed by a second one (D50)."""
-        for key in {ask.key, own_key(ask)}:
-            await self._responses.mark_missing(key, asked, GONE_LIFETIME_S)
+        """Trello answered 404: what is stored is stale, and removed by a second one (D50).
+
+        What is stored under the object's id stays where only a name of it may be gone.
+        """
+        await self._responses.mark_missing(own_key(ask), asked, GONE_LIFETIME_S)
+        if ask.spelled_key is not None:
+            confirmed_s = math.inf if self._naming.known(ask).may_change else GONE_LIFETIME_S
+            await self._responses.mark_missing(ask.key, asked, confirmed_s)
 
     def drop(self, ask: Ask) -> None:
         """Forget what is stored for it."""

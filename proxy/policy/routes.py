@@ -46,9 +46,9 @@ class Match:
 
     route: Route
     segments: tuple[str, ...]
-    """The canonical spelling: literals as Trello writes them, ids as they came."""
+    """The canonical spelling: literals and usernames as Trello writes them, ids as they came."""
     params: tuple[tuple[str, str], ...] = ()
-    """The template's names and the segments they stand for, as they came."""
+    """The template's names and the segments they stand for."""
     secret_positions: tuple[int, ...] = ()
     """Which segments hold a token or a key."""
 
@@ -97,7 +97,8 @@ class _Row:
         canonical = list(segments)
         for position, literal in self.literals:
             canonical[position] = literal
-        params = tuple([(name, segments[position]) for name, position in self.params])
+        _lower_member(canonical)
+        params = tuple([(name, canonical[position]) for name, position in self.params])
         return Match(self.route, tuple(canonical), params, self.secrets)
 
 
@@ -204,13 +205,20 @@ def _row(method: str, template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:
 def _unknown(method: str, segments: Sequence[str], words: Sequence[str]) -> Match:
     """The match of a path that no row fits: its first segment canonical, the rest as it came."""
     kind = Kind.READ if method in _SAFE_METHODS else Kind.WRITE
-    canonical = tuple(segments)
+    canonical = list(segments)
     if words and words[0] in _CANONICAL:
-        canonical = (_CANONICAL[words[0]], *segments[1:])
+        canonical[0] = _CANONICAL[words[0]]
+    _lower_member(canonical)
     secrets = (1,) if len(canonical) > 1 and canonical[0] in _SECRETS else ()
     root = ROOTS.get(canonical[0], "") if canonical else ""
     administrative = root or (UNKNOWN_WRITE if kind is Kind.WRITE else "")
-    return Match(Route(UNKNOWN, kind, NEVER, administrative), canonical, (), secrets)
+    return Match(Route(UNKNOWN, kind, NEVER, administrative), tuple(canonical), (), secrets)
+
+
+def _lower_member(segments: list[str]) -> None:
+    """Write a username as Trello does, which has no capital letter; nor have `me` and ids."""
+    if len(segments) > 1 and segments[0] == "members" and segments[1].isascii():
+        segments[1] = segments[1].lower()
 
 
 def _spelled(steps: Sequence[str]) -> str:

@@ -214,6 +214,25 @@ async def test_a_404_by_one_name_is_kept_for_that_name(
         assert await _cached(proxy, f"/1/cards/{name}") == "hit"
 
 
+@pytest.mark.parametrize("lasts", [True, False])
+async def test_a_second_404_by_a_name_ends_what_is_stored_by_the_id_if_the_name_lasts(
+    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str, short: str, *, lasts: bool
+) -> None:
+    await _teach(proxy, f"/1/cards/{card}?fields=shortLink", "/1/members/me")
+    me = (await proxy.get("/1/members/me")).json
+    by_id = f"/1/cards/{card}" if lasts else f"/1/members/{me['id']}"
+    by_name = f"/1/cards/{short}" if lasts else f"/1/members/{me['username'].upper()}"
+    await _teach(proxy, by_id)
+    sent = by_name if lasts else by_name.lower()
+    standin.faults.add(Fault("status", sent, status=404, body="not found", times=None))
+    for _ in range(2):
+        heard = await proxy.get(by_name, headers={"Cache-Control": "no-cache"})
+        assert heard.status == 404
+        clock.advance(10)
+    standin.faults.add(Fault("status", by_id, status=503, body="down", times=None))
+    assert (await proxy.get(by_id)).status == (503 if lasts else 200)
+
+
 @pytest.mark.parametrize("by_short", [True, False])
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("rest", ["", "/attachments", "/name"])

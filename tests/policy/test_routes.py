@@ -119,6 +119,8 @@ CANONICAL = {
         "/CARD/AbCdEf12/CUSTOMFIELDITEMS",
         ("cards", "AbCdEf12", "customFieldItems"),
     ),
+    "a username in lower case": ("/Member/Demo/Boards", ("members", "demo", "boards")),
+    "a username on a path no row fits": ("/member/ME/no/Such", ("members", "me", "no", "Such")),
     "an id keeps its spelling": ("/board/aBc/lists", ("boards", "aBc", "lists")),
     "an unknown path keeps all but its first": ("/Board/X/No/Such", ("boards", "X", "No", "Such")),
     "a segment that only looks like a resource": ("/boards/x/card", ("boards", "x", "card")),
