@@ -215,7 +215,7 @@ class Metrics(Collector):
             "saved_requests",
             "Requests that Trello would have got without the proxy, less those it got.",
             "",
-            {"": tally.requests - sum(tally.spent.copy().values())},
+            {"": tally.requests - tally.sent},
         )
 
     def _upstream(self) -> Iterator[Metric]:

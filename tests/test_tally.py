@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.tally import MOST_TOOLS, OTHER, OWN, WINDOW_REQUESTS, WINDOW_S, Tally
+from proxy.tally import MOST_TOOLS, OTHER, OWN, REST_S, WINDOW_REQUESTS, WINDOW_S, Tally
 
 AT = 1_800_000_000.0
 """The beginning of a window."""
@@ -62,3 +62,29 @@ def test_tools_are_bounded_and_nothing_is_lost(events: list[tuple[bool, int]]) -
     assert len(tally.asked) == len(tally.spent) <= MOST_TOOLS
     assert sum(tally.asked.values()) == tally.requests
     assert sum(tally.spent.values()) == sum(is_spent for is_spent, _ in events)
+
+
+def test_tools_that_ask_no_more_make_room_for_others() -> None:
+    tally = Tally()
+    for number in range(MOST_TOOLS):
+        tally.ask(f"t{number}", AT)
+    tally.ask("late", AT)
+    assert "late" not in tally.asked
+    for _ in range(3):
+        tally.ask("t1", AT + REST_S + 1)
+    tally.ask("new", AT + REST_S + 1)
+    assert "new" in tally.asked
+    assert tally.asked["t1"] == 4
+    assert "t2" not in tally.asked
+    assert len(tally.asked) == len(tally.spent) <= MOST_TOOLS
+    assert tally.requests == MOST_TOOLS + 1 + 3 + 1
+
+
+def test_what_was_spent_for_tools_that_left_still_counts() -> None:
+    tally = Tally()
+    for number in range(MOST_TOOLS):
+        tally.ask(f"t{number}", AT)
+        tally.spend(f"t{number}")
+    tally.ask("a", AT)
+    tally.ask("b", AT + REST_S + 1)
+    assert sum(tally.spent.values()) < tally.sent == MOST_TOOLS

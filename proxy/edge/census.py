@@ -20,6 +20,8 @@ from proxy.policy.tool import tool_name
 
 MOST_TOOLS = 50
 """Further ones count as OTHER."""
+REST_S = 3600.0
+"""A tool that was not seen for so long leaves its place to another."""
 OTHER = "other"
 
 Whose = Literal["ours", "strangers", "unknown"]
@@ -74,7 +76,8 @@ class Census(Collector):
         """Count what a request carried; the fields of its answer that say so."""
         if not any(found.places for found in record.carried):
             return b""
-        tool, now = self._known(tool_name(record.tool)), self._clock.now()
+        now = self._clock.now()
+        tool = self._known(tool_name(record.tool), now)
         record.sightings = tuple(
             self._sighting(tool, place, self._whose(found), now)
             for place, found in places_of(record.carried)
@@ -93,12 +96,26 @@ class Census(Collector):
             family.add_metric(labels, sighting.count)
         yield family
 
-    def _known(self, tool: str) -> str:
-        """The tool; OTHER where there are enough."""
-        if tool not in self._tools and len(self._tools) >= MOST_TOOLS:
+    def _known(self, tool: str, now: float) -> str:
+        """The tool; OTHER where there are enough, and each was seen of late."""
+        if tool not in self._tools and len(self._tools) >= MOST_TOOLS and not self._makes_room(now):
             return OTHER
         self._tools.add(tool)
         return tool
+
+    def _makes_room(self, now: float) -> bool:
+        """Whether the tool that was seen longest ago could be forgotten."""
+        last_at = dict.fromkeys(self._tools, 0.0)
+        for sighting in self._sightings.values():
+            if sighting.tool in last_at:
+                last_at[sighting.tool] = max(last_at[sighting.tool], sighting.last_at)
+        oldest = min(last_at, key=last_at.__getitem__)
+        if now - last_at[oldest] < REST_S:
+            return False
+        self._tools.discard(oldest)
+        for labels in [labels for labels in self._sightings if labels[0] == oldest]:
+            del self._sightings[labels]
+        return True
 
     def _sighting(self, tool: str, place: Where, whose: Whose, now: float) -> Sighting:
         found = self._sightings.get((tool, place, whose))

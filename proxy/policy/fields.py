@@ -1,6 +1,7 @@
 """Which header fields cross the proxy, each way (RFC 9110 §7.6)."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 from proxy.model import Fields
@@ -32,6 +33,9 @@ TO_UPSTREAM = frozenset(
 
 WITH_A_READ = frozenset({"via", EXTENSION})
 """Of those what a read takes along: nothing unkeyed that could shape a stored response."""
+
+MAX_FIELD_CHARS = 1024
+"""Of one field that goes along, its values together: no client lengthens what Trello is sent."""
 
 _EXTENSION_NAME = re.compile(r"[\x20-\x7e]{1,200}")
 """Longer or other names are dropped: no client has Trello refuse what others ask for too."""
@@ -78,13 +82,19 @@ OF_ONE_EXCHANGE = frozenset(
 
 
 def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
-    """The fields of a write that Trello needs to see, and the way it came (RFC 9110 §7.6.3)."""
-    return tuple(
-        (name, value)
-        for name, value in fields
-        if (lower := name.lower()) in TO_UPSTREAM
-        and (lower != EXTENSION or _EXTENSION_NAME.fullmatch(value))
-    )
+    """The fields of a write that Trello needs to see, and the way it came (RFC 9110 §7.6.3).
+
+    Those of a name that are longer than MAX_FIELD_CHARS, together, stay here.
+    """
+    sent = [(name, value) for name, value in fields if _may_be_sent(name.lower(), value)]
+    lengths = Counter[str]()
+    for name, value in sent:
+        lengths[name.lower()] += len(value)
+    return tuple(field for field in sent if lengths[field[0].lower()] <= MAX_FIELD_CHARS)
+
+
+def _may_be_sent(lower: str, value: str) -> bool:
+    return lower in TO_UPSTREAM and (lower != EXTENSION or bool(_EXTENSION_NAME.fullmatch(value)))
 
 
 def to_client(fields: Fields) -> Fields:

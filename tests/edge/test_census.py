@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy.demo.standin import StandIn
-from proxy.edge.census import MOST_TOOLS
+from proxy.edge.census import MOST_TOOLS, REST_S
 from tests.edge.conftest import KEY, TOKEN, Heard, MakeProxy, Proxy
 
 ME = "/1/members/me"
@@ -167,3 +167,18 @@ async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
     for heard in (page, await proxy.get("/-/legacy", {"Accept": "application/json"})):
         assert THEIR_KEY.encode() not in heard.raw
         assert THEIR_TOKEN.encode() not in heard.raw
+
+
+async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
+    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"][:MOST_TOOLS]
+    for name in letters:
+        await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
+    await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "late/1"})
+    proxy.clock.advance(REST_S / 2)
+    for _ in range(3):  # in the end without being parsed
+        await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "aa/1"})
+    proxy.clock.advance(REST_S / 2 + 1)
+    await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "new/1"})
+    tools = {row["tool"]: row["requests"] for row in await listed(proxy)}
+    assert (tools["new"], tools["aa"], tools["other"]) == (1, 4, 1)
+    assert len(tools) == MOST_TOOLS + 1

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.model import Fields
-from proxy.policy.fields import to_client, to_store, to_upstream
+from proxy.policy.fields import MAX_FIELD_CHARS, to_client, to_store, to_upstream
 
 KEPT_FROM_CLIENTS = (
     "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
@@ -77,3 +77,11 @@ def test_a_write_tells_its_type_its_tool_and_what_it_takes() -> None:
         ("x-trello-user-agent-extension", "Exporter 1.2"),
     )
     assert to_upstream(fields) == fields
+
+
+@pytest.mark.parametrize("name", ["Via", "Accept", "Content-Type", "User-Agent"])
+def test_what_is_too_long_together_stays_behind(name: str) -> None:
+    half = "x" * (MAX_FIELD_CHARS // 2)
+    assert to_upstream([(name, half), (name, half)]) == ((name, half), (name, half))
+    assert to_upstream([(name, half), (name.lower(), half), (name, "y")]) == ()
+    assert to_upstream([(name, "x" * (MAX_FIELD_CHARS + 1))]) == ()
