@@ -16,6 +16,7 @@
 Imports go down this drawing, never up; policy, store and upstream do not know each other.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -31,6 +32,7 @@ from proxy.config import Config
 from proxy.console import Console
 from proxy.custody import Changeable, Custody
 from proxy.edge.connection import Plans
+from proxy.edge.connections import ADMIN_CONNECTIONS, Connections, limit_of
 from proxy.edge.door import Door, Rooms
 from proxy.edge.handlers.api import Api
 from proxy.edge.handlers.data import Data
@@ -39,6 +41,7 @@ from proxy.edge.handlers.webhooks import Webhooks
 from proxy.edge.intake import Intake
 from proxy.edge.listener import Listener, bound
 from proxy.edge.plan import Tools
+from proxy.edge.readings import client_readings
 from proxy.edge.record import RequestIds
 from proxy.equipment import Equipment
 from proxy.flow.batch import Batch
@@ -63,6 +66,8 @@ from proxy.flow.write_through import WriteThrough
 from proxy.flows import Flows
 from proxy.flusher import Flusher
 from proxy.log import Log
+from proxy.loop_errors import loop_error_handler
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics, count
 from proxy.model import Credential, Urgency
 from proxy.policy.directives import NONE
@@ -93,6 +98,8 @@ class Surroundings:
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
     source: Source | None = None
+    max_files: int = 16_384
+    """File descriptors that this process may have open."""
 
 
 class App:
@@ -107,7 +114,7 @@ class App:
         secrets += [key.reveal() for key in config.links.keys if key is not None]
         self._signing = signing_of(config.links)
         self._credential = credential
-        self._source = surroundings.source
+        self._source, self._max_files = surroundings.source, surroundings.max_files
         self._plans: list[Plans] = []
         self._ticks: list[Callable[[], None]] = []
         """Called several times a second."""
@@ -120,6 +127,7 @@ class App:
             self._scrubber.text,
         )
         self._metrics = Metrics()
+        self._memory = MemoryBudget(config.limits.memory_bytes, self._tell_full)
         self._random = surroundings.random
         self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
         self._closing = AsyncExitStack()
@@ -154,7 +162,7 @@ class App:
         custody = Custody(stored, config, around, self._closing)
         cleaning = (self._scrubber, links if config.links.rewrite else None)
         exchange = self._equipment.exchange(
-            self.turns, custody.outlook, cleaning, via, self._metrics
+            self.turns, custody.outlook, cleaning, via, (self._metrics, self._memory)
         )
         custodian = custody.custodian(Inquiry(exchange, table), keep)
         self.flows = flows = self._flows(responses, files, exchange, table)
@@ -164,7 +172,9 @@ class App:
         whose, store = (stored, custody.outlook, custodian), (responses, files)
         console = Console(config, around, self._metrics, whose, intake, store, flows, self.turns)
         ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
-        tools = Tools(responses, flows.watch, self._clock, self._log, ids, scrub, tally)
+        tools = Tools(
+            responses, flows.watch, self._clock, self._log, ids, scrub, tally, self._memory
+        )
         self._renew(flows, intake)
         flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
         pages = Pages(intake, flows.reads, links, self._clock, console.overview, console.offer)
@@ -175,7 +185,9 @@ class App:
             self.hooks = self._equipment.hooks(
                 registrar, flows.reads, flows.watch, deliveries, self._metrics
             )
-        changeable = Changeable(table, self.turns, self._scrubber, deliveries, self._plans)
+        changeable = Changeable(
+            table, self.turns, self._scrubber, deliveries, self._plans, self._memory
+        )
         self.reload = custody.start(self._source, custodian, changeable, self.hooks)
         self._announce(sockets)
 
@@ -245,6 +257,15 @@ class App:
         await self._closing.aclose()
         self._log.event("info", "stopped")
 
+    def _handle_loop_errors(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._closing.callback(loop.set_exception_handler, loop.get_exception_handler())
+        loop.set_exception_handler(loop_error_handler(self._log))
+
+    def _tell_full(self) -> None:
+        used = self._memory.used_bytes
+        self._log.event_once_a_minute("warning", "client memory full", **used)
+
     def _bind(self) -> list[list[socket.socket]]:
         """The sockets for clients and, when it has an address of its own, for the operator."""
         listen, admin = self._config.listen, self._config.admin.listen
@@ -276,7 +297,12 @@ class App:
         flusher = Flusher(self._log, [*self._ticks, console.overview.tick])
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
-        for sockets, served in zip(groups, rooms, strict=False):
+        self._handle_loop_errors()
+        busy = partial(count, self._metrics.errors, "busy")
+        most = limit_of(self._max_files), ADMIN_CONNECTIONS
+        everyone = [Connections(limit, self._memory, busy) for limit in most[: len(groups)]]
+        self._metrics.readings.extend(client_readings(self._memory, everyone))
+        for sockets, served, connections in zip(groups, rooms, everyone, strict=False):
             door = Door(served, guard_of(self._config), via, tools, self._metrics, console.census)
             runner = web.ServerRunner(
                 web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
@@ -284,6 +310,5 @@ class App:
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
             self._plans.append(Plans(self._random(32)))
-            busy = partial(count, self._metrics.errors, "busy")
             for sock in sockets:
-                await Listener(runner, sock, self._plans[-1], door.refuse, busy).start()
+                await Listener(runner, sock, self._plans[-1], door.refuse, connections).start()

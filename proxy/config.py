@@ -36,6 +36,7 @@ _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
 _ID = re.compile(r"[0-9a-f]{24}")
 _DAY_S = 86_400
 _LINK_KEY_CHARS = 16
+_LEAST_MEMORY_BYTES = 1 << 20
 
 ClientCredentials = Literal["replace", "forward", "require", "reject"]
 Writes = Literal["deny", "allow", "all"]
@@ -76,6 +77,13 @@ def _watch(text: str) -> float | None:
 
 def _watch_text(seconds: float | None) -> str:
     return "off" if seconds is None else units.duration_text(seconds)
+
+
+def _memory(text: str) -> int:
+    size_bytes = units.size(text)
+    if size_bytes < _LEAST_MEMORY_BYTES:
+        raise ValueError("too little for a few request bodies; write 1MiB or more")
+    return size_bytes
 
 
 def _pattern(text: str) -> str:
@@ -224,6 +232,8 @@ class Limits:
     members: Rate = setting(RATE, "100/900s")
     search: Rate = setting(RATE, "30/10s")
     wait_s: float = setting(DURATION, "20s")
+    memory_bytes: int = setting(Word(_memory, units.size_text), "64MiB")
+    """Held for clients, of all connections together."""
 
 
 @frozen

@@ -16,6 +16,7 @@ from proxy.flow.inquiry import Inquiry
 from proxy.flow.outlook import Outlook
 from proxy.flow.turns import Turns
 from proxy.log import Log
+from proxy.memory_budget import MemoryBudget
 from proxy.policy.routes import RouteTable
 from proxy.policy.scrub import Scrubber
 from proxy.reload import Reload, Source
@@ -31,6 +32,7 @@ class Changeable:
     scrubber: Scrubber
     deliveries: Deliveries | None
     plans: list[Plans]
+    memory: MemoryBudget
 
     def take(self, config: Config) -> None:
         """Its routes, limits and webhook secret, from here on; ValueError for a short secret."""
@@ -40,6 +42,7 @@ class Changeable:
             deliveries.callback = replace(deliveries.callback, secret=callback.secret)
         self.table.override(overrides_of(config.routes))
         self.turns.keep_to(config.limits)
+        self.memory.limit_bytes = config.limits.memory_bytes
         for plans in self.plans:
             plans.clear()
 

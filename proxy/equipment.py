@@ -25,6 +25,7 @@ from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.log import Log
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.links import Links
@@ -72,12 +73,12 @@ class Equipment:
         outlook: Outlook,
         cleaning: tuple[Scrubber, Links | None],
         via: str,
-        metrics: Metrics,
+        accounts: tuple[Metrics, MemoryBudget],
     ) -> Exchange:
         """What speaks to Trello's API."""
-        sending = Sending(self.upstream(), turns, outlook, metrics, self._clock)
+        sending = Sending(self.upstream(), turns, outlook, accounts[0], self._clock)
         url = self._config.upstream.url
-        return Exchange(sending, url, via, cleaning, metrics, self._clock)
+        return Exchange(sending, url, via, cleaning, accounts, self._clock)
 
     def deliveries(
         self, own: OwnWrites, invalidate: Invalidate, metrics: Metrics

@@ -29,11 +29,13 @@ ProxyError
 │   ├── BodyTooLarge       413  a form or JSON body that must be read whole
 │   ├── UriTooLong         414  a request target longer than is taken
 │   ├── CodedBody          415  a compressed body, in which nothing can be removed
+│   ├── CharsetNotUtf8     415  a form or JSON body in another charset than UTF-8
 │   ├── HostNotAllowed     421  a Host name this proxy does not answer to
 │   ├── HeaderFieldsTooLarge 431  a header field that is too long, or too many of them
 │   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
 │   └── LoopDetected       508  the request has been here before (RFC 9110 §7.6.3)
 ├── Failed                 500  a fault of the program's own
+├── MemoryFull             503  `limits.memory` is used up
 └── UpstreamError          Trello, or the way to it, failed; never a 404
     ├── Unreachable        502  no connection: nothing was sent
     │   ├── NameNotResolved      502  the host name has no address
@@ -65,6 +67,8 @@ class ProxyError(Exception):
     title: ClassVar[str]
     proxy_error: ClassVar[str]
     """The error type of Proxy-Status (RFC 9209 §2.3)."""
+    retry_after_s: int | None = None
+    """The Retry-After field, where it makes sense to try again (RFC 9110 §10.2.3)."""
 
 
 class ClientError(ProxyError):
@@ -205,6 +209,11 @@ class CodedBody(ClientError):
     proxy_error = "http_request_error"
 
 
+class CharsetNotUtf8(ClientError):
+    status, slug, title = 415, "charset-not-utf8", "Send the request body in UTF-8"
+    proxy_error = "http_request_error"
+
+
 class HostNotAllowed(ClientError):
     status, slug, title = 421, "host-not-allowed", "This proxy does not answer to that name"
 
@@ -229,13 +238,22 @@ class Failed(ProxyError):
     proxy_error = "proxy_internal_error"
 
 
+class MemoryFull(ProxyError):
+    """`limits.memory` is used up: no body of this size can be held now."""
+
+    source = "proxy"
+    status, slug, title = 503, "memory-full", "The proxy holds too much for clients"
+    proxy_error = "http_request_denied"
+    retry_after_s = 5
+
+
 class UpstreamError(ProxyError):
     """Trello, or the way to it, failed."""
 
     source: ClassVar[Source] = "upstream"
     sent: ClassVar[bool] = True
     """Whether the request may have reached Trello."""
-    retry_after_s: int = 10
+    retry_after_s = 10
     reason: str = ""
     """Host and what the system or OpenSSL said: for the operator's log, not for clients."""
 

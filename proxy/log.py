@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import inf
 from typing import Literal, NamedTuple
 
 from proxy.clock import Clock
@@ -15,6 +16,7 @@ _BARE = re.compile(r"[!#-~]+\Z")
 _JSON_TIMING = ',"wait_ms":{:.3f},"upstream_ms":{:.3f}'
 _TEXT_TIMING = " wait={:.3f}ms upstream={:.3f}ms"
 BUFFER_BYTES = 32 * 1024
+_MINUTE_S = 60.0
 
 
 class RequestLine(NamedTuple):
@@ -57,6 +59,7 @@ class Log:
         self._buffered = 0
         self._second = -1
         self._stamp = ""
+        self._told_at: dict[str, float] = {}
 
     def event(self, level: Level, message: str, **fields: str | float | None) -> None:
         """Something worth an operator's eye; written at once."""
@@ -69,6 +72,13 @@ class Log:
             line = " ".join(_text(name, value) for name, value in values.items())
         self._append(self._scrub(line))
         self.flush()
+
+    def event_once_a_minute(self, level: Level, message: str, **fields: str | float | None) -> None:
+        """As `event`, but for those of the same message within a minute; `message` is a literal."""
+        now = self._clock.monotonic()
+        if now - self._told_at.get(message, -inf) >= _MINUTE_S:
+            self._told_at[message] = now
+            self.event(level, message, **fields)
 
     def request(self, line: RequestLine) -> None:
         """One request, buffered."""

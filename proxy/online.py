@@ -17,6 +17,7 @@ from proxy.flow.outlook import Outlook
 from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.log import Log
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics
 from proxy.model import Credential
 from proxy.policy.routes import RouteTable
@@ -48,7 +49,7 @@ async def look(
             config.upstream.url,
             "trello-proxy-check",
             (Scrubber((credential.key, credential.token)), None),
-            metrics,
+            (metrics, MemoryBudget(config.limits.memory_bytes)),
             clock,
         )
         inquiry = Inquiry(exchange, RouteTable())

@@ -64,7 +64,6 @@ def serve(source: Source) -> int:
         return 2
     if min(len(credential.key), len(credential.token)) < SECRET_LENGTH:
         raise ConfigError(("credentials: the key or the token is not whole; copy all of it",))
-    _open_many_files()
     app = App(config, credential, replace(_surroundings(), source=source))
     return asyncio.run(_until_stopped(app))
 
@@ -81,15 +80,18 @@ def to_stderr(lines: bytes) -> None:
 
 
 def _surroundings() -> Surroundings:
-    return Surroundings(SystemClock(), to_stderr, secrets.token_bytes)
+    return Surroundings(SystemClock(), to_stderr, secrets.token_bytes, max_files=_open_many_files())
 
 
-def _open_many_files() -> None:
-    """Every connection is one: have as many as the machine allows us."""
+def _open_many_files() -> int:
+    """How many this process may have open: as many as the machine allows, up to MOST_FILES."""
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most == resource.RLIM_INFINITY or most > limit:
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, MOST_FILES), most))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            limit = wanted
+    return MOST_FILES if limit == resource.RLIM_INFINITY else limit
 
 
 def _spare_the_collector() -> None:

@@ -75,6 +75,7 @@ FAULTS = {
     ),
     "a decimal size": ("cache: {disk: 10GB}", "1: cache.disk: not a size; write a number with"),
     "a rate of two numbers": ("limits: {key: 100/10}", "1: limits.key: not a rate; write"),
+    "too little memory for a body": ("limits: {memory: 512KiB}", "1: limits.memory: too little"),
     "a watch that never rests": (
         "freshness: {watch: 10ms}",
         "1: freshness.watch: more often than once a second; write 1s or more, or off",

@@ -13,8 +13,8 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 
 GROUND = {
-    "__init__", "addresses", "clock", "config", "errors", "log", "metrics", "model", "secret",
-    "settings", "tally", "units", "yaml_marks",
+    "__init__", "addresses", "clock", "config", "errors", "log", "memory_budget", "metrics",
+    "model", "secret", "settings", "tally", "units", "yaml_marks",
 }  # fmt: skip
 
 BELOW = {
@@ -61,7 +61,8 @@ ONLY_IN = {
 
 
 _APP = {
-    "console", "custody", "equipment", "flows", "flusher", "online", "reload", "rules", "warm",
+    "console", "custody", "equipment", "flows", "flusher", "loop_errors", "online", "reload",
+    "rules", "warm",
 }  # fmt: skip
 
 

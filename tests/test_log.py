@@ -149,3 +149,14 @@ def test_time_goes_on_within_and_beyond_a_second(written: list[bytes]) -> None:
         clock.advance(0.75)
     times = [str(line["time"])[17:] for line in parsed(written)]
     assert times == ["20.000Z", "20.750Z", "21.500Z"]
+
+
+def test_the_same_event_comes_once_a_minute_at_most(written: list[bytes]) -> None:
+    clock = FakeClock()
+    log = Log(written.append, clock)
+    for seconds in (0, 1, 58, 1, 59):
+        clock.advance(seconds)
+        log.event_once_a_minute("warning", "full", used=seconds)
+        log.event_once_a_minute("warning", "other")
+    told = [(line["message"], line.get("used")) for line in parsed(written)]
+    assert told == [("full", 0), ("other", None), ("full", 1), ("other", None)]

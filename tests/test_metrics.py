@@ -26,6 +26,11 @@ from proxy.model import Credential
 LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_breaker_open": (),
     "trello_proxy_breakers": ("state",),
+    "trello_proxy_client_memory_bytes": ("use",),
+    "trello_proxy_client_memory_limit_bytes": (),
+    "trello_proxy_connections": (),
+    "trello_proxy_connections_closed_total": ("reason",),
+    "trello_proxy_connections_limit": (),
     "trello_proxy_counterfactual_requests_total": (),
     "trello_proxy_counterfactual_throttled_total": (),
     "trello_proxy_errors_total": ("type",),

@@ -1,4 +1,8 @@
-"""A client's request body, without its credentials: held when it is a form, streamed when not."""
+"""A client's request body, without its credentials: held when it is a form, streamed when not.
+
+Nothing here takes the event loop for long: what is held is short, and understood in a thread
+unless it is very short; what is streamed is looked into in slices.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -7,25 +11,37 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from proxy.edge.body_thread import work_on
 from proxy.errors import BodyCut, BodyTooLarge, ClientError, CodedBody, RequestTimeout
+from proxy.memory_budget import Hold
 from proxy.policy.bodies import (
+    Parsed,
     body_form,
-    form_params,
     form_query,
-    json_params,
     json_query,
-    strip_form,
-    strip_json,
+    parse_form,
+    parse_json,
 )
 from proxy.policy.credentials import NOTHING, Found
+from proxy.policy.media_type import check_charset
 from proxy.policy.multipart import MultipartStripper, boundary_of
 from proxy.policy.target import MAX_TARGET_BYTES
 
-HELD_BYTES = 4 * 1024 * 1024
-"""A form or JSON body must be read whole; Trello's longest text is a fraction of this."""
+HELD_BYTES = 256 * 1024
+"""A form or JSON body is read whole. Trello's longest text, a description of 16,384 characters,
+takes 192 KiB when each of them is four bytes, percent-encoded."""
 IDLE_S = 30.0
 """A client that sends nothing for so long in mid-body is gone, or holds a connection."""
+BODY_S = 60.0
+"""A client is waited for so long in all, and a second longer for each LEAST_BYTES_PER_S."""
+LEAST_BYTES_PER_S = 4096
+_STREAM_BYTES = 128 * 1024
+"""What a body on its way to Trello takes in memory, besides the connection's own buffer."""
+_HEAD_BYTES = 512
+"""Enough to tell a form from JSON and both from the rest."""
 _FIRST_BYTES = 64 * 1024
+_SLICE_BYTES = 16 * 1024
+"""Of a multipart body, looked into at once."""
 
 
 @dataclass(slots=True)
@@ -41,136 +57,165 @@ class Incoming:
     """Why the client's body ended early; set while it is being streamed."""
 
 
-async def receive(request: web.BaseRequest) -> Incoming:
-    """The request's body, its credentials removed; BodyTooLarge, CodedBody or RequestTimeout."""
+class _Arrival:
+    """A request body as it arrives: each wait for the client is bounded, and so are all of them."""
+
+    def __init__(self, request: web.BaseRequest, hold: Hold) -> None:
+        self._content = request.content
+        self.length = request.content_length
+        self._hold = hold
+        self._waited_s = 0.0
+        self._received_bytes = 0
+
+    async def chunk(self) -> bytes:
+        """The next bytes; empty at the end. RequestTimeout, BodyCut."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        left_s = BODY_S + self._received_bytes / LEAST_BYTES_PER_S - self._waited_s
+        try:
+            async with asyncio.timeout(min(IDLE_S, left_s)):
+                chunk = await self._content.readany()
+        except TimeoutError as error:
+            raise RequestTimeout("The body stopped arriving, or arrived too slowly.") from error
+        except ConnectionError as error:
+            raise BodyCut("The connection ended before the body did.") from error
+        self._waited_s += loop.time() - began
+        self._received_bytes += len(chunk)
+        return chunk
+
+    async def head(self) -> bytes:
+        """The first bytes: as many as tell how the body is written, or all."""
+        head = b""
+        while len(head) < _HEAD_BYTES and (chunk := await self.chunk()):
+            head += chunk
+        return head
+
+    async def whole(self, head: bytes, most_bytes: int) -> bytes:
+        """All of it, counted as it comes; BodyTooLarge, MemoryFull."""
+        held, chunk = bytearray(), head or await self.chunk()
+        while chunk:
+            if max(len(held) + len(chunk), self.length or 0) > most_bytes:
+                raise BodyTooLarge(
+                    f"Send a form or JSON of at most {most_bytes // 1024} KiB; a file as multipart."
+                )
+            self._hold.take("requests", len(chunk))
+            held += chunk
+            chunk = await self.chunk()
+        return bytes(held)
+
+    async def parsed(self, head: bytes, parse: Callable[[bytes], Parsed]) -> Incoming:
+        """All of it, understood."""
+        body = await self.whole(head, HELD_BYTES)
+        parsed = await work_on(body, parse, body)
+        return Incoming(parsed.body, parsed.found, lambda: parsed.params)
+
+    def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> Incoming:
+        """All of it from `first` on, as it comes; what is not multipart passes as sent."""
+        self._hold.take("requests", _STREAM_BYTES)
+        incoming = Incoming(length=self.length)
+        if stripper is not None:
+            incoming.found, incoming.params = stripper.found, lambda: stripper.params
+
+        async def stream() -> AsyncIterator[bytes]:
+            try:
+                yield first
+                while chunk := await self.chunk():
+                    yield await _fed(stripper, chunk) if stripper else chunk
+                while stripper and (rest := stripper.finish()):
+                    yield rest
+            except ClientError as error:
+                incoming.failure = error
+                raise
+
+        incoming.body = stream()
+        return incoming
+
+
+async def receive(request: web.BaseRequest, hold: Hold) -> Incoming:
+    """The request's body, its credentials removed; `hold` takes what it takes in memory.
+
+    BodyTooLarge, BodyCut, CharsetNotUtf8, CodedBody, MemoryFull, RequestTimeout.
+    """
     if not request.body_exists:
         return Incoming()
-    _check_coding(request)
-    content_type = request.headers.get("Content-Type")
-    first = await _chunk(request)
-    boundary = boundary_of(content_type or "")
-    match body_form(content_type, first):
+    arrival = await _begun(request, hold)
+    content_type = request.headers.get("Content-Type", "")
+    head, boundary = await arrival.head(), boundary_of(content_type)
+    match body_form(content_type, head):
         case "form":
-            stripped, found = strip_form(await _whole(request, first))
-            return Incoming(stripped, found, lambda: form_params(stripped))
+            check_charset(content_type, head)
+            return await arrival.parsed(head, parse_form)
         case "json":
-            stripped, found = strip_json(await _whole(request, first))
-            return Incoming(stripped, found, lambda: json_params(stripped))
+            check_charset(content_type, head)
+            return await arrival.parsed(head, parse_json)
         case "multipart" if boundary is not None:
-            return await _multipart(request, first, boundary)
+            return await _multipart(arrival, head, MultipartStripper(boundary, arrival.length))
         case _:
-            return _opaque(request, first)
+            return arrival.streamed(head)
 
 
-async def receive_parameters(request: web.BaseRequest) -> tuple[str, Found]:
+async def receive_parameters(request: web.BaseRequest, hold: Hold) -> tuple[str, Found]:
     """The parameters in the body of a GET or HEAD as a raw query, and the credentials in it.
 
-    A body of another kind is read and dropped: no read is sent with one (RFC 9110 §9.3.1).
-    BodyTooLarge, CodedBody or RequestTimeout.
+    A body of another kind is read and dropped: no read is sent with one (RFC 9110 §9.3.1). Raises
+    as `receive`.
     """
     if not request.body_exists:
         return "", NOTHING
-    body = await receive_raw(request, MAX_TARGET_BYTES)
-    content_type = request.headers.get("Content-Type", "")
+    body = await receive_raw(request, hold, MAX_TARGET_BYTES)
+    return await work_on(body, _parameters, request.headers.get("Content-Type", ""), body)
+
+
+async def receive_raw(request: web.BaseRequest, hold: Hold, most_bytes: int) -> bytes:
+    """The body as it came; BodyTooLarge when it is longer, else as `receive`."""
+    return await (await _begun(request, hold)).whole(b"", most_bytes)
+
+
+async def _begun(request: web.BaseRequest, hold: Hold) -> _Arrival:
+    """The body, asked for where the client waits for that (RFC 9110 §10.1.1); CodedBody."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise CodedBody("Leave Content-Encoding out: the body is looked into as it comes.")
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return _Arrival(request, hold)
+
+
+async def _multipart(arrival: _Arrival, head: bytes, stripper: MultipartStripper) -> Incoming:
+    # Credentials come before the file, as a rule: in the first bytes they are seen in time to
+    # be judged; wherever they come, they are removed.
+    seen, out = len(head), [await _fed(stripper, head)]
+    while seen < _FIRST_BYTES and (chunk := await arrival.chunk()):
+        seen += len(chunk)
+        out.append(await _fed(stripper, chunk))
+    return arrival.streamed(b"".join(out), stripper)
+
+
+async def _fed(stripper: MultipartStripper, chunk: bytes) -> bytes:
+    """What can be sent on; the loop has other work done between slices."""
+    if len(chunk) <= _SLICE_BYTES:
+        return stripper.feed(chunk)
+    out = []
+    for at in range(0, len(chunk), _SLICE_BYTES):
+        out.append(stripper.feed(chunk[at : at + _SLICE_BYTES]))
+        await asyncio.sleep(0)
+    return b"".join(out)
+
+
+def _parameters(content_type: str, body: bytes) -> tuple[str, Found]:
+    """The parameters in a whole body as a raw query, and the credentials in it."""
     boundary = boundary_of(content_type)
     match body_form(content_type, body):
         case "form":
-            stripped, found = strip_form(body)
-            return form_query(stripped), found
+            check_charset(content_type, body)
+            parsed = parse_form(body)
+            return form_query(parsed.body), parsed.found
         case "json":
-            stripped, found = strip_json(body)
-            return json_query(stripped), found
+            check_charset(content_type, body)
+            parsed = parse_json(body)
+            return json_query(parsed.body), parsed.found
         case "multipart" if boundary is not None:
             stripper = MultipartStripper(boundary, None)
             stripper.feed(body)
             stripper.finish()
             return urlencode(stripper.params, quote_via=quote), stripper.found
     return "", NOTHING
-
-
-async def receive_raw(request: web.BaseRequest, most_bytes: int) -> bytes:
-    """The body as it came, at most so long, and within the time that a client may be idle."""
-    _check_coding(request)
-    if (request.content_length or 0) > most_bytes:
-        raise BodyTooLarge(f"Send {most_bytes // 2**10} KiB at most.")
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(IDLE_S):
-            while chunk := await _chunk(request):
-                size += len(chunk)
-                if size > most_bytes:
-                    raise BodyTooLarge(f"Send {most_bytes // 2**10} KiB at most.")
-                chunks.append(chunk)
-    except TimeoutError as error:
-        raise RequestTimeout(f"The body did not arrive within {IDLE_S:.0f} s.") from error
-    return b"".join(chunks)
-
-
-def _check_coding(request: web.BaseRequest) -> None:
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise CodedBody("Leave Content-Encoding out: the body is looked into as it comes.")
-
-
-async def _whole(request: web.BaseRequest, first: bytes) -> bytes:
-    chunks, size = [first], len(first)
-    while chunk := await _chunk(request):
-        size += len(chunk)
-        if size > HELD_BYTES:
-            raise BodyTooLarge(
-                f"Send forms and JSON of at most {HELD_BYTES // 2**20} MiB; files as multipart."
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def _multipart(request: web.BaseRequest, first: bytes, boundary: bytes) -> Incoming:
-    # Credentials come before the file, as a rule: in the first bytes they are seen in time to
-    # be judged; wherever they come, they are removed.
-    stripper = MultipartStripper(boundary, request.content_length)
-    seen, out = len(first), [stripper.feed(first)]
-    while seen < _FIRST_BYTES and (chunk := await _chunk(request)):
-        seen += len(chunk)
-        out.append(stripper.feed(chunk))
-    incoming = Incoming(found=stripper.found, params=lambda: stripper.params)
-    incoming.length = request.content_length
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield b"".join(out)
-        async for chunk in _rest(request, incoming):
-            yield stripper.feed(chunk)
-        while rest := stripper.finish():
-            yield rest
-
-    incoming.body = stream()
-    return incoming
-
-
-def _opaque(request: web.BaseRequest, first: bytes) -> Incoming:
-    incoming = Incoming(length=request.content_length)
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in _rest(request, incoming):
-            yield chunk
-
-    incoming.body = stream()
-    return incoming
-
-
-async def _rest(request: web.BaseRequest, incoming: Incoming) -> AsyncIterator[bytes]:
-    try:
-        while chunk := await _chunk(request):
-            yield chunk
-    except ClientError as error:
-        incoming.failure = error
-        raise
-
-
-async def _chunk(request: web.BaseRequest) -> bytes:
-    try:
-        async with asyncio.timeout(IDLE_S):
-            return await request.content.readany()
-    except TimeoutError as error:
-        raise RequestTimeout(f"The body stopped arriving for {IDLE_S:.0f} s.") from error
-    except ConnectionError as error:
-        raise BodyCut("The connection ended before the body did.") from error

@@ -1,9 +1,8 @@
-"""One client connection: aiohttp's, with two things it lacks.
+"""One client connection, on which a stored response is sent before its request is parsed.
 
-A request header must arrive in time, however slowly its bytes drip. And a stored answer is sent
-before the request is parsed when the very same bytes were parsed before: the same header, on any
-connection, deserves the same answer for as long as the store says so. No second parser exists:
-what a header means was decided once, by aiohttp and by policy, and only its digest is remembered.
+That is when the very same bytes were parsed before: the same header, on any connection, deserves
+the same answer for as long as the store says so. No second parser exists: what a header means was
+decided once, by aiohttp and by policy, and only its digest is remembered.
 
 When are bytes a whole header? The connection is *at a boundary* when aiohttp has consumed every
 byte so far as complete requests, and waits for the next. Whatever arrives at any other moment goes
@@ -16,17 +15,12 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Protocol
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
-from proxy.edge.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
-from proxy.policy.target import MAX_TARGET_BYTES
+from proxy.edge.bounded_connection import MAX_PARTIAL_BYTES, BoundedConnection
+from proxy.edge.connections import Connections
+from proxy.errors import HeaderFieldsTooLarge
 
-HEADER_TIMEOUT_S = 20.0
-"""From a header's first byte to its last."""
-KEEPALIVE_S = 75.0
-"""An idle connection is closed after this."""
-BUFFERED_BYTES = 512 * 1024
-"""A client that leaves so much unread is answered on the ordinary path, which waits for it."""
 HALF_OPEN_S = 2.0
 """A client that says no more listens on, or has left: nobody can tell. So long it is believed."""
 _END = b"\r\n\r\n"
@@ -80,60 +74,33 @@ class Plans:
         self._plans.pop(digest, None)
 
 
-class Connection(web.RequestHandler):
+class Connection(BoundedConnection):
     """aiohttp's protocol; `learn` is what the API handler calls after an ordinary hit."""
 
-    __slots__ = (
-        "_at_boundary",
-        "_digest",
-        "_half_open",
-        "_header_deadline",
-        "_last_body",
-        "_peer",
-        "_plans",
-        "_refuse",
-    )
+    __slots__ = ("_at_boundary", "_digest", "_half_open", "_plans", "_refuse")
 
     def __init__(
-        self,
-        server: web.Server,
-        plans: Plans,
-        refuse: Refuse,
+        self, server: web.Server, plans: Plans, refuse: Refuse, connections: Connections
     ) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=KEEPALIVE_S,
-            access_log=None,  # type: ignore[arg-type]  # None switches it off
-            auto_decompress=False,
-            max_line_size=MAX_TARGET_BYTES,
-            max_headers=MAX_FIELDS,
-            max_field_size=MAX_FIELD_BYTES,
-            lingering_time=5.0,
-        )
+        super().__init__(server, connections)
         self._plans = plans
         self._refuse = refuse
         self._at_boundary = True
         self._digest: bytes | None = None
         self._half_open: asyncio.TimerHandle | None = None
-        self._header_deadline: asyncio.TimerHandle | None = None
-        self._last_body: StreamReader | None = None
-        self._peer = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_header_clock()
         self.hear_out()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        idle = self._is_idle()
         self._digest = None
-        if idle and self._at_boundary and data.startswith(_PLANNED) and self._answered(data):
+        if (
+            self._at_boundary
+            and self._awaits_request()
+            and data.startswith(_PLANNED)
+            and self._answered(data)
+        ):
             return
         queued = len(self._messages)
         super().data_received(data)
@@ -141,11 +108,6 @@ class Connection(web.RequestHandler):
         self._at_boundary = self._ends_whole(data, arrived)
         if arrived != 1 or not self._at_boundary:
             self._digest = None
-        if arrived:
-            self._last_body = self._messages[-1][1]
-            self._stop_header_clock()
-        elif idle:
-            self._start_header_clock()
 
     def learn(self, plan: Plan) -> None:
         """Answer the request being handled the same way when its exact bytes come again."""
@@ -167,19 +129,21 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Our own words, and nothing of what was received."""
         self.close()
+        if self._is_header_too_long:
+            exc = HeaderFieldsTooLarge(f"Send {MAX_PARTIAL_BYTES // 1024} KiB of fields at most.")
         return self._refuse(self._peer, status, exc)
+
+    def log_exception(self, *_: object, exc_info: BaseException | None = None) -> None:
+        """As an event, not as a traceback."""
+        self._refuse(self._peer, 500, exc_info)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """A client that has said everything still hears an answer that comes soon."""
-        if self._is_idle() or self._last_body is None or not self._last_body.is_eof():
+        if self._awaits_request() or self._last_body is None or not self._last_body.is_eof():
             return None
         self.close()
         self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
         return True
-
-    def _is_idle(self) -> bool:
-        """Whether the next request is waited for, and none is being answered."""
-        return self._waiter is not None and not self._waiter.done()
 
     def _answered(self, data: bytes) -> bool:
         if len(data) > _PLANNED_BYTES:
@@ -190,14 +154,14 @@ class Connection(web.RequestHandler):
         transport = self.transport
         if transport is None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > BUFFERED_BYTES:
+        if self._paused:  # the ordinary path waits for the client
             return False
         response = plan.answer(self._peer)
         if response is None:
             self._plans.forget(self._digest)
             return False
         transport.write(response)
-        self._next_keepalive_close_time = self._loop.time() + KEEPALIVE_S
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         return True
 
     def _ends_whole(self, data: bytes, arrived: int) -> bool:
@@ -213,12 +177,3 @@ class Connection(web.RequestHandler):
             and not self._upgraded
             and all(payload.is_eof() for _, payload in list(self._messages)[-arrived:])
         )
-
-    def _start_header_clock(self) -> None:
-        if self._header_deadline is None:
-            self._header_deadline = self._loop.call_later(HEADER_TIMEOUT_S, self.force_close)
-
-    def _stop_header_clock(self) -> None:
-        if self._header_deadline is not None:
-            self._header_deadline.cancel()
-            self._header_deadline = None

@@ -30,6 +30,7 @@ from proxy.log import RequestLine
 from proxy.metrics import Metrics, count
 from proxy.model import Fields
 from proxy.policy.guard import Guard
+from proxy.policy.header_size import check_fields, check_target
 from proxy.policy.isolation import ISOLATED, POLICY
 from proxy.policy.preflight import preflight
 from proxy.policy.sender import Sender
@@ -47,6 +48,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
 _TOOL_CHARS = 200
 """Of a client's name for itself: it is kept with each plan."""
+_USUAL_HEADER_BYTES = 8 * 1024
+"""More is counted as held for the client."""
 _API = "/1/"
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _NO_FORWARD_PROXY = (
@@ -103,16 +106,21 @@ class Door:
             client=request.remote or "",
             method=request.method if request.method in _KNOWN_METHODS else "other",
             tool=_tool(request),
+            hold=self._tools.memory.hold(),
             began=self._tools.clock.monotonic(),
             trace=self._trace(request),
         )
         try:
+            _check_size(request, record)
             request = self._in_origin_form(request)
             response = await self._serve(request, record)
         except ProxyError as error:
             response = self._problem(error, record, request)
         except asyncio.CancelledError:
             self._tell(record, CLIENT_LEFT, 0)
+            raise
+        except BaseException:
+            record.hold.release()
             raise
         if isinstance(request.protocol, Connection):
             request.protocol.hear_out()
@@ -125,8 +133,9 @@ class Door:
 
     def refuse(self, client: str, status: int, fault: BaseException | None) -> web.StreamResponse:
         """The answer to what is no HTTP, or what we failed at; of either nothing is quoted."""
-        record = Record(self._tools.ids.next(), client, "other", "-", self._tools.clock.monotonic())
-        error: ProxyError = of_parse_error(fault)
+        hold, began = self._tools.memory.hold(), self._tools.clock.monotonic()
+        record = Record(self._tools.ids.next(), client, "other", "-", hold, began)
+        error: ProxyError = fault if isinstance(fault, ProxyError) else of_parse_error(fault)
         if status >= 500:
             error = Failed("This is a fault of the proxy's; its log says more.")
             self._tools.log.event("error", "failed", id=record.request_id, fault=repr(fault))
@@ -187,8 +196,6 @@ class Door:
         handler = self._rooms.find(request.raw_path)
         if request.raw_path.startswith(_API):
             self._tools.tally.ask(tool_name(record.tool), self._tools.clock.now())
-        if headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await handler(request, record)
 
     def _plan(self, request: web.BaseRequest, record: Record, response: Rendered) -> None:
@@ -196,9 +203,10 @@ class Door:
         protocol = request.protocol
         if response.repeatable is None or not isinstance(protocol, Connection):
             return
-        stored, fresh_until, is_watched = response.repeatable
+        stored, lifetime_s, is_watched = response.repeatable
         body = response.payload
-        whole = body is stored.body and len(stored.body) <= PLANNED_BODY_BYTES
+        is_inflated = stored.gzip and body is self._tools.responses.memory.plain(stored)
+        whole = is_inflated or (body is stored.body and len(stored.body) <= PLANNED_BODY_BYTES)
         if not (whole or response.status == 304) or not _is_plain(request):
             return
         own = response.head.removeprefix(stored.head) if whole else response.head
@@ -206,9 +214,10 @@ class Door:
             HitPlan(
                 tools=self._tools,
                 stored=ref(stored),
-                fresh_until=fresh_until,
+                lifetime_s=lifetime_s,
                 is_watched=is_watched,
                 status=response.status,
+                is_inflated=is_inflated,
                 start=response.start() + own,
                 route=record.route,
                 tool=record.tool,
@@ -220,6 +229,7 @@ class Door:
         )
 
     def _tell(self, record: Record, status: int, sent: int) -> None:
+        record.hold.release()
         clock, result = self._tools.clock, record.outcome.result
         duration_s, timing = clock.monotonic() - record.began, record.told_timing
         cell = self._metrics.cell(record.route, record.method, status, result)
@@ -246,6 +256,14 @@ class Door:
         """The trace that a request belongs to, if it says so in other words than our secrets."""
         trace = trace_of(request.headers.getall("traceparent", ()))
         return trace if trace and self._tools.scrub(trace.parent) == trace.parent else None
+
+
+def _check_size(request: web.BaseRequest, record: Record) -> None:
+    """BadTarget or HeaderFieldsTooLarge for a header that would take long to be read."""
+    header_bytes = check_fields(request.raw_headers)
+    if header_bytes > _USUAL_HEADER_BYTES:
+        record.hold.take("requests", header_bytes)
+    check_target(request.raw_path)
 
 
 def _is_plain(request: web.BaseRequest) -> bool:

@@ -1,6 +1,5 @@
 """From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
 
-import asyncio
 import re
 from dataclasses import replace
 from urllib.parse import parse_qsl
@@ -9,11 +8,13 @@ from aiohttp import web
 
 from proxy.config import Clients
 from proxy.edge.bodies import Incoming, receive, receive_parameters
+from proxy.edge.body_thread import work_on
 from proxy.edge.permission import Permission
 from proxy.edge.record import Record
 from proxy.errors import BadTarget, CredentialRejected, CredentialRequired, NoSuchPage
 from proxy.flow.ask import Ask
 from proxy.flow.identity import Identity, StoredIdentity
+from proxy.memory_budget import Hold
 from proxy.model import Credential, Fields, Kind, Urgency
 from proxy.policy import directives
 from proxy.policy.accepts import shows_pictures, wants_page
@@ -37,8 +38,6 @@ from proxy.policy.tool import tool_name
 from proxy.policy.trace import Trace
 from proxy.policy.tunnel import check_tunnel, tunnelled_method_in
 
-_ASIDE_BYTES = 64 * 1024
-"""Links in a longer body are restored beside the loop."""
 PLACEHOLDER = "-"
 """What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
 _TOOL_CHARS = 200
@@ -69,7 +68,8 @@ class Intake:
         record.route = match.route.template
         if request.method in _SAFE and method not in _SAFE:
             check_tunnel(Sender(request.headers))
-        raw_query, incoming = await _received(request, parsed.query)
+        self.permission.check_kind(match)
+        raw_query, incoming = await _received(request, record.hold, parsed.query)
         query, found = _without_credentials(match, raw_query)
         in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
@@ -174,10 +174,8 @@ class Intake:
         `names`: what else this client calls the proxy. Multipart bodies pass as they are (D16).
         """
         body = incoming.body
-        if isinstance(body, bytes) and len(body) > _ASIDE_BYTES:
-            incoming.body = await asyncio.to_thread(self._links.restore, body, names)
-        elif isinstance(body, bytes):
-            incoming.body = self._links.restore(body, names)
+        if isinstance(body, bytes):
+            incoming.body = await work_on(body, self._links.restore, body, names)
         return self._links.restore(query.encode(), names).decode() if query else query
 
     def _understand(self, sent: str, target: Target) -> tuple[str, Match]:
@@ -256,11 +254,11 @@ def _own_names(request: web.BaseRequest) -> frozenset[str]:
     return frozenset({host_name(request.headers.get("Host", "")) or address, address})
 
 
-async def _received(request: web.BaseRequest, query: str) -> tuple[str, Incoming]:
+async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[str, Incoming]:
     """The raw query and the body; a read's parameters may come in either, and go in the query."""
     if request.method not in _SAFE:
-        return query, await receive(request)
-    carried, found = await receive_parameters(request)
+        return query, await receive(request, hold)
+    carried, found = await receive_parameters(request, hold)
     if tunnelled_method_in(carried):
         raise BadTarget("Send _method in the query, not in a body.")
     return with_parameters(query, carried), Incoming(found=found)

@@ -2,27 +2,16 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 from aiohttp import web
 
 from proxy.edge.connection import Connection, Plans, Refuse
+from proxy.edge.connections import Connections
 
 BACKLOG = 1024
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — beside `::`, where the operator asks for every address
-MOST_CONNECTIONS = 2000
-"""Of clients, at one time."""
-BUSY_S = 1.0
-"""How long one too many may take to ask."""
-_SAID = (
-    b'{"type":"urn:trello-proxy:busy","title":"Too many connections","status":503,'
-    b'"detail":"The proxy holds as many connections as it can; try again later."}'
-)
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-    b"Cache-Control: no-store\r\nRetry-After: 5\r\nProxy-Status: trello-proxy; "
-    b"error=connection_limit_reached\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-) % (len(_SAID), _SAID)
+ACCEPTED_AT_ONCE = 64
+"""Connections, before the loop looks at anything else."""
 
 
 def bound(host: str, port: int) -> list[socket.socket]:
@@ -55,42 +44,24 @@ class Listener(web.SockSite):
         sock: socket.socket,
         plans: Plans,
         refuse: Refuse,
-        told_busy: Callable[[], None],
+        connections: Connections,
     ) -> None:
-        """`told_busy` counts the connections that are too many."""
         super().__init__(runner, sock)
         self._plans = plans
         self._refuse = refuse
-        self._told_busy = told_busy
+        self._connections = connections
 
     async def start(self) -> None:
         """Take connections, those that have waited since the socket was bound among them."""
         await web.BaseSite.start(self)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, sock=self._sock, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            self._connection, sock=self._sock, backlog=ACCEPTED_AT_ONCE
+        )
+        self._sock.listen(BACKLOG)  # asyncio takes both for one
 
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        if len(server.connections) >= MOST_CONNECTIONS:
-            self._told_busy()
-            return Busy()
-        return Connection(server, self._plans, self._refuse)
-
-
-class Busy(asyncio.Protocol):
-    """A connection too many: told so when it begins to ask, and closed."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(BUSY_S, transport.close)
-        self._transport = transport
-
-    def data_received(self, _: bytes) -> None:
-        # Not before: closing with something unread would take the answer back (RFC 9112 §9.6).
-        if isinstance(self._transport, asyncio.Transport):
-            self._transport.write(_BUSY)
-        self._transport.close()
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._deadline.cancel()
+        return Connection(server, self._plans, self._refuse, self._connections)

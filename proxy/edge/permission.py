@@ -7,7 +7,7 @@ from proxy.errors import Administrative, TokenKept, WritesDenied
 from proxy.flow.ask import Ask
 from proxy.model import Kind
 from proxy.policy.privilege import why_administrative, why_batch
-from proxy.policy.routes import UNKNOWN, RouteTable
+from proxy.policy.routes import UNKNOWN, Match, RouteTable
 from proxy.policy.tunnel import check_call
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
@@ -31,9 +31,8 @@ class Permission:
         """
         if ask.method == "GET" and not self._allows_jsonp:
             check_call(ask.query_names)
+        self.check_kind(ask.match)
         is_write = ask.match.route.kind is Kind.WRITE
-        if is_write and self._writes == "deny":
-            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
         if not ask.own:
             return
         if is_write and ask.match.secret_positions and ask.match.route.template in _TO_THE_TOKEN:
@@ -41,6 +40,11 @@ class Permission:
         if self._writes != "all":
             for about in filter(None, self._abouts(ask, parts)):
                 raise Administrative(about)
+
+    def check_kind(self, match: Match) -> None:
+        """WritesDenied for a write where there are none; known before its body is read."""
+        if match.route.kind is Kind.WRITE and self._writes == "deny":
+            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
 
     def _abouts(self, ask: Ask, parts: tuple[Ask, ...]) -> Iterator[str]:
         yield from map(_about, parts or (ask,))

@@ -9,6 +9,7 @@ from proxy.edge.record import Counted, RequestIds
 from proxy.flow.proof import Proof
 from proxy.flow.watch import Watch
 from proxy.log import Log, RequestLine
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Cell
 from proxy.model import StoredResponse
 from proxy.store.responses import Responses
@@ -29,6 +30,7 @@ class Tools:
     ids: RequestIds
     scrub: Callable[[str], str]
     tally: Tally
+    memory: MemoryBudget
 
 
 @dataclass(slots=True)
@@ -38,12 +40,13 @@ class HitPlan:
     tools: Tools
     stored: "ref[StoredResponse]"
     """Not held: the memory tier decides how long it stays."""
-    fresh_until: float
-    """POSIX seconds."""
+    lifetime_s: float
     is_watched: bool
     """Whether it is fresh for so long only while its boards are watched."""
     status: int
     """The stored one, or 304 when the header's own precondition made it that."""
+    is_inflated: bool
+    """Whether the client gets the identity form of a gzip body."""
     start: bytes
     """The status line and the fields that are not the stored response's."""
     route: str
@@ -55,7 +58,8 @@ class HitPlan:
     proof: Proof | None = None
     """Who asks it again now and then; None where that may not be."""
     _seq: int = -1
-    _age_s: int = -1
+    _told_s: tuple[int, int] = (-1, -1)
+    """The age and the seconds that are left, as they were told last."""
     _told: bytes = b""
 
     def answer(self, peer: str) -> bytes | None:
@@ -69,12 +73,17 @@ class HitPlan:
         began = tools.clock.monotonic()
         now = tools.clock.now()
         stored = self.stored()
-        if stored is None or not self._is_fresh(stored, now) or not self._is_usable(stored):
+        if stored is None:
             return None
-        age_s = int(now - stored.asked_at)
-        if age_s != self._age_s:
-            self._tell(stored, age_s, now)
-        body = b"" if self.status == 304 else stored.body
+        age_s = now - stored.asked_at
+        if not self._is_fresh(age_s, now) or not self._is_usable(stored):
+            return None
+        told_s = int(age_s), int(self.lifetime_s - age_s)
+        if told_s != self._told_s:
+            self._tell(stored, told_s)
+        body = self._body(stored)
+        if body is None:
+            return None
         request_id = tools.ids.next()
         duration_s = tools.clock.monotonic() - began
         tools.tally.ask(self.asker, now)
@@ -89,8 +98,14 @@ class HitPlan:
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._told, request_id.encode(), body)
 
-    def _is_fresh(self, stored: StoredResponse, now: float) -> bool:
-        return stored.asked_at <= now < self.fresh_until and (
+    def _body(self, stored: StoredResponse) -> bytes | None:
+        """What is sent; None when the identity form was evicted."""
+        if self.status == 304:
+            return b""
+        return self.tools.responses.memory.plain(stored) if self.is_inflated else stored.body
+
+    def _is_fresh(self, age_s: float, now: float) -> bool:
+        return 0 <= age_s < self.lifetime_s and (
             not self.is_watched or self.tools.watch.is_young(now)
         )
 
@@ -104,10 +119,9 @@ class HitPlan:
         self._seq = responses.seq
         return True
 
-    def _tell(self, stored: StoredResponse, age_s: int, now: float) -> None:
-        self._age_s = age_s
+    def _tell(self, stored: StoredResponse, told_s: tuple[int, int]) -> None:
+        self._told_s = told_s
         head = b"" if self.status == 304 else stored.head
-        ttl_s = int(self.fresh_until - now)
         self._told = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: " % (
-            self.start, head, age_s, ttl_s,
+            self.start, head, *told_s,
         )  # fmt: skip

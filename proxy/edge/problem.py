@@ -12,7 +12,6 @@ from proxy.errors import (
     NotTrello,
     ProxyError,
     TurnTooLate,
-    UpstreamError,
 )
 from proxy.policy.cache_status import NAME
 from proxy.policy.credentials import strip_address
@@ -40,7 +39,7 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     fields = [
         ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
     ]
-    if isinstance(error, UpstreamError):
+    if error.retry_after_s is not None:
         fields.append(("Retry-After", str(error.retry_after_s)))
     if challenge := _CHALLENGES.get(type(error)):
         fields.append(("WWW-Authenticate", challenge))

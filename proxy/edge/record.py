@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.flow.ask import Timing
+from proxy.memory_budget import Hold
 from proxy.model import Outcome
 from proxy.policy.credentials import Found
 from proxy.policy.trace import Trace
@@ -27,6 +28,8 @@ class Record:
     method: str
     tool: str
     """The client's name for itself."""
+    hold: Hold
+    """What the request has of the memory that is held for clients; until its response was sent."""
     began: float
     """On the clock that never runs backwards, in seconds."""
     route: str = NO_ROUTE

@@ -4,7 +4,6 @@ aiohttp's own Response builds, checks and serialises a dictionary of fields; our
 leave as bytes. A body that breaks off breaks the connection: nothing short looks complete.
 """
 
-import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
+from proxy.edge.bounded_connection import WRITE_IDLE_S
 from proxy.edge.sendfile import send_file
 from proxy.errors import ProxyError
 from proxy.flow.ask import Chunks
@@ -19,8 +19,6 @@ from proxy.flow.file_body import FileBody
 from proxy.flow.proof import Proof
 from proxy.model import StoredResponse
 
-WRITE_IDLE_S = 60.0
-"""A client that takes nothing for so long is gone, or holds a connection."""
 SLICE_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 
@@ -42,8 +40,8 @@ class Rendered(web.StreamResponse):
         self.payload = body
         self.payload_length = len(body) if isinstance(body, bytes) else length
         self.repeatable: tuple[StoredResponse, float, bool] | None = None
-        """What a hit was made of, until when (POSIX seconds) it may be made again, and whether
-        only while its boards are watched."""
+        """What a hit was made of, up to which age (seconds) it may be made again, and whether only
+        while its boards are watched."""
         self.proof: Proof | None = None
         """Who asks that hit again now and then; None where that may not be."""
         self.sent: Callable[[int], None] = _ignore
@@ -69,14 +67,13 @@ class Rendered(web.StreamResponse):
         head = b"".join((self.start(), self.head, self.told, close, b"\r\n"))
         try:
             await self._write(head + self._first())
-        except (TimeoutError, ConnectionError):
+        except BaseException as error:
             await self._drop()
-            self._abort()
             self.sent(0)
+            if not isinstance(error, ConnectionError):
+                raise
+            self._abort()
             raise ConnectionResetError("the client has left") from None
-        except BaseException:
-            await self._drop()
-            raise
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 — aiohttp's
@@ -141,9 +138,9 @@ class Rendered(web.StreamResponse):
         if request is None or transport is None or transport.is_closing():
             raise ConnectionResetError("the client has left")
         transport.write(data)
-        if transport.get_write_buffer_size():
-            async with asyncio.timeout(WRITE_IDLE_S):
-                await request.writer.drain()
+        await request.writer.drain()  # the connection ends a client that takes nothing
+        if transport.is_closing():
+            raise ConnectionResetError("the client has left")
 
     def _abort(self) -> None:
         transport = self._req.transport if self._req is not None else None

@@ -24,7 +24,7 @@ from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Kind, Outcome, StoredResponse
 from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
-from proxy.policy.codings import gzipped
+from proxy.policy.codings import gzipped, identity_length
 from proxy.policy.freshness import ABSENT, Fresh
 from proxy.policy.storability import Reason, why_unusable
 from proxy.policy.trouble import is_trouble
@@ -217,7 +217,7 @@ class Batch:
         used = [have[part.ask.key] for part in parts]
         stored = [each for each in used if isinstance(each, StoredResponse)]
         pieces = [each if isinstance(each, StoredResponse) else each.raw for each in used]
-        size = sum(len(each.body) for each in stored)
+        size = sum(map(_plain_length, stored))
         if size > WHOLE_BYTES:
             return await self._reads.bypass(ask)
         if size > _ASIDE_BYTES:
@@ -263,6 +263,10 @@ def _whole_of(batch: Whole, plain: bytes) -> Whole:
 
 def _is_an_askers_own(piece: Piece) -> bool:
     return isinstance(piece, Item) and piece.status == 200
+
+
+def _plain_length(stored: StoredResponse) -> int:
+    return identity_length(stored.body) if stored.gzip else len(stored.body)
 
 
 def _asked(count_asked: int, parts: Sequence[Part]) -> str:

@@ -6,20 +6,24 @@ anything stores, logs or sends it.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from itertools import chain
 
 from proxy.clock import Clock
 from proxy.errors import Incomplete, Unusable
 from proxy.flow.ask import Ask, Body
+from proxy.flow.inflate import inflated
+from proxy.flow.received import Received
 from proxy.flow.sending import Sending
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics, count
 from proxy.model import Credential, Fields
 from proxy.policy import fields as field_policy
-from proxy.policy.codings import BadCoding, Gunzip, gunzip, gzipped
+from proxy.policy.codings import BadCoding, Gunzip, TooLong, identity_length
 from proxy.policy.credentials import authorization
 from proxy.policy.links import Links, LinkStream
+from proxy.policy.representation import MAX_PLAIN_BYTES, Cleaning, Representation, is_long
 from proxy.policy.routes import UNKNOWN
 from proxy.policy.scrub import Scrubber
 from proxy.policy.storability import is_page_of_another
@@ -30,8 +34,6 @@ WHOLE_BYTES = 16 * 1024 * 1024
 WHOLE_S = 120.0
 """From its first byte to the last, of an answer that is not streamed."""
 _REFUSAL_BYTES = 64 * 1024
-_ASIDE_BYTES = 64 * 1024
-"""Links in a longer body are rewritten beside the loop: it takes milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,19 @@ class Exchange:
         origin: str,
         via: str,
         cleaning: tuple[Scrubber, Links | None],
-        metrics: Metrics,
+        accounts: tuple[Metrics, MemoryBudget],
         clock: Clock,
     ) -> None:
-        """`cleaning`: what masks our secrets, and what rewrites links where that is wanted."""
+        """`cleaning`: what masks our secrets, and what rewrites links where that is wanted.
+
+        `accounts`: what counts requests and bytes, and what is held for clients.
+        """
         self.turns = sending.turns
         self.sending = sending
         self._origin = origin
         self._via = via
         self._scrubber, self._links = cleaning
-        self._metrics = metrics
+        self._metrics, self._memory = accounts
         self._clock = clock
 
     async def fetch(self, ask: Ask, *, gzip: bool = False) -> Whole | Streamed:
@@ -84,22 +89,17 @@ class Exchange:
 
         `gzip` asks for that coding, which is then kept as it came.
         """
-        held: list[bytes] = []
-        size = 0
         with ExitStack() as stack:
             reply = await self.open(stack, ask, "gzip" if gzip else "identity")
-            chunks = reply.chunks()
+            received = self._received(reply, stack)
             with self.reading(ask):
                 async with _in_time():
-                    async for chunk in chunks:
-                        held.append(chunk)
-                        size += len(chunk)
-                        if size > WHOLE_BYTES:
-                            links = self._links_for(reply.content_type)
-                            return await self._streamed(reply, held, chunks, stack, links)
-                whole = self._whole(reply, b"".join(held))
-                _check(ask, whole)
-        return await self._linked(whole)
+                    is_whole = await received.read(WHOLE_BYTES)
+                if is_whole:
+                    with suppress(TooLong):
+                        return await self._whole(ask, reply, received)
+                links = self._links_for(reply.content_type)
+                return await self._streamed(reply, received, stack, links)
 
     async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
         """The reply's header, its body still to be read; `stack` closes it."""
@@ -118,18 +118,16 @@ class Exchange:
 
     async def hold(self, ask: Ask, reply: Reply) -> Whole:
         """A reply's short body, whole: a refusal's sentence; Unusable where it is none."""
-        held = b""
-        async for chunk in reply.chunks():
-            held += chunk
-            if len(held) > _REFUSAL_BYTES:
-                raise Unusable("Trello refused, at a length that is no sentence.")
-        whole = self._whole(reply, held)
-        _check(ask, whole)
-        return await self._linked(whole)
+        with ExitStack() as stack:
+            received = self._received(reply, stack)
+            if await received.read(_REFUSAL_BYTES):
+                with suppress(TooLong):
+                    return await self._whole(ask, reply, received)
+        raise Unusable("Trello refused, at a length that is no sentence.")
 
     async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
         """A file as it arrives; what `stack` holds is its to close then."""
-        return await self._streamed(reply, [], reply.chunks(), stack, None)
+        return await self._streamed(reply, self._received(reply, stack), stack, None)
 
     def conceal(self, credential: Credential) -> None:
         """Mask this one too, from here on."""
@@ -169,52 +167,53 @@ class Exchange:
             count(self._metrics.upstream_bytes, "sent", len(chunk))
             yield chunk
 
-    def _whole(self, reply: Reply, body: bytes) -> Whole:
-        count(self._metrics.upstream_bytes, "received", len(body))
-        gzip = is_gzip(reply)
-        try:
-            plain = gunzip(body) if gzip and body else body
-        except BadCoding as error:
-            raise Incomplete("Trello's answer was cut or damaged; try again later.") from error
-        scrubbed = self._scrubber.whole(plain)
-        if scrubbed is not plain:
-            self._metrics.scrubbed += 1
-            body, plain, gzip = scrubbed, scrubbed, False
-        return Whole(
+    def _received(self, reply: Reply, stack: ExitStack) -> Received:
+        received = Received(reply, self._metrics, self._memory)
+        stack.callback(received.release)
+        return received
+
+    async def _whole(self, ask: Ask, reply: Reply, received: Received) -> Whole:
+        """The answer, clean; TooLong where its identity form is too long to be held."""
+        found = await self._cleaned(reply, received)
+        self._metrics.scrubbed += found.was_scrubbed
+        whole = Whole(
             status=reply.status,
             fields=_without_coding(self.clean(reply)),
             content_type=self._scrubber.text(reply.content_type),
-            body=body,
-            plain=plain,
-            gzip=gzip and bool(body),
+            body=found.body,
+            plain=found.plain,
+            gzip=found.gzip,
             length_known=reply.length_known,
         )
+        _check(ask, whole)
+        return whole
+
+    async def _cleaned(self, reply: Reply, received: Received) -> Representation:
+        """Both forms of the body, without secrets, and with attachment links of ours (D4)."""
+        body, gzip = received.whole(), is_gzip(reply)
+        if gzip and not received.may_hold(min(identity_length(body), MAX_PLAIN_BYTES)):
+            raise TooLong("no room for the identity form")
+        links = self._links_for(reply.content_type)
+        cleaning = Cleaning(self._scrubber, links, self._clock.now())
+        try:
+            if is_long(body, gzip=gzip):
+                return await asyncio.to_thread(cleaning.of, body, gzip=gzip)
+            return cleaning.of(body, gzip=gzip)
+        except TooLong:
+            raise
+        except BadCoding as error:
+            raise Incomplete("Trello's answer was cut or damaged; try again later.") from error
 
     def _links_for(self, content_type: str) -> Links | None:
         """What rewrites the links of a response: of JSON, and of scripts made of JSON."""
         media_type = content_type.partition(";")[0].strip().lower()
         return self._links if media_type.endswith(("json", "javascript")) else None
 
-    async def _linked(self, whole: Whole) -> Whole:
-        """The response with attachment links of ours, gzip again where it came so (D4)."""
-        links, now, plain = self._links_for(whole.content_type), self._clock.now(), whole.plain
-        if links is None:
-            return whole
-        if len(plain) <= _ASIDE_BYTES:
-            return _relinked(whole, links.rewrite(plain, now))
-        rewritten = await asyncio.to_thread(links.rewrite, plain, now)
-        return await asyncio.to_thread(_relinked, whole, rewritten)
-
     async def _streamed(
-        self,
-        reply: Reply,
-        held: list[bytes],
-        rest: AsyncGenerator[bytes, None],
-        stack: ExitStack,
-        links: Links | None,
+        self, reply: Reply, received: Received, stack: ExitStack, links: Links | None
     ) -> Streamed:
         gzip = is_gzip(reply)
-        chunks = self._chunks(held, rest, stack.pop_all(), Gunzip() if gzip else None)
+        chunks = self._chunks(received, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
         if links is not None:
             chunks = _linked_chunks(chunks, links.stream(self._clock.now()))
@@ -227,23 +226,22 @@ class Exchange:
         )
 
     async def _chunks(
-        self,
-        held: list[bytes],
-        rest: AsyncGenerator[bytes, None],
-        stack: ExitStack,
-        inflater: Gunzip | None,
+        self, received: Received, stack: ExitStack, inflater: Gunzip | None
     ) -> AsyncGenerator[bytes, None]:
         scrub = self._scrubber.stream()
         with stack:
             yield b""
             try:
-                for chunk in held:
-                    yield scrub.feed(inflater.feed(chunk) if inflater else chunk)
-                held.clear()
-                async for chunk in rest:
-                    count(self._metrics.upstream_bytes, "received", len(chunk))
-                    yield scrub.feed(inflater.feed(chunk) if inflater else chunk)
-                yield scrub.feed(inflater.finish() if inflater else b"") + scrub.finish()
+                async with aclosing(received.rest()) as chunks:
+                    async for chunk in chunks:
+                        if inflater is None:
+                            yield scrub.feed(chunk)
+                            continue
+                        async for piece in inflated(inflater, chunk):
+                            yield scrub.feed(piece)
+                if inflater is not None:
+                    inflater.finish()
+                yield scrub.finish()
             except BadCoding as error:
                 raise Incomplete("Trello's answer was cut or damaged.") from error
 
@@ -263,13 +261,6 @@ async def _in_time() -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise Incomplete("Trello's answer took too long to arrive; try again later.") from error
-
-
-def _relinked(whole: Whole, rewritten: bytes) -> Whole:
-    if rewritten is whole.plain:
-        return whole
-    body = gzipped(rewritten) if whole.gzip else rewritten
-    return replace(whole, body=body, plain=rewritten)
 
 
 async def _linked_chunks(

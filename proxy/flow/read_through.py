@@ -50,7 +50,7 @@ class ReadThrough:
         clock: Clock,
         watch: Watch,
     ) -> None:
-        self._responses = responses
+        self.responses = responses
         self._exchange = exchange
         self._metrics = metrics
         self._clock = clock
@@ -69,10 +69,10 @@ class ReadThrough:
         if stored is None:
             return ABSENT
         lifetimes, now = self.lifetimes(ask, stored), self._clock.now()
-        if stored.asked_at > now and not self._responses.is_outdated(stored):
+        if stored.asked_at > now and not self.responses.is_outdated(stored):
             for notify in self.on_future:
                 notify(stored.asked_at)
-        outdated = self._responses.is_outdated(stored)
+        outdated = self.responses.is_outdated(stored)
         return judge(stored.asked_at, lifetimes, now, ask.directives, outdated=outdated)
 
     async def find(self, ask: Ask) -> Found:
@@ -138,7 +138,7 @@ class ReadThrough:
         verdict = self.judge(ask, stored)
         if isinstance(verdict, Fresh):
             return stored, verdict
-        missing = await self._responses.get(missing_key(own_key(ask)))
+        missing = await self.responses.get(missing_key(own_key(ask)))
         verdict_404 = self.judge(ask, missing)
         is_used = stored is None or (
             missing is not None and isinstance(verdict_404, Fresh) and missing.asked >= stored.asked
@@ -147,10 +147,10 @@ class ReadThrough:
 
     async def _stored_200(self, ask: Ask) -> StoredResponse | None:
         """What is stored of the object; under its spelling, if that was asked for later."""
-        stored = await self._responses.get(ask.key)
+        stored = await self.responses.get(ask.key)
         if ask.spelled_key is None:
             return stored
-        spelled = await self._responses.get(ask.spelled_key)
+        spelled = await self.responses.get(ask.spelled_key)
         if stored is None or (spelled is not None and spelled.asked > stored.asked):
             return spelled
         return stored
@@ -207,7 +207,7 @@ class ReadThrough:
         wide = self.wider(ask)
         if wide is None:
             return None
-        seq = self._responses.seq
+        seq = self.responses.seq
         landed, joined = await self._land(wide)
         match landed:
             case Kept(stored):
@@ -216,7 +216,7 @@ class ReadThrough:
                     return Kept(part, PROJECTED), joined
             case Passed(whole) if is_trouble(whole.status, whole.plain, own=ask.own):
                 return landed, joined
-        if self._responses.seq == seq:  # else an invalidation may have come between
+        if self.responses.seq == seq:  # else an invalidation may have come between
             self._project.refuse(wide)
         return None
 
@@ -237,15 +237,15 @@ class ReadThrough:
         if joined and isinstance(landed, Passed) and landed.whole.status < 400:
             return await self._forward(ask), False
         if joined and is_refusal(landed) and not is_refusal_of(landed, own_key(ask)):
-            again = (own_key(ask), self._responses.seq, "by this spelling")
+            again = (own_key(ask), self.responses.seq, "by this spelling")
             return await self.flights.run(again, partial(self._forward, ask))
         return landed, joined
 
     def _flight(self, ask: Ask) -> tuple[str, int]:
-        return ask.key, self._responses.seq
+        return ask.key, self.responses.seq
 
     async def _forward(self, ask: Ask) -> Landed:
-        seq, asked_at = self._responses.seq, self._clock.now()
+        seq, asked_at = self.responses.seq, self._clock.now()
         fetched = await self._exchange.fetch(ask, gzip=True)
         if isinstance(fetched, Streamed):
             await fetched.chunks.aclose()

@@ -3,13 +3,20 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, quote, quote_from_bytes
 
+from proxy.errors import BodyTooLarge
 from proxy.policy.credentials import NOTHING, Found, found_at, part_of, strip_parameters
+from proxy.policy.media_type import media_type_of
 
 BodyForm = Literal["form", "json", "multipart", "opaque"]
 
+MAX_MEMBERS = 2000
+"""Parameters of a form, values of a JSON document at all depths, parts of a multipart body."""
+MAX_DEPTH = 100
+"""Levels of nesting in JSON; Trello's own bodies have four."""
 MAX_PARAMS = 64
 """Parameters kept of one body."""
 MAX_VALUE_CHARS = 4096
@@ -21,7 +28,20 @@ _LOOKS_LIKE_FORM = re.compile(rb"[\w%.\[\]+~*/-]{1,256}=", re.A)
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
 _MAY_NAME_A_CREDENTIAL = re.compile(rb"key|token|oauth_|\\u00", re.I)
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}:,]', re.S)
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TOKEN = re.compile(_STRING + rb"|[\[\]{}:,]", re.S)
+_STRUCTURE = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+([\[\]{},])", re.S)
+"""The next bracket or comma that is not within a string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A form or JSON body, understood."""
+
+    body: bytes = field(repr=False)
+    """Without credentials; every other byte as sent."""
+    found: Found
+    params: dict[str, str] = field(repr=False)
 
 
 def body_form(content_type: str | None, head: bytes) -> BodyForm:
@@ -30,7 +50,7 @@ def body_form(content_type: str | None, head: bytes) -> BodyForm:
     Clients mislabel: what begins like an object is JSON and what begins like `name=` is a form,
     whatever the Content-Type says or does not say; only multipart is believed unseen.
     """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type or "")
     start = head.removeprefix(_BOM).lstrip()[:1]
     if media_type.startswith("multipart/") and start != b"{":
         return "multipart"
@@ -39,6 +59,21 @@ def body_form(content_type: str | None, head: bytes) -> BodyForm:
     if start in (b"{", b"[") or media_type == "application/json" or media_type.endswith("+json"):
         return "json"
     return "form" if media_type == _FORM_TYPE else "opaque"
+
+
+def parse_form(body: bytes) -> Parsed:
+    """An `application/x-www-form-urlencoded` body; BodyTooLarge for too many parameters."""
+    if body.count(b"&") + body.count(b";") >= MAX_MEMBERS:
+        raise BodyTooLarge(f"Send a form of at most {MAX_MEMBERS:,} parameters.")
+    stripped, found = strip_form(body)
+    return Parsed(stripped, found, form_params(stripped))
+
+
+def parse_json(body: bytes) -> Parsed:
+    """A JSON body; BodyTooLarge for too many values or too deep nesting."""
+    _check_size(body)
+    stripped, found = strip_json(body)
+    return Parsed(stripped, found, json_params(stripped))
 
 
 def strip_form(body: bytes) -> tuple[bytes, Found]:
@@ -128,6 +163,24 @@ def _object(body: bytes) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _check_size(body: bytes) -> None:
+    """BodyTooLarge unless the values and the depth of a JSON document are bounded."""
+    values, depth, at = 1, 0, 0
+    while symbol := _STRUCTURE.match(body, at):
+        at = symbol.end()
+        match symbol[1]:
+            case b",":
+                values += 1
+            case b"[" | b"{":
+                values, depth = values + 1, depth + 1
+            case _:
+                depth -= 1
+        if values > MAX_MEMBERS or depth > MAX_DEPTH:
+            raise BodyTooLarge(
+                f"Send JSON of at most {MAX_MEMBERS:,} values, nested {MAX_DEPTH} deep at most."
+            )
 
 
 def _is_json(body: bytes) -> bool:

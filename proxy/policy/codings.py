@@ -1,17 +1,34 @@
-"""Content codings: what a client takes, and gzip as Trello sent it (RFC 9110 §8.4, §12.5.3)."""
+"""Content codings: what a client takes, and gzip as Trello sent it (RFC 9110 §8.4, §12.5.3).
+
+A gzip body is one member or several, one behind the other (RFC 1952 §2.2).
+"""
 
 import zlib
+from collections.abc import Iterator
 
 MAX_PLAIN_BYTES = 256 * 1024 * 1024
-"""What a stored answer may inflate to; above it is a decompression bomb, not an answer."""
+"""Inflated bytes of one body; more is a decompression bomb, not a response."""
+MAX_MEMBERS = 1000
+"""Gzip members of one body; each costs a decompressor."""
+PIECE_BYTES = 64 * 1024
+"""Inflated bytes that are handed out at once: some tenths of a millisecond."""
 
+_INPUT_BYTES = 16 * 1024
+"""Compressed bytes given to zlib at once: what it leaves over is copied."""
 _LEVEL = 3
 """Six times smaller at 100 MB/s; higher levels gain a tenth and take twice as long."""
 _GZIP = 16 + zlib.MAX_WBITS
+_LENGTH_BYTES = 4
+_MOST_RATIO = 1032
+"""Deflate stores 258 bytes in two bits at best."""
 
 
 class BadCoding(ValueError):
     """Bytes that are not the gzip they claim to be, are cut, or inflate beyond the bound."""
+
+
+class TooLong(BadCoding):
+    """Sound gzip, as far as it was read, that inflates to more than the caller takes."""
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -28,16 +45,23 @@ def identity_of(body: bytes, *, gzip: bool) -> bytes:
     return gunzip(body) if gzip else body
 
 
-def gunzip(body: bytes) -> bytes:
-    """The identity form of a whole gzip body; BadCoding when it is cut, garbage or a bomb."""
-    inflater = zlib.decompressobj(_GZIP)
-    try:
-        plain = inflater.decompress(body, MAX_PLAIN_BYTES)
-    except zlib.error as error:
-        raise BadCoding("not gzip") from error
-    if not inflater.eof or inflater.unused_data:
-        raise BadCoding("gzip cut, followed by other bytes, or too large")
+def gunzip(body: bytes, most_bytes: int | None = None) -> bytes:
+    """The identity form of a whole gzip body; BadCoding when it is cut, garbage or a bomb.
+
+    TooLong when it inflates to more than `most_bytes`.
+    """
+    inflater = Gunzip(most_bytes)
+    plain = b"".join(inflater.feed(body))
+    inflater.finish()
     return plain
+
+
+def identity_length(body: bytes) -> int:
+    """The length in bytes that a gzip body of one member inflates to (RFC 1952 §2.3.1, ISIZE).
+
+    Of what may not be gzip, no more than such a body could inflate to.
+    """
+    return min(int.from_bytes(body[-_LENGTH_BYTES:], "little"), len(body) * _MOST_RATIO)
 
 
 def gzipped(plain: bytes) -> bytes:
@@ -47,21 +71,52 @@ def gzipped(plain: bytes) -> bytes:
 
 
 class Gunzip:
-    """The same, a chunk at a time; `finish` raises BadCoding when the stream was cut."""
+    """Inflates one gzip body, chunk by chunk; `finish` raises BadCoding when it was cut."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_inflater", "_is_bomb", "_left_bytes", "_members")
+
+    def __init__(self, most_bytes: int | None = None) -> None:
+        self._left_bytes = min(most_bytes or MAX_PLAIN_BYTES, MAX_PLAIN_BYTES)
+        self._is_bomb = self._left_bytes == MAX_PLAIN_BYTES
+        self._inflater = zlib.decompressobj(_GZIP)
+        self._members = 1
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """What the chunk inflates to, in pieces of at most PIECE_BYTES; BadCoding, TooLong."""
+        for at in range(0, len(chunk), _INPUT_BYTES):
+            yield from self._pieces(chunk[at : at + _INPUT_BYTES])
+
+    def finish(self) -> None:
+        """BadCoding unless the last member is complete."""
+        if not self._inflater.eof:
+            raise BadCoding("gzip cut")
+
+    def _pieces(self, data: bytes) -> Iterator[bytes]:
+        is_more = True
+        while data or is_more:
+            if self._inflater.eof:
+                self._begin_member()
+            try:
+                piece = self._inflater.decompress(data, PIECE_BYTES)
+            except zlib.error as error:
+                raise BadCoding("not gzip") from error
+            data = self._inflater.unconsumed_tail or self._inflater.unused_data
+            is_more = len(piece) == PIECE_BYTES and not self._inflater.eof
+            self._count(len(piece))
+            if piece:
+                yield piece
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise BadCoding("gzip of too many members")
         self._inflater = zlib.decompressobj(_GZIP)
 
-    def feed(self, chunk: bytes) -> bytes:
-        try:
-            return self._inflater.decompress(chunk)
-        except zlib.error as error:
-            raise BadCoding("not gzip") from error
-
-    def finish(self) -> bytes:
-        if not self._inflater.eof or self._inflater.unused_data:
-            raise BadCoding("gzip cut, or followed by other bytes")
-        return b""
+    def _count(self, more_bytes: int) -> None:
+        self._left_bytes -= more_bytes
+        if self._left_bytes < 0:
+            fault = BadCoding if self._is_bomb else TooLong
+            raise fault("gzip that inflates to more than it may")
 
 
 def _wanted(parameters: str) -> bool:

@@ -16,27 +16,35 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from urllib.parse import unquote
 
-from proxy.policy.bodies import MAX_PARAMS
+from proxy.errors import BodyTooLarge
+from proxy.policy.bodies import MAX_MEMBERS, MAX_PARAMS
 from proxy.policy.credentials import NOTHING, Part, found_at, part_of
+from proxy.policy.media_type import parameters_of
 
-LOOKAHEAD_BYTES = 64 * 1024
+LOOKAHEAD_BYTES = 16 * 1024
 """A header section that is longer is not understood: from there on all passes as sent."""
 MAX_VALUE_BYTES = 4096
 """A longer part is not kept in `params`, nor read as a credential (dropped all the same)."""
 
+_MAX_BOUNDARY_BYTES = 256
+"""RFC 2046 §5.1.1 allows 70 characters; patterns are compiled from it."""
 _CRLF = b"\r\n"
-_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
-_QUOTED_PAIR = re.compile(r"\\(.)")
 _DISPOSITION = re.compile(r"^content-disposition\s*:(.*)$", re.I | re.M)
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
 def boundary_of(content_type: str) -> bytes | None:
-    """The boundary a multipart Content-Type names (RFC 2046 §5.1.1); None for other types."""
+    """The boundary a multipart Content-Type names (RFC 2046 §5.1.1); None for other types.
+
+    BodyTooLarge for a boundary of more than 256 bytes.
+    """
     if not content_type.lstrip().lower().startswith("multipart/"):
         return None
-    boundary = dict(_parameters(content_type)).get("boundary", "")
-    return boundary.encode("utf-8", "surrogateescape") or None
+    boundary = dict(parameters_of(content_type)).get("boundary", "")
+    delimiter = boundary.encode("utf-8", "surrogateescape")
+    if len(delimiter) > _MAX_BOUNDARY_BYTES:
+        raise BodyTooLarge(f"Use a multipart boundary of at most {_MAX_BOUNDARY_BYTES} bytes.")
+    return delimiter or None
 
 
 class _At(Enum):
@@ -51,12 +59,16 @@ class _At(Enum):
 
 
 class MultipartStripper:
-    """One body on its way. `found` and `params` (short parts that are no files) grow with it."""
+    """One body on its way. `found` and `params` (short parts that are no files) grow with it.
+
+    `feed` and `finish` raise BodyTooLarge for more than MAX_MEMBERS parts.
+    """
 
     def __init__(self, boundary: bytes, declared_length: int | None) -> None:
         """`declared_length` is the Content-Length that the receiver is told, if any."""
         self.found = NOTHING
         self.params: dict[str, str] = {}
+        self._parts = 0
         self._is_length_declared = declared_length is not None
         self._delimiter = _CRLF + b"--" + boundary
         delimiter = re.escape(self._delimiter)
@@ -166,6 +178,9 @@ class MultipartStripper:
         self._pending, self._at = b"", _At.END
 
     def _begin_part(self, head: bytes) -> None:
+        self._parts += 1
+        if self._parts > MAX_MEMBERS:
+            raise BodyTooLarge(f"Send at most {MAX_MEMBERS:,} parts in a multipart body.")
         parameters = list(_disposition(head))
         names = [unquote(value) for name, value in parameters if name == "name"]
         self._part = next((part for part in map(part_of, names) if part), None)
@@ -203,16 +218,4 @@ class MultipartStripper:
 def _disposition(head: bytes) -> Iterator[tuple[str, str]]:
     """The parameters of a part's Content-Disposition, whatever the case of its name."""
     for value in _DISPOSITION.findall(_FOLD.sub("", head.decode("latin-1"))):
-        yield from _parameters(value)
-
-
-def _parameters(value: str) -> Iterator[tuple[str, str]]:
-    """(lower-case name, unquoted value) of each `;`-parameter; `name*` is `name` (RFC 8187)."""
-    for name, text in _PARAMETER.findall(value):
-        yield name.rstrip("*").lower(), _unquoted(text.strip(), is_extended=name.endswith("*"))
-
-
-def _unquoted(text: str, *, is_extended: bool) -> str:
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        text = _QUOTED_PAIR.sub(r"\1", text[1:-1])
-    return text.rpartition("'")[2] if is_extended else text.strip('"')
+        yield from parameters_of(value)

@@ -13,6 +13,8 @@ class Memory:
         self.used_bytes = 0
         self.evictions = 0
         self._stored: OrderedDict[CacheKey, StoredResponse] = OrderedDict()
+        self._plain: dict[CacheKey, bytes] = {}
+        """Identity forms of gzip bodies, of those that clients without gzip ask for."""
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -31,13 +33,26 @@ class Memory:
             return
         self._stored[stored.key] = stored
         self.used_bytes += stored.size_bytes
-        while self.used_bytes > self.limit_bytes:
-            _, evicted = self._stored.popitem(last=False)
-            self.used_bytes -= evicted.size_bytes
-            self.evictions += 1
+        self._evict()
+
+    def plain(self, stored: StoredResponse) -> bytes | None:
+        """The identity form that is kept beside this very response, if any."""
+        return self._plain.get(stored.key) if self._stored.get(stored.key) is stored else None
+
+    def keep_plain(self, stored: StoredResponse, plain: bytes) -> None:
+        """Keep the identity form too, as long as the response; nothing where that is not here."""
+        if self._stored.get(stored.key) is stored and stored.key not in self._plain:
+            self._plain[stored.key] = plain
+            self.used_bytes += len(plain)
+            self._evict()
 
     def drop(self, key: CacheKey) -> None:
         """Forget it; nothing happens when it is not here."""
         stored = self._stored.pop(key, None)
         if stored is not None:
-            self.used_bytes -= stored.size_bytes
+            self.used_bytes -= stored.size_bytes + len(self._plain.pop(key, b""))
+
+    def _evict(self) -> None:
+        while self.used_bytes > self.limit_bytes:
+            self.drop(next(iter(self._stored)))
+            self.evictions += 1

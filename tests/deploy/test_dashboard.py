@@ -22,6 +22,7 @@ def test_its_rows_are_an_operators_questions() -> None:
         "Is Trello well",
         "Is the disk",
         "Attachments",
+        "Do clients hold too much",
     ]
 
 

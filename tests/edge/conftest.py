@@ -238,7 +238,8 @@ class _Bytes:
 def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
     config = load(yaml, "proxy.yaml", {}, str)
     settings = replace(config.upstream, url=upstream, storage_hosts=storage)
-    return replace(config, upstream=settings, limits=ENDLESS)
+    limits = replace(ENDLESS, memory_bytes=config.limits.memory_bytes)
+    return replace(config, upstream=settings, limits=limits)
 
 
 @pytest.fixture

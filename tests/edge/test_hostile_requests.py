@@ -1,5 +1,8 @@
 """What clumsy and hostile clients send: each gets its status, and Trello hears nothing of it."""
 
+import json
+from urllib.parse import quote
+
 import pytest
 
 from proxy.demo.standin import StandIn
@@ -411,3 +414,29 @@ BAD_HOSTS = ["", "a b", "../../x", "u@x", "127.0.0.1:99999999", "[::1", "127.0.0
 @pytest.mark.parametrize("host", BAD_HOSTS)
 async def test_a_host_that_is_none_is_refused(proxy: Proxy, host: str) -> None:
     assert (await proxy.get(CARD, {"Host": host})).status == 421
+
+
+async def test_no_client_lengthens_what_trello_is_sent(proxy: Proxy, standin: StandIn) -> None:
+    fields = {"Via": "1.1 a" + "x" * 20_000, "User-Agent": "y" * 20_000}
+    card = f"/1/cards/{standin.trello.example_card}"
+    for method, body in (("GET", b""), ("PUT", b"name=x")):
+        assert (await proxy.ask(method, card, fields, body)).status == 200
+        seen = standin.asked.requests[-1]
+        assert sum(len(value) for value in seen.fields.values()) < 2000
+        assert "xxx" not in seen.fields["via"]
+
+
+@pytest.mark.parametrize("kind", ["json", "form"])
+async def test_the_longest_description_is_taken(proxy: Proxy, standin: StandIn, kind: str) -> None:
+    text = "\U0001f4a9,;&" * 4096
+    content_type, body = {
+        "json": ("application/json", json.dumps({"desc": text, "token": "x"}).encode()),
+        "form": (
+            "application/x-www-form-urlencoded",
+            b"token=x&desc=" + quote(text, safe="").encode(),
+        ),
+    }[kind]
+    card = f"/1/cards/{standin.trello.example_card}"
+    heard = await proxy.ask("PUT", card, {"Content-Type": content_type}, body)
+    assert heard.status == 200
+    assert (await proxy.get(f"{card}?fields=desc")).json["desc"] == text

@@ -23,6 +23,7 @@ from proxy.flow.sending import Sending
 from proxy.flow.turns import Turns
 from proxy.flow.watch import Watch
 from proxy.log import Log
+from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics
 from proxy.model import Credential, StoredResponse
 from proxy.policy.cache_key import key_of
@@ -74,7 +75,9 @@ class Flow:
         outlook = Outlook(stored, clock, self.log, bytes)
         sending = Sending(self.upstream, turns, outlook, self.metrics, clock)
         cleaning = Scrubber([TOKEN]), None
-        exchange = Exchange(sending, standin.url, "test", cleaning, self.metrics, clock)
+        self.memory = MemoryBudget(1 << 20)
+        accounts = self.metrics, self.memory
+        exchange = Exchange(sending, standin.url, "test", cleaning, accounts, clock)
         self.invalidate = Invalidate(self.responses, self.metrics, self.log)
         self.watch = Watch(exchange, self.invalidate, clock, self.log, None)
         self.reads = ReadThrough(
@@ -159,7 +162,7 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], HitPlan]:
     ids, tally = RequestIds("test"), flow.metrics.tally
-    tools = Tools(flow.responses, flow.watch, clock, flow.log, ids, str, tally)
+    tools = Tools(flow.responses, flow.watch, clock, flow.log, ids, str, tally, flow.memory)
 
     def plan(stored: StoredResponse | None) -> HitPlan:
         assert stored is not None
@@ -167,9 +170,10 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
         return HitPlan(
             tools=tools,
             stored=ref(stored),
-            fresh_until=clock.now() + 30,
+            lifetime_s=30,
             is_watched=False,
             status=200,
+            is_inflated=False,
             start=b"",
             route="/boards/{id}",
             tool="test",

@@ -1,6 +1,7 @@
 """The same bytes asked again: answered without being parsed, and never otherwise than if parsed."""
 
 import asyncio
+import gzip
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -297,3 +298,35 @@ async def test_what_another_header_deserves_is_decided_anew(
             assert (await raw.answer())[0] == status
     await raw.send(_header(proxy, target, method="HEAD") + _header(proxy, target))
     assert [(await raw.answer(is_head=head))[0] for head in (True, False)] == [200, 200]
+
+
+async def test_clients_without_gzip_are_planned_too_and_the_identity_form_counts(
+    proxy: Proxy, connect: Connect, board: str
+) -> None:
+    raw = await connect()
+    memory = 'trello_proxy_store_bytes{tier="memory"}'
+    coded = _header(proxy, f"/1/boards/{board}", "Accept-Encoding: gzip")
+    _, fields, packed = await _learnt(raw, coded)
+    assert b"Content-Encoding: gzip" in fields
+    before = await proxy.metric(memory)
+    (plans,) = proxy.app._plans
+    planned = len(plans)
+    plain = (await _learnt(raw, _header(proxy, f"/1/boards/{board}")))[2]
+    assert plain == gzip.decompress(packed)
+    assert len(plans) == planned + 1
+    assert await proxy.metric(memory) == before + len(plain)
+
+
+async def test_an_identity_form_that_was_evicted_is_made_again(
+    start_proxy: StartProxy, board: str
+) -> None:
+    proxy = await start_proxy(cache={"memory_bytes": 64 * 1024})
+    raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
+    header = _header(proxy, f"/1/boards/{board}")
+    _, _, body = await _learnt(raw, header)
+    for number in range(60):
+        await proxy.get(f"/1/boards/{board}?fields=id&_={number}")
+    for _ in range(3):
+        await raw.send(header)
+        assert (await raw.answer())[2] == body
+    await raw.close()

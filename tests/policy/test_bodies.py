@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.errors import BodyTooLarge
 from proxy.policy.bodies import (
+    MAX_DEPTH,
+    MAX_MEMBERS,
     MAX_PARAMS,
     MAX_VALUE_CHARS,
     BodyForm,
@@ -15,6 +18,8 @@ from proxy.policy.bodies import (
     form_query,
     json_params,
     json_query,
+    parse_form,
+    parse_json,
     strip_form,
     strip_json,
 )
@@ -213,3 +218,54 @@ def test_a_json_object_as_a_query(body: bytes, query: str) -> None:
 def test_any_body_has_a_query_of_printable_ascii(body: bytes) -> None:
     for query in (form_query(body), json_query(body)):
         assert all("!" <= char <= "~" for char in query)
+
+
+JSON_OF_MANY = {
+    "members": b'{"a":1' + b',"a":1' * (MAX_MEMBERS - 2) + b"}",
+    "values of a list": b"[0" + b",0" * (MAX_MEMBERS - 2) + b"]",
+    "empty objects": b"[{}" + b",{}" * (MAX_MEMBERS // 2 - 2) + b",0]",
+    "levels": b"[" * MAX_DEPTH + b"]" * MAX_DEPTH,
+    "levels of objects": b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH,
+}
+ONE_MORE = {
+    "members": b'{"a":1' + b',"a":1' * MAX_MEMBERS + b"}",
+    "values of a list": b"[0" + b",0" * MAX_MEMBERS + b"]",
+    "empty objects": b"[{}" + b",{}" * (MAX_MEMBERS // 2) + b",0]",
+    "levels": b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+    "levels without an end": b'{"token":' + b"[" * 9999,
+    "members behind no end of a text": b'{"a":"b' + b'","c' * 9 + b'"' + b",1" * MAX_MEMBERS,
+}
+
+
+@pytest.mark.parametrize("body", JSON_OF_MANY.values(), ids=JSON_OF_MANY.keys())
+def test_so_much_may_be_in_json(body: bytes) -> None:
+    assert parse_json(body).body == body
+
+
+@pytest.mark.parametrize("body", ONE_MORE.values(), ids=ONE_MORE.keys())
+def test_more_is_too_much(body: bytes) -> None:
+    with pytest.raises(BodyTooLarge):
+        parse_json(body)
+
+
+def test_what_stands_in_a_text_is_one_value() -> None:
+    for text in ("," * 16_384, "[{" * 8_192, '"' * 16_384, "\\" * 16_384, '\\",' * 9_000):
+        body = json.dumps({"desc": text, "token": "T"}).encode()
+        assert parse_json(body).found == Found(None, "T", ("json",))
+
+
+def test_so_many_parameters_may_be_in_a_form() -> None:
+    parsed = parse_form(b"a&" * (MAX_MEMBERS - 1) + b"token=T")
+    assert parsed.found == Found(None, "T", ("form",))
+    with pytest.raises(BodyTooLarge):
+        parse_form(b"a&" * MAX_MEMBERS)
+    with pytest.raises(BodyTooLarge):
+        parse_form(b"a;" * MAX_MEMBERS)
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b'{"key":"K",', b"[", b'"\\']))
+def test_any_bytes_are_parsed(junk: bytes, opening: bytes) -> None:
+    parsed = parse_json(opening + junk)
+    assert parsed.body == strip_json(opening + junk)[0]
+    assert parsed.params == json_params(parsed.body)
+    assert parse_form(junk).params == form_params(parse_form(junk).body)

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy import codings
-from proxy.policy.codings import BadCoding, Gunzip, accepts_gzip, gunzip
+from proxy.policy.codings import (
+    MAX_MEMBERS,
+    PIECE_BYTES,
+    BadCoding,
+    Gunzip,
+    TooLong,
+    accepts_gzip,
+    gunzip,
+    identity_length,
+)
 
 TAKES = {
     "by name": ("gzip", True),
@@ -49,8 +58,12 @@ BROKEN = {
 def inflated(body: bytes, step: int) -> bytes:
     """The identity form, fed `step` bytes at a time."""
     stream = Gunzip()
-    chunks = [stream.feed(body[at : at + step]) for at in range(0, len(body), step)]
-    return b"".join(chunks) + stream.finish()
+    pieces = [
+        piece for at in range(0, len(body), step) for piece in stream.feed(body[at : at + step])
+    ]
+    stream.finish()
+    assert all(0 < len(piece) <= PIECE_BYTES for piece in pieces)
+    return b"".join(pieces)
 
 
 @pytest.mark.parametrize(("field", "taken"), TAKES.values(), ids=TAKES.keys())
@@ -87,3 +100,38 @@ def test_what_was_squeezed_comes_back_whole_and_in_chunks(plain: bytes, step: in
 def test_any_bytes_are_gzip_or_refused(body: bytes) -> None:
     with pytest.raises(BadCoding):
         gunzip(body + b"\0")
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.integers(1, 70))
+def test_several_members_are_one_body(plains: list[bytes], step: int) -> None:
+    body = b"".join(gzip.compress(plain, 1) for plain in plains)
+    assert inflated(body, step) == gunzip(body) == b"".join(plains)
+
+
+def test_endless_members_are_refused() -> None:
+    empty = gzip.compress(b"")
+    assert gunzip(empty * MAX_MEMBERS) == b""
+    with pytest.raises(BadCoding):
+        gunzip(empty * (MAX_MEMBERS + 1))
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 200_000])
+def test_pieces_end_where_they_may(size: int) -> None:
+    plain = bytes(size)
+    assert inflated(gzip.compress(plain), 10) == plain
+
+
+def test_what_is_longer_than_is_wanted_is_told_apart_from_a_bomb() -> None:
+    body = gzip.compress(bytes(1_001))
+    assert gunzip(body, 1_001) == bytes(1_001)
+    with pytest.raises(TooLong):
+        gunzip(body, 1_000)
+
+
+@given(st.binary(max_size=2_000))
+def test_one_member_tells_how_long_it_inflates_to(plain: bytes) -> None:
+    assert identity_length(gzip.compress(plain)) == len(plain)
+
+
+def test_garbage_does_not_promise_much() -> None:
+    assert identity_length(b"\xff" * 100) <= 200_000

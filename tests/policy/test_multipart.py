@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.bodies import MAX_PARAMS
+from proxy.errors import BodyTooLarge
+from proxy.policy.bodies import MAX_MEMBERS, MAX_PARAMS
 from proxy.policy.credentials import NOTHING, Found
 from proxy.policy.multipart import (
     LOOKAHEAD_BYTES,
@@ -214,3 +215,15 @@ def test_junk_passes_the_same_however_it_is_cut(junk: bytes, cuts: list[int]) ->
     whole, _ = passed(body)
     assert passed(body, *(cut for cut in cuts if cut < len(body)))[0] == whole
     assert len(passed(body, declared=True)[0]) == len(body)
+
+
+def test_parts_are_bounded_in_number() -> None:
+    assert passed(NAME * (MAX_MEMBERS - 1) + TOKEN + END)[1].found == JUST_T
+    with pytest.raises(BodyTooLarge):
+        passed(NAME * (MAX_MEMBERS + 1) + END)
+
+
+def test_a_boundary_is_no_pattern_of_any_length() -> None:
+    assert boundary_of(f"multipart/form-data; boundary={'b' * 256}") == b"b" * 256
+    with pytest.raises(BodyTooLarge):
+        boundary_of(f"multipart/form-data; boundary={'b' * 257}")

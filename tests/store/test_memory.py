@@ -1,9 +1,11 @@
 """The memory tier keeps what was used last, within its bound in bytes."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import STORED_OVERHEAD_BYTES
+from proxy.model import STORED_OVERHEAD_BYTES, StoredResponse
 from proxy.store.memory import Memory
 from tests.store.conftest import answer, key
 
@@ -98,3 +100,34 @@ def test_the_bound_holds_and_the_books_balance(steps: list[tuple[str, int, int]]
         kept = [stored for each in range(10) if (stored := memory.get(key(each)))]
         assert memory.used_bytes == sum(stored.size_bytes for stored in kept) <= ROOM
         assert len(kept) == len(memory)
+
+
+def packed(number: int) -> StoredResponse:
+    return replace(answer(number), gzip=True)
+
+
+def test_the_identity_form_is_kept_with_its_response_and_counts() -> None:
+    memory, stored = Memory(ROOM), packed(1)
+    memory.put(stored)
+    assert memory.plain(stored) is None
+    memory.keep_plain(stored, b"plain")
+    assert memory.plain(stored) == b"plain"
+    assert memory.used_bytes == stored.size_bytes + len(b"plain")
+    memory.put(packed(1))
+    assert memory.plain(stored) is None
+    memory.keep_plain(stored, b"of one that was replaced")
+    assert memory.used_bytes == stored.size_bytes
+    memory.drop(key(1))
+    assert memory.used_bytes == 0
+
+
+def test_identity_forms_make_the_least_used_leave() -> None:
+    memory = Memory(ROOM)
+    for number in range(16):
+        memory.put(packed(number))
+    last = memory.get(key(15))
+    assert last is not None
+    memory.keep_plain(last, bytes(ROOM // 16))
+    assert memory.get(key(0)) is None
+    assert memory.plain(last) is not None
+    assert memory.used_bytes <= ROOM

@@ -7,12 +7,14 @@ from aiohttp import web
 from proxy.clock import Clock
 from proxy.edge import problem
 from proxy.edge.bodies import Incoming
+from proxy.edge.body_thread import work_on
 from proxy.edge.handlers.files import FileHandler
 from proxy.edge.handlers.grant import grant_page
 from proxy.edge.intake import Intake
 from proxy.edge.readable import wants_page
 from proxy.edge.record import Record
-from proxy.edge.rendered import Rendered
+from proxy.edge.rendered import SLICE_BYTES, Rendered
+from proxy.edge.stored_body import body_of
 from proxy.errors import UpstreamError
 from proxy.flow.ask import Answer, Ask
 from proxy.flow.batch import Batch
@@ -22,9 +24,10 @@ from proxy.flow.proof import Proof
 from proxy.flow.read_through import ReadThrough
 from proxy.flow.turns import Turns
 from proxy.flow.write_through import WriteThrough
+from proxy.memory_budget import Hold
 from proxy.model import Kind, StoredResponse
 from proxy.policy.cache_status import cache_status
-from proxy.policy.codings import accepts_gzip, gunzip
+from proxy.policy.codings import accepts_gzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
@@ -63,7 +66,8 @@ class Api:
                 ask.match.route.template, ask.method, keyless=self._intake.permission.keyless
             )
         parts = self._intake.parts(ask)
-        self._intake.permission.check(ask, parts)
+        body = ask.body if isinstance(ask.body, bytes) else b""
+        await work_on(body, self._intake.permission.check, ask, parts)
         ask = self._admitted(ask)
         if way_of(ask.match, ask.query_names) is Way.ATTACHMENT:
             served = await self._files.handle(request, ask)
@@ -74,7 +78,7 @@ class Api:
             if _is_refused(ask, served) and wants_page(request):
                 await _close(served)
                 return problem.refused_file(served.status, record.request_id, request)
-            rendered = self._rendered(request, ask, served)
+            rendered = self._rendered(request, record.hold, ask, served)
         else:
             rendered, record.outcome = served
         rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
@@ -82,9 +86,11 @@ class Api:
             rendered.told += head_of(quota_fields(self._turns.quotas(ask)))
         return rendered
 
-    def _rendered(self, request: web.BaseRequest, ask: Ask, answer: Answer) -> Rendered:
+    def _rendered(self, request: web.BaseRequest, hold: Hold, ask: Ask, answer: Answer) -> Rendered:
         if answer.stored is not None:
-            return self._from_stored(request, ask, answer, answer.stored)
+            return self._from_stored(request, hold, ask, answer, answer.stored)
+        if isinstance(answer.body, bytes) and len(answer.body) > SLICE_BYTES:
+            hold.take("responses", len(answer.body))
         return Rendered(answer.status, answer.head, answer.body, answer.length)
 
     async def _answer(self, ask: Ask, parts: tuple[Ask, ...], incoming: Incoming) -> Answer:
@@ -120,24 +126,23 @@ class Api:
             raise
 
     def _from_stored(
-        self, request: web.BaseRequest, ask: Ask, answer: Answer, stored: StoredResponse
+        self, request: web.BaseRequest, hold: Hold, ask: Ask, answer: Answer, stored: StoredResponse
     ) -> Rendered:
         gzip = stored.gzip and accepts_gzip(request.headers.get("Accept-Encoding", ""))
         etag = for_coding(stored.etag, gzip=gzip)
         ours = _fields(stored, etag, gzip=gzip)
         if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
             rendered = Rendered(304, ours)
-        elif stored.gzip and not gzip:
-            rendered = Rendered(stored.status, stored.head + ours, gunzip(stored.body))
         else:
-            rendered = Rendered(stored.status, stored.head + ours, stored.body)
+            body, length = body_of(stored, self._reads.responses.memory, hold, gzip=gzip)
+            rendered = Rendered(stored.status, stored.head + ours, body, length)
         now = self._clock.now()
         rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
         lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
         is_hit = answer.outcome.result == "hit" and lifetime_s > 0
         if is_hit and ask.directives == NONE:
             is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
-            rendered.repeatable = (stored, stored.asked_at + lifetime_s, is_watched)
+            rendered.repeatable = (stored, lifetime_s, is_watched)
             rendered.proof = self._proof_of(ask, stored)
         return rendered
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -19,7 +20,7 @@ from proxy.flow.ask import Answer
 from proxy.flow.overview import Overview
 from proxy.flow.read_through import ReadThrough
 from proxy.policy.cache_status import cache_status
-from proxy.policy.codings import gunzip
+from proxy.policy.codings import TooLong, gunzip
 from proxy.policy.credentials import strip_address
 from proxy.policy.directives import Directives
 from proxy.policy.json_value import value_of
@@ -43,6 +44,7 @@ from proxy.policy.wire import head_of
 
 MOST_BYTES = 64 * 1024 * 1024
 """A board whose cards take more JSON is not shown as a page."""
+_TOO_LONG = "That is more than fits a page; open the cards one by one."
 _ASIDE_BYTES = 64 * 1024
 """What is made of more JSON is made beside the loop."""
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -130,6 +132,7 @@ class Pages:
             await self._board(name, wanted)
             return Rendered(302, head_of((("Location", f"/b/{name}"), *TEXT_FIELDS)))
         record.outcome = heard.answer.outcome
+        record.hold.take("responses", len(heard.body))
         card = await self._made(heard, lambda value: self._reader({}).card(_object(value)))
         board, members = await asyncio.gather(
             self._board_of(card, wanted), self._members(card.id_board, wanted)
@@ -148,6 +151,7 @@ class Pages:
             self._read(f"/1/boards/{name}/cards?{query}", wanted), self._members(name, wanted)
         )
         record.outcome = heard.answer.outcome
+        record.hold.take("responses", len(heard.body))
         number = parameters.get("page", "")
         page = int(number) if re.fullmatch(r"[0-9]{1,6}", number) else 1
         around = self._around(heard)
@@ -215,14 +219,18 @@ def _of_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
 
 
 async def _whole(answer: Answer) -> bytes:
+    if isinstance(answer.body, bytes) and answer.gzip:
+        with suppress(TooLong):
+            return await asyncio.to_thread(gunzip, answer.body, MOST_BYTES)
+        raise Unusable(_TOO_LONG)
     if isinstance(answer.body, bytes):
-        return await asyncio.to_thread(gunzip, answer.body) if answer.gzip else answer.body
+        return answer.body
     held = bytearray()
     try:
         async for chunk in answer.body:
             held += chunk
             if len(held) > MOST_BYTES:
-                raise Unusable("That is more than fits a page; open the cards one by one.")
+                raise Unusable(_TOO_LONG)
     finally:
         await answer.body.aclose()
     return bytes(held)

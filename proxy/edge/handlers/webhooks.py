@@ -7,10 +7,11 @@ from proxy.edge.record import Record
 from proxy.edge.rendered import Rendered
 from proxy.errors import MethodNotAllowed, NotTrello
 from proxy.flow.deliveries import Deliveries, Result
+from proxy.memory_budget import Hold
 from proxy.policy.webhooks import PATH
 from proxy.policy.wire import head_of
 
-BODY_BYTES = 1 << 20
+BODY_BYTES = 256 * 1024
 """Above it nothing is taken in; Trello's deliveries are some kilobytes."""
 _OK_FIELDS = (("Cache-Control", "no-store"),)
 
@@ -28,13 +29,13 @@ class Webhooks:
             case "HEAD":
                 pass
             case "POST":
-                await self._receive(request)
+                await self._receive(request, record.hold)
             case _:
                 raise MethodNotAllowed("Trello sends HEAD and POST here.", "HEAD, POST, OPTIONS")
         return Rendered(200, head_of(_OK_FIELDS))
 
-    async def _receive(self, request: web.BaseRequest) -> None:
-        body = await receive_raw(request, BODY_BYTES)
+    async def _receive(self, request: web.BaseRequest, hold: Hold) -> None:
+        body = await receive_raw(request, hold, BODY_BYTES)
         result = await self._deliveries.receive(
             body,
             request.headers.get("X-Trello-Webhook", ""),
