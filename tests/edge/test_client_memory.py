@@ -86,6 +86,19 @@ async def test_unfinished_bodies_are_bounded_and_hits_go_on(before: Start) -> No
     assert len(events) == 1
 
 
+async def test_the_answer_to_a_write_is_told_though_there_is_no_room(before: Start) -> None:
+    long = b'["' + b"x" * 400_000 + b'"]'
+    proxy = await before(answer(long), SMALL)
+    wires = [await unfinished(proxy) for _ in range(3)]
+    await until(lambda each: each["requests"] == 600_027, proxy)
+    for _ in range(2):
+        heard = await proxy.ask("PUT", CARD)
+        assert (heard.status, heard.body) == (200, long)
+    for wire in wires:
+        await wire.close()
+    await until(is_nothing, proxy)
+
+
 async def test_the_bodies_that_are_sent_on_are_bounded_too(before: Start) -> None:
     proxy = await before(hang, SMALL)
     fields = {"Content-Length": "9000000", "Content-Type": "multipart/form-data; boundary=b"}

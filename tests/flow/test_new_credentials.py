@@ -276,7 +276,7 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     text = office.config.read_text()
     office.config.write_text(
         f"{text}routes: [{{match: /boards/*, lifetime: 5s}}]\n"
-        "limits: {token: 7/10s}\nlog: {level: debug}\nlinks: {rewrite: false}\n"
+        "limits: {token: 7/10s, memory: 2MiB}\nlog: {level: debug}\nlinks: {rewrite: false}\n"
         "attachments: {disk: 1GiB}\n"
     )
     assert proxy.app.reload is not None
@@ -286,6 +286,7 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     assert waiting == "attachments.disk, links.rewrite, log.level"
     assert (await proxy.get(path)).cache == "hit; ttl=5"
     assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') <= 7
+    assert await proxy.metric("trello_proxy_client_memory_limit_bytes") == 2 << 20
     office.config.write_text(text + "routes: nonsense\n")
     proxy.app.reload.request()
     await until(lambda: bool(office.told("configuration refused")))

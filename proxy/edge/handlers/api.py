@@ -89,7 +89,8 @@ class Api:
     def _rendered(self, request: web.BaseRequest, hold: Hold, ask: Ask, answer: Answer) -> Rendered:
         if answer.stored is not None:
             return self._from_stored(request, hold, ask, answer, answer.stored)
-        if isinstance(answer.body, bytes) and len(answer.body) > SLICE_BYTES:
+        is_read = ask.match.route.kind is not Kind.WRITE  # what was done is told
+        if is_read and isinstance(answer.body, bytes) and len(answer.body) > SLICE_BYTES:
             hold.take("responses", len(answer.body))
         return Rendered(answer.status, answer.head, answer.body, answer.length)
 
