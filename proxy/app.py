@@ -29,66 +29,73 @@ from aiohttp import web
 from proxy.addresses import Listen
 from proxy.clock import Clock
 from proxy.config import Config
-from proxy.console import Console
-from proxy.custody import Changeable, Custody
-from proxy.edge.connection import Plans
-from proxy.edge.connections import ADMIN_CONNECTIONS, Connections, limit_of
-from proxy.edge.door import Door, Rooms
-from proxy.edge.handlers.api import Api
-from proxy.edge.handlers.data import Data
-from proxy.edge.handlers.pages import Pages
-from proxy.edge.handlers.webhooks import Webhooks
-from proxy.edge.intake import Intake
-from proxy.edge.listener import Listener, bound
-from proxy.edge.plan import Tools
-from proxy.edge.readings import client_readings
-from proxy.edge.record import RequestIds
-from proxy.equipment import Equipment
-from proxy.flow.batch import Batch
+from proxy.console import AdminPages
+from proxy.custody import CredentialServices, ReloadableState
+from proxy.edge.connection import FastPathCache
+from proxy.edge.connections import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
+from proxy.edge.door import Middleware, Routes
+from proxy.edge.handlers.api import ApiHandler
+from proxy.edge.handlers.data import JsonAddressHandler
+from proxy.edge.handlers.pages import PageHandler
+from proxy.edge.handlers.webhooks import WebhookHandler
+from proxy.edge.intake import RequestParser
+from proxy.edge.listener import Listener, listen_socket
+from proxy.edge.plan import FastPathDeps
+from proxy.edge.readings import client_gauges
+from proxy.edge.record import RequestIdGenerator
+from proxy.equipment import ComponentFactory
+from proxy.flow.batch import BatchService
 from proxy.flow.clock_monitor import ClockMonitor
-from proxy.flow.deliveries import Deliveries
-from proxy.flow.download import Download
-from proxy.flow.exchange import Exchange
-from proxy.flow.export import Export
-from proxy.flow.fetch import Origin
-from proxy.flow.hooks import Hooks
-from proxy.flow.inquiry import Inquiry
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.own_writes import OwnWrites
-from proxy.flow.proof import Proof
+from proxy.flow.deliveries import WebhookReceiver
+from proxy.flow.download import AttachmentService
+from proxy.flow.exchange import UpstreamExchange
+from proxy.flow.export import BoardExport
+from proxy.flow.fetch import FetchDeps
+from proxy.flow.hooks import WebhookManager
+from proxy.flow.inquiry import TokenInspector
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.own_writes import EchoFilter
+from proxy.flow.proof import HitVerifier
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import proof_readings
-from proxy.flow.registrar import Registrar
-from proxy.flow.renew import Renew
-from proxy.flow.turns import Turns
-from proxy.flow.watch import Watch
+from proxy.flow.readings import verification_gauges
+from proxy.flow.registrar import WebhookClient
+from proxy.flow.renew import ActiveRefresher
+from proxy.flow.turns import RateLimiter
+from proxy.flow.watch import BoardPoller
 from proxy.flow.write_through import WriteThrough
-from proxy.flows import Flows
-from proxy.flusher import Flusher
+from proxy.flows import Services
+from proxy.flusher import LogFlusher
 from proxy.log import Log
 from proxy.loop_errors import loop_error_handler
 from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics, count
-from proxy.model import Credential, Urgency
+from proxy.model import Credential, Priority
 from proxy.policy.directives import NONE
 from proxy.policy.pages.shell import ASSETS
 from proxy.policy.proving import pause_s
 from proxy.policy.routes import RouteTable
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import Redactor
 from proxy.policy.watching import TARGET
 from proxy.policy.webhooks import PATH as CALLBACK_PATH
-from proxy.reload import Reload, Source
-from proxy.rules import guard_of, interval_of, links_of, signing_of, table_of, warnings_of
-from proxy.store.files import Files
+from proxy.reload import ConfigSource, Reloader
+from proxy.rules import (
+    build_guard,
+    build_route_table,
+    build_signer,
+    links_of,
+    poll_interval,
+    warnings_of,
+)
+from proxy.store.files import AttachmentStore
 from proxy.store.known import KEY_BYTES
-from proxy.store.responses import Responses
+from proxy.store.responses import ResponseStore
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SystemPorts:
     """What enters from outside: the clock, the log's sink, randomness.
 
     With a `source` of configurations, credentials and some settings may change while it runs.
@@ -97,7 +104,7 @@ class Surroundings:
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
-    source: Source | None = None
+    source: ConfigSource | None = None
     max_files: int = 16_384
     """File descriptors that this process may have open."""
 
@@ -105,42 +112,42 @@ class Surroundings:
 class App:
     """The proxy, whole. Credentials must be there: `serve` explains, `demo` makes its own."""
 
-    def __init__(self, config: Config, credential: Credential, surroundings: Surroundings) -> None:
+    def __init__(self, config: Config, credential: Credential, ports: SystemPorts) -> None:
         self._config = config
-        self._clock = surroundings.clock
+        self._clock = ports.clock
         secrets = [credential.key, credential.token]
         if config.credentials.secret is not None:
             secrets.append(config.credentials.secret.reveal())
         secrets += [key.reveal() for key in config.links.keys if key is not None]
-        self._signing = signing_of(config.links)
+        self._signer = build_signer(config.links)
         self._credential = credential
-        self._source, self._max_files = surroundings.source, surroundings.max_files
-        self._plans: list[Plans] = []
+        self._source, self._max_files = ports.source, ports.max_files
+        self._fast_paths: list[FastPathCache] = []
         self._ticks: list[Callable[[], None]] = []
         """Called several times a second."""
-        self._scrubber = Scrubber(secrets)
+        self._redactor = Redactor(secrets)
         self._log = Log(
-            surroundings.write_log,
+            ports.write_log,
             self._clock,
             config.log.level,
             config.log.format,
-            self._scrubber.text,
+            self._redactor.redact_text,
         )
         self._metrics = Metrics()
         self._memory = MemoryBudget(config.limits.memory_bytes, self._tell_full)
-        self._random = surroundings.random
-        self.turns = Turns(config.limits, self._clock, self._random, self._metrics)
+        self._random = ports.random
+        self.limiter = RateLimiter(config.limits, self._clock, self._random, self._metrics)
         self._closing = AsyncExitStack()
-        self._equipment = Equipment(config, self._clock, self._log, self._closing)
+        self._factory = ComponentFactory(config, self._clock, self._log, self._closing)
         self.port = config.listen.port
         """Where clients connect; the bound one after `start`."""
         self.admin_port: int | None = None
         """The operator's own, where `admin.listen` asks for one."""
-        self.flows: Flows | None = None
+        self.services: Services | None = None
         """What serves; after `start`."""
-        self.hooks: Hooks | None = None
+        self.webhook_manager: WebhookManager | None = None
         """What looks after our webhooks, where Trello can reach us; after `start`."""
-        self.reload: Reload | None = None
+        self.reloader: Reloader | None = None
         """What takes another configuration while the proxy runs, where there may be one."""
 
     @property
@@ -156,39 +163,77 @@ class App:
         config, instance = self._config, self._random(4).hex()
         via = f"trello-proxy-{instance}"
         sockets, around = self._bind(), (self._clock, self._log, self._random)
-        responses, files = await self._equipment.stores()
-        links, table = links_of(config, self.public_url), table_of(config.routes)
-        stored, keep = await self._equipment.identity(self._credential, self._random(KEY_BYTES))
-        custody = Custody(stored, config, around, self._closing)
-        cleaning = (self._scrubber, links if config.links.rewrite else None)
-        exchange = self._equipment.exchange(
-            self.turns, custody.outlook, cleaning, via, (self._metrics, self._memory)
+        responses, files = await self._factory.stores()
+        links, table = links_of(config, self.public_url), build_route_table(config.routes)
+        stored, keep = await self._factory.stored_credential(
+            self._credential, self._random(KEY_BYTES)
         )
-        custodian = custody.custodian(Inquiry(exchange, table), keep)
-        self.flows = flows = self._flows(responses, files, exchange, table)
-        intake = Intake(table, stored, config.clients, links)
-        served = flows.reads, flows.writes, flows.downloads, flows.exports, flows.batches
-        api = Api(intake, (*served, flows.proof), self.turns, self._clock, self._signing)
-        whose, store = (stored, custody.outlook, custodian), (responses, files)
-        console = Console(config, around, self._metrics, whose, intake, store, flows, self.turns)
-        ids, scrub, tally = RequestIds(instance), self._scrubber.text, self._metrics.tally
-        tools = Tools(
-            responses, flows.watch, self._clock, self._log, ids, scrub, tally, self._memory
+        credential_services = CredentialServices(stored, config, around, self._closing)
+        cleaning = (self._redactor, links if config.links.rewrite else None)
+        exchange = self._factory.upstream_exchange(
+            self.limiter,
+            credential_services.availability,
+            cleaning,
+            via,
+            (self._metrics, self._memory),
         )
-        self._renew(flows, intake)
-        flows.watch.start(intake.own(TARGET, NONE, Urgency.WATCH))
-        pages = Pages(intake, flows.reads, links, self._clock, console.overview, console.offer)
-        deliveries = self._equipment.deliveries(flows.own_writes, flows.invalidate, self._metrics)
-        await self._listen(sockets, (api, console, pages, deliveries), tools, via)
-        if deliveries is not None:
-            registrar = Registrar(deliveries.callback.url, stored, exchange, flows.writes, table)
-            self.hooks = self._equipment.hooks(
-                registrar, flows.reads, flows.watch, deliveries, self._metrics
+        credential_manager = credential_services.credential_manager(
+            TokenInspector(exchange, table), keep
+        )
+        self.services = services = self._build_services(responses, files, exchange, table)
+        parser = RequestParser(table, stored, config.clients, links)
+        served = (
+            services.reads,
+            services.writes,
+            services.downloads,
+            services.exports,
+            services.batches,
+        )
+        api = ApiHandler(parser, (*served, services.proof), self.limiter, self._clock, self._signer)
+        whose, store = (
+            (stored, credential_services.availability, credential_manager),
+            (responses, files),
+        )
+        console = AdminPages(
+            config, around, self._metrics, whose, parser, store, services, self.limiter
+        )
+        ids, scrub, client_stats = (
+            RequestIdGenerator(instance),
+            self._redactor.redact_text,
+            self._metrics.client_stats,
+        )
+        tools = FastPathDeps(
+            responses,
+            services.watch,
+            self._clock,
+            self._log,
+            ids,
+            scrub,
+            client_stats,
+            self._memory,
+        )
+        self._build_refresher(services, parser)
+        services.watch.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
+        pages = PageHandler(
+            parser, services.reads, links, self._clock, console.dashboard, console.offer
+        )
+        webhook_receiver = self._factory.webhook_receiver(
+            services.own_writes, services.invalidate, self._metrics
+        )
+        await self._listen(sockets, (api, console, pages, webhook_receiver), tools, via)
+        if webhook_receiver is not None:
+            webhook_client = WebhookClient(
+                webhook_receiver.callback.url, stored, exchange, services.writes, table
             )
-        changeable = Changeable(
-            table, self.turns, self._scrubber, deliveries, self._plans, self._memory
+            self.webhook_manager = self._factory.webhook_manager(
+                webhook_client, services.reads, services.watch, webhook_receiver, self._metrics
+            )
+        changeable = ReloadableState(
+            table, self.limiter, self._redactor, webhook_receiver, self._fast_paths, self._memory
         )
-        self.reload = custody.start(self._source, custodian, changeable, self.hooks)
+        self.reloader = credential_services.start(
+            self._source, credential_manager, changeable, self.webhook_manager
+        )
         self._announce(sockets)
 
     def _announce(self, groups: list[list[socket.socket]]) -> None:
@@ -201,55 +246,65 @@ class App:
         for warning in warnings_of(self._config):
             self._log.event("warning", "configuration", detail=warning)
 
-    def _renew(self, flows: Flows, intake: Intake) -> None:
-        renew = Renew(flows.reads, flows.batches, intake.own("/1/batch", NONE, Urgency.BACKGROUND))
-        flows.reads.on_used.append(renew.used)
-        flows.watch.on_moved.append(renew.moved)
+    def _build_refresher(self, services: Services, parser: RequestParser) -> None:
+        renew = ActiveRefresher(
+            services.reads,
+            services.batches,
+            parser.internal_get("/1/batch", NONE, Priority.BACKGROUND),
+        )
+        services.reads.on_hit.append(renew.on_hit)
+        services.watch.on_change.append(renew.on_change)
         self._closing.push_async_callback(renew.flights.stop)
 
-    def _flows(
-        self, responses: Responses, files: Files, exchange: Exchange, table: RouteTable
-    ) -> Flows:
+    def _build_services(
+        self,
+        responses: ResponseStore,
+        files: AttachmentStore,
+        exchange: UpstreamExchange,
+        table: RouteTable,
+    ) -> Services:
         config = self._config
-        invalidate = Invalidate(responses, self._metrics, self._log)
-        watch = Watch(exchange, invalidate, self._clock, self._log, interval_of(config))
-        clock_monitor = ClockMonitor(invalidate, self._clock, self._log)
+        invalidator = Invalidator(responses, self._metrics, self._log)
+        watch = BoardPoller(exchange, invalidator, self._clock, self._log, poll_interval(config))
+        clock_monitor = ClockMonitor(invalidator, self._clock, self._log)
         clock_monitor.on_set_back.append(watch.clock_set_back)
         clock_monitor.check(responses.newest_at)
         self._ticks.append(clock_monitor.tick)
         reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
         reads.on_future.append(clock_monitor.check)
-        own_writes = OwnWrites(self._random(8).hex())
-        writes = WriteThrough(exchange, invalidate, reads.naming, own_writes)
-        writes.on_written.append(watch.written)
-        batches = Batch(reads, responses, exchange, self._metrics, self._clock)
+        own_writes = EchoFilter(self._random(8).hex())
+        writes = WriteThrough(exchange, invalidator, reads.aliases, own_writes)
+        writes.on_write.append(watch.note_write)
+        batches = BatchService(reads, responses, exchange, self._metrics, self._clock)
         flights = reads.flights.stop, batches.flights.stop
-        for end in (self.turns.stop, *flights, writes.stop, watch.stop):
+        for end in (self.limiter.stop, *flights, writes.stop, watch.stop):
             self._closing.push_async_callback(end)
-        origin = Origin(exchange, self._equipment.storage(), self._metrics)
-        return Flows(
+        origin = FetchDeps(exchange, self._factory.storage_hosts(), self._metrics)
+        return Services(
             exchange=exchange,
-            invalidate=invalidate,
+            invalidate=invalidator,
             watch=watch,
             reads=reads,
             own_writes=own_writes,
             writes=writes,
             batches=batches,
-            downloads=Download(reads, table, origin, files),
-            exports=Export(origin),
-            proof=self._proof(reads, (responses, invalidate)),
+            downloads=AttachmentService(reads, table, origin, files),
+            exports=BoardExport(origin),
+            proof=self._build_verifier(reads, (responses, invalidator)),
         )
 
-    def _proof(self, reads: ReadThrough, store: tuple[Responses, Invalidate]) -> Proof:
+    def _build_verifier(
+        self, reads: ReadThrough, store: tuple[ResponseStore, Invalidator]
+    ) -> HitVerifier:
         token = self._config.limits.token
 
         def drawn_s() -> float:
             return pause_s(token.count, token.window_s, int.from_bytes(self._random(4)) / 2**32)
 
-        proof = Proof(reads, store, drawn_s, self._clock, self._log)
+        proof = HitVerifier(reads, store, drawn_s, self._clock, self._log)
         proof.start()
         self._closing.push_async_callback(proof.stop)
-        self._metrics.readings.extend(proof_readings(proof))
+        self._metrics.gauge_callbacks.extend(verification_gauges(proof))
         return proof
 
     async def stop(self) -> None:
@@ -271,7 +326,7 @@ class App:
         listen, admin = self._config.listen, self._config.admin.listen
         groups = []
         for address in (listen, admin) if admin else (listen,):
-            groups.append(bound(address.host, address.port))
+            groups.append(listen_socket(address.host, address.port))
             for each in groups[-1]:
                 self._closing.callback(each.close)
         ports = [sockets[0].getsockname()[1] for sockets in groups]
@@ -281,34 +336,49 @@ class App:
     async def _listen(
         self,
         groups: list[list[socket.socket]],
-        handlers: tuple[Api, Console, Pages, Deliveries | None],
-        tools: Tools,
+        handlers: tuple[ApiHandler, AdminPages, PageHandler, WebhookReceiver | None],
+        tools: FastPathDeps,
         via: str,
     ) -> None:
-        api, console, pages, deliveries = handlers
+        api, console, pages, webhook_receiver = handlers
         operator = console.pages()
         shared = operator if len(groups) == 1 else {}
-        callback = {CALLBACK_PATH: Webhooks(deliveries).handle} if deliveries else {}
+        callback = (
+            {CALLBACK_PATH: WebhookHandler(webhook_receiver).handle} if webhook_receiver else {}
+        )
         assets = dict.fromkeys(ASSETS, pages.asset)
-        cards, boards = Data(pages.card, api.handle), Data(pages.board, api.handle)
+        cards, boards = (
+            JsonAddressHandler(pages.card, api.handle),
+            JsonAddressHandler(pages.board, api.handle),
+        )
         sections = {"/c/": cards.handle, "/b/": boards.handle}
-        own = Rooms({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
-        rooms = [own, Rooms({**operator, **assets})]
-        flusher = Flusher(self._log, [*self._ticks, console.overview.tick])
+        own = Routes({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
+        routes = [own, Routes({**operator, **assets})]
+        flusher = LogFlusher(self._log, [*self._ticks, console.dashboard.tick])
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
         self._handle_loop_errors()
         busy = partial(count, self._metrics.errors, "busy")
         most = limit_of(self._max_files), ADMIN_CONNECTIONS
-        everyone = [Connections(limit, self._memory, busy) for limit in most[: len(groups)]]
-        self._metrics.readings.extend(client_readings(self._memory, everyone))
-        for sockets, served, connections in zip(groups, rooms, everyone, strict=False):
-            door = Door(served, guard_of(self._config), via, tools, self._metrics, console.census)
+        everyone = [ConnectionLimits(limit, self._memory, busy) for limit in most[: len(groups)]]
+        self._metrics.gauge_callbacks.extend(client_gauges(self._memory, everyone))
+        for sockets, served, connections in zip(groups, routes, everyone, strict=False):
+            middleware = Middleware(
+                served,
+                build_guard(self._config),
+                via,
+                tools,
+                self._metrics,
+                console.credential_usage,
+            )
             runner = web.ServerRunner(
-                web.Server(door.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
+                web.Server(middleware.handle, handler_cancellation=True),
+                shutdown_timeout=SHUTDOWN_S,
             )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
-            self._plans.append(Plans(self._random(32)))
+            self._fast_paths.append(FastPathCache(self._random(32)))
             for sock in sockets:
-                await Listener(runner, sock, self._plans[-1], door.refuse, connections).start()
+                await Listener(
+                    runner, sock, self._fast_paths[-1], middleware.error_response, connections
+                ).start()

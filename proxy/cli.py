@@ -19,16 +19,16 @@ from urllib.parse import quote
 from proxy import __version__
 from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, masked
-from proxy.leaks.check import NothingProven, searched
-from proxy.online import look
-from proxy.policy.pasted import NotALink, link_of
-from proxy.policy.warming import NotABoard, board_named
+from proxy.leaks.check import Inconclusive, search_for_leaks
+from proxy.online import check_credentials
+from proxy.policy.pasted import UnsupportedLink, to_proxy_link
+from proxy.policy.warming import NotABoard, parse_board_name
 from proxy.reload import credential_of
 from proxy.rules import links_of, warnings_of
 from proxy.serve import demo, serve, to_stderr
-from proxy.source import DEFAULT, ConfigFile
+from proxy.source import DEFAULT, ConfigLoader
 from proxy.store.directory import is_in_use
-from proxy.warm import NoProxy, Told, Warm
+from proxy.warm import ProgressOutput, ProxyUnreachable, Warm
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Whatever the environment says of proxies: it is this machine that asks itself."""
@@ -104,8 +104,8 @@ def _add(
     return added
 
 
-def _source(options: argparse.Namespace) -> ConfigFile:
-    return ConfigFile(options.config, os.environ)
+def _source(options: argparse.Namespace) -> ConfigLoader:
+    return ConfigLoader(options.config, os.environ)
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -132,21 +132,23 @@ def _check_online(config: Config) -> int:
     if credential is None:
         print("trello-proxy: there is no key and token to ask about", file=sys.stderr)
         return 2
-    findings = asyncio.run(look(config, credential, SystemClock(), secrets.token_bytes))
-    print("\n".join(findings.lines), file=sys.stdout if findings.is_good else sys.stderr)
-    return 0 if findings.is_good else 1
+    findings = asyncio.run(
+        check_credentials(config, credential, SystemClock(), secrets.token_bytes)
+    )
+    print("\n".join(findings.lines), file=sys.stdout if findings.is_usable else sys.stderr)
+    return 0 if findings.is_usable else 1
 
 
 def _check_leaks(config: Config) -> int:
     try:
-        search = asyncio.run(searched(config))
-    except NothingProven as error:
+        search = asyncio.run(search_for_leaks(config))
+    except Inconclusive as error:
         print(f"trello-proxy: nothing is proven: {error}", file=sys.stderr)
         return 1
-    for find in search.finds:
+    for find in search.leaks:
         print(f"{find.canary}, {find.spelling}, in {find.where}", file=sys.stderr)
-    if search.finds:
-        print(f"trello-proxy: {len(search.finds)} leaks in {search.scope}", file=sys.stderr)
+    if search.leaks:
+        print(f"trello-proxy: {len(search.leaks)} leaks in {search.scope}", file=sys.stderr)
         return 1
     print(f"no leak in {search.scope}")
     return 0
@@ -156,8 +158,8 @@ def _link(options: argparse.Namespace) -> int:
     config = _config(options)
     links = links_of(config, config.origin)
     try:
-        print(link_of(options.url, links, SystemClock().now()))
-    except NotALink as error:
+        print(to_proxy_link(options.url, links, SystemClock().now()))
+    except UnsupportedLink as error:
         print(f"trello-proxy: {error}", file=sys.stderr)
         return 2
     return 0
@@ -178,8 +180,8 @@ def _asked(config: Config, method: str, target: str) -> int:
     if config.admin.token is not None:
         request.add_header("Authorization", f"Bearer {config.admin.token.reveal()}")
     try:
-        with _DIRECT.open(request, timeout=10) as answer:
-            print(answer.read().decode(), end="")
+        with _DIRECT.open(request, timeout=10) as response:
+            print(response.read().decode(), end="")
     except urllib.error.HTTPError as error:
         with error:
             detail = json.loads(error.read()).get("detail", error.reason)
@@ -194,18 +196,18 @@ def _asked(config: Config, method: str, target: str) -> int:
 def _warm(options: argparse.Namespace) -> int:
     config, clock = _config(options), SystemClock()
     links = links_of(config, config.origin)
-    told = Told(to_stderr, is_terminal=sys.stderr.isatty())
+    told = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
     warm = Warm(config.listen.url, links, config.limits.token, clock, told)
     try:
-        boards = [board_named(each, links, clock.now()) for each in options.boards]
+        boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
         print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
     except NotABoard as error:
         print(f"trello-proxy: {error}", file=sys.stderr)
         return 2
-    except NoProxy as error:
+    except ProxyUnreachable as error:
         print(f"trello-proxy: no proxy answers at {config.listen}: {error}", file=sys.stderr)
         return 1
-    return 0 if warm.tally.is_whole else 1
+    return 0 if warm.stats.is_complete else 1
 
 
 async def _until_interrupted(warm: Warm, boards: list[str], *, dry: bool) -> str:

@@ -12,18 +12,18 @@ from proxy import addresses, units
 from proxy.addresses import Listen
 from proxy.secret import Secret
 from proxy.settings import (
-    Maybe,
-    Reader,
-    Sealed,
-    Section,
-    Several,
-    Word,
+    ListOf,
+    OptionalField,
+    Parser,
+    Scalar,
+    SecretField,
+    SectionOf,
+    dump,
     frozen,
     one_of,
     required,
     section,
     setting,
-    written,
 )
 from proxy.units import Rate
 from proxy.yaml_marks import parse
@@ -124,20 +124,20 @@ def _link_key(text: str) -> None:
         raise ValueError(f"too short to sign with; write {_LINK_KEY_CHARS} characters or more")
 
 
-DURATION = Word(units.duration, units.duration_text)
-TIMEOUT = Word(units.positive_duration, units.duration_text)
-SIZE = Word(units.size, units.size_text)
-RATE = Word(units.rate)
-LIFETIME = Maybe(DURATION)
-SECRET = Sealed()
-LINK_KEY = Sealed(_link_key)
+DURATION = Scalar(units.duration, units.duration_text)
+TIMEOUT = Scalar(units.positive_duration, units.duration_text)
+SIZE = Scalar(units.size, units.size_text)
+RATE = Scalar(units.rate)
+LIFETIME = OptionalField(DURATION)
+SECRET = SecretField()
+LINK_KEY = SecretField(_link_key)
 
 
 @frozen
 class Upstream:
-    url: str = setting(Word(addresses.base_url), "https://api.trello.com")
+    url: str = setting(Scalar(addresses.base_url), "https://api.trello.com")
     storage_hosts: tuple[str, ...] = setting(
-        Several(Word(addresses.storage_host)), ["files.trello.com", "*.amazonaws.com"]
+        ListOf(Scalar(addresses.storage_host)), ["files.trello.com", "*.amazonaws.com"]
     )
     connect_timeout_s: float = setting(TIMEOUT, "5s")
     read_timeout_s: float = setting(TIMEOUT, "30s")
@@ -155,8 +155,8 @@ class Credentials:
 @frozen
 class Clients:
     credentials: ClientCredentials = setting(one_of(ClientCredentials), "replace")
-    hosts: tuple[str, ...] = setting(Several(Word(addresses.host)), [])
-    origins: tuple[str, ...] = setting(Several(Word(addresses.origin)), [])
+    hosts: tuple[str, ...] = setting(ListOf(Scalar(addresses.host)), [])
+    origins: tuple[str, ...] = setting(ListOf(Scalar(addresses.origin)), [])
     writes: Writes = setting(one_of(Writes), "allow")
     jsonp: Jsonp = setting(one_of(Jsonp), "deny")
 
@@ -174,8 +174,10 @@ class Clients:
 @frozen
 class Cache:
     backend: Backend = setting(one_of(Backend), "sqlite")
-    directory: str = setting(Word(_directory), "~/.cache/trello-proxy")
-    redis: Secret | None = setting(Sealed(addresses.redis_url, addresses.without_userinfo), None)
+    directory: str = setting(Scalar(_directory), "~/.cache/trello-proxy")
+    redis: Secret | None = setting(
+        SecretField(addresses.redis_url, addresses.without_userinfo), None
+    )
     """A URL, which may hold a password."""
     memory_bytes: int = setting(SIZE, "256MiB")
     disk_bytes: int = setting(SIZE, "2GiB")
@@ -189,7 +191,7 @@ class Cache:
 class RouteRule:
     """None: the built-in lifetime."""
 
-    match: str = required(Word(_pattern))
+    match: str = required(Scalar(_pattern))
     lifetime_s: float | None = setting(LIFETIME, None)
     lifetime_watched_s: float | None = setting(LIFETIME, None)
     stale_while_revalidate_s: float | None = setting(LIFETIME, None)
@@ -204,12 +206,12 @@ class Attachments:
 
 @frozen
 class Links:
-    rewrite: bool = setting(Word(_truth, bool), "true")
-    sign: bool = setting(Word(_truth, bool), "false")
-    keys: tuple[Secret | None, ...] = setting(Several(LINK_KEY), [])
+    rewrite: bool = setting(Scalar(_truth, bool), "true")
+    sign: bool = setting(Scalar(_truth, bool), "false")
+    keys: tuple[Secret | None, ...] = setting(ListOf(LINK_KEY), [])
     """The first signs, all are accepted; None: nothing was found there."""
-    lifetime_s: float = setting(Word(_days, units.duration_text), "7d")
-    revoked: tuple[str, ...] = setting(Several(Word(_attachment_id)), [])
+    lifetime_s: float = setting(Scalar(_days, units.duration_text), "7d")
+    revoked: tuple[str, ...] = setting(ListOf(Scalar(_attachment_id)), [])
 
     def __post_init__(self) -> None:
         if self.sign and not self.keys:
@@ -220,9 +222,9 @@ class Links:
 
 @frozen
 class Freshness:
-    watch_s: float | None = setting(Word(_watch, _watch_text), "10s")
+    watch_s: float | None = setting(Scalar(_watch, _watch_text), "10s")
     """None: off."""
-    webhook_url: str | None = setting(Maybe(Word(addresses.url)), None)
+    webhook_url: str | None = setting(OptionalField(Scalar(addresses.url)), None)
 
 
 @frozen
@@ -232,13 +234,13 @@ class Limits:
     members: Rate = setting(RATE, "100/900s")
     search: Rate = setting(RATE, "30/10s")
     wait_s: float = setting(DURATION, "20s")
-    memory_bytes: int = setting(Word(_memory, units.size_text), "64MiB")
+    memory_bytes: int = setting(Scalar(_memory, units.size_text), "64MiB")
     """Held for clients, of all connections together."""
 
 
 @frozen
 class Admin:
-    listen: Listen | None = setting(Maybe(Word(addresses.listen)), None)
+    listen: Listen | None = setting(OptionalField(Scalar(addresses.listen)), None)
     token: Secret | None = setting(SECRET, None)
 
 
@@ -250,14 +252,14 @@ class Log:
 
 @frozen
 class Config:
-    listen: Listen = setting(Word(addresses.listen), "127.0.0.1:8080")
-    public_url: str | None = setting(Maybe(Word(addresses.public_url)), None)
+    listen: Listen = setting(Scalar(addresses.listen), "127.0.0.1:8080")
+    public_url: str | None = setting(OptionalField(Scalar(addresses.public_url)), None)
     """How others reach the proxy, as far as that is said; see `origin`."""
     upstream: Upstream = section(Upstream)
     credentials: Credentials = section(Credentials)
     clients: Clients = section(Clients)
     cache: Cache = section(Cache)
-    routes: tuple[RouteRule, ...] = setting(Several(Section(RouteRule)), [])
+    routes: tuple[RouteRule, ...] = setting(ListOf(SectionOf(RouteRule)), [])
     attachments: Attachments = section(Attachments)
     links: Links = section(Links)
     freshness: Freshness = section(Freshness)
@@ -287,8 +289,8 @@ def load(
     of a secret's file and may raise OSError.
     """
     document = parse(text)
-    reader = Reader(environ, read_file)
-    config: Config = reader.read(Section(Config), document.root, ())
+    reader = Parser(environ, read_file)
+    config: Config = reader.read(SectionOf(Config), document.root, ())
     faults = [*document.faults, *(document.fault(place, text) for place, text in reader.faults)]
     if faults:
         faults.sort(key=lambda fault: fault.line)
@@ -307,4 +309,4 @@ def masked(config: Config) -> str:
     `load` reads it back, but for keys of links: a masked one must not sign.
     """
     in_force = replace(config, public_url=config.origin)
-    return yaml.safe_dump(written(Section(Config), in_force), sort_keys=False)
+    return yaml.safe_dump(dump(SectionOf(Config), in_force), sort_keys=False)

@@ -7,63 +7,63 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.config import Config
-from proxy.edge.admin import Admin
-from proxy.edge.census import Census
+from proxy.edge.admin import AdminAccess
+from proxy.edge.census import CredentialUsage
 from proxy.edge.door import Handler
 from proxy.edge.handlers.explain import EXPLAIN, explain_handler
-from proxy.edge.handlers.legacy import LEGACY, legacy_handler
-from proxy.edge.handlers.ops import METRICS, PURGE, Ops
-from proxy.edge.intake import Intake
-from proxy.equipment import registry_of
-from proxy.flow.custodian import Custodian
-from proxy.flow.explain import Explain
+from proxy.edge.handlers.legacy import CLIENT_CREDENTIALS, credential_usage_handler
+from proxy.edge.handlers.ops import METRICS, PURGE, AdminHandler
+from proxy.edge.intake import RequestParser
+from proxy.equipment import build_registry
+from proxy.flow.custodian import CredentialManager
+from proxy.flow.explain import Explainer
 from proxy.flow.health import Health
-from proxy.flow.identity import StoredIdentity
-from proxy.flow.outlook import Outlook
-from proxy.flow.overview import Overview
-from proxy.flow.readings import outlook_readings, turn_readings
-from proxy.flow.turns import Turns
-from proxy.flows import Flows
+from proxy.flow.identity import StoredCredential
+from proxy.flow.outlook import CircuitBreakers
+from proxy.flow.overview import Dashboard
+from proxy.flow.readings import availability_gauges, rate_limit_gauges
+from proxy.flow.turns import RateLimiter
+from proxy.flows import Services
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.policy.pages.home import Offer
-from proxy.store.files import Files
-from proxy.store.responses import Responses
+from proxy.store.files import AttachmentStore
+from proxy.store.responses import ResponseStore
 
 
 @dataclass(slots=True, eq=False)
-class Console:
+class AdminPages:
     """Made of the parts of one proxy, once they are there."""
 
     config: Config
-    tools: tuple[Clock, Log, Callable[[int], bytes]]
+    ports: tuple[Clock, Log, Callable[[int], bytes]]
     """The clock, the log, randomness."""
     metrics: Metrics
-    whose: tuple[StoredIdentity, Outlook, Custodian]
+    credentials: tuple[StoredCredential, CircuitBreakers, CredentialManager]
     """The stored credential, whether Trello may be asked with it, and who looks after it."""
-    intake: Intake
-    store: tuple[Responses, Files]
-    flows: Flows
-    turns: Turns
-    admin: Admin = field(init=False)
-    census: Census = field(init=False)
-    overview: Overview = field(init=False)
+    intake: RequestParser
+    store: tuple[ResponseStore, AttachmentStore]
+    services: Services
+    limiter: RateLimiter
+    admin: AdminAccess = field(init=False)
+    credential_usage: CredentialUsage = field(init=False)
+    dashboard: Dashboard = field(init=False)
 
     def __post_init__(self) -> None:
-        (clock, log, random), stored = self.tools, self.whose[0]
+        (clock, log, random), stored = self.ports, self.credentials[0]
         token = self.config.admin.token
-        self.admin = Admin(token.reveal() if token else None)
-        self.census = Census(
+        self.admin = AdminAccess(token.reveal() if token else None)
+        self.credential_usage = CredentialUsage(
             lambda: stored.credential,
             random(32),
             clock,
             log,
             deprecates=not self.config.clients.forwards_credentials,
         )
-        self.overview = Overview(self.metrics, self.turns, stored, clock)
+        self.dashboard = Dashboard(self.metrics, self.limiter, stored, clock)
 
     @property
-    def operator(self) -> Admin | None:
+    def operator(self) -> AdminAccess | None:
         """Who may use the operator's pages where clients connect; None: none are there."""
         return self.admin if self.config.admin.listen is None else None
 
@@ -76,18 +76,27 @@ class Console:
 
     def pages(self) -> dict[str, Handler]:
         """By path. Where clients connect too, more of them are for the operator alone."""
-        flows, (responses, files), (stored, outlook, custodian) = self.flows, self.store, self.whose
-        clock = self.tools[0]
-        self.metrics.readings += turn_readings(self.turns, stored)
-        self.metrics.readings += outlook_readings(outlook, custodian)
-        health = Health(self.store, self.turns, flows.watch, outlook, custodian, clock)
-        registry = registry_of(self.metrics, responses, files, flows.watch, self.config)
-        registry.register(self.census)
-        ops = Ops(registry, health, flows.invalidate)
-        served = flows.reads, flows.batches, flows.downloads
-        explain = Explain(served, self.turns, responses, clock)
+        services, (responses, files), (stored, availability, credential_manager) = (
+            self.services,
+            self.store,
+            self.credentials,
+        )
+        clock = self.ports[0]
+        self.metrics.gauge_callbacks += rate_limit_gauges(self.limiter, stored)
+        self.metrics.gauge_callbacks += availability_gauges(availability, credential_manager)
+        health = Health(
+            self.store, self.limiter, services.watch, availability, credential_manager, clock
+        )
+        registry = build_registry(self.metrics, responses, files, services.watch, self.config)
+        registry.register(self.credential_usage)
+        ops = AdminHandler(registry, health, services.invalidate)
+        served = services.reads, services.batches, services.downloads
+        explain = Explainer(served, self.limiter, responses, clock)
         kept = {PURGE: ops.purge, EXPLAIN: explain_handler(explain, self.intake)}
-        shown = {METRICS: ops.metrics, LEGACY: legacy_handler(self.census)}
+        shown = {
+            METRICS: ops.metrics,
+            CLIENT_CREDENTIALS: credential_usage_handler(self.credential_usage),
+        }
         if self.operator:
             kept, shown = {**kept, **shown}, {}
         return {

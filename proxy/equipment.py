@@ -10,43 +10,43 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from proxy.clock import Clock
 from proxy.config import Config
-from proxy.flow.deliveries import Deliveries
-from proxy.flow.exchange import Exchange
-from proxy.flow.fetch import Storage
-from proxy.flow.hooks import Hooks
-from proxy.flow.identity import Partitions, StoredIdentity
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.outlook import Outlook
-from proxy.flow.own_writes import OwnWrites
+from proxy.flow.deliveries import WebhookReceiver
+from proxy.flow.exchange import UpstreamExchange
+from proxy.flow.fetch import StorageHosts
+from proxy.flow.hooks import WebhookManager
+from proxy.flow.identity import CachePartitions, StoredCredential
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.outlook import CircuitBreakers
+from proxy.flow.own_writes import EchoFilter
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.readings import file_readings, store_readings, watch_readings
-from proxy.flow.registrar import Registrar
-from proxy.flow.sending import Sending
-from proxy.flow.turns import Turns
-from proxy.flow.watch import Watch
+from proxy.flow.readings import attachment_gauges, cache_gauges, poller_gauges
+from proxy.flow.registrar import WebhookClient
+from proxy.flow.sending import UpstreamClient
+from proxy.flow.turns import RateLimiter
+from proxy.flow.watch import BoardPoller
 from proxy.log import Log
 from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics
 from proxy.model import Credential
-from proxy.policy.links import Links
-from proxy.policy.reach import may_reach
-from proxy.policy.scrub import Scrubber
-from proxy.rules import callback_of, variant_of
-from proxy.store.directory import Directory
-from proxy.store.durable import PENDING_BYTES, Durable
-from proxy.store.epochs import Epochs
-from proxy.store.files import Files
-from proxy.store.known import Known, KnownFile
-from proxy.store.memory import Memory
-from proxy.store.responses import Responses
-from proxy.store.sqlite import SQLiteShelf
-from proxy.store.upkeep import Upkeep
-from proxy.upstream.client import Upstream, anywhere
+from proxy.policy.links import LinkRewriter
+from proxy.policy.reach import may_connect
+from proxy.policy.scrub import Redactor
+from proxy.rules import cache_variant, webhook_callback
+from proxy.store.directory import DirectoryLock
+from proxy.store.durable import PENDING_BYTES, WriteBehindTier
+from proxy.store.epochs import TagEpochs
+from proxy.store.files import AttachmentStore
+from proxy.store.known import IdentityFile, IdentityState
+from proxy.store.memory import MemoryTier
+from proxy.store.responses import ResponseStore
+from proxy.store.sqlite import SQLiteStorage
+from proxy.store.upkeep import StorageMonitor
+from proxy.upstream.client import Transport, allow_any
 
-Keep = Callable[[Credential, str], None]
+RememberCredential = Callable[[Credential, str], None]
 
 
-class Equipment:
+class ComponentFactory:
     """Makes the stores and the pools of connections, and has `closing` end them."""
 
     def __init__(self, config: Config, clock: Clock, log: Log, closing: AsyncExitStack) -> None:
@@ -54,12 +54,12 @@ class Equipment:
         self._clock = clock
         self._log = log
         self._closing = closing
-        self._directory = Directory(Path(config.cache.directory))
-        self._known = KnownFile(self._directory if config.cache.backend == "sqlite" else None)
+        self._directory = DirectoryLock(Path(config.cache.directory))
+        self._known = IdentityFile(self._directory if config.cache.backend == "sqlite" else None)
 
-    def upstream(self, may_connect: Callable[[str, int], bool] = anywhere) -> Upstream:
+    def transport(self, may_connect: Callable[[str, int], bool] = allow_any) -> Transport:
         """A pool of connections, by default to Trello."""
-        upstream = Upstream(
+        upstream = Transport(
             connect_timeout_s=self._config.upstream.connect_timeout_s,
             read_timeout_s=self._config.upstream.read_timeout_s,
             may_connect=may_connect,
@@ -67,81 +67,85 @@ class Equipment:
         self._closing.push_async_callback(upstream.close)
         return upstream
 
-    def exchange(
+    def upstream_exchange(
         self,
-        turns: Turns,
-        outlook: Outlook,
-        cleaning: tuple[Scrubber, Links | None],
+        limiter: RateLimiter,
+        availability: CircuitBreakers,
+        cleaning: tuple[Redactor, LinkRewriter | None],
         via: str,
         accounts: tuple[Metrics, MemoryBudget],
-    ) -> Exchange:
+    ) -> UpstreamExchange:
         """What speaks to Trello's API."""
-        sending = Sending(self.upstream(), turns, outlook, accounts[0], self._clock)
+        sending = UpstreamClient(self.transport(), limiter, availability, accounts[0], self._clock)
         url = self._config.upstream.url
-        return Exchange(sending, url, via, cleaning, accounts, self._clock)
+        return UpstreamExchange(sending, url, via, cleaning, accounts, self._clock)
 
-    def deliveries(
-        self, own: OwnWrites, invalidate: Invalidate, metrics: Metrics
-    ) -> Deliveries | None:
+    def webhook_receiver(
+        self, own: EchoFilter, invalidator: Invalidator, metrics: Metrics
+    ) -> WebhookReceiver | None:
         """What takes Trello's deliveries in, where it can reach us."""
-        callback = callback_of(self._config)
+        callback = webhook_callback(self._config)
         if callback is None:
             return None
-        return Deliveries(callback, own, invalidate, metrics, self._clock)
+        return WebhookReceiver(callback, own, invalidator, metrics, self._clock)
 
-    def hooks(
+    def webhook_manager(
         self,
-        registrar: Registrar,
+        webhook_client: WebhookClient,
         reads: ReadThrough,
-        watch: Watch,
-        deliveries: Deliveries,
+        watch: BoardPoller,
+        webhook_receiver: WebhookReceiver,
         metrics: Metrics,
-    ) -> Hooks:
+    ) -> WebhookManager:
         """What looks after our webhooks, begun."""
-        hooks = Hooks(registrar, reads, deliveries, metrics, self._clock, self._log)
-        hooks.heed(watch)
-        self._closing.push_async_callback(hooks.stop)
-        hooks.start()
-        return hooks
+        webhook_manager = WebhookManager(
+            webhook_client, reads, webhook_receiver, metrics, self._clock, self._log
+        )
+        webhook_manager.subscribe_to(watch)
+        self._closing.push_async_callback(webhook_manager.stop)
+        webhook_manager.start()
+        return webhook_manager
 
-    def storage(self) -> Storage:
+    def storage_hosts(self) -> StorageHosts:
         """Where downloads may be redirected to."""
         hosts = self._config.upstream.storage_hosts
         named, matched = (
-            self.upstream(partial(may_reach, listed=hosts, is_host_named=is_named))
+            self.transport(partial(may_connect, listed=hosts, is_host_named=is_named))
             for is_named in (True, False)
         )
-        return Storage(hosts, named, matched)
+        return StorageHosts(hosts, named, matched)
 
-    async def identity(self, credential: Credential, new_key: bytes) -> tuple[StoredIdentity, Keep]:
+    async def stored_credential(
+        self, credential: Credential, new_key: bytes
+    ) -> tuple[StoredCredential, RememberCredential]:
         """The proxy's own, with its member if that is remembered; and what remembers another."""
         known = await asyncio.to_thread(self._known.open, new_key)
-        partitions = Partitions(bytes.fromhex(known.key), variant_of(self._config))
+        partitions = CachePartitions(bytes.fromhex(known.key), cache_variant(self._config))
 
         def keep(used: Credential, member: str) -> None:
-            self._known.keep(Known(known.key, partitions.of_credential(used), member))
+            self._known.save(IdentityState(known.key, partitions.of_credential(used), member))
 
         is_known = known.credential == partitions.of_credential(credential)
-        stored = StoredIdentity(credential, partitions, known.member if is_known else "")
+        stored = StoredCredential(credential, partitions, known.member if is_known else "")
         return stored, keep
 
-    async def stores(self) -> tuple[Responses, Files]:
+    async def stores(self) -> tuple[ResponseStore, AttachmentStore]:
         """The stored responses and the files, opened, in a directory that is this process's.
 
         While another process has it both do without, and are opened when it is free.
         """
         self._closing.callback(self._directory.release)
         responses, files = await self._responses(), await self._files()
-        if responses.durable is not None:
-            upkeep = Upkeep((responses.durable, files, self._known), self._clock)
+        if responses.disk is not None:
+            upkeep = StorageMonitor((responses.disk, files, self._known), self._clock)
             self._closing.push_async_callback(upkeep.stop)
             upkeep.start()
         return responses, files
 
-    async def _files(self) -> Files:
+    async def _files(self) -> AttachmentStore:
         """None are kept where nothing may touch the disk."""
         cache, attachments = self._config.cache, self._config.attachments
-        files = Files(
+        files = AttachmentStore(
             self._directory,
             0 if cache.backend == "memory" else attachments.disk_bytes,
             attachments.max_file_bytes,
@@ -152,28 +156,32 @@ class Equipment:
         self._closing.push_async_callback(files.stop)
         return files
 
-    async def _responses(self) -> Responses:
+    async def _responses(self) -> ResponseStore:
         cache = self._config.cache
-        epochs = Epochs(seq=int(self._clock.now() * 1000))
-        durable = None
+        epochs = TagEpochs(seq=int(self._clock.now() * 1000))
+        disk = None
         if cache.backend == "sqlite":
-            shelf = SQLiteShelf(self._directory, cache.disk_bytes)
+            backend = SQLiteStorage(self._directory, cache.disk_bytes)
             pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-            durable = Durable(shelf, epochs, self._clock, self._log, pending_bytes)
-            await durable.start()
-            self._closing.push_async_callback(durable.stop)
-        return Responses(Memory(cache.memory_bytes), durable, epochs)
+            disk = WriteBehindTier(backend, epochs, self._clock, self._log, pending_bytes)
+            await disk.start()
+            self._closing.push_async_callback(disk.stop)
+        return ResponseStore(MemoryTier(cache.memory_bytes), disk, epochs)
 
 
-def registry_of(
-    metrics: Metrics, responses: Responses, files: Files, watch: Watch, config: Config
+def build_registry(
+    metrics: Metrics,
+    responses: ResponseStore,
+    files: AttachmentStore,
+    watch: BoardPoller,
+    config: Config,
 ) -> CollectorRegistry:
     """Everything that /metrics shows."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
-    metrics.readings.extend(store_readings(responses, config))
-    metrics.readings.extend(file_readings(files, metrics))
-    metrics.readings.extend(watch_readings(watch))
+    metrics.gauge_callbacks.extend(cache_gauges(responses, config))
+    metrics.gauge_callbacks.extend(attachment_gauges(files, metrics))
+    metrics.gauge_callbacks.extend(poller_gauges(watch))
     registry.register(metrics)
     return registry

@@ -78,17 +78,17 @@ class ClientError(ProxyError):
     proxy_error = "http_request_denied"
 
 
-class NotHttp(ClientError):
+class MalformedRequest(ClientError):
     status, slug, title = 400, "not-http", "Not an acceptable HTTP request"
     proxy_error = "http_request_error"
 
 
-class BadTarget(ClientError):
+class InvalidTarget(ClientError):
     status, slug, title = 400, "bad-target", "The request target is not acceptable"
     proxy_error = "http_request_error"
 
 
-class BodyCut(ClientError):
+class IncompleteBody(ClientError):
     status, slug, title = 400, "body-cut", "The request body ended early"
     proxy_error = "http_request_error"
 
@@ -103,11 +103,11 @@ class CredentialRequired(ClientError):
     status, slug, title = 401, "credential-required", "Send your own key and token"
 
 
-class NotTrello(ClientError):
+class InvalidWebhookSignature(ClientError):
     status, slug, title = 401, "not-trello", "This delivery is not signed by Trello"
 
 
-class CrossSite(ClientError):
+class CrossOriginDenied(ClientError):
     status, slug, title = 403, "cross-site", "This web origin may not call the proxy"
 
 
@@ -140,11 +140,11 @@ class NoTokenGiven(ClientError):
     status, slug, title = 403, "no-token-given", "This proxy gives out no token"
 
 
-class TokenKept(ClientError):
+class TokenProtected(ClientError):
     status, slug, title = 403, "token-kept", "The stored token cannot be changed from here"
 
 
-class NotAdmin(ClientError):
+class AdminOnly(ClientError):
     status, slug, title = 403, "not-admin", "For the operator only"
 
 
@@ -160,15 +160,15 @@ class MaliciousFile(ClientError):
     status, slug, title = 403, "malicious-file", "Trello calls this file malicious"
 
 
-class NotAFile(ClientError):
+class AttachmentIsLink(ClientError):
     status, slug, title = 404, "not-a-file", "This attachment is a link, not a file"
 
 
-class NoSuchPage(ClientError):
+class NotFound(ClientError):
     status, slug, title = 404, "no-such-page", "Nothing is here"
 
 
-class NotVisible(ClientError):
+class NotFoundAtTrello(ClientError):
     status, slug, title = 404, "not-visible", "Trello shows no such card or board"
 
 
@@ -190,7 +190,7 @@ class LinkExpired(ClientError):
     status, slug, title = 410, "link-expired", "This link has expired"
 
 
-class FileGone(ClientError):
+class AttachmentDeleted(ClientError):
     status, slug, title = 410, "file-gone", "This attachment was deleted"
 
 
@@ -204,7 +204,7 @@ class UriTooLong(ClientError):
     proxy_error = "http_request_error"
 
 
-class CodedBody(ClientError):
+class UnsupportedContentEncoding(ClientError):
     status, slug, title = 415, "coded-body", "Send the request body as it is"
     proxy_error = "http_request_error"
 
@@ -223,7 +223,7 @@ class HeaderFieldsTooLarge(ClientError):
     proxy_error = "http_request_error"
 
 
-class NotStored(ClientError):
+class NotInCache(ClientError):
     status, slug, title = 504, "not-stored", "Nothing usable is stored"
 
 
@@ -232,7 +232,7 @@ class LoopDetected(ClientError):
     proxy_error = "proxy_loop_detected"
 
 
-class Failed(ProxyError):
+class InternalError(ProxyError):
     source = "proxy"
     status, slug, title = 500, "failed", "The proxy failed"
     proxy_error = "proxy_internal_error"
@@ -295,7 +295,7 @@ class ResponseTimeout(UpstreamError):
     proxy_error = "http_response_timeout"
 
 
-class Resting(UpstreamError):
+class CircuitOpen(UpstreamError):
     """Trello fails so often that it is not asked for a while; nothing was sent."""
 
     status, slug, title = 503, "upstream-resting", "Trello fails, and is left alone for a while"
@@ -320,22 +320,22 @@ class TokenRefused(UpstreamError):
         self.retry_after_s = retry_after_s
 
 
-class Terminated(UpstreamError):
+class ConnectionTerminated(UpstreamError):
     status, slug, title = 502, "upstream-terminated", "Trello ended the connection"
     proxy_error = "connection_terminated"
 
 
-class Incomplete(UpstreamError):
+class IncompleteResponse(UpstreamError):
     status, slug, title = 502, "upstream-incomplete", "Trello's answer was cut short"
     proxy_error = "http_response_incomplete"
 
 
-class Unusable(UpstreamError):
+class InvalidResponse(UpstreamError):
     status, slug, title = 502, "upstream-unusable", "Trello's answer is not usable"
     proxy_error = "http_protocol_error"
 
 
-class TurnTooLate(UpstreamError):
+class RateLimited(UpstreamError):
     """Trello's limits leave no room in time; nothing was sent."""
 
     source = "proxy"
@@ -358,13 +358,13 @@ class DirectoryTaken(StoreError):
     """Another process uses `cache.directory`."""
 
 
-class NoRoom(StoreError):
+class InsufficientSpace(StoreError):
     """There is no room to keep a file: it passes through."""
 
 
-class TooLarge(StoreError):
+class FileTooLarge(StoreError):
     """A file longer than `attachments.max_file`: it passes through."""
 
 
-class Damaged(StoreError):
+class ChecksumMismatch(StoreError):
     """Bytes on disk are not those that were put there; some may have been sent."""

@@ -2,29 +2,29 @@
 
 from dataclasses import dataclass
 
-from proxy.flow.batch import Batch
-from proxy.flow.download import Download
-from proxy.flow.exchange import Exchange
-from proxy.flow.export import Export
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.own_writes import OwnWrites
-from proxy.flow.proof import Proof
+from proxy.flow.batch import BatchService
+from proxy.flow.download import AttachmentService
+from proxy.flow.exchange import UpstreamExchange
+from proxy.flow.export import BoardExport
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.own_writes import EchoFilter
+from proxy.flow.proof import HitVerifier
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.watch import Watch
+from proxy.flow.watch import BoardPoller
 from proxy.flow.write_through import WriteThrough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flows:
+class Services:
     """Everything that knows an order of things."""
 
-    exchange: Exchange
-    invalidate: Invalidate
-    watch: Watch
+    exchange: UpstreamExchange
+    invalidate: Invalidator
+    watch: BoardPoller
     reads: ReadThrough
-    own_writes: OwnWrites
+    own_writes: EchoFilter
     writes: WriteThrough
-    batches: Batch
-    downloads: Download
-    exports: Export
-    proof: Proof
+    batches: BatchService
+    downloads: AttachmentService
+    exports: BoardExport
+    proof: HitVerifier

@@ -8,7 +8,7 @@ from proxy.log import Log
 FLUSH_S = 0.2
 
 
-class Flusher:
+class LogFlusher:
     """Owns the task that does so."""
 
     def __init__(self, log: Log, ticks: Sequence[Callable[[], None]]) -> None:

@@ -31,7 +31,7 @@ class RequestLine(NamedTuple):
     detail: str | None
     duration_s: float
     sent_bytes: int
-    tool: str
+    user_agent: str
     timing: tuple[float, float] | None = None
     """Seconds of waiting for a turn and for Trello, where Trello was asked."""
     trace: str = ""
@@ -107,7 +107,7 @@ class Log:
             f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
             f'"status":{line.status},"cache":"{line.cache}"{detail},'
             f'"duration_ms":{line.duration_s * 1000:.3f}{timing or ""},"bytes":{line.sent_bytes},'
-            f'"tool":{self._tool(line.tool)}{trace}}}'
+            f'"tool":{self._tool(line.user_agent)}{trace}}}'
         )
 
     def _as_text(self, line: RequestLine) -> str:
@@ -116,7 +116,7 @@ class Log:
         return (
             f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
             f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
-            f" {line.request_id} {self._tool(line.tool)}{timing or ''}{trace}"
+            f" {line.request_id} {self._tool(line.user_agent)}{timing or ''}{trace}"
         )
 
     def _quoted(self, tool: str) -> str:

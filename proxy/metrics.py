@@ -16,14 +16,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from proxy.errors import Failed
-from proxy.model import Urgency
-from proxy.tally import Tally
+from proxy.errors import InternalError
+from proxy.model import Priority
+from proxy.tally import ClientStats
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CAUSES = ("write", "purge", "watch", "webhook", "proof")
 _LIMITS = ("key", "token", "member", "members", "search", "db-query-time")
-_URGENCIES = tuple(each.label for each in Urgency)
+_URGENCIES = tuple(each.label for each in Priority)
 _DELIVERIES = ("accepted", "repeat", "own", "forged", "malformed")
 _BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 
@@ -33,7 +33,7 @@ Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 """Its bound, how many are within it, and one of them (OpenMetrics 1.0, Exemplars)."""
 
 
-class Durations:
+class Histogram:
     """A histogram in seconds."""
 
     __slots__ = ("counts", "last", "sum_s")
@@ -63,12 +63,12 @@ class Durations:
         return out
 
 
-class Cell:
+class RequestCounter:
     """One combination of labels: how many requests, and how long they took."""
 
     __slots__ = ("count", "durations")
 
-    def __init__(self, durations: Durations) -> None:
+    def __init__(self, durations: Histogram) -> None:
         self.count = 0
         self.durations = durations
 
@@ -79,7 +79,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class GaugeCallback:
     """A figure read at the scrape from the part that owns it."""
 
     name: str
@@ -94,10 +94,10 @@ class Reading:
 class Metrics(Collector):
     """All counters; label values are route templates, statuses and words of ours, never ids."""
 
-    requests: dict[tuple[str, str, int, str], Cell] = field(default_factory=dict)
-    durations: dict[str, Durations] = field(default_factory=dict)
+    requests: dict[tuple[str, str, int, str], RequestCounter] = field(default_factory=dict)
+    durations: dict[str, Histogram] = field(default_factory=dict)
     upstream_requests: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    upstream_durations: Durations = field(default_factory=Durations)
+    upstream_durations: Histogram = field(default_factory=Histogram)
     upstream_bytes: dict[str, int] = field(default_factory=lambda: {"received": 0, "sent": 0})
     invalidations: dict[str, int] = field(default_factory=dict)
     not_stored: dict[str, int] = field(default_factory=dict)
@@ -106,27 +106,27 @@ class Metrics(Collector):
     webhooks: int = 0
     """Of ours at Trello, as far as is known."""
     webhooks_missed: int = 0
-    tally: Tally = field(default_factory=Tally)
-    scrubbed: int = 0
+    client_stats: ClientStats = field(default_factory=ClientStats)
+    redacted: int = 0
     retries: int = 0
-    turn_waits: dict[str, Durations] = field(default_factory=dict)
-    turns_refused: dict[str, int] = field(default_factory=dict)
-    throttled: dict[str, int] = field(default_factory=dict)
-    fetched_file_bytes: int = 0
-    troubles: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=8))
+    rate_limit_waits: dict[str, Histogram] = field(default_factory=dict)
+    rate_limit_rejected: dict[str, int] = field(default_factory=dict)
+    upstream_throttled: dict[str, int] = field(default_factory=dict)
+    downloaded_bytes: int = 0
+    recent_failures: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=8))
     """The last errors that no client made: when (POSIX seconds), on which route, and what."""
-    readings: list[Reading] = field(default_factory=list)
+    gauge_callbacks: list[GaugeCallback] = field(default_factory=list)
 
-    def cell(self, route: str, method: str, status: int, result: str) -> Cell:
+    def request_counter(self, route: str, method: str, status: int, result: str) -> RequestCounter:
         """The cell of these labels; keep it where the same request is counted often."""
         labels = (route, method, status, result)
         found = self.requests.get(labels)
         if found is None:
-            durations = self.durations.setdefault(result, Durations())
-            found = self.requests[labels] = Cell(durations)
+            durations = self.durations.setdefault(result, Histogram())
+            found = self.requests[labels] = RequestCounter(durations)
         return found
 
-    def asked_upstream(self, route: str, method: str, status: str, duration_s: float) -> None:
+    def count_upstream(self, route: str, method: str, status: str, duration_s: float) -> None:
         """One request to Trello: `status` is a number or the `type` of our error."""
         count(self.upstream_requests, (route, method, status))
         self.upstream_durations.observe(duration_s)
@@ -134,26 +134,26 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._requests()
         yield from self._upstream()
-        yield from self._turns()
+        yield from self._rate_limit()
         causes = _zeros(_CAUSES) | self.invalidations
         yield _counter("invalidations", "Invalidations by cause.", "cause", causes)
         yield _counter(
             "not_stored", "Answers that were not stored, by reason.", "reason", self.not_stored
         )
-        errors = _zeros((Failed.slug,)) | self.errors
+        errors = _zeros((InternalError.slug,)) | self.errors
         yield _counter("errors", "Errors of the proxy's own, by type.", "type", errors)
         yield _counter(
             "scrubbed",
             "Answers from Trello that contained a stored credential, now masked.",
             "",
-            {"": self.scrubbed},
+            {"": self.redacted},
         )
         yield from self._webhooks()
         yield _counter(
             "retries", "Requests to Trello that were sent again.", "", {"": self.retries}
         )
-        yield from self._tally()
-        for reading in self.readings:
+        yield from self._client_stats()
+        for reading in self.gauge_callbacks:
             make = _counter if reading.counter else _gauge
             yield make(reading.name, reading.help, reading.label, reading.read())
 
@@ -190,32 +190,37 @@ class Metrics(Collector):
             {"": self.webhooks_missed},
         )
 
-    def _tally(self) -> Iterator[Metric]:
-        tally = self.tally
-        yield _counter("tool_requests", "Requests for Trello's API, by tool.", "tool", tally.asked)
+    def _client_stats(self) -> Iterator[Metric]:
+        client_stats = self.client_stats
+        yield _counter(
+            "tool_requests",
+            "Requests for Trello's API, by tool.",
+            "tool",
+            client_stats.requests_by_client,
+        )
         yield _counter(
             "tool_upstream_requests",
             "Requests to Trello, by the tool for which they were made.",
             "tool",
-            tally.spent,
+            client_stats.upstream_by_client,
         )
         yield _counter(
             "counterfactual_requests",
             "Requests that Trello would have got without the proxy.",
             "",
-            {"": tally.requests},
+            {"": client_stats.requests},
         )
         yield _counter(
             "counterfactual_throttled",
             "Those of them that Trello would have refused with a 429.",
             "",
-            {"": tally.throttled},
+            {"": client_stats.would_be_throttled},
         )
         yield _gauge(
             "saved_requests",
             "Requests that Trello would have got without the proxy, less those it got.",
             "",
-            {"": tally.requests - tally.sent},
+            {"": client_stats.requests - client_stats.sent},
         )
 
     def _upstream(self) -> Iterator[Metric]:
@@ -238,22 +243,22 @@ class Metrics(Collector):
             "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
         )
 
-    def _turns(self) -> Iterator[Metric]:
+    def _rate_limit(self) -> Iterator[Metric]:
         waits = HistogramMetricFamily(
             "trello_proxy_turn_wait_seconds",
             "Until a request could be sent within Trello's limits, by urgency.",
             labels=("urgency",),
         )
-        for urgency, histogram in self.turn_waits.copy().items():
-            waits.add_metric((urgency,), histogram.buckets(), histogram.sum_s)
+        for priority, histogram in self.rate_limit_waits.copy().items():
+            waits.add_metric((priority,), histogram.buckets(), histogram.sum_s)
         yield waits
         yield _counter(
             "turns_refused",
             "Requests answered 429 by us, their turn being too far, by urgency.",
             "urgency",
-            _zeros(_URGENCIES) | self.turns_refused,
+            _zeros(_URGENCIES) | self.rate_limit_rejected,
         )
-        throttled = _zeros(_LIMITS) | self.throttled
+        throttled = _zeros(_LIMITS) | self.upstream_throttled
         yield _counter("throttled", "429s that Trello sent, by limit.", "limit", throttled)
 
 

@@ -40,21 +40,21 @@ class Kind(StrEnum):
     """`GET /1/batch`: up to ten reads in one."""
     SCRIPT = "script"
     """`/1/client.js`."""
-    GRANT = "grant"
+    AUTHORIZATION_PAGE = "grant"
     """Trello's token-granting pages; no token is needed here."""
 
 
-class Urgency(IntEnum):
+class Priority(IntEnum):
     """Who waits for an answer of Trello's: where there is not room for all, the first go first."""
 
-    PERSON = 0
+    INTERACTIVE = 0
     """At a page, or at a link that a browser opens."""
-    WATCH = 1
+    POLLER = 1
     """The watcher, within its share: while it waits nothing is watched, and tools ask the more."""
-    TOOL = 2
+    API = 2
     BACKGROUND = 3
     """Nobody: what is stored is being renewed."""
-    WARM = 4
+    PREFETCH = 4
 
     @property
     def label(self) -> str:
@@ -125,21 +125,21 @@ class Outcome:
         return "none" if self.fwd is None else "miss"
 
 
-FOR_EVER = float("inf")
+NEVER_EXPIRES = float("inf")
 
 
-class Fact(NamedTuple):
+class AliasEntry(NamedTuple):
     """What an answer showed of a name, or of an object's owners."""
 
-    about: str
+    name: str
     """`kind:name`, or `kind:id` of an object."""
-    ids: tuple[str, ...]
+    target_ids: tuple[str, ...]
     """What the name stands for; or the owners, in the order of their kind."""
-    asked_at: float
+    requested_at: float
     """POSIX seconds when Trello was asked."""
-    asked_seq: int
+    requested_seq: int
     """The store's `seq` then."""
-    until: float
+    expires_at: float
     """POSIX seconds from which it is not used; FOR_EVER for what never changes."""
 
 
@@ -156,9 +156,9 @@ class StoredResponse:
     gzip: bool
     etag: str
     """Digest of the identity bytes, unquoted."""
-    asked_at: float
+    requested_at: float
     """POSIX seconds when Trello was asked: age counts from here."""
-    asked_seq: int
+    requested_seq: int
     """The store's `seq` when Trello was asked: what invalidations are compared with."""
     tags: tuple[Tag, ...]
     missing_since: float | None = None
@@ -167,7 +167,7 @@ class StoredResponse:
     @property
     def asked(self) -> tuple[int, float]:
         """When Trello was asked, in an order that a clock set back does not turn round."""
-        return self.asked_seq, self.asked_at
+        return self.requested_seq, self.requested_at
 
     @property
     def size_bytes(self) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from proxy.clock import Clock
 from proxy.config import Config, ConfigError
-from proxy.flow.custodian import Custodian
+from proxy.flow.custodian import CredentialManager
 from proxy.log import Log
 from proxy.model import Credential
 from proxy.settings import settings_of
@@ -18,28 +18,28 @@ from proxy.settings import settings_of
 POLL_S = 3.0
 LONGEST_WAIT_S = 300.0
 """Before credentials that Trello could not be asked about are offered again."""
-_TAKEN = frozenset({"routes", "limits", "credentials"})
+_RELOADABLE = frozenset({"routes", "limits", "credentials"})
 """Sections that need no restart."""
 
 
-class Source(Protocol):
+class ConfigSource(Protocol):
     """Where the configuration comes from; both block."""
 
     def load(self) -> Config:
         """As it is now; ConfigError."""
 
-    def have_secrets_changed(self) -> bool:
+    def secrets_changed(self) -> bool:
         """Whether a file of credentials is another than when they were read last."""
 
 
-class Reload:
+class Reloader:
     """Owns the task that looks for other credentials."""
 
     def __init__(
         self,
-        source: Source,
+        source: ConfigSource,
         config: Config,
-        custodian: Custodian,
+        credential_manager: CredentialManager,
         apply: Callable[[Config], None],
         clock: Clock,
         log: Log,
@@ -47,20 +47,20 @@ class Reload:
         """`apply` has everybody use the routes, limits and secrets of another configuration."""
         self._source = source
         self._config = config
-        self._custodian = custodian
+        self._credential_manager = credential_manager
         self._apply = apply
         self._clock = clock
         self._log = log
-        self._offered: Credential | None = None
+        self._tried: Credential | None = None
         """What Trello could not yet be asked about."""
-        self._wait_s = self._offer_at = 0.0
+        self._wait_s = self._try_at = 0.0
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Look every POLL_S, and when it is requested."""
-        for work in (self._follow(), self._serve()):
+        for work in (self._poll_secret_files(), self._on_signal()):
             self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop
 
     async def stop(self) -> None:
@@ -73,14 +73,14 @@ class Reload:
         """Have everything read again that needs no restart."""
         self._requested.set()
 
-    async def _serve(self) -> None:
+    async def _on_signal(self) -> None:
         while True:
             await self._requested.wait()
             self._requested.clear()
             async with self._lock:
-                await self._take_all()
+                await self._reload_all()
 
-    async def _take_all(self) -> None:
+    async def _reload_all(self) -> None:
         config = await self._load()
         if config is None:
             return
@@ -89,20 +89,20 @@ class Reload:
         except ValueError as error:
             self._log.event("error", "configuration refused", fault=str(error))
             return
-        names = differing(self._config, config)
-        waiting = [name for name in names if name.partition(".")[0] not in _TAKEN]
+        names = restart_required(self._config, config)
+        waiting = [name for name in names if name.partition(".")[0] not in _RELOADABLE]
         self._log.event("info", "configuration read again", restart_for=", ".join(waiting))
-        await self._offer(credential_of(config))
+        await self._try_credential(credential_of(config))
 
-    async def _follow(self) -> None:
+    async def _poll_secret_files(self) -> None:
         while True:
             await self._clock.sleep(POLL_S)
             async with self._lock:
-                if await asyncio.to_thread(self._source.have_secrets_changed):
+                if await asyncio.to_thread(self._source.secrets_changed):
                     config = await self._load()
-                    await self._offer(credential_of(config) if config else None)
-                elif self._offered is not None and self._clock.monotonic() >= self._offer_at:
-                    await self._offer(self._offered)
+                    await self._try_credential(credential_of(config) if config else None)
+                elif self._tried is not None and self._clock.monotonic() >= self._try_at:
+                    await self._try_credential(self._tried)
 
     async def _load(self) -> Config | None:
         try:
@@ -112,22 +112,22 @@ class Reload:
                 self._log.event("error", "configuration refused", fault=fault)
             return None
 
-    async def _offer(self, credential: Credential | None) -> None:
-        if credential is None or await self._custodian.offer(credential):
-            self._offered = None
+    async def _try_credential(self, credential: Credential | None) -> None:
+        if credential is None or await self._credential_manager.replace(credential):
+            self._tried = None
             return
-        is_again = credential == self._offered
-        self._offered = credential
+        is_again = credential == self._tried
+        self._tried = credential
         self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2) if is_again else POLL_S
-        self._offer_at = self._clock.monotonic() + self._wait_s
+        self._try_at = self._clock.monotonic() + self._wait_s
 
 
-def differing(old: object, new: object, prefix: str = "") -> Iterator[str]:
+def restart_required(old: object, new: object, prefix: str = "") -> Iterator[str]:
     """The names of the settings that differ, as proxy.yaml has them: `cache.memory`."""
     for name, each in settings_of(type(old)).items():
         before, after = getattr(old, each.name), getattr(new, each.name)
         if is_dataclass(before) and type(before) is type(after):
-            yield from differing(before, after, f"{prefix}{name}.")
+            yield from restart_required(before, after, f"{prefix}{name}.")
         elif before != after:
             yield f"{prefix}{name}"
 

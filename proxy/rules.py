@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 
 from proxy.config import Config, RouteRule
 from proxy.config import Links as LinkSettings
-from proxy.policy.guard import Guard, hosts_of
-from proxy.policy.links import Links
+from proxy.policy.guard import BrowserGuard, hosts_of
+from proxy.policy.links import LinkRewriter
 from proxy.policy.local import is_loopback
 from proxy.policy.routes import RouteOverride, RouteTable
-from proxy.policy.signing import Signing
+from proxy.policy.signing import LinkSigner
 from proxy.policy.watching import interval_s
 from proxy.policy.webhooks import Callback
 
@@ -21,7 +21,7 @@ _PLAIN_HTTP = (
 )
 
 
-def guard_of(config: Config) -> Guard:
+def build_guard(config: Config) -> BrowserGuard:
     """The names answered to, and the origins whose pages may call."""
     admin = config.admin.listen
     hosts = hosts_of(
@@ -31,32 +31,32 @@ def guard_of(config: Config) -> Guard:
         extra=config.clients.hosts,
     )
     callback_host = urlsplit(config.freshness.webhook_url or "").hostname or ""
-    return Guard(hosts, frozenset(config.clients.origins), callback_host)
+    return BrowserGuard(hosts, frozenset(config.clients.origins), callback_host)
 
 
-def callback_of(config: Config) -> Callback | None:
+def webhook_callback(config: Config) -> Callback | None:
     """Where Trello delivers; None where it cannot."""
     url, secret = config.freshness.webhook_url, config.credentials.secret
     return None if url is None or secret is None else Callback(url, secret.reveal())
 
 
-def links_of(config: Config, public_url: str) -> Links:
+def links_of(config: Config, public_url: str) -> LinkRewriter:
     """The link rewriter: to `public_url`, and back from every name the proxy answers to."""
-    return Links(public_url, signing_of(config.links), guard_of(config).hosts)
+    return LinkRewriter(public_url, build_signer(config.links), build_guard(config).hosts)
 
 
-def signing_of(links: LinkSettings) -> Signing | None:
+def build_signer(links: LinkSettings) -> LinkSigner | None:
     """What signs links and checks them; None where they are not to be signed."""
     keys = [key.reveal() for key in links.keys if key is not None]
-    return Signing(keys, links.lifetime_s, links.revoked) if links.sign else None
+    return LinkSigner(keys, links.lifetime_s, links.revoked) if links.sign else None
 
 
-def table_of(rules: Sequence[RouteRule]) -> RouteTable:
+def build_route_table(rules: Sequence[RouteRule]) -> RouteTable:
     """The route table with the operator's lifetimes on top."""
-    return RouteTable(overrides_of(rules))
+    return RouteTable(route_overrides(rules))
 
 
-def overrides_of(rules: Sequence[RouteRule]) -> list[RouteOverride]:
+def route_overrides(rules: Sequence[RouteRule]) -> list[RouteOverride]:
     """The operator's lifetimes, for the route table."""
     return [
         RouteOverride(
@@ -70,7 +70,7 @@ def overrides_of(rules: Sequence[RouteRule]) -> list[RouteOverride]:
     ]
 
 
-def variant_of(config: Config) -> str:
+def cache_variant(config: Config) -> str:
     """Everything of the configuration that the bytes of an answer depend on."""
     links = config.links
     signer = links.keys[0] if links.sign else None
@@ -78,7 +78,7 @@ def variant_of(config: Config) -> str:
     return f"{config.origin} {links.rewrite} {signed}"
 
 
-def interval_of(config: Config) -> float | None:
+def poll_interval(config: Config) -> float | None:
     """Seconds from one question of the watcher's to the next; None: it is off."""
     watch_s, token = config.freshness.watch_s, config.limits.token
     return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)

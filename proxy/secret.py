@@ -34,7 +34,7 @@ class Secret:
         return "***"
 
 
-def find(
+def resolve_secret(
     value: Value, environ: Mapping[str, str], read_file: Callable[[str], str]
 ) -> Secret | None:
     """The secret a setting means; None for null and for a variable that is unset or empty.

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import SystemClock
 from proxy.config import Config, ConfigError, load
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
-from proxy.edge.listener import bound
+from proxy.demo.standin import FakeTrello
+from proxy.edge.listener import listen_socket
 from proxy.model import Credential
-from proxy.reload import Source, credential_of
+from proxy.reload import ConfigSource, credential_of
 
 MOST_FILES = 16_384
 SECRET_LENGTH = 8
@@ -52,7 +52,7 @@ Ctrl-C ends it; nothing is kept.
 """
 
 
-def serve(source: Source) -> int:
+def serve(source: ConfigSource) -> int:
     """The proxy on its configuration; the exit code, ConfigError for half a credential."""
     config = source.load()
     credential = credential_of(config)
@@ -64,7 +64,7 @@ def serve(source: Source) -> int:
         return 2
     if min(len(credential.key), len(credential.token)) < SECRET_LENGTH:
         raise ConfigError(("credentials: the key or the token is not whole; copy all of it",))
-    app = App(config, credential, replace(_surroundings(), source=source))
+    app = App(config, credential, replace(_system_ports(), source=source))
     return asyncio.run(_until_stopped(app))
 
 
@@ -79,11 +79,11 @@ def to_stderr(lines: bytes) -> None:
     sys.stderr.buffer.flush()
 
 
-def _surroundings() -> Surroundings:
-    return Surroundings(SystemClock(), to_stderr, secrets.token_bytes, max_files=_open_many_files())
+def _system_ports() -> SystemPorts:
+    return SystemPorts(SystemClock(), to_stderr, secrets.token_bytes, max_files=_raise_fd_limit())
 
 
-def _open_many_files() -> int:
+def _raise_fd_limit() -> int:
     """How many this process may have open: as many as the machine allows, up to MOST_FILES."""
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
@@ -94,7 +94,7 @@ def _open_many_files() -> int:
     return MOST_FILES if limit == resource.RLIM_INFINITY else limit
 
 
-def _spare_the_collector() -> None:
+def _tune_gc() -> None:
     """What is there now stays, and what is stored is no garbage: look at both more seldom.
 
     Measured with 50,000 answers stored: the slowest hundredth of the misses took 0.4 of the time.
@@ -104,7 +104,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-def _spare_the_loop() -> None:
+def _tune_thread_switching() -> None:
     """A thread that computes leaves the interpreter to the loop after half a millisecond, not five.
 
     Measured while /metrics of 50 routes is rendered: the loop waits 0.6 ms at most, else 5.
@@ -119,10 +119,10 @@ async def _until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> 
         loop.add_signal_handler(number, stopped.set)
     try:
         await app.start()
-        if app.reload is not None:
-            loop.add_signal_handler(signal.SIGHUP, app.reload.request)
-        _spare_the_collector()
-        _spare_the_loop()
+        if app.reloader is not None:
+            loop.add_signal_handler(signal.SIGHUP, app.reloader.request)
+        _tune_gc()
+        _tune_thread_switching()
         ready()
         await stopped.wait()
     finally:
@@ -133,7 +133,7 @@ async def _until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> 
 def _free_port() -> int:
     """8080, or 0 for any when something else has it."""
     try:
-        for sock in bound("127.0.0.1", 8080):
+        for sock in listen_socket("127.0.0.1", 8080):
             sock.close()
     except OSError:
         return 0
@@ -142,30 +142,32 @@ def _free_port() -> int:
 
 async def _run_demo(port: int) -> int:
     credential = Credential(key=secrets.token_hex(16), token=secrets.token_hex(32))
-    standin = StandIn(SystemClock(), key=credential.key, token=credential.token)
-    fill(standin.trello)
-    await standin.start()
+    fake_trello = FakeTrello(SystemClock(), key=credential.key, token=credential.token)
+    fill(fake_trello.trello)
+    await fake_trello.start()
     with tempfile.TemporaryDirectory(prefix="trello-proxy-demo-") as directory:
-        app = App(_demo_config(standin, port, directory), credential, _surroundings())
+        app = App(_demo_config(fake_trello, port, directory), credential, _system_ports())
         try:
-            return await _until_stopped(app, lambda: _greet(app, standin))
+            return await _until_stopped(app, lambda: _print_banner(app, fake_trello))
         finally:
-            await standin.stop()
+            await fake_trello.stop()
 
 
-def _demo_config(standin: StandIn, port: int, directory: str) -> Config:
+def _demo_config(fake_trello: FakeTrello, port: int, directory: str) -> Config:
     config = load("log: {level: warning, format: text}", "demo", {}, str)
     return replace(
         config,
         listen=replace(config.listen, port=port),
         public_url=f"http://{config.listen.host}:{port}",
-        upstream=replace(config.upstream, url=standin.url, storage_hosts=(standin.storage_host,)),
+        upstream=replace(
+            config.upstream, url=fake_trello.url, storage_hosts=(fake_trello.storage_host,)
+        ),
         cache=replace(config.cache, directory=directory),
     )
 
 
-def _greet(app: App, standin: StandIn) -> None:
-    trello = standin.trello
+def _print_banner(app: App, fake_trello: FakeTrello) -> None:
+    trello = fake_trello.trello
     text = _DEMO.format(
         url=app.public_url, board=trello.example_board, attachment=trello.example_attachment_path
     )

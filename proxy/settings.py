@@ -11,19 +11,19 @@ from typing import Any, Generic, TypeVar, dataclass_transform, get_args
 
 from proxy import secret
 from proxy.secret import Secret
-from proxy.yaml_marks import Place, Value
+from proxy.yaml_marks import KeyPath, Value
 
 T = TypeVar("T")
 
 
-class Form(Generic[T]):
+class FieldType(Generic[T]):
     """How a setting that holds a `T` is written."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Word(Form[T]):
+class Scalar(FieldType[T]):
     """One scalar. `read` raises ValueError("what is wrong; what to write instead") also on ""."""
 
     read: Callable[[str], T]
@@ -31,35 +31,35 @@ class Word(Form[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Maybe(Form[T | None]):
+class OptionalField(FieldType[T | None]):
     """The form, or null."""
 
-    form: Form[T]
+    inner: FieldType[T]
 
 
 @dataclass(frozen=True, slots=True)
-class Several(Form[tuple[T, ...]]):
+class ListOf(FieldType[tuple[T, ...]]):
     """A list of the form."""
 
-    item: Form[T]
+    item: FieldType[T]
 
 
 @dataclass(frozen=True, slots=True)
-class Section(Form[T]):
+class SectionOf(FieldType[T]):
     """A mapping with the keys of a section; nothing at all means every default."""
 
     kind: type[T]
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed(Form[Secret | None]):
+class SecretField(FieldType[Secret | None]):
     """A secret, wherever it stands; `check` raises ValueError, `write` tells what may be shown."""
 
     check: Callable[[str], object] = str
     write: Callable[[str], str] = lambda _: "***"
 
 
-def one_of(literal: object) -> Word[Any]:
+def one_of(literal: object) -> Scalar[Any]:
     """One of the words of a `Literal` type."""
     words: tuple[str, ...] = get_args(literal)
 
@@ -68,7 +68,7 @@ def one_of(literal: object) -> Word[Any]:
             raise ValueError(f"not a known word; write {', '.join(words[:-1])} or {words[-1]}")
         return text
 
-    return Word(read)
+    return Scalar(read)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -77,16 +77,16 @@ def frozen(kind: type[T]) -> type[T]:
     return dataclass(frozen=True, slots=True, kw_only=True)(kind)
 
 
-def setting(form: Form[T], default: Value) -> T:
+def setting(form: FieldType[T], default: Value) -> T:
     """A field of a section; `default` as the operator would write it."""
     made: T = field(
-        default_factory=lambda: Reader({}, str).read(form, default, ()),
+        default_factory=lambda: Parser({}, str).read(form, default, ()),
         metadata={"form": form, "default": default},
     )
     return made
 
 
-def required(form: Form[T]) -> T:
+def required(form: FieldType[T]) -> T:
     """A field without a default."""
     made: T = field(metadata={"form": form, "default": None})
     return made
@@ -94,7 +94,7 @@ def required(form: Form[T]) -> T:
 
 def section(kind: type[T]) -> T:
     """A section inside a section."""
-    return setting(Section(kind), None)
+    return setting(SectionOf(kind), None)
 
 
 def settings_of(kind: type) -> dict[str, "Field[Any]"]:
@@ -102,33 +102,33 @@ def settings_of(kind: type) -> dict[str, "Field[Any]"]:
     return {f.name.removesuffix("_s").removesuffix("_bytes"): f for f in fields(kind)}
 
 
-class Reader:
+class Parser:
     """Reads values in their forms and keeps every fault with its place."""
 
     def __init__(self, environ: Mapping[str, str], read_file: Callable[[str], str]) -> None:
         self._environ = environ
         self._read_file = read_file
-        self.faults: list[tuple[Place, str]] = []
+        self.faults: list[tuple[KeyPath, str]] = []
 
-    def read(self, form: Form[Any], value: Value, place: Place) -> Any:
+    def read(self, form: FieldType[Any], value: Value, place: KeyPath) -> Any:
         """What the value means; after a fault, something that must not be used."""
         try:
             match form:
-                case Section(kind):
+                case SectionOf(kind):
                     return self._section(kind, value, place)
-                case Several(item):
+                case ListOf(item):
                     return self._several(item, value, place)
-                case Maybe(inner):
+                case OptionalField(inner):
                     return None if value is None else self.read(inner, value, place)
-                case Sealed(check):
+                case SecretField(check):
                     return self._sealed(check, value)
-                case Word(read):
+                case Scalar(read):
                     return read(value if isinstance(value, str) else "")
         except ValueError as fault:
             self.faults.append((place, str(fault)))
         return None
 
-    def _section(self, kind: type, value: Value, place: Place) -> object:
+    def _section(self, kind: type, value: Value, place: KeyPath) -> object:
         settings = settings_of(kind)
         match value:
             case None:
@@ -148,34 +148,34 @@ class Reader:
         }
         return kind(**values) if len(self.faults) == known else None
 
-    def _several(self, item: Form[Any], value: Value, place: Place) -> tuple[object, ...]:
+    def _several(self, item: FieldType[Any], value: Value, place: KeyPath) -> tuple[object, ...]:
         match value:
             case list():
                 return tuple(self.read(item, child, (*place, i)) for i, child in enumerate(value))
         raise ValueError("not a list; write [one, another], or [] for none")
 
     def _sealed(self, check: Callable[[str], object], value: Value) -> Secret | None:
-        found = secret.find(value, self._environ, self._read_file)
+        found = secret.resolve_secret(value, self._environ, self._read_file)
         if found is not None:
             check(found.reveal())
         return found
 
 
-def written(form: Form[Any], value: Any) -> object:
+def dump(form: FieldType[Any], value: Any) -> object:
     """The value in plain YAML types; `Reader.read` reads all but the secrets back."""
     match form:
-        case Section(kind):
+        case SectionOf(kind):
             return {
-                key: written(f.metadata["form"], getattr(value, f.name))
+                key: dump(f.metadata["form"], getattr(value, f.name))
                 for key, f in settings_of(kind).items()
             }
-        case Several(item):
-            return [written(item, child) for child in value]
-        case Maybe(inner):
-            return None if value is None else written(inner, value)
-        case Sealed(_, write):
+        case ListOf(item):
+            return [dump(item, child) for child in value]
+        case OptionalField(inner):
+            return None if value is None else dump(inner, value)
+        case SecretField(_, write):
             return None if value is None else write(value.reveal())
-        case Word(_, write):
+        case Scalar(_, write):
             return write(value)
     raise TypeError(form)
 

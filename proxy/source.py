@@ -7,10 +7,10 @@ from proxy.config import Config, ConfigError, load
 
 DEFAULT = "proxy.yaml"
 
-Stamp = tuple[int, int, int] | None
+FileStamp = tuple[int, int, int] | None
 
 
-class ConfigFile:
+class ConfigLoader:
     """Reads the configuration as often as it is asked to."""
 
     def __init__(self, path: str | None, environ: Mapping[str, str]) -> None:
@@ -18,7 +18,7 @@ class ConfigFile:
         self._path = Path(path or DEFAULT)
         self._is_optional = path is None
         self._environ = environ
-        self._secrets: dict[str, Stamp] = {}
+        self._secrets: dict[str, FileStamp] = {}
 
     def load(self) -> Config:
         """As it is now; ConfigError names every fault. Blocks."""
@@ -29,7 +29,7 @@ class ConfigFile:
             raise ConfigError((fault,))
         return config
 
-    def have_secrets_changed(self) -> bool:
+    def secrets_changed(self) -> bool:
         """Whether a file of secrets is another than when it was read last. Blocks."""
         return any(_stamp(path) != stamp for path, stamp in self._secrets.items())
 
@@ -54,7 +54,7 @@ def read(path: str) -> str:
     return Path(path).expanduser().read_text(encoding="utf-8")
 
 
-def _stamp(path: str) -> Stamp:
+def _stamp(path: str) -> FileStamp:
     try:
         found = Path(path).expanduser().stat()
     except OSError:

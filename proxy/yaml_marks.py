@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import yaml
 
 Value = str | None | list["Value"] | dict[str, "Value"]
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value: `("routes", 0, "lifetime")`."""
 
 MAX_DEPTH = 32
@@ -25,11 +25,11 @@ class Fault:
     """What is wrong and what to write instead, and the line (from 1) where it stands."""
 
     line: int
-    place: Place
+    place: KeyPath
     text: str
 
     def __str__(self) -> str:
-        return f"{self.line}: " + (f"{shown(self.place)}: " if self.place else "") + self.text
+        return f"{self.line}: " + (f"{format_path(self.place)}: " if self.place else "") + self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Document:
     """A parsed file: its tree, where its parts stand, and what is wrong with it as YAML."""
 
     root: Value = None
-    lines: Mapping[Place, int] = field(default_factory=dict)
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
-    def fault(self, place: Place, text: str) -> Fault:
+    def fault(self, place: KeyPath, text: str) -> Fault:
         """At the line of a key or list item; of what encloses it when it is not written."""
         written = place
         while written and written not in self.lines:
@@ -48,7 +48,7 @@ class Document:
         return Fault(self.lines.get(written, 1), place, text)
 
 
-def shown(place: Place) -> str:
+def format_path(place: KeyPath) -> str:
     """`routes.0.lifetime`; a key that does not look like one may be a pasted secret: `***`."""
     return ".".join(
         str(step) if isinstance(step, int) or _SHOWABLE.fullmatch(step) else "***" for step in place
@@ -66,7 +66,7 @@ def parse(text: str) -> Document:
         return _broken(text.count("\n", 0, error.position) + 1, "found a control character")
     except (ValueError, OverflowError):  # PyYAML lets chr() and int() speak for themselves
         return _broken(1, "found an escape or a number out of range")
-    marker = _Marker()
+    marker = _Positions()
     return Document(
         marker.plain(root, ()) if root else None, marker.lines, faults=tuple(marker.faults)
     )
@@ -98,14 +98,14 @@ class _Composer(yaml.BaseLoader):
         return yaml.MarkedYAMLError(problem=problem, problem_mark=self.current_event.start_mark)
 
 
-class _Marker:
+class _Positions:
     """Turns nodes into values and notes their lines."""
 
     def __init__(self) -> None:
-        self.lines: dict[Place, int] = {}
+        self.lines: dict[KeyPath, int] = {}
         self.faults: list[Fault] = []
 
-    def plain(self, node: yaml.Node, place: Place) -> Value:
+    def plain(self, node: yaml.Node, place: KeyPath) -> Value:
         if node.tag not in _PLAIN_TAGS:
             self._note(node, place, "a YAML tag has no meaning here; write the value alone")
         if isinstance(node, yaml.MappingNode):
@@ -115,7 +115,7 @@ class _Marker:
         is_quoted = isinstance(node, yaml.ScalarNode) and node.style is not None
         return None if node.value in _NULLS and not is_quoted else str(node.value)
 
-    def _mapping(self, node: yaml.MappingNode, place: Place) -> Value:
+    def _mapping(self, node: yaml.MappingNode, place: KeyPath) -> Value:
         values: dict[str, Value] = {}
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -129,9 +129,9 @@ class _Marker:
             values[key.value] = self._child(key, child, inner)
         return values
 
-    def _child(self, mark: yaml.Node, node: yaml.Node, place: Place) -> Value:
+    def _child(self, mark: yaml.Node, node: yaml.Node, place: KeyPath) -> Value:
         self.lines[place] = mark.start_mark.line + 1
         return self.plain(node, place)
 
-    def _note(self, node: yaml.Node, place: Place, text: str) -> None:
+    def _note(self, node: yaml.Node, place: KeyPath, text: str) -> None:
         self.faults.append(Fault(node.start_mark.line + 1, place, text))

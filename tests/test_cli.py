@@ -180,8 +180,8 @@ def test_the_demo_prints_three_lines_to_try_and_each_works_twice() -> None:
         assert "/attachments/" in urls[2]
         statuses = []
         for url in (*urls, *urls):
-            with urlopen(Request(url), timeout=10) as answer:  # noqa: S310 — printed by ours
-                statuses.append((answer.status, answer.headers["Cache-Status"].split(";")[1]))
+            with urlopen(Request(url), timeout=10) as response:  # noqa: S310 — printed by ours
+                statuses.append((response.status, response.headers["Cache-Status"].split(";")[1]))
         assert statuses[:2] == [(200, " fwd=uri-miss")] * 2
         assert statuses[3:5] == [(200, " hit")] * 2
         assert (statuses[2][0], statuses[5][0]) == (200, 200)
@@ -271,8 +271,8 @@ def test_explain_says_what_would_become_of_a_read(
         (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
         assert run(["explain", found[0]]) == 0
         assert "next answer    trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
-        with urlopen(found[0], timeout=10) as answer:  # noqa: S310 — printed by ours
-            answer.read()
+        with urlopen(found[0], timeout=10) as response:  # noqa: S310 — printed by ours
+            response.read()
         assert run(["explain", f"https://api.trello.com/1/boards/{found[2]}?fields=name,url"]) == 0
         told = capsys.readouterr().out
         assert "next answer    trello-proxy; hit; ttl=" in told

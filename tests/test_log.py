@@ -6,7 +6,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.log import BUFFER_BYTES, Level, Log, RequestLine
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import Redactor
 
 SECRET = "0123456789abcdef"  # noqa: S105
 LINE = RequestLine(
@@ -19,7 +19,7 @@ LINE = RequestLine(
     detail=None,
     duration_s=0.0012345,
     sent_bytes=42,
-    tool="curl/8",
+    user_agent="curl/8",
 )
 
 
@@ -78,7 +78,7 @@ def test_in_text_it_is_for_reading(written: list[bytes]) -> None:
 )
 def test_no_tool_breaks_out_of_its_line(written: list[bytes], name: str) -> None:
     log = Log(written.append, FakeClock())
-    log.request(LINE._replace(tool=name))
+    log.request(LINE._replace(user_agent=name))
     log.flush()
     assert parsed(written)[0]["tool"] == name[:120]
 
@@ -94,10 +94,10 @@ def test_no_value_breaks_out_of_its_line_of_text(written: list[bytes], value: st
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_no_credential_is_written(written: list[bytes], form: str) -> None:
-    scrub = Scrubber([SECRET]).text
+    scrub = Redactor([SECRET]).redact_text
     log = Log(written.append, FakeClock(), form="json" if form == "json" else "text", scrub=scrub)
     log.event("error", "unexpected", error=f"https://x/?token={SECRET}")
-    log.request(LINE._replace(tool=f"tool/{SECRET}"))
+    log.request(LINE._replace(user_agent=f"tool/{SECRET}"))
     log.flush()
     assert SECRET.encode() not in b"".join(written)
     assert len(b"".join(written).splitlines()) == 2

@@ -15,12 +15,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import load
-from proxy.edge.census import Census
+from proxy.edge.census import CredentialUsage
 from proxy.log import Log
-from proxy.metrics import BUCKETS_S, Metrics, Reading, count
+from proxy.metrics import BUCKETS_S, GaugeCallback, Metrics, count
 from proxy.model import Credential
 
 LABELS: dict[str, tuple[str, ...]] = {
@@ -128,15 +128,15 @@ async def exposed(tmp_path: Path) -> AsyncIterator[str]:
     app = App(
         load(text, "test", {}, str),
         Credential("dummykey" * 4, "dummytoken" * 4),
-        Surroundings(FakeClock(), lambda _: None, os.urandom),
+        SystemPorts(FakeClock(), lambda _: None, os.urandom),
     )
     await app.start()
     try:
         url = f"http://127.0.0.1:{app.port}/metrics"
 
         def read() -> str:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                return str(answer.read().decode())
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
 
         await to_thread(read)
         yield await to_thread(read)
@@ -153,8 +153,10 @@ async def test_the_labels_are_these(exposed: str) -> None:
     for name, family in families(exposed).items():
         seen[name] = frozenset[str]().union(*(sample.labels for sample in family.samples)) - {"le"}
     log = Log(lambda _: None, FakeClock())
-    census = Census(lambda: Credential("", ""), b"", FakeClock(), log, deprecates=True)
-    for metric in (*Metrics().collect(), *census.collect()):
+    credential_usage = CredentialUsage(
+        lambda: Credential("", ""), b"", FakeClock(), log, deprecates=True
+    )
+    for metric in (*Metrics().collect(), *credential_usage.collect()):
         name = metric.name + ("_total" if metric.type == "counter" else "")
         seen[name] = frozenset(getattr(metric, "_labelnames", ()))
     assert seen == {name: frozenset(labels) for name, labels in LABELS.items()}
@@ -183,10 +185,10 @@ async def test_the_process_tells_of_itself_too(exposed: str) -> None:
 
 def test_a_request_is_counted_under_its_labels() -> None:
     metrics = Metrics()
-    cell = metrics.cell("/boards/{id}", "GET", 200, "hit")
+    cell = metrics.request_counter("/boards/{id}", "GET", 200, "hit")
     cell.add(0.002, "", 0.0)
     cell.add(0.3, "", 0.0)
-    metrics.cell("/boards/{id}", "GET", 404, "miss").add(99.0, "", 0.0)
+    metrics.request_counter("/boards/{id}", "GET", 404, "miss").add(99.0, "", 0.0)
     seen = Scrape(metrics)
     labels = {"route": "/boards/{id}", "method": "GET", "status": "200", "cache": "hit"}
     assert seen("requests_total", **labels) == 2
@@ -201,7 +203,7 @@ def test_a_request_is_counted_under_its_labels() -> None:
 
 def test_a_bucket_shows_the_request_that_was_counted_there_last() -> None:
     metrics = Metrics()
-    cell = metrics.cell("/boards/{id}", "GET", 200, "hit")
+    cell = metrics.request_counter("/boards/{id}", "GET", 200, "hit")
     cell.add(0.002, "ab-1", 1_800_000_000.5)
     cell.add(0.0021, "ab-2", 1_800_000_001.5)
     cell.add(0.3, "", 1_800_000_002.5)
@@ -223,13 +225,15 @@ def test_a_duration_on_a_bound_is_within_it() -> None:
 
 def test_the_same_labels_are_the_same_cell() -> None:
     metrics = Metrics()
-    assert metrics.cell("r", "GET", 200, "hit") is metrics.cell("r", "GET", 200, "hit")
+    assert metrics.request_counter("r", "GET", 200, "hit") is metrics.request_counter(
+        "r", "GET", 200, "hit"
+    )
 
 
 def test_a_question_to_trello_is_counted_with_its_status_or_error() -> None:
     metrics = Metrics()
-    metrics.asked_upstream("/boards/{id}", "GET", "200", 0.1)
-    metrics.asked_upstream("/boards/{id}", "GET", "upstream-timeout", 30.0)
+    metrics.count_upstream("/boards/{id}", "GET", "200", 0.1)
+    metrics.count_upstream("/boards/{id}", "GET", "upstream-timeout", 30.0)
     seen = Scrape(metrics)
     for status in ("200", "upstream-timeout"):
         labels = {"route": "/boards/{id}", "method": "GET", "status": status}
@@ -242,7 +246,7 @@ def test_plain_counters_add_up() -> None:
     count(metrics.invalidations, "write")
     count(metrics.invalidations, "write", 2)
     count(metrics.errors, "bad-target")
-    metrics.scrubbed += 1
+    metrics.redacted += 1
     seen = Scrape(metrics)
     assert seen("invalidations_total", cause="write") == 3
     assert seen("errors_total", type="bad-target") == 1
@@ -260,7 +264,7 @@ def test_a_counter_is_there_before_it_counts() -> None:
 
 def test_a_reading_is_read_at_the_scrape() -> None:
     metrics, figures = Metrics(), {"memory": 1.0}
-    metrics.readings.append(Reading("store_bytes", "Bytes.", lambda: figures, "tier"))
+    metrics.gauge_callbacks.append(GaugeCallback("store_bytes", "Bytes.", lambda: figures, "tier"))
     assert Scrape(metrics)("store_bytes", tier="memory") == 1
     figures["memory"] = 2.0
     assert Scrape(metrics)("store_bytes", tier="memory") == 2
@@ -282,11 +286,11 @@ def test_a_scrape_may_happen_while_new_labels_appear() -> None:
     registry.register(metrics)
     stop, failures = threading.Event(), list[BaseException]()
 
-    def ask(number: int) -> None:
-        metrics.cell(f"/{number}", "GET", 200, f"{number % 50}").add(
+    def request(number: int) -> None:
+        metrics.request_counter(f"/{number}", "GET", 200, f"{number % 50}").add(
             0.001, f"id-{number}", float(number)
         )
-        metrics.asked_upstream(f"/{number}", "GET", "200", 0.001)
+        metrics.count_upstream(f"/{number}", "GET", "200", 0.001)
         count(metrics.errors, str(number))
 
     def scrape() -> None:
@@ -297,11 +301,11 @@ def test_a_scrape_may_happen_while_new_labels_appear() -> None:
             failures.append(error)
 
     for number in range(1_000):
-        ask(number)
+        request(number)
     thread = threading.Thread(target=scrape)
     thread.start()
     for number in range(1_000, 1_300):
-        ask(number)
+        request(number)
     stop.set()
     thread.join()
     assert not failures

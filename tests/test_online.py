@@ -9,9 +9,9 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.config import Config, default
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
-from proxy.online import Findings, look
+from proxy.online import CredentialReport, check_credentials
 
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
 DAY_S = 86_400
@@ -23,8 +23,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
-    made = StandIn(clock, key=KEY, token=TOKEN)
+async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
+    made = FakeTrello(clock, key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -32,30 +32,30 @@ async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture
-def config(standin: StandIn) -> Config:
+def config(standin: FakeTrello) -> Config:
     return replace(default(), upstream=replace(default().upstream, url=standin.url))
 
 
-async def found(config: Config, clock: FakeClock, token: str = TOKEN) -> Findings:
-    return await look(config, Credential(KEY, token), clock, secrets.token_bytes)
+async def found(config: Config, clock: FakeClock, token: str = TOKEN) -> CredentialReport:
+    return await check_credentials(config, Credential(KEY, token), clock, secrets.token_bytes)
 
 
 async def test_whose_they_are_what_they_may_do_and_that_they_never_end(
-    config: Config, clock: FakeClock, standin: StandIn
+    config: Config, clock: FakeClock, standin: FakeTrello
 ) -> None:
     findings = await found(config, clock)
-    assert findings.is_good
+    assert findings.is_usable
     assert findings.lines == (
         f"member:  demo ({standin.trello.me['id']})",
         "scopes:  read, write",
         "expires: never",
     )
-    assert {asked.credential for asked in standin.asked.requests} == {"header"}
+    assert {asked.credential for asked in standin.request_log.requests} == {"header"}
 
 
 @pytest.mark.parametrize(("days", "warned"), [(30, False), (14, False), (13, True)])
 async def test_an_end_that_is_near_is_warned_of(
-    config: Config, clock: FakeClock, standin: StandIn, days: int, *, warned: bool
+    config: Config, clock: FakeClock, standin: FakeTrello, days: int, *, warned: bool
 ) -> None:
     standin.trello.revoke(TOKEN)
     ends_at = clock.now() + days * DAY_S
@@ -68,15 +68,17 @@ async def test_an_end_that_is_near_is_warned_of(
 
 async def test_what_trello_does_not_accept_is_no_good(config: Config, clock: FakeClock) -> None:
     findings = await found(config, clock, "0" * 64)
-    assert findings == Findings(("Trello does not accept the key and token.",), is_good=False)
+    assert findings == CredentialReport(
+        ("Trello does not accept the key and token.",), is_usable=False
+    )
 
 
 async def test_without_a_trello_it_says_so(
-    config: Config, clock: FakeClock, standin: StandIn
+    config: Config, clock: FakeClock, standin: FakeTrello
 ) -> None:
     await standin.stop()
     findings = await found(config, clock)
-    assert not findings.is_good
+    assert not findings.is_usable
     sentence, reason = findings.lines
     assert sentence == "Trello's address refuses connections; try again later."
     assert reason.startswith(f"{standin.url.removeprefix('http://')}: ECONNREFUSED")

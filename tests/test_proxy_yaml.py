@@ -9,30 +9,30 @@ import pytest
 
 from proxy import config
 from proxy.config import Config
-from proxy.settings import Form, Section, Several, settings_of
-from proxy.yaml_marks import Place, parse
+from proxy.settings import FieldType, ListOf, SectionOf, settings_of
+from proxy.yaml_marks import KeyPath, parse
 
 TEXT = (Path(__file__).parents[1] / "proxy.yaml").read_text()
 LINES = parse(TEXT).lines
 
 
-def places_of(form: Form[Any], place: Place = ()) -> Iterator[Place]:
+def places_of(form: FieldType[Any], place: KeyPath = ()) -> Iterator[KeyPath]:
     match form:
-        case Section(kind):
+        case SectionOf(kind):
             for key, field in settings_of(kind).items():
                 yield (*place, key)
                 yield from places_of(field.metadata["form"], (*place, key))
-        case Several(item):
+        case ListOf(item):
             yield from places_of(item, (*place, 0))
 
 
-@pytest.mark.parametrize("place", list(places_of(Section(Config))), ids=str)
-def test_every_key_stands_there_with_a_comment(place: Place) -> None:
+@pytest.mark.parametrize("place", list(places_of(SectionOf(Config))), ids=str)
+def test_every_key_stands_there_with_a_comment(place: KeyPath) -> None:
     assert "  # " in TEXT.splitlines()[LINES[place] - 1]
 
 
 def test_nothing_else_stands_there() -> None:
-    known = set(places_of(Section(Config)))
+    known = set(places_of(SectionOf(Config)))
     assert {place for place in LINES if isinstance(place[-1], str)} - known == {
         ("credentials", name, "env") for name in ("key", "token", "secret")
     }

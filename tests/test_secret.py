@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from proxy.secret import Secret, find
+from proxy.secret import Secret, resolve_secret
 from proxy.yaml_marks import Value
 
 DUMMY = "dummy-key-1"
@@ -51,13 +51,13 @@ def read_file(path: str) -> str:
 
 @pytest.mark.parametrize(("value", "found"), FOUND.values(), ids=FOUND.keys())
 def test_where_a_secret_is_found(value: Value, found: Secret | None) -> None:
-    assert find(value, ENVIRON, read_file) == found
+    assert resolve_secret(value, ENVIRON, read_file) == found
 
 
 @pytest.mark.parametrize(("value", "fault"), FAULTS.values(), ids=FAULTS.keys())
 def test_what_is_no_secret_and_is_not_repeated(value: Value, fault: str) -> None:
     with pytest.raises(ValueError, match="; ") as caught:
-        find(value, ENVIRON, read_file)
+        resolve_secret(value, ENVIRON, read_file)
     assert str(caught.value).startswith(fault)
     assert "key-1" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -1,6 +1,6 @@
 """Who may see and change what; every route finds its objects through here."""
 
-from proxy.demo.call import Asker, Call, Obj
+from proxy.demo.call import Obj, Request, Requester
 from proxy.demo.refusal import Refusal, not_found
 from proxy.demo.state import State
 
@@ -13,7 +13,7 @@ def role_of(group: Obj, member_id: str | None) -> str | None:
     return None
 
 
-def sees(state: State, asker: Asker, board: Obj) -> bool:
+def sees(state: State, asker: Requester, board: Obj) -> bool:
     """Public boards are everybody's, workspace boards their workspace's, others their members'."""
     level = board["prefs"]["permissionLevel"]
     if level == "public" or role_of(board, asker.member_id):
@@ -24,12 +24,12 @@ def sees(state: State, asker: Asker, board: Obj) -> bool:
     return role_of(organization, asker.member_id) is not None
 
 
-def changes(asker: Asker, board: Obj) -> bool:
+def changes(asker: Requester, board: Obj) -> bool:
     """Members who are more than observers, with a token that may write."""
     return asker.may_write and role_of(board, asker.member_id) in ("admin", "normal")
 
 
-def permit(state: State, call: Call, board: Obj) -> Obj:
+def permit(state: State, call: Request, board: Obj) -> Obj:
     """The board, if this call may read it or, unless it is a GET, change it; 401 otherwise."""
     reads = call.method == "GET"
     if not (sees(state, call.asker, board) if reads else changes(call.asker, board)):
@@ -37,18 +37,18 @@ def permit(state: State, call: Call, board: Obj) -> Obj:
     return board
 
 
-def board(state: State, call: Call, ref: str) -> Obj:
+def board(state: State, call: Request, ref: str) -> Obj:
     """The board named by id or shortLink."""
     return permit(state, call, state.board(ref))
 
 
-def of_board(state: State, call: Call, obj: Obj) -> Obj:
+def of_board(state: State, call: Request, obj: Obj) -> Obj:
     """Something that lies on a board, under that board's permission."""
     permit(state, call, state.boards[obj["idBoard"]])
     return obj
 
 
-def card(state: State, call: Call, ref: str) -> Obj:
+def card(state: State, call: Request, ref: str) -> Obj:
     """The card named by id or shortLink."""
     return of_board(state, call, state.card(ref))
 
@@ -60,7 +60,7 @@ def on_card(card_obj: Obj, found: Obj | None) -> Obj:
     return found
 
 
-def member(state: State, call: Call, ref: str) -> Obj:
+def member(state: State, call: Request, ref: str) -> Obj:
     """The member named by id, username or `me`; strangers have no `me`."""
     if ref.lower() != "me":
         return state.member(ref)
@@ -69,7 +69,7 @@ def member(state: State, call: Call, ref: str) -> Obj:
     return state.members[call.asker.member_id]
 
 
-def own(state: State, call: Call, ref: str) -> Obj:
+def own(state: State, call: Request, ref: str) -> Obj:
     """The asking member, however named; nobody changes or sees another's private things."""
     found = member(state, call, ref)
     if found["id"] != call.asker.member_id or not (call.asker.may_write or call.method == "GET"):
@@ -77,7 +77,7 @@ def own(state: State, call: Call, ref: str) -> Obj:
     return found
 
 
-def organization(state: State, call: Call, ref: str) -> Obj:
+def organization(state: State, call: Request, ref: str) -> Obj:
     """The workspace named by id or name; only its members see it, only its admins change it."""
     found = state.organization(ref)
     role = role_of(found, call.asker.member_id)
@@ -87,7 +87,7 @@ def organization(state: State, call: Call, ref: str) -> Obj:
     return found
 
 
-def known(call: Call) -> str:
+def known(call: Request) -> str:
     """The asking member's id; strangers are refused, and writes with a token for reading."""
     if call.asker.member_id is None or not (call.asker.may_write or call.method == "GET"):
         raise call.asker.refuse()

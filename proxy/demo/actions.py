@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proxy.demo.call import Call, Obj, as_list, names
+from proxy.demo.call import Obj, Request, as_list, names
 from proxy.demo.ids import HEX24, parse_date
 from proxy.demo.refusal import invalid
 from proxy.demo.state import State
@@ -48,7 +48,7 @@ def about(state: State, card: Obj) -> Obj:
     }
 
 
-def record(state: State, call: Call, kind: str, data: Obj) -> Obj:
+def record(state: State, call: Request, kind: str, data: Obj) -> Obj:
     """Write an action down and tell the listeners."""
     action = {
         "id": state.new_id(),
@@ -69,7 +69,7 @@ def record(state: State, call: Call, kind: str, data: Obj) -> Obj:
     return action
 
 
-def seen(state: State, call: Call, action: Obj, fields: str | None = None) -> Obj:
+def seen(state: State, call: Request, action: Obj, fields: str | None = None) -> Obj:
     """An action as an asker gets it, its member's short form included unless refused."""
     out = view(state, ACTION, action, call.asker, fields)
     creator = state.members.get(action["idMemberCreator"])
@@ -83,7 +83,7 @@ def seen(state: State, call: Call, action: Obj, fields: str | None = None) -> Ob
 
 
 def feed(
-    state: State, call: Call, actions: list[Obj], default: str = "all", *, nested: bool = False
+    state: State, call: Request, actions: list[Obj], default: str = "all", *, nested: bool = False
 ) -> Any:
     """Listed actions, newest first: filter, since, before, limit, page and format.
 
@@ -116,7 +116,7 @@ def _matches(action: Obj, wanted: str) -> bool:
     return False
 
 
-def _between(call: Call, actions: list[Obj], prefix: str) -> list[Obj]:
+def _between(call: Request, actions: list[Obj], prefix: str) -> list[Obj]:
     since, before = call.params.get(f"{prefix}since"), call.params.get(f"{prefix}before")
     if since:
         actions = [each for each in actions if _follows(each, str(since), "since")]
@@ -160,7 +160,7 @@ def of_list(state: State, list_: Obj) -> list[Obj]:
     ]
 
 
-def changed(state: State, call: Call, kind: str, card: Obj, extra: Obj | None = None) -> Obj:
+def changed(state: State, call: Request, kind: str, card: Obj, extra: Obj | None = None) -> Obj:
     """Something happened to a card: touch it and its board, and write the action down."""
     state.touch(state.boards[card["idBoard"]], card)
     return record(state, call, kind, {**about(state, card), **(extra or {})})

@@ -64,7 +64,7 @@ _CALLBACK = re.compile(r"[\w.$\[\]]{1,100}\Z")
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """A status, header fields and a body."""
 
     status: int
@@ -73,42 +73,42 @@ class Answer:
     fields: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
 
-def from_value(value: Any) -> Answer:
+def from_value(value: Any) -> Response:
     """200 with a value as JSON."""
-    return Answer(200, _encode(value).encode())
+    return Response(200, _encode(value).encode())
 
 
-def from_refusal(refusal: Refusal) -> Answer:
+def from_refusal(refusal: Refusal) -> Response:
     """What a refusal says."""
-    return Answer(refusal.status, refusal.sentence.encode(), refusal.content_type)
+    return Response(refusal.status, refusal.sentence.encode(), refusal.content_type)
 
 
-def dress(answer: Answer, now: float, *, download: bool = False) -> None:
+def dress(response: Response, now: float, *, download: bool = False) -> None:
     """Add the fields that Trello sends with everything, or with a download."""
     if download:
-        answer.fields.extend(_DOWNLOAD)
+        response.fields.extend(_DOWNLOAD)
     else:
-        answer.fields.extend(_NOT_FOUND if answer.status == _MISSING else _FOUND)
+        response.fields.extend(_NOT_FOUND if response.status == _MISSING else _FOUND)
         expires = formatdate(now + _COOKIE_S, usegmt=True)
         cookie = f"dsc=demo{int(now):x}; Path=/; Expires={expires}; Secure"
-        answer.fields.add("Set-Cookie", cookie)
-    answer.fields["X-Server-Time"] = str(int(now * 1000))
-    answer.fields["Date"] = formatdate(now, usegmt=True)
-    answer.fields["Content-Type"] = answer.content_type
+        response.fields.add("Set-Cookie", cookie)
+    response.fields["X-Server-Time"] = str(int(now * 1000))
+    response.fields["Date"] = formatdate(now, usegmt=True)
+    response.fields["Content-Type"] = response.content_type
 
 
-def compress(answer: Answer, accepted: str) -> None:
+def compress(response: Response, accepted: str) -> None:
     """Gzip what is worth it when the client takes it (RFC 9110 §12.5.3)."""
-    if len(answer.body) <= _SMALL or answer.fields.get("Location"):
+    if len(response.body) <= _SMALL or response.fields.get("Location"):
         return
-    answer.fields["Vary"] = "Accept-Encoding"
+    response.fields["Vary"] = "Accept-Encoding"
     if "gzip" in accepted.lower():
-        answer.body = gzip.compress(answer.body, 1, mtime=0)
-        answer.fields["Content-Encoding"] = "gzip"
+        response.body = gzip.compress(response.body, 1, mtime=0)
+        response.fields["Content-Encoding"] = "gzip"
 
 
-def padded(answer: Answer, callback: str) -> None:
+def padded(response: Response, callback: str) -> None:
     """Wrap JSON into a call of the client's function (JSONP)."""
-    if _CALLBACK.match(callback) and answer.content_type == JSON:
-        answer.body = b"/**/ " + callback.encode() + b"(" + answer.body + b");"
-        answer.content_type = "application/javascript; charset=utf-8"
+    if _CALLBACK.match(callback) and response.content_type == JSON:
+        response.body = b"/**/ " + callback.encode() + b"(" + response.body + b");"
+        response.content_type = "application/javascript; charset=utf-8"

@@ -6,10 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from proxy.demo import answers, auth, batch, body
-from proxy.demo.answers import Answer
-from proxy.demo.asked import Asked, Seen
+from proxy.demo.answers import Response
+from proxy.demo.asked import ReceivedRequest, RequestLog
 from proxy.demo.auth import Shown
-from proxy.demo.call import Asker, Call, Download, File
+from proxy.demo.call import Download, File, Request, Requester
 from proxy.demo.faults import Faults
 from proxy.demo.limits import Limits
 from proxy.demo.refusal import SENTENCE, Refusal
@@ -26,7 +26,7 @@ class Parts:
     """What the stand-in is made of."""
 
     trello: Trello
-    asked: Asked
+    asked: RequestLog
     faults: Faults
     limits: Limits
     signer: Signer
@@ -35,10 +35,10 @@ class Parts:
 
 
 @dataclass(slots=True)
-class _Talk:
+class _Exchange:
     """What is known of a request so far; refusals need it too."""
 
-    asker: Asker
+    asker: Requester
     callback: str = ""
     download: bool = False
 
@@ -49,23 +49,25 @@ class Api:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def answer(self, request: web.Request, seen: Seen) -> Answer:
+    async def answer(self, request: web.Request, seen: ReceivedRequest) -> Response:
         """Trello's answer, complete with header fields."""
-        talk = _Talk(Asker())
+        talk = _Exchange(Requester())
         try:
-            answer = await self._reply(request, seen, talk)
+            response = await self._reply(request, seen, talk)
         except Refusal as refusal:
-            answer = answers.from_refusal(refusal)
+            response = answers.from_refusal(refusal)
         now = self._parts.trello.clock.now()
         if talk.callback:
-            answers.padded(answer, talk.callback)
-        answers.dress(answer, now, download=talk.download)
+            answers.padded(response, talk.callback)
+        answers.dress(response, now, download=talk.download)
         if not talk.download:
-            answers.compress(answer, request.headers.get("Accept-Encoding", ""))
-        answer.fields.extend(self._parts.limits.fields(talk.asker))
-        return answer
+            answers.compress(response, request.headers.get("Accept-Encoding", ""))
+        response.fields.extend(self._parts.limits.fields(talk.asker))
+        return response
 
-    async def _reply(self, request: web.Request, seen: Seen, talk: _Talk) -> Answer:
+    async def _reply(
+        self, request: web.Request, seen: ReceivedRequest, talk: _Exchange
+    ) -> Response:
         path, _, query = request.raw_path.partition("?")
         in_query = body.of_query(query)
         in_body, file, seen.body_bytes = await body.of_request(request)
@@ -74,7 +76,7 @@ class Api:
             method = str(in_query.pop("_method", method)).upper()
             talk.callback = str(in_query.pop("callback", ""))
         if method == "OPTIONS":
-            return Answer(200, b"", SENTENCE)
+            return Response(200, b"", SENTENCE)
         handler, ids = _route(method, path)
         if handler is batch.run:
             in_query["urls"] = batch.urls_of(query)
@@ -87,35 +89,35 @@ class Api:
         self._count(talk.asker, path)
         params = auth.without(in_query) | auth.without(in_body)
         client = request.headers.get("X-Trello-Client-Identifier")
-        call = Call(method, ids, params, talk.asker, file, client)
+        call = Request(method, ids, params, talk.asker, file, client)
         if handler in PROBED:
             await self._parts.deliveries.probe(call.text("callbackURL"))
         return self._given(handler(self._parts.trello, call))
 
-    def _count(self, asker: Asker, path: str) -> None:
+    def _count(self, asker: Requester, path: str) -> None:
         refusal = self._parts.limits.take(asker, segments_of(path) or ())
         if refusal is not None:
             self._parts.asked.refused += 1
             raise refusal
 
-    def _given(self, value: Any) -> Answer:
+    def _given(self, value: Any) -> Response:
         match value:
             case File():
-                return Answer(200, value.body, value.content_type)
+                return Response(200, value.body, value.content_type)
             case Download():
                 return self._download(value)
             case _:
                 return answers.from_value(value)
 
-    def _download(self, wanted: Download) -> Answer:
+    def _download(self, wanted: Download) -> Response:
         if self._parts.faults.direct_downloads:
             file = self._parts.trello.files[wanted.file_id]
-            return Answer(200, file.body, file.content_type or "application/octet-stream")
+            return Response(200, file.body, file.content_type or "application/octet-stream")
         path = self._parts.signer.signed(path_of(wanted.file_id, wanted.name))
         url = f"http://{self._parts.storage_host}{path}"
-        answer = Answer(302, f"Found. Redirecting to {url}".encode(), SENTENCE)
-        answer.fields["Location"] = url
-        return answer
+        response = Response(302, f"Found. Redirecting to {url}".encode(), SENTENCE)
+        response.fields["Location"] = url
+        return response
 
 
 def _route(method: str, path: str) -> tuple[Handler, tuple[str, ...]]:

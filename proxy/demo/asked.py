@@ -12,7 +12,7 @@ _TOKEN_PATH = re.compile(r"(/tokens?/)([^/?]+)", re.IGNORECASE)
 
 
 @dataclass(slots=True)
-class Seen:
+class ReceivedRequest:
     """One request: where it went, what it carried."""
 
     host: str
@@ -35,7 +35,7 @@ class Seen:
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-class Asked:
+class RequestLog:
     """Counts of everything asked of the API, and the last of it in full."""
 
     def __init__(self) -> None:
@@ -50,18 +50,20 @@ class Asked:
         """429s given."""
         self.downloads = 0
         """Requests to the storage host."""
-        self.requests: deque[Seen] = deque(maxlen=_KEPT)
+        self.requests: deque[ReceivedRequest] = deque(maxlen=_KEPT)
 
     def count(self, method: str, path: str) -> int:
         """How often one thing was asked."""
         return self.counts[f"{method} {path}"]
 
-    def note(self, host: str, method: str, raw_path: str, fields: Mapping[str, str]) -> Seen:
+    def record(
+        self, host: str, method: str, raw_path: str, fields: Mapping[str, str]
+    ) -> ReceivedRequest:
         """Write down a request that just came in."""
         path, _, query = raw_path.partition("?")
         path = _TOKEN_PATH.sub(r"\1***", path)
         query = _SIGNATURE.sub("", _CREDENTIAL.sub("", query)).lstrip("&")
-        seen = Seen(host, method, path, query, _safe(fields))
+        seen = ReceivedRequest(host, method, path, query, _safe(fields))
         self.requests.append(seen)
         self.counts[f"{method} {path}"] += 1
         if host == "api":

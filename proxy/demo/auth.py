@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.demo.call import Asker, Obj
+from proxy.demo.call import Obj, Requester
 from proxy.demo.refusal import Refusal
 from proxy.demo.state import State
 
@@ -57,18 +57,18 @@ def without(params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name not in hidden}
 
 
-def identify(state: State, shown: Shown, keys: set[str]) -> Asker:
+def identify(state: State, shown: Shown, keys: set[str]) -> Requester:
     """Whose credentials these are; 401 in Trello's words when they are nobody's."""
     if shown.key is None and shown.token is None:
-        return Asker()
+        return Requester()
     if shown.key not in keys:
         raise Refusal(401, "invalid key")
     if shown.token is None:
-        return Asker(key=shown.key)
+        return Requester(key=shown.key)
     token = valid(state, shown.token)
     if token is None or token["key"] != shown.key:
         raise Refusal(401, "invalid token")
-    return Asker(token["idMember"], shown.key, shown.token, token["write"])
+    return Requester(token["idMember"], shown.key, shown.token, token["write"])
 
 
 def valid(state: State, token: str) -> Obj | None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from proxy.demo.auth import without
 from proxy.demo.body import nested
-from proxy.demo.call import Call, Download, File, Obj
+from proxy.demo.call import Download, File, Obj, Request
 from proxy.demo.refusal import Refusal, invalid
 from proxy.demo.state import State
 from proxy.demo.trello import find_route
@@ -23,7 +23,7 @@ def urls_of(query: str) -> str:
     return unquote_plus(raw if "?" in raw else raw.partition("&")[0])
 
 
-def run(state: State, call: Call) -> list[Obj]:
+def run(state: State, call: Request) -> list[Obj]:
     """`{"200": body}` for what went well, name, message and statusCode for what did not."""
     urls = [url for url in call.text("urls").split(",") if url]
     if not 0 < len(urls) <= _MOST:
@@ -31,7 +31,7 @@ def run(state: State, call: Call) -> list[Obj]:
     return [_one(state, call, url) for url in urls]
 
 
-def _one(state: State, call: Call, url: str) -> Obj:
+def _one(state: State, call: Request, url: str) -> Obj:
     whole = unquote(url) if url.lower().startswith("%2f") else url
     path, _, query = whole.partition("?")
     try:
@@ -41,10 +41,10 @@ def _one(state: State, call: Call, url: str) -> Obj:
         return {"name": name, "message": refusal.sentence, "statusCode": refusal.status}
 
 
-def _get(state: State, call: Call, path: str, query: str) -> Any:
+def _get(state: State, call: Request, path: str, query: str) -> Any:
     found = find_route("GET", path)
     params = without(nested(parse_qsl(query, keep_blank_values=True)))
-    value = found.handler(state, Call("GET", found.ids, params, call.asker))
+    value = found.handler(state, Request("GET", found.ids, params, call.asker))
     if isinstance(value, Download | File):
         raise Refusal(400, "invalid route for batch")
     return value

@@ -12,7 +12,7 @@ Obj = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """Whose eyes and hands a request has; `member_id` None is a stranger."""
 
     member_id: str | None = None
@@ -45,13 +45,13 @@ class Download:
 
 
 @dataclass(slots=True)
-class Call:
+class Request:
     """A request after its credentials were read; `ids` are the variable parts of the path."""
 
     method: str
     ids: tuple[str, ...]
     params: dict[str, Any]
-    asker: Asker
+    asker: Requester
     upload: File | None = None
     client: str | None = None
     """X-Trello-Client-Identifier, echoed to webhooks."""

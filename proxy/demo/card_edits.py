@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.demo import access, actions
-from proxy.demo.call import Call, Obj, converted, names
+from proxy.demo.call import Obj, Request, converted, names
 from proxy.demo.refusal import Refusal, invalid
 from proxy.demo.state import State, as_number, position
 
@@ -14,10 +14,10 @@ EDITABLE = names(
     "dueComplete dueReminder subscribed address locationName coordinates cover isTemplate cardRole"
 )
 
-Editor = Callable[[State, Call, Obj, Any], None]
+Editor = Callable[[State, Request, Obj, Any], None]
 
 
-def edit(state: State, call: Call, card: Obj, wanted: Obj) -> None:
+def edit(state: State, call: Request, card: Obj, wanted: Obj) -> None:
     """Change those fields that a card has and that differ; another board comes first."""
     fields = [name for name in EDITABLE if name in wanted]
     for name in sorted(fields, key=lambda name: name != "idBoard"):
@@ -26,7 +26,7 @@ def edit(state: State, call: Call, card: Obj, wanted: Obj) -> None:
 
 
 def _plain(name: str) -> Editor:
-    def editor(state: State, call: Call, card: Obj, value: Any) -> None:
+    def editor(state: State, call: Request, card: Obj, value: Any) -> None:
         if card[name] == value:
             return
         old, card[name] = card[name], value
@@ -35,7 +35,7 @@ def _plain(name: str) -> Editor:
     return editor
 
 
-def _pos(state: State, call: Call, card: Obj, value: Any) -> None:
+def _pos(state: State, call: Request, card: Obj, value: Any) -> None:
     if value not in ("top", "bottom") and not 0 <= as_number(value) < math.inf:
         raise invalid("pos")
     list_ = state.lists.get(card["idList"])
@@ -47,7 +47,7 @@ def _pos(state: State, call: Call, card: Obj, value: Any) -> None:
         actions.record(state, call, "updateCard", data)
 
 
-def _list(state: State, call: Call, card: Obj, value: Any) -> None:
+def _list(state: State, call: Request, card: Obj, value: Any) -> None:
     list_ = access.body_id(state.lists.find(value))
     if list_["id"] == card["idList"]:
         return
@@ -63,7 +63,7 @@ def _list(state: State, call: Call, card: Obj, value: Any) -> None:
     actions.changed(state, call, "updateCard", card, extra)
 
 
-def _board(state: State, call: Call, card: Obj, value: Any) -> None:
+def _board(state: State, call: Request, card: Obj, value: Any) -> None:
     target = access.body_id(state.boards.get(value))
     if target["id"] == card["idBoard"]:
         return
@@ -85,14 +85,14 @@ def _board(state: State, call: Call, card: Obj, value: Any) -> None:
     actions.changed(state, call, "moveCardToBoard", card, extra)
 
 
-def _labels(state: State, call: Call, card: Obj, value: Any) -> None:
+def _labels(state: State, call: Request, card: Obj, value: Any) -> None:
     for label_id in [each for each in value if each not in card["idLabels"]]:
         add_label(state, call, card, label_id)
     for label_id in [each for each in card["idLabels"] if each not in value]:
         remove_label(state, call, card, label_id)
 
 
-def add_label(state: State, call: Call, card: Obj, label_id: str) -> None:
+def add_label(state: State, call: Request, card: Obj, label_id: str) -> None:
     """Put a label of the board on a card: two actions, neither in the feed."""
     label = access.body_id(state.labels.find(label_id))
     if label["idBoard"] != card["idBoard"]:
@@ -102,7 +102,7 @@ def add_label(state: State, call: Call, card: Obj, label_id: str) -> None:
     _relabel(state, call, card, [*card["idLabels"], label_id], "addLabelToCard", label)
 
 
-def remove_label(state: State, call: Call, card: Obj, label_id: str) -> None:
+def remove_label(state: State, call: Request, card: Obj, label_id: str) -> None:
     """Take a label off a card: two actions, neither in the feed."""
     if label_id not in card["idLabels"]:
         raise Refusal(400, "that label is not on the card")
@@ -112,21 +112,21 @@ def remove_label(state: State, call: Call, card: Obj, label_id: str) -> None:
 
 
 def _relabel(
-    state: State, call: Call, card: Obj, label_ids: list[str], kind: str, label: Obj
+    state: State, call: Request, card: Obj, label_ids: list[str], kind: str, label: Obj
 ) -> None:
     old, card["idLabels"] = card["idLabels"], label_ids
     actions.changed(state, call, kind, card, {"label": actions.ref(label)})
     actions.changed(state, call, "updateCard", card, {"old": {"idLabels": old}})
 
 
-def _members(state: State, call: Call, card: Obj, value: Any) -> None:
+def _members(state: State, call: Request, card: Obj, value: Any) -> None:
     for member_id in [each for each in value if each not in card["idMembers"]]:
         add_member(state, call, card, member_id)
     for member_id in [each for each in card["idMembers"] if each not in value]:
         remove_member(state, call, card, member_id)
 
 
-def add_member(state: State, call: Call, card: Obj, member_id: str) -> None:
+def add_member(state: State, call: Request, card: Obj, member_id: str) -> None:
     """Put a member of the board on a card."""
     if access.role_of(state.boards[card["idBoard"]], member_id) is None:
         raise Refusal(400, "invalid value for idMember")
@@ -136,7 +136,7 @@ def add_member(state: State, call: Call, card: Obj, member_id: str) -> None:
     actions.changed(state, call, "addMemberToCard", card, {"idMember": member_id})
 
 
-def remove_member(state: State, call: Call, card: Obj, member_id: str) -> None:
+def remove_member(state: State, call: Request, card: Obj, member_id: str) -> None:
     """Take a member off a card."""
     if member_id not in card["idMembers"]:
         raise Refusal(400, "member is not on the card")
@@ -144,14 +144,14 @@ def remove_member(state: State, call: Call, card: Obj, member_id: str) -> None:
     actions.changed(state, call, "removeMemberFromCard", card, {"idMember": member_id})
 
 
-def _subscribed(state: State, call: Call, card: Obj, value: Any) -> None:
+def _subscribed(state: State, call: Request, card: Obj, value: Any) -> None:
     me = access.known(call)
     others = [each for each in card["subscribers"] if each != me]
     card["subscribers"] = [*others, me] if value else others
     state.touch(state.boards[card["idBoard"]], activity=False)
 
 
-def _cover(state: State, call: Call, card: Obj, value: Any) -> None:
+def _cover(state: State, call: Request, card: Obj, value: Any) -> None:
     wanted = value if isinstance(value, dict) else {}
     if wanted.get("idAttachment", card["idAttachmentCover"]) != card["idAttachmentCover"]:
         _attachment_cover(state, call, card, wanted["idAttachment"])
@@ -161,7 +161,7 @@ def _cover(state: State, call: Call, card: Obj, value: Any) -> None:
     _plain("cover")(state, call, card, {**card["cover"], **look})
 
 
-def _attachment_cover(state: State, call: Call, card: Obj, value: Any) -> None:
+def _attachment_cover(state: State, call: Request, card: Obj, value: Any) -> None:
     attachment_id = converted("idAttachmentCover", value)
     if attachment_id is not None:
         found = state.attachments.find(attachment_id)

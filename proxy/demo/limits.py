@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from proxy.clock import Clock
-from proxy.demo.call import Asker
+from proxy.demo.call import Requester
 from proxy.demo.refusal import Refusal, coded
 
 Fields = list[tuple[str, str]]
@@ -52,7 +52,7 @@ class Limits:
         """All buckets full again."""
         self._windows.clear()
 
-    def take(self, asker: Asker, segments: tuple[str, ...]) -> Refusal | None:
+    def take(self, asker: Requester, segments: tuple[str, ...]) -> Refusal | None:
         """Count a call in every bucket it touches, or in none and say why it is refused."""
         if not self.on or asker.key is None:
             return None
@@ -71,7 +71,7 @@ class Limits:
         """Whether the key was refused so often that it is refused everything."""
         return self._window(_REFUSALS, key).count > _REFUSALS.most
 
-    def fields(self, asker: Asker) -> Fields:
+    def fields(self, asker: Requester) -> Fields:
         """The x-rate-limit-* fields of an answer to this asker."""
         out: Fields = []
         for rule, name in _buckets(asker):
@@ -91,12 +91,12 @@ class Limits:
         return window
 
 
-def _buckets(asker: Asker) -> list[tuple[Rule, str]]:
+def _buckets(asker: Requester) -> list[tuple[Rule, str]]:
     pairs = ((KEY, asker.key), (TOKEN, asker.token), (MEMBER, asker.member_id))
     return [(rule, name) for rule, name in pairs if name is not None]
 
 
-def _touched(asker: Asker, segments: tuple[str, ...]) -> list[tuple[Rule, str]]:
+def _touched(asker: Requester, segments: tuple[str, ...]) -> list[tuple[Rule, str]]:
     out = _buckets(asker)
     first = segments[0].lower() if segments else ""
     who = asker.token or asker.key or ""

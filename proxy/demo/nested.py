@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from proxy.demo import access, actions
-from proxy.demo.call import Call, Obj
+from proxy.demo.call import Obj, Request
 from proxy.demo.state import State, by_pos
 from proxy.demo.views import (
     ATTACHMENT,
@@ -24,7 +24,7 @@ from proxy.demo.views import (
     view,
 )
 
-Ride = Callable[[State, Call, Obj], Obj]
+Ride = Callable[[State, Request, Obj], Obj]
 """Adds a member or two to the object that is asked for."""
 
 _OFF = ("", "false", "none")
@@ -32,12 +32,12 @@ _LABELS = 50
 _MOST = 1000
 
 
-def wants(call: Call, name: str) -> bool:
+def wants(call: Request, name: str) -> bool:
     """Whether a nested parameter asks for anything."""
     return call.text(name).lower() not in _OFF
 
 
-def fields_of(call: Call, name: str, default: str | None = None) -> str | None:
+def fields_of(call: Request, name: str, default: str | None = None) -> str | None:
     """A `*_fields` parameter as text; `default` when absent."""
     value = call.params.get(name)
     return default if value is None else str(value)
@@ -52,7 +52,7 @@ def by_state(objects: list[Obj], wanted: str) -> list[Obj]:
     return [each for each in objects if each["closed"] is (wanted == "closed")]
 
 
-def cards(state: State, call: Call, found: list[Obj], prefix: str = "") -> list[Obj]:
+def cards(state: State, call: Request, found: list[Obj], prefix: str = "") -> list[Obj]:
     """Cards as a list of them gives them; `prefix` is "card_" inside another object."""
     fields = fields_of(call, "card_fields" if prefix else "fields")
     riders = [ride for name, ride in _CARD.items() if wants(call, prefix + name)]
@@ -65,7 +65,7 @@ def cards(state: State, call: Call, found: list[Obj], prefix: str = "") -> list[
     return seen
 
 
-def card(state: State, call: Call, found: Obj) -> Obj:
+def card(state: State, call: Request, found: Obj) -> Obj:
     """One card with everything its query asks for."""
     out = view(state, CARD, found, call.asker, fields_of(call, "fields"))
     for name, ride in _CARD.items():
@@ -74,13 +74,13 @@ def card(state: State, call: Call, found: Obj) -> Obj:
     return out
 
 
-def attachments(state: State, call: Call, found: Obj, fields: str | None) -> list[Obj]:
+def attachments(state: State, call: Request, found: Obj, fields: str | None) -> list[Obj]:
     """A card's attachments in their order."""
     kept = by_pos(state.attachments.of(found["id"]))
     return [view(state, ATTACHMENT, each, call.asker, fields) for each in kept]
 
 
-def checklists(state: State, call: Call, found: list[Obj], fields: str | None) -> list[Obj]:
+def checklists(state: State, call: Request, found: list[Obj], fields: str | None) -> list[Obj]:
     """Checklists with their items; `checkItem_fields` and `checkItems=none` are heard."""
     seen = [view(state, CHECKLIST, each, call.asker, fields) for each in found]
     wanted = fields_of(call, "checkItem_fields")
@@ -93,7 +93,7 @@ def checklists(state: State, call: Call, found: list[Obj], fields: str | None) -
     return seen
 
 
-def members(state: State, call: Call, ids: list[str], fields: str | None) -> list[Obj]:
+def members(state: State, call: Request, ids: list[str], fields: str | None) -> list[Obj]:
     """Members by id, those who are gone left out."""
     found = [state.members[each] for each in ids if each in state.members]
     return [view(state, MEMBER, each, call.asker, fields) for each in found]
@@ -104,13 +104,13 @@ def member_ids(group: Obj) -> list[str]:
     return [place["idMember"] for place in group["memberships"]]
 
 
-def custom_items(state: State, call: Call, found: Obj) -> list[Obj]:
+def custom_items(state: State, call: Request, found: Obj) -> list[Obj]:
     """A card's custom field values."""
     kept = state.custom_items.of(found["id"])
     return [view(state, CUSTOM_ITEM, each, call.asker) for each in kept]
 
 
-def custom_fields(state: State, call: Call, found: list[Obj]) -> list[Obj]:
+def custom_fields(state: State, call: Request, found: list[Obj]) -> list[Obj]:
     """Custom field definitions; only lists have options."""
     seen = [view(state, CUSTOM_FIELD, each, call.asker) for each in by_pos(found)]
     for each in seen:
@@ -119,13 +119,13 @@ def custom_fields(state: State, call: Call, found: list[Obj]) -> list[Obj]:
     return seen
 
 
-def labels(state: State, call: Call, found: Obj, fields: str | None, limit: str) -> list[Obj]:
+def labels(state: State, call: Request, found: Obj, fields: str | None, limit: str) -> list[Obj]:
     """A board's labels, as many as the parameter named `limit` allows."""
     kept = state.labels.of(found["id"])[: call.number(limit, _LABELS, _MOST)]
     return [view(state, LABEL, each, call.asker, fields) for each in kept]
 
 
-def lists(state: State, call: Call, found: list[Obj], fields: str | None) -> list[Obj]:
+def lists(state: State, call: Request, found: list[Obj], fields: str | None) -> list[Obj]:
     """Lists in their order, their cards inside when `cards` asks for them."""
     seen = []
     for each in by_pos(found):
@@ -137,7 +137,7 @@ def lists(state: State, call: Call, found: list[Obj], fields: str | None) -> lis
     return seen
 
 
-def board(state: State, call: Call, found: Obj, prefix: str = "") -> Obj:
+def board(state: State, call: Request, found: Obj, prefix: str = "") -> Obj:
     """One board with everything its query asks for."""
     fields = fields_of(call, f"{prefix}fields")
     out = view(state, BOARD, found, call.asker, fields)
@@ -147,7 +147,7 @@ def board(state: State, call: Call, found: Obj, prefix: str = "") -> Obj:
     return out
 
 
-def visible_boards(state: State, call: Call, member: Obj, wanted: str = "all") -> list[Obj]:
+def visible_boards(state: State, call: Request, member: Obj, wanted: str = "all") -> list[Obj]:
     """A member's boards that the asker sees too."""
     mine = [
         each
@@ -160,56 +160,56 @@ def visible_boards(state: State, call: Call, member: Obj, wanted: str = "all") -
     return by_state(mine, wanted if wanted in ("open", "closed", "none") else "all")
 
 
-def _card_board(state: State, call: Call, found: Obj) -> Obj:
+def _card_board(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "board_fields")
     return {"board": view(state, BOARD, state.boards[found["idBoard"]], call.asker, fields)}
 
 
-def _card_list(state: State, call: Call, found: Obj) -> Obj:
+def _card_list(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "list_fields")
     return {"list": view(state, LIST, state.lists.get(found["idList"]), call.asker, fields)}
 
 
-def _card_checklists(state: State, call: Call, found: Obj) -> Obj:
+def _card_checklists(state: State, call: Request, found: Obj) -> Obj:
     kept = by_pos(state.checklists.of(found["id"]))
     return {"checklists": checklists(state, call, kept, fields_of(call, "checklist_fields"))}
 
 
-def _card_attachments(state: State, call: Call, found: Obj) -> Obj:
+def _card_attachments(state: State, call: Request, found: Obj) -> Obj:
     seen = attachments(state, call, found, fields_of(call, "attachment_fields"))
     if call.text("attachments") == "cover":
         seen = [each for each in seen if each["id"] == found["idAttachmentCover"]]
     return {"attachments": seen}
 
 
-def _card_members(state: State, call: Call, found: Obj) -> Obj:
+def _card_members(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "member_fields", MEMBER_BRIEF)
     return {"members": members(state, call, found["idMembers"], fields)}
 
 
-def _card_voters(state: State, call: Call, found: Obj) -> Obj:
+def _card_voters(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "memberVoted_fields", MEMBER_BRIEF)
     return {"membersVoted": members(state, call, found["idMembersVoted"], fields)}
 
 
-def _card_stickers(state: State, call: Call, found: Obj) -> Obj:
+def _card_stickers(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "sticker_fields")
     kept = state.stickers.of(found["id"])
     return {"stickers": [view(state, STICKER, each, call.asker, fields) for each in kept]}
 
 
-def _board_cards(state: State, call: Call, found: Obj) -> Obj:
+def _board_cards(state: State, call: Request, found: Obj) -> Obj:
     kept = by_state(by_pos(state.cards.of(found["id"])), call.text("cards"))
     return {"cards": cards(state, call, kept, "card_")}
 
 
-def _board_lists(state: State, call: Call, found: Obj) -> Obj:
+def _board_lists(state: State, call: Request, found: Obj) -> Obj:
     kept = by_pos(by_state(state.lists.of(found["id"]), call.text("lists")))
     fields = fields_of(call, "list_fields")
     return {"lists": [view(state, LIST, each, call.asker, fields) for each in kept]}
 
 
-def _board_checklists(state: State, call: Call, found: Obj) -> Obj:
+def _board_checklists(state: State, call: Request, found: Obj) -> Obj:
     return {
         "checklists": checklists(
             state, call, on_board(state, found), fields_of(call, "checklist_fields")
@@ -224,12 +224,12 @@ def on_board(state: State, found: Obj) -> list[Obj]:
     ]
 
 
-def _board_members(state: State, call: Call, found: Obj) -> Obj:
+def _board_members(state: State, call: Request, found: Obj) -> Obj:
     fields = fields_of(call, "member_fields", MEMBER_SHORT)
     return {"members": members(state, call, member_ids(found), fields)}
 
 
-def _board_organization(state: State, call: Call, found: Obj) -> Obj:
+def _board_organization(state: State, call: Request, found: Obj) -> Obj:
     organization = state.organizations.get(found["idOrganization"])
     if organization is None:
         return {}

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.demo.call import Call, names
+from proxy.demo.call import Request, names
 from proxy.demo.ids import HEX24, SHORT_LINK
 from proxy.demo.refusal import Refusal
 from proxy.demo.state import State
 
-Handler = Callable[[State, Call], Any]
+Handler = Callable[[State, Request], Any]
 Table = Mapping[tuple[str, str], Handler]
 """(method, pattern) to handler; `{name}` in a pattern stands for one segment."""
 

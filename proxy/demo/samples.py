@@ -222,14 +222,14 @@ def _checklist(trello: Trello, card_id: str, items: tuple[str, ...]) -> None:
 def _custom_field(trello: Trello, board_id: str) -> None:
     params = {"idModel": board_id, "modelType": "board", "name": "Effort", "type": "number"}
     field_id = trello.edit("POST", "/1/customFields", params)["id"]
-    for days, card in enumerate(trello.ask(f"/1/boards/{board_id}/cards")[:3], 1):
+    for days, card in enumerate(trello.request(f"/1/boards/{board_id}/cards")[:3], 1):
         path = f"/1/cards/{card['id']}/customField/{field_id}/item"
         trello.edit("PUT", path, {"value": {"number": str(days)}})
 
 
 def _examples(trello: Trello, board_id: str) -> None:
     trello.example_board = board_id
-    for card in trello.ask(f"/1/boards/{board_id}/cards?attachments=true"):
+    for card in trello.request(f"/1/boards/{board_id}/cards?attachments=true"):
         if card["attachments"]:
             trello.example_card = card["id"]
             url = card["attachments"][0]["url"]

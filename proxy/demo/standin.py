@@ -7,9 +7,9 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.demo import control
-from proxy.demo.answers import Answer
+from proxy.demo.answers import Response
 from proxy.demo.api import Api, Parts
-from proxy.demo.asked import Asked, Seen
+from proxy.demo.asked import ReceivedRequest, RequestLog
 from proxy.demo.body import MOST_BYTES
 from proxy.demo.faults import Faults
 from proxy.demo.limits import Limits
@@ -24,7 +24,7 @@ _SHUTDOWN_S = 0.2
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class StandIn:
+class FakeTrello:
     """A Trello of one's own; `url` and `storage_host` are known once it has started."""
 
     def __init__(
@@ -40,7 +40,7 @@ class StandIn:
         self.url = ""
         self.storage_host = ""
         self.trello = Trello(clock, key=key, token=token)
-        self.asked = Asked()
+        self.request_log = RequestLog()
         self.faults = Faults()
         self.limits = Limits(clock, on=limits)
         self.deliveries = Deliveries(self.trello, secret)
@@ -48,7 +48,7 @@ class StandIn:
         self._host = host
         signer = Signer(clock, secret)
         self._parts = Parts(
-            self.trello, self.asked, self.faults, self.limits, signer, self.deliveries
+            self.trello, self.request_log, self.faults, self.limits, signer, self.deliveries
         )
         self._api = Api(self._parts)
         self._storage = Storage(self.trello, signer)
@@ -90,14 +90,14 @@ class StandIn:
     async def _handle_api(self, request: web.Request) -> web.StreamResponse:
         if request.raw_path.startswith(control.PREFIX):
             return await control.handle(request, self._parts)
-        seen = self.asked.note("api", request.method, request.raw_path, request.headers)
+        seen = self.request_log.record("api", request.method, request.raw_path, request.headers)
         return await self._exchange(request, seen)
 
     async def _handle_storage(self, request: web.Request) -> web.StreamResponse:
-        seen = self.asked.note("storage", request.method, request.raw_path, request.headers)
+        seen = self.request_log.record("storage", request.method, request.raw_path, request.headers)
         return await self._exchange(request, seen)
 
-    async def _exchange(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+    async def _exchange(self, request: web.Request, seen: ReceivedRequest) -> web.StreamResponse:
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
@@ -112,7 +112,7 @@ class StandIn:
             if task is not None:
                 self._running.discard(task)
 
-    async def _make(self, request: web.Request, seen: Seen) -> Answer:
+    async def _make(self, request: web.Request, seen: ReceivedRequest) -> Response:
         if seen.host == "api":
             return await self._api.answer(request, seen)
         return self._storage.answer(request.method, request.raw_path, request.headers)

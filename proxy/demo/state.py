@@ -12,7 +12,7 @@ from proxy.demo.refusal import not_found
 _STEP = 16384.0
 
 
-class Shelf:
+class Table:
     """The objects of one kind; `parent` names the field that holds the id they belong to."""
 
     def __init__(self, parent: str) -> None:
@@ -75,18 +75,18 @@ class State:
         self.boards: dict[str, Obj] = {}
         self.aliases: dict[str, str] = {}
         """shortLinks, usernames and organization names to ids."""
-        self.lists = Shelf("idBoard")
-        self.labels = Shelf("idBoard")
-        self.cards = Shelf("idBoard")
-        self.checklists = Shelf("idCard")
-        self.attachments = Shelf("idCard")
-        self.stickers = Shelf("idCard")
-        self.custom_fields = Shelf("idModel")
-        self.custom_items = Shelf("idModel")
-        self.actions = Shelf("idBoard")
-        self.exports = Shelf("idBoard")
-        self.webhooks = Shelf("idToken")
-        self.stars = Shelf("idMember")
+        self.lists = Table("idBoard")
+        self.labels = Table("idBoard")
+        self.cards = Table("idBoard")
+        self.checklists = Table("idCard")
+        self.attachments = Table("idCard")
+        self.stickers = Table("idCard")
+        self.custom_fields = Table("idModel")
+        self.custom_items = Table("idModel")
+        self.actions = Table("idBoard")
+        self.exports = Table("idBoard")
+        self.webhooks = Table("idToken")
+        self.stars = Table("idMember")
         self.tokens: dict[str, Obj] = {}
         self.files: dict[str, File] = {}
         self.listeners: list[Listener] = []
@@ -126,9 +126,9 @@ class State:
         """Drop a card and all that hangs on it; its actions stay."""
         for attachment in self.attachments.of(card["id"]):
             self.forget_attachment(attachment)
-        for shelf in (self.checklists, self.stickers, self.custom_items):
-            for each in shelf.of(card["id"]):
-                shelf.drop(each)
+        for backend in (self.checklists, self.stickers, self.custom_items):
+            for each in backend.of(card["id"]):
+                backend.drop(each)
         self.cards.drop(card)
         self.aliases.pop(card["shortLink"], None)
 

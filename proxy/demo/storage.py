@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote
 
 from proxy.clock import Clock
-from proxy.demo.answers import Answer
+from proxy.demo.answers import Response
 from proxy.demo.call import File
 from proxy.demo.state import State
 
@@ -56,7 +56,7 @@ class Storage:
         self._state = state
         self._signer = signer
 
-    def answer(self, method: str, raw_path: str, fields: Mapping[str, str]) -> Answer:
+    def answer(self, method: str, raw_path: str, fields: Mapping[str, str]) -> Response:
         """The file, a slice of it, or an error in the storage's XML."""
         path, _, query = raw_path.partition("?")
         if "Authorization" in fields:
@@ -72,26 +72,26 @@ class Storage:
         return _whole(file) if "Range" not in fields else _slice(file, fields["Range"])
 
 
-def _error(status: int, code: str, message: str) -> Answer:
+def _error(status: int, code: str, message: str) -> Response:
     text = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    return Answer(status, b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(), _XML)
+    return Response(status, b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(), _XML)
 
 
-def _whole(file: File) -> Answer:
-    answer = Answer(200, file.body, file.content_type or "binary/octet-stream")
+def _whole(file: File) -> Response:
+    response = Response(200, file.body, file.content_type or "binary/octet-stream")
     digest = hashlib.blake2b(file.body, digest_size=16).hexdigest()
-    answer.fields["ETag"] = f'"{digest}"'
-    answer.fields["Accept-Ranges"] = "bytes"
-    answer.fields["Server"] = "AmazonS3"
-    return answer
+    response.fields["ETag"] = f'"{digest}"'
+    response.fields["Accept-Ranges"] = "bytes"
+    response.fields["Server"] = "AmazonS3"
+    return response
 
 
-def _slice(file: File, wanted: str) -> Answer:
+def _slice(file: File, wanted: str) -> Response:
     """One range of bytes; others are ignored (RFC 9110 §14.2)."""
-    answer = _whole(file)
+    response = _whole(file)
     asked, length = _RANGE.match(wanted), len(file.body)
     if asked is None or asked[0] == "bytes=-":
-        return answer
+        return response
     if not asked[1]:
         start, end = max(0, length - int(asked[2])), length
     else:
@@ -100,6 +100,6 @@ def _slice(file: File, wanted: str) -> Answer:
         refused = _error(416, "InvalidRange", "The requested range is not satisfiable")
         refused.fields["Content-Range"] = f"bytes */{length}"
         return refused
-    answer.status, answer.body = 206, file.body[start:end]
-    answer.fields["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
-    return answer
+    response.status, response.body = 206, file.body[start:end]
+    response.fields["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
+    return response

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote
 
 from proxy.clock import Clock
 from proxy.demo import shapes
-from proxy.demo.call import Asker, Call, Download, File, Obj
+from proxy.demo.call import Download, File, Obj, Request, Requester
 from proxy.demo.ids import iso
 from proxy.demo.refusal import no_route
 from proxy.demo.routes import (
@@ -120,7 +120,7 @@ class Trello(State):
         """Do what a request would, as `me` or the member `by`; Refusal when Trello refuses."""
         return self._act(method, path, params or {}, None, by)
 
-    def ask(self, path: str, *, by: str = "") -> Any:
+    def request(self, path: str, *, by: str = "") -> Any:
         """What a GET would answer now, uncounted."""
         return self._act("GET", path, {}, None, by)
 
@@ -132,8 +132,8 @@ class Trello(State):
         bare, _, query = path.partition("?")
         found = find_route(method, bare)
         every = dict(parse_qsl(query, keep_blank_values=True)) | params
-        asker = Asker(by or self.me["id"], may_write=True)
-        answer = found.handler(self, Call(method, found.ids, every, asker, file))
-        if isinstance(answer, File | Download):
-            return answer
-        return json.loads(json.dumps(answer))
+        asker = Requester(by or self.me["id"], may_write=True)
+        response = found.handler(self, Request(method, found.ids, every, asker, file))
+        if isinstance(response, File | Download):
+            return response
+        return json.loads(json.dumps(response))

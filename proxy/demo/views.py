@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from proxy.demo.call import Asker, Obj, names
+from proxy.demo.call import Obj, Requester, names
 from proxy.demo.ids import slug
 from proxy.demo.state import State, by_pos
 
-Derive = Callable[[State, Obj, Asker], Any]
+Derive = Callable[[State, Obj, Requester], Any]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def _chosen(shape: Shape, fields: str | None) -> tuple[str, ...]:
     return tuple(name for name in shape.all if name in wanted)
 
 
-def view(state: State, shape: Shape, obj: Obj, asker: Asker, fields: str | None = None) -> Obj:
+def view(state: State, shape: Shape, obj: Obj, asker: Requester, fields: str | None = None) -> Obj:
     """The object as this asker gets it; `fields` as in the query, None the shape's default."""
     seen = {"id": obj["id"]}
     derived = shape.derived
@@ -43,12 +43,12 @@ def view(state: State, shape: Shape, obj: Obj, asker: Asker, fields: str | None 
     return seen
 
 
-def _labels(state: State, card: Obj, asker: Asker) -> list[Obj]:
+def _labels(state: State, card: Obj, asker: Requester) -> list[Obj]:
     found = (state.labels.find(label_id) for label_id in card["idLabels"])
     return [view(state, LABEL, label, asker) for label in found if label]
 
 
-def _badges(state: State, card: Obj, asker: Asker) -> Obj:
+def _badges(state: State, card: Obj, asker: Requester) -> Obj:
     items = [item for each in state.checklists.of(card["id"]) for item in each["checkItems"]]
     dues = sorted(i["due"] for i in items if i["due"] and i["state"] == "incomplete")
     return {
@@ -71,7 +71,7 @@ def _badges(state: State, card: Obj, asker: Asker) -> Obj:
     }
 
 
-def _cover(state: State, card: Obj, _: Asker) -> Obj:
+def _cover(state: State, card: Obj, _: Requester) -> Obj:
     attachment_id = card["idAttachmentCover"]
     cover = {"idAttachment": attachment_id, **card["cover"], "brightness": "light"}
     attachment = attachment_id and state.attachments.find(attachment_id)
@@ -80,7 +80,7 @@ def _cover(state: State, card: Obj, _: Asker) -> Obj:
     return cover
 
 
-def _check_item_states(state: State, card: Obj, _: Asker) -> list[Obj]:
+def _check_item_states(state: State, card: Obj, _: Requester) -> list[Obj]:
     return [
         {"idCheckItem": item["id"], "state": "complete"}
         for checklist in state.checklists.of(card["id"])
@@ -89,33 +89,33 @@ def _check_item_states(state: State, card: Obj, _: Asker) -> list[Obj]:
     ]
 
 
-def _id_checklists(state: State, card: Obj, _: Asker) -> list[str]:
+def _id_checklists(state: State, card: Obj, _: Requester) -> list[str]:
     return [checklist["id"] for checklist in by_pos(state.checklists.of(card["id"]))]
 
 
-def _subscribed(_: State, obj: Obj, asker: Asker) -> bool:
+def _subscribed(_: State, obj: Obj, asker: Requester) -> bool:
     return asker.member_id in obj["subscribers"]
 
 
-def _card_url(_: State, card: Obj, __: Asker) -> str:
+def _card_url(_: State, card: Obj, __: Requester) -> str:
     return f"https://trello.com/c/{card['shortLink']}/{card['idShort']}-{slug(card['name'])}"
 
 
-def _board_url(_: State, board: Obj, __: Asker) -> str:
+def _board_url(_: State, board: Obj, __: Requester) -> str:
     return f"https://trello.com/b/{board['shortLink']}/{slug(board['name'])}"
 
 
-def _starred(state: State, board: Obj, asker: Asker) -> bool:
+def _starred(state: State, board: Obj, asker: Requester) -> bool:
     return any(star["idBoard"] == board["id"] for star in state.stars.of(asker.member_id or ""))
 
 
-def _boards_of(state: State, member: Obj, asker: Asker) -> list[str]:
+def _boards_of(state: State, member: Obj, asker: Requester) -> list[str]:
     if asker.member_id != member["id"]:
         return []
     return [board["id"] for board in state.boards.values() if _has(board, member)]
 
 
-def _organizations_of(state: State, member: Obj, _: Asker) -> list[str]:
+def _organizations_of(state: State, member: Obj, _: Requester) -> list[str]:
     return [each["id"] for each in state.organizations.values() if _has(each, member)]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from proxy.demo.call import Asker, Obj
+from proxy.demo.call import Obj, Requester
 from proxy.demo.refusal import Refusal, coded
 from proxy.demo.state import State
 from proxy.demo.views import BOARD, CARD, LIST, MEMBER, ORGANIZATION, WEBHOOK, view
@@ -62,8 +62,8 @@ class Deliveries:
         if self._session is None or not url.startswith(("http://", "https://")):
             raise Refusal(400, "invalid value for callbackURL")
         try:
-            async with self._session.head(url) as answer:
-                status = str(answer.status)
+            async with self._session.head(url) as response:
+                status = str(response.status)
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = "no answer"
         if status != str(_OK):
@@ -82,7 +82,7 @@ class Deliveries:
                 self._enqueue(webhook, action, client)
 
     def _enqueue(self, webhook: Obj, action: Obj, client: str | None) -> None:
-        asker = Asker(action["idMemberCreator"])
+        asker = Requester(action["idMemberCreator"])
         said = {
             "action": action,
             "model": self._model(webhook["idModel"], asker),
@@ -94,7 +94,7 @@ class Deliveries:
         except asyncio.QueueFull:
             self.dropped += 1
 
-    def _model(self, model_id: str, asker: Asker) -> Obj:
+    def _model(self, model_id: str, asker: Requester) -> Obj:
         state = self._state
         places = (
             (BOARD, state.boards.get(model_id)),
@@ -128,8 +128,8 @@ class Deliveries:
         if self._session is None:
             return 0
         try:
-            async with self._session.post(url, data=delivery.body, headers=fields) as answer:
-                return answer.status
+            async with self._session.post(url, data=delivery.body, headers=fields) as response:
+                return response.status
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return 0
 

@@ -8,18 +8,20 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from proxy.clock import Clock
-from proxy.demo.answers import Answer
+from proxy.demo.answers import Response
 from proxy.demo.faults import Fault
 
-Make = Callable[[], Awaitable[Answer]]
+Make = Callable[[], Awaitable[Response]]
 _FOREVER_S = 1e12
 _GATEWAY = "<!doctype html><html><title>Trello</title><h1>We'll be back soon</h1></html>"
 
 
-def whole(answer: Answer) -> web.Response:
+def whole(api_response: Response) -> web.Response:
     """An answer as it should be."""
-    response = web.Response(status=answer.status, body=answer.body, headers=answer.fields)
-    response.headers.setdefault("Content-Type", answer.content_type)
+    response = web.Response(
+        status=api_response.status, body=api_response.body, headers=api_response.fields
+    )
+    response.headers.setdefault("Content-Type", api_response.content_type)
     return response
 
 
@@ -40,9 +42,9 @@ async def respond(
 
 async def _late(make: Make, fault: Fault, clock: Clock) -> web.Response:
     if fault.applied:
-        answer = await make()
+        response = await make()
         await clock.sleep(fault.delay_s)
-        return whole(answer)
+        return whole(response)
     await clock.sleep(fault.delay_s)
     return whole(await make())
 
@@ -73,10 +75,10 @@ async def _hang(_: web.Request, __: Fault, clock: Clock) -> web.StreamResponse:
     return web.Response()
 
 
-async def _begin(request: web.Request, answer: Answer, length: int) -> web.StreamResponse:
+async def _begin(request: web.Request, api_response: Response, length: int) -> web.StreamResponse:
     """The header block, with a length of our choosing."""
-    response = web.StreamResponse(status=answer.status, headers=answer.fields)
-    response.headers.setdefault("Content-Type", answer.content_type)
+    response = web.StreamResponse(status=api_response.status, headers=api_response.fields)
+    response.headers.setdefault("Content-Type", api_response.content_type)
     response.content_length = max(0, length)
     await response.prepare(request)
     return response
@@ -91,40 +93,42 @@ async def _break(request: web.Request, response: web.StreamResponse) -> web.Stre
     return response
 
 
-async def _cut(request: web.Request, answer: Answer, fault: Fault, _: Clock) -> web.StreamResponse:
-    response = await _begin(request, answer, len(answer.body))
-    await response.write(answer.body[: fault.after_bytes])
+async def _cut(
+    request: web.Request, api_response: Response, fault: Fault, _: Clock
+) -> web.StreamResponse:
+    response = await _begin(request, api_response, len(api_response.body))
+    await response.write(api_response.body[: fault.after_bytes])
     return await _break(request, response)
 
 
 async def _too_long(
-    request: web.Request, answer: Answer, fault: Fault, _: Clock
+    request: web.Request, api_response: Response, fault: Fault, _: Clock
 ) -> web.StreamResponse:
-    response = await _begin(request, answer, len(answer.body) + fault.after_bytes)
-    await response.write(answer.body)
+    response = await _begin(request, api_response, len(api_response.body) + fault.after_bytes)
+    await response.write(api_response.body)
     return await _break(request, response)
 
 
 async def _too_short(
-    request: web.Request, answer: Answer, fault: Fault, _: Clock
+    request: web.Request, api_response: Response, fault: Fault, _: Clock
 ) -> web.StreamResponse:
     """More bytes than announced: aiohttp would not write them, the transport does."""
-    announced = max(0, len(answer.body) - fault.after_bytes)
-    response = await _begin(request, answer, announced)
-    await response.write(answer.body[:announced])
+    announced = max(0, len(api_response.body) - fault.after_bytes)
+    response = await _begin(request, api_response, announced)
+    await response.write(api_response.body[:announced])
     if request.transport is not None:
-        request.transport.write(answer.body[announced:])
+        request.transport.write(api_response.body[announced:])
     return await _break(request, response)
 
 
 async def _slow(
-    request: web.Request, answer: Answer, fault: Fault, clock: Clock
+    request: web.Request, api_response: Response, fault: Fault, clock: Clock
 ) -> web.StreamResponse:
-    response = await _begin(request, answer, len(answer.body))
-    for start in range(0, len(answer.body), fault.bytes_per_s):
+    response = await _begin(request, api_response, len(api_response.body))
+    for start in range(0, len(api_response.body), fault.bytes_per_s):
         if start:
             await clock.sleep(1.0)
-        await response.write(answer.body[start : start + fault.bytes_per_s])
+        await response.write(api_response.body[start : start + fault.bytes_per_s])
     await response.write_eof()
     return response
 
@@ -136,5 +140,5 @@ _INSTEAD: dict[str, Callable[[web.Request, Fault, Clock], Awaitable[web.StreamRe
     "hang": _hang,
 }
 _DAMAGED: dict[
-    str, Callable[[web.Request, Answer, Fault, Clock], Awaitable[web.StreamResponse]]
+    str, Callable[[web.Request, Response, Fault, Clock], Awaitable[web.StreamResponse]]
 ] = {"cut": _cut, "too_long": _too_long, "too_short": _too_short, "slow": _slow}

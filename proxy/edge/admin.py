@@ -6,14 +6,14 @@ from functools import wraps
 from aiohttp import web
 
 from proxy.edge.door import Handler
-from proxy.edge.record import Record
-from proxy.edge.rendered import Rendered
-from proxy.errors import NotAdmin
+from proxy.edge.record import RequestContext
+from proxy.edge.rendered import WireResponse
+from proxy.errors import AdminOnly
 from proxy.policy.guard import host_name
 from proxy.policy.local import is_local
 
 
-class Admin:
+class AdminAccess:
     """Who has the admin token where there is one, else the machine itself."""
 
     def __init__(self, token: str | None) -> None:
@@ -31,10 +31,10 @@ class Admin:
         """The handler of a route, which answers NotAdmin to anybody else."""
 
         @wraps(handler)
-        async def handle(request: web.BaseRequest, record: Record) -> Rendered:
+        async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
             record.route = route
             if not self.admits(request):
-                raise NotAdmin(self._cure)
+                raise AdminOnly(self._cure)
             return await handler(request, record)
 
         return handle

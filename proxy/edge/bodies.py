@@ -12,7 +12,13 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from proxy.edge.body_thread import work_on
-from proxy.errors import BodyCut, BodyTooLarge, ClientError, CodedBody, RequestTimeout
+from proxy.errors import (
+    BodyTooLarge,
+    ClientError,
+    IncompleteBody,
+    RequestTimeout,
+    UnsupportedContentEncoding,
+)
 from proxy.memory_budget import Hold
 from proxy.policy.bodies import (
     Parsed,
@@ -22,12 +28,12 @@ from proxy.policy.bodies import (
     parse_form,
     parse_json,
 )
-from proxy.policy.credentials import NOTHING, Found
+from proxy.policy.credentials import NOTHING, ExtractedCredential
 from proxy.policy.media_type import check_charset
 from proxy.policy.multipart import MultipartStripper, boundary_of
 from proxy.policy.target import MAX_TARGET_BYTES
 
-HELD_BYTES = 256 * 1024
+MAX_BUFFERED_BYTES = 256 * 1024
 """A form or JSON body is read whole. Trello's longest text, a description of 16,384 characters,
 takes 192 KiB when each of them is four bytes, percent-encoded."""
 IDLE_S = 30.0
@@ -45,11 +51,11 @@ _SLICE_BYTES = 16 * 1024
 
 
 @dataclass(slots=True)
-class Incoming:
+class RequestBody:
     """What may go to Trello, and what was taken out of it."""
 
-    body: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
-    found: Found = NOTHING
+    content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
+    credential: ExtractedCredential = NOTHING
     params: Callable[[], Mapping[str, str]] = dict
     length: int | None = None
     """Of a streamed body, when the client announced it."""
@@ -78,7 +84,7 @@ class _Arrival:
         except TimeoutError as error:
             raise RequestTimeout("The body stopped arriving, or arrived too slowly.") from error
         except ConnectionError as error:
-            raise BodyCut("The connection ended before the body did.") from error
+            raise IncompleteBody("The connection ended before the body did.") from error
         self._waited_s += loop.time() - began
         self._received_bytes += len(chunk)
         return chunk
@@ -103,18 +109,18 @@ class _Arrival:
             chunk = await self.chunk()
         return bytes(held)
 
-    async def parsed(self, head: bytes, parse: Callable[[bytes], Parsed]) -> Incoming:
+    async def parsed(self, head: bytes, parse: Callable[[bytes], Parsed]) -> RequestBody:
         """All of it, understood."""
-        body = await self.whole(head, HELD_BYTES)
+        body = await self.whole(head, MAX_BUFFERED_BYTES)
         parsed = await work_on(body, parse, body)
-        return Incoming(parsed.body, parsed.found, lambda: parsed.params)
+        return RequestBody(parsed.body, parsed.found, lambda: parsed.params)
 
-    def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> Incoming:
+    def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
         """All of it from `first` on, as it comes; what is not multipart passes as sent."""
         self._hold.take("requests", _STREAM_BYTES)
-        incoming = Incoming(length=self.length)
+        incoming = RequestBody(length=self.length)
         if stripper is not None:
-            incoming.found, incoming.params = stripper.found, lambda: stripper.params
+            incoming.credential, incoming.params = stripper.credential, lambda: stripper.params
 
         async def stream() -> AsyncIterator[bytes]:
             try:
@@ -127,17 +133,17 @@ class _Arrival:
                 incoming.failure = error
                 raise
 
-        incoming.body = stream()
+        incoming.content = stream()
         return incoming
 
 
-async def receive(request: web.BaseRequest, hold: Hold) -> Incoming:
+async def read_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
     """The request's body, its credentials removed; `hold` takes what it takes in memory.
 
     BodyTooLarge, BodyCut, CharsetNotUtf8, CodedBody, MemoryFull, RequestTimeout.
     """
     if not request.body_exists:
-        return Incoming()
+        return RequestBody()
     arrival = await _begun(request, hold)
     content_type = request.headers.get("Content-Type", "")
     head, boundary = await arrival.head(), boundary_of(content_type)
@@ -154,7 +160,9 @@ async def receive(request: web.BaseRequest, hold: Hold) -> Incoming:
             return arrival.streamed(head)
 
 
-async def receive_parameters(request: web.BaseRequest, hold: Hold) -> tuple[str, Found]:
+async def receive_parameters(
+    request: web.BaseRequest, hold: Hold
+) -> tuple[str, ExtractedCredential]:
     """The parameters in the body of a GET or HEAD as a raw query, and the credentials in it.
 
     A body of another kind is read and dropped: no read is sent with one (RFC 9110 §9.3.1). Raises
@@ -162,11 +170,11 @@ async def receive_parameters(request: web.BaseRequest, hold: Hold) -> tuple[str,
     """
     if not request.body_exists:
         return "", NOTHING
-    body = await receive_raw(request, hold, MAX_TARGET_BYTES)
+    body = await read_limited(request, hold, MAX_TARGET_BYTES)
     return await work_on(body, _parameters, request.headers.get("Content-Type", ""), body)
 
 
-async def receive_raw(request: web.BaseRequest, hold: Hold, most_bytes: int) -> bytes:
+async def read_limited(request: web.BaseRequest, hold: Hold, most_bytes: int) -> bytes:
     """The body as it came; BodyTooLarge when it is longer, else as `receive`."""
     return await (await _begun(request, hold)).whole(b"", most_bytes)
 
@@ -174,13 +182,15 @@ async def receive_raw(request: web.BaseRequest, hold: Hold, most_bytes: int) -> 
 async def _begun(request: web.BaseRequest, hold: Hold) -> _Arrival:
     """The body, asked for where the client waits for that (RFC 9110 §10.1.1); CodedBody."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise CodedBody("Leave Content-Encoding out: the body is looked into as it comes.")
+        raise UnsupportedContentEncoding(
+            "Leave Content-Encoding out: the body is looked into as it comes."
+        )
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return _Arrival(request, hold)
 
 
-async def _multipart(arrival: _Arrival, head: bytes, stripper: MultipartStripper) -> Incoming:
+async def _multipart(arrival: _Arrival, head: bytes, stripper: MultipartStripper) -> RequestBody:
     # Credentials come before the file, as a rule: in the first bytes they are seen in time to
     # be judged; wherever they come, they are removed.
     seen, out = len(head), [await _fed(stripper, head)]
@@ -201,7 +211,7 @@ async def _fed(stripper: MultipartStripper, chunk: bytes) -> bytes:
     return b"".join(out)
 
 
-def _parameters(content_type: str, body: bytes) -> tuple[str, Found]:
+def _parameters(content_type: str, body: bytes) -> tuple[str, ExtractedCredential]:
     """The parameters in a whole body as a raw query, and the credentials in it."""
     boundary = boundary_of(content_type)
     match body_form(content_type, body):
@@ -217,5 +227,5 @@ def _parameters(content_type: str, body: bytes) -> tuple[str, Found]:
             stripper = MultipartStripper(boundary, None)
             stripper.feed(body)
             stripper.finish()
-            return urlencode(stripper.params, quote_via=quote), stripper.found
+            return urlencode(stripper.params, quote_via=quote), stripper.credential
     return "", NOTHING

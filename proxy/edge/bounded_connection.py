@@ -8,7 +8,7 @@ import asyncio
 
 from aiohttp import StreamReader, web
 
-from proxy.edge.connections import Connections, Reason
+from proxy.edge.connections import ConnectionLimits, Reason
 from proxy.edge.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 from proxy.policy.target import MAX_TARGET_BYTES
 
@@ -41,7 +41,7 @@ class BoundedConnection(web.RequestHandler):
         "_write_deadline",
     )
 
-    def __init__(self, server: web.Server, connections: Connections) -> None:
+    def __init__(self, server: web.Server, connections: ConnectionLimits) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),

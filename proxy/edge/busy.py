@@ -16,7 +16,7 @@ _BUSY = (
 ) % (len(_SAID), _SAID)
 
 
-class Busy(asyncio.Protocol):
+class OverloadProtocol(asyncio.Protocol):
     """503 to whatever comes first; `on_end` is called when it is over."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:

@@ -11,42 +11,42 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from proxy.clock import Clock
-from proxy.edge.record import Record
+from proxy.edge.record import RequestContext
 from proxy.log import Log
 from proxy.model import Credential
-from proxy.policy.credentials import Found
-from proxy.policy.legacy import DEPRECATED, Where, places_of
-from proxy.policy.tool import tool_name
+from proxy.policy.credentials import ExtractedCredential
+from proxy.policy.legacy import DEPRECATION_HEADERS, UsageLocation, locations_of
+from proxy.policy.tool import client_name
 
-MOST_TOOLS = 50
+MAX_CLIENTS = 50
 """Further ones count as OTHER."""
 REST_S = 3600.0
 """A tool that was not seen for so long leaves its place to another."""
 OTHER = "other"
 
-Whose = Literal["ours", "strangers", "unknown"]
+Owner = Literal["ours", "strangers", "unknown"]
 """`ours`: a part of it is the stored key or token; `unknown`: nothing that could be compared."""
 
 
 @dataclass(slots=True)
-class Sighting:
+class Usage:
     """One tool that sends a credential in one place."""
 
-    tool: str
-    place: Where
-    whose: Whose
-    first_at: float
+    client: str
+    location: UsageLocation
+    owner: Owner
+    first_seen_at: float
     """POSIX seconds, as `last_at`."""
-    last_at: float
+    last_seen_at: float
     count: int = 0
 
-    def add(self, now: float) -> None:
+    def count_one(self, now: float) -> None:
         """It was seen again."""
         self.count += 1
-        self.last_at = now
+        self.last_seen_at = now
 
 
-class Census(Collector):
+class CredentialUsage(Collector):
     """Counts requests by tool, place and whose credential it was: 612 rows at most."""
 
     def __init__(
@@ -64,27 +64,27 @@ class Census(Collector):
         self._clock = clock
         self._log = log
         self._deprecates = deprecates
-        self._tools: set[str] = set()
-        self._sightings: dict[tuple[str, Where, Whose], Sighting] = {}
+        self._clients: set[str] = set()
+        self._usages: dict[tuple[str, UsageLocation, Owner], Usage] = {}
 
     @property
-    def sightings(self) -> list[Sighting]:
+    def usages(self) -> list[Usage]:
         """The one seen last comes first."""
-        return sorted(self._sightings.copy().values(), key=lambda each: -each.last_at)
+        return sorted(self._usages.copy().values(), key=lambda each: -each.last_seen_at)
 
-    def note(self, record: Record) -> bytes:
+    def record(self, record: RequestContext) -> bytes:
         """Count what a request carried; the fields of its answer that say so."""
-        if not any(found.places for found in record.carried):
+        if not any(found.locations for found in record.credentials_sent):
             return b""
         now = self._clock.now()
-        tool = self._known(tool_name(record.tool), now)
-        record.sightings = tuple(
-            self._sighting(tool, place, self._whose(found), now)
-            for place, found in places_of(record.carried)
+        tool = self._client_label(client_name(record.user_agent), now)
+        record.credential_counters = tuple(
+            self._usage(tool, place, self._owner_of(found), now)
+            for place, found in locations_of(record.credentials_sent)
         )
-        for sighting in record.sightings:
-            sighting.add(now)
-        return DEPRECATED if self._deprecates else b""
+        for usage in record.credential_counters:
+            usage.count_one(now)
+        return DEPRECATION_HEADERS if self._deprecates else b""
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -92,43 +92,47 @@ class Census(Collector):
             "Requests that carried a key or a token, by tool, place and whose it was.",
             labels=("tool", "place", "whose"),
         )
-        for labels, sighting in self._sightings.copy().items():
-            family.add_metric(labels, sighting.count)
+        for labels, usage in self._usages.copy().items():
+            family.add_metric(labels, usage.count)
         yield family
 
-    def _known(self, tool: str, now: float) -> str:
+    def _client_label(self, tool: str, now: float) -> str:
         """The tool; OTHER where there are enough, and each was seen of late."""
-        if tool not in self._tools and len(self._tools) >= MOST_TOOLS and not self._makes_room(now):
+        if (
+            tool not in self._clients
+            and len(self._clients) >= MAX_CLIENTS
+            and not self._makes_room(now)
+        ):
             return OTHER
-        self._tools.add(tool)
+        self._clients.add(tool)
         return tool
 
     def _makes_room(self, now: float) -> bool:
         """Whether the tool that was seen longest ago could be forgotten."""
-        last_at = dict.fromkeys(self._tools, 0.0)
-        for sighting in self._sightings.values():
-            if sighting.tool in last_at:
-                last_at[sighting.tool] = max(last_at[sighting.tool], sighting.last_at)
+        last_at = dict.fromkeys(self._clients, 0.0)
+        for usage in self._usages.values():
+            if usage.client in last_at:
+                last_at[usage.client] = max(last_at[usage.client], usage.last_seen_at)
         oldest = min(last_at, key=last_at.__getitem__)
         if now - last_at[oldest] < REST_S:
             return False
-        self._tools.discard(oldest)
-        for labels in [labels for labels in self._sightings if labels[0] == oldest]:
-            del self._sightings[labels]
+        self._clients.discard(oldest)
+        for labels in [labels for labels in self._usages if labels[0] == oldest]:
+            del self._usages[labels]
         return True
 
-    def _sighting(self, tool: str, place: Where, whose: Whose, now: float) -> Sighting:
-        found = self._sightings.get((tool, place, whose))
+    def _usage(self, tool: str, place: UsageLocation, whose: Owner, now: float) -> Usage:
+        found = self._usages.get((tool, place, whose))
         if found is None:
-            is_new = not any(each[:2] == (tool, place) for each in self._sightings)
-            found = self._sightings[tool, place, whose] = Sighting(tool, place, whose, now, now)
+            is_new = not any(each[:2] == (tool, place) for each in self._usages)
+            found = self._usages[tool, place, whose] = Usage(tool, place, whose, now, now)
             if is_new and self._deprecates:
                 self._log.event(
                     "warning", "a tool sends a credential", tool=tool, place=place, whose=whose
                 )
         return found
 
-    def _whose(self, found: Found) -> Whose:
+    def _owner_of(self, found: ExtractedCredential) -> Owner:
         parts = [part for part in (found.key, found.token) if part]
         if not parts:
             return "unknown"

@@ -18,28 +18,28 @@ from typing import Protocol
 from aiohttp import web
 
 from proxy.edge.bounded_connection import MAX_PARTIAL_BYTES, BoundedConnection
-from proxy.edge.connections import Connections
+from proxy.edge.connections import ConnectionLimits
 from proxy.errors import HeaderFieldsTooLarge
 
 HALF_OPEN_S = 2.0
 """A client that says no more listens on, or has left: nobody can tell. So long it is believed."""
 _END = b"\r\n\r\n"
-_PLANNED = b"GET /1/"
-_PLANNED_BYTES = 4096
+_FAST_PATH_PREFIX = b"GET /1/"
+_MAX_FAST_PATH_HEADER_BYTES = 4096
 
 
-Refuse = Callable[[str, int, BaseException | None], web.StreamResponse]
+ErrorHandler = Callable[[str, int, BaseException | None], web.StreamResponse]
 """From the client's address, the status and what was raised, the answer to a failed request."""
 
 
-class Plan(Protocol):
+class PreparedResponse(Protocol):
     """How to answer one exact header again."""
 
-    def answer(self, peer: str) -> bytes | None:
+    def respond(self, peer: str) -> bytes | None:
         """The whole response, counted and logged; None when it must be decided anew."""
 
 
-class Plans:
+class FastPathCache:
     """Plans by the digest of the header they are for; the least recently used leave first.
 
     The digest is keyed per process: a header may hold a client's credential, which is neither kept
@@ -49,72 +49,76 @@ class Plans:
     def __init__(self, digest_key: bytes, limit: int = 20_000) -> None:
         self._digest_key = digest_key
         self._limit = limit
-        self._plans: OrderedDict[bytes, Plan] = OrderedDict()
+        self._entries: OrderedDict[bytes, PreparedResponse] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._plans)
+        return len(self._entries)
 
-    def find(self, header: bytes) -> tuple[bytes, Plan | None]:
+    def find(self, header: bytes) -> tuple[bytes, PreparedResponse | None]:
         digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
-        plan = self._plans.get(digest)
+        plan = self._entries.get(digest)
         if plan is not None:
-            self._plans.move_to_end(digest)
+            self._entries.move_to_end(digest)
         return digest, plan
 
-    def learn(self, digest: bytes, plan: Plan) -> None:
-        self._plans[digest] = plan
-        if len(self._plans) > self._limit:
-            self._plans.popitem(last=False)
+    def add(self, digest: bytes, plan: PreparedResponse) -> None:
+        self._entries[digest] = plan
+        if len(self._entries) > self._limit:
+            self._entries.popitem(last=False)
 
     def clear(self) -> None:
         """Decide everything anew."""
-        self._plans.clear()
+        self._entries.clear()
 
-    def forget(self, digest: bytes) -> None:
-        self._plans.pop(digest, None)
+    def remove(self, digest: bytes) -> None:
+        self._entries.pop(digest, None)
 
 
 class Connection(BoundedConnection):
     """aiohttp's protocol; `learn` is what the API handler calls after an ordinary hit."""
 
-    __slots__ = ("_at_boundary", "_digest", "_half_open", "_plans", "_refuse")
+    __slots__ = ("_at_message_boundary", "_digest", "_fast_path", "_half_open", "_on_error")
 
     def __init__(
-        self, server: web.Server, plans: Plans, refuse: Refuse, connections: Connections
+        self,
+        server: web.Server,
+        fast_path: FastPathCache,
+        refuse: ErrorHandler,
+        connections: ConnectionLimits,
     ) -> None:
         super().__init__(server, connections)
-        self._plans = plans
-        self._refuse = refuse
-        self._at_boundary = True
+        self._fast_path = fast_path
+        self._on_error = refuse
+        self._at_message_boundary = True
         self._digest: bytes | None = None
         self._half_open: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.hear_out()
+        self.keep_half_open()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._digest = None
         if (
-            self._at_boundary
+            self._at_message_boundary
             and self._awaits_request()
-            and data.startswith(_PLANNED)
-            and self._answered(data)
+            and data.startswith(_FAST_PATH_PREFIX)
+            and self._try_fast_path(data)
         ):
             return
         queued = len(self._messages)
         super().data_received(data)
         arrived = len(self._messages) - queued
-        self._at_boundary = self._ends_whole(data, arrived)
-        if arrived != 1 or not self._at_boundary:
+        self._at_message_boundary = self._is_complete_message(data, arrived)
+        if arrived != 1 or not self._at_message_boundary:
             self._digest = None
 
-    def learn(self, plan: Plan) -> None:
+    def remember_fast_path(self, plan: PreparedResponse) -> None:
         """Answer the request being handled the same way when its exact bytes come again."""
         if self._digest is not None:
-            self._plans.learn(self._digest, plan)
+            self._fast_path.add(self._digest, plan)
 
-    def hear_out(self) -> None:
+    def keep_half_open(self) -> None:
         """The answer is there: however long it takes to be sent, the client may be listening."""
         if self._half_open is not None:
             self._half_open.cancel()
@@ -131,11 +135,11 @@ class Connection(BoundedConnection):
         self.close()
         if self._is_header_too_long:
             exc = HeaderFieldsTooLarge(f"Send {MAX_PARTIAL_BYTES // 1024} KiB of fields at most.")
-        return self._refuse(self._peer, status, exc)
+        return self._on_error(self._peer, status, exc)
 
     def log_exception(self, *_: object, exc_info: BaseException | None = None) -> None:
         """As an event, not as a traceback."""
-        self._refuse(self._peer, 500, exc_info)
+        self._on_error(self._peer, 500, exc_info)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """A client that has said everything still hears an answer that comes soon."""
@@ -145,10 +149,10 @@ class Connection(BoundedConnection):
         self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
         return True
 
-    def _answered(self, data: bytes) -> bool:
-        if len(data) > _PLANNED_BYTES:
+    def _try_fast_path(self, data: bytes) -> bool:
+        if len(data) > _MAX_FAST_PATH_HEADER_BYTES:
             return False
-        self._digest, plan = self._plans.find(data)
+        self._digest, plan = self._fast_path.find(data)
         if plan is None:
             return False
         transport = self.transport
@@ -156,15 +160,15 @@ class Connection(BoundedConnection):
             return False
         if self._paused:  # the ordinary path waits for the client
             return False
-        response = plan.answer(self._peer)
+        response = plan.respond(self._peer)
         if response is None:
-            self._plans.forget(self._digest)
+            self._fast_path.remove(self._digest)
             return False
         transport.write(response)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         return True
 
-    def _ends_whole(self, data: bytes, arrived: int) -> bool:
+    def _is_complete_message(self, data: bytes, arrived: int) -> bool:
         """Whether aiohttp has no byte left of what it was given, and no body to wait for.
 
         Every header that was completed ended with one CRLF CRLF: with as many of them as headers,

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, Protocol, get_args
 
-from proxy.edge.busy import Busy
+from proxy.edge.busy import OverloadProtocol
 from proxy.memory_budget import MemoryBudget
 
 MOST_CONNECTIONS = 2000
@@ -26,7 +26,7 @@ Reason = Literal["idle", "header", "slow", "memory"]
 nothing was taken; `limits.memory` was used up."""
 
 
-class Member(Protocol):
+class LimitedConnection(Protocol):
     """A connection as it is seen here."""
 
     @property
@@ -40,7 +40,7 @@ class Member(Protocol):
     def force_close(self) -> None: ...
 
 
-class Connections:
+class ConnectionLimits:
     """Admits connections and counts those that are closed, by reason."""
 
     def __init__(self, limit: int, memory: MemoryBudget, on_refused: Callable[[], None]) -> None:
@@ -61,7 +61,7 @@ class Connections:
         """How many of them one address may have."""
         return max(1, self.limit // 2)
 
-    def admit(self, connection: Member, address: str) -> bool:
+    def admit(self, connection: LimitedConnection, address: str) -> bool:
         """Whether there is room for it, once an idle one has made some."""
         own = self._groups.get(address, _Group())
         if len(own) >= self.share and not self._make_room(own):
@@ -81,11 +81,11 @@ class Connections:
             transport.abort()
             return
         self._refused += 1
-        busy = Busy(self._refusal_over)
+        busy = OverloadProtocol(self._refusal_over)
         transport.set_protocol(busy)
         busy.connection_made(transport)
 
-    def leave(self, connection: Member, address: str) -> None:
+    def leave(self, connection: LimitedConnection, address: str) -> None:
         """It has ended."""
         group = self._groups.get(address)
         if group is not None and group.discard(connection):
@@ -113,24 +113,24 @@ class _Group:
     __slots__ = ("_idle", "_members")
 
     def __init__(self) -> None:
-        self._members: set[Member] = set()
-        self._idle: deque[tuple[float, Member]] = deque()
+        self._members: set[LimitedConnection] = set()
+        self._idle: deque[tuple[float, LimitedConnection]] = deque()
         """Those that were idle at the last look, in the order of their last use: whichever of
         them was not used since is the oldest."""
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def add(self, connection: Member) -> None:
+    def add(self, connection: LimitedConnection) -> None:
         self._members.add(connection)
 
-    def discard(self, connection: Member) -> bool:
+    def discard(self, connection: LimitedConnection) -> bool:
         """Whether it was there."""
         is_here = connection in self._members
         self._members.discard(connection)
         return is_here
 
-    def oldest_idle(self) -> Member | None:
+    def oldest_idle(self) -> LimitedConnection | None:
         """The one that has been idle the longest; None where none is."""
         found = self._next_idle()
         if found is None:
@@ -139,7 +139,7 @@ class _Group:
             found = self._next_idle()
         return found
 
-    def _next_idle(self) -> Member | None:
+    def _next_idle(self) -> LimitedConnection | None:
         while self._idle:
             used_at, each = self._idle.popleft()
             if each in self._members and each.is_idle and each.last_used_at == used_at:

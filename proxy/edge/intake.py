@@ -7,21 +7,21 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.config import Clients
-from proxy.edge.bodies import Incoming, receive, receive_parameters
+from proxy.edge.bodies import RequestBody, read_body, receive_parameters
 from proxy.edge.body_thread import work_on
-from proxy.edge.permission import Permission
-from proxy.edge.record import Record
-from proxy.errors import BadTarget, CredentialRejected, CredentialRequired, NoSuchPage
-from proxy.flow.ask import Ask
-from proxy.flow.identity import Identity, StoredIdentity
+from proxy.edge.permission import WritePermission
+from proxy.edge.record import RequestContext
+from proxy.errors import CredentialRejected, CredentialRequired, InvalidTarget, NotFound
+from proxy.flow.ask import ApiRequest
+from proxy.flow.identity import RequestIdentity, StoredCredential
 from proxy.memory_budget import Hold
-from proxy.model import Credential, Fields, Kind, Urgency
+from proxy.model import Credential, Fields, Kind, Priority
 from proxy.policy import directives
 from proxy.policy.accepts import shows_pictures, wants_page
-from proxy.policy.batch import listed, may_be_part
+from proxy.policy.batch import is_cacheable_part, parse_urls
 from proxy.policy.cache_key import key_of
 from proxy.policy.credentials import (
-    Found,
+    ExtractedCredential,
     read_authorization,
     replace_in_path,
     strip_batch_query,
@@ -29,59 +29,66 @@ from proxy.policy.credentials import (
 )
 from proxy.policy.fields import WITH_A_READ, to_upstream
 from proxy.policy.guard import host_name
-from proxy.policy.limits import WARM
-from proxy.policy.links import Links
+from proxy.policy.limits import PREFETCH_USER_AGENT
+from proxy.policy.links import LinkRewriter
 from proxy.policy.routes import Match, RouteTable
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 from proxy.policy.target import Target, canonical_query, parse, target_of, with_parameters
-from proxy.policy.tool import tool_name
-from proxy.policy.trace import Trace
+from proxy.policy.tool import client_name
+from proxy.policy.trace import TraceContext
 from proxy.policy.tunnel import check_tunnel, tunnelled_method_in
 
 PLACEHOLDER = "-"
 """What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
-_TOOL_CHARS = 200
+_USER_AGENT_CHARS = 200
 """Of a User-Agent: enough to tell two tools apart."""
-_SOUND = re.compile(r"[A-Za-z0-9_-]*\Z")
+_CREDENTIAL_CHARS = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD"})
-_FOR_EVERYBODY = frozenset({Kind.GRANT, Kind.SCRIPT})
+_FOR_EVERYBODY = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """What nobody needs a credential for: `client.js`, and the pages that tell where to get one."""
 
 
-class Intake:
+class RequestParser:
     """Understands requests; knows the stored credential and what clients are held to."""
 
     def __init__(
-        self, table: RouteTable, stored: StoredIdentity, clients: Clients, links: Links
+        self, table: RouteTable, stored: StoredCredential, clients: Clients, links: LinkRewriter
     ) -> None:
-        self._table = table
-        self._links = links
-        self._stored = stored
+        self._routes = table
+        self._link_rewriter = links
+        self._stored_credential = stored
         self._clients = clients
-        self.permission = Permission(clients, table)
+        self.permission = WritePermission(clients, table)
         """What an Ask may be served for."""
 
-    async def read(self, request: web.BaseRequest, record: Record) -> tuple[Ask, Incoming]:
+    async def parse(
+        self, request: web.BaseRequest, record: RequestContext
+    ) -> tuple[ApiRequest, RequestBody]:
         """The Ask, and the body that goes with it; a ClientError when there can be none."""
         parsed = _api_target(request.raw_path)
-        method, match = self._understand(request.method, parsed)
+        method, match = self._route(request.method, parsed)
         record.route = match.route.template
         if request.method in _SAFE and method not in _SAFE:
-            check_tunnel(Sender(request.headers))
+            check_tunnel(FetchMetadata(request.headers))
         self.permission.check_kind(match)
         raw_query, incoming = await _received(request, record.hold, parsed.query)
         query, found = _without_credentials(match, raw_query)
         in_header = read_authorization(request.headers.get("Authorization"))
         if match.route.kind is Kind.WRITE:
-            query = await self._restored(query, incoming, _own_names(request))
+            query = await self._restore_links(query, incoming, _own_names(request))
         sent, in_path = self._with_secrets(match)
-        record.carried = (found, in_header, incoming.found, _without_placeholder(in_path))
-        identity = self._identity(found.merge(in_header).merge(incoming.found), in_path)
+        record.credentials_sent = (
+            found,
+            in_header,
+            incoming.credential,
+            _without_placeholder(in_path),
+        )
+        identity = self._identity(found.merge(in_header).merge(incoming.credential), in_path)
         if match.route.kind not in _FOR_EVERYBODY:
             self._check_credential(identity)
-        masked = self._masked(match)
-        ask = Ask(
-            means=method,
+        masked = self._redact_path(match)
+        api_request = ApiRequest(
+            effective_method=method,
             method="GET" if request.method == "HEAD" else request.method,
             target=target_of(sent, query),
             match=masked,
@@ -89,34 +96,34 @@ class Intake:
             key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
-            own=identity.own,
-            spender=tool_name(record.tool),
+            uses_stored_credential=identity.uses_stored_credential,
+            client_name=client_name(record.user_agent),
             directives=directives_of(request),
             fields=_fields(request, method, incoming, record.trace),
             timing=record.timing,
-            body=incoming.body or None,
-            urgency=_urgency(request, match.route.kind),
-            tool=f"{request.remote} {request.headers.get('User-Agent', '')[:_TOOL_CHARS]}",
+            body=incoming.content or None,
+            priority=_priority(request, match.route.kind),
+            queue_key=f"{request.remote} {request.headers.get('User-Agent', '')[:_USER_AGENT_CHARS]}",
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
         )
-        return ask, incoming
+        return api_request, incoming
 
-    def own(
-        self, target: str, wanted: directives.Directives, urgency: Urgency = Urgency.PERSON
-    ) -> Ask:
+    def internal_get(
+        self, target: str, wanted: directives.Directives, priority: Priority = Priority.INTERACTIVE
+    ) -> ApiRequest:
         """What a GET of this target alone means, as when the proxy reads for itself.
 
         In the stored identity, so it shares what is stored; unless the target brings a credential
         of its own, and those are forwarded. BadTarget, NoSuchPage.
         """
         parsed = _api_target(target)
-        method, match = self._understand("GET", parsed)
+        method, match = self._route("GET", parsed)
         query, found = _without_credentials(match, parsed.query)
         sent, in_path = self._with_secrets(match)
         identity = self._identity(found, in_path)
-        masked = self._masked(match)
-        return Ask(
-            means=method,
+        masked = self._redact_path(match)
+        return ApiRequest(
+            effective_method=method,
             method="GET",
             target=target_of(sent, query),
             match=masked,
@@ -124,21 +131,27 @@ class Intake:
             key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
-            own=identity.own,
+            uses_stored_credential=identity.uses_stored_credential,
             directives=wanted,
-            urgency=urgency,
+            priority=priority,
         )
 
-    def page(self, target: str, wanted: directives.Directives) -> Ask:
+    def page(self, target: str, wanted: directives.Directives) -> ApiRequest:
         """What a page for people reads; CredentialRequired where the stored account is not theirs.
 
         Else as `own`.
         """
-        ask = self.own(target, wanted)
-        self._check_credential(Identity(ask.credential, ask.partition, own=ask.own))
-        return ask
+        request = self.internal_get(target, wanted)
+        self._check_credential(
+            RequestIdentity(
+                request.credential,
+                request.partition,
+                uses_stored_credential=request.uses_stored_credential,
+            )
+        )
+        return request
 
-    def parts(self, batch: Ask) -> tuple[Ask, ...]:
+    def batch_parts(self, batch: ApiRequest) -> tuple[ApiRequest, ...]:
         """The reads that a batch lists, in its identity: each shares what plain reads store.
 
         Empty where it is no batch, where the list is not plain, or names anything that is not from
@@ -146,18 +159,20 @@ class Intake:
         """
         if batch.match.route.kind is not Kind.BATCH:
             return ()
-        parts = [self._part(batch, target) for target in listed(batch.target.partition("?")[2])]
+        parts = [
+            self._batch_part(batch, target) for target in parse_urls(batch.target.partition("?")[2])
+        ]
         return tuple(part for part in parts if part) if all(parts) else ()
 
-    def _part(self, batch: Ask, listed_as: str) -> Ask | None:
+    def _batch_part(self, batch: ApiRequest, listed_as: str) -> ApiRequest | None:
         try:
             parsed = parse(listed_as)
-        except BadTarget:
+        except InvalidTarget:
             return None
-        match = self._table.classify("GET", parsed.segments[1:])
+        match = self._routes.classify("GET", parsed.segments[1:])
         query = _without_credentials(match, parsed.query)[0]
         names = _names(query)
-        if not may_be_part(match, names):
+        if not is_cacheable_part(match, names):
             return None
         target = target_of(match.segments, query)
         return replace(
@@ -168,46 +183,54 @@ class Intake:
             key=key_of(batch.partition, target),
         )
 
-    async def _restored(self, query: str, incoming: Incoming, names: frozenset[str]) -> str:
+    async def _restore_links(self, query: str, incoming: RequestBody, names: frozenset[str]) -> str:
         """The query of a write, Trello's links for the proxy's in it and in its form or JSON.
 
         `names`: what else this client calls the proxy. Multipart bodies pass as they are (D16).
         """
-        body = incoming.body
+        body = incoming.content
         if isinstance(body, bytes):
-            incoming.body = await work_on(body, self._links.restore, body, names)
-        return self._links.restore(query.encode(), names).decode() if query else query
+            incoming.content = await work_on(body, self._link_rewriter.to_trello, body, names)
+        return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
-    def _understand(self, sent: str, target: Target) -> tuple[str, Match]:
+    def _route(self, sent: str, target: Target) -> tuple[str, Match]:
         """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
         method = sent
         if sent in _SAFE:
             method = tunnelled_method_in(target.query) or "GET"
-        return method, self._table.classify(method, target.segments[1:])
+        return method, self._routes.classify(method, target.segments[1:])
 
-    def _with_secrets(self, match: Match) -> tuple[tuple[str, ...], Found]:
+    def _with_secrets(self, match: Match) -> tuple[tuple[str, ...], ExtractedCredential]:
         """The path's segments as Trello is to have them: with the stored token, or the client's."""
         theirs = self._clients.forwards_credentials
         return replace_in_path(
-            match.segments, match.secret_positions, None if theirs else self._stored.credential
+            match.segments,
+            match.secret_positions,
+            None if theirs else self._stored_credential.credential,
         )
 
-    def _identity(self, found: Found, in_path: Found) -> Identity:
+    def _identity(
+        self, found: ExtractedCredential, in_path: ExtractedCredential
+    ) -> RequestIdentity:
         """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
         if self._clients.credentials == "reject":
-            self._refuse(found.merge(_without_placeholder(in_path)))
+            self._reject_credential(found.merge(_without_placeholder(in_path)))
         is_theirs = found.key or found.token or in_path.token
         if not (is_theirs and self._clients.forwards_credentials):
-            return self._stored.identity
+            return self._stored_credential.identity
         theirs = Credential(found.key or "", found.token or in_path.token or "")
-        if not _SOUND.match(theirs.key + theirs.token):
-            raise BadTarget("A key and a token are made of letters and digits.")
-        return Identity(theirs, self._stored.partitions.of_credential(theirs), own=False)
+        if not _CREDENTIAL_CHARS.match(theirs.key + theirs.token):
+            raise InvalidTarget("A key and a token are made of letters and digits.")
+        return RequestIdentity(
+            theirs,
+            self._stored_credential.partitions.of_credential(theirs),
+            uses_stored_credential=False,
+        )
 
-    def _check_credential(self, identity: Identity) -> None:
+    def _check_credential(self, identity: RequestIdentity) -> None:
         """CredentialRequired unless the client brought a key and a token, where it has to."""
         theirs = identity.credential
-        is_whole = not identity.own and theirs.key and theirs.token
+        is_whole = not identity.uses_stored_credential and theirs.key and theirs.token
         if self._clients.requires_credentials and not is_whole:
             raise CredentialRequired(
                 "Send a key and a token of your own, best in an Authorization field; "
@@ -215,18 +238,18 @@ class Intake:
             )
 
     @staticmethod
-    def _refuse(found: Found) -> None:
-        if found.places:
+    def _reject_credential(found: ExtractedCredential) -> None:
+        if found.locations:
             raise CredentialRejected(
-                f"Remove the key and token from the {' and the '.join(found.places)} "
+                f"Remove the key and token from the {' and the '.join(found.locations)} "
                 f"(in a path, write {PLACEHOLDER} for it); the proxy adds its own."
             )
 
-    def _masked(self, match: Match) -> Match:
+    def _redact_path(self, match: Match) -> Match:
         """The match with no token or key in it: it goes into keys, tags and logs."""
         if not match.secret_positions:
             return match
-        digest = self._stored.partitions.digest
+        digest = self._stored_credential.partitions.digest
         hidden = {
             match.segments[position]: digest(match.segments[position])
             if self._clients.forwards_credentials
@@ -243,7 +266,7 @@ class Intake:
 def _api_target(raw: str) -> Target:
     target = parse(raw)
     if not raw.startswith(("/1/", "/1?")) and raw != "/1":
-        raise NoSuchPage("Trello's API is below /1/; see / for the rest.")
+        raise NotFound("Trello's API is below /1/; see / for the rest.")
     return target
 
 
@@ -254,17 +277,17 @@ def _own_names(request: web.BaseRequest) -> frozenset[str]:
     return frozenset({host_name(request.headers.get("Host", "")) or address, address})
 
 
-async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[str, Incoming]:
+async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[str, RequestBody]:
     """The raw query and the body; a read's parameters may come in either, and go in the query."""
     if request.method not in _SAFE:
-        return query, await receive(request, hold)
+        return query, await read_body(request, hold)
     carried, found = await receive_parameters(request, hold)
     if tunnelled_method_in(carried):
-        raise BadTarget("Send _method in the query, not in a body.")
-    return with_parameters(query, carried), Incoming(found=found)
+        raise InvalidTarget("Send _method in the query, not in a body.")
+    return with_parameters(query, carried), RequestBody(credential=found)
 
 
-def _without_credentials(match: Match, raw_query: str) -> tuple[str, Found]:
+def _without_credentials(match: Match, raw_query: str) -> tuple[str, ExtractedCredential]:
     """The query to send, and what was taken out of it.
 
     A read's is canonical, a write's keeps its order; a batch's stays as it came, for it is known
@@ -276,8 +299,8 @@ def _without_credentials(match: Match, raw_query: str) -> tuple[str, Found]:
     return canonical_query(query, ordered=match.route.kind is Kind.WRITE), found
 
 
-def _without_placeholder(in_path: Found) -> Found:
-    return Found() if in_path.token == PLACEHOLDER else in_path
+def _without_placeholder(in_path: ExtractedCredential) -> ExtractedCredential:
+    return ExtractedCredential() if in_path.token == PLACEHOLDER else in_path
 
 
 def _names(query: str) -> frozenset[str]:
@@ -290,18 +313,18 @@ def directives_of(request: web.BaseRequest) -> directives.Directives:
     return directives.parse(cache_control, request.headers.get("Pragma", ""))
 
 
-def _urgency(request: web.BaseRequest, kind: Kind) -> Urgency:
+def _priority(request: web.BaseRequest, kind: Kind) -> Priority:
     """A file that a browser opens or shows is for a person; a script's is not."""
     headers = request.headers
-    if headers.get("User-Agent", "").startswith(WARM):
-        return Urgency.WARM
+    if headers.get("User-Agent", "").startswith(PREFETCH_USER_AGENT):
+        return Priority.PREFETCH
     accept, fetch_mode = headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", "")
     is_browser = bool(fetch_mode) or wants_page(accept, "") or shows_pictures(accept)
-    return Urgency.PERSON if kind is Kind.FILE and is_browser else Urgency.TOOL
+    return Priority.INTERACTIVE if kind is Kind.FILE and is_browser else Priority.API
 
 
 def _fields(
-    request: web.BaseRequest, method: str, incoming: Incoming, trace: Trace | None
+    request: web.BaseRequest, method: str, incoming: RequestBody, trace: TraceContext | None
 ) -> Fields:
     """What goes along: of a read the way it came, who asks, and its trace."""
     fields = to_upstream(request.headers.items())

@@ -5,8 +5,8 @@ import socket
 
 from aiohttp import web
 
-from proxy.edge.connection import Connection, Plans, Refuse
-from proxy.edge.connections import Connections
+from proxy.edge.connection import Connection, ErrorHandler, FastPathCache
+from proxy.edge.connections import ConnectionLimits
 
 BACKLOG = 1024
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — beside `::`, where the operator asks for every address
@@ -14,7 +14,7 @@ ACCEPTED_AT_ONCE = 64
 """Connections, before the loop looks at anything else."""
 
 
-def bound(host: str, port: int) -> list[socket.socket]:
+def listen_socket(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for an address; OSError when it is taken or not the machine's.
 
     `::` is every address, those of IPv4 too: one socket per family, so that an IPv4 client's
@@ -42,13 +42,13 @@ class Listener(web.SockSite):
         self,
         runner: web.ServerRunner,
         sock: socket.socket,
-        plans: Plans,
-        refuse: Refuse,
-        connections: Connections,
+        fast_path: FastPathCache,
+        refuse: ErrorHandler,
+        connections: ConnectionLimits,
     ) -> None:
         super().__init__(runner, sock)
-        self._plans = plans
-        self._refuse = refuse
+        self._fast_path = fast_path
+        self._on_error = refuse
         self._connections = connections
 
     async def start(self) -> None:
@@ -64,4 +64,4 @@ class Listener(web.SockSite):
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        return Connection(server, self._plans, self._refuse, self._connections)
+        return Connection(server, self._fast_path, self._on_error, self._connections)

@@ -6,7 +6,13 @@ and RFC 6585 §5. Of what was received nothing is repeated.
 
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, InvalidURLError, LineTooLong
 
-from proxy.errors import BadTarget, ClientError, HeaderFieldsTooLarge, NotHttp, UriTooLong
+from proxy.errors import (
+    ClientError,
+    HeaderFieldsTooLarge,
+    InvalidTarget,
+    MalformedRequest,
+    UriTooLong,
+)
 from proxy.policy.target import MAX_TARGET_BYTES
 
 MAX_FIELD_BYTES = 32_000
@@ -15,7 +21,7 @@ MAX_FIELDS = 128
 
 _MESSAGES: dict[str, ClientError] = {
     "Too many headers received": HeaderFieldsTooLarge(f"Send {MAX_FIELDS} header fields at most."),
-    "Missing 'Host' header in request.": NotHttp(
+    "Missing 'Host' header in request.": MalformedRequest(
         "Send a Host field: HTTP/1.1 requires one (RFC 9112 §3.2)."
     ),
 }
@@ -30,13 +36,15 @@ def of_parse_error(fault: BaseException | None) -> ClientError:
         case LineTooLong():
             return HeaderFieldsTooLarge(f"Send header fields of {MAX_FIELD_BYTES} bytes at most.")
         case InvalidURLError():
-            return BadTarget(
+            return InvalidTarget(
                 "Begin the target with '/', and percent-encode everything outside printable ASCII."
             )
         case BadHttpMethod():
-            return NotHttp("Send HTTP/1.1, without TLS, and a method in capital letters.")
+            return MalformedRequest("Send HTTP/1.1, without TLS, and a method in capital letters.")
         case BadStatusLine():
-            return NotHttp("Send `GET /1/… HTTP/1.1`, spaces in the target percent-encoded (%20).")
+            return MalformedRequest(
+                "Send `GET /1/… HTTP/1.1`, spaces in the target percent-encoded (%20)."
+            )
     return _MESSAGES.get(
-        str(getattr(fault, "message", "")), NotHttp("Send HTTP/1.1 as RFC 9112 has it.")
+        str(getattr(fault, "message", "")), MalformedRequest("Send HTTP/1.1 as RFC 9112 has it.")
     )

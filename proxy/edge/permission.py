@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from proxy.config import Clients
-from proxy.errors import Administrative, TokenKept, WritesDenied
-from proxy.flow.ask import Ask
+from proxy.errors import Administrative, TokenProtected, WritesDenied
+from proxy.flow.ask import ApiRequest
 from proxy.model import Kind
 from proxy.policy.privilege import why_administrative, why_batch
 from proxy.policy.routes import UNKNOWN, Match, RouteTable
@@ -14,7 +14,7 @@ _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})
 """Templates of writes to a token itself, as far as is known."""
 
 
-class Permission:
+class WritePermission:
     """Judges requests; what a client asks with its own credential is between it and Trello."""
 
     def __init__(self, clients: Clients, table: RouteTable) -> None:
@@ -24,21 +24,25 @@ class Permission:
         self._allows_jsonp = clients.jsonp == "allow"
         self._table = table
 
-    def check(self, ask: Ask, parts: tuple[Ask, ...] = ()) -> None:
+    def check(self, request: ApiRequest, parts: tuple[ApiRequest, ...] = ()) -> None:
         """WritesDenied, JsonpDenied, TokenKept or Administrative unless it may be served.
 
         `parts`: the reads that a batch lists; without them it is sent as it came.
         """
-        if ask.method == "GET" and not self._allows_jsonp:
-            check_call(ask.query_names)
-        self.check_kind(ask.match)
-        is_write = ask.match.route.kind is Kind.WRITE
-        if not ask.own:
+        if request.method == "GET" and not self._allows_jsonp:
+            check_call(request.query_names)
+        self.check_kind(request.match)
+        is_write = request.match.route.kind is Kind.WRITE
+        if not request.uses_stored_credential:
             return
-        if is_write and ask.match.secret_positions and ask.match.route.template in _TO_THE_TOKEN:
-            raise TokenKept("Revoke the proxy's token at https://trello.com/my/account.")
+        if (
+            is_write
+            and request.match.secret_positions
+            and request.match.route.template in _TO_THE_TOKEN
+        ):
+            raise TokenProtected("Revoke the proxy's token at https://trello.com/my/account.")
         if self._writes != "all":
-            for about in filter(None, self._abouts(ask, parts)):
+            for about in filter(None, self._abouts(request, parts)):
                 raise Administrative(about)
 
     def check_kind(self, match: Match) -> None:
@@ -46,20 +50,20 @@ class Permission:
         if match.route.kind is Kind.WRITE and self._writes == "deny":
             raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
 
-    def _abouts(self, ask: Ask, parts: tuple[Ask, ...]) -> Iterator[str]:
-        yield from map(_about, parts or (ask,))
-        if ask.match.route.kind is Kind.BATCH and not parts:
-            yield why_batch(ask.target.partition("?")[2], self._table.classify)
+    def _abouts(self, request: ApiRequest, parts: tuple[ApiRequest, ...]) -> Iterator[str]:
+        yield from map(_about, parts or (request,))
+        if request.match.route.kind is Kind.BATCH and not parts:
+            yield why_batch(request.target.partition("?")[2], self._table.classify)
 
 
-def _about(ask: Ask) -> str:
+def _about(request: ApiRequest) -> str:
     """Why a request is administrative; empty where it is not."""
-    body = ask.body if isinstance(ask.body, bytes) else b""
+    body = request.body if isinstance(request.body, bytes) else b""
     return why_administrative(
-        ask.means,
-        ask.match,
-        ask.target.partition("?")[2],
+        request.effective_method,
+        request.match,
+        request.target.partition("?")[2],
         body,
-        tunnelled=ask.method == "GET" and ask.means != "GET",
-        streamed=ask.body is not None and not isinstance(ask.body, bytes),
+        tunnelled=request.method == "GET" and request.effective_method != "GET",
+        streamed=request.body is not None and not isinstance(request.body, bytes),
     )

@@ -5,33 +5,35 @@ import json
 from aiohttp import web
 
 from proxy.edge.readable import wants_page
-from proxy.edge.rendered import Rendered
+from proxy.edge.rendered import WireResponse
 from proxy.errors import (
     CredentialRequired,
+    InvalidWebhookSignature,
     MethodNotAllowed,
-    NotTrello,
     ProxyError,
-    TurnTooLate,
+    RateLimited,
 )
 from proxy.policy.cache_status import NAME
 from proxy.policy.credentials import strip_address
-from proxy.policy.pages.failure import Failure, failure_page, refusal
+from proxy.policy.pages.failure import Failure, error_page, refusal_text
 from proxy.policy.pages.shell import PAGE_FIELDS
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 TYPE_PREFIX = "urn:trello-proxy:"
 TRELLO_REFUSAL = "unauthorized permission requested"
 """What Trello says to a request without a credential."""
 _CHALLENGES: dict[type[ProxyError], str] = {
     CredentialRequired: 'OAuth realm="https://api.trello.com"',
-    NotTrello: "X-Trello-Webhook",
+    InvalidWebhookSignature: "X-Trello-Webhook",
 }
 """What goes with a 401 (RFC 9110 §11.6.1)."""
-_IN_TROUBLE = "Trello is in trouble"
+_UPSTREAM_FAILURE_TITLE = "Trello is in trouble"
 """What a person needs to know of all the ways in which it can be."""
 
 
-def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) -> Rendered:
+def problem_response(
+    error: ProxyError, request_id: str, request: web.BaseRequest | None
+) -> WireResponse:
     """The answer that says whose fault it was and what to do; a page for people in a browser.
 
     No request: what came was none.
@@ -46,18 +48,18 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request):
-        failure = Failure(error.status, _title(error), _cure(error))
-        page = failure_page(failure, strip_address(request.raw_path), request_id)
-        return Rendered(error.status, head_of((*PAGE_FIELDS, *fields)), page)
-    if isinstance(error, TurnTooLate):
+        failure = Failure(error.status, _title(error), _remedy(error))
+        page = error_page(failure, strip_address(request.raw_path), request_id)
+        return WireResponse(error.status, serialize((*PAGE_FIELDS, *fields)), page)
+    if isinstance(error, RateLimited):
         # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
         said = {"error": error.code, "message": str(error)}
         fields += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-        return Rendered(error.status, head_of(fields), json.dumps(said).encode())
+        return WireResponse(error.status, serialize(fields), json.dumps(said).encode())
     if isinstance(error, CredentialRequired):
         # Trello's own words come first: clients look for them in the text of a 401.
         fields += [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
-        return Rendered(error.status, head_of(fields), f"{TRELLO_REFUSAL}. {error}".encode())
+        return WireResponse(error.status, serialize(fields), f"{TRELLO_REFUSAL}. {error}".encode())
     body = {
         "type": TYPE_PREFIX + error.slug,
         "title": error.title,
@@ -66,22 +68,22 @@ def render(error: ProxyError, request_id: str, request: web.BaseRequest | None) 
         "instance": f"urn:trello-proxy:request:{request_id}",
     }
     fields += [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
-    return Rendered(error.status, head_of(fields), json.dumps(body).encode())
+    return WireResponse(error.status, serialize(fields), json.dumps(body).encode())
 
 
 def _title(error: ProxyError) -> str:
     if error.source == "upstream":
-        return _IN_TROUBLE
+        return _UPSTREAM_FAILURE_TITLE
     return error.title
 
 
-def _cure(error: ProxyError) -> str:
-    if isinstance(error, TurnTooLate):
+def _remedy(error: ProxyError) -> str:
+    if isinstance(error, RateLimited):
         return f"Try again in {error.retry_after_s} s; nothing is wrong with the link."
     return str(error)
 
 
-def refused_file(status: int, request_id: str, request: web.BaseRequest) -> Rendered:
+def file_refused_page(status: int, request_id: str, request: web.BaseRequest) -> WireResponse:
     """Trello's own refusal of a file, told to a person in a browser."""
-    page = failure_page(refusal(status), strip_address(request.raw_path), request_id)
-    return Rendered(status, head_of(PAGE_FIELDS), page)
+    page = error_page(refusal_text(status), strip_address(request.raw_path), request_id)
+    return WireResponse(status, serialize(PAGE_FIELDS), page)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from proxy.edge.rendered import Rendered
+from proxy.edge.rendered import WireResponse
 from proxy.model import Fields
 from proxy.policy import accepts
 from proxy.policy.pages.shell import PAGE_FIELDS
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 _ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
 TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
@@ -17,13 +17,15 @@ JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
 Make = Callable[[], bytes]
 
 
-def readable(request: web.BaseRequest, *, page: Make, json: Make, text: Make) -> Rendered:
+def negotiated_response(
+    request: web.BaseRequest, *, page: Make, json: Make, text: Make
+) -> WireResponse:
     """200, in the form that the request asks for."""
     if wants_page(request):
-        return Rendered(200, head_of(PAGE_FIELDS), page())
+        return WireResponse(200, serialize(PAGE_FIELDS), page())
     if accepts.wants_json(request.headers.get("Accept", "")):
-        return Rendered(200, head_of(JSON_FIELDS), json())
-    return Rendered(200, head_of(TEXT_FIELDS), text())
+        return WireResponse(200, serialize(JSON_FIELDS), json())
+    return WireResponse(200, serialize(TEXT_FIELDS), text())
 
 
 def wants_page(request: web.BaseRequest) -> bool:

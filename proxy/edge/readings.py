@@ -3,36 +3,38 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from proxy.edge.connections import Connections, Reason
+from proxy.edge.connections import ConnectionLimits, Reason
 from proxy.memory_budget import MemoryBudget
-from proxy.metrics import Reading
+from proxy.metrics import GaugeCallback
 
 
-def client_readings(memory: MemoryBudget, everyone: Sequence[Connections]) -> list[Reading]:
+def client_gauges(
+    memory: MemoryBudget, everyone: Sequence[ConnectionLimits]
+) -> list[GaugeCallback]:
     """Of all listeners together."""
     return [
-        Reading(
+        GaugeCallback(
             "client_memory_bytes",
             "Bytes held for clients, by use.",
             lambda: {use: float(size) for use, size in memory.used_bytes.items()},
             "use",
         ),
-        Reading(
+        GaugeCallback(
             "client_memory_limit_bytes",
             "The bound of that.",
             lambda: {"": float(memory.limit_bytes)},
         ),
-        Reading(
+        GaugeCallback(
             "connections",
             "Connections of clients.",
             lambda: {"": float(sum(map(len, everyone)))},
         ),
-        Reading(
+        GaugeCallback(
             "connections_limit",
             "The bound of that.",
             lambda: {"": float(sum(each.limit for each in everyone))},
         ),
-        Reading(
+        GaugeCallback(
             "connections_closed",
             "Connections that the proxy closed for want of room or patience, by reason.",
             lambda: {

@@ -3,52 +3,52 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.flow.ask import Timing
+from proxy.flow.ask import UpstreamTiming
 from proxy.memory_budget import Hold
 from proxy.model import Outcome
-from proxy.policy.credentials import Found
-from proxy.policy.trace import Trace
+from proxy.policy.credentials import ExtractedCredential
+from proxy.policy.trace import TraceContext
 
 NO_ROUTE = "-"
 
 
-class Counted(Protocol):
+class Counter(Protocol):
     """What counts a request besides the metrics of all."""
 
-    def add(self, now: float) -> None: ...
+    def count_one(self, now: float) -> None: ...
 
 
 @dataclass(slots=True)
-class Record:
+class RequestContext:
     """Becomes the log line and the metrics of one request."""
 
     request_id: str
-    client: str
+    client_address: str
     """The address it came from."""
     method: str
-    tool: str
+    user_agent: str
     """The client's name for itself."""
     hold: Hold
     """What the request has of the memory that is held for clients; until its response was sent."""
-    began: float
+    started_at: float
     """On the clock that never runs backwards, in seconds."""
     route: str = NO_ROUTE
     """The route template: bounded, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)
-    timing: Timing = field(default_factory=Timing)
-    trace: Trace | None = None
-    carried: tuple[Found, ...] = ()
+    timing: UpstreamTiming = field(default_factory=UpstreamTiming)
+    trace: TraceContext | None = None
+    credentials_sent: tuple[ExtractedCredential, ...] = ()
     """The credentials that it came with."""
-    sightings: tuple[Counted, ...] = ()
+    credential_counters: tuple[Counter, ...] = ()
     """What counted them; the same header counts again."""
 
     @property
-    def told_timing(self) -> Timing | None:
+    def server_timing(self) -> UpstreamTiming | None:
         """Its parts, where Trello was asked; what is asked in the background keeps nobody."""
-        return self.timing if self.timing.asked and not self.outcome.hit else None
+        return self.timing if self.timing.was_sent and not self.outcome.hit else None
 
 
-class RequestIds:
+class RequestIdGenerator:
     """Ids that are unique to this process and cheap: a random prefix and a count."""
 
     def __init__(self, prefix: str) -> None:

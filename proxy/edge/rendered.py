@@ -14,47 +14,47 @@ from aiohttp.http import HttpVersion11
 from proxy.edge.bounded_connection import WRITE_IDLE_S
 from proxy.edge.sendfile import send_file
 from proxy.errors import ProxyError
-from proxy.flow.ask import Chunks
-from proxy.flow.file_body import FileBody
-from proxy.flow.proof import Proof
+from proxy.flow.ask import BodyStream
+from proxy.flow.file_body import AttachmentBody
+from proxy.flow.proof import HitVerifier
 from proxy.model import StoredResponse
 
 SLICE_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 
 
-class Rendered(web.StreamResponse):
+class WireResponse(web.StreamResponse):
     """Status, fields as lines, and a body."""
 
     def __init__(
         self,
         status: int,
         head: bytes,
-        body: bytes | Chunks = b"",
+        body: bytes | BodyStream = b"",
         length: int | None = None,
     ) -> None:
         super().__init__(status=status)
         self.head = head
-        self.told = b""
+        self.dynamic_headers = b""
         """Fields that differ from one sending to the next."""
-        self.payload = body
-        self.payload_length = len(body) if isinstance(body, bytes) else length
-        self.repeatable: tuple[StoredResponse, float, bool] | None = None
+        self.content = body
+        self.content_length_bytes = len(body) if isinstance(body, bytes) else length
+        self.fast_path_entry: tuple[StoredResponse, float, bool] | None = None
         """What a hit was made of, up to which age (seconds) it may be made again, and whether only
         while its boards are watched."""
-        self.proof: Proof | None = None
+        self.verifier: HitVerifier | None = None
         """Who asks that hit again now and then; None where that may not be."""
-        self.sent: Callable[[int], None] = _ignore
+        self.on_sent: Callable[[int], None] = _no_callback
         """Told at the end how many bytes of the body left."""
 
-    def start(self) -> bytes:
+    def status_line(self) -> bytes:
         """The status line and the field that frames the body."""
         line = b"HTTP/1.1 %d %b\r\n" % (self.status, _reason(self.status))
         if self.status in _BODILESS:
             return line
-        if self.payload_length is None:
+        if self.content_length_bytes is None:
             return line + b"Transfer-Encoding: chunked\r\n" if self._chunked_frames else line
-        return line + b"Content-Length: %d\r\n" % self.payload_length
+        return line + b"Content-Length: %d\r\n" % self.content_length_bytes
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the header, and the beginning of a body that is there."""
@@ -62,14 +62,14 @@ class Rendered(web.StreamResponse):
         self._keep_alive = request.keep_alive and modern
         self._req = request
         self._is_bodiless = request.method == "HEAD" or self.status in _BODILESS
-        self._chunked_frames = self.payload_length is None and modern
+        self._chunked_frames = self.content_length_bytes is None and modern
         close = b"" if self._keep_alive else b"Connection: close\r\n"
-        head = b"".join((self.start(), self.head, self.told, close, b"\r\n"))
+        head = b"".join((self.status_line(), self.head, self.dynamic_headers, close, b"\r\n"))
         try:
-            await self._write(head + self._first())
+            await self._write(head + self._first_slice())
         except BaseException as error:
-            await self._drop()
-            self.sent(0)
+            await self._discard_body()
+            self.on_sent(0)
             if not isinstance(error, ConnectionError):
                 raise
             self._abort()
@@ -80,55 +80,55 @@ class Rendered(web.StreamResponse):
         """Send the rest of the body."""
         sent = 0
         try:
-            if isinstance(self.payload, bytes):
-                sent = await self._rest(self.payload)
+            if isinstance(self.content, bytes):
+                sent = await self._send_remaining(self.content)
             elif self._is_bodiless:
-                await self.payload.aclose()
+                await self.content.aclose()
             else:
-                sent = await self._stream(self.payload)
+                sent = await self._stream(self.content)
         except (ProxyError, TimeoutError, ConnectionError):
             self._abort()
             raise ConnectionResetError("the body broke off") from None
         finally:
-            self.payload = b""  # a request and its answer hold each other until the collector comes
-            self.sent(sent)
+            self.content = b""  # a request and its answer hold each other until the collector comes
+            self.on_sent(sent)
 
-    async def _drop(self) -> None:
+    async def _discard_body(self) -> None:
         """Nobody will read the body."""
-        if not isinstance(self.payload, bytes):
-            await self.payload.aclose()
+        if not isinstance(self.content, bytes):
+            await self.content.aclose()
 
-    def _first(self) -> bytes:
-        if self._is_bodiless or not isinstance(self.payload, bytes):
+    def _first_slice(self) -> bytes:
+        if self._is_bodiless or not isinstance(self.content, bytes):
             return b""
-        return self.payload[:SLICE_BYTES]
+        return self.content[:SLICE_BYTES]
 
-    async def _rest(self, body: bytes) -> int:
+    async def _send_remaining(self, body: bytes) -> int:
         if self._is_bodiless:
             return 0
         for at in range(SLICE_BYTES, len(body), SLICE_BYTES):
             await self._write(body[at : at + SLICE_BYTES])
         return len(body)
 
-    async def _stream(self, source: Chunks) -> int:
+    async def _stream(self, source: BodyStream) -> int:
         sent = 0
         try:
-            sent = await self._by_kernel(source)
+            sent = await self._sendfile(source)
             async for chunk in source:
                 if chunk:
                     sent += len(chunk)
                     await self._write(_frame(chunk) if self._chunked_frames else chunk)
         finally:
             await source.aclose()
-        if self.payload_length is not None and sent != self.payload_length:
+        if self.content_length_bytes is not None and sent != self.content_length_bytes:
             raise ConnectionResetError("the body is not as long as announced")
         if self._chunked_frames:
             await self._write(b"0\r\n\r\n")
         return sent
 
-    async def _by_kernel(self, source: Chunks) -> int:
+    async def _sendfile(self, source: BodyStream) -> int:
         transport = self._req.transport if self._req is not None else None
-        if transport is None or self._chunked_frames or not isinstance(source, FileBody):
+        if transport is None or self._chunked_frames or not isinstance(source, AttachmentBody):
             return 0
         return await send_file(transport, source, WRITE_IDLE_S)
 
@@ -159,5 +159,5 @@ def _reason(status: int) -> bytes:
         return b"Unknown"
 
 
-def _ignore(_: int) -> None:
+def _no_callback(_: int) -> None:
     return None

@@ -4,7 +4,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.errors import BadTarget
+from proxy.errors import InvalidTarget
 from proxy.policy.target import split_absolute
 
 
@@ -18,7 +18,7 @@ def in_origin_form(request: web.BaseRequest) -> web.BaseRequest:
     if not authority:
         return request
     if target.startswith("//"):
-        raise BadTarget("Begin the path with one '/'.")
+        raise InvalidTarget("Begin the path with one '/'.")
     fields = CIMultiDict(
         (name, value.encode("utf-8", "replace").decode()) for name, value in request.headers.items()
     )

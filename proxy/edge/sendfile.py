@@ -7,10 +7,10 @@ transport itself has nothing to send.
 
 import asyncio
 
-from proxy.flow.file_body import FileBody
+from proxy.flow.file_body import AttachmentBody
 
 
-async def send_file(transport: asyncio.Transport, body: FileBody, idle_s: float) -> int:
+async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: float) -> int:
     """How many bytes went; what is left comes by iterating the body.
 
     ConnectionError when the client has left, TimeoutError when it takes nothing for `idle_s`.

@@ -4,32 +4,32 @@ A response is stored once, as Trello sent it: with gzip, as a rule. Its identity
 it where it is short, and inflated while it is sent where it is not.
 """
 
-from proxy.edge.plan import PLANNED_BODY_BYTES
-from proxy.flow.ask import Chunks
+from proxy.edge.plan import MAX_FAST_PATH_BODY_BYTES
+from proxy.flow.ask import BodyStream
 from proxy.flow.inflate import inflated
 from proxy.memory_budget import Hold
 from proxy.model import StoredResponse
 from proxy.policy.codings import PIECE_BYTES, Gunzip, gunzip, identity_length
-from proxy.store.memory import Memory
+from proxy.store.memory import MemoryTier
 
 INFLATING_BYTES = 2 * PIECE_BYTES
 """A piece, the next one, and zlib's window."""
 
 
 def body_of(
-    stored: StoredResponse, memory: Memory, hold: Hold, *, gzip: bool
-) -> tuple[bytes | Chunks, int]:
+    stored: StoredResponse, memory: MemoryTier, hold: Hold, *, gzip: bool
+) -> tuple[bytes | BodyStream, int]:
     """The body to send and its length; MemoryFull where the client's share of memory is too much.
 
     Bytes that `memory` has are everybody's; others are held for this client alone.
     """
     length = identity_length(stored.body) if stored.gzip and not gzip else len(stored.body)
-    is_own = len(stored.body) > PLANNED_BODY_BYTES and memory.get(stored.key) is not stored
+    is_own = len(stored.body) > MAX_FAST_PATH_BODY_BYTES and memory.get(stored.key) is not stored
     if is_own:
         hold.take("responses", len(stored.body))
     if gzip or not stored.gzip:
         return stored.body, length
-    if length > PLANNED_BODY_BYTES:
+    if length > MAX_FAST_PATH_BODY_BYTES:
         hold.take("responses", INFLATING_BYTES)
         return inflated(Gunzip(), stored.body), length
     plain = memory.plain(stored)

@@ -1,46 +1,50 @@
 """From what is stored, or has just arrived, to an Answer."""
 
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.exchange import Streamed, Whole
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.exchange import BufferedResponse, StreamedResponse
 from proxy.model import Outcome, StoredResponse, Tag
 from proxy.policy.fields import to_store
 from proxy.policy.validation import etag_of
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 
-def from_store(stored: StoredResponse, outcome: Outcome) -> Answer:
+def response_from_stored(stored: StoredResponse, outcome: Outcome) -> ApiResponse:
     """A stored response, for whatever reason it is used."""
-    return Answer(stored.status, stored.head, stored.body, outcome, stored, stored.gzip)
+    return ApiResponse(stored.status, stored.head, stored.body, outcome, stored, stored.gzip)
 
 
-def from_whole(whole: Whole, outcome: Outcome) -> Answer:
+def response_from_buffered(whole: BufferedResponse, outcome: Outcome) -> ApiResponse:
     """An answer that is not stored, in its identity form."""
-    return Answer(whole.status, head_of(whole.fields), whole.plain, outcome)
+    return ApiResponse(whole.status, serialize(whole.fields), whole.plain, outcome)
 
 
-def from_stream(streamed: Streamed, outcome: Outcome) -> Answer:
+def response_from_stream(streamed: StreamedResponse, outcome: Outcome) -> ApiResponse:
     """An answer that is still arriving."""
-    return Answer(
+    return ApiResponse(
         streamed.status,
-        head_of(streamed.fields),
+        serialize(streamed.fields),
         streamed.chunks,
         outcome,
         length=streamed.length,
     )
 
 
-def to_stored(
-    ask: Ask, whole: Whole, tags: tuple[Tag, ...], asked_at: float, seq: int
+def make_stored(
+    request: ApiRequest,
+    whole: BufferedResponse,
+    tags: tuple[Tag, ...],
+    requested_at: float,
+    seq: int,
 ) -> StoredResponse:
     """What is kept of an answer."""
     return StoredResponse(
-        key=ask.key,
+        key=request.key,
         status=whole.status,
-        head=head_of(to_store(whole.fields)),
+        head=serialize(to_store(whole.fields)),
         body=whole.body,
         gzip=whole.gzip,
         etag=etag_of(whole.plain),
-        asked_at=asked_at,
-        asked_seq=seq,
+        requested_at=requested_at,
+        requested_seq=seq,
         tags=tags,
     )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from proxy.model import CacheKey, Credential, Fields, Outcome, StoredResponse, Urgency
+from proxy.model import CacheKey, Credential, Fields, Outcome, Priority, StoredResponse
 from proxy.policy.directives import Directives
 from proxy.policy.routes import Match
 from proxy.tally import OWN
@@ -17,22 +17,22 @@ def _no_parameters() -> Mapping[str, str]:
 
 
 @dataclass(slots=True)
-class Timing:
+class UpstreamTiming:
     """Where a request's time goes besides here, in seconds; it grows with each question asked."""
 
-    asked: bool = False
+    was_sent: bool = False
     """Whether Trello was, or was to be, asked for this request's sake."""
-    wait_s: float = 0.0
+    queue_s: float = 0.0
     """For a turn within Trello's limits."""
     upstream_s: float = 0.0
     """From asking Trello to the header of its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class ApiRequest:
     """One request of a client's, understood and free of its credentials."""
 
-    means: str
+    effective_method: str
     """The method that is meant: GET for a HEAD, and what a GET with `_method` tunnels."""
     method: str
     """The method that Trello is sent."""
@@ -47,28 +47,28 @@ class Ask:
     partition: str = ""
     """Whose share of the cache it is served from."""
     credential: Credential
-    own: bool
+    uses_stored_credential: bool
     """Whether `credential` is the stored one."""
-    spender: str = OWN
+    client_name: str = OWN
     """The tool for which Trello is asked, by its name in metrics."""
     directives: Directives
     fields: Fields = ()
     """Fields of the client's that go along."""
     body: Body = field(default=None, repr=False)
-    urgency: Urgency = Urgency.TOOL
+    priority: Priority = Priority.API
     """Who goes first where Trello's limits leave no room for all."""
-    tool: str = ""
+    queue_key: str = ""
     """Who asks, as far as it can be told: those of one urgency take turns."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """A write's own parameters; complete once the body has been sent."""
-    timing: Timing = field(default_factory=Timing, repr=False, compare=False)
+    timing: UpstreamTiming = field(default_factory=UpstreamTiming, repr=False, compare=False)
 
-    def in_background(self) -> "Ask":
+    def in_background(self) -> "ApiRequest":
         """The same, with nobody who waits for the answer."""
-        return replace(self, urgency=max(self.urgency, Urgency.BACKGROUND))
+        return replace(self, priority=max(self.priority, Priority.BACKGROUND))
 
 
-class Chunks(Protocol):
+class BodyStream(Protocol):
     """A body that comes bit by bit; it is closed, whether or not it was begun."""
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]: ...
@@ -77,13 +77,13 @@ class Chunks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What a client gets, before its own preconditions and codings."""
 
     status: int
     head: bytes
     """Fields as `Name: value CRLF` lines; none of them about the connection."""
-    body: bytes | Chunks = field(repr=False)
+    body: bytes | BodyStream = field(repr=False)
     outcome: Outcome
     stored: StoredResponse | None = None
     """Where the answer came from, or was put: it has an ETag and an age then."""

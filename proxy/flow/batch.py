@@ -11,46 +11,51 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.clock import Clock
-from proxy.errors import NotStored as NothingStored
-from proxy.errors import Unusable, UpstreamError
-from proxy.flow.answers import from_store, from_whole
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.batch_part import Part, Piece, why
-from proxy.flow.collapse import Collapse
-from proxy.flow.exchange import WHOLE_BYTES, Exchange, Streamed, Whole
-from proxy.flow.foresight import Foreseen
-from proxy.flow.landed import Kept, TooLong
-from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_error
+from proxy.errors import InvalidResponse, UpstreamError
+from proxy.errors import NotInCache as NothingStored
+from proxy.flow.answers import response_from_buffered, response_from_stored
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.batch_part import PartLookup, PartResult, batch_forward_reason
+from proxy.flow.collapse import RequestCollapser
+from proxy.flow.exchange import (
+    MAX_BUFFERED_BYTES,
+    BufferedResponse,
+    StreamedResponse,
+    UpstreamExchange,
+)
+from proxy.flow.foresight import Prediction
+from proxy.flow.landed import Stored, TooLarge
+from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough, may_serve_stale_if_error
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Kind, Outcome, StoredResponse
-from proxy.policy.batch import JSON_HEAD, Item, asking_for, composed, item_of, items_in
+from proxy.policy.batch import JSON_HEAD, Item, batch_target, compose_body, make_item, split_items
 from proxy.policy.codings import gzipped, identity_length
 from proxy.policy.freshness import ABSENT, Fresh
 from proxy.policy.storability import Reason, why_unusable
-from proxy.policy.trouble import is_trouble
+from proxy.policy.trouble import is_upstream_failure
 from proxy.policy.validation import etag_of
-from proxy.store.responses import Responses
+from proxy.store.responses import ResponseStore
 
-_ASIDE_BYTES = 64 * 1024
+_OFFLOAD_BYTES = 64 * 1024
 """Longer answers are cut, packed and put together beside the loop: it takes milliseconds."""
-_PACKED_BYTES = 1024
+_COMPRESSED_OFFLOAD_BYTES = 1024
 """Shorter parts are kept as they are."""
-_REFUSALS = frozenset({401, 403, 410})
+_INVALIDATING_STATUSES = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
 
 
-Landed = Mapping[CacheKey, Piece] | Whole | TooLong
+BatchResult = Mapping[CacheKey, PartResult] | BufferedResponse | TooLarge
 """What a flight brought: its parts, or an answer that has none."""
 
 
-class Batch:
+class BatchService:
     """Batches answered from the store and from Trello."""
 
     def __init__(
         self,
         reads: ReadThrough,
-        responses: Responses,
-        exchange: Exchange,
+        responses: ResponseStore,
+        exchange: UpstreamExchange,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -59,209 +64,234 @@ class Batch:
         self._exchange = exchange
         self._metrics = metrics
         self._clock = clock
-        self.flights: Collapse[Landed] = Collapse(exchange.turns.holds)
+        self.flights: RequestCollapser[BatchResult] = RequestCollapser(exchange.limiter.is_queued)
 
-    async def serve(self, ask: Ask, reads: Sequence[Ask]) -> Answer:
+    async def serve(self, request: ApiRequest, reads: Sequence[ApiRequest]) -> ApiResponse:
         """The answer to all; NothingStored for an unanswerable `only-if-cached`, or UpstreamError.
 
         `reads` are what `ask` lists.
         """
-        parts = [await self._look_up(self._reads.naming.keyed(each)) for each in reads]
-        wanted = {part.ask.key: part for part in parts if not isinstance(part.verdict, Fresh)}
-        if all(part.may_wait for part in parts):
-            await self._renew(ask, [*wanted.values()])
+        parts = [await self._lookup(self._reads.aliases.canonicalize(each)) for each in reads]
+        wanted = {part.request.key: part for part in parts if not isinstance(part.verdict, Fresh)}
+        if all(part.may_revalidate_later for part in parts):
+            await self._refresh(request, [*wanted.values()])
             outcome = Outcome(hit=True, ttl_s=min(part.ttl_s for part in parts))
-            return await self._answer(ask, parts, {}, outcome)
-        if ask.directives.only_if_cached:
+            return await self._compose(request, parts, {}, outcome)
+        if request.directives.only_if_cached:
             raise NothingStored("Ask again without only-if-cached.")
         if len(wanted) == 1:
-            return await self._ask_for_one(ask, parts, *wanted.values())
-        return await self._ask_for_many(ask, parts, [*wanted.values()])
+            return await self._fetch_one(request, parts, *wanted.values())
+        return await self._fetch_many(request, parts, [*wanted.values()])
 
-    async def foresee(self, reads: Sequence[Ask]) -> tuple[list[Foreseen], Outcome]:
+    async def predict(self, reads: Sequence[ApiRequest]) -> tuple[list[Prediction], Outcome]:
         """What `serve` would say of each part and of all, without asking Trello."""
-        foreseen = [await self._reads.foresee(each) for each in reads]
-        parts = [Part(each.ask, each.found.stored, each.found.verdict) for each in foreseen]
-        if all(part.may_wait for part in parts):
-            return foreseen, Outcome(hit=True, ttl_s=min(part.ttl_s for part in parts))
+        prediction = [await self._reads.predict(each) for each in reads]
+        parts = [
+            PartLookup(each.request, each.lookup.stored, each.lookup.verdict) for each in prediction
+        ]
+        if all(part.may_revalidate_later for part in parts):
+            return prediction, Outcome(hit=True, ttl_s=min(part.ttl_s for part in parts))
         wanted = [part for part in parts if not isinstance(part.verdict, Fresh)]
-        return foreseen, Outcome(fwd=why(wanted))
+        return prediction, Outcome(fwd=batch_forward_reason(wanted))
 
-    async def renew(self, ask: Ask, reads: Sequence[Ask]) -> None:
+    async def refresh(self, request: ApiRequest, reads: Sequence[ApiRequest]) -> None:
         """Have these asked for, and stored; UpstreamError."""
         if len(reads) == 1:
-            await self._reads.renew(reads[0])
+            await self._reads.refresh(reads[0])
         elif reads:
-            parts = [Part(each, None, ABSENT) for each in reads]
-            await self.flights.run(self._flight(parts), partial(self._ask, ask, parts))
+            parts = [PartLookup(each, None, ABSENT) for each in reads]
+            await self.flights.run(self._flight_key(parts), partial(self._fetch, request, parts))
 
-    async def _look_up(self, ask: Ask) -> Part:
-        found = await self._reads.find(ask)
-        return Part(ask, found.stored, found.verdict)
+    async def _lookup(self, request: ApiRequest) -> PartLookup:
+        found = await self._reads.lookup(request)
+        return PartLookup(request, found.stored, found.verdict)
 
-    async def _renew(self, ask: Ask, stale: Sequence[Part]) -> None:
+    async def _refresh(self, request: ApiRequest, stale: Sequence[PartLookup]) -> None:
         """Have what is stale asked for, while it is used."""
         if len(stale) == 1:
-            await self._reads.serve(stale[0].ask)
+            await self._reads.serve(stale[0].request)
         elif stale:
-            renewal = ask.in_background()
-            self.flights.start(self._flight(stale), partial(self._ask, renewal, stale))
+            renewal = request.in_background()
+            self.flights.start(self._flight_key(stale), partial(self._fetch, renewal, stale))
 
-    async def _ask_for_one(self, ask: Ask, parts: Sequence[Part], part: Part) -> Answer:
-        answer = await self._reads.serve(part.ask)
-        if not isinstance(answer.body, bytes):
-            await answer.body.aclose()
-            return await self._reads.bypass(ask)
-        if answer.stored is None and is_trouble(answer.status, answer.body, own=ask.own):
-            return answer
-        if answer.outcome.hit:  # stored since it was looked up
-            return await self.serve(ask, [each.ask for each in parts])
-        item = Item(answer.status, item_of(answer.status, answer.body))
-        outcome = replace(answer.outcome, detail=answer.outcome.detail or _asked(1, parts))
-        return await self._answer(ask, parts, {part.ask.key: answer.stored or item}, outcome)
+    async def _fetch_one(
+        self, request: ApiRequest, parts: Sequence[PartLookup], part: PartLookup
+    ) -> ApiResponse:
+        response = await self._reads.serve(part.request)
+        if not isinstance(response.body, bytes):
+            await response.body.aclose()
+            return await self._reads.bypass(request)
+        if response.stored is None and is_upstream_failure(
+            response.status, response.body, own=request.uses_stored_credential
+        ):
+            return response
+        if response.outcome.hit:  # stored since it was looked up
+            return await self.serve(request, [each.request for each in parts])
+        item = Item(response.status, make_item(response.status, response.body))
+        outcome = replace(
+            response.outcome, detail=response.outcome.detail or _was_fetched(1, parts)
+        )
+        return await self._compose(
+            request, parts, {part.request.key: response.stored or item}, outcome
+        )
 
-    async def _ask_for_many(
-        self, ask: Ask, parts: Sequence[Part], wanted: Sequence[Part]
-    ) -> Answer:
-        outcome = Outcome(fwd=why(wanted), detail=_asked(len(wanted), parts))
-        is_all_stored = all(may_serve_error(part.verdict) for part in wanted)
+    async def _fetch_many(
+        self, request: ApiRequest, parts: Sequence[PartLookup], wanted: Sequence[PartLookup]
+    ) -> ApiResponse:
+        outcome = Outcome(fwd=batch_forward_reason(wanted), detail=_was_fetched(len(wanted), parts))
+        is_all_stored = all(may_serve_stale_if_error(part.verdict) for part in wanted)
         try:
-            landed, joined = await self._land(ask, wanted)
+            result, joined = await self._fetch_collapsed(request, wanted)
         except UpstreamError as error:
             if not is_all_stored:
                 raise
             outcome = replace(outcome, fwd_status=error.status, detail=STALE_IF_ERROR)
-            return await self._answer(ask, parts, {}, outcome)
-        if isinstance(landed, TooLong):
-            return await self._reads.bypass(ask)
+            return await self._compose(request, parts, {}, outcome)
+        if isinstance(result, TooLarge):
+            return await self._reads.bypass(request)
         outcome = replace(outcome, collapsed=joined)
-        if isinstance(landed, Whole):
-            outcome = replace(outcome, fwd_status=landed.status)
-            if is_all_stored and is_trouble(landed.status, landed.plain, own=ask.own):
+        if isinstance(result, BufferedResponse):
+            outcome = replace(outcome, fwd_status=result.status)
+            if is_all_stored and is_upstream_failure(
+                result.status, result.plain, own=request.uses_stored_credential
+            ):
                 outcome = replace(outcome, detail=STALE_IF_ERROR)
-                return await self._answer(ask, parts, {}, outcome)
-            return from_whole(landed, replace(outcome, detail=Reason.STATUS))
+                return await self._compose(request, parts, {}, outcome)
+            return response_from_buffered(result, replace(outcome, detail=Reason.STATUS))
         got = {
-            part.ask.key: landed[part.ask.key]
+            part.request.key: result[part.request.key]
             for part in wanted
-            if not part.is_better_than(landed[part.ask.key])
+            if not part.fresher_than(result[part.request.key])
         }
         outcome = replace(
             outcome,
             fwd_status=200,
-            stored=all(isinstance(piece, StoredResponse) for piece in landed.values()),
-            detail=outcome.detail if len(got) == len(landed) else STALE_IF_ERROR,
+            stored=all(isinstance(piece, StoredResponse) for piece in result.values()),
+            detail=outcome.detail if len(got) == len(result) else STALE_IF_ERROR,
         )
-        return await self._answer(ask, parts, got, outcome)
+        return await self._compose(request, parts, got, outcome)
 
-    async def _land(self, ask: Ask, wanted: Sequence[Part]) -> tuple[Landed, bool]:
+    async def _fetch_collapsed(
+        self, request: ApiRequest, wanted: Sequence[PartLookup]
+    ) -> tuple[BatchResult, bool]:
         """A flight's result, and whether it was shared; what is not stored is never shared."""
-        if ask.directives.no_store or ask.directives.no_cache:
-            return await self._ask(ask, wanted), False
-        flight = self._flight(wanted)
+        if request.directives.no_store or request.directives.no_cache:
+            return await self._fetch(request, wanted), False
+        flight = self._flight_key(wanted)
         if flight in self.flights:
-            self._exchange.turns.hurry(_question(ask, wanted))
-        landed, joined = await self.flights.run(flight, partial(self._ask, ask, wanted))
-        if joined and isinstance(landed, Mapping) and any(map(_is_an_askers_own, landed.values())):
-            return await self._ask(ask, wanted), False
-        return landed, joined
+            self._exchange.limiter.raise_priority(_upstream_target(request, wanted))
+        result, joined = await self.flights.run(flight, partial(self._fetch, request, wanted))
+        if joined and isinstance(result, Mapping) and any(map(_is_private, result.values())):
+            return await self._fetch(request, wanted), False
+        return result, joined
 
-    def _flight(self, wanted: Sequence[Part]) -> tuple[frozenset[CacheKey], int]:
-        return frozenset(part.ask.key for part in wanted), self._responses.seq
+    def _flight_key(self, wanted: Sequence[PartLookup]) -> tuple[frozenset[CacheKey], int]:
+        return frozenset(part.request.key for part in wanted), self._responses.seq
 
-    async def _ask(self, ask: Ask, wanted: Sequence[Part]) -> Landed:
-        seq, asked_at = self._responses.seq, self._clock.now()
-        fetched = await self._exchange.fetch(_question(ask, wanted), gzip=True)
-        if isinstance(fetched, Streamed):
+    async def _fetch(self, request: ApiRequest, wanted: Sequence[PartLookup]) -> BatchResult:
+        seq, requested_at = self._responses.seq, self._clock.now()
+        fetched = await self._exchange.fetch(_upstream_target(request, wanted), gzip=True)
+        if isinstance(fetched, StreamedResponse):
             await fetched.chunks.aclose()
             count(self._metrics.not_stored, Reason.TOO_LARGE)
-            return TooLong()
+            return TooLarge()
         if fetched.status != 200:
             count(self._metrics.not_stored, Reason.STATUS)
             return fetched
-        with self._exchange.reading(ask):
-            if len(fetched.plain) > _ASIDE_BYTES:
-                cut = await asyncio.to_thread(_cut, fetched, len(wanted))
+        with self._exchange.body_errors(request):
+            if len(fetched.plain) > _OFFLOAD_BYTES:
+                cut = await asyncio.to_thread(_split_items, fetched, len(wanted))
             else:
-                cut = _cut(fetched, len(wanted))
+                cut = _split_items(fetched, len(wanted))
         return {
-            part.ask.key: await self._kept(part.ask, item, whole, asked_at, seq)
+            part.request.key: await self._stored_parts(part.request, item, whole, requested_at, seq)
             for part, (item, whole) in zip(wanted, cut, strict=True)
         }
 
-    async def _kept(self, ask: Ask, item: Item, whole: Whole, asked_at: float, seq: int) -> Piece:
+    async def _stored_parts(
+        self,
+        request: ApiRequest,
+        item: Item,
+        whole: BufferedResponse,
+        requested_at: float,
+        seq: int,
+    ) -> PartResult:
         """The part as it is stored now; the item where it is not: a failure never is."""
         if item.status != 200:
             if item.status == 404:
-                await self._reads.keep.mark_missing(ask, (seq, asked_at))
-            elif item.status in _REFUSALS and not is_trouble(item.status, item.raw, own=ask.own):
-                self._reads.keep.drop(ask)
+                await self._reads.storer.mark_missing(request, (seq, requested_at))
+            elif item.status in _INVALIDATING_STATUSES and not is_upstream_failure(
+                item.status, item.raw, own=request.uses_stored_credential
+            ):
+                self._reads.storer.forget(request)
             count(self._metrics.not_stored, Reason.STATUS)
             return item
-        landed = await self._reads.keep.take(ask, whole, asked_at, seq)
-        return landed.stored if isinstance(landed, Kept) else item
+        result = await self._reads.storer.store(request, whole, requested_at, seq)
+        return result.stored if isinstance(result, Stored) else item
 
-    async def _answer(
+    async def _compose(
         self,
-        ask: Ask,
-        parts: Sequence[Part],
-        got: Mapping[CacheKey, Piece],
+        request: ApiRequest,
+        parts: Sequence[PartLookup],
+        got: Mapping[CacheKey, PartResult],
         outcome: Outcome,
-    ) -> Answer:
+    ) -> ApiResponse:
         """The whole, as old as its oldest part; from the store what was not got.
 
         What is too long to be put together here Trello is asked for, as it came.
         """
-        have: dict[CacheKey, Piece] = {p.ask.key: p.stored for p in parts if p.stored is not None}
+        have: dict[CacheKey, PartResult] = {
+            p.request.key: p.stored for p in parts if p.stored is not None
+        }
         have.update(got)
-        used = [have[part.ask.key] for part in parts]
+        used = [have[part.request.key] for part in parts]
         stored = [each for each in used if isinstance(each, StoredResponse)]
         pieces = [each if isinstance(each, StoredResponse) else each.raw for each in used]
         size = sum(map(_plain_length, stored))
-        if size > WHOLE_BYTES:
-            return await self._reads.bypass(ask)
-        if size > _ASIDE_BYTES:
-            body = await asyncio.to_thread(composed, pieces)
+        if size > MAX_BUFFERED_BYTES:
+            return await self._reads.bypass(request)
+        if size > _OFFLOAD_BYTES:
+            body = await asyncio.to_thread(compose_body, pieces)
         else:
-            body = composed(pieces)
+            body = compose_body(pieces)
         whole = StoredResponse(
-            key=ask.key,
+            key=request.key,
             status=200,
             head=JSON_HEAD,
             body=body,
             gzip=False,
             etag=etag_of(body),
-            asked_at=min((each.asked_at for each in stored), default=self._clock.now()),
-            asked_seq=self._responses.seq,
+            requested_at=min((each.requested_at for each in stored), default=self._clock.now()),
+            requested_seq=self._responses.seq,
             tags=(),
         )
-        return from_store(whole, outcome)
+        return response_from_stored(whole, outcome)
 
 
-def _question(ask: Ask, wanted: Sequence[Part]) -> Ask:
+def _upstream_target(request: ApiRequest, wanted: Sequence[PartLookup]) -> ApiRequest:
     """The batch of these parts; its key is that of their flight, whatever their order."""
-    target = asking_for([part.ask.target for part in wanted])
-    key = CacheKey(" ".join(sorted(part.ask.key for part in wanted)))
-    return replace(ask, target=target, key=key)
+    target = batch_target([part.request.target for part in wanted])
+    key = CacheKey(" ".join(sorted(part.request.key for part in wanted)))
+    return replace(request, target=target, key=key)
 
 
-def _cut(batch: Whole, count: int) -> list[tuple[Item, Whole]]:
+def _split_items(batch: BufferedResponse, count: int) -> list[tuple[Item, BufferedResponse]]:
     """The items, each with the answer that a read of its own gets; Unusable if they are not so."""
     reason = why_unusable(
         Kind.BATCH, batch.content_type, batch.plain, length_known=batch.length_known
     )
-    items = None if reason else items_in(batch.plain, count)
+    items = None if reason else split_items(batch.plain, count)
     if items is None:
-        raise Unusable("Trello sent no list of what was asked for; try again later.")
-    return [(item, _whole_of(batch, item.body)) for item in items]
+        raise InvalidResponse("Trello sent no list of what was asked for; try again later.")
+    return [(item, _single_response(batch, item.body)) for item in items]
 
 
-def _whole_of(batch: Whole, plain: bytes) -> Whole:
-    gzip = batch.gzip and len(plain) > _PACKED_BYTES
+def _single_response(batch: BufferedResponse, plain: bytes) -> BufferedResponse:
+    gzip = batch.gzip and len(plain) > _COMPRESSED_OFFLOAD_BYTES
     return replace(batch, body=gzipped(plain) if gzip else plain, plain=plain, gzip=gzip)
 
 
-def _is_an_askers_own(piece: Piece) -> bool:
+def _is_private(piece: PartResult) -> bool:
     return isinstance(piece, Item) and piece.status == 200
 
 
@@ -269,6 +299,6 @@ def _plain_length(stored: StoredResponse) -> int:
     return identity_length(stored.body) if stored.gzip else len(stored.body)
 
 
-def _asked(count_asked: int, parts: Sequence[Part]) -> str:
+def _was_fetched(count_asked: int, parts: Sequence[PartLookup]) -> str:
     """How many of how many were asked for: `asked-2-of-10`."""
     return f"asked-{count_asked}-of-{len(parts)}"

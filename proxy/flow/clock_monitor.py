@@ -7,7 +7,7 @@ was stored "in the future" has no age at all. So everything stored becomes stale
 from collections.abc import Callable
 
 from proxy.clock import Clock
-from proxy.flow.invalidate import Invalidate
+from proxy.flow.invalidate import Invalidator
 from proxy.log import Log
 from proxy.policy.tags import EVERYTHING
 
@@ -18,8 +18,8 @@ TOLERANCE_S = 1.0
 class ClockMonitor:
     """Compares the clock with moments that have been."""
 
-    def __init__(self, invalidate: Invalidate, clock: Clock, log: Log) -> None:
-        self._invalidate = invalidate
+    def __init__(self, invalidator: Invalidator, clock: Clock, log: Log) -> None:
+        self._invalidate = invalidator
         self._clock = clock
         self._log = log
         self._latest = clock.now()
@@ -35,7 +35,7 @@ class ClockMonitor:
         now = self._latest = self._clock.now()
         if moment - now <= TOLERANCE_S:
             return
-        self._invalidate.outdate({EVERYTHING}, "clock")
+        self._invalidate.mark_stale({EVERYTHING}, "clock")
         for notify in self.on_set_back:
             notify()
         self._log.event("warning", "clock set back", by_s=round(moment - now, 1))

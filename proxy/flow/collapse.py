@@ -20,7 +20,7 @@ class _Flight(Generic[T]):
     """Those that wait, and those that never will."""
 
 
-class Collapse(Generic[T]):
+class RequestCollapser(Generic[T]):
     """The flights in the air, by what they were begun for."""
 
     def __init__(self, is_idle: Callable[["asyncio.Task[T]"], bool]) -> None:
@@ -38,7 +38,7 @@ class Collapse(Generic[T]):
     ) -> tuple[T, bool]:
         """The flight's result, and whether somebody else had begun it."""
         joined = key in self._flights
-        flight = self._joined(key, begin)
+        flight = self._join(key, begin)
         try:
             return await asyncio.shield(flight.task), joined
         except asyncio.CancelledError:
@@ -50,7 +50,7 @@ class Collapse(Generic[T]):
 
     def start(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> None:
         """Begin the flight unless it is in the air; it lands, whoever waits for it."""
-        self._joined(key, begin)
+        self._join(key, begin)
 
     async def stop(self) -> None:
         """Cancel what is still in the air."""
@@ -59,16 +59,16 @@ class Collapse(Generic[T]):
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _joined(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
+    def _join(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
         flight = self._flights.get(key)
         if flight is None:
             task = asyncio.create_task(begin())  # noqa: TID251 — owned here, see stop
             flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda _: self._landed(key, flight))
+            task.add_done_callback(lambda _: self._finished(key, flight))
         flight.callers += 1
         return flight
 
-    def _landed(self, key: Hashable, flight: _Flight[T]) -> None:
+    def _finished(self, key: Hashable, flight: _Flight[T]) -> None:
         self._forget(key, flight)
         if not flight.task.cancelled():
             flight.task.exception()  # seen, even when nobody waited

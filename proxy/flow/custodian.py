@@ -10,48 +10,48 @@ from typing import Any
 
 from proxy.clock import Clock
 from proxy.errors import UpstreamError
-from proxy.flow.identity import StoredIdentity
-from proxy.flow.inquiry import Inquiry, NotAccepted
-from proxy.flow.outlook import Outlook
+from proxy.flow.identity import StoredCredential
+from proxy.flow.inquiry import CredentialRefused, TokenInspector
+from proxy.flow.outlook import CircuitBreakers
 from proxy.log import Log
 from proxy.model import Credential
 from proxy.policy.token_facts import days_left
 
-LEARN_AGAIN_S = 86_400.0
-LEARN_RETRY_S = 60.0
+TOKEN_INFO_REFRESH_S = 86_400.0
+TOKEN_INFO_RETRY_S = 60.0
 WARN_DAYS = 14
 """A token that ends sooner is told of in the log and in /readyz."""
 
 
-class Custodian:
+class CredentialManager:
     """Owns the tasks that ask about the credential."""
 
     def __init__(
         self,
-        stored: StoredIdentity,
-        inquiry: Inquiry,
-        outlook: Outlook,
+        stored: StoredCredential,
+        inquiry: TokenInspector,
+        availability: CircuitBreakers,
         clock: Clock,
         log: Log,
         keep: Callable[[Credential, str], None],
     ) -> None:
         """`keep` remembers whose a credential is, for the next start; it blocks."""
         self._stored = stored
-        self._inquiry = inquiry
-        self._outlook = outlook
+        self._inspector = inquiry
+        self._availability = availability
         self._clock = clock
         self._log = log
-        self._keep = keep
+        self._remember = keep
         self._expires_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self.on_use: list[Callable[[], None]] = []
+        self.on_switch: list[Callable[[], None]] = []
         """Told when another credential is in use."""
 
     def start(self, *, learns: bool) -> None:
         """Watch over it; `learns`: also ask whose it is and how long it will be accepted."""
-        self._begin(self._recover())
+        self._spawn(self._probe_until_accepted())
         if learns:
-            self._begin(self._learn())
+            self._spawn(self._refresh_token_info())
 
     async def stop(self) -> None:
         """Ask no more."""
@@ -69,17 +69,17 @@ class Custodian:
         left = self._expires_at
         return left is not None and days_left(left, self._clock.now()) < WARN_DAYS
 
-    async def offer(self, credential: Credential) -> bool:
+    async def replace(self, credential: Credential) -> bool:
         """Use another one, if it is good; whether that is decided: if not, offer it again."""
         if credential == self._stored.credential:
             return True
         try:
-            self._inquiry.conceal(credential, self._stored.credential)
-            member = await self._inquiry.member(credential)
+            self._inspector.redact(credential, self._stored.credential)
+            member = await self._inspector.member(credential)
         except ValueError:
             self._log.event("error", "new credentials refused", reason="not whole; copy all")
             return True
-        except NotAccepted:
+        except CredentialRefused:
             self._log.event("error", "new credentials refused", reason="not accepted")
             return True
         except UpstreamError as error:
@@ -89,56 +89,56 @@ class Custodian:
             reason = "they are another member's; restart with another cache.directory"
             self._log.event("error", "new credentials refused", reason=reason)
             return True
-        await self._use(credential, member.id)
+        await self._switch_to(credential, member.id)
         self._log.event("info", "new credentials in use")
         return True
 
-    async def _use(self, credential: Credential, member: str) -> None:
+    async def _switch_to(self, credential: Credential, member: str) -> None:
         self._stored.use(credential, member)
-        self._outlook.accepted()
-        await asyncio.to_thread(self._keep, credential, member)
-        for told in self.on_use:
+        self._availability.mark_accepted()
+        await asyncio.to_thread(self._remember, credential, member)
+        for told in self.on_switch:
             told()
         await self.stop()
         self._tasks.clear()
         self.start(learns=True)
 
-    async def _recover(self) -> None:
+    async def _probe_until_accepted(self) -> None:
         """While Trello refuses it, ask whether it still does, more and more seldom."""
-        token = self._outlook.token
+        token = self._availability.token
         while True:
-            await token.news.wait()
+            await token.changed.wait()
             try:
-                await self._inquiry.member(self._stored.credential)
-            except (NotAccepted, UpstreamError):
-                pause_s = token.postpone(self._clock.monotonic(), self._outlook.jitter())
+                await self._inspector.member(self._stored.credential)
+            except (CredentialRefused, UpstreamError):
+                pause_s = token.postpone_probe(self._clock.monotonic(), self._availability.jitter())
                 await self._clock.sleep(pause_s)
             else:
-                self._outlook.accepted()
+                self._availability.mark_accepted()
 
-    async def _learn(self) -> None:
+    async def _refresh_token_info(self) -> None:
         """Ask once a day, and soon again where there is no answer."""
         while True:
-            known = await self._ask_about()
-            await self._clock.sleep(LEARN_AGAIN_S if known else LEARN_RETRY_S)
+            known = await self._inspect()
+            await self._clock.sleep(TOKEN_INFO_REFRESH_S if known else TOKEN_INFO_RETRY_S)
 
-    async def _ask_about(self) -> bool:
+    async def _inspect(self) -> bool:
         credential = self._stored.credential
         try:
-            facts = await self._inquiry.token(credential)
-        except NotAccepted:
-            self._outlook.distrust()
+            entries = await self._inspector.token(credential)
+        except CredentialRefused:
+            self._availability.mark_refused()
             return False
         except UpstreamError:
             return False
-        self._expires_at = facts.expires_at
-        if self.is_expiring and facts.expires_at is not None:
-            days = days_left(facts.expires_at, self._clock.now())
+        self._expires_at = entries.expires_at
+        if self.is_expiring and entries.expires_at is not None:
+            days = days_left(entries.expires_at, self._clock.now())
             self._log.event("warning", "token expires soon", days=days)
-        if facts.member != self._stored.member:
-            self._stored.use(credential, facts.member)
-            await asyncio.to_thread(self._keep, credential, facts.member)
+        if entries.member != self._stored.member:
+            self._stored.use(credential, entries.member)
+            await asyncio.to_thread(self._remember, credential, entries.member)
         return True
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop

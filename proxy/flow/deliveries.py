@@ -8,93 +8,93 @@ from collections import OrderedDict
 from enum import StrEnum
 
 from proxy.clock import Clock
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.own_writes import OwnWrites
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.own_writes import EchoFilter
 from proxy.metrics import Metrics, count
 from proxy.policy.tags import EVERYTHING
-from proxy.policy.webhooks import Callback, Delivery, read, uncovered, verify
+from proxy.policy.webhooks import Callback, WebhookEvent, not_covered_by, parse_delivery, verify
 
-MOST_SEEN = 10_000
+MAX_REMEMBERED_ACTIONS = 10_000
 """So many deliveries are known when they come again."""
-MOST_HEARD = 1000
+MAX_REMEMBERED_BOARDS = 1000
 """So many models are remembered as having been heard of."""
 
 
-class Result(StrEnum):
+class DeliveryResult(StrEnum):
     """What became of a delivery."""
 
     ACCEPTED = "accepted"
-    REPEAT = "repeat"
-    OWN = "own"
+    DUPLICATE = "repeat"
+    ECHO = "own"
     """It tells of a write that went through this proxy, and of nothing more."""
-    FORGED = "forged"
+    INVALID_SIGNATURE = "forged"
     MALFORMED = "malformed"
     """Trello's, and not to be understood: anything may have changed."""
 
 
-class Deliveries:
+class WebhookReceiver:
     """Takes deliveries in, one at a time; bounded."""
 
     def __init__(
         self,
         callback: Callback,
-        own: OwnWrites,
-        invalidate: Invalidate,
+        own: EchoFilter,
+        invalidator: Invalidator,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self.callback = callback
-        self._own = own
-        self._invalidate = invalidate
+        self._echoes = own
+        self._invalidator = invalidator
         self._metrics = metrics
         self._clock = clock
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._heard: OrderedDict[str, float] = OrderedDict()
+        self._delivered_at: OrderedDict[str, float] = OrderedDict()
 
-    async def receive(self, body: bytes, signature: str, identifier: str) -> Result:
+    async def receive(self, body: bytes, signature: str, identifier: str) -> DeliveryResult:
         """What became of it; what it changed is stale before this returns, and would stay so.
 
         `identifier` is what the write that it tells of was marked with.
         """
-        result = self._judge(body, signature, identifier)
+        result = self._classify(body, signature, identifier)
         count(self._metrics.webhook_deliveries, result.value)
-        if result in {Result.ACCEPTED, Result.MALFORMED}:
-            await self._invalidate.settled()
+        if result in {DeliveryResult.ACCEPTED, DeliveryResult.MALFORMED}:
+            await self._invalidator.flush()
         return result
 
-    def heard_since(self, model: str, since: float) -> bool:
+    def delivered_since(self, model: str, since: float) -> bool:
         """Whether anything came for the webhook of this model at or after `since`."""
-        return self._heard.get(model, since - 1) >= since
+        return self._delivered_at.get(model, since - 1) >= since
 
-    def _judge(self, body: bytes, signature: str, identifier: str) -> Result:
+    def _classify(self, body: bytes, signature: str, identifier: str) -> DeliveryResult:
         callback = self.callback
         if not verify(body, callback.url, callback.secret, signature):
-            return Result.FORGED
-        delivery = read(body)
+            return DeliveryResult.INVALID_SIGNATURE
+        delivery = parse_delivery(body)
         if delivery is not None:
-            self._hear(delivery)
+            self._note_delivery(delivery)
         # The same action is told to the webhook of each of its models; an unknown one touches
         # all of the model.
         name = signature if delivery is None else f"{delivery.action} {delivery.model}"
         if name in self._seen:
-            return Result.REPEAT
+            return DeliveryResult.DUPLICATE
         self._seen[name] = None
-        if len(self._seen) > MOST_SEEN:
+        if len(self._seen) > MAX_REMEMBERED_ACTIONS:
             self._seen.popitem(last=False)
         return self._apply(delivery, identifier)
 
-    def _apply(self, delivery: Delivery | None, identifier: str) -> Result:
+    def _apply(self, delivery: WebhookEvent | None, identifier: str) -> DeliveryResult:
         if delivery is None:
-            self._invalidate.outdate({EVERYTHING}, "webhook")
-            return Result.MALFORMED
-        tags = uncovered(delivery.tags, self._own.named(identifier))
+            self._invalidator.mark_stale({EVERYTHING}, "webhook")
+            return DeliveryResult.MALFORMED
+        tags = not_covered_by(delivery.tags, self._echoes.tags_of(identifier))
         if not tags:
-            return Result.OWN
-        self._invalidate.outdate(tags, "webhook")
-        return Result.ACCEPTED
+            return DeliveryResult.ECHO
+        self._invalidator.mark_stale(tags, "webhook")
+        return DeliveryResult.ACCEPTED
 
-    def _hear(self, delivery: Delivery) -> None:
-        self._heard.pop(delivery.model, None)
-        self._heard[delivery.model] = self._clock.now()
-        if len(self._heard) > MOST_HEARD:
-            self._heard.popitem(last=False)
+    def _note_delivery(self, delivery: WebhookEvent) -> None:
+        self._delivered_at.pop(delivery.model, None)
+        self._delivered_at[delivery.model] = self._clock.now()
+        if len(self._delivered_at) > MAX_REMEMBERED_BOARDS:
+            self._delivered_at.popitem(last=False)

@@ -5,9 +5,9 @@ One of them must be of the very path: who reads a card or two has no use for all
 
 from collections import OrderedDict
 
-from proxy.policy.projection import Chosen, Names, Shape
+from proxy.policy.projection import Chosen, Names, QueryShape
 
-MOST_FAMILIES = 20_000
+MAX_FAMILIES = 20_000
 PER_FAMILY = 16
 """Parts remembered of one family: the ones asked for last."""
 WINDOW_S = 600.0
@@ -20,17 +20,19 @@ Part = tuple[tuple[str, ...], Names | Chosen]
 """A path and the fields of it."""
 
 
-class Demand:
+class FieldDemand:
     """Parts that were missed lately, by partition and the shape that holds them all."""
 
     def __init__(self) -> None:
-        self._missed: OrderedDict[tuple[str, Shape], dict[Part, float]] = OrderedDict()
-        self._refused: OrderedDict[tuple[str, Shape], float] = OrderedDict()
+        self._missed: OrderedDict[tuple[str, QueryShape], dict[Part, float]] = OrderedDict()
+        self._rejected: OrderedDict[tuple[str, QueryShape], float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._missed)
 
-    def is_wide(self, partition: str, narrow: Shape, wide: Shape, now: float) -> bool:
+    def is_in_demand(
+        self, partition: str, narrow: QueryShape, wide: QueryShape, now: float
+    ) -> bool:
         """Note that `narrow` was missed; whether `wide` should be asked for in its place."""
         family = (partition, wide)
         missed = self._missed.pop(family, {})
@@ -39,14 +41,14 @@ class Demand:
         recent.pop(part, None)
         recent[part] = now
         self._missed[family] = dict(list(recent.items())[-PER_FAMILY:])
-        if len(self._missed) > MOST_FAMILIES:
+        if len(self._missed) > MAX_FAMILIES:
             self._missed.popitem(last=False)
         is_read = any(path == wide.path for path, _ in recent)
-        return is_read and len(recent) > 1 and now >= self._refused.get(family, 0.0)
+        return is_read and len(recent) > 1 and now >= self._rejected.get(family, 0.0)
 
-    def refuse(self, partition: str, wide: Shape, now: float) -> None:
+    def reject(self, partition: str, wide: QueryShape, now: float) -> None:
         """The whole did not serve: for a while parts are asked for as parts."""
-        self._refused.pop((partition, wide), None)
-        self._refused[partition, wide] = now + REFUSED_S
-        if len(self._refused) > MOST_FAMILIES:
-            self._refused.popitem(last=False)
+        self._rejected.pop((partition, wide), None)
+        self._rejected[partition, wide] = now + REFUSED_S
+        if len(self._rejected) > MAX_FAMILIES:
+            self._rejected.popitem(last=False)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from proxy.model import CacheKey
-from proxy.policy.projection import Shape, Source, contains, sources_of
+from proxy.policy.projection import QueryShape, Source, contains, possible_sources
 from proxy.policy.routes import Match
 from proxy.policy.shapes import PLURALS
 
-MOST_FAMILIES = 20_000
-MOST_ITEMS = 50_000
+MAX_FAMILIES = 20_000
+MAX_ITEMS = 50_000
 PER_FAMILY = 4
 """Answers remembered of one object or collection: those stored last."""
 
@@ -21,7 +21,7 @@ _ITEM = re.compile(rb'{"id":"([0-9a-f]{24})"')
 
 
 @dataclass(frozen=True, slots=True)
-class Donor:
+class Superset:
     """A stored answer that holds `source`."""
 
     key: CacheKey
@@ -29,9 +29,9 @@ class Donor:
     source: Source
 
 
-def has_items(wide: Shape) -> bool:
+def has_items(wide: QueryShape) -> bool:
     """Whether objects within an answer of this shape are read by their ids too."""
-    return any(each.shape.many and each.shape.kind in PLURALS for each in sources_of(wide))
+    return any(each.shape.many and each.shape.kind in PLURALS for each in possible_sources(wide))
 
 
 def items_in(plain: bytes) -> frozenset[str]:
@@ -39,48 +39,50 @@ def items_in(plain: bytes) -> frozenset[str]:
     return frozenset(each.decode() for each in _ITEM.findall(plain))
 
 
-class Donors:
+class ContainmentIndex:
     """Hints by partition and path; a donor may be gone, stale or without what is sought."""
 
     def __init__(self) -> None:
-        self._families: OrderedDict[tuple[str, tuple[str, ...]], tuple[Donor, ...]] = OrderedDict()
+        self._families: OrderedDict[tuple[str, tuple[str, ...]], tuple[Superset, ...]] = (
+            OrderedDict()
+        )
         self._items: OrderedDict[str, tuple[str, tuple[str, ...]]] = OrderedDict()
         """An object's id → partition and path of what was read with it inside."""
 
     def __len__(self) -> int:
         return len(self._families)
 
-    def note(self, partition: str, key: CacheKey, match: Match, wide: Shape) -> None:
+    def add(self, partition: str, key: CacheKey, match: Match, wide: QueryShape) -> None:
         """Remember what an answer that was just stored contains."""
-        for source in sources_of(wide):
+        for source in possible_sources(wide):
             family = (partition, source.shape.path)
             others = [each for each in self._families.pop(family, ()) if each.key != key]
-            self._families[family] = (Donor(key, match, source), *others[: PER_FAMILY - 1])
-        _bound(self._families, MOST_FAMILIES)
+            self._families[family] = (Superset(key, match, source), *others[: PER_FAMILY - 1])
+        _bound(self._families, MAX_FAMILIES)
 
-    def note_items(self, partition: str, path: tuple[str, ...], items: Iterable[str]) -> None:
+    def add_items(self, partition: str, path: tuple[str, ...], items: Iterable[str]) -> None:
         """Remember that objects with these ids were read within what `path` names."""
         for item in items:
             self._items.pop(item, None)
             self._items[item] = (partition, path)
-        _bound(self._items, MOST_ITEMS)
+        _bound(self._items, MAX_ITEMS)
 
-    def holding(self, partition: str, narrow: Shape) -> Iterator[Donor]:
+    def supersets_of(self, partition: str, narrow: QueryShape) -> Iterator[Superset]:
         """The donors that may hold what is asked for, those stored last first."""
         for path in self._paths(partition, narrow):
-            for donor in self._families.get((partition, path), ()):
-                if contains(donor.source.shape, narrow):
-                    yield donor
+            for superset in self._families.get((partition, path), ()):
+                if contains(superset.source.shape, narrow):
+                    yield superset
 
-    def around(self, partition: str, narrow: Shape) -> Donor | None:
+    def candidates(self, partition: str, narrow: QueryShape) -> Superset | None:
         """The last answer to a read of what the object was read within: of its board's cards."""
         for path in [*self._paths(partition, narrow)][1:]:
-            for donor in self._families.get((partition, path), ()):
-                if donor.source.member is None:
-                    return donor
+            for superset in self._families.get((partition, path), ()):
+                if superset.source.member is None:
+                    return superset
         return None
 
-    def _paths(self, partition: str, narrow: Shape) -> Iterator[tuple[str, ...]]:
+    def _paths(self, partition: str, narrow: QueryShape) -> Iterator[tuple[str, ...]]:
         yield narrow.path
         if narrow.many or len(narrow.path) < len(("cards", "id")):
             return

@@ -9,21 +9,28 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import parse_qsl, quote
 
-from proxy.errors import FileGone, MaliciousFile, NotAFile, StoreError, TooLarge, Unusable
-from proxy.errors import NotStored as NothingStored
-from proxy.flow.answers import from_whole
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.fetch import Fetch, Origin, Refused
-from proxy.flow.file_body import FileBody
-from proxy.flow.foresight import Foreseen
+from proxy.errors import (
+    AttachmentDeleted,
+    AttachmentIsLink,
+    FileTooLarge,
+    InvalidResponse,
+    MaliciousFile,
+    StoreError,
+)
+from proxy.errors import NotInCache as NothingStored
+from proxy.flow.answers import response_from_buffered
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.fetch import AttachmentFetch, FetchDeps, UpstreamRefused
+from proxy.flow.file_body import AttachmentBody
+from proxy.flow.foresight import Prediction
 from proxy.flow.read_through import STALE_IF_ERROR, ReadThrough
 from proxy.model import Fwd, Outcome
 from proxy.policy.attachments import (
     Link,
     Malicious,
     Unreadable,
-    Upload,
-    describe,
+    UploadedFile,
+    parse_attachment,
     preview_of_size,
 )
 from proxy.policy.cache_key import key_of
@@ -32,208 +39,224 @@ from proxy.policy.files import content_type_of
 from proxy.policy.routes import RouteTable
 from proxy.policy.storability import Reason
 from proxy.policy.target import target_of
-from proxy.store.files import Files
-from proxy.store.held import Header, Held
+from proxy.store.files import AttachmentStore
+from proxy.store.held import FileInfo, SharedFile
 
 _TOO_LARGE = "too-large"
 
 
 @dataclass(frozen=True, slots=True)
-class Permitted:
+class AuthorizedAttachment:
     """A file that the asker may have."""
 
-    upload: Upload
-    ask: Ask
+    upload: UploadedFile
+    request: ApiRequest
     outcome: Outcome
     """Of reading the metadata."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenAttachment:
     """A file, ready to be sent in any part; its `body` must be closed."""
 
-    header: Header
+    info: FileInfo
     outcome: Outcome
-    body: FileBody
+    body: AttachmentBody
 
 
-class Download:
+class AttachmentService:
     """Serves the file routes of attachments."""
 
-    def __init__(self, reads: ReadThrough, table: RouteTable, origin: Origin, files: Files) -> None:
-        self._reads = reads
-        self._table = table
-        self._origin = origin
-        self._files = files
+    def __init__(
+        self, reads: ReadThrough, table: RouteTable, origin: FetchDeps, files: AttachmentStore
+    ) -> None:
+        self._read_through = reads
+        self._routes = table
+        self._fetch_deps = origin
+        self._store = files
 
-    async def permit(self, ask: Ask) -> Permitted | Answer:
+    async def authorize(self, request: ApiRequest) -> AuthorizedAttachment | ApiResponse:
         """The file that is asked for, or Trello's word why not.
 
         FileGone where it was there before; NotAFile, MaliciousFile by what Trello says of it.
         """
-        params = dict(ask.match.params)
+        params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
         link = f"{card}/{attachment}"
-        answer = await self._reads.serve(self._metadata_ask(ask, card, attachment))
-        if answer.status == 404 and link in self._files.seen:
-            raise FileGone("It was here, and Trello has it no more; look at the card.")
-        if answer.status != 200:
-            return answer
-        metadata = _plain(answer)
-        match describe(metadata, _preview(ask, metadata)):
-            case Upload() as upload:
-                self._files.seen.add(link)
-                return Permitted(upload, ask, answer.outcome)
+        response = await self._read_through.serve(self._metadata_request(request, card, attachment))
+        if response.status == 404 and link in self._store.seen_links:
+            raise AttachmentDeleted("It was here, and Trello has it no more; look at the card.")
+        if response.status != 200:
+            return response
+        metadata = _identity_body(response)
+        match parse_attachment(metadata, _preview(request, metadata)):
+            case UploadedFile() as upload:
+                self._store.seen_links.add(link)
+                return AuthorizedAttachment(upload, request, response.outcome)
             case Link(url):
-                raise NotAFile(f"It leads to {url}")
+                raise AttachmentIsLink(f"It leads to {url}")
             case Malicious():
                 raise MaliciousFile("Ask whoever attached it; the proxy does not hand it out.")
             case Unreadable():
-                raise Unusable("Trello's answer about an attachment is not one; try again later.")
+                raise InvalidResponse(
+                    "Trello's answer about an attachment is not one; try again later."
+                )
 
-    async def foresee(self, ask: Ask) -> tuple[Foreseen, Outcome | None]:
+    async def predict(self, request: ApiRequest) -> tuple[Prediction, Outcome | None]:
         """The reading of the metadata, and what the file's Cache-Status would say after it.
 
         None: there would be none, for Trello has said that there is no file to hand out.
         """
-        params = dict(ask.match.params)
+        params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
-        foreseen = await self._reads.foresee(self._metadata_ask(ask, card, attachment))
-        stored, preview = foreseen.found.stored, params.get("idPreview")
+        prediction = await self._read_through.predict(
+            self._metadata_request(request, card, attachment)
+        )
+        stored, preview = prediction.lookup.stored, params.get("idPreview")
         file_id = attachment if preview is None else f"{attachment}/{preview}"
-        if stored is not None and foreseen.outcome.hit:
+        if stored is not None and prediction.outcome.hit:
             if stored.status != 200:
-                is_gone = f"{card}/{attachment}" in self._files.seen
-                return foreseen, None if is_gone else foreseen.outcome
+                is_gone = f"{card}/{attachment}" in self._store.seen_links
+                return prediction, None if is_gone else prediction.outcome
             metadata = identity_of(stored.body, gzip=stored.gzip)
-            described = describe(metadata, _preview(ask, metadata))
-            if not isinstance(described, Upload):
-                return foreseen, None
+            described = parse_attachment(metadata, _preview(request, metadata))
+            if not isinstance(described, UploadedFile):
+                return prediction, None
             if self._is_too_long(described):
-                return foreseen, Outcome(fwd=Fwd.BYPASS, detail=_TOO_LARGE)
+                return prediction, Outcome(fwd=Fwd.BYPASS, detail=_TOO_LARGE)
             file_id = described.id
-        is_here = self._files.holds(file_id)
-        return foreseen, Outcome(hit=True) if is_here else Outcome(fwd=Fwd.URI_MISS)
+        is_here = self._store.contains(file_id)
+        return prediction, Outcome(hit=True) if is_here else Outcome(fwd=Fwd.URI_MISS)
 
-    async def open(self, permitted: Permitted, at: int) -> OpenFile | Answer:
+    async def open(self, permitted: AuthorizedAttachment, at: int) -> OpenAttachment | ApiResponse:
         """The file, or Trello's own refusal; UpstreamError when it cannot be had.
 
         `at`: the first byte that will be wanted, as far as that is known by now.
         """
-        upload, directives = permitted.upload, permitted.ask.directives
-        through = partial(self._through, permitted, at)
+        upload, directives = permitted.upload, permitted.request.directives
+        through = partial(self._pass_through, permitted, at)
         try:
-            found = await self._files.find(upload.id)
+            found = await self._store.open(upload.id)
             if found is not None and found[1] is not None:
                 content_type = content_type_of([found[1].content_type])
-                header = Header(found[0].written, content_type)
-                return OpenFile(header, _kept(permitted), self._body(permitted, header, found[0]))
+                header = FileInfo(found[0].written, content_type)
+                return OpenAttachment(
+                    header, _is_stored(permitted), self._body(permitted, header, found[0])
+                )
             if directives.only_if_cached and not (found and found[0].complete):
                 if found is not None:
                     found[0].release()
                 raise NothingStored("Ask again without only-if-cached.")
             if found is not None:
-                return await self._arriving(permitted, found[0], at, joined=True)
+                return await self._join_download(permitted, found[0], at, joined=True)
             if self._is_too_long(upload):
                 return await through(_TOO_LARGE)
             if directives.no_store:
                 return await through(Reason.REQUEST)
-            held, joined = self._files.begin(upload.id, self._fetch(permitted, 0))
-            return await self._arriving(permitted, held, at, joined=joined)
+            held, joined = self._store.start_download(upload.id, self._fetch(permitted, 0))
+            return await self._join_download(permitted, held, at, joined=joined)
         except StoreError as error:
             return await through(_reason(error))
 
-    async def _arriving(
-        self, permitted: Permitted, held: Held, at: int, *, joined: bool
-    ) -> OpenFile | Answer:
+    async def _join_download(
+        self, permitted: AuthorizedAttachment, held: SharedFile, at: int, *, joined: bool
+    ) -> OpenAttachment | ApiResponse:
         is_complete = held.complete
         try:
-            header = await held.begun()
-        except Refused as refused:
+            header = await held.info_ready()
+        except UpstreamRefused as refused:
             held.release()
-            if refused.partition != permitted.ask.partition:  # it is somebody else's
-                return await self._through(permitted, at, "refused")
-            return from_whole(refused.whole, Outcome(fwd=Fwd.URI_MISS, collapsed=joined))
+            if refused.partition != permitted.request.partition:  # it is somebody else's
+                return await self._pass_through(permitted, at, "refused")
+            return response_from_buffered(
+                refused.response, Outcome(fwd=Fwd.URI_MISS, collapsed=joined)
+            )
         except BaseException:
             held.release()
             raise
         outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
         if is_complete:  # and about to be kept
             outcome = Outcome(hit=True)
-        return OpenFile(header, outcome, self._body(permitted, header, held))
+        return OpenAttachment(header, outcome, self._body(permitted, header, held))
 
-    async def _through(self, permitted: Permitted, at: int, reason: str) -> OpenFile | Answer:
+    async def _pass_through(
+        self, permitted: AuthorizedAttachment, at: int, reason: str
+    ) -> OpenAttachment | ApiResponse:
         """The file from Trello, for this asker alone."""
         fetch = self._fetch(permitted, at)
         try:
             header = await fetch.open()
-        except Refused as refused:
+        except UpstreamRefused as refused:
             await fetch.aclose()
-            return from_whole(refused.whole, Outcome(fwd=Fwd.BYPASS))
+            return response_from_buffered(refused.response, Outcome(fwd=Fwd.BYPASS))
         except BaseException:
             await fetch.aclose()
             raise
         outcome = Outcome(fwd=Fwd.BYPASS, detail=reason)
-        body = FileBody(partial(self._fetch, permitted), header, fetch=fetch)
-        return OpenFile(header, outcome, body)
+        body = AttachmentBody(partial(self._fetch, permitted), header, fetch=fetch)
+        return OpenAttachment(header, outcome, body)
 
-    def _body(self, permitted: Permitted, header: Header, held: Held) -> FileBody:
-        return FileBody(partial(self._fetch, permitted), header, held=held)
+    def _body(
+        self, permitted: AuthorizedAttachment, header: FileInfo, held: SharedFile
+    ) -> AttachmentBody:
+        return AttachmentBody(partial(self._fetch, permitted), header, held=held)
 
-    def _fetch(self, permitted: Permitted, at: int) -> Fetch:
+    def _fetch(self, permitted: AuthorizedAttachment, at: int) -> AttachmentFetch:
         """A download from an offset on."""
         upload = permitted.upload
-        ask = _download_ask(permitted.ask, upload)
-        return Fetch(self._origin, ask, Header(upload.length, upload.content_type), at)
+        request = _download_request(permitted.request, upload)
+        return AttachmentFetch(
+            self._fetch_deps, request, FileInfo(upload.length, upload.content_type), at
+        )
 
-    def _is_too_long(self, upload: Upload) -> bool:
-        return (upload.length or 0) > self._files.max_file_bytes
+    def _is_too_long(self, upload: UploadedFile) -> bool:
+        return (upload.length or 0) > self._store.max_file_bytes
 
-    def _metadata_ask(self, ask: Ask, card: str, attachment: str) -> Ask:
+    def _metadata_request(self, request: ApiRequest, card: str, attachment: str) -> ApiRequest:
         """The plain question about an attachment: the one that tools ask, so they share it."""
-        match = self._table.classify("GET", ("cards", card, "attachments", attachment))
+        match = self._routes.classify("GET", ("cards", card, "attachments", attachment))
         target = target_of(match.segments, "")
         return replace(
-            ask,
-            means="GET",
+            request,
+            effective_method="GET",
             method="GET",
             target=target,
             match=match,
             query_names=frozenset(),
-            key=key_of(ask.partition, target),
+            key=key_of(request.partition, target),
         )
 
 
-def _preview(ask: Ask, metadata: bytes) -> str | None:
+def _preview(request: ApiRequest, metadata: bytes) -> str | None:
     """The id of the preview that is asked for; None for the file itself."""
-    if not ask.match.route.template.endswith("/previews/download"):
-        return dict(ask.match.params).get("idPreview")
-    query = ask.target.partition("?")[2]
+    if not request.match.route.template.endswith("/previews/download"):
+        return dict(request.match.params).get("idPreview")
+    query = request.target.partition("?")[2]
     return preview_of_size(metadata, dict(parse_qsl(query)).get("backingUrl", ""))
 
 
-def _download_ask(ask: Ask, upload: Upload) -> Ask:
+def _download_request(request: ApiRequest, upload: UploadedFile) -> ApiRequest:
     """Always the same request, whatever name and query the client used; the name is Trello's."""
-    params = dict(ask.match.params)
+    params = dict(request.match.params)
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
     segments += ["previews", upload.preview] if upload.preview else []
     target = target_of((*segments, "download"), "")
     name = upload.segment or quote(upload.name, safe="", errors="replace")
     if name.strip("."):
         target += f"/{name}"
-    return replace(ask, means="GET", method="GET", target=target)
+    return replace(request, effective_method="GET", method="GET", target=target)
 
 
-def _plain(answer: Answer) -> bytes:
-    if not isinstance(answer.body, bytes):
-        raise Unusable("Trello's answer about an attachment is too long to be one.")
-    return identity_of(answer.body, gzip=answer.gzip)
+def _identity_body(response: ApiResponse) -> bytes:
+    if not isinstance(response.body, bytes):
+        raise InvalidResponse("Trello's answer about an attachment is too long to be one.")
+    return identity_of(response.body, gzip=response.gzip)
 
 
-def _kept(permitted: Permitted) -> Outcome:
+def _is_stored(permitted: AuthorizedAttachment) -> Outcome:
     """A hit; or, where its permission is an old one for want of a newer, that."""
     return permitted.outcome if permitted.outcome.detail == STALE_IF_ERROR else Outcome(hit=True)
 
 
 def _reason(error: StoreError) -> str:
-    return _TOO_LARGE if isinstance(error, TooLarge) else "no-room"
+    return _TOO_LARGE if isinstance(error, FileTooLarge) else "no-room"

@@ -11,33 +11,33 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from proxy.clock import Clock
-from proxy.errors import Incomplete, Unusable
-from proxy.flow.ask import Ask, Body
+from proxy.errors import IncompleteResponse, InvalidResponse
+from proxy.flow.ask import ApiRequest, Body
 from proxy.flow.inflate import inflated
-from proxy.flow.received import Received
-from proxy.flow.sending import Sending
+from proxy.flow.received import ReceivedBody
+from proxy.flow.sending import UpstreamClient
 from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics, count
 from proxy.model import Credential, Fields
 from proxy.policy import fields as field_policy
-from proxy.policy.codings import BadCoding, Gunzip, TooLong, identity_length
+from proxy.policy.codings import Gunzip, InvalidEncoding, TooLong, identity_length
 from proxy.policy.credentials import authorization
-from proxy.policy.links import Links, LinkStream
+from proxy.policy.links import LinkRewriter, LinkStream
 from proxy.policy.representation import MAX_PLAIN_BYTES, Cleaning, Representation, is_long
 from proxy.policy.routes import UNKNOWN
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import Redactor
 from proxy.policy.storability import is_page_of_another
-from proxy.upstream.client import Question, Reply
+from proxy.upstream.client import UpstreamRequest, UpstreamResponse
 
-WHOLE_BYTES = 16 * 1024 * 1024
+MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 """A longer answer is streamed, and not stored."""
-WHOLE_S = 120.0
+BUFFER_TIMEOUT_S = 120.0
 """From its first byte to the last, of an answer that is not streamed."""
-_REFUSAL_BYTES = 64 * 1024
+_ERROR_BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class BufferedResponse:
     """An answer that arrived completely."""
 
     status: int
@@ -51,7 +51,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class StreamedResponse:
     """An answer too long to hold; `chunks` must be read to the end or closed."""
 
     status: int
@@ -60,15 +60,15 @@ class Streamed:
     length: int | None
 
 
-class Exchange:
+class UpstreamExchange:
     """Speaks to Trello in the name of a credential, and never lets it come back."""
 
     def __init__(
         self,
-        sending: Sending,
+        sending: UpstreamClient,
         origin: str,
         via: str,
-        cleaning: tuple[Scrubber, Links | None],
+        cleaning: tuple[Redactor, LinkRewriter | None],
         accounts: tuple[Metrics, MemoryBudget],
         clock: Clock,
     ) -> None:
@@ -76,87 +76,91 @@ class Exchange:
 
         `accounts`: what counts requests and bytes, and what is held for clients.
         """
-        self.turns = sending.turns
-        self.sending = sending
+        self.limiter = sending.limiter
+        self.client = sending
         self._origin = origin
         self._via = via
-        self._scrubber, self._links = cleaning
+        self._redactor, self._link_rewriter = cleaning
         self._metrics, self._memory = accounts
         self._clock = clock
 
-    async def fetch(self, ask: Ask, *, gzip: bool = False) -> Whole | Streamed:
+    async def fetch(
+        self, request: ApiRequest, *, gzip: bool = False
+    ) -> BufferedResponse | StreamedResponse:
         """Trello's answer; UpstreamError when there is none, or when it is cut or undecodable.
 
         `gzip` asks for that coding, which is then kept as it came.
         """
         with ExitStack() as stack:
-            reply = await self.open(stack, ask, "gzip" if gzip else "identity")
-            received = self._received(reply, stack)
-            with self.reading(ask):
+            response = await self.open(stack, request, "gzip" if gzip else "identity")
+            received = self._received(response, stack)
+            with self.body_errors(request):
                 async with _in_time():
-                    is_whole = await received.read(WHOLE_BYTES)
+                    is_whole = await received.read(MAX_BUFFERED_BYTES)
                 if is_whole:
                     with suppress(TooLong):
-                        return await self._whole(ask, reply, received)
-                links = self._links_for(reply.content_type)
-                return await self._streamed(reply, received, stack, links)
+                        return await self._buffered(request, response, received)
+                links = self._rewriter_for(response.content_type)
+                return await self._streamed(response, received, stack, links)
 
-    async def open(self, stack: ExitStack, ask: Ask, coding: str) -> Reply:
+    async def open(self, stack: ExitStack, request: ApiRequest, coding: str) -> UpstreamResponse:
         """The reply's header, its body still to be read; `stack` closes it."""
-        ask = self.sending.up_to_date(ask)
-        question = Question(
-            ask.method,
-            self._origin + ask.target,
-            self._fields(ask, coding),
-            self._counted(ask.body),
+        request = self.client.with_current_credential(request)
+        upstream_request = UpstreamRequest(
+            request.method,
+            self._origin + request.target,
+            self._fields(request, coding),
+            self._count(request.body),
         )
-        return await self.sending.send(stack, ask, question)
+        return await self.client.send(stack, request, upstream_request)
 
-    def reading(self, ask: Ask) -> AbstractContextManager[None]:
+    def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
         """Around what is made of an answer's body: where it is none, that is Trello's failure."""
-        return self.sending.reading(ask)
+        return self.client.reading(request)
 
-    async def hold(self, ask: Ask, reply: Reply) -> Whole:
+    async def read_error_body(
+        self, request: ApiRequest, response: UpstreamResponse
+    ) -> BufferedResponse:
         """A reply's short body, whole: a refusal's sentence; Unusable where it is none."""
         with ExitStack() as stack:
-            received = self._received(reply, stack)
-            if await received.read(_REFUSAL_BYTES):
+            received = self._received(response, stack)
+            if await received.read(_ERROR_BODY_BYTES):
                 with suppress(TooLong):
-                    return await self._whole(ask, reply, received)
-        raise Unusable("Trello refused, at a length that is no sentence.")
+                    return await self._buffered(request, response, received)
+        raise InvalidResponse("Trello refused, at a length that is no sentence.")
 
-    async def stream(self, reply: Reply, stack: ExitStack) -> Streamed:
+    async def stream(self, response: UpstreamResponse, stack: ExitStack) -> StreamedResponse:
         """A file as it arrives; what `stack` holds is its to close then."""
-        return await self._streamed(reply, self._received(reply, stack), stack, None)
+        return await self._streamed(response, self._received(response, stack), stack, None)
 
-    def conceal(self, credential: Credential) -> None:
+    def redact(self, credential: Credential) -> None:
         """Mask this one too, from here on."""
-        self._scrubber.learn((credential.key, credential.token))
+        self._redactor.add_secret((credential.key, credential.token))
 
-    def tells_secret(self, text: str) -> bool:
+    def contains_secret(self, text: str) -> bool:
         """Whether our credential stands there."""
-        return self._scrubber.found_in(text)
+        return self._redactor.found_in(text)
 
-    def clean(self, reply: Reply) -> Fields:
+    def filtered_headers(self, response: UpstreamResponse) -> Fields:
         """The fields that may reach a client."""
-        fields = field_policy.to_client(reply.fields)
-        if not self._scrubber.found_in("\n".join(chain.from_iterable(fields))):
+        fields = field_policy.to_client(response.fields)
+        if not self._redactor.found_in("\n".join(chain.from_iterable(fields))):
             return fields
-        scrub = self._scrubber.text
+        scrub = self._redactor.redact_text
         return tuple((scrub(name), scrub(value)) for name, value in fields)
 
-    def _fields(self, ask: Ask, coding: str) -> Fields:
-        names = {name.lower() for name, _ in ask.fields}
+    def _fields(self, request: ApiRequest, coding: str) -> Fields:
+        names = {name.lower() for name, _ in request.fields}
         return (
-            *ask.fields,
+            *request.fields,
             *(() if "accept" in names else (("Accept", "*/*"),)),
             *(() if "user-agent" in names else (("User-Agent", self._via),)),
             ("Accept-Encoding", coding),
             ("Via", f"1.1 {self._via}"),
-            ("Authorization", authorization(ask.credential)),
+            ("Authorization", authorization(request.credential)),
         )
 
-    def _counted(self, body: Body) -> Body:
+    def _count(self, body: Body) -> Body:
         if isinstance(body, bytes):
             count(self._metrics.upstream_bytes, "sent", len(body))
             return body
@@ -167,68 +171,76 @@ class Exchange:
             count(self._metrics.upstream_bytes, "sent", len(chunk))
             yield chunk
 
-    def _received(self, reply: Reply, stack: ExitStack) -> Received:
-        received = Received(reply, self._metrics, self._memory)
+    def _received(self, response: UpstreamResponse, stack: ExitStack) -> ReceivedBody:
+        received = ReceivedBody(response, self._metrics, self._memory)
         stack.callback(received.release)
         return received
 
-    async def _whole(self, ask: Ask, reply: Reply, received: Received) -> Whole:
+    async def _buffered(
+        self, request: ApiRequest, response: UpstreamResponse, received: ReceivedBody
+    ) -> BufferedResponse:
         """The answer, clean; TooLong where its identity form is too long to be held."""
-        found = await self._cleaned(reply, received)
-        self._metrics.scrubbed += found.was_scrubbed
-        whole = Whole(
-            status=reply.status,
-            fields=_without_coding(self.clean(reply)),
-            content_type=self._scrubber.text(reply.content_type),
+        found = await self._cleaned(response, received)
+        self._metrics.redacted += found.was_scrubbed
+        whole = BufferedResponse(
+            status=response.status,
+            fields=_without_coding(self.filtered_headers(response)),
+            content_type=self._redactor.redact_text(response.content_type),
             body=found.body,
             plain=found.plain,
             gzip=found.gzip,
-            length_known=reply.length_known,
+            length_known=response.length_known,
         )
-        _check(ask, whole)
+        _check(request, whole)
         return whole
 
-    async def _cleaned(self, reply: Reply, received: Received) -> Representation:
+    async def _cleaned(self, response: UpstreamResponse, received: ReceivedBody) -> Representation:
         """Both forms of the body, without secrets, and with attachment links of ours (D4)."""
-        body, gzip = received.whole(), is_gzip(reply)
+        body, gzip = received.whole(), is_gzip(response)
         if gzip and not received.may_hold(min(identity_length(body), MAX_PLAIN_BYTES)):
             raise TooLong("no room for the identity form")
-        links = self._links_for(reply.content_type)
-        cleaning = Cleaning(self._scrubber, links, self._clock.now())
+        links = self._rewriter_for(response.content_type)
+        cleaning = Cleaning(self._redactor, links, self._clock.now())
         try:
             if is_long(body, gzip=gzip):
                 return await asyncio.to_thread(cleaning.of, body, gzip=gzip)
             return cleaning.of(body, gzip=gzip)
         except TooLong:
             raise
-        except BadCoding as error:
-            raise Incomplete("Trello's answer was cut or damaged; try again later.") from error
+        except InvalidEncoding as error:
+            raise IncompleteResponse(
+                "Trello's answer was cut or damaged; try again later."
+            ) from error
 
-    def _links_for(self, content_type: str) -> Links | None:
+    def _rewriter_for(self, content_type: str) -> LinkRewriter | None:
         """What rewrites the links of a response: of JSON, and of scripts made of JSON."""
         media_type = content_type.partition(";")[0].strip().lower()
-        return self._links if media_type.endswith(("json", "javascript")) else None
+        return self._link_rewriter if media_type.endswith(("json", "javascript")) else None
 
     async def _streamed(
-        self, reply: Reply, received: Received, stack: ExitStack, links: Links | None
-    ) -> Streamed:
-        gzip = is_gzip(reply)
+        self,
+        response: UpstreamResponse,
+        received: ReceivedBody,
+        stack: ExitStack,
+        links: LinkRewriter | None,
+    ) -> StreamedResponse:
+        gzip = is_gzip(response)
         chunks = self._chunks(received, stack.pop_all(), Gunzip() if gzip else None)
         await anext(chunks)  # a generator that has not begun closes nothing when it is closed
         if links is not None:
-            chunks = _linked_chunks(chunks, links.stream(self._clock.now()))
+            chunks = _rewrite_chunks(chunks, links.stream(self._clock.now()))
             await anext(chunks)
-        return Streamed(
-            status=reply.status,
-            fields=_without_coding(self.clean(reply)),
+        return StreamedResponse(
+            status=response.status,
+            fields=_without_coding(self.filtered_headers(response)),
             chunks=chunks,
-            length=None if gzip or links is not None else reply.length,
+            length=None if gzip or links is not None else response.length,
         )
 
     async def _chunks(
-        self, received: Received, stack: ExitStack, inflater: Gunzip | None
+        self, received: ReceivedBody, stack: ExitStack, inflater: Gunzip | None
     ) -> AsyncGenerator[bytes, None]:
-        scrub = self._scrubber.stream()
+        scrub = self._redactor.stream()
         with stack:
             yield b""
             try:
@@ -242,28 +254,32 @@ class Exchange:
                 if inflater is not None:
                     inflater.finish()
                 yield scrub.finish()
-            except BadCoding as error:
-                raise Incomplete("Trello's answer was cut or damaged.") from error
+            except InvalidEncoding as error:
+                raise IncompleteResponse("Trello's answer was cut or damaged.") from error
 
 
-def _check(ask: Ask, whole: Whole) -> None:
+def _check(request: ApiRequest, whole: BufferedResponse) -> None:
     """Unusable where something between refuses with a page of its own what Trello knows."""
-    is_known = ask.match.route.template != UNKNOWN
+    is_known = request.match.route.template != UNKNOWN
     if is_known and is_page_of_another(whole.status, whole.content_type, whole.plain):
-        raise Unusable(f"A page with status {whole.status} came for Trello's answer; try again.")
+        raise InvalidResponse(
+            f"A page with status {whole.status} came for Trello's answer; try again."
+        )
 
 
 @asynccontextmanager
 async def _in_time() -> AsyncIterator[None]:
     """Around the reading of a body; Incomplete when it drips for too long."""
     try:
-        async with asyncio.timeout(WHOLE_S):
+        async with asyncio.timeout(BUFFER_TIMEOUT_S):
             yield
     except TimeoutError as error:
-        raise Incomplete("Trello's answer took too long to arrive; try again later.") from error
+        raise IncompleteResponse(
+            "Trello's answer took too long to arrive; try again later."
+        ) from error
 
 
-async def _linked_chunks(
+async def _rewrite_chunks(
     chunks: AsyncGenerator[bytes, None], links: LinkStream
 ) -> AsyncGenerator[bytes, None]:
     try:
@@ -275,13 +291,15 @@ async def _linked_chunks(
         await chunks.aclose()
 
 
-def is_gzip(reply: Reply) -> bool:
+def is_gzip(response: UpstreamResponse) -> bool:
     """Whether it is to be inflated; Unusable where it came in a coding that we do not know."""
-    if reply.coding in {"gzip", "x-gzip"}:
+    if response.content_encoding in {"gzip", "x-gzip"}:
         return True
-    if reply.coding in {"identity", ""}:
+    if response.content_encoding in {"identity", ""}:
         return False
-    raise Unusable("Trello's answer came in a coding that was not asked for; try again later.")
+    raise InvalidResponse(
+        "Trello's answer came in a coding that was not asked for; try again later."
+    )
 
 
 def _without_coding(fields: Fields) -> Fields:

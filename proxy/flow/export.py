@@ -2,19 +2,19 @@
 
 from collections.abc import AsyncIterator
 
-from proxy.flow.answers import from_whole
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.fetch import Fetch, Origin, Refused
+from proxy.flow.answers import response_from_buffered
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.fetch import AttachmentFetch, FetchDeps, UpstreamRefused
 from proxy.model import Fwd, Outcome
 from proxy.policy.files import disposition, safe_fields
-from proxy.policy.wire import head_of
-from proxy.store.held import Header
+from proxy.policy.wire import serialize
+from proxy.store.held import FileInfo
 
 
-class Fetched:
+class FetchStream:
     """A download's bytes; closing it lets go of the connection, begun or not."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: AttachmentFetch) -> None:
         self._fetch = fetch
         self._chunks = fetch.chunks()
 
@@ -26,28 +26,30 @@ class Fetched:
         await self._fetch.aclose()
 
 
-class Export:
+class BoardExport:
     """Downloads that are made for one asker."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: FetchDeps) -> None:
         self._origin = origin
 
-    async def serve(self, ask: Ask) -> Answer:
+    async def serve(self, request: ApiRequest) -> ApiResponse:
         """The file, or Trello's own refusal; UpstreamError when storage does not give it."""
         outcome = Outcome(fwd=Fwd.BYPASS)
-        fetch = Fetch(self._origin, ask, Header(None, ""))
+        fetch = AttachmentFetch(self._origin, request, FileInfo(None, ""))
         try:
             header = await fetch.open()
-        except Refused as refused:
+        except UpstreamRefused as refused:
             await fetch.aclose()
-            return from_whole(refused.whole, outcome)
+            return response_from_buffered(refused.response, outcome)
         except BaseException:
             await fetch.aclose()
             raise
         fields = (
             ("Content-Type", header.content_type),
-            ("Content-Disposition", disposition(header.content_type, ask.match.segments[-1])),
+            ("Content-Disposition", disposition(header.content_type, request.match.segments[-1])),
             *safe_fields(header.content_type),
             ("Cache-Control", "private, no-cache"),
         )
-        return Answer(200, head_of(fields), Fetched(fetch), outcome, length=header.length)
+        return ApiResponse(
+            200, serialize(fields), FetchStream(fetch), outcome, length=header.length
+        )

@@ -13,40 +13,40 @@ from dataclasses import dataclass, replace
 
 from yarl import URL
 
-from proxy.errors import Incomplete, Unusable, UpstreamError
-from proxy.flow.ask import Ask
-from proxy.flow.exchange import Exchange, Whole, is_gzip
+from proxy.errors import IncompleteResponse, InvalidResponse, UpstreamError
+from proxy.flow.ask import ApiRequest
+from proxy.flow.exchange import BufferedResponse, UpstreamExchange, is_gzip
 from proxy.flow.sending import REDIRECTS
 from proxy.metrics import Metrics
 from proxy.model import Fields
 from proxy.policy.charset import Utf8Probe, in_utf8, lacks_charset
 from proxy.policy.files import content_type_of, is_named, is_storage_host
-from proxy.policy.ranges import sent_from
-from proxy.store.held import Header
-from proxy.upstream.client import Question, Reply, Upstream
+from proxy.policy.ranges import resume_offset
+from proxy.store.held import FileInfo
+from proxy.upstream.client import Transport, UpstreamRequest, UpstreamResponse
 
-MOST_TRIES = 5
+MAX_ATTEMPTS = 5
 """To get one file whole; each goes to Trello's API first."""
 AHEAD_BYTES = 256 * 1024
 """Bytes of a text without a charset that are buffered before its type is sent."""
-_FETCH: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+_RANGE_HEADERS: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
-class Refused(Exception):
+class UpstreamRefused(Exception):
     """Trello's own word instead of the file, to whoever is of this partition."""
 
-    def __init__(self, whole: Whole, partition: str) -> None:
+    def __init__(self, whole: BufferedResponse, partition: str) -> None:
         super().__init__(whole, partition)
-        self.whole = whole
+        self.response = whole
         self.partition = partition
 
 
-class _Changed(Unusable):
+class _Changed(InvalidResponse):
     """What comes now is not what came before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Storage:
+class StorageHosts:
     """Where Trello keeps files: the hosts it may redirect to, and two ways to connect.
 
     To a host that stands in the list by its name, its operator's word is taken for the network it
@@ -54,71 +54,75 @@ class Storage:
     """
 
     hosts: tuple[str, ...]
-    named: Upstream
-    matched: Upstream
+    named: Transport
+    wildcard: Transport
 
-    def choose(self, location: str) -> Upstream:
+    def transport_for(self, location: str) -> Transport:
         """How to connect there; Unusable where nothing may."""
         try:
             url = URL(location, encoded=True)
             host, port = url.host or "", url.port
         except ValueError as error:
-            raise Unusable("Trello redirected a download to no address.") from error
+            raise InvalidResponse("Trello redirected a download to no address.") from error
         if url.scheme not in {"http", "https"} or not is_storage_host(host, port, self.hosts):
-            raise Unusable(
+            raise InvalidResponse(
                 "Trello redirected a download to a host that is not in upstream.storage_hosts; "
                 "the operator can add it to proxy.yaml."
             )
-        return self.named if is_named(host, port, self.hosts) else self.matched
+        return self.named if is_named(host, port, self.hosts) else self.wildcard
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class FetchDeps:
     """Where files come from, and what counts them."""
 
-    exchange: Exchange
-    storage: Storage
+    exchange: UpstreamExchange
+    storage_hosts: StorageHosts
     metrics: Metrics
 
 
-class Fetch:
+class AttachmentFetch:
     """One download, from `start` on; `open` it, read `chunks`, `aclose` it."""
 
-    def __init__(self, origin: Origin, ask: Ask, expected: Header, start: int = 0) -> None:
+    def __init__(
+        self, origin: FetchDeps, request: ApiRequest, expected: FileInfo, start: int = 0
+    ) -> None:
         """`expected`: what Trello said of the file elsewhere."""
         self._exchange = origin.exchange
-        self._storage = origin.storage
+        self._storage = origin.storage_hosts
         self._metrics = origin.metrics
-        self._ask = ask
+        self._request = request
         self._expected = expected
         self.start = self._at = start
         self._stack = ExitStack()
-        self.header: Header | None = None
+        self.header: FileInfo | None = None
         """Length and type; a long text's charset is known after the last chunk only."""
         self._etag = ""
-        self._reply: Reply | None = None
-        self._tries = 0
-        self._given = hashlib.sha256()
+        self._response: UpstreamResponse | None = None
+        self._attempts = 0
+        self._delivered_bytes = hashlib.sha256()
         """What was given, where there is no strong validator to resume with."""
         self._probe: Utf8Probe | None = None
         self._ahead: list[bytes] = []
         """Chunks buffered by `_read_ahead`."""
         self._chunks = self._whole_or_error()
 
-    async def open(self) -> Header:
+    async def open(self) -> FileInfo:
         """What the file is; Refused, or UpstreamError, where there is none."""
-        reply = self._reply = await self._send()
-        is_inflated, length = is_gzip(reply), self._length(reply)
+        response = self._response = await self._send()
+        is_inflated, length = is_gzip(response), self._length(response)
         expected = None if is_inflated else self._expected.length
         if length is None:
             length = expected
         elif expected not in (None, length):
-            raise Unusable("Trello's storage gives a file of another length than Trello says.")
-        if length is None and not reply.length_known:
-            raise Unusable("Trello's storage does not say where a file ends.")
-        is_strong = not is_inflated and not reply.etag.startswith("W/")
-        self._etag = reply.etag if is_strong else ""
-        self.header = Header(length, self._content_type(reply))
+            raise InvalidResponse(
+                "Trello's storage gives a file of another length than Trello says."
+            )
+        if length is None and not response.length_known:
+            raise InvalidResponse("Trello's storage does not say where a file ends.")
+        is_strong = not is_inflated and not response.etag.startswith("W/")
+        self._etag = response.etag if is_strong else ""
+        self.header = FileInfo(length, self._content_type(response))
         if self.start == 0 and lacks_charset(self.header.content_type):
             self._probe = Utf8Probe()
             if (length or 0) <= AHEAD_BYTES:
@@ -144,19 +148,21 @@ class Fetch:
         """All bytes from the start on, resumed where the connection breaks off."""
         while True:
             try:
-                async with aclosing(self._not_more()) as chunks:
+                async with aclosing(self._bounded()) as chunks:
                     async for chunk in chunks:
                         self._at += len(chunk)
-                        self._metrics.fetched_file_bytes += len(chunk)
+                        self._metrics.downloaded_bytes += len(chunk)
                         if not self._etag:
-                            self._given.update(chunk)
+                            self._delivered_bytes.update(chunk)
                         if self._probe:
                             self._probe.feed(chunk)
                         yield chunk
                 if self._is_whole():
                     self._name_charset()
                     return
-                raise Incomplete("A file was cut short on its way from Trello; try again later.")
+                raise IncompleteResponse(
+                    "A file was cut short on its way from Trello; try again later."
+                )
             except UpstreamError as error:
                 await self._resume(error)
 
@@ -170,18 +176,18 @@ class Fetch:
             content_type = in_utf8(self.header.content_type)
             self.header = replace(self.header, content_type=content_type)
 
-    def _content_type(self, reply: Reply) -> str:
+    def _content_type(self, response: UpstreamResponse) -> str:
         """What the reply or else Trello says that it is; never with our credential in it."""
-        named = (reply.content_type, self._expected.content_type)
-        return content_type_of(each for each in named if not self._exchange.tells_secret(each))
+        named = (response.content_type, self._expected.content_type)
+        return content_type_of(each for each in named if not self._exchange.contains_secret(each))
 
-    def _length(self, reply: Reply) -> int | None:
+    def _length(self, response: UpstreamResponse) -> int | None:
         """Of the whole file, as far as the reply tells."""
-        if is_gzip(reply):
+        if is_gzip(response):
             return None
-        if reply.status == 206:
-            return (sent_from(reply.content_range) or (0, None))[1]
-        return reply.length
+        if response.status == 206:
+            return (resume_offset(response.content_range) or (0, None))[1]
+        return response.length
 
     def _is_whole(self) -> bool:
         length = self.header.length if self.header else None
@@ -190,50 +196,57 @@ class Fetch:
     async def _resume(self, broken: UpstreamError) -> None:
         """Ask again for the rest, some times; raises what broke it last."""
         while True:
-            self._tries += 1
-            if self._tries >= MOST_TRIES or isinstance(broken, _Changed):
+            self._attempts += 1
+            if self._attempts >= MAX_ATTEMPTS or isinstance(broken, _Changed):
                 raise broken
             try:
-                self._reply = await self._send()
-            except Refused as refused:
+                self._response = await self._send()
+            except UpstreamRefused as refused:
                 raise broken from refused
             except UpstreamError as error:
                 broken = error
             else:
                 return
 
-    async def _send(self) -> Reply:
+    async def _send(self) -> UpstreamResponse:
         """A reply with the file, or the rest of it; `_stack` holds its connection."""
         self._stack.close()
-        rest = self._rest()
-        ask = replace(self._ask, fields=(*self._ask.fields, *rest))
-        reply = await self._exchange.open(self._stack, ask, "identity")
-        if reply.status in REDIRECTS:
-            if self._exchange.tells_secret(reply.location):
-                raise Unusable("Trello redirected a download to an address with a credential.")
-            upstream = self._storage.choose(reply.location)
+        rest = self._resume_headers()
+        request = replace(self._request, fields=(*self._request.fields, *rest))
+        response = await self._exchange.open(self._stack, request, "identity")
+        if response.status in REDIRECTS:
+            if self._exchange.contains_secret(response.location):
+                raise InvalidResponse(
+                    "Trello redirected a download to an address with a credential."
+                )
+            upstream = self._storage.transport_for(response.location)
             self._stack.close()
-            question = Question("GET", reply.location, (*_FETCH, *rest))
-            reply = await self._exchange.sending.send_elsewhere(upstream, question)
-            self._stack.callback(reply.close)
-            if reply.status not in (200, 206):
-                raise Unusable(f"Trello's storage answered {reply.status}; try again later.")
-        elif reply.status not in (200, 206):
-            raise Refused(await self._exchange.hold(self._ask, reply), self._ask.partition)
-        return reply
+            upstream_request = UpstreamRequest("GET", response.location, (*_RANGE_HEADERS, *rest))
+            response = await self._exchange.client.send_to_storage(upstream, upstream_request)
+            self._stack.callback(response.close)
+            if response.status not in (200, 206):
+                raise InvalidResponse(
+                    f"Trello's storage answered {response.status}; try again later."
+                )
+        elif response.status not in (200, 206):
+            raise UpstreamRefused(
+                await self._exchange.read_error_body(self._request, response),
+                self._request.partition,
+            )
+        return response
 
-    def _rest(self) -> Fields:
+    def _resume_headers(self) -> Fields:
         """The fields that ask for what is still missing."""
         if self._at == 0 or (self.header is not None and not self._etag):
             return ()
         condition = (("If-Range", self._etag),) if self._etag else ()
         return (("Range", f"bytes={self._at}-"), *condition)
 
-    async def _not_more(self) -> AsyncGenerator[bytes, None]:
+    async def _bounded(self) -> AsyncGenerator[bytes, None]:
         """As `_from_reply`; the last bytes only when nothing came behind them, else _Changed."""
         length = self.header.length if self.header else None
         at, last = self._at, b""
-        async with aclosing(self._from_reply()) as chunks:
+        async with aclosing(self._from_response()) as chunks:
             async for chunk in chunks:
                 at += len(chunk)
                 if length is None or at < length:
@@ -245,13 +258,13 @@ class Fetch:
         if last:
             yield last
 
-    async def _from_reply(self) -> AsyncGenerator[bytes, None]:
+    async def _from_response(self) -> AsyncGenerator[bytes, None]:
         """What the reply gives of the bytes from `_at` on; Unusable where it is another file."""
-        reply = self._reply
-        if reply is None:
-            raise Unusable("A file was not opened.")
-        at, is_same, again = self._first(reply), False, hashlib.sha256()
-        streamed = await self._exchange.stream(reply, ExitStack())
+        response = self._response
+        if response is None:
+            raise InvalidResponse("A file was not opened.")
+        at, is_same, again = self._first_response(response), False, hashlib.sha256()
+        streamed = await self._exchange.stream(response, ExitStack())
         async with aclosing(streamed.chunks) as chunks:
             async for chunk in chunks:
                 begins_at, at = at, at + len(chunk)
@@ -259,22 +272,24 @@ class Fetch:
                     again.update(chunk[max(0, self.start - begins_at) : self._at - begins_at])
                 if at <= self._at:
                     continue
-                if not is_same and again.digest() != self._given.digest():
+                if not is_same and again.digest() != self._delivered_bytes.digest():
                     raise _Changed("A file changed while it was being fetched; try again.")
                 is_same = True
                 yield chunk[max(0, self._at - begins_at) :]
 
-    def _first(self, reply: Reply) -> int:
+    def _first_response(self, response: UpstreamResponse) -> int:
         """Where in the file the reply begins."""
-        first, length, header = 0, self._length(reply), self.header
-        if reply.status == 206:
-            named = sent_from(reply.content_range)
-            if named is None or named[0] != self._at or is_gzip(reply):
-                raise Unusable("Trello's storage gives another part of a file than was asked for.")
+        first, length, header = 0, self._length(response), self.header
+        if response.status == 206:
+            named = resume_offset(response.content_range)
+            if named is None or named[0] != self._at or is_gzip(response):
+                raise InvalidResponse(
+                    "Trello's storage gives another part of a file than was asked for."
+                )
             first = named[0]
         is_changed = (
             header is not None and None not in (length, header.length) and (length != header.length)
         )
-        if is_changed or (self._etag and reply.etag != self._etag):
+        if is_changed or (self._etag and response.etag != self._etag):
             raise _Changed("A file changed while it was being fetched; try again.")
         return first

@@ -8,45 +8,45 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
-from proxy.errors import Damaged, Incomplete, StoreError
-from proxy.flow.fetch import Fetch, Refused
-from proxy.store.held import READ_BYTES, SEND_BYTES, Header, Held
+from proxy.errors import ChecksumMismatch, IncompleteResponse, StoreError
+from proxy.flow.fetch import AttachmentFetch, UpstreamRefused
+from proxy.store.held import READ_BYTES, SEND_BYTES, FileInfo, SharedFile
 
 Chunk = bytes | bytearray
-SHORT_BYTES = 128 * 1024
+SMALL_BYTES = 128 * 1024
 """So little is sent in one piece with the header."""
 FIRST_BYTES = 64 * 1024
 """What each reader gets first, so that of many who wait for a file none has to wait for long."""
 
 
-class FileBody:
+class AttachmentBody:
     """All the bytes, or those that `narrow` leaves; must be closed."""
 
     def __init__(
         self,
-        start: Callable[[int], Fetch],
-        header: Header,
+        start: Callable[[int], AttachmentFetch],
+        header: FileInfo,
         *,
-        held: Held | None = None,
-        fetch: Fetch | None = None,
+        held: SharedFile | None = None,
+        fetch: AttachmentFetch | None = None,
     ) -> None:
         """Owns `held`, the file on disk, and `fetch`, an open download of it or of its end."""
         self._start = start
-        self._header = header
-        self._held = held
+        self._info = header
+        self._file = held
         self._fetch = fetch
         self._at, self._end = 0, header.length
         self._most = FIRST_BYTES
-        self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_trello()
+        self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_upstream()
 
-    def narrow(self, start: int, end: int) -> None:
+    def set_range(self, start: int, end: int) -> None:
         """Only the bytes from `start` up to `end`; before the first is read."""
         self._at, self._end = start, end
 
-    async def at_once(self) -> bytes | None:
+    async def read_small(self) -> bytes | None:
         """All that is wanted, where that is little and kept; then there is nothing to close."""
-        held, end = self._held, self._end
-        if held is None or not held.complete or end is None or end - self._at > SHORT_BYTES:
+        held, end = self._file, self._end
+        if held is None or not held.complete or end is None or end - self._at > SMALL_BYTES:
             return None
         try:
             data = bytes(await held.read(self._at, end - self._at))
@@ -63,14 +63,14 @@ class FileBody:
         0 where that is not possible, or not any more: what is left comes by iterating.
         BlockingIOError while the socket takes nothing.
         """
-        held = self._held
+        held = self._file
         if held is None or self._end is None or self._at >= self._end:
             return 0
         most, self._most = self._most, SEND_BYTES
         try:
             count = await held.send(self._at, min(most, self._end - self._at), to)
-        except Damaged as error:
-            raise Incomplete("A kept file is damaged; ask again.") from error
+        except ChecksumMismatch as error:
+            raise IncompleteResponse("A kept file is damaged; ask again.") from error
         except StoreError:
             return 0
         self._at += count
@@ -83,30 +83,30 @@ class FileBody:
         """Let go of the file; an iterator that never began has nothing to undo itself."""
         await self._chunks.aclose()
         fetch, self._fetch = self._fetch, None
-        held, self._held = self._held, None
+        held, self._file = self._file, None
         if fetch is not None:
             await fetch.aclose()
         if held is not None:
             held.release()
 
-    async def _from_disk_then_trello(self) -> AsyncGenerator[Chunk, None]:
-        if self._held is not None:
+    async def _from_disk_then_upstream(self) -> AsyncGenerator[Chunk, None]:
+        if self._file is not None:
             try:
-                async with aclosing(self._from_disk(self._held)) as chunks:
+                async with aclosing(self._from_disk(self._file)) as chunks:
                     async for chunk in chunks:
                         yield chunk
-            except Damaged as error:
-                raise Incomplete("A kept file is damaged; ask again.") from error
+            except ChecksumMismatch as error:
+                raise IncompleteResponse("A kept file is damaged; ask again.") from error
             except StoreError:
                 pass
             else:
                 return
         if self._end is None or self._at < self._end:
-            async with aclosing(self._from_trello()) as fetched:
+            async with aclosing(self._from_upstream()) as fetched:
                 async for part in fetched:
                     yield part
 
-    async def _from_disk(self, held: Held) -> AsyncGenerator[Chunk, None]:
+    async def _from_disk(self, held: SharedFile) -> AsyncGenerator[Chunk, None]:
         while self._end is None or self._at < self._end:
             left = READ_BYTES if self._end is None else self._end - self._at
             chunk = await held.read(self._at, min(left, READ_BYTES))
@@ -116,7 +116,7 @@ class FileBody:
             yield chunk
             await asyncio.sleep(0)  # or one fast reader has the loop to itself
 
-    async def _from_trello(self) -> AsyncGenerator[Chunk, None]:
+    async def _from_upstream(self) -> AsyncGenerator[Chunk, None]:
         fetch = await self._fetched()
         async with aclosing(fetch.chunks()) as chunks:
             async for chunk in chunks:
@@ -126,7 +126,7 @@ class FileBody:
                 if self._at == self._end:
                     return
 
-    async def _fetched(self) -> Fetch:
+    async def _fetched(self) -> AttachmentFetch:
         """A download that begins where this body is."""
         if self._fetch is not None and self._fetch.start == self._at:
             return self._fetch
@@ -135,9 +135,9 @@ class FileBody:
         fetch = self._fetch = self._start(self._at)
         try:
             header = await fetch.open()
-        except Refused as error:
-            raise Incomplete("Trello no longer gives this file; ask again.") from error
-        lengths = (header.length, self._header.length)
-        if None not in lengths and header.length != self._header.length:
-            raise Incomplete("A file changed while it was being fetched; ask again.")
+        except UpstreamRefused as error:
+            raise IncompleteResponse("Trello no longer gives this file; ask again.") from error
+        lengths = (header.length, self._info.length)
+        if None not in lengths and header.length != self._info.length:
+            raise IncompleteResponse("A file changed while it was being fetched; ask again.")
         return fetch

@@ -2,22 +2,22 @@
 
 from dataclasses import dataclass
 
-from proxy.flow.ask import Ask
-from proxy.flow.landed import Found
+from proxy.flow.ask import ApiRequest
+from proxy.flow.landed import LookupResult
 from proxy.model import Fwd, Outcome, StoredResponse
 from proxy.policy.freshness import Absent, Fresh, Stale, Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Prediction:
     """A read under its key, what is stored for it, and what its Cache-Status would say."""
 
-    ask: Ask
-    found: Found
+    request: ApiRequest
+    lookup: LookupResult
     outcome: Outcome
 
 
-def outcome_of(found: Found) -> Outcome:
+def outcome_for(found: LookupResult) -> Outcome:
     """A hit, fresh or stale; or why Trello would be asked."""
     match found.verdict:
         case Fresh(ttl_s):
@@ -25,10 +25,10 @@ def outcome_of(found: Found) -> Outcome:
         case Stale(while_revalidate=True) as stale:
             return Outcome(hit=True, ttl_s=stale.ttl_s)
         case Stale() | Absent():
-            return Outcome(fwd=reason_of(found.stored, found.verdict))
+            return Outcome(fwd=forward_reason(found.stored, found.verdict))
 
 
-def reason_of(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
+def forward_reason(stored: StoredResponse | None, verdict: Verdict) -> Fwd:
     """What is stored and not past its lifetime was the client's own to refuse (RFC 9211 §2.2)."""
     if stored is None:
         return Fwd.URI_MISS

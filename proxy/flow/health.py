@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.clock import Clock
-from proxy.flow.custodian import Custodian
-from proxy.flow.outlook import Outlook
-from proxy.flow.turns import Turns
-from proxy.flow.watch import Watch
-from proxy.store.files import Files
-from proxy.store.responses import Responses
+from proxy.flow.custodian import CredentialManager
+from proxy.flow.outlook import CircuitBreakers
+from proxy.flow.turns import RateLimiter
+from proxy.flow.watch import BoardPoller
+from proxy.store.files import AttachmentStore
+from proxy.store.responses import ResponseStore
 
 _DAY_S = 86_400
 _TAKEN = "another process uses cache.directory"
@@ -29,70 +29,70 @@ class Health:
 
     def __init__(
         self,
-        store: tuple[Responses, Files],
-        turns: Turns,
-        watch: Watch,
-        outlook: Outlook,
-        custodian: Custodian,
+        store: tuple[ResponseStore, AttachmentStore],
+        limiter: RateLimiter,
+        watch: BoardPoller,
+        availability: CircuitBreakers,
+        credential_manager: CredentialManager,
         clock: Clock,
     ) -> None:
         self._responses, self._files = store
-        self._turns = turns
-        self._watch = watch
-        self._outlook = outlook
-        self._custodian = custodian
+        self._limiter = limiter
+        self._poller = watch
+        self._availability = availability
+        self._credential_manager = credential_manager
         self._clock = clock
 
     def report(self) -> Report:
         """How it is now."""
-        outlook, custodian = self._outlook, self._custodian
-        resting, refused = outlook.resting(), outlook.token.is_refused
-        good_s = outlook.last_good_s()
+        availability, credential_manager = self._availability, self._credential_manager
+        resting, refused = availability.open_breakers(), availability.token.is_refused
+        good_s = availability.last_success_age_s()
         parts: dict[str, str | float | None] = {
             "store": _store_text(self._responses),
             "files": _files_text(self._files),
             "trello": f"failing; not asked: {', '.join(resting)}" if resting else "ok",
             "token": self._token(),
-            "watch": _watch_text(self._watch),
+            "watch": _poller_text(self._poller),
             "last_good_answer_seconds": None if good_s is None else round(good_s, 3),
-            "oldest_wait_seconds": round(self._turns.oldest_s(), 3),
+            "oldest_wait_seconds": round(self._limiter.oldest_wait_s(), 3),
         }
-        cannot_ask = refused or outlook.host_state() != "closed"
+        cannot_ask = refused or availability.host_state() != "closed"
         if cannot_ask and self._responses.is_empty:
             return Report("down", parts)
-        is_late = self._watch.is_late
-        works = self._responses.works and (self._files.works or self._files.is_off)
+        is_late = self._poller.is_late
+        works = self._responses.is_working and (self._files.is_working or self._files.is_off)
         failing = resting or refused or not works
-        is_worse = failing or is_late or custodian.is_expiring
+        is_worse = failing or is_late or credential_manager.is_expiring
         return Report("degraded" if is_worse else "ready", parts)
 
     def _token(self) -> str:
-        if self._outlook.token.is_refused:
+        if self._availability.token.is_refused:
             return "refused by Trello; stored answers only"
-        left_s = self._custodian.expires_in_s()
-        if left_s is None or not self._custodian.is_expiring:
+        left_s = self._credential_manager.expires_in_s()
+        if left_s is None or not self._credential_manager.is_expiring:
             return "ok"
         return f"expires in {max(0, int(left_s // _DAY_S))} days"
 
 
-def _store_text(responses: Responses) -> str:
-    if responses.works:
+def _store_text(responses: ResponseStore) -> str:
+    if responses.is_working:
         return "ok"
     cause = _TAKEN if responses.is_taken else "failing"
     return f"{cause}; answers are kept in memory only"
 
 
-def _files_text(files: Files) -> str:
+def _files_text(files: AttachmentStore) -> str:
     if files.is_off:
         return "off"
-    if files.works:
+    if files.is_working:
         return "ok"
     return f"{_TAKEN if files.is_taken else 'failing'}; files pass through"
 
 
-def _watch_text(watch: Watch) -> str:
+def _poller_text(watch: BoardPoller) -> str:
     if not watch.is_on:
         return "off"
-    if watch.is_asleep:
+    if watch.is_idle:
         return "asleep; nobody reads"
     return "late; changes made elsewhere show when lifetimes end" if watch.is_late else "ok"

@@ -12,7 +12,7 @@ from proxy.policy.pages.figures import MINUTES, Minute
 _MINUTE_S = 60
 
 
-class Hour:
+class LastHour:
     """Sixty minutes at most, the last of which is still going on."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:

@@ -8,16 +8,16 @@ from proxy.model import Credential
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RequestIdentity:
     """In whose name Trello is asked."""
 
     credential: Credential
     partition: str
     """Names a share of the cache; a keyed digest, so it tells nothing."""
-    own: bool
+    uses_stored_credential: bool
 
 
-class Partitions:
+class CachePartitions:
     """Names shares of the cache, for as long as its key is kept."""
 
     def __init__(self, key: bytes, variant: str) -> None:
@@ -39,10 +39,12 @@ class Partitions:
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:32]
 
 
-class StoredIdentity:
+class StoredCredential:
     """The proxy's own, as it is now: whoever needs it asks here each time."""
 
-    def __init__(self, credential: Credential, partitions: Partitions, member: str = "") -> None:
+    def __init__(
+        self, credential: Credential, partitions: CachePartitions, member: str = ""
+    ) -> None:
         """`member`: the id of whose token it is; empty while that is not known."""
         self.partitions = partitions
         self.use(credential, member)
@@ -52,7 +54,7 @@ class StoredIdentity:
         self.member = member
         of_credential, of_member = self.partitions.of_credential, self.partitions.of_member
         partition = of_member(member) if member else of_credential(credential)
-        self.identity = Identity(credential, partition, own=True)
+        self.identity = RequestIdentity(credential, partition, uses_stored_credential=True)
 
     @property
     def credential(self) -> Credential:

@@ -11,44 +11,44 @@ from proxy.log import Log
 from proxy.metrics import Metrics, count
 from proxy.model import Tag
 from proxy.policy.tags import OWNERS_KNOWN
-from proxy.store.responses import Responses
+from proxy.store.responses import ResponseStore
 
 Cause = Literal["write", "purge"]
-News = Literal["watch", "webhook", "proof", "clock"]
+ExternalCause = Literal["watch", "webhook", "proof", "clock"]
 """How a change made elsewhere became known; `proof`: by a hit that was asked again; `clock`: none
 did, but the clock was set back, and no age is known."""
 
 
-class Invalidate:
+class Invalidator:
     """Advances the store, and tells why."""
 
-    def __init__(self, responses: Responses, metrics: Metrics, log: Log) -> None:
+    def __init__(self, responses: ResponseStore, metrics: Metrics, log: Log) -> None:
         self._responses = responses
         self._metrics = metrics
         self._log = log
 
-    def apply(self, tags: Collection[Tag], cause: Cause) -> None:
+    def invalidate(self, tags: Collection[Tag], cause: Cause) -> None:
         """From here on nobody is told what was so before; synchronous, so nothing slips between."""
         self._responses.invalidate(tags)
-        self._tell(tags, cause)
+        self._log_invalidation(tags, cause)
 
-    def outdate(self, tags: Collection[Tag], cause: News) -> None:
+    def mark_stale(self, tags: Collection[Tag], cause: ExternalCause) -> None:
         """From here on what was so before is stale, and serves an error at most; synchronous."""
-        self._responses.outdate(tags)
-        self._tell(tags, cause)
+        self._responses.mark_stale(tags)
+        self._log_invalidation(tags, cause)
 
-    def moment(self) -> int:
+    def checkpoint(self) -> int:
         """This moment, as a `seq` that whatever is asked from now on has, and nothing before.
 
         What was learned of owners before it is believed no more.
         """
-        self._responses.outdate((OWNERS_KNOWN,))
+        self._responses.mark_stale((OWNERS_KNOWN,))
         return self._responses.seq
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Return when the invalidations so far would survive a crash, or after a second at most."""
-        await self._responses.flushed()
+        await self._responses.flush()
 
-    def _tell(self, tags: Collection[Tag], cause: Cause | News) -> None:
+    def _log_invalidation(self, tags: Collection[Tag], cause: Cause | ExternalCause) -> None:
         count(self._metrics.invalidations, cause)
         self._log.event("debug", "invalidated", cause=cause, tags=" ".join(sorted(tags)))

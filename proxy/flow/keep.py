@@ -5,131 +5,146 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.errors import Unusable
-from proxy.flow.answers import to_stored
-from proxy.flow.ask import Ask
-from proxy.flow.exchange import Whole
-from proxy.flow.landed import Kept, Passed
-from proxy.flow.naming import Naming
-from proxy.flow.project import Project
+from proxy.errors import InvalidResponse
+from proxy.flow.answers import make_stored
+from proxy.flow.ask import ApiRequest
+from proxy.flow.exchange import BufferedResponse
+from proxy.flow.landed import NotStored, Stored
+from proxy.flow.naming import AliasResolver
+from proxy.flow.project import Projector
 from proxy.metrics import Metrics, count
 from proxy.model import CacheKey, Kind, StoredResponse
 from proxy.policy.cache_key import missing_key
-from proxy.policy.credentials import echoes
+from proxy.policy.credentials import response_contains
 from proxy.policy.routes import UNKNOWN
-from proxy.policy.script import point_at
+from proxy.policy.script import rewrite_client_js
 from proxy.policy.storability import (
-    GONE_LIFETIME_S,
-    NotStored,
+    NOT_FOUND_LIFETIME_S,
     Reason,
     Storable,
+    Unstorable,
     may_store,
     why_unusable,
 )
 from proxy.policy.tags import stored_tags
-from proxy.policy.trouble import is_trouble
-from proxy.policy.wire import head_of
-from proxy.store.responses import Responses
+from proxy.policy.trouble import is_upstream_failure
+from proxy.policy.wire import serialize
+from proxy.store.responses import ResponseStore
 
-_REFUSALS = frozenset({401, 403, 410})
+_INVALIDATING_STATUSES = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""
 
 
-class Keep:
+class ResponseStorer:
     """Stores answers, and has others learn from them."""
 
     def __init__(
         self,
-        responses: Responses,
-        naming: Naming,
-        project: Project,
+        responses: ResponseStore,
+        aliases: AliasResolver,
+        project: Projector,
         public_url: str,
         metrics: Metrics,
     ) -> None:
         self._responses = responses
-        self._project = project
+        self._projector = project
         self._public_url = public_url
         self._metrics = metrics
-        self._naming = naming
-        self.on_stored: list[Callable[[Ask, StoredResponse], None]] = []
+        self._aliases = aliases
+        self.on_stored: list[Callable[[ApiRequest, StoredResponse], None]] = []
         """Told of every answer that is stored, once it is."""
 
-    async def take(self, ask: Ask, whole: Whole, asked_at: float, seq: int) -> Kept | Passed:
+    async def store(
+        self, request: ApiRequest, whole: BufferedResponse, requested_at: float, seq: int
+    ) -> Stored | NotStored:
         """Store what Trello answered at that time and `seq`, if it may be stored."""
         if whole.status == 200:
-            await self._naming.learn(ask, whole.plain, asked_at, seq)
-        tags = stored_tags(ask.match, ask.query_names, whole.plain, self._naming.known(ask))
+            await self._aliases.learn(request, whole.plain, requested_at, seq)
+        tags = stored_tags(
+            request.match, request.query_names, whole.plain, self._aliases.lookup(request)
+        )
         verdict = may_store(
             whole.status,
-            ask.match.route.lifetimes,
+            request.match.route.lifetimes,
             tags,
-            no_store=ask.directives.no_store,
-            echoes=not ask.own and echoes(ask.credential, head_of(whole.fields) + whole.plain),
+            no_store=request.directives.no_store,
+            echoes=not request.uses_stored_credential
+            and response_contains(request.credential, serialize(whole.fields) + whole.plain),
         )
         match verdict:
             case Storable():
-                stored = to_stored(ask, whole, tags, asked_at, seq)
+                stored = make_stored(request, whole, tags, requested_at, seq)
                 if stored.status == 404:
-                    await self.mark_missing(ask, stored.asked)
-                kept = self._keep(ask, stored)
+                    await self.mark_missing(request, stored.asked)
+                kept = self._keep(request, stored)
                 if kept is None:
-                    return self._passed(ask, whole, Reason.INVALIDATED)
-                self._project.note(ask, kept.stored, whole.plain)
+                    return self._not_stored(request, whole, Reason.INVALIDATED)
+                self._projector.add_stored(request, kept.stored, whole.plain)
                 return kept
-            case NotStored(reason):
-                is_word = not is_trouble(whole.status, whole.plain, own=ask.own)
-                if whole.status in _REFUSALS and is_word:
-                    self.drop(ask)
-                return self._passed(ask, whole, reason)
+            case Unstorable(reason):
+                is_word = not is_upstream_failure(
+                    whole.status, whole.plain, own=request.uses_stored_credential
+                )
+                if whole.status in _INVALIDATING_STATUSES and is_word:
+                    self.forget(request)
+                return self._not_stored(request, whole, reason)
             case never:
                 assert_never(never)
 
-    def _keep(self, ask: Ask, stored: StoredResponse) -> Kept | None:
+    def _keep(self, request: ApiRequest, stored: StoredResponse) -> Stored | None:
         """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
         is_missing = stored.status == 404
-        keys = (missing_key(own_key(ask)),) if is_missing else self._naming.keys_for(ask)
+        keys = (
+            (missing_key(spelling_key(request)),)
+            if is_missing
+            else self._aliases.storage_keys(request)
+        )
         kept = [replace(stored, key=key) for key in keys]
         if not all(self._responses.put(each) for each in kept):
             return None
         for tell in self.on_stored:
-            tell(ask, kept[0])
-        return Kept(kept[0])
+            tell(request, kept[0])
+        return Stored(kept[0])
 
-    async def mark_missing(self, ask: Ask, asked: tuple[int, float]) -> None:
+    async def mark_missing(self, request: ApiRequest, asked: tuple[int, float]) -> None:
         """Trello answered 404: what is stored is stale, and removed by a second one (D50).
 
         What is stored under the object's id stays where only a name of it may be gone.
         """
-        await self._responses.mark_missing(own_key(ask), asked, GONE_LIFETIME_S)
-        if ask.spelled_key is not None:
-            confirmed_s = math.inf if self._naming.known(ask).may_change else GONE_LIFETIME_S
-            await self._responses.mark_missing(ask.key, asked, confirmed_s)
+        await self._responses.mark_missing(spelling_key(request), asked, NOT_FOUND_LIFETIME_S)
+        if request.spelled_key is not None:
+            confirmed_s = (
+                math.inf if self._aliases.lookup(request).is_mutable else NOT_FOUND_LIFETIME_S
+            )
+            await self._responses.mark_missing(request.key, asked, confirmed_s)
 
-    def drop(self, ask: Ask) -> None:
+    def forget(self, request: ApiRequest) -> None:
         """Forget what is stored for it."""
-        for key in {ask.key, own_key(ask)}:
+        for key in {request.key, spelling_key(request)}:
             self._responses.drop(key)
 
-    def _passed(self, ask: Ask, whole: Whole, reason: Reason) -> Passed:
+    def _not_stored(
+        self, request: ApiRequest, whole: BufferedResponse, reason: Reason
+    ) -> NotStored:
         count(self._metrics.not_stored, reason)
-        return Passed(whole, reason, own_key(ask))
+        return NotStored(whole, reason, spelling_key(request))
 
-    def checked(self, ask: Ask, whole: Whole) -> Whole:
+    def validate(self, request: ApiRequest, whole: BufferedResponse) -> BufferedResponse:
         """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
-        if whole.status != 200 or ask.match.route.template == UNKNOWN:
+        if whole.status != 200 or request.match.route.template == UNKNOWN:
             return whole
-        kind = ask.match.route.kind
+        kind = request.match.route.kind
         reason = why_unusable(
             kind, whole.content_type, whole.plain, length_known=whole.length_known
         )
         if reason is not None:
-            raise Unusable(f"Trello sent {reason}; try again later.")
+            raise InvalidResponse(f"Trello sent {reason}; try again later.")
         if kind is Kind.SCRIPT:
-            script = point_at(whole.plain, self._public_url)
+            script = rewrite_client_js(whole.plain, self._public_url)
             return replace(whole, body=script, plain=script, gzip=False)
         return whole
 
 
-def own_key(ask: Ask) -> CacheKey:
+def spelling_key(request: ApiRequest) -> CacheKey:
     """The key of the spelling that was used."""
-    return ask.spelled_key or ask.key
+    return request.spelled_key or request.key

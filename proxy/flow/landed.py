@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proxy.flow.exchange import Whole
+from proxy.flow.exchange import BufferedResponse
 from proxy.model import CacheKey, StoredResponse
 from proxy.policy.cache_key import missing_key
 from proxy.policy.freshness import Verdict
@@ -10,7 +10,7 @@ from proxy.policy.storability import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookupResult:
     """What the store has for an ask, and what may be done with it."""
 
     stored: StoredResponse | None
@@ -19,7 +19,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Stored:
     """A flight's answer that is now stored: everybody may have it."""
 
     stored: StoredResponse
@@ -28,38 +28,38 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class NotStored:
     """A flight's answer that is not stored: its leader's alone, unless it is an error."""
 
-    whole: Whole
+    response: BufferedResponse
     reason: Reason
     key: CacheKey
     """Of the spelling that was asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class TooLong:
+class TooLarge:
     """An answer that must be streamed, to each caller on its own."""
 
 
-Landed = Kept | Passed | TooLong
+FetchResult = Stored | NotStored | TooLarge
 
 
-def is_refusal(landed: Landed) -> bool:
+def is_refusal(result: FetchResult) -> bool:
     """Whether Trello said no to what was asked, and not that it is in trouble."""
-    match landed:
-        case Kept(stored):
+    match result:
+        case Stored(stored):
             return stored.status != 200
-        case Passed(whole):
+        case NotStored(whole):
             return 400 <= whole.status < 500 and whole.status != 429
     return False
 
 
-def is_refusal_of(landed: Landed, key: CacheKey) -> bool:
+def is_refusal_of(result: FetchResult, key: CacheKey) -> bool:
     """Whether it was this very spelling that was refused."""
-    match landed:
-        case Kept(stored):
+    match result:
+        case Stored(stored):
             return stored.key == missing_key(key)
-        case Passed(key=refused):
+        case NotStored(key=refused):
             return refused == key
     return False

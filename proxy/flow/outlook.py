@@ -15,41 +15,41 @@ from math import ceil, inf
 
 from proxy.clock import Clock
 from proxy.errors import (
+    CircuitOpen,
+    ConnectionTerminated,
     ConnectTimeout,
-    Resting,
-    Terminated,
     TokenRefused,
     Unreachable,
     UpstreamError,
 )
-from proxy.flow.ask import Ask
-from proxy.flow.identity import StoredIdentity
+from proxy.flow.ask import ApiRequest
+from proxy.flow.identity import StoredCredential
 from proxy.log import Log
-from proxy.policy.trouble import is_failure, refuses_credential
-from proxy.upstream.breaker import Breaker, State
+from proxy.policy.trouble import is_credential_rejected, is_failure
+from proxy.upstream.breaker import CircuitBreaker, State
 
 FIRST_PROBE_S = 30.0
-LONGEST_PROBE_S = 300.0
+MAX_PROBE_S = 300.0
 SILENT_S = 60.0
 """From one log line about a kind of failed connection to the next."""
-_MOST_ROUTES = 1000
+_MAX_ROUTES = 1000
 """More than Trello has; further ones share a breaker."""
 MOST_CLIENTS = 1000
 """Clients at routes that have a breaker of their own; of others the one used longest ago goes."""
 
 
-class TokenState:
+class TokenHealth:
     """Whether Trello accepts the stored credential, as far as is known."""
 
     def __init__(self) -> None:
         self.is_refused = False
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
         """Set while it is refused."""
         self.next_probe_at = 0.0
         self._pause_s = 0.0
         self._trusted_until = -inf
 
-    def refuse(self, now: float) -> bool:
+    def mark_refused(self, now: float) -> bool:
         """Trello said so; whether that is news.
 
         Not within half a minute of a question that was answered: then it means something else.
@@ -58,20 +58,20 @@ class TokenState:
             return False
         self.is_refused = True
         self.next_probe_at, self._pause_s = now, FIRST_PROBE_S / 2
-        self.news.set()
+        self.changed.set()
         return True
 
-    def postpone(self, now: float, jitter: float) -> float:
+    def postpone_probe(self, now: float, jitter: float) -> float:
         """A probe failed; seconds until the next."""
-        self._pause_s = min(LONGEST_PROBE_S, self._pause_s * 2)
+        self._pause_s = min(MAX_PROBE_S, self._pause_s * 2)
         self.next_probe_at = now + self._pause_s * (1 + jitter / 10)
         return self.next_probe_at - now
 
-    def accept(self, now: float) -> bool:
+    def mark_accepted(self, now: float) -> bool:
         """A question was answered with it; whether that is news."""
         was_refused, self.is_refused = self.is_refused, False
         self._trusted_until = now + FIRST_PROBE_S
-        self.news.clear()
+        self.changed.clear()
         return was_refused
 
 
@@ -80,9 +80,9 @@ class Attempt:
 
     def __init__(
         self,
-        host: tuple[Breaker, bool],
-        route: tuple[Breaker, bool],
-        client: tuple[Breaker, bool],
+        host: tuple[CircuitBreaker, bool],
+        route: tuple[CircuitBreaker, bool],
+        client: tuple[CircuitBreaker, bool],
     ) -> None:
         """Each breaker with whether this is a probe of it."""
         self.host = host
@@ -90,77 +90,77 @@ class Attempt:
         self.client = client
         self.status = 0
 
-    def answered(self, status: int) -> None:
+    def record_response(self, status: int) -> None:
         """The header of an answer is there."""
         self.status = status
 
 
-class Outlook:
+class CircuitBreakers:
     """The breakers, and the stored credential's state."""
 
     def __init__(
-        self, stored: StoredIdentity, clock: Clock, log: Log, random: Callable[[int], bytes]
+        self, stored: StoredCredential, clock: Clock, log: Log, random: Callable[[int], bytes]
     ) -> None:
         self._stored = stored
-        self.token = TokenState()
-        self._last_good_at: float | None = None
+        self.token = TokenHealth()
+        self._last_success_at: float | None = None
         self._clock = clock
         self._log = log
         self._random = random
-        self._host = Breaker()
+        self._host = CircuitBreaker()
         self._silent_until: dict[str, float] = {}
         """By the slug of an error that was logged."""
-        self._routes: dict[str, Breaker] = {}
-        self._clients: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
+        self._routes: dict[str, CircuitBreaker] = {}
+        self._clients: OrderedDict[tuple[str, str], CircuitBreaker] = OrderedDict()
         """By route and client, the one used longest ago first."""
 
-    def up_to_date(self, ask: Ask) -> Ask:
+    def with_current_credential(self, request: ApiRequest) -> ApiRequest:
         """The Ask with the credential that is stored now, if it is the proxy's own."""
         credential = self._stored.credential
-        if not ask.own or ask.credential is credential:
-            return ask
-        return replace(ask, credential=credential)
+        if not request.uses_stored_credential or request.credential is credential:
+            return request
+        return replace(request, credential=credential)
 
-    def check(self, ask: Ask) -> None:
+    def check(self, request: ApiRequest) -> None:
         """Resting or TokenRefused where this had better not be sent."""
         now = self._clock.monotonic()
-        if ask.own and self.token.is_refused:
+        if request.uses_stored_credential and self.token.is_refused:
             raise TokenRefused(_seconds(self.token.next_probe_at - now))
-        breakers = self._host, self._route(ask), self._client(ask)
+        breakers = self._host, self._route(request), self._client(request)
         wait_s = max(each.wait_s(now) for each in breakers)
         if wait_s > 0:
-            raise Resting(_seconds(wait_s))
+            raise CircuitOpen(_seconds(wait_s))
 
     @contextmanager
-    def attempt(self, ask: Ask, *, is_last: bool) -> Iterator[Attempt]:
+    def attempt(self, request: ApiRequest, *, is_last: bool) -> Iterator[Attempt]:
         """Around one sending: what comes of it is heeded; raises as `check` does.
 
         `is_last`: it will not be repeated. Else a connection that ended proves nothing.
         """
-        self.check(ask)
-        breakers = self._host, self._route(ask), self._client(ask)
-        made = Attempt(*((each, each.enter()) for each in breakers))
+        self.check(request)
+        breakers = self._host, self._route(request), self._client(request)
+        made = Attempt(*((each, each.acquire()) for each in breakers))
         try:
             yield made
         except (Unreachable, ConnectTimeout) as error:
-            self._leave(made.route, made.client)
+            self._cancel_attempt(made.route, made.client)
             self._fail(made.host, "connections")
             self.unconnected(error)
             raise
         except UpstreamError as error:
             self._succeed(made.host, "connections")
-            if is_last or not isinstance(error, Terminated):
-                self._fail_route(ask, made.route, made.client)
+            if is_last or not isinstance(error, ConnectionTerminated):
+                self._fail_route(request, made.route, made.client)
             else:
-                self._leave(made.route, made.client)
+                self._cancel_attempt(made.route, made.client)
             raise
         except BaseException:
-            self._leave(made.host, made.route, made.client)
+            self._cancel_attempt(made.host, made.route, made.client)
             raise
-        self._answered(ask, made)
+        self._record_response(request, made)
 
     @contextmanager
-    def reading(self, ask: Ask) -> Iterator[None]:
+    def reading(self, request: ApiRequest) -> Iterator[None]:
         """Around the body of an answer: one that is cut or makes no sense is a failure."""
         try:
             yield
@@ -168,19 +168,21 @@ class Outlook:
             now = self._clock.monotonic()
             route, client = (
                 (each, each.state(now) == "half-open")
-                for each in (self._route(ask), self._client(ask))
+                for each in (self._route(request), self._client(request))
             )
-            self._fail_route(ask, route, client)
+            self._fail_route(request, route, client)
             raise
 
-    def refused(self, ask: Ask, status: int, sentence: bytes) -> None:
+    def token_refused(self, request: ApiRequest, status: int, sentence: bytes) -> None:
         """An answer that may say that a credential is no good; the one stored now is heeded.
 
         What names a token in its path may speak of that.
         """
-        is_stored = ask.credential == self._stored.credential and not ask.match.secret_positions
-        if is_stored and refuses_credential(status, sentence):
-            self.distrust()
+        is_stored = (
+            request.credential == self._stored.credential and not request.match.secret_positions
+        )
+        if is_stored and is_credential_rejected(status, sentence):
+            self.mark_refused()
 
     def unconnected(self, error: UpstreamError) -> None:
         """No connection came about: one log line for each kind of reason in a minute."""
@@ -190,25 +192,25 @@ class Outlook:
         self._silent_until[error.slug] = now + SILENT_S
         self._log.event("error", "no connection", type=error.slug, reason=error.reason)
 
-    def distrust(self) -> None:
+    def mark_refused(self) -> None:
         """Trello does not accept the stored credential."""
-        if self.token.refuse(self._clock.monotonic()):
+        if self.token.mark_refused(self._clock.monotonic()):
             self._log.event("error", "token refused")
 
-    def accepted(self) -> None:
+    def mark_accepted(self) -> None:
         """A question with the stored credential was answered."""
-        if self.token.accept(self._clock.monotonic()):
+        if self.token.mark_accepted(self._clock.monotonic()):
             self._log.event("info", "token accepted")
 
-    def resting(self) -> list[str]:
+    def open_breakers(self) -> list[str]:
         """The names of the breakers that are not closed, three at most."""
         now = self._clock.monotonic()
         named = {"connections": self._host, **self._routes}
         return [name for name, each in named.items() if each.state(now) != "closed"][:3]
 
-    def last_good_s(self) -> float | None:
+    def last_success_age_s(self) -> float | None:
         """Seconds since Trello gave an answer that is none of trouble; None: not yet."""
-        last = self._last_good_at
+        last = self._last_success_at
         return None if last is None else self._clock.monotonic() - last
 
     def host_state(self) -> State:
@@ -226,61 +228,66 @@ class Outlook:
         """Between 0 and 1."""
         return int.from_bytes(self._random(2), "big") / 0xFFFF
 
-    def _answered(self, ask: Ask, made: Attempt) -> None:
+    def _record_response(self, request: ApiRequest, made: Attempt) -> None:
         self._succeed(made.host, "connections")
         if is_failure(made.status):
-            self._fail_route(ask, made.route, made.client)
+            self._fail_route(request, made.route, made.client)
             return
-        self._succeed(made.route, _name(ask), ask.tool)
+        self._succeed(made.route, _name(request), request.queue_key)
         made.client[0].succeed(self._clock.monotonic(), is_probe=made.client[1])
         if made.status not in (401, 429):
-            self._last_good_at = self._clock.monotonic()
+            self._last_success_at = self._clock.monotonic()
 
-    def _route(self, ask: Ask) -> Breaker:
-        name = _name(ask)
-        if name not in self._routes and len(self._routes) >= _MOST_ROUTES:
+    def _route(self, request: ApiRequest) -> CircuitBreaker:
+        name = _name(request)
+        if name not in self._routes and len(self._routes) >= _MAX_ROUTES:
             name = ""
-        return self._routes.setdefault(name, Breaker(is_shared=True))
+        return self._routes.setdefault(name, CircuitBreaker(is_shared=True))
 
-    def _client(self, ask: Ask) -> Breaker:
-        key = (_name(ask), ask.tool)
-        breaker = self._clients.setdefault(key, Breaker())
+    def _client(self, request: ApiRequest) -> CircuitBreaker:
+        key = (_name(request), request.queue_key)
+        breaker = self._clients.setdefault(key, CircuitBreaker())
         self._clients.move_to_end(key)
         if len(self._clients) > MOST_CLIENTS:
             self._clients.popitem(last=False)
         return breaker
 
     def _fail_route(
-        self, ask: Ask, route: tuple[Breaker, bool], client: tuple[Breaker, bool]
+        self,
+        request: ApiRequest,
+        route: tuple[CircuitBreaker, bool],
+        client: tuple[CircuitBreaker, bool],
     ) -> None:
         """A request failed: where most of this client's do, that says nothing of the others."""
         now, (own, is_probe) = self._clock.monotonic(), client
         if own.state(now) == "closed":
-            self._fail(route, _name(ask), ask.tool)
+            self._fail(route, _name(request), request.queue_key)
         else:
-            self._leave(route)
+            self._cancel_attempt(route)
         if own.fail(now, self.jitter(), is_probe=is_probe):
-            self._log.event("warning", "breaker opened", name=_name(ask), tool=ask.spender)
+            self._log.event(
+                "warning", "breaker opened", name=_name(request), tool=request.client_name
+            )
 
-    def _fail(self, breaker: tuple[Breaker, bool], name: str, client: str = "") -> None:
+    def _fail(self, breaker: tuple[CircuitBreaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
         now = self._clock.monotonic()
         if each.fail(now, self.jitter(), is_probe=is_probe, client=client):
             self._log.event("error", "breaker opened", name=name)
 
-    def _succeed(self, breaker: tuple[Breaker, bool], name: str, client: str = "") -> None:
+    def _succeed(self, breaker: tuple[CircuitBreaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
         if each.succeed(self._clock.monotonic(), is_probe=is_probe, client=client):
             self._log.event("info", "breaker closed", name=name)
 
     @staticmethod
-    def _leave(*breakers: tuple[Breaker, bool]) -> None:
+    def _cancel_attempt(*breakers: tuple[CircuitBreaker, bool]) -> None:
         for breaker, is_probe in breakers:
-            breaker.leave(is_probe=is_probe)
+            breaker.release(is_probe=is_probe)
 
 
-def _name(ask: Ask) -> str:
-    return f"{ask.method} {ask.match.route.template}"
+def _name(request: ApiRequest) -> str:
+    return f"{request.method} {request.match.route.template}"
 
 
 def _seconds(wait_s: float) -> int:

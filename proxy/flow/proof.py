@@ -11,26 +11,26 @@ from dataclasses import replace
 
 from proxy.clock import Clock
 from proxy.errors import ProxyError
-from proxy.flow.ask import Ask
-from proxy.flow.invalidate import Invalidate
+from proxy.flow.ask import ApiRequest
+from proxy.flow.invalidate import Invalidator
 from proxy.flow.read_through import ReadThrough
 from proxy.log import Log
 from proxy.model import StoredResponse
 from proxy.policy.directives import Directives
-from proxy.policy.proving import disproved, kinds_of
-from proxy.store.responses import Responses
+from proxy.policy.proving import kinds_of, tags_to_invalidate
+from proxy.store.responses import ResponseStore
 from proxy.tally import OWN
 
-_ANEW = Directives(no_cache=True)
+_REVALIDATE = Directives(no_cache=True)
 
 
-class Proof:
+class HitVerifier:
     """Owns the one task that asks again; there is never more than one sample."""
 
     def __init__(
         self,
         reads: ReadThrough,
-        store: tuple[Responses, Invalidate],
+        store: tuple[ResponseStore, Invalidator],
         pause_s: Callable[[], float],
         clock: Clock,
         log: Log,
@@ -41,9 +41,9 @@ class Proof:
         self._pause_s = pause_s
         self._clock = clock
         self._log = log
-        self._sample: asyncio.Future[tuple[Ask, StoredResponse]] | None = None
+        self._sample: asyncio.Future[tuple[ApiRequest, StoredResponse]] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.is_due = False
+        self.wants_sample = False
         """Whether the next hit that may be asked again is wanted."""
         self.results = {"true": 0, "stale": 0, "overtaken": 0, "unanswered": 0}
         """`overtaken`: something was invalidated meanwhile, which may be the difference."""
@@ -66,51 +66,51 @@ class Proof:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def offer(self, ask: Ask, served: StoredResponse) -> None:
+    def offer_sample(self, request: ApiRequest, served: StoredResponse) -> None:
         """A hit that may be asked again; taken when one is wanted."""
-        if self.is_due and self._sample is not None:
-            self.is_due = False
-            self._sample.set_result((ask, served))
+        if self.wants_sample and self._sample is not None:
+            self.wants_sample = False
+            self._sample.set_result((request, served))
 
     async def _run(self) -> None:
         while True:
             await self._clock.sleep(self._pause_s())
             self._sample = asyncio.get_running_loop().create_future()
-            self.is_due = True
-            ask, served = await self._sample
-            self.results[await self._prove(ask, served)] += 1
+            self.wants_sample = True
+            request, served = await self._sample
+            self.results[await self._verify(request, served)] += 1
 
-    async def _prove(self, ask: Ask, served: StoredResponse) -> str:
+    async def _verify(self, request: ApiRequest, served: StoredResponse) -> str:
         """What became of the question, as `results` has it."""
         seq, offered_at = self._responses.seq, self._clock.now()
         try:
-            anew = replace(ask.in_background(), directives=_ANEW, spender=OWN)
-            answer = await self._reads.serve(anew)
+            anew = replace(request.in_background(), directives=_REVALIDATE, client_name=OWN)
+            response = await self._reads.serve(anew)
         except ProxyError:
             return "unanswered"
         if self._responses.seq != seq:
             return "overtaken"
-        found = answer.stored
-        if found is None or not answer.outcome.stored:
+        found = response.stored
+        if found is None or not response.outcome.stored:
             return "unanswered"
         if found.etag == served.etag:
             return "true"
-        self._disprove(ask, served, found, offered_at)
+        self._on_mismatch(request, served, found, offered_at)
         return "stale"
 
-    def _disprove(
-        self, ask: Ask, served: StoredResponse, found: StoredResponse, offered_at: float
+    def _on_mismatch(
+        self, request: ApiRequest, served: StoredResponse, found: StoredResponse, offered_at: float
     ) -> None:
-        at_most_s = max(0.0, offered_at - served.asked_at)
+        at_most_s = max(0.0, offered_at - served.requested_at)
         self.stale_s += at_most_s
-        touched = disproved({*served.tags, *found.tags})
-        self._invalidate.outdate(touched, "proof")
+        touched = tags_to_invalidate({*served.tags, *found.tags})
+        self._invalidate.mark_stale(touched, "proof")
         # What has just been found is what all the others are outdated for.
-        self._responses.put(replace(found, asked_seq=self._responses.seq))
+        self._responses.put(replace(found, requested_seq=self._responses.seq))
         self._log.event(
             "info",
             "a hit was stale",
-            route=ask.match.route.template,
+            route=request.match.route.template,
             kinds=kinds_of(touched),
             at_most_s=round(at_most_s, 1),
         )

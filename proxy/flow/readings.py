@@ -2,155 +2,161 @@
 
 from proxy import __version__
 from proxy.config import Config
-from proxy.flow.custodian import Custodian
-from proxy.flow.identity import StoredIdentity
-from proxy.flow.outlook import Outlook
-from proxy.flow.proof import Proof
-from proxy.flow.turns import Turns
-from proxy.flow.watch import Watch
-from proxy.metrics import Metrics, Reading
-from proxy.store.files import Files
-from proxy.store.responses import Responses
+from proxy.flow.custodian import CredentialManager
+from proxy.flow.identity import StoredCredential
+from proxy.flow.outlook import CircuitBreakers
+from proxy.flow.proof import HitVerifier
+from proxy.flow.turns import RateLimiter
+from proxy.flow.watch import BoardPoller
+from proxy.metrics import GaugeCallback, Metrics
+from proxy.store.files import AttachmentStore
+from proxy.store.responses import ResponseStore
 
 _FILLS = ("kept", "failed", "too-large", "no-room")
 
 
-def store_readings(responses: Responses, config: Config) -> list[Reading]:
+def cache_gauges(responses: ResponseStore, config: Config) -> list[GaugeCallback]:
     """Figures that belong to the store, read when asked for."""
-    memory, durable = responses.memory, responses.durable
-    disk = durable.counts if durable is not None else None
+    memory, durable = responses.memory, responses.disk
+    disk = durable.stats if durable is not None else None
     return [
-        Reading(
+        GaugeCallback(
             "store_bytes",
             "Bytes the stored responses take, by tier.",
             lambda: {"memory": memory.used_bytes, "disk": disk.used_bytes if disk else 0},
             "tier",
         ),
-        Reading(
+        GaugeCallback(
             "store_limit_bytes",
             "The bound of each tier.",
             lambda: {"memory": memory.limit_bytes, "disk": config.cache.disk_bytes if disk else 0},
             "tier",
         ),
-        Reading(
+        GaugeCallback(
             "store_responses",
             "Stored responses in memory.",
             lambda: {"memory": len(memory)},
             "tier",
         ),
         _facts_reading(responses),
-        Reading(
+        GaugeCallback(
             "store_evictions",
             "Stored responses that left for room, by tier.",
             lambda: {"memory": memory.evictions, "disk": disk.evictions if disk else 0},
             "tier",
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "store_errors",
             "Failures of the store on disk; each was a miss, never an error to a client.",
             lambda: {"": disk.errors if disk else 0},
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "store_dropped",
             "Answers kept in memory only, because the store on disk was slow or failing.",
             lambda: {"": disk.dropped if disk else 0},
             counter=True,
         ),
-        Reading(
-            "store_up", "Whether the store works: 1, or 0.", lambda: {"": float(responses.works)}
+        GaugeCallback(
+            "store_up",
+            "Whether the store works: 1, or 0.",
+            lambda: {"": float(responses.is_working)},
         ),
-        Reading("info", "The version.", lambda: {__version__: 1.0}, "version"),
+        GaugeCallback("info", "The version.", lambda: {__version__: 1.0}, "version"),
     ]
 
 
-def _facts_reading(responses: Responses) -> Reading:
-    return Reading(
+def _facts_reading(responses: ResponseStore) -> GaugeCallback:
+    return GaugeCallback(
         "store_facts",
         "Names and owners of objects that answers have shown, remembered.",
         lambda: {"": len(responses.aliases)},
     )
 
 
-def file_readings(files: Files, metrics: Metrics) -> list[Reading]:
+def attachment_gauges(files: AttachmentStore, metrics: Metrics) -> list[GaugeCallback]:
     """What is kept of files, and what came of their downloads."""
-    room = files.room
+    room = files.budget
     return [
-        Reading("files", "Attachments and previews kept on disk.", lambda: {"": len(files)}),
-        Reading("files_store_bytes", "What they take.", lambda: {"": room.used_bytes}),
-        Reading("files_store_limit_bytes", "The bound of that.", lambda: {"": room.limit_bytes}),
-        Reading(
+        GaugeCallback("files", "Attachments and previews kept on disk.", lambda: {"": len(files)}),
+        GaugeCallback("files_store_bytes", "What they take.", lambda: {"": room.used_bytes}),
+        GaugeCallback(
+            "files_store_limit_bytes", "The bound of that.", lambda: {"": room.limit_bytes}
+        ),
+        GaugeCallback(
             "files_evictions",
             "Files that left for room.",
             lambda: {"": room.evictions},
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "file_fills",
             "Downloads of files into the store, by how they ended.",
-            lambda: {name: float(files.fills.get(name, 0)) for name in _FILLS},
+            lambda: {name: float(files.downloads_total.get(name, 0)) for name in _FILLS},
             "result",
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "file_bytes",
             "Bytes of files, by where they were read.",
-            lambda: {"disk": files.disk.read_bytes, "trello": metrics.fetched_file_bytes},
+            lambda: {"disk": files.disk.read_bytes, "trello": metrics.downloaded_bytes},
             "source",
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "files_damaged",
             "Files that were not on disk as they were put there; each is fetched again.",
-            lambda: {"": files.damaged},
+            lambda: {"": files.checksum_failures},
             counter=True,
         ),
-        Reading("files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.works)}),
+        GaugeCallback(
+            "files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.is_working)}
+        ),
     ]
 
 
-def watch_readings(watch: Watch) -> list[Reading]:
+def poller_gauges(watch: BoardPoller) -> list[GaugeCallback]:
     """How well changes made elsewhere are noticed."""
     return [
-        Reading(
+        GaugeCallback(
             "watch_lag_seconds",
             "Seconds since the last good question about all boards was asked; 0 while it rests.",
             lambda: {"": watch.lag_s},
         ),
-        Reading("watch_boards", "Boards watched for changes.", lambda: {"": watch.boards}),
-        Reading(
+        GaugeCallback("watch_boards", "Boards watched for changes.", lambda: {"": watch.boards}),
+        GaugeCallback(
             "watch_probes",
             "Questions about all boards, by what came of them.",
-            lambda: {name: float(number) for name, number in watch.probes.items()},
+            lambda: {name: float(number) for name, number in watch.polls.items()},
             "result",
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "watch_moves",
             "Boards that were seen to have moved, each time.",
-            lambda: {"": watch.moves},
+            lambda: {"": watch.changes},
             counter=True,
         ),
     ]
 
 
-def proof_readings(proof: Proof) -> list[Reading]:
+def verification_gauges(proof: HitVerifier) -> list[GaugeCallback]:
     """How many of the hits that were asked again had been true, and how old the others were."""
     return [
-        Reading(
+        GaugeCallback(
             "proofs",
             "Hits that were asked again, by what was found.",
             lambda: {name: float(number) for name, number in proof.results.items()},
             "result",
             counter=True,
         ),
-        Reading(
+        GaugeCallback(
             "stale_served_ratio",
             "Of the hits that were asked again, the share that was not true any more.",
             lambda: {"": proof.stale_ratio},
         ),
-        Reading(
+        GaugeCallback(
             "stale_served_seconds",
             "How long those had been stored, summed: none was stale for longer.",
             lambda: {"": proof.stale_s},
@@ -159,49 +165,56 @@ def proof_readings(proof: Proof) -> list[Reading]:
     ]
 
 
-def turn_readings(turns: Turns, stored: StoredIdentity) -> list[Reading]:
+def rate_limit_gauges(limiter: RateLimiter, stored: StoredCredential) -> list[GaugeCallback]:
     """Who waits for Trello's limits, and what is left of those of the stored token."""
     return [
-        Reading("turns_waiting", "Requests in line, by urgency.", turns.lengths, "urgency"),
-        Reading(
+        GaugeCallback(
+            "turns_waiting", "Requests in line, by urgency.", limiter.queue_lengths, "urgency"
+        ),
+        GaugeCallback(
             "turns_oldest_wait_seconds",
             "How long the oldest of them has waited.",
-            lambda: {"": turns.oldest_s()},
+            lambda: {"": limiter.oldest_wait_s()},
         ),
-        Reading(
+        GaugeCallback(
             "limit_remaining",
             "Requests that are left to tools, by limit of Trello's.",
-            lambda: turns.remaining(stored.credential),
+            lambda: limiter.remaining(stored.credential),
             "limit",
         ),
     ]
 
 
-def outlook_readings(outlook: Outlook, custodian: Custodian) -> list[Reading]:
+def availability_gauges(
+    availability: CircuitBreakers, credential_manager: CredentialManager
+) -> list[GaugeCallback]:
     """Whether Trello may be asked, and with the stored token."""
     return [
-        Reading(
-            "breakers", "Breakers by state: the host's, and one a route.", outlook.states, "state"
+        GaugeCallback(
+            "breakers",
+            "Breakers by state: the host's, and one a route.",
+            availability.states,
+            "state",
         ),
-        Reading(
+        GaugeCallback(
             "breaker_open",
             "Whether no connection is made to Trello at all: 1, or 0.",
-            lambda: {"": float(outlook.host_state() != "closed")},
+            lambda: {"": float(availability.host_state() != "closed")},
         ),
-        Reading(
+        GaugeCallback(
             "last_good_answer_seconds",
             "Seconds since Trello last gave an answer that is none of trouble.",
-            lambda: _unless_none(outlook.last_good_s()),
+            lambda: _unless_none(availability.last_success_age_s()),
         ),
-        Reading(
+        GaugeCallback(
             "token_refused",
             "Whether Trello refuses the stored token: 1, or 0.",
-            lambda: {"": float(outlook.token.is_refused)},
+            lambda: {"": float(availability.token.is_refused)},
         ),
-        Reading(
+        GaugeCallback(
             "token_expires_seconds",
             "Seconds until the stored token ends; absent when it never does, or is not known.",
-            lambda: _unless_none(custodian.expires_in_s()),
+            lambda: _unless_none(credential_manager.expires_in_s()),
         ),
     ]
 

@@ -7,18 +7,18 @@ from contextlib import aclosing
 from proxy.errors import MemoryFull
 from proxy.memory_budget import MemoryBudget
 from proxy.metrics import Metrics, count
-from proxy.upstream.client import Reply
+from proxy.upstream.client import UpstreamResponse
 
 UNCOUNTED_BYTES = 256 * 1024
 """Of one body; what is held beyond it is counted in `limits.memory`. There are at most as many
 bodies as connections to Trello."""
 
 
-class Received:
+class ReceivedBody:
     """One body; `release` ends what is counted of it."""
 
-    def __init__(self, reply: Reply, metrics: Metrics, memory: MemoryBudget) -> None:
-        self._chunks = reply.chunks()
+    def __init__(self, response: UpstreamResponse, metrics: Metrics, memory: MemoryBudget) -> None:
+        self._chunks = response.chunks()
         self._metrics = metrics
         self._hold = memory.hold()
         self._held: deque[bytes] = deque()

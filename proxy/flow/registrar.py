@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import assert_never
 from urllib.parse import quote
 
-from proxy.errors import Unusable
-from proxy.flow.ask import Ask
-from proxy.flow.exchange import Exchange, Whole
-from proxy.flow.identity import StoredIdentity
+from proxy.errors import InvalidResponse
+from proxy.flow.ask import ApiRequest
+from proxy.flow.exchange import BufferedResponse, UpstreamExchange
+from proxy.flow.identity import StoredCredential
 from proxy.flow.write_through import WriteThrough
-from proxy.model import CacheKey, Urgency
+from proxy.model import CacheKey, Priority
 from proxy.policy.directives import NONE
 from proxy.policy.registration import Create, Remove, Repair, Step, Webhook, webhooks_in
 from proxy.policy.routes import RouteTable
@@ -23,14 +23,14 @@ DESCRIPTION = "trello-proxy"
 _HIDDEN = "-"
 
 
-class Registrar:
+class WebhookClient:
     """Speaks of the webhooks that lead to one callback."""
 
     def __init__(
         self,
         callback_url: str,
-        stored: StoredIdentity,
-        exchange: Exchange,
+        stored: StoredCredential,
+        exchange: UpstreamExchange,
         writes: WriteThrough,
         table: RouteTable,
     ) -> None:
@@ -43,17 +43,17 @@ class Registrar:
     async def webhooks(self) -> tuple[Webhook, ...]:
         """Ours, as Trello has them now; UpstreamError when it does not say."""
         token = quote(self._stored.credential.token, safe="")
-        ask = self._ask("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
-        fetched = await self._exchange.fetch(ask)
-        if not isinstance(fetched, Whole):
+        request = self._request("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
+        fetched = await self._exchange.fetch(request)
+        if not isinstance(fetched, BufferedResponse):
             await fetched.chunks.aclose()
-            raise Unusable("The token has more webhooks than can be read.")
+            raise InvalidResponse("The token has more webhooks than can be read.")
         listed = webhooks_in(fetched.plain, self._callback_url) if fetched.status == 200 else None
         if listed is None:
-            raise Unusable(f"Trello answered {fetched.status} when asked for the webhooks.")
+            raise InvalidResponse(f"Trello answered {fetched.status} when asked for the webhooks.")
         return listed
 
-    async def take(self, step: Step) -> tuple[int, bytes]:
+    async def apply(self, step: Step) -> tuple[int, bytes]:
         """Status and body of Trello's answer to a step; UpstreamError when there is none."""
         match step:
             case Create(model):
@@ -71,27 +71,27 @@ class Registrar:
                 assert_never(never)
 
     async def _write(self, method: str, path: str, said: Mapping[str, object]) -> tuple[int, bytes]:
-        answer = await self._writes.serve(self._ask(method, path, path, said))
-        if isinstance(answer.body, bytes):
-            return answer.status, answer.body
-        await answer.body.aclose()
-        raise Unusable("Trello's answer is too long for a webhook.")
+        response = await self._writes.serve(self._request(method, path, path, said))
+        if isinstance(response.body, bytes):
+            return response.status, response.body
+        await response.body.aclose()
+        raise InvalidResponse("Trello's answer is too long for a webhook.")
 
-    def _ask(
+    def _request(
         self, method: str, path: str, sent_path: str, said: Mapping[str, object] | None = None
-    ) -> Ask:
+    ) -> ApiRequest:
         """`path` as it may be seen, `sent_path` as Trello needs it; both below /1/."""
-        return Ask(
-            means=method,
+        return ApiRequest(
+            effective_method=method,
             method=method,
             target=f"/1/{sent_path}",
             match=self._table.classify(method, path.split("/")),
             query_names=frozenset(),
             key=CacheKey(""),
             credential=self._stored.credential,
-            own=True,
+            uses_stored_credential=True,
             directives=NONE,
             fields=(("Content-Type", "application/json"),) if said else (),
             body=json.dumps(said).encode() if said else None,
-            urgency=Urgency.BACKGROUND,
+            priority=Priority.BACKGROUND,
         )

@@ -4,17 +4,17 @@ import asyncio
 from contextlib import AbstractContextManager, ExitStack
 
 from proxy.clock import Clock
-from proxy.errors import Resting, Unusable, UpstreamError
-from proxy.flow.ask import Ask
-from proxy.flow.outlook import Outlook
-from proxy.flow.turn import Turn
-from proxy.flow.turns import Turns
+from proxy.errors import CircuitOpen, InvalidResponse, UpstreamError
+from proxy.flow.ask import ApiRequest
+from proxy.flow.outlook import CircuitBreakers
+from proxy.flow.turn import Permit
+from proxy.flow.turns import RateLimiter
 from proxy.metrics import Metrics
 from proxy.model import Kind
-from proxy.policy.codings import BadCoding, gunzip
+from proxy.policy.codings import InvalidEncoding, gunzip
 from proxy.policy.limits import throttled
 from proxy.policy.storability import is_page_of_another
-from proxy.upstream.client import Question, Reply, Upstream
+from proxy.upstream.client import Transport, UpstreamRequest, UpstreamResponse
 from proxy.upstream.retry import RetryBudget, may_repeat, pause_s
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -22,129 +22,153 @@ _SENTENCE_BYTES = 4 * 1024
 """Of a refusal, to see what it means; of its identity form sixteen times as many."""
 
 
-class Sending:
+class UpstreamClient:
     """The one way to Trello's API; its storage has no limits."""
 
     def __init__(
-        self, upstream: Upstream, turns: Turns, outlook: Outlook, metrics: Metrics, clock: Clock
+        self,
+        upstream: Transport,
+        limiter: RateLimiter,
+        availability: CircuitBreakers,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
-        self.turns = turns
-        self._upstream = upstream
-        self._outlook = outlook
+        self.limiter = limiter
+        self._transport = upstream
+        self._availability = availability
         self._retries = RetryBudget()
         self._metrics = metrics
         self._clock = clock
 
-    async def send(self, stack: ExitStack, ask: Ask, question: Question) -> Reply:
+    async def send(
+        self, stack: ExitStack, request: ApiRequest, upstream_request: UpstreamRequest
+    ) -> UpstreamResponse:
         """The reply's header, its body still to be read; `stack` closes it.
 
         It is sent once more, in a turn of its own, where that can do no harm.
         """
         self._retries.add()
-        began, is_last = self._clock.monotonic(), not _is_read(ask) or self._retries.is_spent
+        began, is_last = self._clock.monotonic(), not _is_read(request) or self._retries.is_spent
         try:
-            return await self._send(stack, ask, question, is_last=is_last)
+            return await self._send(stack, request, upstream_request, is_last=is_last)
         except UpstreamError as error:
-            is_late = self._clock.monotonic() - began > self.turns.wait_s
-            if is_late or not _may_repeat(error, ask) or not self._retries.take():
+            is_late = self._clock.monotonic() - began > self.limiter.max_wait_s
+            if is_late or not _may_repeat(error, request) or not self._retries.take():
                 raise
             self._metrics.retries += 1
-            await asyncio.sleep(pause_s(error, self._outlook.jitter()))
+            await asyncio.sleep(pause_s(error, self._availability.jitter()))
             try:
-                return await self._send(stack, ask, question, is_last=True)
-            except Resting:
+                return await self._send(stack, request, upstream_request, is_last=True)
+            except CircuitOpen:
                 raise error from None
 
-    def up_to_date(self, ask: Ask) -> Ask:
+    def with_current_credential(self, request: ApiRequest) -> ApiRequest:
         """The Ask, in the stored identity's name with the credential that it has now."""
-        return self._outlook.up_to_date(ask)
+        return self._availability.with_current_credential(request)
 
-    async def send_elsewhere(self, upstream: Upstream, question: Question) -> Reply:
+    async def send_to_storage(
+        self, upstream: Transport, request: UpstreamRequest
+    ) -> UpstreamResponse:
         """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""
         try:
-            return await upstream.send(question)
+            return await upstream.send(request)
         except UpstreamError as error:
-            self._outlook.unconnected(error)
+            self._availability.unconnected(error)
             if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
                 raise
-            await asyncio.sleep(pause_s(error, self._outlook.jitter()))
-            return await upstream.send(question)
+            await asyncio.sleep(pause_s(error, self._availability.jitter()))
+            return await upstream.send(request)
 
-    def reading(self, ask: Ask) -> AbstractContextManager[None]:
+    def reading(self, request: ApiRequest) -> AbstractContextManager[None]:
         """Around the body of a reply: one that is no answer is a failure of its route's."""
-        return self._outlook.reading(ask)
+        return self._availability.reading(request)
 
     async def _send(
-        self, stack: ExitStack, ask: Ask, question: Question, *, is_last: bool
-    ) -> Reply:
-        self._outlook.check(ask)
-        turn = await self._turn(ask)
-        self._metrics.tally.spend(ask.spender)
+        self,
+        stack: ExitStack,
+        request: ApiRequest,
+        upstream_request: UpstreamRequest,
+        *,
+        is_last: bool,
+    ) -> UpstreamResponse:
+        self._availability.check(request)
+        turn = await self._acquire(request)
+        self._metrics.client_stats.count_upstream(request.client_name)
         began = self._clock.monotonic()
         try:
-            reply = await self._answered(turn, stack, ask, question, is_last=is_last)
+            response = await self._attempt(turn, stack, request, upstream_request, is_last=is_last)
         except UpstreamError as error:
-            self._count(ask, error.slug, began)
+            self._count(request, error.slug, began)
             raise
-        self._count(ask, str(reply.status), began)
-        return reply
+        self._count(request, str(response.status), began)
+        return response
 
-    async def _turn(self, ask: Ask) -> Turn:
+    async def _acquire(self, request: ApiRequest) -> Permit:
         began = self._clock.monotonic()
         try:
-            return await self.turns.take(ask)
+            return await self.limiter.acquire(request)
         finally:
-            ask.timing.asked = True
-            ask.timing.wait_s += self._clock.monotonic() - began
+            request.timing.was_sent = True
+            request.timing.queue_s += self._clock.monotonic() - began
 
-    async def _answered(
-        self, turn: Turn, stack: ExitStack, ask: Ask, question: Question, *, is_last: bool
-    ) -> Reply:
+    async def _attempt(
+        self,
+        turn: Permit,
+        stack: ExitStack,
+        request: ApiRequest,
+        upstream_request: UpstreamRequest,
+        *,
+        is_last: bool,
+    ) -> UpstreamResponse:
         """The reply, and the turn over; a refusal is heeded before anybody else's turn."""
         try:
-            with self._outlook.attempt(ask, is_last=is_last) as attempt:
-                reply = await self._upstream.send(question)
-                stack.callback(reply.close)
-                _check(reply.status, ask.match.route.kind)
-                attempt.answered(reply.status)
-            if reply.status in (401, 429):
-                self._heed(turn, ask, reply.status, await _sentence(reply))
+            with self._availability.attempt(request, is_last=is_last) as attempt:
+                response = await self._transport.send(upstream_request)
+                stack.callback(response.close)
+                _check(response.status, request.match.route.kind)
+                attempt.record_response(response.status)
+            if response.status in (401, 429):
+                self._note_refusal(turn, request, response.status, await _sentence(response))
         except BaseException as error:
             turn.fail(sent=not isinstance(error, UpstreamError) or error.sent)
             raise
-        turn.end(reply.fields)
-        return reply
+        turn.end(response.fields)
+        return response
 
-    def _heed(self, turn: Turn, ask: Ask, status: int, sentence: bytes) -> None:
+    def _note_refusal(
+        self, turn: Permit, request: ApiRequest, status: int, sentence: bytes
+    ) -> None:
         if status == 401:
-            self._outlook.refused(ask, status, sentence)
+            self._availability.token_refused(request, status, sentence)
         elif limit := throttled(sentence):
             turn.throttled(limit)
 
-    def _count(self, ask: Ask, status: str, began: float) -> None:
+    def _count(self, request: ApiRequest, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began
-        ask.timing.upstream_s += elapsed_s
-        self._metrics.asked_upstream(ask.match.route.template, ask.method, status, elapsed_s)
+        request.timing.upstream_s += elapsed_s
+        self._metrics.count_upstream(
+            request.match.route.template, request.method, status, elapsed_s
+        )
 
 
-def _may_repeat(error: UpstreamError, ask: Ask) -> bool:
-    is_whole = ask.body is None or isinstance(ask.body, bytes)
-    return may_repeat(error, is_read=_is_read(ask), is_whole=is_whole)
+def _may_repeat(error: UpstreamError, request: ApiRequest) -> bool:
+    is_whole = request.body is None or isinstance(request.body, bytes)
+    return may_repeat(error, is_read=_is_read(request), is_whole=is_whole)
 
 
-def _is_read(ask: Ask) -> bool:
-    return ask.means == "GET"
+def _is_read(request: ApiRequest) -> bool:
+    return request.effective_method == "GET"
 
 
-async def _sentence(reply: Reply) -> bytes:
+async def _sentence(response: UpstreamResponse) -> bytes:
     """What a refusal says; nothing where it cannot be read, or is a page and not Trello's."""
     try:
-        held = await reply.peek(_SENTENCE_BYTES)
-        is_gzip = reply.coding in {"gzip", "x-gzip"}
+        held = await response.peek(_SENTENCE_BYTES)
+        is_gzip = response.content_encoding in {"gzip", "x-gzip"}
         plain = gunzip(held, 16 * _SENTENCE_BYTES) if is_gzip else held
-    except (UpstreamError, BadCoding):
+    except (UpstreamError, InvalidEncoding):
         return b""
-    return b"" if is_page_of_another(reply.status, reply.content_type, plain) else plain
+    return b"" if is_page_of_another(response.status, response.content_type, plain) else plain
 
 
 def _check(status: int, kind: Kind) -> None:
@@ -154,4 +178,4 @@ def _check(status: int, kind: Kind) -> None:
     """
     is_followed = kind is Kind.FILE and status in REDIRECTS
     if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:
-        raise Unusable(f"Trello answered {status}, which means nothing here.")
+        raise InvalidResponse(f"Trello answered {status}, which means nothing here.")

@@ -2,39 +2,39 @@
 
 from typing import Protocol
 
-from proxy.flow.account import Account, Lane, Taken
+from proxy.flow.account import QueueClass, TokenLimits, Usage
 from proxy.model import Fields
 
 
-class Turns(Protocol):
+class PermitIssuer(Protocol):
     """Who is told what came of a turn."""
 
-    def end(self, lane: Lane, taken: Taken, fields: Fields) -> None: ...
+    def end(self, queue_class: QueueClass, taken: Usage, fields: Fields) -> None: ...
 
-    def give_back(self, lane: Lane) -> None: ...
+    def release(self, queue_class: QueueClass) -> None: ...
 
-    def stop_limit(self, account: Account, limit: str) -> None: ...
+    def stop_limit(self, account: TokenLimits, limit: str) -> None: ...
 
 
-class Turn:
+class Permit:
     """Leave to send one request; `end`, `fail` or `throttled` says what came of it."""
 
-    def __init__(self, turns: Turns, lane: Lane, taken: Taken) -> None:
-        self._turns = turns
-        self._lane = lane
-        self._taken = taken
+    def __init__(self, limiter: PermitIssuer, queue_class: QueueClass, taken: Usage) -> None:
+        self._limiter = limiter
+        self._queue_class = queue_class
+        self._usage = taken
 
     def end(self, fields: Fields) -> None:
         """It was answered."""
-        self._turns.end(self._lane, self._taken, fields)
+        self._limiter.end(self._queue_class, self._usage, fields)
 
     def fail(self, *, sent: bool) -> None:
         """There is no answer; unless nothing was `sent`, Trello may have counted it."""
         if sent:
             self.end(())
         else:
-            self._turns.give_back(self._lane)
+            self._limiter.release(self._queue_class)
 
     def throttled(self, limit: str) -> None:
         """Trello refused it for this limit's sake."""
-        self._turns.stop_limit(self._lane.account, limit)
+        self._limiter.stop_limit(self._queue_class.token_limits, limit)

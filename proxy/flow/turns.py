@@ -12,27 +12,27 @@ from math import ceil, inf
 
 from proxy.clock import Clock
 from proxy.config import Limits
-from proxy.errors import TurnTooLate
-from proxy.flow.account import Account, Accounts, Lane, Taken, Waiter
-from proxy.flow.ask import Ask
-from proxy.flow.turn import Turn
-from proxy.metrics import Durations, Metrics, count
-from proxy.model import CacheKey, Credential, Fields, Urgency
-from proxy.policy.explaining import Foretold
+from proxy.errors import RateLimited
+from proxy.flow.account import QueueClass, Queued, TokenLimits, TokenLimitsTable, Usage
+from proxy.flow.ask import ApiRequest
+from proxy.flow.turn import Permit
+from proxy.metrics import Histogram, Metrics, count
+from proxy.model import CacheKey, Credential, Fields, Priority
+from proxy.policy.explaining import WaitPrediction
 from proxy.policy.limits import Limit, refusal, route_limit
-from proxy.policy.quota import Quota
-from proxy.upstream.budget import Bucket
+from proxy.policy.quota import RateLimitQuota
+from proxy.upstream.budget import SlidingWindowLimit
 
-MOST_WAITING = 2000
-PROMISED = 0.9
+MAX_QUEUED = 2000
+ADMISSION_SHARE = 0.9
 """Of `limits.wait`: who would wait longer by what is known now is not let in."""
-AGED_TURN = 8
+OLDEST_FIRST_EVERY = 8
 """Each so-many-th turn is the oldest waiter's, however little it urges: nobody starves."""
-AGED = 0.25
+OLD_AFTER_S = 0.25
 """Of `limits.wait`: nobody younger is old."""
 
 
-class Turns:
+class RateLimiter:
     """The limits of all tokens that requests are sent with, and everybody who waits for them."""
 
     def __init__(
@@ -42,111 +42,113 @@ class Turns:
         self._clock = clock
         self._random = random
         self._metrics = metrics
-        self._accounts = Accounts(limits)
-        self._waiting: dict[Waiter, None] = {}
+        self._tokens = TokenLimitsTable(limits)
+        self._waiting: dict[Queued, None] = {}
         """In the order they came."""
-        self._by_key: dict[CacheKey, Waiter] = {}
-        self._lanes: OrderedDict[Lane, None] = OrderedDict()
+        self._by_key: dict[CacheKey, Queued] = {}
+        self._queue_classes: OrderedDict[QueueClass, None] = OrderedDict()
         """Those with a waiter; the one that was served longest ago comes first."""
-        self._served = 0
-        self._alarm: asyncio.Task[None] | None = None
-        self._alarm_at = inf
+        self._last_served = 0
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_at = inf
 
-    async def take(self, ask: Ask) -> Turn:
+    async def acquire(self, request: ApiRequest) -> Permit:
         """A turn; TurnTooLate when `limits.wait` would not do."""
-        lane, now = self._lane(ask), self._clock.monotonic()
-        is_first = all(other.is_held_up(now, lane) for other in self._lanes)
-        if is_first and lane.earliest(now, ask.urgency, in_line=False) <= now:
-            return Turn(self, lane, self._taken(lane, ask.urgency, now, 0.0))
-        waiter = self._admit(ask, lane, now)
+        queue_class, now = self._queue_class(request), self._clock.monotonic()
+        is_first = all(other.is_blocked(now, queue_class) for other in self._queue_classes)
+        if is_first and queue_class.earliest_send_at(now, request.priority, in_line=False) <= now:
+            return Permit(self, queue_class, self._issue(queue_class, request.priority, now, 0.0))
+        waiter = self._admit(request, queue_class, now)
         self._dispatch()
         try:
-            return Turn(self, lane, await waiter.granted)
+            return Permit(self, queue_class, await waiter.granted)
         except asyncio.CancelledError:
             self._abandon(waiter)
             raise
 
-    def hurry(self, ask: Ask) -> None:
+    def raise_priority(self, request: ApiRequest) -> None:
         """Somebody joins a flight: where it waits less urgently than they would, it moves up."""
-        waiter = self._by_key.get(ask.key)
-        if waiter is not None and ask.urgency < waiter.urgency:
-            waiter.lane.line.remove(waiter)
-            waiter.urgency, waiter.tool = ask.urgency, ask.tool
-            waiter.lane.line.push(waiter)
+        waiter = self._by_key.get(request.key)
+        if waiter is not None and request.priority < waiter.priority:
+            waiter.queue_class.queue.remove(waiter)
+            waiter.priority, waiter.client = request.priority, request.queue_key
+            waiter.queue_class.queue.push(waiter)
             self._dispatch()
 
-    def holds(self, task: "asyncio.Task[object]") -> bool:
+    def is_queued(self, task: "asyncio.Task[object]") -> bool:
         """Whether this task waits here: nothing of it was sent."""
         return any(waiter.task is task for waiter in self._waiting)
 
     @property
-    def wait_s(self) -> float:
+    def max_wait_s(self) -> float:
         return self.limits.wait_s
 
-    def keep_to(self, limits: Limits) -> None:
+    def reconfigure(self, limits: Limits) -> None:
         """Other limits, from here on; what was sent still counts."""
         self.limits = limits
-        self._accounts.keep_to(limits)
+        self._tokens.reconfigure(limits)
         self._dispatch()
 
     async def stop(self) -> None:
         """Ring no more."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            await asyncio.gather(self._alarm, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.gather(self._timer, return_exceptions=True)
 
     @property
-    def waiting(self) -> tuple[Waiter, ...]:
+    def queue_length(self) -> tuple[Queued, ...]:
         """Everybody, in the order they came."""
         return tuple(self._waiting)
 
-    def lengths(self) -> dict[str, float]:
+    def queue_lengths(self) -> dict[str, float]:
         """How many wait, by urgency."""
-        waiting = Counter(waiter.urgency for waiter in tuple(self._waiting))
-        return {urgency.label: float(waiting[urgency]) for urgency in Urgency}
+        waiting = Counter(waiter.priority for waiter in tuple(self._waiting))
+        return {priority.label: float(waiting[priority]) for priority in Priority}
 
-    def oldest_s(self) -> float:
+    def oldest_wait_s(self) -> float:
         """How long the oldest waiter has waited."""
         oldest = next(iter(tuple(self._waiting)), None)
-        return self._clock.monotonic() - oldest.since if oldest is not None else 0.0
+        return self._clock.monotonic() - oldest.queued_at if oldest is not None else 0.0
 
-    def foresee(self, ask: Ask) -> Foretold:
+    def predict_wait(self, request: ApiRequest) -> WaitPrediction:
         """What a request like this one would be told if it came now."""
-        lane, now = self._lane(ask), self._clock.monotonic()
-        limit, due = lane.due(now, ask.urgency, self._ahead(lane, ask))
+        queue_class, now = self._queue_class(request), self._clock.monotonic()
+        limit, due = queue_class.ready_at(
+            now, request.priority, self._queued_ahead(queue_class, request)
+        )
         wait_s = max(0.0, due - now)
-        return Foretold(limit, wait_s, wait_s > self.limits.wait_s * PROMISED)
+        return WaitPrediction(limit, wait_s, wait_s > self.limits.wait_s * ADMISSION_SHARE)
 
-    def quotas(self, ask: Ask) -> dict[Limit, Quota]:
+    def quotas(self, request: ApiRequest) -> dict[Limit, RateLimitQuota]:
         """What is left of the limits that a request like this one is under."""
         now = self._clock.monotonic()
-        quotas: dict[Limit, Quota] = {}
-        for limit, bucket in self._lane(ask).buckets:
-            whole_in_s = ceil(bucket.whole_in_s(now))
-            quotas[limit] = Quota(
-                bucket.most, ceil(bucket.window_s), bucket.remaining(now), whole_in_s
+        quotas: dict[Limit, RateLimitQuota] = {}
+        for limit, bucket in self._queue_class(request).limits:
+            whole_in_s = ceil(bucket.reset_after_s(now))
+            quotas[limit] = RateLimitQuota(
+                bucket.limit, ceil(bucket.window_s), bucket.remaining(now), whole_in_s
             )
         return quotas
 
     def remaining(self, credential: Credential) -> dict[str, float]:
         """Requests that are left to tools, by limit."""
         now = self._clock.monotonic()
-        buckets = self._accounts.of(credential).buckets()
+        buckets = self._tokens.for_credential(credential).limits()
         return {limit: float(bucket.remaining(now)) for limit, bucket in buckets.items()}
 
-    def end(self, lane: Lane, taken: Taken, fields: Fields) -> None:
+    def end(self, queue_class: QueueClass, taken: Usage, fields: Fields) -> None:
         """A request of this lane was answered, or will not be."""
-        lane.end(taken, self._clock.monotonic(), fields)
+        queue_class.end(taken, self._clock.monotonic(), fields)
         self._dispatch()
 
-    def give_back(self, lane: Lane) -> None:
+    def release(self, queue_class: QueueClass) -> None:
         """A request of this lane never left the machine."""
-        lane.give_back()
+        queue_class.release()
         self._dispatch()
 
-    def stop_limit(self, account: Account, limit: str) -> None:
+    def stop_limit(self, account: TokenLimits, limit: str) -> None:
         """Trello answered 429: this limit's window has to end first."""
-        count(self._metrics.throttled, limit)
+        count(self._metrics.upstream_throttled, limit)
         jitter = int.from_bytes(self._random(2), "big") / 0xFFFF
         account.stop(limit, self._clock.monotonic(), jitter)
 
@@ -155,131 +157,141 @@ class Turns:
         if not self._waiting:
             return
         now = self._clock.monotonic()
-        self._refuse_late(now)
+        self._reject_expired(now)
         while (waiter := self._next(now)) is not None:
-            self._leave(waiter)
+            self._withdraw(waiter)
             if waiter.granted.cancelled():  # it leaves, and has not been told yet
                 continue
-            waited_s = now - waiter.since
-            taken = self._taken(waiter.lane, waiter.urgency, now, waited_s)
+            waited_s = now - waiter.queued_at
+            taken = self._issue(waiter.queue_class, waiter.priority, now, waited_s)
             waiter.granted.set_result(taken)
-        self._set_alarm(now)
+        self._set_timer(now)
 
-    def _lane(self, ask: Ask) -> Lane:
-        is_watch = ask.urgency is Urgency.WATCH
-        account = self._accounts.of(ask.credential)
-        return account.lane(route_limit(ask.match.segments), is_watch=is_watch)
+    def _queue_class(self, request: ApiRequest) -> QueueClass:
+        is_watch = request.priority is Priority.POLLER
+        account = self._tokens.for_credential(request.credential)
+        return account.queue_class(route_limit(request.match.segments), is_watch=is_watch)
 
-    def _taken(self, lane: Lane, urgency: Urgency, now: float, waited_s: float) -> Taken:
-        self._served += 1
-        self._metrics.turn_waits.setdefault(urgency.label, Durations()).observe(waited_s)
-        return lane.take(now)
+    def _issue(
+        self, queue_class: QueueClass, priority: Priority, now: float, waited_s: float
+    ) -> Usage:
+        self._last_served += 1
+        self._metrics.rate_limit_waits.setdefault(priority.label, Histogram()).observe(waited_s)
+        return queue_class.acquire(now)
 
-    def _admit(self, ask: Ask, lane: Lane, now: float) -> Waiter:
+    def _admit(self, request: ApiRequest, queue_class: QueueClass, now: float) -> Queued:
         """A waiter in the line, or TurnTooLate."""
-        limit, due = lane.due(now, ask.urgency, self._ahead(lane, ask))
-        if len(self._waiting) >= MOST_WAITING or due - now > self.limits.wait_s * PROMISED:
-            raise self._too_late(ask.urgency, limit, due - now)
+        limit, due = queue_class.ready_at(
+            now, request.priority, self._queued_ahead(queue_class, request)
+        )
+        if len(self._waiting) >= MAX_QUEUED or due - now > self.limits.wait_s * ADMISSION_SHARE:
+            raise self._rate_limited(request.priority, limit, due - now)
         granted = asyncio.get_running_loop().create_future()
-        waiter = Waiter(ask.urgency, ask.tool, lane, ask.key, now, due, granted)
+        waiter = Queued(
+            request.priority, request.queue_key, queue_class, request.key, now, due, granted
+        )
         self._waiting[waiter] = None
-        self._by_key[ask.key] = waiter
-        self._lanes[lane] = None
-        lane.line.push(waiter)
+        self._by_key[request.key] = waiter
+        self._queue_classes[queue_class] = None
+        queue_class.queue.push(waiter)
         return waiter
 
-    def _ahead(self, lane: Lane, ask: Ask) -> dict[Bucket, int]:
+    def _queued_ahead(
+        self, queue_class: QueueClass, request: ApiRequest
+    ) -> dict[SlidingWindowLimit, int]:
         """How many go before one more, of those who draw from the same buckets."""
-        own = lane.line.ahead(ask.urgency, ask.tool)
-        ahead = {bucket: own for _, bucket in lane.buckets}
-        for other in self._lanes:
-            if other is not lane:
-                before = other.line.before(ask.urgency, own + 1)
-                for _, bucket in other.buckets:
+        own = queue_class.queue.ahead(request.priority, request.queue_key)
+        ahead = {bucket: own for _, bucket in queue_class.limits}
+        for other in self._queue_classes:
+            if other is not queue_class:
+                before = other.queue.before(request.priority, own + 1)
+                for _, bucket in other.limits:
                     if bucket in ahead:
                         ahead[bucket] += before
         return ahead
 
-    def _too_late(self, urgency: Urgency, limit: Limit, wait_s: float) -> TurnTooLate:
-        count(self._metrics.turns_refused, urgency.label)
-        return TurnTooLate(*refusal(limit), max(1, ceil(wait_s)))
+    def _rate_limited(self, priority: Priority, limit: Limit, wait_s: float) -> RateLimited:
+        count(self._metrics.rate_limit_rejected, priority.label)
+        return RateLimited(*refusal(limit), max(1, ceil(wait_s)))
 
-    def _next(self, now: float) -> Waiter | None:
+    def _next(self, now: float) -> Queued | None:
         """Who may go now, the first of them by urgency; each so-many-th time, by age."""
-        if (self._served + 1) % AGED_TURN == 0 and (aged := self._aged(now)) is not None:
+        if (self._last_served + 1) % OLDEST_FIRST_EVERY == 0 and (
+            aged := self._oldest_ready(now)
+        ) is not None:
             return aged
-        best: tuple[Urgency, Lane] | None = None
-        for lane in self._lanes:
-            for urgency in lane.line.urgencies():
-                if best is not None and urgency >= best[0]:
+        best: tuple[Priority, QueueClass] | None = None
+        for queue_class in self._queue_classes:
+            for priority in queue_class.queue.priorities():
+                if best is not None and priority >= best[0]:
                     break
-                if lane.earliest(now, urgency) <= now:
-                    best = urgency, lane
+                if queue_class.earliest_send_at(now, priority) <= now:
+                    best = priority, queue_class
                     break
-        return best[1].line.first(best[0]) if best is not None else None
+        return best[1].queue.first(best[0]) if best is not None else None
 
-    def _aged(self, now: float) -> Waiter | None:
+    def _oldest_ready(self, now: float) -> Queued | None:
         """The oldest who may go now, if it is old."""
-        ready: dict[tuple[Lane, Urgency], bool] = {}
+        ready: dict[tuple[QueueClass, Priority], bool] = {}
         for waiter in self._waiting:
-            if now - waiter.since < self.limits.wait_s * AGED:
+            if now - waiter.queued_at < self.limits.wait_s * OLD_AFTER_S:
                 return None
-            group = waiter.lane, waiter.urgency
+            group = waiter.queue_class, waiter.priority
             if group not in ready:
-                ready[group] = waiter.lane.earliest(now, waiter.urgency) <= now
+                ready[group] = waiter.queue_class.earliest_send_at(now, waiter.priority) <= now
             if ready[group]:
                 return waiter
         return None
 
-    def _refuse_late(self, now: float) -> None:
+    def _reject_expired(self, now: float) -> None:
         """Whoever has waited for all of `limits.wait` hears that it was in vain."""
         while self._waiting:
             oldest = next(iter(self._waiting))
-            if now < oldest.since + self.limits.wait_s:
+            if now < oldest.queued_at + self.limits.wait_s:
                 return
-            self._leave(oldest)
+            self._withdraw(oldest)
             if oldest.granted.cancelled():
                 continue
-            limit, due = oldest.lane.due(
-                now, oldest.urgency, {bucket: 0 for _, bucket in oldest.lane.buckets}
+            limit, due = oldest.queue_class.ready_at(
+                now, oldest.priority, {bucket: 0 for _, bucket in oldest.queue_class.limits}
             )
-            oldest.granted.set_exception(self._too_late(oldest.urgency, limit, due - now))
+            oldest.granted.set_exception(self._rate_limited(oldest.priority, limit, due - now))
 
-    def _leave(self, waiter: Waiter) -> None:
+    def _withdraw(self, waiter: Queued) -> None:
         """Out of the line, whatever comes."""
         del self._waiting[waiter]
         if self._by_key.get(waiter.key) is waiter:
             del self._by_key[waiter.key]
-        lane = waiter.lane
-        lane.line.remove(waiter)
-        if lane.line:
-            self._lanes.move_to_end(lane)
+        queue_class = waiter.queue_class
+        queue_class.queue.remove(waiter)
+        if queue_class.queue:
+            self._queue_classes.move_to_end(queue_class)
         else:
-            del self._lanes[lane]
+            del self._queue_classes[queue_class]
 
-    def _abandon(self, waiter: Waiter) -> None:
+    def _abandon(self, waiter: Queued) -> None:
         """Nobody is there to use the turn."""
         if waiter in self._waiting:
-            self._leave(waiter)
+            self._withdraw(waiter)
         elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
-            self.give_back(waiter.lane)
+            self.release(waiter.queue_class)
 
-    def _set_alarm(self, now: float) -> None:
+    def _set_timer(self, now: float) -> None:
         """Ring when the next may go, or has waited for too long."""
         if not self._waiting:
             return
-        at = next(iter(self._waiting)).since + self.limits.wait_s
-        for lane in self._lanes:
-            for urgency in lane.line.urgencies():
-                at = min(at, lane.earliest(now, urgency))
-        if self._alarm is not None:
-            if self._alarm_at <= at:
+        at = next(iter(self._waiting)).queued_at + self.limits.wait_s
+        for queue_class in self._queue_classes:
+            for priority in queue_class.queue.priorities():
+                at = min(at, queue_class.earliest_send_at(now, priority))
+        if self._timer is not None:
+            if self._timer_at <= at:
                 return
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = asyncio.create_task(self._ring(at - now))  # noqa: TID251 — owned: stop
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = asyncio.create_task(self._on_timer(at - now))  # noqa: TID251 — owned: stop
 
-    async def _ring(self, delay_s: float) -> None:
+    async def _on_timer(self, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
-        self._alarm, self._alarm_at = None, inf
+        self._timer, self._timer_at = None, inf
         self._dispatch()

@@ -8,18 +8,18 @@ import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
-from proxy.errors import Unusable, UpstreamError
-from proxy.flow.answers import from_stream, from_whole
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.exchange import Exchange, Streamed, Whole
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.naming import Naming
-from proxy.flow.own_writes import OwnWrites
+from proxy.errors import InvalidResponse, UpstreamError
+from proxy.flow.answers import response_from_buffered, response_from_stream
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.naming import AliasResolver
+from proxy.flow.own_writes import EchoFilter
 from proxy.model import Fwd, Kind, Outcome
-from proxy.policy.invalidation import touched_tags
+from proxy.policy.invalidation import tags_changed_by
 from proxy.policy.storability import why_unusable
 
-_ANSWER_BYTES = 256 * 1024
+_SEARCHED_BYTES = 256 * 1024
 """How much of an answer is searched for what the write touched."""
 
 
@@ -27,26 +27,30 @@ class WriteThrough:
     """Writes, never collapsed, never stored, never sent twice."""
 
     def __init__(
-        self, exchange: Exchange, invalidate: Invalidate, naming: Naming, own: OwnWrites
+        self,
+        exchange: UpstreamExchange,
+        invalidator: Invalidator,
+        aliases: AliasResolver,
+        own: EchoFilter,
     ) -> None:
         self._exchange = exchange
-        self._invalidate = invalidate
-        self._naming = naming
-        self._own = own
-        self.on_written: list[Callable[[], None]] = []
+        self._invalidator = invalidator
+        self._aliases = aliases
+        self._echoes = own
+        self.on_write: list[Callable[[], None]] = []
         """Told after every write that may have been made, once what it touched is invalidated."""
-        self._writes: set[asyncio.Task[Answer]] = set()
+        self._writes: set[asyncio.Task[ApiResponse]] = set()
 
-    async def serve(self, ask: Ask) -> Answer:
+    async def serve(self, request: ApiRequest) -> ApiResponse:
         """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        marked = self._own.marked(ask)
+        marked = self._echoes.tag_request(request)
         write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
         self._writes.add(write)
         write.add_done_callback(self._done)
         try:
             return await asyncio.shield(write)
         except asyncio.CancelledError:
-            if self._exchange.turns.holds(write):
+            if self._exchange.limiter.is_queued(write):
                 write.cancel()  # nothing of it was sent
             raise
 
@@ -57,56 +61,62 @@ class WriteThrough:
             write.cancel()
         await asyncio.gather(*writes, return_exceptions=True)
 
-    async def _serve(self, ask: Ask) -> Answer:
+    async def _serve(self, request: ApiRequest) -> ApiResponse:
         try:
-            fetched = await self._exchange.fetch(ask)
+            fetched = await self._exchange.fetch(request)
         except UpstreamError as error:
             if error.sent:
-                await self._apply(ask, b"")
+                await self._invalidate_effects(request, b"")
             raise
         except BaseException:
             # The client left in mid-upload, or we are stopping: it may have arrived.
-            await self._apply(ask, b"")
+            await self._invalidate_effects(request, b"")
             raise
         outcome = Outcome(fwd=Fwd.METHOD, fwd_status=fetched.status)
         match fetched:
-            case Whole():
+            case BufferedResponse():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, fetched.plain[:_ANSWER_BYTES], fetched.status)
-                with self._exchange.reading(ask):
+                    await self._invalidate_effects(
+                        request, fetched.plain[:_SEARCHED_BYTES], fetched.status
+                    )
+                with self._exchange.body_errors(request):
                     _check(fetched)
-                return from_whole(fetched, outcome)
-            case Streamed():
+                return response_from_buffered(fetched, outcome)
+            case StreamedResponse():
                 if not _is_refusal(fetched.status):
-                    await self._apply(ask, b"", fetched.status)
-                return from_stream(fetched, outcome)
+                    await self._invalidate_effects(request, b"", fetched.status)
+                return response_from_stream(fetched, outcome)
             case never:
                 assert_never(never)
 
-    async def _apply(self, ask: Ask, answer: bytes, status: int | None = None) -> None:
+    async def _invalidate_effects(
+        self, request: ApiRequest, response: bytes, status: int | None = None
+    ) -> None:
         """Invalidate; a write that was not answered, or with trouble, may yet be made."""
-        known = self._naming.known(ask)
-        tags = touched_tags(ask.means, ask.match, ask.params(), answer, known)
-        self._invalidate.apply(tags, "write")
-        for tell in self.on_written:
+        known = self._aliases.lookup(request)
+        tags = tags_changed_by(
+            request.effective_method, request.match, request.params(), response, known
+        )
+        self._invalidator.invalidate(tags, "write")
+        for tell in self.on_write:
             tell()
         if status is not None and status < 300:
-            self._own.remember(ask, tags)
-        await self._invalidate.settled()
+            self._echoes.remember(request, tags)
+        await self._invalidator.flush()
 
-    def _done(self, write: "asyncio.Task[Answer]") -> None:
+    def _done(self, write: "asyncio.Task[ApiResponse]") -> None:
         self._writes.discard(write)
         if not write.cancelled():
             write.exception()  # seen, even when the client has left
 
 
-def _check(whole: Whole) -> None:
+def _check(whole: BufferedResponse) -> None:
     """Unusable where a client would take a gateway's page for Trello's yes (D7)."""
     reason = why_unusable(
         Kind.WRITE, whole.content_type, whole.plain, length_known=whole.length_known
     )
     if whole.status == 200 and reason is not None:
-        raise Unusable(f"Trello sent {reason}; look whether the change was made.")
+        raise InvalidResponse(f"Trello sent {reason}; look whether the change was made.")
 
 
 def _is_refusal(status: int) -> bool:

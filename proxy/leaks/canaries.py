@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from proxy.policy.spellings import Spelling, layers, spellings
 
-ANSWERS = "answers"
+RESPONSES = "answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +15,11 @@ class Canary:
 
     name: str
     text: str = field(repr=False)
-    may_be_answered: bool = False
+    may_be_returned: bool = False
     """Whether its own sender may hear it again."""
 
 
-class Find(NamedTuple):
+class Leak(NamedTuple):
     """A canary where it must not be."""
 
     canary: str
@@ -27,28 +27,28 @@ class Find(NamedTuple):
     where: str
 
 
-class Search:
+class CanarySearch:
     """Looks for the canaries; knows what it found, and in how much it looked."""
 
     def __init__(self, canaries: Iterable[Canary]) -> None:
-        self.finds: dict[Find, None] = {}
+        self.leaks: dict[Leak, None] = {}
         """In the order they were found; each once."""
-        self.looked: dict[str, int] = {}
+        self.searched: dict[str, int] = {}
         """How many answers, log lines and so on."""
         self._forms = [(canary, spellings(canary.text)) for canary in canaries]
 
     @property
     def scope(self) -> str:
         """In how much it looked."""
-        return ", ".join(f"{count:,} {kind}" for kind, count in self.looked.items())
+        return ", ".join(f"{count:,} {kind}" for kind, count in self.searched.items())
 
-    def look(self, kind: str, where: str, data: bytes) -> None:
+    def search(self, kind: str, where: str, data: bytes) -> None:
         """Search one piece of a kind."""
-        self.looked[kind] = self.looked.get(kind, 0) + 1
+        self.searched[kind] = self.searched.get(kind, 0) + 1
         for layer in layers(data):
             for canary, forms in self._forms:
-                if kind == ANSWERS and canary.may_be_answered:
+                if kind == RESPONSES and canary.may_be_returned:
                     continue
                 found = next((each for form, each in forms.items() if form in layer), None)
                 if found is not None:
-                    self.finds[Find(canary.name, found, where)] = None
+                    self.leaks[Leak(canary.name, found, where)] = None

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.addresses import Listen
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import Admin, Backend, Config, Credentials, Log
 from proxy.demo.call import File
 from proxy.demo.faults import Fault, Kind
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
-from proxy.leaks.canaries import Canary, Search
+from proxy.demo.standin import FakeTrello
+from proxy.leaks.canaries import Canary, CanarySearch
 from proxy.leaks.client import Client, Request
-from proxy.leaks.requests import Theirs, Walk
+from proxy.leaks.requests import ClientCredential, RequestSet
 from proxy.model import Credential
 from proxy.secret import Secret
 from proxy.store.kept import kept
@@ -30,14 +30,14 @@ PAUSE_S = 0.05
 WAITED_S = 5.0
 RECOVERED_S = 60.0
 """After faults: whatever they tripped has recovered."""
-LEAST_OK = 100
+MIN_SUCCESSES = 100
 """So many answers must be 200: else the walk met a locked door, and proves nothing."""
 _ENDLESS = Rate(1_000_000, 10.0)
 _KINDS: tuple[Kind, ...] = ("status", "html", "reset", "cut", "too_long", "too_short")
 _STATUSES = (200, 302, 401, 404, 429, 500)
 
 
-class NothingProven(Exception):
+class Inconclusive(Exception):
     """The walk met locked doors only."""
 
 
@@ -50,8 +50,10 @@ class Canaries:
     secret: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
     admin: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     link: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    theirs: Theirs = field(
-        default_factory=lambda: Theirs(secrets.token_hex(16), f"ATTA{secrets.token_hex(36)}")
+    client: ClientCredential = field(
+        default_factory=lambda: ClientCredential(
+            secrets.token_hex(16), f"ATTA{secrets.token_hex(36)}"
+        )
     )
 
     def all(self, *, forwarded: bool) -> Iterator[Canary]:
@@ -61,47 +63,47 @@ class Canaries:
         yield Canary("credentials.secret", self.secret)
         yield Canary("admin.token", self.admin)
         yield Canary("a key of links.keys", self.link)
-        yield Canary("a client's key", self.theirs.key, forwarded)
-        yield Canary("a client's token", self.theirs.token, forwarded)
+        yield Canary("a client's key", self.client.key, forwarded)
+        yield Canary("a client's token", self.client.token, forwarded)
         yield Canary("a signed address of the storage", "X-Signature=")
 
 
-async def searched(config: Config) -> Search:
+async def search_for_leaks(config: Config) -> CanarySearch:
     """The search of a proxy that `config` describes, done; NothingProven when it could not be."""
     canaries = Canaries()
     forwarded = config.clients.forwards_credentials
-    search, clock = Search(canaries.all(forwarded=forwarded)), FakeClock()
-    standin = StandIn(clock, key=canaries.key, token=canaries.token, secret=canaries.secret)
-    fill(standin.trello)
+    search, clock = CanarySearch(canaries.all(forwarded=forwarded)), FakeClock()
+    fake_trello = FakeTrello(clock, key=canaries.key, token=canaries.token, secret=canaries.secret)
+    fill(fake_trello.trello)
     if config.clients.requires_credentials:
-        _admit(standin, canaries.theirs)
-    await standin.start()
+        _admit(fake_trello, canaries.client)
+    await fake_trello.start()
     try:
         with tempfile.TemporaryDirectory(prefix="trello-proxy-leaks-") as directory:
-            made = _config(config, canaries, standin, directory)
+            made = _config(config, canaries, fake_trello, directory)
             lines: list[bytes] = []
             app = App(
                 made,
                 Credential(canaries.key, canaries.token),
-                Surroundings(clock, lines.append, secrets.token_bytes),
+                SystemPorts(clock, lines.append, secrets.token_bytes),
             )
-            await _walked(app, Walker(standin, canaries, clock, search))
+            await _run_walk(app, ProxyWalk(fake_trello, canaries, clock, search))
             for where, data in kept(Path(directory)):
-                search.look("files and values", where, data)
+                search.search("files and values", where, data)
             for number, line in enumerate(b"".join(lines).splitlines(), 1):
-                search.look("log lines", f"line {number} of the log", line)
+                search.search("log lines", f"line {number} of the log", line)
     finally:
-        await standin.stop()
+        await fake_trello.stop()
     return search
 
 
-def _admit(standin: StandIn, theirs: Theirs) -> None:
+def _admit(fake_trello: FakeTrello, theirs: ClientCredential) -> None:
     """Have Trello know the clients' credential: nothing is answered without one."""
-    member = str(standin.trello.ask("/1/members/me?fields=id")["id"])
-    standin.trello.add_token(theirs.token, member, key=theirs.key)
+    member = str(fake_trello.trello.request("/1/members/me?fields=id")["id"])
+    fake_trello.trello.add_token(theirs.token, member, key=theirs.key)
 
 
-async def _walked(app: App, walker: "Walker") -> None:
+async def _run_walk(app: App, walker: "ProxyWalk") -> None:
     try:
         await app.start()
         await walker.walk(Client(app.port, walker.search))
@@ -109,17 +111,17 @@ async def _walked(app: App, walker: "Walker") -> None:
         await app.stop()
 
 
-class Walker:
+class ProxyWalk:
     """Asks everything there is to ask."""
 
     def __init__(
-        self, standin: StandIn, canaries: Canaries, clock: FakeClock, search: Search
+        self, fake_trello: FakeTrello, canaries: Canaries, clock: FakeClock, search: CanarySearch
     ) -> None:
         self.search = search
-        self._standin = standin
+        self._fake_trello = fake_trello
         self._clock = clock
         self._canaries = canaries
-        self._walk = Walk(standin.trello, canaries.theirs, canaries.admin)
+        self._walk = RequestSet(fake_trello.trello, canaries.client, canaries.admin)
 
     async def walk(self, client: Client) -> None:
         """NothingProven when hardly anything was answered."""
@@ -127,14 +129,18 @@ class Walker:
             await self._ask(client, request)
         await self._files(client)
         await self._faults(client)
-        for request in (*self._walk.own(), *self._walk.nonsense(), *self._walk.writes()):
+        for request in (
+            *self._walk.operator_pages(),
+            *self._walk.malformed(),
+            *self._walk.writes(),
+        ):
             await self._ask(client, request)
         await self._ask(client, Request("/metrics", "GET", "/metrics"))
-        if client.statuses.count(200) < LEAST_OK:
-            raise NothingProven("hardly anything was answered")
+        if client.statuses.count(200) < MIN_SUCCESSES:
+            raise Inconclusive("hardly anything was answered")
 
     async def _ask(self, client: Client, request: Request) -> bytes:
-        asking = asyncio.ensure_future(client.ask(request))
+        asking = asyncio.ensure_future(client.send(request))
         while not asking.done():
             await asyncio.wait({asking}, timeout=PAUSE_S)
             self._clock.advance(STEP_S if asking.done() else WAITED_S)
@@ -142,7 +148,7 @@ class Walker:
 
     async def _files(self, client: Client) -> None:
         """Downloads, behind a signed address and without; whole, and not."""
-        faults = self._standin.faults
+        faults = self._fake_trello.faults
         for kind in (None, *_KINDS):
             for path in ("*/download/*", "/files/*"):
                 faults.clear()
@@ -159,12 +165,12 @@ class Walker:
         """Everything that can go wrong, with our credential in what Trello says of it."""
         refusals = [self._fault("status", status) for status in _STATUSES]
         for fault in (*refusals, *(self._fault(kind, 200) for kind in _KINDS[1:])):
-            self._standin.faults.clear()
-            self._standin.faults.add(fault)
+            self._fake_trello.faults.clear()
+            self._fake_trello.faults.add(fault)
             for request in self._walk.faults(f"{fault.kind}{fault.status}"):
                 await self._ask(client, request)
             self._clock.advance(RECOVERED_S)
-        self._standin.faults.clear()
+        self._fake_trello.faults.clear()
 
     def _fault(self, kind: Kind, status: int) -> Fault:
         key, token = self._canaries.key, self._canaries.token
@@ -176,13 +182,13 @@ class Walker:
 
     def _uploaded(self) -> str:
         """The path of a new file, in which our token stands."""
-        trello, body = self._standin.trello, f"token: {self._canaries.token}\n" * 100
+        trello, body = self._fake_trello.trello, f"token: {self._canaries.token}\n" * 100
         file = File("notes.txt", "text/plain", body.encode())
         made = trello.upload(trello.example_card, file)
         return str(made["url"]).removeprefix("https://trello.com")
 
 
-def _config(config: Config, canaries: Canaries, standin: StandIn, directory: str) -> Config:
+def _config(config: Config, canaries: Canaries, fake_trello: FakeTrello, directory: str) -> Config:
     """The operator's own configuration, but for where it is, what it knows, and its patience."""
     backend: Backend = "memory" if config.cache.backend == "memory" else "sqlite"
     return replace(
@@ -191,8 +197,8 @@ def _config(config: Config, canaries: Canaries, standin: StandIn, directory: str
         public_url="http://127.0.0.1:0",
         upstream=replace(
             config.upstream,
-            url=standin.url,
-            storage_hosts=(standin.storage_host,),
+            url=fake_trello.url,
+            storage_hosts=(fake_trello.storage_host,),
             read_timeout_s=1.0,
         ),
         credentials=Credentials(

@@ -3,9 +3,9 @@
 import asyncio
 from typing import NamedTuple
 
-from proxy.leaks.canaries import ANSWERS, Search
+from proxy.leaks.canaries import RESPONSES, CanarySearch
 
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 
 
 class Request(NamedTuple):
@@ -21,27 +21,27 @@ class Request(NamedTuple):
 class Client:
     """Asks one question on each connection."""
 
-    def __init__(self, port: int, search: Search) -> None:
+    def __init__(self, port: int, search: CanarySearch) -> None:
         self._port = port
         self._search = search
         self.statuses: list[int] = []
         """Of every answer; 0 where there was none."""
 
-    async def ask(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> bytes:
         """The answer, searched; empty where the connection broke."""
-        answer = await self._answer(request)
-        begins = answer.split(b" ", 2)
+        response = await self._read_response(request)
+        begins = response.split(b" ", 2)
         is_answer = len(begins) == 3 and begins[1].isdigit()
         self.statuses.append(int(begins[1]) if is_answer else 0)
-        self._search.look(ANSWERS, f"the answer to {request.method} {request.label}", answer)
-        return answer
+        self._search.search(RESPONSES, f"the answer to {request.method} {request.label}", response)
+        return response
 
-    async def _answer(self, request: Request) -> bytes:
+    async def _read_response(self, request: Request) -> bytes:
         heard = b""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             writer.write(self._spelled(request))
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 while chunk := await reader.read(1 << 16):
                     heard += chunk
         except (ConnectionError, TimeoutError):

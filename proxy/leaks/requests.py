@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from proxy.demo.trello import Trello
 from proxy.leaks.client import Request
-from proxy.policy.operations import SAFE
-from proxy.policy.writes import rows
+from proxy.policy.operations import READS
+from proxy.policy.writes import operations
 
 _NAME = re.compile(r"\{(\w+)(?:=(\w+)[^}]*)?\}")
 _FORM = ("Content-Type", "application/x-www-form-urlencoded")
@@ -21,7 +21,7 @@ _DELIBERATE = ("X-Requested-With", "XMLHttpRequest")
 
 
 @dataclass(frozen=True, slots=True)
-class Theirs:
+class ClientCredential:
     """A key and token that clients send along."""
 
     key: str = field(repr=False)
@@ -37,28 +37,28 @@ class Theirs:
         return "Authorization", value
 
 
-class Walk:
+class RequestSet:
     """Requests about the samples of a stand-in."""
 
-    def __init__(self, trello: Trello, theirs: Theirs, admin_token: str) -> None:
+    def __init__(self, trello: Trello, theirs: ClientCredential, admin_token: str) -> None:
         self._trello = trello
-        self._theirs = theirs
+        self._client = theirs
         self._admin = ("Authorization", f"Bearer {admin_token}")
         self._ids = _ids(trello)
 
     def reads(self) -> Iterator[Request]:
         """Every safe operation: twice plain, which makes a hit, and with a client's credential."""
-        for _, _, templates in SAFE:
+        for _, _, templates in READS:
             for template in templates.split():
                 target = self._target(template)
                 yield Request(template, "GET", target)
                 yield Request(template, "GET", target, (_GZIP,))
-                more = f"{target}?fields=all&webhooks=true&{self._theirs.query}"
-                yield Request(template, "GET", more, (self._theirs.header,))
+                more = f"{target}?fields=all&webhooks=true&{self._client.query}"
+                yield Request(template, "GET", more, (self._client.header,))
 
     def writes(self) -> Iterator[Request]:
         """Every unsafe operation, with a client's credential in each kind of body."""
-        theirs = self._theirs
+        theirs = self._client
         parameters = {"key": theirs.key, "token": theirs.token, "name": "x", "text": "x"}
         parts = "".join(
             f'--canary\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
@@ -69,19 +69,19 @@ class Walk:
             (_JSON, json.dumps(parameters).encode()),
             (_MULTIPART, f"{parts}--canary--\r\n".encode()),
         )
-        for number, (method, template, _) in enumerate(sorted(rows(), reverse=True)):
+        for number, (method, template, _) in enumerate(sorted(operations(), reverse=True)):
             kind, body = bodies[number % len(bodies)]
             yield Request(template, method, self._target(template), (kind, theirs.header), body)
 
-    def own(self) -> Iterator[Request]:
+    def operator_pages(self) -> Iterator[Request]:
         """The proxy's own pages, as programs and browsers ask for them."""
-        token, card = self._theirs.token, self._trello.example_card
+        token, card = self._client.token, self._trello.example_card
         pages = ("/", "/healthz", "/readyz", "/metrics", "/-/legacy", "/-/webhook", "/-/nothing")
         for page in (*pages, f"/c/{card}", f"/b/{self._trello.example_board}", "/-/page.js"):
             for more in ((), (_BROWSER,), (self._admin,), (self._admin, _BROWSER)):
                 yield Request(page, "GET", page, more)
         pasted = quote(f"https://trello.com/c/{card}?token={token}", safe="")
-        asked = quote(f"/1/cards/{card}?{self._theirs.query}", safe="")
+        asked = quote(f"/1/cards/{card}?{self._client.query}", safe="")
         for page in (f"/?url={pasted}", f"/-/explain?url={asked}"):
             for more in ((), (_BROWSER,), (self._admin,)):
                 yield Request(page.partition("?")[0], "GET", page, more)
@@ -89,9 +89,9 @@ class Walk:
         yield Request("/-/purge", "POST", "/-/purge", (("Authorization", f"Bearer {token}"),))
         yield Request("/-/purge", "POST", "/-/purge", (self._admin,))
 
-    def nonsense(self) -> Iterator[Request]:
+    def malformed(self) -> Iterator[Request]:
         """What is refused, with a client's token in it, wherever it may stand."""
-        token, me = self._theirs.token, "/1/members/me"
+        token, me = self._client.token, "/1/members/me"
         for label, method, target in (
             ("a second slash", "GET", f"//{token}"),
             ("a whole URL", "GET", f"http://api.trello.com{me}?token={token}"),
@@ -123,8 +123,8 @@ class Walk:
         """A few of each kind of flow; `name` keeps them from being stored before."""
         card = f"/1/cards/{self._trello.example_card}"
         for label, method, target in (
-            ("/members/{id}", "GET", f"/1/members/me?{self._theirs.query}"),
-            ("a file", "GET", f"{self._trello.example_attachment_path}?{self._theirs.query}"),
+            ("/members/{id}", "GET", f"/1/members/me?{self._client.query}"),
+            ("a file", "GET", f"{self._trello.example_attachment_path}?{self._client.query}"),
             ("/members/{id}", "GET", f"/1/members/me?fields={name}"),
             ("/batch", "GET", "/1/batch?urls=/members/me"),
             ("/client.js", "GET", "/1/client.js"),
@@ -135,7 +135,7 @@ class Walk:
 
     def _target(self, template: str) -> str:
         own = self._ids.get(template.split("/")[1], self._trello.example_card)
-        words = {"tokens": self._theirs.token, "applications": self._theirs.key}
+        words = {"tokens": self._client.token, "applications": self._client.key}
         own = words.get(template.split("/")[1], own)
         first = _NAME.sub(own, template, count=1) if "{" in template else template
         return "/1" + _NAME.sub(lambda name: name[2] or "name", first)
@@ -148,6 +148,6 @@ def _ids(trello: Trello) -> dict[str, str]:
     return {
         "boards": board,
         "members": "me",
-        "organizations": str(trello.ask(f"/1/boards/{board}")["idOrganization"]),
-        **{kind: str(trello.ask(path)[0]["id"]) for kind, path in first.items()},
+        "organizations": str(trello.request(f"/1/boards/{board}")["idOrganization"]),
+        **{kind: str(trello.request(path)[0]["id"]) for kind, path in first.items()},
     }

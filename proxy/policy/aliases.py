@@ -14,14 +14,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from proxy.model import FOR_EVER, Fact, Lifetimes, Tag
+from proxy.model import NEVER_EXPIRES, AliasEntry, Lifetimes, Tag
 from proxy.policy.answers import PARSED_BYTES, is_id
 from proxy.policy.routes import Match
-from proxy.policy.tags import ANY, EVERYTHING, OWNERS_KNOWN, ROOTS
+from proxy.policy.tags import ALL_OF_KIND, EVERYTHING, OWNERS_KNOWN, ROOTS
 
 READ_BYTES = 4 << 20
 """A longer array teaches nothing, nor does an object beyond PARSED_BYTES: it is read at once."""
-MOST_FACTS = 5_000
+MAX_ALIASES = 5_000
 """What one answer teaches at most; Trello's lists end at 1 000 objects."""
 ME = "me"
 
@@ -63,9 +63,9 @@ _KINDS = {
 }
 """What stands under a member's name, or below a path's last word."""
 _SEARCH = "search"
-_LATE = frozenset({"actions", "notifications", _SEARCH})
+_RESOLVED_LATER = frozenset({"actions", "notifications", _SEARCH})
 """Roots whose answers may show an object as it was some seconds, or years, ago."""
-_TELL_OF_THE_PAST = frozenset({"action", "notification"})
+_HISTORIC_ROUTES = frozenset({"action", "notification"})
 """In their `data`, which says how things were then: names that last can be learned of it."""
 _DEEPEST = 6
 
@@ -74,7 +74,7 @@ _SPACE = re.compile(r"\s*")
 _COMMA = re.compile(r"\s*,\s*")
 
 
-def about_name(kind: str, name: str, partition: str) -> str | None:
+def alias_name(kind: str, name: str, partition: str) -> str | None:
     """What a fact about this spelling is found by; None for an id, and for what is no name.
 
     `me` is another member for each credential. Usernames are lower case, shortLinks are not.
@@ -85,24 +85,24 @@ def about_name(kind: str, name: str, partition: str) -> str | None:
     return f"{kind}:{_of(spelling, partition) if kind == 'member' else spelling}"
 
 
-def may_change(kind: str, name: str) -> bool:
+def is_mutable(kind: str, name: str) -> bool:
     """Whether Trello may give the name to another object."""
     return kind in _MAY_CHANGE and name.lower() != ME
 
 
-def holding_tags(fact: Fact) -> tuple[Tag, ...]:
+def alias_tags(entry: AliasEntry) -> tuple[Tag, ...]:
     """The tags an invalidation of which ends the fact: those of an answer of the object itself."""
-    kind, _, name = fact.about.partition(":")
+    kind, _, name = entry.name.partition(":")
     if not is_id(name):
-        return _tags([(kind, fact.ids[0])])
-    owners = zip(OWNERS[kind], fact.ids, strict=True)
+        return _tags([(kind, entry.target_ids[0])])
+    owners = zip(OWNERS[kind], entry.target_ids, strict=True)
     depends = [(_DEPENDS_ON.get((kind, key), "board"), each) for key, each in owners]
     return (OWNERS_KNOWN, *_tags([(kind, name), *depends]))
 
 
-def facts_in(
+def extract_aliases(
     match: Match, own_id: str | None, partition: str, body: bytes, asked: tuple[float, int]
-) -> list[Fact]:
+) -> list[AliasEntry]:
     """What the answer teaches, asked for at `asked`: POSIX seconds, and the store's `seq`.
 
     `own_id` is the id of what the path names, where that is known. What may be late teaches only
@@ -112,26 +112,26 @@ def facts_in(
     is_array = body[:64].lstrip().startswith(b"[")
     if kind is None or len(body) > (READ_BYTES if is_array else PARSED_BYTES):
         return []
-    lasting = match.segments[0] in _LATE
-    reading = _Reading(asked, match.route.lifetimes)
+    lasting = match.segments[0] in _RESOLVED_LATER
+    reading = _Extraction(asked, match.route.lifetimes)
     inside = {"idBoard": own_id} if match.segments[0] == "boards" else {}
     try:
         for value in _values(body.decode()):
             reading.read(kind, value, inside, lasting=lasting, depth=0)
             if len(match.segments) == 2:
-                reading.answer_to(kind, match.segments[1], value, partition)
-            if len(reading.facts) > MOST_FACTS:
+                reading.response_to(kind, match.segments[1], value, partition)
+            if len(reading.entries) > MAX_ALIASES:
                 break
     except (ValueError, RecursionError):
         pass  # what was whole has been read
-    return list(reading.facts.values())[:MOST_FACTS]
+    return list(reading.entries.values())[:MAX_ALIASES]
 
 
-class _Reading:
+class _Extraction:
     """The facts found so far in one answer."""
 
     def __init__(self, asked: tuple[float, int], lifetimes: Lifetimes) -> None:
-        self.facts: dict[str, Fact] = {}
+        self.entries: dict[str, AliasEntry] = {}
         self._at, self._seq = asked
         self._named_until = self._at + lifetimes.lifetime_s
         watched_s = lifetimes.lifetime_watched_s or 0.0
@@ -152,15 +152,17 @@ class _Reading:
             for name in _KINDS.keys() & value.keys():
                 within = _within(kind, value)
                 self.read(_KINDS[name], value[name], within, lasting=lasting, depth=depth + 1)
-            if kind in _TELL_OF_THE_PAST:
+            if kind in _HISTORIC_ROUTES:
                 self.read("", value.get("data"), {}, lasting=True, depth=depth + 1)
 
-    def answer_to(self, kind: str, name: str, value: object, partition: str) -> None:
+    def response_to(self, kind: str, name: str, value: object, partition: str) -> None:
         """Learn whom the path named, from the answer that is the object itself."""
         own_id = value.get("id") if isinstance(value, dict) else None
-        about = about_name(kind, name, partition)
+        about = alias_name(kind, name, partition)
         if about is not None and is_id(own_id):
-            self._add(about, (own_id,), self._named_until if may_change(kind, name) else FOR_EVER)
+            self._add(
+                about, (own_id,), self._named_until if is_mutable(kind, name) else NEVER_EXPIRES
+            )
 
     def _learn(
         self, kind: str, own_id: str, shown: Mapping[str, object],
@@ -168,7 +170,7 @@ class _Reading:
     ) -> None:  # fmt: skip
         name = _lasting_name(kind, shown)
         if name is not None:
-            self._add(f"{kind}:{name}", (own_id,), FOR_EVER)
+            self._add(f"{kind}:{name}", (own_id,), NEVER_EXPIRES)
         if lasting:
             return
         given = shown.get(_MAY_CHANGE[kind]) if kind in _MAY_CHANGE else None
@@ -181,7 +183,7 @@ class _Reading:
                 self._add(f"{kind}:{own_id}", ids, self._owned_until)
 
     def _add(self, about: str, ids: tuple[str, ...], until: float) -> None:
-        self.facts[about] = Fact(about, ids, self._at, self._seq, until)
+        self.entries[about] = AliasEntry(about, ids, self._at, self._seq, until)
 
 
 def _kind_of(template: str) -> str | None:
@@ -224,7 +226,7 @@ def _of(name: str, partition: str) -> str:
 
 
 def _tags(depends: Iterable[tuple[str, str]]) -> tuple[Tag, ...]:
-    named = [Tag(f"{kind}:{each}") for kind, own in depends for each in (own, ANY)]
+    named = [Tag(f"{kind}:{each}") for kind, own in depends for each in (own, ALL_OF_KIND)]
     return EVERYTHING, *named
 
 

@@ -9,7 +9,7 @@ from typing import TypeGuard
 PARSED_BYTES = 1 << 20
 """Larger answers are not parsed; what they do not show at once counts as not shown."""
 
-MOST_IDS = 16
+MAX_IDS = 16
 """An answer that names more objects of one kind counts as naming none."""
 
 _ID = re.compile(r"[0-9a-f]{24}")
@@ -26,14 +26,14 @@ def is_id(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-class Answer:
+class JsonIds:
     """A JSON body, looked into only as far as a question needs."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     @cached_property
-    def shown(self) -> Mapping[str, object]:
+    def members(self) -> Mapping[str, object]:
         """The members of the object; empty if it is none, was cut, or is too large to parse."""
         if len(self._body) > PARSED_BYTES or not self._starts_with(b"{"):
             return {}
@@ -44,24 +44,24 @@ class Answer:
         return parsed if isinstance(parsed, dict) else {}
 
     @property
-    def own_id(self) -> str | None:
+    def id(self) -> str | None:
         """The `id` of the object itself."""
         leading = _LEADING_ID.match(self._body)
         return leading[1].decode() if leading else self.id_at("id")
 
     def id_at(self, *path: str) -> str | None:
         """The id found by following member names from the top."""
-        found: object = self.shown
+        found: object = self.members
         for key in path:
             found = found.get(key) if isinstance(found, Mapping) else None
         return found if is_id(found) else None
 
-    def ids_of_items(self, key: str) -> frozenset[str]:
+    def item_ids(self, key: str) -> frozenset[str]:
         """Every id that stands under `key` in an array of objects, at whatever depth."""
         if not self._starts_with(b"["):
             return frozenset()
         ids = frozenset(_NAMED[key].findall(self._body))
-        return frozenset(each.decode() for each in ids) if len(ids) <= MOST_IDS else frozenset()
+        return frozenset(each.decode() for each in ids) if len(ids) <= MAX_IDS else frozenset()
 
     def _starts_with(self, bracket: bytes) -> bool:
         return self._body[:64].lstrip().startswith(bracket)

@@ -17,7 +17,7 @@ _SIZE = re.compile(r"/([0-9]{1,5})x([0-9]{1,5})/")
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """A file of Trello's."""
 
     id: str
@@ -51,20 +51,20 @@ class Unreadable:
     """Not an attachment's metadata."""
 
 
-Described = Upload | Link | Malicious | Unreadable
+AttachmentInfo = UploadedFile | Link | Malicious | Unreadable
 
 
-def describe(metadata: bytes, preview: str | None = None) -> Described:
+def parse_attachment(metadata: bytes, preview: str | None = None) -> AttachmentInfo:
     """The file that the metadata, an attachment as JSON, names; or its preview.
 
     A preview that is not in the list has a name of its own, as in `preview2x`: Trello knows.
     """
     if len(metadata) > _REMEMBERED_BYTES:
-        return _describe(metadata, preview)
+        return _parse(metadata, preview)
     return _describe_again(metadata, preview)
 
 
-def _describe(metadata: bytes, preview: str | None) -> Described:
+def _parse(metadata: bytes, preview: str | None) -> AttachmentInfo:
     shown = _shown(metadata)
     identity = shown.get("id")
     if not isinstance(identity, str) or not identity:
@@ -76,13 +76,13 @@ def _describe(metadata: bytes, preview: str | None) -> Described:
     segment, name, date = _last_of(shown), name_of(shown), _date(shown)
     if preview is None:
         length, content_type = _length(shown), _text(shown, "mimeType")
-        return Upload(identity, name, segment, length, content_type, modified_at=date)
+        return UploadedFile(identity, name, segment, length, content_type, modified_at=date)
     segment = _last_of(_listed(shown, preview))
     name = unquote(segment) or name
-    return Upload(f"{identity}/{preview}", name, segment, None, "", preview, date)
+    return UploadedFile(f"{identity}/{preview}", name, segment, None, "", preview, date)
 
 
-_describe_again = lru_cache(maxsize=1024)(_describe)
+_describe_again = lru_cache(maxsize=1024)(_parse)
 """The same few files are asked for again and again."""
 _REMEMBERED_BYTES = 8 * 1024
 

@@ -20,7 +20,7 @@ from proxy.policy.codings import identity_of
 from proxy.policy.routes import UNKNOWN, Match
 from proxy.policy.tunnel import is_plain
 
-MOST_PARTS = 10
+MAX_PARTS = 10
 """Trello's bound; what it says of a longer list is its own to say."""
 
 JSON_HEAD = b"Content-Type: application/json; charset=utf-8\r\n"
@@ -49,7 +49,7 @@ class Item:
     """What a read of its own would have got; empty for a failure."""
 
 
-def listed(query: str) -> tuple[str, ...]:
+def parse_urls(query: str) -> tuple[str, ...]:
     """The sub-URLs of a batch's raw query as targets below `/1`, in their order.
 
     Empty where the query is not plainly a list of one to ten of them.
@@ -58,13 +58,13 @@ def listed(query: str) -> tuple[str, ...]:
     if urls is None:
         return ()
     items = unquote_plus(urls, errors="surrogateescape").split(",")
-    if len(items) > MOST_PARTS or not all(items):
+    if len(items) > MAX_PARTS or not all(items):
         return ()
     targets = [_target_of(item) for item in items]
     return tuple(target for target in targets if target) if all(targets) else ()
 
 
-def may_be_part(match: Match, query_names: Collection[str]) -> bool:
+def is_cacheable_part(match: Match, query_names: Collection[str]) -> bool:
     """Whether a sub-URL is a read like any other; what is not, Trello sees as the client sent it.
 
     No file, no token's path, no path that is not known, no script's call, nothing that tunnels a
@@ -78,13 +78,13 @@ def may_be_part(match: Match, query_names: Collection[str]) -> bool:
     )
 
 
-def asking_for(targets: Sequence[str]) -> str:
+def batch_target(targets: Sequence[str]) -> str:
     """The target of a batch of these; every sub-URL survives the one decoding."""
     urls = ",".join(target.removeprefix("/1").replace(",", "%2C") for target in targets)
     return f"/1/batch?urls={quote(urls, safe='')}"
 
 
-def items_in(plain: bytes, count: int) -> list[Item] | None:
+def split_items(plain: bytes, count: int) -> list[Item] | None:
     """The items of a batch's answer, cut out of its bytes; None if it is no array of `count`."""
     try:
         text = plain.decode()
@@ -99,17 +99,17 @@ def items_in(plain: bytes, count: int) -> list[Item] | None:
     return items if ends else None
 
 
-def composed(pieces: Sequence[StoredResponse | bytes]) -> bytes:
+def compose_body(pieces: Sequence[StoredResponse | bytes]) -> bytes:
     """A batch's answer of stored responses and of items as they are, in Trello's compact form."""
     return b"[%b]" % b",".join(
         piece
         if isinstance(piece, bytes)
-        else item_of(piece.status, identity_of(piece.body, gzip=piece.gzip))
+        else make_item(piece.status, identity_of(piece.body, gzip=piece.gzip))
         for piece in pieces
     )
 
 
-def item_of(status: int, plain: bytes) -> bytes:
+def make_item(status: int, plain: bytes) -> bytes:
     """The item of a part that was read by itself; a failure keeps Trello's status and sentence."""
     if 200 <= status < 300:
         return b'{"%d":%b}' % (status, plain)

@@ -8,7 +8,13 @@ from typing import Literal
 from urllib.parse import parse_qsl, quote, quote_from_bytes
 
 from proxy.errors import BodyTooLarge
-from proxy.policy.credentials import NOTHING, Found, found_at, part_of, strip_parameters
+from proxy.policy.credentials import (
+    NOTHING,
+    ExtractedCredential,
+    extracted_from,
+    part_of,
+    strip_parameters,
+)
 from proxy.policy.media_type import media_type_of
 
 BodyForm = Literal["form", "json", "multipart", "opaque"]
@@ -40,7 +46,7 @@ class Parsed:
 
     body: bytes = field(repr=False)
     """Without credentials; every other byte as sent."""
-    found: Found
+    found: ExtractedCredential
     params: dict[str, str] = field(repr=False)
 
 
@@ -76,10 +82,10 @@ def parse_json(body: bytes) -> Parsed:
     return Parsed(stripped, found, json_params(stripped))
 
 
-def strip_form(body: bytes) -> tuple[bytes, Found]:
+def strip_form(body: bytes) -> tuple[bytes, ExtractedCredential]:
     """An `application/x-www-form-urlencoded` body without credentials; else the same object."""
     kept, found = strip_parameters(body.decode("latin-1"), "form")
-    return (kept.encode("latin-1") if found.places else body), found
+    return (kept.encode("latin-1") if found.locations else body), found
 
 
 def form_params(body: bytes) -> dict[str, str]:
@@ -93,7 +99,7 @@ def form_query(body: bytes) -> str:
     return quote_from_bytes(body, safe=_PRINTABLE)
 
 
-def strip_json(body: bytes) -> tuple[bytes, Found]:
+def strip_json(body: bytes) -> tuple[bytes, ExtractedCredential]:
     """A JSON object without its members that hold credentials; every other member as sent.
 
     Only members of the outermost object count, under whatever spelling of their name. Anything
@@ -108,10 +114,10 @@ def strip_json(body: bytes) -> tuple[bytes, Found]:
     for name, start, value_start, end in _members(body, opening):
         part = part_of(_string(name) or "")
         if part:
-            found = found.merge(found_at("json", part, _string(body[value_start:end])))
+            found = found.merge(extracted_from("json", part, _string(body[value_start:end])))
         else:
             kept.append(body[start:end])
-    if not found.places:
+    if not found.locations:
         return body, NOTHING
     return body[: opening + 1] + b",".join(kept) + body[end:], found
 

@@ -23,11 +23,11 @@ _MOST_RATIO = 1032
 """Deflate stores 258 bytes in two bits at best."""
 
 
-class BadCoding(ValueError):
+class InvalidEncoding(ValueError):
     """Bytes that are not the gzip they claim to be, are cut, or inflate beyond the bound."""
 
 
-class TooLong(BadCoding):
+class TooLong(InvalidEncoding):
     """Sound gzip, as far as it was read, that inflates to more than the caller takes."""
 
 
@@ -89,7 +89,7 @@ class Gunzip:
     def finish(self) -> None:
         """BadCoding unless the last member is complete."""
         if not self._inflater.eof:
-            raise BadCoding("gzip cut")
+            raise InvalidEncoding("gzip cut")
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         is_more = True
@@ -99,7 +99,7 @@ class Gunzip:
             try:
                 piece = self._inflater.decompress(data, PIECE_BYTES)
             except zlib.error as error:
-                raise BadCoding("not gzip") from error
+                raise InvalidEncoding("not gzip") from error
             data = self._inflater.unconsumed_tail or self._inflater.unused_data
             is_more = len(piece) == PIECE_BYTES and not self._inflater.eof
             self._count(len(piece))
@@ -109,13 +109,13 @@ class Gunzip:
     def _begin_member(self) -> None:
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise BadCoding("gzip of too many members")
+            raise InvalidEncoding("gzip of too many members")
         self._inflater = zlib.decompressobj(_GZIP)
 
     def _count(self, more_bytes: int) -> None:
         self._left_bytes -= more_bytes
         if self._left_bytes < 0:
-            fault = BadCoding if self._is_bomb else TooLong
+            fault = InvalidEncoding if self._is_bomb else TooLong
             raise fault("gzip that inflates to more than it may")
 
 

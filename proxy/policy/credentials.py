@@ -15,7 +15,7 @@ from proxy.model import Credential
 Part = Literal["key", "token", "other"]
 """What a parameter's name makes of its value; `other` is a signature, a nonce and the like."""
 
-Place = Literal["query", "form", "json", "multipart", "header", "path", "batch"]
+Location = Literal["query", "form", "json", "multipart", "header", "path", "batch"]
 
 _NAME = re.compile(r"[\s?\[]*(key|token|oauth_[^\[\]\s]*)\s*(?:[\[\]].*)?", re.I | re.A | re.S)
 _PARTS: dict[str, Part] = {
@@ -30,25 +30,25 @@ _NO_AUTHORIZATION = frozenset({"", "null", "undefined", "none"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExtractedCredential:
     """The key and token a request carried, and all places where it carried any. Not printed."""
 
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
-    places: tuple[Place, ...] = ()
+    locations: tuple[Location, ...] = ()
 
-    def merge(self, other: "Found") -> "Found":
+    def merge(self, other: "ExtractedCredential") -> "ExtractedCredential":
         """Both; what was found first wins."""
-        if not other.places:
+        if not other.locations:
             return self
-        return Found(
+        return ExtractedCredential(
             self.key or other.key,
             self.token or other.token,
-            tuple(dict.fromkeys(self.places + other.places)),
+            tuple(dict.fromkeys(self.locations + other.locations)),
         )
 
 
-NOTHING = Found()
+NOTHING = ExtractedCredential()
 
 
 def part_of(name: str) -> Part | None:
@@ -57,10 +57,12 @@ def part_of(name: str) -> Part | None:
     return _PARTS.get(match[1].lower(), "other") if match else None
 
 
-def found_at(place: Place, part: Part, value: str | None) -> Found:
+def extracted_from(place: Location, part: Part, value: str | None) -> ExtractedCredential:
     """One parameter's worth; an empty value is carried, but is no key or token."""
     value = (value or "").strip() or None
-    return Found(value if part == "key" else None, value if part == "token" else None, (place,))
+    return ExtractedCredential(
+        value if part == "key" else None, value if part == "token" else None, (place,)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,12 @@ _QUESTION = re.compile(r"\?|%3f", re.I)
 _COMMA = re.compile("(,|%2c)", re.I)
 
 
-def strip_parameters(raw: str, place: Place) -> tuple[str, Found]:
+def strip_parameters(raw: str, place: Location) -> tuple[str, ExtractedCredential]:
     """`name=value` pairs joined by `&`, never by `;`, without the credentials among them."""
     return _strip(raw, _PLAIN, place)
 
 
-def strip_query(raw: str) -> tuple[str, Found]:
+def strip_query(raw: str) -> tuple[str, ExtractedCredential]:
     """A raw query, without its `?`; the same string when it carries no credential."""
     if not _MAY_NAME_A_CREDENTIAL.search(raw):
         return raw, NOTHING
@@ -121,7 +123,7 @@ def strip_address(address: str) -> str:
     return path + mark + _strip(query, _SHOWN, "query")[0]
 
 
-def strip_batch_query(raw: str) -> tuple[str, Found]:
+def strip_batch_query(raw: str) -> tuple[str, ExtractedCredential]:
     """The raw query of `/1/batch`: its own credentials, and those inside the URLs it lists.
 
     A comma, raw or encoded once, ends a sub-URL and so a value. Where a sub-URL's `&` is not
@@ -136,10 +138,10 @@ def strip_batch_query(raw: str) -> tuple[str, Found]:
         items.append(kept)
         found = found.merge(more)
     tokens[::2] = items
-    return ("".join(tokens) if found.places else raw), found
+    return ("".join(tokens) if found.locations else raw), found
 
 
-def _strip(raw: str, spelling: _Spelling, place: Place) -> tuple[str, Found]:
+def _strip(raw: str, spelling: _Spelling, place: Location) -> tuple[str, ExtractedCredential]:
     """Without credentials; what comes after a `?` inside `raw` is found in the place `batch`."""
     found, kept = NOTHING, []
     freed: str | None = None
@@ -150,12 +152,12 @@ def _strip(raw: str, spelling: _Spelling, place: Place) -> tuple[str, Found]:
         part, value = spelling.read(parameter)
         if part:
             inside = 0 < query_depth <= len(own)
-            found = found.merge(found_at("batch" if inside else place, part, value))
+            found = found.merge(extracted_from("batch" if inside else place, part, value))
             freed = own if freed is None else freed
         else:
             kept.append(_separator(freed, own) + parameter)
             freed = None
-    return ("".join(kept) if found.places else raw), found
+    return ("".join(kept) if found.locations else raw), found
 
 
 def _separator(freed: str | None, own: str) -> str:
@@ -166,7 +168,7 @@ def _separator(freed: str | None, own: str) -> str:
     return own if freed is None or len(own) < len(freed) else freed
 
 
-def read_authorization(value: str | None) -> Found:
+def read_authorization(value: str | None) -> ExtractedCredential:
     """What an Authorization field value carries: OAuth parameters, signed or not, else no pair.
 
     Basic, Bearer and garbage count as carried in the header; an absent field, and what scripts send
@@ -174,19 +176,19 @@ def read_authorization(value: str | None) -> Found:
     """
     if value is None or value.strip().lower() in _NO_AUTHORIZATION:
         return NOTHING
-    found = Found(places=("header",))
+    found = ExtractedCredential(locations=("header",))
     for name, quoted, plain in _HEADER_PARAMETER.findall(value):
         part = part_of(name)
         if part:
-            found = found.merge(found_at("header", part, unquote(quoted or plain)))
+            found = found.merge(extracted_from("header", part, unquote(quoted or plain)))
     return found
 
 
-def echoes(credential: Credential, answer: bytes) -> bool:
+def response_contains(credential: Credential, response: bytes) -> bool:
     """Whether an answer repeats a part of the credential it was asked with."""
     parts = {part for part in (credential.key, credential.token) if part}
     spelt = parts | {quote(part, safe="", errors="surrogateescape") for part in parts}
-    return any(part.encode("utf-8", "surrogateescape") in answer for part in spelt)
+    return any(part.encode("utf-8", "surrogateescape") in response for part in spelt)
 
 
 def authorization(credential: Credential) -> str:
@@ -196,7 +198,7 @@ def authorization(credential: Credential) -> str:
 
 def replace_in_path(
     segments: Sequence[str], positions: Collection[int], credential: Credential | None
-) -> tuple[tuple[str, ...], Found]:
+) -> tuple[tuple[str, ...], ExtractedCredential]:
     """A path's segments with ours where the client's key or token stood; unchanged without ours.
 
     `positions` as the route table gives them. A segment after `applications` is a key, any other a
@@ -205,7 +207,7 @@ def replace_in_path(
     replaced, found = list(segments), NOTHING
     for position in positions:
         part: Part = "key" if segments[position - 1] == "applications" else "token"
-        found = found.merge(found_at("path", part, segments[position]))
+        found = found.merge(extracted_from("path", part, segments[position]))
         if credential:
             replaced[position] = credential.key if part == "key" else credential.token
     return tuple(replaced), found

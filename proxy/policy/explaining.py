@@ -8,12 +8,12 @@ from urllib.parse import unquote, urlsplit
 from proxy.model import Lifetimes, Tag
 from proxy.policy.pages.shell import e, page
 from proxy.policy.pages.words import counted, span_text, time_text
-from proxy.policy.tags import ANY, EVERYTHING, LEARNED, SPANNING, UNIDENTIFIED
-from proxy.policy.way import Way
+from proxy.policy.tags import ALL_OF_KIND, EVERYTHING, INFERRED, SPANNING, UNKNOWN_ID
+from proxy.policy.way import Handling
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredInfo:
     """What is stored for a read."""
 
     status: int
@@ -31,32 +31,32 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Foretold:
+class WaitPrediction:
     """What the limiter would say to a question to Trello now."""
 
     limit: str
     """Which of Trello's limits decides."""
     wait_s: float
-    is_refused: bool
+    is_rejected: bool
     """Whether that is longer than `limits.wait`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class Explanation:
     """One request, and what would become of it now."""
 
     label: str
     """What it is, where there are several."""
     route: str
-    way: Way
+    handling: Handling
     key: str
     cache_status: str
     """As its answer would say; empty where there is none."""
-    kept: Kept | None
+    stored: StoredInfo | None
     tags: tuple[Tag, ...]
-    turn: Foretold | None = None
+    wait: WaitPrediction | None = None
     """None: Trello would not be asked first."""
-    parts: tuple["Explained", ...] = ()
+    parts: tuple["Explanation", ...] = ()
 
 
 def target_in(url: str) -> str:
@@ -74,35 +74,35 @@ def url_in(query: str) -> str:
     return raw if "?" in raw else unquote(raw.partition("&")[0])
 
 
-def as_text(explained: Explained) -> bytes:
+def as_text(explained: Explanation) -> bytes:
     """For a terminal."""
     return "\n".join(_lines(explained)).encode() + b"\n"
 
 
-def as_page(explained: Explained) -> bytes:
+def as_page(explained: Explanation) -> bytes:
     """For a browser."""
     text = e("\n".join(_lines(explained)))
     main = f'<h1>What would become of it</h1>\n<section class="panel"><pre>{text}</pre></section>'
     return page("What would become of it", main)
 
 
-def as_json(explained: Explained) -> bytes:
+def as_json(explained: Explanation) -> bytes:
     """For programs."""
     return json.dumps(_object(explained), ensure_ascii=False).encode() + b"\n"
 
 
-def _lines(explained: Explained) -> Iterator[str]:
+def _lines(explained: Explanation) -> Iterator[str]:
     yield f"{explained.label}"
-    yield f"  route          {explained.route} ({_WAYS[explained.way]})"
+    yield f"  route          {explained.route} ({_HANDLINGS[explained.handling]})"
     yield f"  next answer    {explained.cache_status or 'has no Cache-Status'}"
-    if explained.kept is not None:
-        yield from _kept_lines(explained.kept)
-    elif explained.way in {Way.READ, Way.ATTACHMENT}:
+    if explained.stored is not None:
+        yield from _stored_lines(explained.stored)
+    elif explained.handling in {Handling.CACHED_READ, Handling.ATTACHMENT}:
         yield "  stored         no"
     if explained.key:
         yield f"  key            {explained.key}"
-    if explained.turn is not None:
-        yield f"  limiter        {_turn_text(explained.turn)}"
+    if explained.wait is not None:
+        yield f"  limiter        {_wait_text(explained.wait)}"
     for number, line in enumerate(_invalidators(explained.tags)):
         yield f"  {'' if number else 'invalidated by':14} {line}"
     if explained.tags:
@@ -112,18 +112,18 @@ def _lines(explained: Explained) -> Iterator[str]:
         yield from _lines(part)
 
 
-_WAYS: dict[Way, str] = {
-    Way.READ: "a read that is stored",
-    Way.BATCH: "a batch, part by part",
-    Way.ATTACHMENT: "a file; what is stored is its metadata",
-    Way.EXPORT: "a file that is made for one asker",
-    Way.WRITE: "a write: forwarded once",
-    Way.BYPASS: "never stored",
-    Way.GRANT: "a page of the proxy's own",
+_HANDLINGS: dict[Handling, str] = {
+    Handling.CACHED_READ: "a read that is stored",
+    Handling.BATCH: "a batch, part by part",
+    Handling.ATTACHMENT: "a file; what is stored is its metadata",
+    Handling.EXPORT: "a file that is made for one asker",
+    Handling.WRITE: "a write: forwarded once",
+    Handling.BYPASS: "never stored",
+    Handling.AUTH_NOTICE: "a page of the proxy's own",
 }
 
 
-def _kept_lines(kept: Kept) -> Iterator[str]:
+def _stored_lines(kept: StoredInfo) -> Iterator[str]:
     age = span_text(int(kept.age_s))
     yield (
         f"  stored         since {time_text(kept.since)} ({age} ago): status {kept.status}, "
@@ -143,8 +143,8 @@ def _kept_lines(kept: Kept) -> Iterator[str]:
     )
 
 
-def _turn_text(turn: Foretold) -> str:
-    if turn.is_refused:
+def _wait_text(turn: WaitPrediction) -> str:
+    if turn.is_rejected:
         return f"429: the {turn.limit} limit has room in {turn.wait_s:.1f} s only"
     if turn.wait_s > 0:
         return f"waits {turn.wait_s:.1f} s for the {turn.limit} limit"
@@ -156,14 +156,14 @@ def _invalidators(tags: Sequence[Tag]) -> Iterator[str]:
     ids: dict[str, list[str]] = {}
     for tag in tags:
         kind, _, each = tag.partition(":")
-        if each and each != ANY:
+        if each and each != ALL_OF_KIND:
             ids.setdefault(kind, []).append(each)
     for kind, named in sorted(ids.items()):
         what = _KINDS.get(kind, kind)
-        if UNIDENTIFIED in named:
+        if UNKNOWN_ID in named:
             yield f"a change of any {what}: the answer does not show which it depends on"
         else:
-            yield f"a change of {what} {', '.join(each for each in named if each != LEARNED)}"
+            yield f"a change of {what} {', '.join(each for each in named if each != INFERRED)}"
     if SPANNING in tags:
         yield "a change of anything that lists over several boards show"
     if EVERYTHING in tags:
@@ -173,17 +173,17 @@ def _invalidators(tags: Sequence[Tag]) -> Iterator[str]:
 _KINDS = {"cards-of": "what all cards show of board", "customField": "custom field"}
 
 
-def _object(explained: Explained) -> dict[str, object]:
-    kept, turn = explained.kept, explained.turn
+def _object(explained: Explanation) -> dict[str, object]:
+    kept, turn = explained.stored, explained.wait
     return {
         "request": explained.label,
         "route": explained.route,
-        "way": explained.way,
+        "way": explained.handling,
         "key": explained.key or None,
         "cache_status": explained.cache_status or None,
-        "stored": _kept_object(kept) if kept else None,
+        "stored": _stored_object(kept) if kept else None,
         "limiter": (
-            {"limit": turn.limit, "wait_s": round(turn.wait_s, 3), "refused": turn.is_refused}
+            {"limit": turn.limit, "wait_s": round(turn.wait_s, 3), "refused": turn.is_rejected}
             if turn
             else None
         ),
@@ -193,7 +193,7 @@ def _object(explained: Explained) -> dict[str, object]:
     }
 
 
-def _kept_object(kept: Kept) -> dict[str, object]:
+def _stored_object(kept: StoredInfo) -> dict[str, object]:
     lifetimes = kept.lifetimes
     return {
         "status": kept.status,

@@ -40,13 +40,13 @@ Verdict = Fresh | Stale | Absent
 ABSENT = Absent()
 
 
-def age_of(asked_at: float, now: float) -> float:
+def age_of(requested_at: float, now: float) -> float:
     """Seconds since the answer was asked for; 0 for one from the future (RFC 9111 §4.2.3)."""
-    return max(0.0, now - asked_at)
+    return max(0.0, now - requested_at)
 
 
 def judge(
-    asked_at: float,
+    requested_at: float,
     lifetimes: Lifetimes,
     now: float,
     directives: Directives = NONE,
@@ -60,8 +60,8 @@ def judge(
     change made elsewhere: it is stale at any age. So is what was asked for in the future: the
     clock was set back, and its age is not known.
     """
-    outdated = outdated or asked_at > now
-    age_s = age_of(asked_at, now)
+    outdated = outdated or requested_at > now
+    age_s = age_of(requested_at, now)
     ttl_s = lifetimes.lifetime_s - age_s
     refused = directives.no_cache or (
         directives.max_age_s is not None and age_s > directives.max_age_s

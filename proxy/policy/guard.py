@@ -7,11 +7,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from proxy.errors import CrossSite, HostNotAllowed
+from proxy.errors import CrossOriginDenied, HostNotAllowed
 from proxy.model import Fields
 from proxy.policy.isolation import EMBEDDABLE, ISOLATED
 from proxy.policy.local import LOOPBACK_NAMES
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 from proxy.policy.tunnel import is_call_in
 from proxy.policy.webhooks import PATH
 
@@ -37,7 +37,7 @@ _CODE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class BrowserGuard:
     """The names answered to and the web origins whose pages may call."""
 
     hosts: frozenset[str]
@@ -61,20 +61,22 @@ class Guard:
                 "Use the proxy's own name, or add this one to clients.hosts in proxy.yaml."
             )
 
-    def check_sender(self, sender: Sender, method: str, raw_path: str) -> None:
+    def check_sender(self, sender: FetchMetadata, method: str, raw_path: str) -> None:
         """CrossSite when a page of an origin that is not allowed asks, or would run the response.
 
         Any page may link to what is here, and embed files and client.js with a plain GET.
         """
         origin, is_read = sender.origin, method in _SAFE
         if origin and origin not in self.origins and _authority(origin) != sender.host:
-            raise CrossSite("Add this page's origin to clients.origins in proxy.yaml.")
+            raise CrossOriginDenied("Add this page's origin to clients.origins in proxy.yaml.")
         if sender.destination in _CODE and not _may_run(raw_path):
-            raise CrossSite("What is here is shown or saved; none of it is a script or a style.")
+            raise CrossOriginDenied(
+                "What is here is shown or saved; none of it is a script or a style."
+            )
         if origin or (is_read and (sender.navigates or _may_embed(raw_path))):
             return
         if self._is_elsewhere(sender) and not (is_read and sender.referrer in self.origins):
-            raise CrossSite(
+            raise CrossOriginDenied(
                 "A page of another site asked without naming its origin; "
                 "use fetch() from an origin listed in clients.origins."
             )
@@ -89,7 +91,7 @@ class Guard:
             ("Vary", "Origin"),
         )
 
-    def isolation(self, sender: Sender, raw_path: str) -> bytes:
+    def isolation(self, sender: FetchMetadata, raw_path: str) -> bytes:
         """The fields that say what a browser may do with the response.
 
         A script of ours is for any page; JSONP for pages of allowed origins, which say so in their
@@ -100,7 +102,7 @@ class Guard:
         return EMBEDDABLE if path == _CLIENT_JS or is_listed_call else ISOLATED
 
     @staticmethod
-    def _is_elsewhere(sender: Sender) -> bool:
+    def _is_elsewhere(sender: FetchMetadata) -> bool:
         """Whether a page of another origin sends it, as far as the browser tells."""
         if sender.site:
             return sender.site in {"cross-site", "same-site"}

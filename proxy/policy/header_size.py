@@ -7,7 +7,7 @@ few milliseconds.
 import re
 from collections.abc import Sequence
 
-from proxy.errors import BadTarget, HeaderFieldsTooLarge
+from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
 from proxy.policy.bodies import MAX_MEMBERS
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -19,7 +19,7 @@ _TARGET_SEPARATOR = re.compile(r"[/?&;,]|%2c|%26|%3b|%3f", re.I)
 def check_target(raw: str) -> None:
     """BadTarget for a target of too many segments, parameters and members of lists."""
     if len(raw) > MAX_MEMBERS and len(_TARGET_SEPARATOR.findall(raw)) > MAX_MEMBERS:
-        raise BadTarget(f"Send at most {MAX_MEMBERS:,} parameters, segments and list members.")
+        raise InvalidTarget(f"Send at most {MAX_MEMBERS:,} parameters, segments and list members.")
 
 
 def check_fields(fields: Sequence[tuple[bytes, bytes]]) -> int:

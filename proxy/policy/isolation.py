@@ -4,7 +4,7 @@ Trello's answers are data, whatever their type says: never guessed at, never run
 origin, and shown to pages of this origin only. Every browser in use heeds this over plain http too.
 """
 
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 POLICY = b"\r\nContent-Security-Policy: "
 """In a header that has a policy of its own, behind its first field."""
@@ -13,7 +13,7 @@ _SANDBOX = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
 def _fields(resource_policy: str) -> bytes:
-    return head_of(
+    return serialize(
         (
             ("Content-Security-Policy", _SANDBOX),
             ("X-Content-Type-Options", "nosniff"),

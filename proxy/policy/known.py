@@ -9,15 +9,15 @@ def _nothing() -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ObjectInfo:
     """Learned from other answers, and still so as far as anybody has noticed."""
 
     id: str | None = None
     """What the name in the path stands for, in full."""
-    may_change: bool = False
+    is_mutable: bool = False
     """Whether that name, a username or an organization's, may be given to another object."""
     owners: Mapping[str, str] = field(default_factory=_nothing)
     """What the object belongs to, by the member that shows it: `idBoard`, `idCard`."""
 
 
-NOTHING = Known()
+NOTHING = ObjectInfo()

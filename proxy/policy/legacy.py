@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from proxy.policy.credentials import Found, Place
+from proxy.policy.credentials import ExtractedCredential, Location
 
-Where = Literal["query", "body", "header", "path"]
+UsageLocation = Literal["query", "body", "header", "path"]
 
-_WHERE: dict[Place, Where] = {
+_WHERE: dict[Location, UsageLocation] = {
     "query": "query",
     "batch": "query",
     "form": "body",
@@ -17,15 +17,19 @@ _WHERE: dict[Place, Where] = {
     "path": "path",
 }
 
-DEPRECATED = b'Deprecation: @1795219200\r\nLink: </>; rel="deprecation"; type="text/html"\r\n'
+DEPRECATION_HEADERS = (
+    b'Deprecation: @1795219200\r\nLink: </>; rel="deprecation"; type="text/html"\r\n'
+)
 """Since 21 November 2026 nobody needs to send one; `/` says what to do instead."""
 
 
-def places_of(carried: tuple[Found, ...]) -> Iterator[tuple[Where, Found]]:
+def locations_of(
+    carried: tuple[ExtractedCredential, ...],
+) -> Iterator[tuple[UsageLocation, ExtractedCredential]]:
     """Each place where a request carried a credential, once, with what was found there."""
-    merged: dict[Where, Found] = {}
+    merged: dict[UsageLocation, ExtractedCredential] = {}
     for found in carried:
-        for place in found.places:
+        for place in found.locations:
             where = _WHERE[place]
-            merged[where] = merged.get(where, Found()).merge(found)
+            merged[where] = merged.get(where, ExtractedCredential()).merge(found)
     yield from merged.items()

@@ -6,7 +6,7 @@ from typing import Literal
 RouteLimit = Literal["members", "search"]
 Limit = Literal["key", "token", "members", "search"]
 
-WARM = "trello-proxy-warm/"
+PREFETCH_USER_AGENT = "trello-proxy-warm/"
 """What the User-Agent of `trello-proxy warm` begins with."""
 _DIRECT = 2
 _SEARCHES = frozenset({"search", "memberssearch"})

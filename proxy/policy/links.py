@@ -16,7 +16,7 @@ from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from proxy.model import Kind
 from proxy.policy.guard import host_name
 from proxy.policy.routes import UNKNOWN, Match
-from proxy.policy.signing import FileIds, Signing
+from proxy.policy.signing import FileIds, LinkSigner
 
 REACH_BYTES = 4096
 """No link is longer; what would be is read as ending there."""
@@ -37,7 +37,7 @@ _NAME = (
     rb"|\([^\x00-\x20\"\\<>()?#:]{0,255}\)|\\u(?!00[0-7])[0-9A-Fa-f]{4})){0,1024}"
 )
 """A file's name in a URL; brackets belong to it in pairs, as in `photo%20(1).png`."""
-_REST = re.compile(
+_AFTER_ID = re.compile(
     rb"(?:\\?/" + _NAME + rb"(?<![.,;:!?'*~]))?"
     rb"(?P<query>\?(?:(?!" + _OTHER + rb")[^\x00-\x20\"\\<>()\[\]#]){0,1024})?"
 )
@@ -49,15 +49,15 @@ _SIGNED = re.compile(
 """The rest of a link, to the end of its signature."""
 
 
-class Links:
+class LinkRewriter:
     """Rewrites attachment links to the proxy's public URL and back, signed where that is wanted."""
 
     def __init__(
-        self, public_url: str, signing: Signing | None = None, hosts: Collection[str] = ()
+        self, public_url: str, signing: LinkSigner | None = None, hosts: Collection[str] = ()
     ) -> None:
         """`hosts`: every other host name the proxy answers to, without port or brackets."""
         self.public_url = public_url
-        self._signing = signing
+        self._signer = signing
         self._origins = {b"/": public_url.encode(), b"\\/": public_url.replace("/", r"\/").encode()}
         self._hosts = frozenset({urlsplit(public_url).hostname or "", *hosts})
 
@@ -65,9 +65,9 @@ class Links:
         """The body with our links for Trello's; the same object when there is none."""
         if not any(mark in body for mark in _MARKS):
             return body
-        return self.settle(body, now, len(body))[0]
+        return self.rewrite_until(body, now, len(body))[0]
 
-    def settle(self, body: bytes, now: float, until: int) -> tuple[bytes, bytes]:
+    def rewrite_until(self, body: bytes, now: float, until: int) -> tuple[bytes, bytes]:
         """What begins before `until`, rewritten, and the rest, untouched."""
         out: list[bytes] = []
         at = 0
@@ -76,12 +76,12 @@ class Links:
                 break
             out += (body[at : link.start()], self._origins[link["s"]], link["path"])
             at = link.end()
-            if self._signing:
-                rest = _REST.match(body, at)
+            if self._signer:
+                rest = _AFTER_ID.match(body, at)
                 if rest:
                     at = rest.end()
                     mark = b"&" if rest["query"] else b"?"
-                    out += (rest[0], mark, b"s=", self._signature(self._signing, link, now))
+                    out += (rest[0], mark, b"s=", self._signature(self._signer, link, now))
         if not at and until >= len(body):
             return body, b""
         until = max(at, until)
@@ -91,7 +91,7 @@ class Links:
         """As `rewrite`, for a body that comes in chunks."""
         return LinkStream(self, now)
 
-    def restore(self, body: bytes, also: Collection[str] = ()) -> bytes:
+    def to_trello(self, body: bytes, also: Collection[str] = ()) -> bytes:
         """The body with Trello's links for the proxy's, in any spelling, whatever the port.
 
         `also`: more host names that this request's client may know the proxy by. The same object
@@ -121,10 +121,10 @@ class Links:
 
     def href(self, file: FileIds, path: str, now: float) -> str:
         """The path of a file's link with what opens it."""
-        return f"{path}?s={self._signing.sign(file, now)}" if self._signing else path
+        return f"{path}?s={self._signer.sign(file, now)}" if self._signer else path
 
     @staticmethod
-    def _signature(signing: Signing, link: re.Match[bytes], now: float) -> bytes:
+    def _signature(signing: LinkSigner, link: re.Match[bytes], now: float) -> bytes:
         preview = link["preview"] or b""
         ids = (link["card"].decode(), link["attachment"].decode(), preview.decode())
         return signing.sign(FileIds(*ids), now).encode()
@@ -135,7 +135,7 @@ class LinkStream:
 
     __slots__ = ("_held", "_links", "_now")
 
-    def __init__(self, links: Links, now: float) -> None:
+    def __init__(self, links: LinkRewriter, now: float) -> None:
         self._links = links
         self._now = now
         self._held = b""
@@ -150,13 +150,13 @@ class LinkStream:
         if until <= 0:
             self._held = held
             return b""
-        settled, self._held = self._links.settle(held, self._now, until)
+        settled, self._held = self._links.rewrite_until(held, self._now, until)
         return settled
 
     def finish(self) -> bytes:
         """The rest."""
         held, self._held = self._held, b""
-        return self._links.settle(held, self._now, len(held))[0]
+        return self._links.rewrite_until(held, self._now, len(held))[0]
 
 
 def file_of(path: str) -> FileIds | None:

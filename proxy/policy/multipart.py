@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from proxy.errors import BodyTooLarge
 from proxy.policy.bodies import MAX_MEMBERS, MAX_PARAMS
-from proxy.policy.credentials import NOTHING, Part, found_at, part_of
+from proxy.policy.credentials import NOTHING, Part, extracted_from, part_of
 from proxy.policy.media_type import parameters_of
 
 LOOKAHEAD_BYTES = 16 * 1024
@@ -47,7 +47,7 @@ def boundary_of(content_type: str) -> bytes | None:
     return delimiter or None
 
 
-class _At(Enum):
+class _State(Enum):
     """What the buffer begins with."""
 
     BODY = auto()
@@ -66,7 +66,7 @@ class MultipartStripper:
 
     def __init__(self, boundary: bytes, declared_length: int | None) -> None:
         """`declared_length` is the Content-Length that the receiver is told, if any."""
-        self.found = NOTHING
+        self.credential = NOTHING
         self.params: dict[str, str] = {}
         self._parts = 0
         self._is_length_declared = declared_length is not None
@@ -75,7 +75,7 @@ class MultipartStripper:
         self._line = re.compile(delimiter + rb"(?:(--)|[ \t]{0,1000}(?=\r\n))")
         self._cut_line = re.compile(delimiter + rb"(?:-|[ \t]{0,1000}\r?)\Z")
         self._head_end = re.compile(rb"\r\n(?=\r\n)|(?=" + delimiter + rb")")
-        self._at = _At.BODY
+        self._at = _State.BODY
         self._buffer = _CRLF
         self._taken = 0
         self._searched = 0
@@ -102,18 +102,18 @@ class MultipartStripper:
         When parts were dropped from a body of declared length, blanks after the last delimiter make
         up for them: at most `LOOKAHEAD_BYTES` a call.
         """
-        if self._at is _At.BODY:
+        if self._at is _State.BODY:
             self._pass_body(len(self._buffer))
             self._end_part()
-        self._give_up()
-        self._out.append(self._take(len(self._buffer)))
+        self._fail()
+        self._out.append(self._consume(len(self._buffer)))
         if self._is_length_declared:
             padding_bytes = min(self._dropped_bytes, LOOKAHEAD_BYTES)
             self._dropped_bytes -= padding_bytes
             self._out.append(b" " * padding_bytes)
         return self._send()
 
-    def _take(self, until: int) -> bytes:
+    def _consume(self, until: int) -> bytes:
         """The buffer from what was taken before up to there."""
         taken, self._taken = self._buffer[self._taken : until], until
         return taken
@@ -128,12 +128,12 @@ class MultipartStripper:
     def _advance(self) -> bool:
         """Take what is decided from the buffer; whether more may be."""
         match self._at:
-            case _At.BODY:
+            case _State.BODY:
                 return self._read_body()
-            case _At.HEAD:
+            case _State.HEAD:
                 return self._read_head()
-            case _At.END:
-                self._out.append(self._take(len(self._buffer)))
+            case _State.END:
+                self._out.append(self._consume(len(self._buffer)))
                 return False
 
     def _read_body(self) -> bool:
@@ -143,10 +143,10 @@ class MultipartStripper:
             return False
         self._pass_body(line.start())
         self._end_part()
-        self._pending = self._take(line.end())
-        self._at, self._searched = _At.HEAD, 0
+        self._pending = self._consume(line.end())
+        self._at, self._searched = _State.HEAD, 0
         if line[1]:
-            self._give_up()
+            self._fail()
         return True
 
     def _undecided_from(self) -> int:
@@ -163,19 +163,19 @@ class MultipartStripper:
         limit = self._taken + LOOKAHEAD_BYTES
         end = self._head_end.search(self._buffer, self._taken + self._searched, limit)
         if end:
-            self._begin_part(self._take(end.end()))
+            self._begin_part(self._consume(end.end()))
             return True
         if len(self._buffer) >= limit:
-            self._give_up()
+            self._fail()
             return True
         searched = len(self._buffer) - self._taken - len(self._delimiter) - len(_CRLF)
         self._searched = max(0, searched)
         return False
 
-    def _give_up(self) -> None:
+    def _fail(self) -> None:
         """All from the pending delimiter on passes as sent."""
         self._out.append(self._pending)
-        self._pending, self._at = b"", _At.END
+        self._pending, self._at = b"", _State.END
 
     def _begin_part(self, head: bytes) -> None:
         self._parts += 1
@@ -188,10 +188,10 @@ class MultipartStripper:
         is_file = any(name == "filename" for name, _ in parameters)
         self._value = None if is_file and not self._part else b""
         self._keep_or_drop(self._pending + head)
-        self._pending, self._at = b"", _At.BODY
+        self._pending, self._at = b"", _State.BODY
 
     def _pass_body(self, until: int) -> None:
-        data = self._take(until)
+        data = self._consume(until)
         if self._value is not None:
             self._value += data
             if len(self._value) > len(_CRLF) + MAX_VALUE_BYTES:
@@ -209,7 +209,7 @@ class MultipartStripper:
         if self._value is not None:
             value = self._value[len(_CRLF) :].decode("utf-8", "replace")
         if self._part:
-            self.found = self.found.merge(found_at("multipart", self._part, value))
+            self.credential = self.credential.merge(extracted_from("multipart", self._part, value))
         elif self._name and value is not None and len(self.params) < MAX_PARAMS:
             self.params[self._name] = value
         self._part, self._name, self._value = None, None, None

@@ -46,7 +46,7 @@ LIBRARY = Lifetimes(HOUR_S, DAY_S, 7 * DAY_S)
 NEVER = Lifetimes(0.0)
 """Secrets, progress that is polled, cursors: an older answer is of no use or does harm."""
 
-SAFE: tuple[tuple[Kind, Lifetimes, str], ...] = (
+READS: tuple[tuple[Kind, Lifetimes, str], ...] = (
     (
         Kind.READ,
         CONTENT,
@@ -278,7 +278,7 @@ SAFE: tuple[tuple[Kind, Lifetimes, str], ...] = (
     (Kind.BATCH, NEVER, "/batch"),
     (Kind.SCRIPT, LIBRARY, "/client.js"),
     (
-        Kind.GRANT,
+        Kind.AUTHORIZATION_PAGE,
         NEVER,
         """
         /OAuthAuthorizeToken

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from proxy.policy.credentials import strip_query
-from proxy.policy.links import Links, file_of
+from proxy.policy.links import LinkRewriter, file_of
 
 _TRELLO = frozenset({"trello.com", "www.trello.com", "api.trello.com"})
 _PUBLIC = re.compile(r"(?:.+\.)?(?:amazonaws\.com|cloudfront\.net|atl-paas\.net)\Z")
@@ -38,24 +38,24 @@ _WANTED = (
 )
 
 
-class NotALink(ValueError):
+class UnsupportedLink(ValueError):
     """Nothing that can be turned into a link; `str()` says what to paste instead."""
 
 
-def link_of(text: str, links: Links, now: float) -> str:
+def to_proxy_link(text: str, links: LinkRewriter, now: float) -> str:
     """The proxy's link for what was pasted; NotALink, of the first address, otherwise."""
     if len(text) > _MOST_CHARS:
-        raise NotALink(f"That is too long for an address. {_WANTED}")
+        raise UnsupportedLink(f"That is too long for an address. {_WANTED}")
     bare = text.strip().strip(_AROUND)
     if _BARE.fullmatch(bare):
         return f"{links.public_url}/c/{bare}"
-    fault: NotALink | None = None
+    fault: UnsupportedLink | None = None
     for address in _addresses(text.replace("\\/", "/")):
         try:
             return _link_of(address, links, now)
-        except NotALink as error:
+        except UnsupportedLink as error:
             fault = fault or error
-    raise fault or NotALink(f"There is no address of Trello's in that. {_WANTED}")
+    raise fault or UnsupportedLink(f"There is no address of Trello's in that. {_WANTED}")
 
 
 def _addresses(text: str) -> Iterator[str]:
@@ -67,19 +67,19 @@ def _addresses(text: str) -> Iterator[str]:
         yield address
 
 
-def _link_of(address: str, links: Links, now: float) -> str:
+def _link_of(address: str, links: LinkRewriter, now: float) -> str:
     try:
         url = urlsplit(address if "://" in address else f"https://{address}")
         host = url.hostname or ""
     except ValueError:
-        raise NotALink(f"That is not an address. {_WANTED}") from None
+        raise UnsupportedLink(f"That is not an address. {_WANTED}") from None
     if host not in _TRELLO and not links.is_ours(host):
-        raise NotALink(_elsewhere(host))
+        raise UnsupportedLink(_elsewhere(host))
     path = _path_of(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
     return links.public_url + path
 
 
-def _path_of(path: str, query: str, links: Links, now: float) -> str:
+def _path_of(path: str, query: str, links: LinkRewriter, now: float) -> str:
     page = _PAGE.match(path)
     if page:
         return page[0]
@@ -89,7 +89,7 @@ def _path_of(path: str, query: str, links: Links, now: float) -> str:
     if path.startswith("/1/"):
         kept = quote(strip_query(query)[0], safe=f"{_PATH_CHARS}?", errors="replace")
         return f"{path}?{kept}" if kept else path
-    raise NotALink(f"Trello has that page, but the proxy does not. {_WANTED}")
+    raise UnsupportedLink(f"Trello has that page, but the proxy does not. {_WANTED}")
 
 
 def _elsewhere(host: str) -> str:

@@ -12,7 +12,15 @@ from urllib.parse import parse_qsl
 
 from proxy.policy.answers import is_id
 from proxy.policy.routes import Match
-from proxy.policy.shapes import CHILDREN, FIELDS, FORMS, PLURALS, SINGLE, UNEVEN, Form
+from proxy.policy.shapes import (
+    CHILDREN,
+    FIELDS,
+    INCONSISTENT_FIELDS,
+    PLURALS,
+    RESOURCE_FORMS,
+    SINGLE,
+    ResourceForm,
+)
 from proxy.policy.slices import Object, object_at, objects_at
 
 MOST_ITEMS = 1_000
@@ -29,7 +37,7 @@ class Chosen(Enum):
     ALL = "all"
     DEFAULT = "default"
     """What the route gives when nothing is said."""
-    UNTOLD = "untold"
+    UNKNOWN = "untold"
     """Not known: fields can be taken out by name only."""
 
 
@@ -38,7 +46,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class QueryShape:
     """What a read asks for, in words that can be compared."""
 
     kind: str
@@ -51,7 +59,7 @@ class Shape:
     """Parameters that add members, sorted."""
     added: Names = frozenset()
     """Members that `nested` may add."""
-    loose: Pairs = ()
+    pass_through_params: Pairs = ()
     """Other parameters, sorted."""
     single: str | None = None
     """The one field whose value is asked for."""
@@ -61,7 +69,7 @@ class Shape:
 class Source:
     """A shape, and where in a stored answer it is found: whole, or as the value of a member."""
 
-    shape: Shape
+    shape: QueryShape
     member: str | None = None
 
 
@@ -74,12 +82,12 @@ class Projection:
     """What it was cut from: the object or the array of the larger answer, with all its members."""
 
 
-def shape_of(match: Match, query: str) -> Shape | None:
+def parse_shape(match: Match, query: str) -> QueryShape | None:
     """What a read asks for; None when it cannot be told for certain."""
     template = match.route.template
     if template in SINGLE:
         return _single(SINGLE[template], match, query)
-    form = FORMS.get(template)
+    form = RESOURCE_FORMS.get(template)
     if form is None:
         return None
     pairs = parse_qsl(query, keep_blank_values=True)
@@ -95,11 +103,11 @@ def shape_of(match: Match, query: str) -> Shape | None:
     state = params.pop("filter", None) if form.has_filter else None
     if chosen is None or state not in (None, *_SPELLABLE):
         return None
-    shape = Shape(form.kind, path, chosen, form.many, form.filter if state is None else state)
+    shape = QueryShape(form.kind, path, chosen, form.many, form.filter if state is None else state)
     return _with_parameters(shape, form, params)
 
 
-def sources_of(wide: Shape) -> Iterator[Source]:
+def possible_sources(wide: QueryShape) -> Iterator[Source]:
     """What an answer of this shape contains: itself, and a board's lists and cards."""
     if wide.single is not None:
         return
@@ -110,20 +118,20 @@ def sources_of(wide: Shape) -> Iterator[Source]:
     for name, (kind, fields) in CHILDREN.items():
         state = params.get(name, "")
         if state in _SPELLABLE and not any(each.startswith(f"{name}_") for each in params):
-            chosen = _chosen_within(FORMS[f"/boards/{{id}}/{name}"], params, fields)
+            chosen = _chosen_within(RESOURCE_FORMS[f"/boards/{{id}}/{name}"], params, fields)
             path = (*wide.path, name)
-            yield Source(Shape(kind, path, chosen, many=True, filter=state), name)
+            yield Source(QueryShape(kind, path, chosen, many=True, filter=state), name)
 
 
-def widened(narrow: Shape, template: str) -> Shape | None:
+def widened(narrow: QueryShape, template: str) -> QueryShape | None:
     """The shape that holds every choice of fields; None where that is not to be asked for."""
-    form = FORMS.get(template)
-    if form is None or not form.is_widened or isinstance(narrow.chosen, Chosen):
+    form = RESOURCE_FORMS.get(template)
+    if form is None or not form.may_widen or isinstance(narrow.chosen, Chosen):
         return None
     return replace(narrow, chosen=Chosen.ALL)
 
 
-def contains(wide: Shape, narrow: Shape) -> bool:
+def contains(wide: QueryShape, narrow: QueryShape) -> bool:
     """Whether an answer of `wide` may hold that of `narrow`; its members have the last word."""
     if wide.kind != narrow.kind or wide.single is not None:
         return False
@@ -132,11 +140,11 @@ def contains(wide: Shape, narrow: Shape) -> bool:
     if not wide.many or narrow.many or len(narrow.path) < len(("cards", "id")):
         return False
     is_item = narrow.path == (PLURALS[wide.kind], narrow.path[1]) and is_id(narrow.path[1])
-    plain = not narrow.nested and not narrow.loose
+    plain = not narrow.nested and not narrow.pass_through_params
     return is_item and plain and _holds_fields(wide, narrow, by_name=True)
 
 
-def project(body: bytes, source: Source, narrow: Shape) -> Projection | None:
+def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | None:
     """The answer to `narrow`, cut out of one that holds `source`; None when it is not in there.
 
     Members are in the order of the larger answer, `id` first; their texts are copied (D4).
@@ -149,52 +157,60 @@ def project(body: bytes, source: Source, narrow: Shape) -> Projection | None:
         return None
 
 
-def _single(kind: str, match: Match, query: str) -> Shape | None:
+def _single(kind: str, match: Match, query: str) -> QueryShape | None:
     name = match.segments[-1]
-    if query or name not in FIELDS[kind] or name in UNEVEN:
+    if query or name not in FIELDS[kind] or name in INCONSISTENT_FIELDS:
         return None
-    return Shape(kind, match.segments[:-1], frozenset({name}), single=name)
+    return QueryShape(kind, match.segments[:-1], frozenset({name}), single=name)
 
 
-def _chosen(form: Form, fields: str | None) -> Names | Chosen | None:
+def _chosen(form: ResourceForm, fields: str | None) -> Names | Chosen | None:
     """The choice of fields; None when it holds a name that is not known, or none at all."""
     if fields is None:
         return Chosen.ALL if form.whole else Chosen.DEFAULT
     if fields == "all":
         return Chosen.ALL
     names = frozenset(fields.split(","))
-    return names if names <= FIELDS[form.kind] - UNEVEN else None
+    return names if names <= FIELDS[form.kind] - INCONSISTENT_FIELDS else None
 
 
-def _chosen_within(form: Form, params: Mapping[str, str], fields: str) -> Names | Chosen:
+def _chosen_within(form: ResourceForm, params: Mapping[str, str], fields: str) -> Names | Chosen:
     """The choice of fields of what is nested: known where all of them come with nothing else."""
     prefix = fields.removesuffix("fields")
     others = [name for name in params if name.startswith(prefix) and name != fields]
     chosen = _chosen(form, params.get(fields))
-    return chosen if chosen is Chosen.ALL and form.whole and not others else Chosen.UNTOLD
+    return chosen if chosen is Chosen.ALL and form.whole and not others else Chosen.UNKNOWN
 
 
-def _with_parameters(shape: Shape, form: Form, params: Mapping[str, str]) -> Shape | None:
+def _with_parameters(
+    shape: QueryShape, form: ResourceForm, params: Mapping[str, str]
+) -> QueryShape | None:
     nested, loose, added = [], [], set()
     for name, value in sorted(params.items()):
         switch = form.switch_of(name)
         if switch is not None:
             nested.append((name, value))
             added.add(switch)
-        elif name in form.loose:
+        elif name in form.pass_through_params:
             loose.append((name, value))
         else:
             return None
-    return replace(shape, nested=tuple(nested), added=frozenset(added), loose=tuple(loose))
+    return replace(
+        shape, nested=tuple(nested), added=frozenset(added), pass_through_params=tuple(loose)
+    )
 
 
-def _holds_parameters(wide: Shape, narrow: Shape) -> bool:
+def _holds_parameters(wide: QueryShape, narrow: QueryShape) -> bool:
     nested = narrow.nested in ((), wide.nested)
-    is_filtered = wide.filter == "all" and narrow.filter in _STATES and not wide.loose
-    return nested and wide.loose == narrow.loose and (wide.filter == narrow.filter or is_filtered)
+    is_filtered = wide.filter == "all" and narrow.filter in _STATES and not wide.pass_through_params
+    return (
+        nested
+        and wide.pass_through_params == narrow.pass_through_params
+        and (wide.filter == narrow.filter or is_filtered)
+    )
 
 
-def _holds_fields(wide: Shape, narrow: Shape, *, by_name: bool = False) -> bool:
+def _holds_fields(wide: QueryShape, narrow: QueryShape, *, by_name: bool = False) -> bool:
     """Whether the choice may hold the other; what is not chosen by name must be chosen alike."""
     if isinstance(narrow.chosen, Chosen):
         return not by_name and wide.chosen is narrow.chosen
@@ -212,7 +228,7 @@ def _place(text: str, member: str | None) -> tuple[int, int]:
     return found.value, found.end
 
 
-def _cut(text: str, wide: Shape, narrow: Shape) -> Projection | None:
+def _cut(text: str, wide: QueryShape, narrow: QueryShape) -> Projection | None:
     if narrow.many:
         found = list(islice(objects_at(text, 0), MOST_ITEMS + 1))
         return _cut_items(text, found, wide, narrow)
@@ -226,7 +242,7 @@ def _cut(text: str, wide: Shape, narrow: Shape) -> Projection | None:
 
 
 def _cut_items(
-    text: str, found: Collection[Object], wide: Shape, narrow: Shape
+    text: str, found: Collection[Object], wide: QueryShape, narrow: QueryShape
 ) -> Projection | None:
     end = max((item.end for item in found), default=1) + 1
     state = _STATES[narrow.filter] if wide.filter != narrow.filter else None
@@ -251,7 +267,7 @@ def _item(text: str, wanted: str) -> Object | None:
     return None
 
 
-def _cut_object(text: str, item: Object, wide: Shape, narrow: Shape) -> str | None:
+def _cut_object(text: str, item: Object, wide: QueryShape, narrow: QueryShape) -> str | None:
     if narrow.single is not None:
         value = _value(text, item, narrow.single)
         return None if value[0] in "{[" else f'{{"_value":{value}}}'
@@ -263,7 +279,7 @@ def _cut_object(text: str, item: Object, wide: Shape, narrow: Shape) -> str | No
     return f"{{{','.join([text[member.start : member.end] for member in members])}}}"
 
 
-def _kept(item: Object, wide: Shape, narrow: Shape) -> Collection[str] | None:
+def _kept(item: Object, wide: QueryShape, narrow: QueryShape) -> Collection[str] | None:
     """The members to keep; None when one is missing, or it is not known what one is."""
     added = narrow.added & item.members.keys()
     if not isinstance(narrow.chosen, Chosen):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from proxy.model import Kind, StoredResponse, Tag
-from proxy.policy.invalidation import board_touched
+from proxy.policy.invalidation import board_tags
 from proxy.policy.routes import Match
-from proxy.policy.tags import ANY, SPANNING, UNIDENTIFIED, touching
+from proxy.policy.tags import ALL_OF_KIND, SPANNING, UNKNOWN_ID, tags_for
 
 LEAST_PAUSE_S = 60.0
 SHARE = 100
@@ -24,7 +24,7 @@ def pause_s(count: int, window_s: float, draw: float) -> float:
     return max(LEAST_PAUSE_S, SHARE * window_s / count) * (1.0 + draw)
 
 
-def may_prove(match: Match, stored: StoredResponse, *, own: bool) -> bool:
+def may_verify(match: Match, stored: StoredResponse, *, own: bool) -> bool:
     """Whether a hit may be asked again: JSON of the stored identity's, small, its path no secret.
 
     A 404 says too little, and lives for seconds only.
@@ -38,7 +38,7 @@ def may_prove(match: Match, stored: StoredResponse, *, own: bool) -> bool:
     )
 
 
-def disproved(tags: Iterable[Tag]) -> frozenset[Tag]:
+def tags_to_invalidate(tags: Iterable[Tag]) -> frozenset[Tag]:
     """What is outdated when an answer with these tags was not true any more.
 
     Which of the objects it shows has changed is not known: everything that shows one of them. What
@@ -46,10 +46,10 @@ def disproved(tags: Iterable[Tag]) -> frozenset[Tag]:
     """
     shown = set(tags)
     boards = {tag.partition(":")[2] for tag in shown if tag.startswith(_OF_BOARDS)}
-    named = boards - {ANY, UNIDENTIFIED}
-    touched = {tag for each in named for tag in board_touched(each)}
+    named = boards - {ALL_OF_KIND, UNKNOWN_ID}
+    touched = {tag for each in named for tag in board_tags(each)}
     if boards and not named:
-        touched = {SPANNING, *touching("board", ()), *touching("cards-of", ())}
+        touched = {SPANNING, *tags_for("board", ()), *tags_for("cards-of", ())}
     return frozenset(touched.union(*map(_shown_by, shown)))
 
 
@@ -60,7 +60,7 @@ def kinds_of(tags: Iterable[Tag]) -> str:
 
 def _shown_by(tag: Tag) -> Iterator[Tag]:
     kind, _, name = tag.partition(":")
-    if tag == SPANNING or name == UNIDENTIFIED:
+    if tag == SPANNING or name == UNKNOWN_ID:
         yield tag
-    elif name not in {"", ANY} and not tag.startswith(_OF_BOARDS):
-        yield from touching(kind, (name,))
+    elif name not in {"", ALL_OF_KIND} and not tag.startswith(_OF_BOARDS):
+        yield from tags_for(kind, (name,))

@@ -63,7 +63,7 @@ def content_range(part: Slice | Unsatisfiable, length: int) -> str:
             return f"bytes */{length}"
 
 
-def sent_from(content_range: str) -> tuple[int, int] | None:
+def resume_offset(content_range: str) -> tuple[int, int] | None:
     """First byte and whole length that a 206 of somebody else's names; None when it is no use."""
     named = _CONTENT_RANGE.fullmatch(content_range.strip(" \t"))
     if named is None:

@@ -25,7 +25,7 @@ _LINK_LOCAL = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::2
 """Where clouds keep what their machines may do."""
 
 
-def may_reach(address: str, port: int, listed: Iterable[str], *, is_host_named: bool) -> bool:
+def may_connect(address: str, port: int, listed: Iterable[str], *, is_host_named: bool) -> bool:
     """Whether to connect to `address`, found behind a host of the list.
 
     A public address always; any other if it stands on the list itself, or if the host is `named`

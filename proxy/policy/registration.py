@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from proxy.policy.answers import Answer, is_id
+from proxy.policy.answers import JsonIds, is_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def webhooks_in(body: bytes, callback_url: str) -> tuple[Webhook, ...] | None:
     )
 
 
-def next_step(webhooks: Sequence[Webhook], wanted: Collection[str]) -> Step | None:
+def reconcile(webhooks: Sequence[Webhook], wanted: Collection[str]) -> Step | None:
     """What to do first; None when all is as it should be.
 
     A webhook that is silent goes before one that is missing: its board counts as told of.
@@ -78,7 +78,7 @@ def next_step(webhooks: Sequence[Webhook], wanted: Collection[str]) -> Step | No
     return None
 
 
-class Verdict(StrEnum):
+class WebhookResult(StrEnum):
     """What Trello made of a step."""
 
     DONE = "done"
@@ -86,24 +86,26 @@ class Verdict(StrEnum):
     """It probed our callback, and did not find us there."""
     REFUSED = "refused"
     """This webhook is not to be had, or is gone."""
-    TROUBLE = "trouble"
+    FAILURE = "trouble"
     """Nothing is to be had now."""
 
 
-def verdict_of(status: int, body: bytes) -> Verdict:
+def classify_result(status: int, body: bytes) -> WebhookResult:
     """What an answer to a step says."""
     if status == 200:
-        return Verdict.DONE
+        return WebhookResult.DONE
     if status == 400 and b"did not return 200" in body:
-        return Verdict.UNREACHABLE
-    return Verdict.REFUSED if status in {400, 403, 404} else Verdict.TROUBLE
+        return WebhookResult.UNREACHABLE
+    return WebhookResult.REFUSED if status in {400, 403, 404} else WebhookResult.FAILURE
 
 
-def after(webhooks: Sequence[Webhook], step: Step, body: bytes) -> tuple[Webhook, ...] | None:
+def apply_result(
+    webhooks: Sequence[Webhook], step: Step, body: bytes
+) -> tuple[Webhook, ...] | None:
     """The webhooks there are once a step was taken; None where its answer leaves that open."""
     match step:
         case Create(model):
-            made = Answer(body).own_id
+            made = JsonIds(body).id
             return None if made is None else (*webhooks, Webhook(made, model, active=True))
         case Repair(repaired):
             again = replace(repaired, active=True)

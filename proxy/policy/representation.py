@@ -6,8 +6,8 @@ Linear in the body, and slow enough to be done in a thread where it is long.
 from dataclasses import dataclass, field
 
 from proxy.policy.codings import gunzip, gzipped, identity_length
-from proxy.policy.links import Links
-from proxy.policy.scrub import Scrubber
+from proxy.policy.links import LinkRewriter
+from proxy.policy.scrub import Redactor
 
 MAX_PLAIN_BYTES = 32 * 1024 * 1024
 """The identity form of a body that is held whole; a longer one is streamed."""
@@ -33,8 +33,8 @@ class Representation:
 class Cleaning:
     """What is done to a body before anybody has it."""
 
-    scrubber: Scrubber
-    links: Links | None
+    scrubber: Redactor
+    links: LinkRewriter | None
     """What rewrites attachment links, where that is wanted (D4)."""
     now: float
 
@@ -42,7 +42,7 @@ class Cleaning:
         """The body in both forms; BadCoding when it is no gzip, TooLong beyond MAX_PLAIN_BYTES."""
         gzip = gzip and bool(body)
         plain = gunzip(body, MAX_PLAIN_BYTES) if gzip else body
-        scrubbed = self.scrubber.whole(plain)
+        scrubbed = self.scrubber.redact(plain)
         was_scrubbed = scrubbed is not plain
         if was_scrubbed:
             body, plain, gzip = scrubbed, scrubbed, False

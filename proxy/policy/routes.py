@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 
 from proxy.model import Kind, Lifetimes, Route
 from proxy.policy.administrative import ROOTS, UNKNOWN_WRITE, reason_of
-from proxy.policy.operations import NEVER, SAFE
-from proxy.policy.writes import rows
+from proxy.policy.operations import NEVER, READS
+from proxy.policy.writes import operations
 
 UNKNOWN = "/{unknown}"
 """The template of a path that no row fits."""
@@ -144,12 +144,12 @@ class RouteTable:
     def __init__(self, overrides: Sequence[RouteOverride] = ()) -> None:
         self.override(overrides)
         self._roots: dict[str, _Node] = {}
-        for kind, lifetimes, block in SAFE:
+        for kind, lifetimes, block in READS:
             for template in block.split():
                 row = _row("GET", template, kind, lifetimes)
-                for method in ("GET", "POST") if kind is Kind.GRANT else ("GET",):
+                for method in ("GET", "POST") if kind is Kind.AUTHORIZATION_PAGE else ("GET",):
                     self._plant(method, template, row)
-        for method, template, _words in rows():
+        for method, template, _words in operations():
             self._plant(method, template, _row(method, template, Kind.WRITE, NEVER))
 
     def override(self, overrides: Sequence[RouteOverride]) -> None:

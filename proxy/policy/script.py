@@ -5,7 +5,7 @@ import json
 _ENDPOINTS = (b'"https://api.trello.com"', b'"https:\\/\\/api.trello.com"')
 
 
-def point_at(script: bytes, public_url: str) -> bytes:
+def rewrite_client_js(script: bytes, public_url: str) -> bytes:
     """The script with its API endpoint set to `public_url`; every other byte as it came."""
     endpoint = json.dumps(public_url).encode()
     for theirs in _ENDPOINTS:

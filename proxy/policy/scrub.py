@@ -12,7 +12,7 @@ from urllib.parse import quote
 MIN_SECRET_CHARS = 8
 """Anything shorter occurs in innocent text too."""
 
-MOST_LEARNT = 64
+MAX_ADDED = 64
 """Later than at the start: many times as many as are in use."""
 
 _MARKS = (b"%", b"\\u00")
@@ -20,28 +20,28 @@ _MARKS = (b"%", b"\\u00")
 _LONGEST_SPELLING = len(r"\u0041")
 
 
-class Scrubber:
+class Redactor:
     """Knows the secrets, cannot be printed; none of them is in what it returns."""
 
-    __slots__ = ("_encoded", "_given", "_learnt", "_plain", "_secret", "reach_bytes")
+    __slots__ = ("_added", "_encoded", "_initial", "_plain", "_secret", "reach_bytes")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """ValueError for a secret that is short, not ASCII, or has an asterisk."""
-        self._given = tuple(secrets)
-        self._learnt: tuple[str, ...] = ()
-        self.learn(())
+        self._initial = tuple(secrets)
+        self._added: tuple[str, ...] = ()
+        self.add_secret(())
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def add_secret(self, secrets: Iterable[str]) -> None:
         """From here on these are secrets too; ValueError as above, and nothing is learnt then.
 
         Beyond MOST_LEARNT, those that were learnt longest ago are forgotten.
         """
         new = tuple(secrets)
-        learnt = (*(each for each in self._learnt if each not in new), *new)[-MOST_LEARNT:]
-        known = sorted({each.encode() for each in self._given + learnt}, key=len, reverse=True)
+        learnt = (*(each for each in self._added if each not in new), *new)[-MAX_ADDED:]
+        known = sorted({each.encode() for each in self._initial + learnt}, key=len, reverse=True)
         if not all(map(_is_distinct, known)):
             raise ValueError(f"a secret needs {MIN_SECRET_CHARS} ASCII characters, no asterisk")
-        self._learnt = learnt
+        self._added = learnt
         quoted = [quote(secret, safe="").encode() for secret in known]
         encoded = [_any_of([_encoded(mark, secret) for secret in known]) for mark in _MARKS]
         self._plain = tuple(dict.fromkeys(known + quoted))
@@ -59,20 +59,20 @@ class Scrubber:
             mark in body and encoded.search(body) for mark, encoded in self._encoded
         )
 
-    def whole(self, body: bytes) -> bytes:
+    def redact(self, body: bytes) -> bytes:
         """The body without secrets, as long as before; the same object if it has none."""
         return self._secret.sub(_asterisks, body) if self.found_in(body) else body
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """As `whole`, for a text."""
         body = text.encode("utf-8", "surrogatepass")
-        return self.whole(body).decode("utf-8", "surrogatepass")
+        return self.redact(body).decode("utf-8", "surrogatepass")
 
-    def stream(self) -> "ScrubStream":
+    def stream(self) -> "RedactionStream":
         """As `whole`, for a body that comes in chunks."""
-        return ScrubStream(self)
+        return RedactionStream(self)
 
-    def settle(self, body: bytes, until: int) -> tuple[bytes, bytes]:
+    def redact_until(self, body: bytes, until: int) -> tuple[bytes, bytes]:
         """What begins before `until`, scrubbed, and the rest, untouched."""
         if not self.found_in(body):
             return body[:until], body[until:]
@@ -87,13 +87,13 @@ class Scrubber:
         return b"".join((*settled, body[at:until])), body[until:]
 
 
-class ScrubStream:
+class RedactionStream:
     """One body on its way; holds back less than the longest spelling of a secret."""
 
-    __slots__ = ("_held", "_scrubber")
+    __slots__ = ("_held", "_redactor")
 
-    def __init__(self, scrubber: Scrubber) -> None:
-        self._scrubber = scrubber
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._held = b""
 
     def feed(self, chunk: bytes) -> bytes:
@@ -102,14 +102,14 @@ class ScrubStream:
         A secret that begins further from the end than it can reach is there in full.
         """
         held = self._held + chunk
-        until = len(held) - max(0, self._scrubber.reach_bytes - 1)
-        settled, self._held = self._scrubber.settle(held, until) if until > 0 else (b"", held)
+        until = len(held) - max(0, self._redactor.reach_bytes - 1)
+        settled, self._held = self._redactor.redact_until(held, until) if until > 0 else (b"", held)
         return settled
 
     def finish(self) -> bytes:
         """The rest."""
         held, self._held = self._held, b""
-        return self._scrubber.whole(held)
+        return self._redactor.redact(held)
 
 
 def _is_distinct(secret: bytes) -> bool:

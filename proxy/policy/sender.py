@@ -19,7 +19,7 @@ _ORIGIN = re.compile(r"(https?://[^/?#@]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class FetchMetadata:
     """The fields of a request that tell; their names are found in any case."""
 
     fields: Mapping[str, str]

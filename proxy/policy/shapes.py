@@ -58,7 +58,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """Names that `fields` may hold, by kind."""
 
-UNEVEN = frozenset({"checkItemStates"})
+INCONSISTENT_FIELDS = frozenset({"checkItemStates"})
 """Fields recorded with different values for one object: null in a list, an array by itself."""
 
 _SWITCHES = {
@@ -95,7 +95,7 @@ _WITH = {
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ResourceForm:
     """What a route's answers are."""
 
     kind: str
@@ -107,9 +107,9 @@ class Form:
     """`filter`, or a last segment that says the same, chooses by `closed`."""
     filter: str = ""
     """What `filter` is when left out; "" where that is not known."""
-    loose: frozenset[str] = frozenset()
+    pass_through_params: frozenset[str] = frozenset()
     """Other parameters, which must be the same."""
-    is_widened: bool = False
+    may_widen: bool = False
     """Whether all fields are asked for when several sets of them are in demand."""
 
     def switch_of(self, name: str) -> str | None:
@@ -126,41 +126,50 @@ class Form:
 _PAGED = frozenset({"limit", "since", "before"})
 _FILTERED = frozenset({"filter"})
 
-FORMS: Mapping[str, Form] = {
-    "/boards/{id}": Form("board", is_widened=True),
-    "/boards/{id}/cards": Form(
-        "card", many=True, has_filter=True, filter="visible", loose=_PAGED, is_widened=True
+RESOURCE_FORMS: Mapping[str, ResourceForm] = {
+    "/boards/{id}": ResourceForm("board", may_widen=True),
+    "/boards/{id}/cards": ResourceForm(
+        "card",
+        many=True,
+        has_filter=True,
+        filter="visible",
+        pass_through_params=_PAGED,
+        may_widen=True,
     ),
-    "/boards/{id}/cards/{filter}": Form(
-        "card", many=True, has_filter=True, loose=_PAGED, is_widened=True
+    "/boards/{id}/cards/{filter}": ResourceForm(
+        "card", many=True, has_filter=True, pass_through_params=_PAGED, may_widen=True
     ),
-    "/boards/{id}/checklists": Form("checklist", many=True, loose=_FILTERED),
-    "/boards/{id}/labels": Form("label", many=True, loose=_PAGED),
-    "/boards/{id}/lists": Form(
-        "list", many=True, whole=True, has_filter=True, filter="open", is_widened=True
+    "/boards/{id}/checklists": ResourceForm("checklist", many=True, pass_through_params=_FILTERED),
+    "/boards/{id}/labels": ResourceForm("label", many=True, pass_through_params=_PAGED),
+    "/boards/{id}/lists": ResourceForm(
+        "list", many=True, whole=True, has_filter=True, filter="open", may_widen=True
     ),
-    "/boards/{id}/lists/{filter}": Form(
-        "list", many=True, whole=True, has_filter=True, is_widened=True
+    "/boards/{id}/lists/{filter}": ResourceForm(
+        "list", many=True, whole=True, has_filter=True, may_widen=True
     ),
-    "/boards/{id}/members": Form("member", many=True, loose=_FILTERED),
-    "/cards/{id}": Form("card", is_widened=True),
-    "/cards/{id}/attachments": Form("attachment", many=True, loose=_FILTERED, is_widened=True),
-    "/cards/{id}/board": Form("board"),
-    "/cards/{id}/checklists": Form("checklist", many=True, loose=_FILTERED),
-    "/cards/{id}/list": Form("list"),
-    "/cards/{id}/members": Form("member", many=True),
-    "/checklists/{id}": Form("checklist", whole=True),
-    "/labels/{id}": Form("label", whole=True),
-    "/lists/{id}": Form("list", is_widened=True),
-    "/lists/{id}/board": Form("board"),
-    "/lists/{id}/cards": Form("card", many=True, has_filter=True, loose=_PAGED, is_widened=True),
-    "/lists/{id}/cards/{filter}": Form(
-        "card", many=True, has_filter=True, loose=_PAGED, is_widened=True
+    "/boards/{id}/members": ResourceForm("member", many=True, pass_through_params=_FILTERED),
+    "/cards/{id}": ResourceForm("card", may_widen=True),
+    "/cards/{id}/attachments": ResourceForm(
+        "attachment", many=True, pass_through_params=_FILTERED, may_widen=True
     ),
-    "/members/{id}": Form("member", is_widened=True),
-    "/members/{id}/boards": Form("board", many=True, loose=_FILTERED),
-    "/organizations/{id}": Form("organization", is_widened=True),
-    "/organizations/{id}/boards": Form("board", many=True, loose=_FILTERED),
+    "/cards/{id}/board": ResourceForm("board"),
+    "/cards/{id}/checklists": ResourceForm("checklist", many=True, pass_through_params=_FILTERED),
+    "/cards/{id}/list": ResourceForm("list"),
+    "/cards/{id}/members": ResourceForm("member", many=True),
+    "/checklists/{id}": ResourceForm("checklist", whole=True),
+    "/labels/{id}": ResourceForm("label", whole=True),
+    "/lists/{id}": ResourceForm("list", may_widen=True),
+    "/lists/{id}/board": ResourceForm("board"),
+    "/lists/{id}/cards": ResourceForm(
+        "card", many=True, has_filter=True, pass_through_params=_PAGED, may_widen=True
+    ),
+    "/lists/{id}/cards/{filter}": ResourceForm(
+        "card", many=True, has_filter=True, pass_through_params=_PAGED, may_widen=True
+    ),
+    "/members/{id}": ResourceForm("member", may_widen=True),
+    "/members/{id}/boards": ResourceForm("board", many=True, pass_through_params=_FILTERED),
+    "/organizations/{id}": ResourceForm("organization", may_widen=True),
+    "/organizations/{id}/boards": ResourceForm("board", many=True, pass_through_params=_FILTERED),
 }
 """By route template."""
 

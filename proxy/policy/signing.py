@@ -30,7 +30,7 @@ class FileIds:
     """Empty for the file itself."""
 
 
-class Signing:
+class LinkSigner:
     """Signs with the first key, accepts every one of them; cannot be printed."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Signing:
             raise LinkRevoked("The operator has closed this file.")
 
 
-def unsigned(query: str) -> str:
+def strip_signature(query: str) -> str:
     """A raw query without signatures."""
     return _SIGNATURE.sub("", query).removeprefix("&")
 

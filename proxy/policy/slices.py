@@ -11,11 +11,11 @@ from json import JSONDecoder
 from typing import NamedTuple
 
 
-def _refused(constant: str) -> object:
+def _reject(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON (RFC 8259 §6)")
 
 
-_skip = JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refused).raw_decode
+_skip = JSONDecoder(parse_int=str, parse_float=str, parse_constant=_reject).raw_decode
 """The value at a position, and where it ends; digits are not turned into numbers."""
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from proxy.model import Kind, Lifetimes, Tag
 
-GONE_LIFETIME_S = 5.0
+NOT_FOUND_LIFETIME_S = 5.0
 """A 404 may turn into a 200 when a member is added: kept for seconds, never past them.
 
 And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
@@ -39,7 +39,7 @@ class Storable:
 
 
 @dataclass(frozen=True, slots=True)
-class NotStored:
+class Unstorable:
     """It may not, and this is why."""
 
     reason: Reason
@@ -52,19 +52,19 @@ def may_store(
     *,
     no_store: bool = False,
     echoes: bool = False,
-) -> Storable | NotStored:
+) -> Storable | Unstorable:
     """200 for the route's lifetimes, 404 for seconds, nothing else (D2).
 
     Nor what `echoes` the client's own credential: nothing stored holds one (D1).
     """
     if no_store or echoes:
-        return NotStored(Reason.REQUEST if no_store else Reason.ECHO)
+        return Unstorable(Reason.REQUEST if no_store else Reason.ECHO)
     if lifetimes.lifetime_s <= 0:
-        return NotStored(Reason.ROUTE)
+        return Unstorable(Reason.ROUTE)
     if status == 404:
         return Storable(_of_gone(lifetimes), tags)
     if status != 200:
-        return NotStored(Reason.STATUS)
+        return Unstorable(Reason.STATUS)
     return Storable(lifetimes, tags)
 
 
@@ -74,7 +74,7 @@ def lifetimes_for(status: int, route: Lifetimes) -> Lifetimes:
 
 
 def _of_gone(route: Lifetimes) -> Lifetimes:
-    return Lifetimes(min(GONE_LIFETIME_S, route.lifetime_s))
+    return Lifetimes(min(NOT_FOUND_LIFETIME_S, route.lifetime_s))
 
 
 def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: bool) -> str | None:

@@ -13,8 +13,8 @@ single card of it, `spanning` for whatever is gathered across boards.
 from collections.abc import Collection, Iterable, Iterator
 
 from proxy.model import Tag
-from proxy.policy.answers import Answer, is_id
-from proxy.policy.known import NOTHING, Known
+from proxy.policy.answers import JsonIds, is_id
+from proxy.policy.known import NOTHING, ObjectInfo
 from proxy.policy.routes import UNKNOWN, Match
 
 EVERYTHING = Tag("everything")
@@ -44,9 +44,9 @@ ROOTS = {
 
 KINDS = (*ROOTS.values(), "cards-of", "token")
 
-ANY = "*"
-UNIDENTIFIED = "?"
-LEARNED = "~"
+ALL_OF_KIND = "*"
+UNKNOWN_ID = "?"
+INFERRED = "~"
 
 _WITHIN = {
     "cards": (("cards-of", "idBoard"),),
@@ -57,7 +57,7 @@ _WITHIN = {
 }
 """What else an answer below a root depends on, and which member shows its id."""
 
-_ALSO = {
+_IMPLICIT_KINDS = {
     "actions": ("spanning", "member"),
     "enterprises": ("member", "organization"),
     "membersSearch": ("member", "organization"),
@@ -104,7 +104,7 @@ _ON_ONE_BOARD = frozenset({"boards", "cards", "lists"})
 
 
 def stored_tags(
-    match: Match, query_names: Collection[str], body: bytes, known: Known = NOTHING
+    match: Match, query_names: Collection[str], body: bytes, known: ObjectInfo = NOTHING
 ) -> tuple[Tag, ...]:
     """Everything a stored response depends on, sorted; never a token, a key or a guess.
 
@@ -112,16 +112,16 @@ def stored_tags(
     does not show.
     """
     if match.route.template == UNKNOWN:
-        depends = {(kind, UNIDENTIFIED) for kind in (*KINDS, "spanning")}
+        depends = {(kind, UNKNOWN_ID) for kind in (*KINDS, "spanning")}
     else:
-        depends = set(_depends(match, query_names, Answer(body), known))
+        depends = set(_depends(match, query_names, JsonIds(body), known))
     return tuple(sorted({EVERYTHING, *_spelled(depends)}))
 
 
-def touching(kind: str, ids: Iterable[str]) -> Iterator[Tag]:
+def tags_for(kind: str, ids: Iterable[str]) -> Iterator[Tag]:
     """The tags that an invalidation of these objects names; of every one when there are none."""
     known = tuple(ids)
-    for each in (*known, UNIDENTIFIED) if known else (ANY,):
+    for each in (*known, UNKNOWN_ID) if known else (ALL_OF_KIND,):
         yield Tag(f"{kind}:{each}")
 
 
@@ -131,25 +131,25 @@ def _spelled(depends: Iterable[tuple[str, str]]) -> Iterator[Tag]:
             yield SPANNING
         else:
             yield Tag(f"{kind}:{each}")
-            yield Tag(f"{kind}:{ANY}")
+            yield Tag(f"{kind}:{ALL_OF_KIND}")
 
 
 def _depends(
-    match: Match, query_names: Collection[str], answer: Answer, known: Known
+    match: Match, query_names: Collection[str], response: JsonIds, known: ObjectInfo
 ) -> Iterator[tuple[str, str]]:
     root = match.segments[0]
     if root in ROOTS and len(match.segments) > 1:
-        for each in _own_ids(match, answer, known):
+        for each in _own_ids(match, response, known):
             yield ROOTS[root], each
     for kind, key in _WITHIN.get(root, ()):
-        for each in _ids_within(match, answer, key) or _learned(known.owners.get(key)):
+        for each in _ids_within(match, response, key) or _inferred(known.owners.get(key)):
             yield kind, each
-    for kind in _ALSO.get(root, ()):
-        yield kind, UNIDENTIFIED
-    yield from _gathered(match, query_names, answer)
+    for kind in _IMPLICIT_KINDS.get(root, ()):
+        yield kind, UNKNOWN_ID
+    yield from _embedded_kinds(match, query_names, response)
 
 
-def _own_ids(match: Match, answer: Answer, known: Known) -> Iterator[str]:
+def _own_ids(match: Match, response: JsonIds, known: ObjectInfo) -> Iterator[str]:
     """The ids of what the path names: as it is named there, and in full."""
     root, name, *rest = match.segments
     yield name
@@ -157,33 +157,33 @@ def _own_ids(match: Match, answer: Answer, known: Known) -> Iterator[str]:
         return
     if rest:
         key = _ITEMS_NAME_OWNER.get((root, rest[0]))
-        shown = answer.ids_of_items(key) if key else frozenset()
+        shown = response.item_ids(key) if key else frozenset()
     else:
-        shown = frozenset(filter(None, [answer.own_id]))
+        shown = frozenset(filter(None, [response.id]))
     if shown:
         yield from shown
-    elif known.id is not None and not known.may_change:
+    elif known.id is not None and not known.is_mutable:
         yield known.id
     else:
-        yield from _learned(known.id)
+        yield from _inferred(known.id)
 
 
-def _ids_within(match: Match, answer: Answer, key: str) -> Collection[str]:
+def _ids_within(match: Match, response: JsonIds, key: str) -> Collection[str]:
     """The ids that an object shows under `key`, or the items of a collection do; none in doubt."""
-    shown = answer.id_at(key)
+    shown = response.id_at(key)
     if shown is not None:
         return (shown,)
     if key == "idModel" or "actions" in match.segments:
         return ()
-    return answer.ids_of_items(key)
+    return response.item_ids(key)
 
 
-def _learned(known_id: str | None) -> tuple[str, ...]:
-    return (UNIDENTIFIED,) if known_id is None else (known_id, LEARNED)
+def _inferred(known_id: str | None) -> tuple[str, ...]:
+    return (UNKNOWN_ID,) if known_id is None else (known_id, INFERRED)
 
 
-def _gathered(
-    match: Match, query_names: Collection[str], answer: Answer
+def _embedded_kinds(
+    match: Match, query_names: Collection[str], response: JsonIds
 ) -> Iterator[tuple[str, str]]:
     """What sub-routes and nested parameters bring in: `/members`, `?cards=`, `?card_members=`."""
     root, *path = match.segments
@@ -191,9 +191,9 @@ def _gathered(
     words.update(part for name in query_names for part in name.lower().split("_"))
     for kind in {kind for word in words for kind in _GATHERED.get(word, ())}:
         if kind != SPANNING or root not in _ON_ONE_BOARD:
-            yield kind, UNIDENTIFIED
+            yield kind, UNKNOWN_ID
     if root == "cards":
         for kind, key in (("board", "idBoard"), ("list", "idList")):
             if kind in words:
-                owner = answer.own_id if path[1:] == [kind] else answer.id_at(key)
-                yield kind, owner or UNIDENTIFIED
+                owner = response.id if path[1:] == [kind] else response.id_at(key)
+                yield kind, owner or UNKNOWN_ID

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
-from proxy.errors import BadTarget
+from proxy.errors import InvalidTarget
 
 MAX_TARGET_BYTES = 32 * 1024
 """The longest target that is taken from a client, and sent."""
@@ -48,13 +48,13 @@ def split_absolute(raw: str) -> tuple[str, str]:
 def parse(raw: str) -> Target:
     """The parsed target; BadTarget where two parsers could disagree about it."""
     if not raw.startswith("/"):
-        raise BadTarget("Send a path that begins with '/', not a whole URL.")
+        raise InvalidTarget("Send a path that begins with '/', not a whole URL.")
     if raw.startswith("//"):
-        raise BadTarget("Begin the path with one '/'.")
+        raise InvalidTarget("Begin the path with one '/'.")
     if not _PRINTABLE.match(raw):
-        raise BadTarget("Percent-encode everything outside printable ASCII.")
+        raise InvalidTarget("Percent-encode everything outside printable ASCII.")
     if "#" in raw:
-        raise BadTarget("Leave the fragment out; a literal '#' is %23.")
+        raise InvalidTarget("Leave the fragment out; a literal '#' is %23.")
     path, _, query = raw.partition("?")
     *parents, last = [part for part in path.split("/") if part] or [""]
     segments = [_decoded(part) for part in parents]
@@ -106,13 +106,13 @@ def _decoded(part: str) -> str:
     if _CANONICAL.match(part):
         return _no_dots(part)
     if _SEPARATOR.search(part):
-        raise BadTarget("Encoded slashes and backslashes are not accepted in a path.")
+        raise InvalidTarget("Encoded slashes and backslashes are not accepted in a path.")
     try:
         segment = unquote(part, errors="strict")
     except UnicodeDecodeError as error:
-        raise BadTarget("Percent-encoded text in a path must be UTF-8.") from error
+        raise InvalidTarget("Percent-encoded text in a path must be UTF-8.") from error
     if _CONTROL.search(segment):
-        raise BadTarget("Control characters are not accepted in a path.")
+        raise InvalidTarget("Control characters are not accepted in a path.")
     return _no_dots(segment)
 
 
@@ -123,7 +123,7 @@ def _file_name(part: str) -> str:
 
 def _no_dots(segment: str) -> str:
     if segment in {".", ".."}:
-        raise BadTarget("Dot segments are not accepted; send the path they stand for.")
+        raise InvalidTarget("Dot segments are not accepted; send the path they stand for.")
     return segment
 
 

@@ -13,7 +13,7 @@ _DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class TokenFacts:
+class TokenInfo:
     """Whose a token is, what it may do, and until when."""
 
     member: str
@@ -31,7 +31,7 @@ class Member:
     username: str
 
 
-def token_in(body: bytes) -> TokenFacts | None:
+def token_in(body: bytes) -> TokenInfo | None:
     """None where it is not told."""
     told = _object(body)
     member, expires = told.get("idMember"), told.get("dateExpires")
@@ -41,7 +41,7 @@ def token_in(body: bytes) -> TokenFacts | None:
         expires_at = datetime.fromisoformat(str(expires)).timestamp() if expires else None
     except ValueError:
         return None
-    return TokenFacts(member, expires_at, tuple(_scopes(told.get("permissions"))))
+    return TokenInfo(member, expires_at, tuple(_scopes(told.get("permissions"))))
 
 
 def member_in(body: bytes) -> Member | None:

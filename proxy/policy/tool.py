@@ -19,7 +19,7 @@ _MOST_DIGITS = 3
 
 
 @lru_cache(maxsize=1024)
-def tool_name(user_agent: str) -> str:
+def client_name(user_agent: str) -> str:
     """The first product (RFC 9110 §10.1.5) in small letters, digits, `.`, `_` and `-`.
 
     At most 32 characters with three digits among them: an id of Trello's has more.

@@ -9,7 +9,7 @@ _KNOWN_VERSION = "00"
 _FORBIDDEN_VERSION = "ff"
 
 
-class Trace(NamedTuple):
+class TraceContext(NamedTuple):
     """A trace, and where a request stands in it."""
 
     trace_id: str
@@ -17,7 +17,7 @@ class Trace(NamedTuple):
     """The field value to pass on."""
 
 
-def trace_of(values: Sequence[str]) -> Trace | None:
+def parse_traceparent(values: Sequence[str]) -> TraceContext | None:
     """What a request says of it; None for no field, for two, and for one that is not valid.
 
     Of a version to come what is known now is taken, and passed on as version 00 (§3.2.4).
@@ -30,4 +30,4 @@ def trace_of(values: Sequence[str]) -> Trace | None:
         return None
     if not trace_id.strip("0") or not parent_id.strip("0"):
         return None
-    return Trace(trace_id, f"{_KNOWN_VERSION}-{trace_id}-{parent_id}-{flags}")
+    return TraceContext(trace_id, f"{_KNOWN_VERSION}-{trace_id}-{parent_id}-{flags}")

@@ -3,7 +3,7 @@
 _BAD_CREDENTIAL = (b"invalid key", b"invalid token", b"invalid app key", b"expired token")
 
 
-def is_trouble(status: int, body: bytes, *, own: bool) -> bool:
+def is_upstream_failure(status: int, body: bytes, *, own: bool) -> bool:
     """Whether a stale answer is better than this one.
 
     Server errors and throttling always; of the refusals only those that say the *stored*
@@ -11,10 +11,10 @@ def is_trouble(status: int, body: bytes, *, own: bool) -> bool:
     """
     if status >= 500 or status == 429:
         return True
-    return own and refuses_credential(status, body)
+    return own and is_credential_rejected(status, body)
 
 
-def refuses_credential(status: int, body: bytes) -> bool:
+def is_credential_rejected(status: int, body: bytes) -> bool:
     """Whether Trello says that the key or the token is no good, whatever it is used for."""
     return status == 401 and any(sentence in body for sentence in _BAD_CREDENTIAL)
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from urllib.parse import parse_qsl
 
 from proxy.errors import JsonpDenied, TunnelDenied
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 
 _NAME = re.compile(r"[\s?\[]*(_method|callback)\s*(?:[\[\]].*)?", re.I | re.A | re.S)
 _MAY_NAME_ONE = re.compile("method|callback|%", re.I)
@@ -57,7 +57,7 @@ def check_call(query_names: Collection[str]) -> None:
         )
 
 
-def check_tunnel(sender: Sender) -> None:
+def check_tunnel(sender: FetchMetadata) -> None:
     """TunnelDenied unless a program or a listed page sends the GET that writes.
 
     An Origin, where there is one, is an allowed one (`Guard`). Never from a navigation: a link in

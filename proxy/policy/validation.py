@@ -50,7 +50,7 @@ def etag_of(plain: bytes) -> str:
     return hashlib.blake2b(plain, digest_size=15).hexdigest()
 
 
-def for_coding(etag: str, *, gzip: bool) -> str:
+def etag_for_encoding(etag: str, *, gzip: bool) -> str:
     """The quoted entity-tag of one representation; codings must differ (§8.8.3.3)."""
     return f'"{etag}-gzip"' if gzip else f'"{etag}"'
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from proxy.policy.files import harmless_name
-from proxy.policy.links import Links
+from proxy.policy.links import LinkRewriter
 from proxy.policy.pages.files import CARD_FIELDS, FILE_FIELDS
 from proxy.policy.pages.words import counted, size_text
-from proxy.policy.pasted import NotALink, link_of
+from proxy.policy.pasted import UnsupportedLink, to_proxy_link
 from proxy.policy.signing import FileIds
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -24,13 +24,13 @@ class NotABoard(ValueError):
     """Neither an id, a shortLink nor a board's address; `str()` says what to write."""
 
 
-def board_named(text: str, links: Links, now: float) -> str:
+def parse_board_name(text: str, links: LinkRewriter, now: float) -> str:
     """The id or shortLink in what somebody calls a board by; NotABoard otherwise."""
     if _ID.fullmatch(text):
         return text
     try:
-        found = _OF_BOARD.match(link_of(text, links, now).removeprefix(links.public_url))
-    except NotALink:
+        found = _OF_BOARD.match(to_proxy_link(text, links, now).removeprefix(links.public_url))
+    except UnsupportedLink:
         found = None
     if found is None:
         raise NotABoard(f"{text!r} is no board; give its id, its shortLink or its web address.")
@@ -49,7 +49,7 @@ def cards_target(board: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FileToWarm:
     """A file that is to be kept."""
 
     ids: FileIds
@@ -63,7 +63,7 @@ class Wanted:
         return f"/1/cards/{self.ids.card}/attachments/{self.ids.attachment}/download"
 
 
-def cards_in(body: bytes) -> tuple[int, list[Wanted]]:
+def parse_cards(body: bytes) -> tuple[int, list[FileToWarm]]:
     """How many cards an answer to `cards_target` has, and their uploads; ValueError for no list."""
     try:
         cards = json.loads(body)
@@ -74,7 +74,7 @@ def cards_in(body: bytes) -> tuple[int, list[Wanted]]:
     return len(cards), [file for card in _objects(cards) for file in _uploads(card)]
 
 
-def _uploads(card: dict[str, object]) -> Iterator[Wanted]:
+def _uploads(card: dict[str, object]) -> Iterator[FileToWarm]:
     for attachment in _objects(card.get("attachments")):
         ids = FileIds(_text(card, "id"), _text(attachment, "id"))
         is_named = _ID.fullmatch(ids.card) and _ID.fullmatch(ids.attachment)
@@ -82,7 +82,7 @@ def _uploads(card: dict[str, object]) -> Iterator[Wanted]:
             names = (_text(card, "name"), _text(attachment, "name") or ids.attachment)
             length = attachment.get("bytes")
             known = length if isinstance(length, int) and length > 0 else 0
-            yield Wanted(ids, " / ".join(map(harmless_name, names)), known)
+            yield FileToWarm(ids, " / ".join(map(harmless_name, names)), known)
 
 
 def _objects(value: object) -> list[dict[str, object]]:
@@ -94,23 +94,23 @@ def _text(shown: dict[str, object], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-class Standing(Enum):
+class CacheResult(Enum):
     """What the proxy does with a file that it answers with 200."""
 
-    ARRIVING = "is fetched, and kept when it is whole"
-    KEPT = "was kept before"
-    PASSING = "passes through and is not kept"
+    DOWNLOADED = "is fetched, and kept when it is whole"
+    HIT = "was kept before"
+    BYPASS = "passes through and is not kept"
 
 
-def standing_of(cache_status: str) -> Standing:
+def parse_cache_status(cache_status: str) -> CacheResult:
     """By the proxy's Cache-Status field (RFC 9211 §2)."""
     words = {word.strip() for word in cache_status.split(";")}
     if words & {"hit", "detail=stale-if-error"}:
-        return Standing.KEPT
-    return Standing.PASSING if "fwd=bypass" in words else Standing.ARRIVING
+        return CacheResult.HIT
+    return CacheResult.BYPASS if "fwd=bypass" in words else CacheResult.DOWNLOADED
 
 
-def reason_of(status: int, body: bytes) -> str:
+def problem_detail(status: int, body: bytes) -> str:
     """Why there is no file: what our problem says (RFC 9457 §3.1), or how Trello's text begins."""
     text = body.decode(errors="replace")
     try:
@@ -125,7 +125,7 @@ def reason_of(status: int, body: bytes) -> str:
 
 
 @dataclass(slots=True)
-class Tally:
+class WarmStats:
     """What there is to do and what is done; times in seconds that never run backwards."""
 
     boards: int = 0
@@ -133,44 +133,46 @@ class Tally:
     files: int = 0
     total_bytes: int = 0
     """Of all files, as far as Trello tells."""
-    fetched: int = 0
-    fetched_bytes: int = 0
-    kept: int = 0
+    downloaded: int = 0
+    downloaded_bytes: int = 0
+    hits: int = 0
     """Files that were kept before."""
-    kept_bytes: int = 0
-    refused: int = 0
+    hit_bytes: int = 0
+    failed: int = 0
     """Files that failed."""
     failures: list[str] = field(default_factory=list)
     """Of boards and of files: which, and why."""
     is_interrupted: bool = False
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         return not self.failures and not self.is_interrupted
 
-    def want(self, cards: int, files: list[Wanted]) -> None:
+    def add_file(self, cards: int, files: list[FileToWarm]) -> None:
         """One board more."""
         self.boards += 1
         self.cards += cards
         self.files += len(files)
         self.total_bytes += sum(file.length for file in files)
 
-    def refuse(self, file: Wanted, reason: str) -> None:
-        self.refused += 1
+    def add_failure(self, file: FileToWarm, reason: str) -> None:
+        self.failed += 1
         self.failures.append(f"{file.title}: {reason}")
 
 
-def progress_line(tally: Tally, elapsed_s: float) -> str:
+def progress_line(client_stats: WarmStats, elapsed_s: float) -> str:
     """Files, bytes, rate and time left; the bar follows whichever of the first two is behind."""
-    files_done = tally.fetched + tally.kept + tally.refused
-    bytes_done = min(tally.fetched_bytes + tally.kept_bytes, tally.total_bytes)
-    done = min(_part(files_done, tally.files), _part(bytes_done, tally.total_bytes))
+    files_done = client_stats.downloaded + client_stats.hits + client_stats.failed
+    bytes_done = min(
+        client_stats.downloaded_bytes + client_stats.hit_bytes, client_stats.total_bytes
+    )
+    done = min(_part(files_done, client_stats.files), _part(bytes_done, client_stats.total_bytes))
     bar = ("#" * int(done * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
-    rate = tally.fetched_bytes / elapsed_s if elapsed_s else 0.0
+    rate = client_stats.downloaded_bytes / elapsed_s if elapsed_s else 0.0
     left = f", {_time_text(elapsed_s * (1 - done) / done)} left" if done and elapsed_s else ""
     return (
-        f"[{bar}] {files_done}/{counted(tally.files, 'file')}, "
-        f"{size_text(bytes_done)} of {size_text(tally.total_bytes)}, {size_text(rate)}/s{left}"
+        f"[{bar}] {files_done}/{counted(client_stats.files, 'file')}, "
+        f"{size_text(bytes_done)} of {size_text(client_stats.total_bytes)}, {size_text(rate)}/s{left}"
     )
 
 
@@ -186,33 +188,39 @@ def _time_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def plan_text(tally: Tally) -> str:
+def plan_text(client_stats: WarmStats) -> str:
     """What a dry run says."""
-    size = size_text(tally.total_bytes)
-    plan = f"{_found(tally)}, {size}; what is kept already is not fetched again"
-    return "\n".join((plan, *_failed(tally)))
+    size = size_text(client_stats.total_bytes)
+    plan = f"{_found(client_stats)}, {size}; what is kept already is not fetched again"
+    return "\n".join((plan, *_failed(client_stats)))
 
 
-def summary(tally: Tally, elapsed_s: float) -> str:
+def summary(client_stats: WarmStats, elapsed_s: float) -> str:
     """What came of it; the first failures by name."""
-    fetched = f"{counted(tally.fetched, 'file')}, {size_text(tally.fetched_bytes)}"
-    rest = f"already kept {tally.kept}; failed {len(tally.failures)}"
+    fetched = (
+        f"{counted(client_stats.downloaded, 'file')}, {size_text(client_stats.downloaded_bytes)}"
+    )
+    rest = f"already kept {client_stats.hits}; failed {len(client_stats.failures)}"
     lines = [
-        _found(tally),
+        _found(client_stats),
         f"fetched {fetched}, in {_time_text(elapsed_s)}; {rest}",
-        *_failed(tally),
+        *_failed(client_stats),
     ]
-    if tally.is_interrupted:
+    if client_stats.is_interrupted:
         lines.append("interrupted: what is kept stays kept; the same command goes on from there")
     return "\n".join(lines)
 
 
-def _found(tally: Tally) -> str:
-    counts = ((tally.boards, "board"), (tally.cards, "card"), (tally.files, "file"))
+def _found(client_stats: WarmStats) -> str:
+    counts = (
+        (client_stats.boards, "board"),
+        (client_stats.cards, "card"),
+        (client_stats.files, "file"),
+    )
     return ", ".join(counted(count, noun) for count, noun in counts)
 
 
-def _failed(tally: Tally) -> list[str]:
-    lines = [f"failed: {failure}" for failure in tally.failures[:_MOST_NAMED]]
-    more = len(tally.failures) - _MOST_NAMED
+def _failed(client_stats: WarmStats) -> list[str]:
+    lines = [f"failed: {failure}" for failure in client_stats.failures[:_MOST_NAMED]]
+    more = len(client_stats.failures) - _MOST_NAMED
     return [*lines, f"failed: {more} more"] if more > 0 else lines

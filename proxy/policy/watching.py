@@ -13,16 +13,16 @@ from itertools import islice
 
 from proxy.model import Lifetimes, Tag
 from proxy.policy.answers import is_id
-from proxy.policy.invalidation import board_touched
+from proxy.policy.invalidation import board_tags
 from proxy.policy.operations import PEOPLE
-from proxy.policy.pace import SHARE
-from proxy.policy.tags import ANY, LEARNED, SPANNING, touching
+from proxy.policy.pace import BACKGROUND_SHARE
+from proxy.policy.tags import ALL_OF_KIND, INFERRED, SPANNING, tags_for
 
 TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
 """The question: about every board of the stored member, the closed ones too."""
-MOST_BOARDS = 10_000
+MAX_BOARDS = 10_000
 """More are not watched."""
-GOOD_FOR = 2.5
+VALID_INTERVALS = 2.5
 """After so many intervals without a good answer nothing counts as watched."""
 IDLE_AFTER_S = 15 * 60.0
 """Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
@@ -37,35 +37,35 @@ _BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "t
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class BoardVersion:
     """A board as one answer shows it."""
 
     short_link: str
-    updates: str
+    sequence: str
     """`ixUpdate`; empty where the answer has none."""
     active: str
     """`dateLastActivity`."""
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class PollDiff:
     """What differs from one answer to the next, by the boards' ids."""
 
-    moved: Set[str]
+    changed: Set[str]
     appeared: Set[str]
     vanished: Set[str]
 
     @property
-    def touched(self) -> frozenset[Tag]:
+    def changed_tags(self) -> frozenset[Tag]:
         """The tags of all that shows these boards; of lists of boards when there are others."""
-        tags = {tag for each in self.moved | self.appeared | self.vanished
-                for tag in board_touched(each)}  # fmt: skip
+        tags = {tag for each in self.changed | self.appeared | self.vanished
+                for tag in board_tags(each)}  # fmt: skip
         if self.appeared or self.vanished:
-            tags.update((SPANNING, *touching("member", ()), *touching("organization", ())))
+            tags.update((SPANNING, *tags_for("member", ()), *tags_for("organization", ())))
         return frozenset(tags)
 
 
-def marks_in(body: bytes) -> dict[str, Mark] | None:
+def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
     """The boards of an answer by id; None when it is no list of boards.
 
     A board that does not show when it was last active is left out: it is not watched.
@@ -76,21 +76,21 @@ def marks_in(body: bytes) -> dict[str, Mark] | None:
         return None
     if not isinstance(boards, list) or not all(isinstance(each, dict) for each in boards):
         return None
-    shown = ((each.get("id"), each) for each in islice(boards, MOST_BOARDS))
+    shown = ((each.get("id"), each) for each in islice(boards, MAX_BOARDS))
     return {each: _mark(board) for each, board in shown if is_id(each) and _is_active(board)}
 
 
-def news(before: Mapping[str, Mark], now: Mapping[str, Mark]) -> News:
+def diff(before: Mapping[str, BoardVersion], now: Mapping[str, BoardVersion]) -> PollDiff:
     """What came between two answers."""
     both = before.keys() & now.keys()
-    return News(
-        moved={each for each in both if before[each] != now[each]},
+    return PollDiff(
+        changed={each for each in both if before[each] != now[each]},
         appeared=now.keys() - before.keys(),
         vanished=before.keys() - now.keys(),
     )
 
 
-def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) -> bool:
+def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]) -> bool:
     """Whether every board that an answer depends on was watched already when it was asked for.
 
     A board that was learned counts: it was learned while it was watched, and a card that leaves it
@@ -102,8 +102,8 @@ def is_watched(tags: Iterable[Tag], asked_seq: int, since: Mapping[str, int]) ->
         kind, _, name = tag.partition(":")
         if kind == SPANNING:
             return False
-        if kind in _OF_BOARDS and name not in (ANY, LEARNED):
-            if name not in since or asked_seq < since[name]:
+        if kind in _OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
+            if name not in since or requested_seq < since[name]:
                 return False
             of_boards = True
     return of_boards
@@ -115,13 +115,15 @@ def boards_of(tags: Iterable[Tag]) -> Set[str]:
     return {name for kind, _, name in named if kind in _OF_BOARDS and is_id(name)}
 
 
-def since_of(before: Mapping[str, int], marks: Mapping[str, Mark], seq: int) -> dict[str, int]:
+def watched_since(
+    before: Mapping[str, int], marks: Mapping[str, BoardVersion], seq: int
+) -> dict[str, int]:
     """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
     names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
     return {name: before.get(name, seq) for name in names}
 
 
-def lengthened(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> Lifetimes:
+def watched_lifetimes(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> Lifetimes:
     """The lifetimes of a watched answer; what shows people lives no longer than they do.
 
     `counted`: whether every board's updates are. A date of activity alone need not tell of a
@@ -140,7 +142,7 @@ def lengthened(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> L
 
 def interval_s(wanted_s: float, count: int, window_s: float) -> float:
     """Seconds from one question to the next: a fifth of `count` in `window_s` at most."""
-    return max(wanted_s, SHARE * window_s / count)
+    return max(wanted_s, BACKGROUND_SHARE * window_s / count)
 
 
 def pause_s(every_s: float, failures: int) -> float:
@@ -149,11 +151,11 @@ def pause_s(every_s: float, failures: int) -> float:
     return min(longest_s, every_s * 2.0 ** min(max(0, failures - 1), 16))
 
 
-def _mark(board: Mapping[str, object]) -> Mark:
+def _mark(board: Mapping[str, object]) -> BoardVersion:
     updates, link = board.get("ixUpdate"), board.get("shortLink")
-    return Mark(
+    return BoardVersion(
         short_link=link if isinstance(link, str) else "",
-        updates="" if updates is None else str(updates),
+        sequence="" if updates is None else str(updates),
         active=str(board["dateLastActivity"]),
     )
 

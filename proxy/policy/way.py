@@ -11,10 +11,10 @@ _ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
 """What the templates of attachments' files begin with."""
 
 
-class Way(StrEnum):
+class Handling(StrEnum):
     """How an answer comes about."""
 
-    READ = "read"
+    CACHED_READ = "read"
     """From the store, or asked and stored."""
     BATCH = "batch"
     """Part by part like that, where it lists plain reads only; else as `BYPASS`."""
@@ -26,22 +26,22 @@ class Way(StrEnum):
     """Forwarded once."""
     BYPASS = "bypass"
     """Asked, and handed on."""
-    GRANT = "grant"
+    AUTH_NOTICE = "grant"
     """A page of the proxy's own."""
 
 
-def way_of(match: Match, query_names: Collection[str]) -> Way:
+def handling_of(match: Match, query_names: Collection[str]) -> Handling:
     """The way of a request; JSONP is never stored: its answer is a script made for one page."""
     route = match.route
     match route.kind:
         case Kind.WRITE:
-            return Way.WRITE
-        case Kind.GRANT:
-            return Way.GRANT
+            return Handling.WRITE
+        case Kind.AUTHORIZATION_PAGE:
+            return Handling.AUTH_NOTICE
         case Kind.FILE:
             is_kept = route.template.startswith(_ATTACHMENTS)
-            return Way.ATTACHMENT if is_kept else Way.EXPORT
+            return Handling.ATTACHMENT if is_kept else Handling.EXPORT
         case Kind.BATCH:
-            return Way.BATCH
+            return Handling.BATCH
     is_stored = route.lifetimes.lifetime_s > 0 and not is_call(query_names)
-    return Way.READ if is_stored else Way.BYPASS
+    return Handling.CACHED_READ if is_stored else Handling.BYPASS

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from proxy.model import Tag
-from proxy.policy.answers import Answer
-from proxy.policy.tags import ANY, EVERYTHING, SPANNING, touching
+from proxy.policy.answers import JsonIds
+from proxy.policy.tags import ALL_OF_KIND, EVERYTHING, SPANNING, tags_for
 from proxy.policy.writes import BOARD, BOARD_PLUGIN, CUSTOM_FIELD, LABEL, LIST
 
 PATH = "/-/webhook"
@@ -57,7 +57,9 @@ _CHANGES = (
 )
 """Words as in policy/writes.py; `kind?` means those that are named, if any."""
 
-_WORDS = {kind: tuple(words.split()) for words, kinds in _CHANGES for kind in kinds.split()}
+_ACTION_EFFECTS = {
+    kind: tuple(words.split()) for words, kinds in _CHANGES for kind in kinds.split()
+}
 
 _BETWEEN_BOARDS = frozenset(
     {"moveCardFromBoard", "moveCardToBoard", "moveListFromBoard", "moveListToBoard"}
@@ -82,7 +84,7 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookEvent:
     """One action, as it was told to the webhook of one model."""
 
     action: str
@@ -102,59 +104,61 @@ def verify(body: bytes, callback_url: str, secret: str, signature: str) -> bool:
     return hmac.compare_digest(base64.b64encode(digest), given)
 
 
-def read(body: bytes) -> Delivery | None:
+def parse_delivery(body: bytes) -> WebhookEvent | None:
     """What a delivery tells; None when it is not to be understood."""
-    said = Answer(body)
+    said = JsonIds(body)
     action, model = said.id_at("action", "id"), said.id_at("model", "id")
     if action is None or model is None:
         return None
-    return Delivery(action, model, tags_of(said, model))
+    return WebhookEvent(action, model, tags_of(said, model))
 
 
-def tags_of(said: Answer, model: str) -> frozenset[Tag]:
+def tags_of(said: JsonIds, model: str) -> frozenset[Tag]:
     """The tags of everything that the action of a delivery may have changed."""
-    action = said.shown.get("action")
+    action = said.members.get("action")
     kind = action.get("type") if isinstance(action, dict) else None
-    words = _WORDS.get(kind) if isinstance(kind, str) else None
+    words = _ACTION_EFFECTS.get(kind) if isinstance(kind, str) else None
     if words is not None:
-        told = _Told(said, is_between_boards=kind in _BETWEEN_BOARDS)
+        told = _ActionData(said, is_between_boards=kind in _BETWEEN_BOARDS)
     elif said.id_at("action", "data", "board", "id") == model:
-        words, told = tuple(_WHOLE_BOARD.split()), _Told(said, is_between_boards=False)
+        words, told = tuple(_WHOLE_BOARD.split()), _ActionData(said, is_between_boards=False)
     else:
         return frozenset({EVERYTHING})
-    return frozenset(tag for word in words for tag in told.touched(word))
+    return frozenset(tag for word in words for tag in told.changed_tags(word))
 
 
-def uncovered(tags: Collection[Tag], named: Collection[Tag]) -> frozenset[Tag]:
+def not_covered_by(tags: Collection[Tag], named: Collection[Tag]) -> frozenset[Tag]:
     """The tags that an invalidation of `named` has left out."""
     if EVERYTHING in named:
         return frozenset()
     return frozenset(
-        tag for tag in tags if tag not in named and f"{tag.partition(':')[0]}:{ANY}" not in named
+        tag
+        for tag in tags
+        if tag not in named and f"{tag.partition(':')[0]}:{ALL_OF_KIND}" not in named
     )
 
 
-class _Told:
+class _ActionData:
     """The things that an action's `data` names."""
 
-    def __init__(self, said: Answer, *, is_between_boards: bool) -> None:
-        self._said = said
+    def __init__(self, said: JsonIds, *, is_between_boards: bool) -> None:
+        self._data = said
         self._boards_needed = 2 if is_between_boards else 1
 
-    def touched(self, word: str) -> Iterator[Tag]:
+    def changed_tags(self, word: str) -> Iterator[Tag]:
         """The tags that one word of the table stands for."""
         kind, _, every = word.removesuffix("?").partition(":")
         ids = () if every else self._ids(kind)
         if kind == SPANNING:
             yield SPANNING
         elif ids or not word.endswith("?"):
-            yield from touching(kind, ids)
+            yield from tags_for(kind, ids)
 
     def _ids(self, kind: str) -> Collection[str]:
         """The ids of the things of this kind; none when not all of them are known."""
         kind = "board" if kind == "cards-of" else kind
         places = _NAMED_BY.get(kind, (kind,))
-        found = {self._said.id_at("action", "data", place, "id") for place in places} - {None}
+        found = {self._data.id_at("action", "data", place, "id") for place in places} - {None}
         if kind == "board" and len(found) < self._boards_needed:
             return ()
         return {each for each in found if each is not None}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def head_of(fields: Iterable[tuple[str, str]]) -> bytes:
+def serialize(fields: Iterable[tuple[str, str]]) -> bytes:
     """`Name: value CRLF` lines. Control characters, which could end a line, are blanked."""
     return "".join(f"{name}: {_line(value)}\r\n" for name, value in fields).encode(
         "latin-1", "replace"

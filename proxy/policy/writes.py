@@ -30,7 +30,7 @@ TOKEN = "token:* webhook:* enterprise:*"  # noqa: S105 - words, not a secret
 MOVES = {("PUT", "/cards/{id}"): CARD_MOVED, ("PUT", "/lists/{id}"): LIST_MOVED}
 """What a write changes when its parameters name another board, or are not known."""
 
-UNSAFE: tuple[tuple[str, str], ...] = (
+WRITES: tuple[tuple[str, str], ...] = (
     (
         CARD,
         """
@@ -265,11 +265,11 @@ UNSAFE: tuple[tuple[str, str], ...] = (
 )
 
 
-def rows() -> list[tuple[str, str, tuple[str, ...]]]:
+def operations() -> list[tuple[str, str, tuple[str, ...]]]:
     """Every unsafe operation: its method, its template, and the words of what it changes."""
     return [
         (method, template, tuple(words.split()))
-        for words, block in UNSAFE
+        for words, block in WRITES
         for methods, template in (line.split() for line in block.strip().splitlines())
         for method in methods.split(",")
     ]

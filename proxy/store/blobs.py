@@ -16,7 +16,7 @@ _SUFFIX = ".blob"
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-class Blobs:
+class BlobDirectory:
     """Paths and descriptors; OSError where the disk fails."""
 
     def __init__(self, directory: Path) -> None:
@@ -37,13 +37,13 @@ class Blobs:
         """Whether the directories are those that were made or found."""
         return all(inode_of(path) == inode for path, inode in self._made.items())
 
-    def sweep(self, known: Iterable[tuple[str, int]]) -> set[str]:
+    def remove_orphans(self, known: Iterable[tuple[str, int]]) -> set[str]:
         """Remove leftovers; the digests, of those `known` with their lengths, that are here."""
         for left in self._partial.iterdir():
             left.unlink()
         wanted = dict(known)
         here = set()
-        for path in self._every():
+        for path in self._iter_blobs():
             digest = path.name.removesuffix(_SUFFIX)
             if path.is_symlink() or wanted.get(digest) != path.stat().st_size:
                 path.unlink()
@@ -81,13 +81,13 @@ class Blobs:
     def _path(self, digest: str) -> Path:
         return self._blobs / digest[:2] / f"{digest}{_SUFFIX}"
 
-    def _every(self) -> Iterator[Path]:
+    def _iter_blobs(self) -> Iterator[Path]:
         for directory in self._blobs.iterdir():
             if directory.is_dir():
                 yield from directory.iterdir()
 
 
-def signature_of(fd: int) -> Signature:
+def file_signature(fd: int) -> Signature:
     """What a file looks like from outside; rewriting its bytes changes it."""
     now = os.fstat(fd)
     return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns

@@ -13,7 +13,7 @@ from proxy.store.directory import Inode, inode_of
 from proxy.store.eviction import Blob
 
 FILE_NAME = "files.sqlite"
-MOST_SEEN = 50_000
+MAX_SEEN = 50_000
 _BUSY_TIMEOUT_S = 5.0
 _VERSION = 1
 
@@ -34,7 +34,7 @@ PRAGMA user_version = {_VERSION};
 
 
 @dataclass(frozen=True, slots=True)
-class FileRow:
+class AttachmentRow:
     """What is kept of one attachment or preview, besides its bytes."""
 
     id: str
@@ -43,12 +43,12 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CatalogContents:
     """Everything the catalogue knows."""
 
     blobs: list[Blob]
     """In the order of their last use."""
-    files: list[FileRow]
+    files: list[AttachmentRow]
     seen: list[str]
 
 
@@ -61,7 +61,7 @@ class Catalog:
         self._inodes: dict[Path, Inode | None] = {}
         """Of the database and its journal, as they were opened."""
 
-    def open(self) -> Kept:
+    def open(self) -> CatalogContents:
         """What an earlier process kept. A database that is none is begun anew."""
         try:
             return self._open()
@@ -77,7 +77,7 @@ class Catalog:
         """Whether what is open is what would be found: an open file outlives its name."""
         return all(inode_of(path) == inode for path, inode in self._inodes.items())
 
-    def put(self, blob: Blob, row: FileRow) -> None:
+    def put(self, blob: Blob, row: AttachmentRow) -> None:
         with self._connected() as db:
             db.execute(
                 "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)",
@@ -103,7 +103,7 @@ class Catalog:
             )
             db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(link,) for link in seen])
             db.execute(
-                "DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?", (MOST_SEEN,)
+                "DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?", (MAX_SEEN,)
             )
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class Catalog:
         if db is not None:
             db.close()
 
-    def _open(self) -> Kept:
+    def _open(self) -> CatalogContents:
         self.close()
         self._path.touch(mode=0o600)  # whatever SQLite puts beside it gets the same mode
         db = self._db = sqlite3.connect(
@@ -125,9 +125,9 @@ class Catalog:
         blobs = db.execute("SELECT digest, length, mtime_ns, used_at FROM blobs ORDER BY used_at")
         files = db.execute("SELECT id, digest, content_type FROM files")
         seen = db.execute("SELECT link FROM seen ORDER BY rowid")
-        return Kept(
+        return CatalogContents(
             [Blob(*row) for row in blobs],
-            [FileRow(*row) for row in files],
+            [AttachmentRow(*row) for row in files],
             [row[0] for row in seen],
         )
 

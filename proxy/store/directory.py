@@ -17,7 +17,7 @@ Inode = tuple[int, int]
 """Device and number: another file at the same path has another one."""
 
 
-class Directory:
+class DirectoryLock:
     """Made, locked, and locked again when it was removed or replaced."""
 
     def __init__(self, path: Path) -> None:

@@ -15,25 +15,25 @@ from proxy.model import Tag
 
 MAX_TAGS = 100_000
 """Above it the older half is forgotten, and everything asked for before it counts as invalid."""
-OUTDATED = "outdated "
+STALE_PREFIX = "outdated "
 """No tag begins with it."""
 
 
-class Epochs:
+class TagEpochs:
     """The last invalidation of each tag; bounded."""
 
     def __init__(self, seq: int) -> None:
         self.seq = seq
-        self.floor = 0
+        self.min_valid_seq = 0
         """Nothing asked for below this `seq` is usable, whatever its tags."""
         self._last: dict[Tag, int] = {}
-        self._outdating = 0
+        self._stale_tags = 0
         """The `seq` of the last outdating: nothing asked for at or after it is outdated."""
 
     def __len__(self) -> int:
         return len(self._last)
 
-    def advance(self, tags: Iterable[Tag]) -> int:
+    def invalidate(self, tags: Iterable[Tag]) -> int:
         """Invalidate `tags` now; the new `seq`."""
         self.seq += 1
         for tag in tags:
@@ -43,40 +43,42 @@ class Epochs:
             self._forget()
         return self.seq
 
-    def outdate(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    def mark_stale(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
         """Make what was asked for under `tags` until now stale; the names it is remembered by."""
-        names = tuple(Tag(OUTDATED + tag) for tag in tags)
-        self._outdating = self.advance(names)
+        names = tuple(Tag(STALE_PREFIX + tag) for tag in tags)
+        self._stale_tags = self.invalidate(names)
         return names
 
     def again(self, names: Iterable[Tag]) -> int:
         """Have invalidations and outdatings, by what they are remembered by, count from now on."""
-        self._outdating = self.advance(names)
-        return self._outdating
+        self._stale_tags = self.invalidate(names)
+        return self._stale_tags
 
-    def merge(self, last: Mapping[Tag, int], floor: int) -> None:
+    def restore(self, last: Mapping[Tag, int], floor: int) -> None:
         """Take in what an earlier process had invalidated; the later of two invalidations holds."""
         self._last = {
             **last,
             **{tag: max(seq, last.get(tag, 0)) for tag, seq in self._last.items()},
         }
-        self.floor = max(self.floor, floor)
-        self.seq = max(self.seq, self.floor, *last.values(), 0)
-        self._outdating = self.seq
+        self.min_valid_seq = max(self.min_valid_seq, floor)
+        self.seq = max(self.seq, self.min_valid_seq, *last.values(), 0)
+        self._stale_tags = self.seq
 
-    def is_current(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+    def is_current(self, tags: Iterable[Tag], requested_seq: int) -> bool:
         """Whether an answer asked for at `asked_seq` outlived every invalidation of its tags."""
         last = self._last
-        return asked_seq >= self.floor and all(last.get(tag, 0) <= asked_seq for tag in tags)
+        return requested_seq >= self.min_valid_seq and all(
+            last.get(tag, 0) <= requested_seq for tag in tags
+        )
 
-    def is_outdated(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+    def is_outdated(self, tags: Iterable[Tag], requested_seq: int) -> bool:
         """Whether one of `tags` was outdated after an answer had been asked for."""
-        if asked_seq >= self._outdating:
+        if requested_seq >= self._stale_tags:
             return False
         last = self._last
-        return any(last.get(Tag(OUTDATED + tag), 0) > asked_seq for tag in tags)
+        return any(last.get(Tag(STALE_PREFIX + tag), 0) > requested_seq for tag in tags)
 
     def _forget(self) -> None:
         # Insertion order is order of invalidation: `advance` re-inserts what it touches.
         for tag in list(self._last)[: -(MAX_TAGS // 2)]:
-            self.floor = max(self.floor, self._last.pop(tag))
+            self.min_valid_seq = max(self.min_valid_seq, self._last.pop(tag))

@@ -11,20 +11,20 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
-from proxy.errors import Damaged, NoRoom, TooLarge
-from proxy.store.held import Disk, Header, Held
+from proxy.errors import ChecksumMismatch, FileTooLarge, InsufficientSpace
+from proxy.store.held import FileInfo, FileIo, SharedFile
 
 STEP_BYTES = 8 * 1024 * 1024
 """So much room is promised at a time where the length is not known."""
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where a file comes from; whatever it raises is told to the readers."""
 
-    header: Header | None
+    header: FileInfo | None
     """What is known of it by now; of its bytes most is known at the end."""
 
-    async def open(self) -> Header:
+    async def open(self) -> FileInfo:
         """What is known before the first byte is given."""
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -34,20 +34,20 @@ class Source(Protocol):
         """Let go of it; called whatever happens."""
 
 
-class Fill:
+class DownloadTask:
     """Writes what a source gives into a file that is held."""
 
     def __init__(
         self,
-        held: Held,
+        held: SharedFile,
         path: Path,
-        source: Source,
-        disk: Disk,
+        source: ByteSource,
+        disk: FileIo,
         max_bytes: int,
     ) -> None:
-        self.held = held
+        self.file = held
         self.path = path
-        self.promised_bytes = 0
+        self.reserved_bytes = 0
         self._source = source
         self._disk = disk
         self._max_bytes = max_bytes
@@ -59,42 +59,42 @@ class Fill:
             header = await self._source.open()
             length = header.length
             self._check(length or 0)
-            await self._promise(promise, STEP_BYTES if length is None else length)
-            self.held.begin(header)
+            await self._reserve(promise, STEP_BYTES if length is None else length)
+            self.file.set_info(header)
             async with aclosing(self._source.chunks()) as chunks:
                 async for chunk in chunks:
                     await self._append(chunk, promise)
-            if length is not None and self.held.written != length:
-                raise Damaged("a file came at another length than announced")
-            self.held.finish(self._source.header)
-            await self._in_thread(os.fsync, self.held.fd)
+            if length is not None and self.file.written != length:
+                raise ChecksumMismatch("a file came at another length than announced")
+            self.file.finish(self._source.header)
+            await self._in_thread(os.fsync, self.file.fd)
             return self._digest.hexdigest()
         finally:
             await self._source.aclose()
 
     async def _append(self, chunk: bytes, promise: Callable[[int], Awaitable[None]]) -> None:
-        at = self.held.written
+        at = self.file.written
         self._check(at + len(chunk))
-        if at + len(chunk) > self.promised_bytes:
-            await self._promise(promise, STEP_BYTES)
+        if at + len(chunk) > self.reserved_bytes:
+            await self._reserve(promise, STEP_BYTES)
         await self._in_thread(self._write, chunk, at)
-        self.held.grow(len(chunk))
+        self.file.append_written(len(chunk))
 
     def _write(self, chunk: bytes, at: int) -> None:
         """Runs in a thread, one chunk at a time."""
         self._digest.update(chunk)
         rest = memoryview(chunk)
         while rest:
-            count = os.pwrite(self.held.fd, rest, at)
+            count = os.pwrite(self.file.fd, rest, at)
             rest, at = rest[count:], at + count
 
     def _check(self, length: int) -> None:
         if length > self._max_bytes:
-            raise TooLarge("longer than attachments.max_file")
+            raise FileTooLarge("longer than attachments.max_file")
 
-    async def _promise(self, promise: Callable[[int], Awaitable[None]], more_bytes: int) -> None:
+    async def _reserve(self, promise: Callable[[int], Awaitable[None]], more_bytes: int) -> None:
         await promise(more_bytes)
-        self.promised_bytes += more_bytes
+        self.reserved_bytes += more_bytes
 
     async def _in_thread(self, call: Callable[..., object], *arguments: object) -> None:
         loop = asyncio.get_running_loop()
@@ -106,4 +106,4 @@ class Fill:
             await asyncio.wait([written])
             raise
         except OSError as error:
-            raise NoRoom(f"writing a file: {error.strerror}") from error
+            raise InsufficientSpace(f"writing a file: {error.strerror}") from error

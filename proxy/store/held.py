@@ -20,7 +20,7 @@ SEND_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class FileInfo:
     """What is known of a file before its bytes are there."""
 
     length: int | None
@@ -28,19 +28,19 @@ class Header:
 
 
 @dataclass(slots=True)
-class Disk:
+class FileIo:
     """The threads that wait for it, and what was read of it."""
 
     threads: Executor
     read_bytes: int = 0
 
 
-class Held:
+class SharedFile:
     """Whoever holds one has retained it, and releases it; the last one closes the descriptor."""
 
-    def __init__(self, fd: int, disk: Disk, on_idle: Callable[["Held"], None]) -> None:
+    def __init__(self, fd: int, disk: FileIo, on_idle: Callable[["SharedFile"], None]) -> None:
         self.fd = fd
-        self.header: Header | None = None
+        self.info: FileInfo | None = None
         self.written = 0
         self.complete = False
         self.failure: BaseException | None = None
@@ -52,7 +52,7 @@ class Held:
         self._changed = asyncio.Event()
         self._no_wait = True
 
-    def retain(self) -> "Held":
+    def retain(self) -> "SharedFile":
         self.holders += 1
         return self
 
@@ -62,36 +62,36 @@ class Held:
             os.close(self.fd)
             self._on_idle(self)
 
-    def begin(self, header: Header) -> None:
-        self.header = header
-        self._tell()
+    def set_info(self, header: FileInfo) -> None:
+        self.info = header
+        self._notify()
 
-    def grow(self, more_bytes: int) -> None:
+    def append_written(self, more_bytes: int) -> None:
         self.written += more_bytes
-        self._tell()
+        self._notify()
 
-    def finish(self, header: Header | None = None) -> None:
+    def finish(self, header: FileInfo | None = None) -> None:
         """There will be no more bytes; all that there are, are right.
 
         `header`: what is known of the file now that they are there.
         """
-        self.header = header or self.header
-        if self.header is not None and self.header.length is None:
-            self.header = Header(self.written, self.header.content_type)
+        self.info = header or self.info
+        if self.info is not None and self.info.length is None:
+            self.info = FileInfo(self.written, self.info.content_type)
         self.complete = True
-        self._tell()
+        self._notify()
 
     def fail(self, failure: BaseException) -> None:
         """There will be no more bytes, and those there are must not look like a whole."""
         self.failure = failure
-        self._tell()
+        self._notify()
 
-    async def begun(self) -> Header:
+    async def info_ready(self) -> FileInfo:
         """The header, once it is there; raises what failed before."""
         while True:
             changed = self._changed  # as in `available`
-            if self.header is not None:
-                return self.header
+            if self.info is not None:
+                return self.info
             self._raise()
             await changed.wait()
 
@@ -102,7 +102,7 @@ class Held:
         disk does not give what it has.
         """
         most = min(most, await self.available(at))
-        return await self._get(at, most) if most else b""
+        return await self._read_range(at, most) if most else b""
 
     async def available(self, at: int) -> int:
         """How many bytes there are from `at` on, one or more; 0 at the end of the file.
@@ -125,8 +125,8 @@ class Held:
         the loop waiting for the disk is read by a thread first.
         """
         most = min(most, await self.available(at))
-        if most and not self._is_at_hand(at, most):
-            await self._get_in_thread(at, most)
+        if most and not self._is_cached(at, most):
+            await self._read_in_thread(at, most)
         try:
             count = os.sendfile(to, self.fd, at, most)
         except (BlockingIOError, ConnectionError):
@@ -136,27 +136,27 @@ class Held:
         self._disk.read_bytes += count
         return count
 
-    async def _get(self, at: int, most: int) -> bytes | bytearray:
-        data: bytes | bytearray | None = self._at_once(at, most) if self._no_wait else None
+    async def _read_range(self, at: int, most: int) -> bytes | bytearray:
+        data: bytes | bytearray | None = self._read_cached(at, most) if self._no_wait else None
         if data is None:
-            data = await self._get_in_thread(at, most)
+            data = await self._read_in_thread(at, most)
         if not data:
             raise StoreError("a file on disk is shorter than it was")
         self._disk.read_bytes += len(data)
         return data
 
-    async def _get_in_thread(self, at: int, most: int) -> bytes:
+    async def _read_in_thread(self, at: int, most: int) -> bytes:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._disk.threads, os.pread, self.fd, most, at)
         except OSError as error:
             raise StoreError(f"reading a file: {error.strerror}") from error
 
-    def _is_at_hand(self, at: int, most: int) -> bool:
+    def _is_cached(self, at: int, most: int) -> bool:
         """Whether the first and the last byte are in memory; so is what lies between, mostly."""
-        return self._no_wait and all(self._at_once(where, 1) for where in (at, at + most - 1))
+        return self._no_wait and all(self._read_cached(where, 1) for where in (at, at + most - 1))
 
-    def _at_once(self, at: int, most: int) -> bytearray | None:
+    def _read_cached(self, at: int, most: int) -> bytearray | None:
         """What can be had without waiting for the disk; None where that is nothing."""
         buffer = bytearray(most)
         try:
@@ -175,6 +175,6 @@ class Held:
         if self.failure is not None:
             raise copy(self.failure)  # each reader's own: a traceback grows with every raising
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

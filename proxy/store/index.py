@@ -3,30 +3,30 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from proxy.store.catalog import MOST_SEEN, FileRow
+from proxy.store.catalog import MAX_SEEN, AttachmentRow
 
-MOST_ROWS = 200_000
+MAX_ROWS = 200_000
 
 
-class Index:
+class AttachmentIndex:
     """Rows by attachment and by digest."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, FileRow] = {}
+        self._rows: dict[str, AttachmentRow] = {}
         self._ids: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def get(self, file_id: str) -> FileRow | None:
+    def get(self, file_id: str) -> AttachmentRow | None:
         return self._rows.get(file_id)
 
-    def put(self, row: FileRow) -> None:
+    def put(self, row: AttachmentRow) -> None:
         """Take the row in; the oldest leaves where there are too many."""
         self._drop(row.id)
         self._rows[row.id] = row
         self._ids.setdefault(row.digest, set()).add(row.id)
-        if len(self._rows) > MOST_ROWS:
+        if len(self._rows) > MAX_ROWS:
             self._drop(next(iter(self._rows)))
 
     def clear(self) -> None:
@@ -48,17 +48,17 @@ class Index:
                 del self._ids[row.digest]
 
 
-class Seen:
+class SeenLinks:
     """Links that have led to a file: if one leads nowhere now, its file was deleted."""
 
     def __init__(self) -> None:
         self._links: OrderedDict[str, None] = OrderedDict()
-        self._news: set[str] = set()
+        self._pending: set[str] = set()
 
     def __contains__(self, link: str) -> bool:
         return link in self._links
 
-    def take_in(self, links: Iterable[str]) -> None:
+    def load(self, links: Iterable[str]) -> None:
         """What an earlier process had seen."""
         self._links.update(dict.fromkeys(links))
 
@@ -66,11 +66,11 @@ class Seen:
         if link in self._links:
             return
         self._links[link] = None
-        self._news.add(link)
-        if len(self._links) > MOST_SEEN:
-            self._news.discard(self._links.popitem(last=False)[0])
+        self._pending.add(link)
+        if len(self._links) > MAX_SEEN:
+            self._pending.discard(self._links.popitem(last=False)[0])
 
-    def news(self) -> set[str]:
+    def take_pending(self) -> set[str]:
         """What was added since this was asked last."""
-        news, self._news = self._news, set()
+        news, self._pending = self._pending, set()
         return news

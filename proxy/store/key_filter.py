@@ -13,7 +13,7 @@ _BITS = 1 << 25
 _PROBES = 4
 
 
-class KeyFilter:
+class BloomFilter:
     """Keys are hexadecimal digests, so their own digits serve as the hash functions."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class KeyFilter:
             for bit in _probes(key):
                 self._bits[bit >> 3] |= 1 << (bit & 7)
 
-    def may_have(self, key: CacheKey) -> bool:
+    def may_contain(self, key: CacheKey) -> bool:
         return all(self._bits[bit >> 3] >> (bit & 7) & 1 for bit in _probes(key))
 
 

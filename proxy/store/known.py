@@ -8,14 +8,14 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
-from proxy.store.directory import Directory
+from proxy.store.directory import DirectoryLock
 
 _NAME = "identity.json"
 KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IdentityState:
     """`key` is hexadecimal; `credential` is a digest with it; `member` an id."""
 
     key: str
@@ -23,31 +23,31 @@ class Known:
     member: str = ""
 
 
-class KnownFile:
+class IdentityFile:
     """The file; where there is no directory, or it cannot be used, nothing is remembered.
 
     In a directory that another process owns it is read and not written.
     """
 
-    def __init__(self, directory: Directory | None) -> None:
+    def __init__(self, directory: DirectoryLock | None) -> None:
         self._directory = directory
-        self._known: Known | None = None
+        self._known: IdentityState | None = None
 
-    def open(self, new_key: bytes) -> Known:
+    def open(self, new_key: bytes) -> IdentityState:
         """What was kept, or a beginning with `new_key`, which is kept then; blocks."""
         known = self._read()
         if known is None:
-            known = Known(new_key.hex())
-            self.keep(known)
+            known = IdentityState(new_key.hex())
+            self.save(known)
         self._known = known
         return known
 
     async def look(self) -> None:
         """As Kept.look."""
         if self._known is not None and self._read() != self._known:
-            self.keep(self._known)
+            self.save(self._known)
 
-    def keep(self, known: Known) -> None:
+    def save(self, known: IdentityState) -> None:
         """In place of what was kept; blocks. A disk that fails costs one question at the start."""
         self._known = known
         if self._directory is None or not self._directory.is_owned:
@@ -61,12 +61,12 @@ class KnownFile:
             with suppress(OSError):
                 partial.unlink()
 
-    def _read(self) -> Known | None:
+    def _read(self) -> IdentityState | None:
         if self._directory is None:
             return None
         try:
             read = json.loads((self._directory.path / _NAME).read_bytes())
-            known = replace(Known(""), **read)
+            known = replace(IdentityState(""), **read)
             return known if len(bytes.fromhex(known.key)) == KEY_BYTES else None
         except (OSError, ValueError, TypeError):
             return None

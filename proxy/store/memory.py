@@ -5,7 +5,7 @@ from collections import OrderedDict
 from proxy.model import CacheKey, StoredResponse
 
 
-class Memory:
+class MemoryTier:
     """Least recently used leaves first; one response may take an eighth of the room at most."""
 
     def __init__(self, limit_bytes: int) -> None:

@@ -3,20 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from proxy.model import CacheKey, Fact, StoredResponse, Tag
-from proxy.store.aliases import Aliases
-from proxy.store.durable import Durable
-from proxy.store.epochs import Epochs
-from proxy.store.memory import Memory
+from proxy.model import AliasEntry, CacheKey, StoredResponse, Tag
+from proxy.store.aliases import AliasTable
+from proxy.store.durable import WriteBehindTier
+from proxy.store.epochs import TagEpochs
+from proxy.store.memory import MemoryTier
 
 
-class Responses:
+class ResponseStore:
     """The one door to what is stored. Its state changes in synchronous methods only."""
 
-    def __init__(self, memory: Memory, durable: Durable | None, epochs: Epochs) -> None:
+    def __init__(self, memory: MemoryTier, disk: WriteBehindTier | None, epochs: TagEpochs) -> None:
         self.memory = memory
-        self.durable = durable
-        self.aliases = durable.aliases if durable is not None else Aliases()
+        self.disk = disk
+        self.aliases = disk.aliases if disk is not None else AliasTable()
         self._epochs = epochs
 
     @property
@@ -25,24 +25,24 @@ class Responses:
         return self._epochs.seq
 
     @property
-    def works(self) -> bool:
+    def is_working(self) -> bool:
         """Whether everything there is to store with works."""
-        return self.durable is None or self.durable.works
+        return self.disk is None or self.disk.is_working
 
     @property
     def newest_at(self) -> float:
         """POSIX seconds when an earlier process had last asked for what is stored; 0: unknown."""
-        return self.durable.newest_at if self.durable is not None else 0.0
+        return self.disk.newest_at if self.disk is not None else 0.0
 
     @property
     def is_taken(self) -> bool:
         """Whether another process uses the directory, so that this one keeps nothing on disk."""
-        return self.durable is not None and self.durable.is_taken
+        return self.disk is not None and self.disk.is_taken
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is stored, usable or not."""
-        return not len(self.memory) and not (self.durable and self.durable.may_have_any)
+        return not len(self.memory) and not (self.disk and self.disk.may_have_any)
 
     def peek(self, key: CacheKey) -> StoredResponse | None:
         """The stored response in memory, if none of its tags was invalidated; no await."""
@@ -55,9 +55,9 @@ class Responses:
     async def get(self, key: CacheKey) -> StoredResponse | None:
         """The same from memory or disk, outdated or not; a failing disk is a miss."""
         stored = self.peek(key)
-        if stored is not None or self.durable is None:
+        if stored is not None or self.disk is None:
             return stored
-        on_disk = await self.durable.get(key)
+        on_disk = await self.disk.get(key)
         # While the disk was read a flight may have landed: what it brought is newer.
         stored = self.peek(key)
         if stored is not None or on_disk is None or not self._is_current(on_disk):
@@ -67,7 +67,7 @@ class Responses:
 
     def put(self, stored: StoredResponse) -> bool:
         """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
-        if not self.holds(stored.tags, stored.asked_seq):
+        if not self.is_valid_since(stored.tags, stored.requested_seq):
             return False
         self._put(stored)
         return True
@@ -90,49 +90,49 @@ class Responses:
     def drop(self, key: CacheKey) -> None:
         """Forget one stored response."""
         self.memory.drop(key)
-        if self.durable is not None:
-            self.durable.drop(key)
+        if self.disk is not None:
+            self.disk.drop(key)
 
     def invalidate(self, tags: Iterable[Tag]) -> None:
         """From here on nothing asked for earlier under one of `tags` is handed out."""
         named = tuple(tags)
-        self._epochs.advance(named)
-        if self.durable is not None:
-            self.durable.invalidated(named)
+        self._epochs.invalidate(named)
+        if self.disk is not None:
+            self.disk.note_invalidation(named)
 
-    def outdate(self, tags: Iterable[Tag]) -> None:
+    def mark_stale(self, tags: Iterable[Tag]) -> None:
         """From here on what was asked for earlier under one of `tags` is stale, and kept."""
-        names = self._epochs.outdate(tags)
-        if self.durable is not None:
-            self.durable.invalidated(names)
+        names = self._epochs.mark_stale(tags)
+        if self.disk is not None:
+            self.disk.note_invalidation(names)
 
-    def is_outdated(self, stored: StoredResponse) -> bool:
+    def is_stale_by_tag(self, stored: StoredResponse) -> bool:
         """Whether it is known to be stale, whatever its age."""
         return stored.missing_since is not None or self._epochs.is_outdated(
-            stored.tags, stored.asked_seq
+            stored.tags, stored.requested_seq
         )
 
-    def learn(self, facts: Iterable[Fact]) -> None:
+    def add_aliases(self, entries: Iterable[AliasEntry]) -> None:
         """Remember what an answer has shown; of that, names that hold for ever outlive this."""
-        new = self.aliases.learn(facts)
-        if self.durable is not None:
-            self.durable.learned(new)
+        new = self.aliases.add(entries)
+        if self.disk is not None:
+            self.disk.add_aliases(new)
 
-    def holds(self, tags: Iterable[Tag], asked_seq: int) -> bool:
+    def is_valid_since(self, tags: Iterable[Tag], requested_seq: int) -> bool:
         """Whether none of `tags` was invalidated or outdated since `asked_seq`."""
         named = tuple(tags)
-        is_outdated = self._epochs.is_outdated(named, asked_seq)
-        return self._epochs.is_current(named, asked_seq) and not is_outdated
+        is_outdated = self._epochs.is_outdated(named, requested_seq)
+        return self._epochs.is_current(named, requested_seq) and not is_outdated
 
-    async def flushed(self) -> None:
+    async def flush(self) -> None:
         """Return when what was said so far would survive a crash, or after a second at most."""
-        if self.durable is not None:
-            await self.durable.flushed()
+        if self.disk is not None:
+            await self.disk.flush()
 
     def _put(self, stored: StoredResponse) -> None:
         self.memory.put(stored)
-        if self.durable is not None:
-            self.durable.put(stored)
+        if self.disk is not None:
+            self.disk.put(stored)
 
     def _is_current(self, stored: StoredResponse) -> bool:
-        return self._epochs.is_current(stored.tags, stored.asked_seq)
+        return self._epochs.is_current(stored.tags, stored.requested_seq)

@@ -8,44 +8,44 @@ from proxy.model import CacheKey, StoredResponse, Tag
 
 
 @dataclass(slots=True)
-class Batch:
+class WriteBatch:
     """What is to be written, in one transaction."""
 
     puts: dict[CacheKey, StoredResponse] = field(default_factory=dict)
-    drops: set[CacheKey] = field(default_factory=set)
+    deletes: set[CacheKey] = field(default_factory=set)
     epochs: dict[Tag, int] = field(default_factory=dict)
-    floor: int = 0
+    min_valid_seq: int = 0
     put_bytes: int = 0
-    names: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     """Names that hold for ever, and what they stand for."""
 
     def __bool__(self) -> bool:
-        return bool(self.puts or self.drops or self.epochs or self.floor or self.names)
+        return bool(self.puts or self.deletes or self.epochs or self.min_valid_seq or self.aliases)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class RecoveredState:
     """What an earlier process left: invalidations, names the earliest first, and its last time."""
 
     epochs: Mapping[Tag, int]
-    floor: int
-    names: Mapping[str, str] = field(default_factory=dict)
+    min_valid_seq: int
+    aliases: Mapping[str, str] = field(default_factory=dict)
     newest_at: float = 0.0
     """POSIX seconds when the response that was stored last had been asked for."""
     is_other: bool = False
     """Whether it was filled, and is not what this process had open before."""
 
 
-class Shelf(Protocol):
+class StorageBackend(Protocol):
     """Any method may raise StoreError, and nothing else; only `get` is called concurrently."""
 
-    async def open(self) -> Opened:
+    async def open(self) -> RecoveredState:
         """Make it ready; called again after a failure."""
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         """The stored response, whether or not it is still usable; None also for a damaged one."""
 
-    async def write(self, batch: Batch) -> int:
+    async def write(self, batch: WriteBatch) -> int:
         """Apply the batch and keep to the bound; how many stored responses had to go."""
 
     def keys(self) -> AsyncIterator[Sequence[CacheKey]]:

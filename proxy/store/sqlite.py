@@ -20,10 +20,10 @@ from aiosqlite import Connection
 
 from proxy.errors import StoreError
 from proxy.model import CacheKey, StoredResponse, Tag
-from proxy.store.aliases import MAX_FACTS
+from proxy.store.aliases import MAX_ALIASES
 from proxy.store.codec import dumps, loads
-from proxy.store.directory import Directory, Inode, inode_of
-from proxy.store.shelf import Batch, Opened
+from proxy.store.directory import DirectoryLock, Inode, inode_of
+from proxy.store.shelf import RecoveredState, WriteBatch
 
 FILE_NAME = "responses.sqlite"
 READ_TIMEOUT_S = 0.5
@@ -34,7 +34,7 @@ _FULL, _ROOM_AGAIN = 0.95, 0.85
 _EVICT_ROWS = 256
 """At a time at most; the first time one, then twice as many each time: rows differ in size."""
 _SCAN_ROWS = 5_000
-_NAME_SHARE_BYTES = 2_000
+_ALIAS_SHARE_BYTES = 2_000
 """One name is kept for so much of the bound; it takes about 150 bytes."""
 
 _PRAGMAS = (
@@ -59,10 +59,10 @@ class _Rows:
         return row
 
 
-class SQLiteShelf:
+class SQLiteStorage:
     """Stored responses and epochs in one file below `directory`, readable by its owner alone."""
 
-    def __init__(self, directory: Directory, limit_bytes: int) -> None:
+    def __init__(self, directory: DirectoryLock, limit_bytes: int) -> None:
         self._directory = directory
         self._path = directory.path / FILE_NAME
         self._inodes: dict[Path, Inode | None] = {}
@@ -74,23 +74,23 @@ class SQLiteShelf:
         self._backend: SQLiteBackend | None = None
         self._is_damaged = False
 
-    async def open(self) -> Opened:
+    async def open(self) -> RecoveredState:
         """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
-        with self._mapped():
+        with self._translate_errors():
             before = self._inodes.get(self._path)
             self._directory.own()
             if self._is_damaged:
-                await self._set_aside()
+                await self._quarantine()
             try:
                 opened = await self._open()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                await self._set_aside()
+                await self._quarantine()
                 opened = await self._open()
             journal = self._path.with_name(f"{FILE_NAME}-wal")
             self._inodes = {path: inode_of(path) for path in (self._path, journal)}
-            is_new = not (opened.epochs or opened.floor)
+            is_new = not (opened.epochs or opened.min_valid_seq)
             is_same = is_new or before in (None, self._inodes[self._path])
             return replace(opened, is_other=not is_same)
 
@@ -100,7 +100,7 @@ class SQLiteShelf:
         if any(inode_of(path) != inode for path, inode in self._inodes.items()):
             raise StoreError("removed or replaced while it was open")
 
-    async def _set_aside(self) -> None:
+    async def _quarantine(self) -> None:
         """Its journal goes: beside another database it would be read into that."""
         await self.close()
         if self._path.exists():
@@ -108,7 +108,7 @@ class SQLiteShelf:
         self._path.with_name(f"{FILE_NAME}-wal").unlink(missing_ok=True)
         self._is_damaged = False
 
-    async def _open(self) -> Opened:
+    async def _open(self) -> RecoveredState:
         await self.close()
         self._path.touch(mode=0o600)
         self._backend = SQLiteBackend(
@@ -130,22 +130,24 @@ class SQLiteShelf:
         epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
         names = {str(name): str(known_id) for name, known_id in named}
         newest = [loads(CacheKey(key), row) for key, row in last if isinstance(row, bytes)]
-        newest_at = max([stored.asked_at for stored in newest if stored is not None], default=0.0)
-        return Opened(epochs, epochs.pop(_FLOOR, 0), names, newest_at)
+        newest_at = max(
+            [stored.requested_at for stored in newest if stored is not None], default=0.0
+        )
+        return RecoveredState(epochs, epochs.pop(_FLOOR, 0), names, newest_at)
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        with self._mapped():
+        with self._translate_errors():
             async with asyncio.timeout(READ_TIMEOUT_S):
                 row = await self._responses.read(key)
         return loads(key, row) if isinstance(row, bytes) else None
 
-    async def write(self, batch: Batch) -> int:
-        with self._mapped():
+    async def write(self, batch: WriteBatch) -> int:
+        with self._translate_errors():
             async with self._connection() as db:
                 try:
                     evicted = await self._make_room(db, batch.put_bytes)
                     await _apply(db, batch)
-                    await _keep_names(db, batch.names, self._limit_bytes // _NAME_SHARE_BYTES)
+                    await _save_aliases(db, batch.aliases, self._limit_bytes // _ALIAS_SHARE_BYTES)
                     await db.commit()
                 except BaseException:
                     await db.rollback()
@@ -155,7 +157,7 @@ class SQLiteShelf:
     async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
         last = 0
         while True:
-            with self._mapped():
+            with self._translate_errors():
                 async with self._connection() as db:
                     rows = list(
                         await db.execute_fetchall(
@@ -170,7 +172,7 @@ class SQLiteShelf:
             yield [CacheKey(row[1]) for row in rows]
 
     async def used_bytes(self) -> int:
-        with self._mapped():
+        with self._translate_errors():
             async with self._connection() as db:
                 return await self._used(db)
 
@@ -201,7 +203,7 @@ class SQLiteShelf:
         return evicted
 
     @contextmanager
-    def _mapped(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         """Whatever goes wrong with the disk is a StoreError; damage is remembered."""
         try:
             yield
@@ -221,28 +223,30 @@ class SQLiteShelf:
             yield db
 
 
-async def _apply(db: Connection, batch: Batch) -> None:
+async def _apply(db: Connection, batch: WriteBatch) -> None:
     # The generators run in the backend's thread: encoding does not hold the loop.
     await db.executemany(
         "INSERT OR REPLACE INTO responses (key, value) VALUES (?, ?)",
         ((key, dumps(stored)) for key, stored in batch.puts.items()),
     )
-    await db.executemany("DELETE FROM responses WHERE key = ?", ((key,) for key in batch.drops))
-    if batch.epochs or batch.floor:
+    await db.executemany("DELETE FROM responses WHERE key = ?", ((key,) for key in batch.deletes))
+    if batch.epochs or batch.min_valid_seq:
         await db.executemany(
             "INSERT OR REPLACE INTO epochs (tag, seq) VALUES (?, ?)",
-            [*batch.epochs.items(), (_FLOOR, batch.floor)],
+            [*batch.epochs.items(), (_FLOOR, batch.min_valid_seq)],
         )
-        await db.execute("DELETE FROM epochs WHERE seq < ? AND tag <> ?", (batch.floor, _FLOOR))
+        await db.execute(
+            "DELETE FROM epochs WHERE seq < ? AND tag <> ?", (batch.min_valid_seq, _FLOOR)
+        )
 
 
-async def _keep_names(db: Connection, names: Mapping[str, str], most: int) -> None:
+async def _save_aliases(db: Connection, names: Mapping[str, str], most: int) -> None:
     if names:
         await db.executemany("INSERT OR REPLACE INTO names (name, id) VALUES (?, ?)", names.items())
         # A row that is replaced gets a number above all others: these are the latest written.
         await db.execute(
             "DELETE FROM names WHERE rowid <= (SELECT max(rowid) FROM names) - ?",
-            (min(most, MAX_FACTS),),
+            (min(most, MAX_ALIASES),),
         )
 
 

@@ -14,17 +14,17 @@ LOOK_S = 20.0
 """From one look to the next: within a minute everything is there again."""
 
 
-class Kept(Protocol):
+class MonitoredStorage(Protocol):
     """What keeps something in the cache directory."""
 
     async def look(self) -> None:
         """Make anew what is missing, or what could not be opened before; raises nothing."""
 
 
-class Upkeep:
+class StorageMonitor:
     """Owns the task that looks."""
 
-    def __init__(self, kept: Sequence[Kept], clock: Clock) -> None:
+    def __init__(self, kept: Sequence[MonitoredStorage], clock: Clock) -> None:
         self._kept = kept
         self._clock = clock
         self._task: asyncio.Task[None] | None = None

@@ -14,7 +14,7 @@ MIN_FAILURES = 10
 FAILED_SHARE = 0.5
 """Of what was answered or failed in a window; from so much on it is open."""
 FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 60.0
+MAX_PAUSE_S = 60.0
 GOOD_PROBES = 3
 """So many in a row close it."""
 MOST_CLIENTS = 20
@@ -39,7 +39,7 @@ class _Slice:
         return self.clients.setdefault(client, [0, 0])
 
 
-class Breaker:
+class CircuitBreaker:
     """Closed while most goes well; open for a pause; then one probe at a time.
 
     Of every request that `enter` let go, `succeed`, `fail` or `leave` tells what came of it, with
@@ -67,12 +67,12 @@ class Breaker:
             return 0.0
         return FIRST_PAUSE_S if self._is_probed else max(0.0, self._until - now)
 
-    def enter(self) -> bool:
+    def acquire(self) -> bool:
         """One is sent, where `wait_s` is 0; whether it is a probe."""
         self._is_probed = not self._is_closed
         return self._is_probed
 
-    def leave(self, *, is_probe: bool) -> None:
+    def release(self, *, is_probe: bool) -> None:
         """One was not sent after all, or nobody waits for its answer any more."""
         self._is_probed = self._is_probed and not is_probe
 
@@ -102,7 +102,7 @@ class Breaker:
             return False
         self._is_closed = self._is_probed = False
         self._good_probes = 0
-        self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
+        self._pause_s = min(MAX_PAUSE_S, self._pause_s * 2 or FIRST_PAUSE_S)
         self._until = now + self._pause_s * (1 + jitter) / 2
         return was_closed
 

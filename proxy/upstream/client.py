@@ -16,11 +16,11 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.errors import (
+    ConnectionTerminated,
     ConnectTimeout,
-    Incomplete,
+    IncompleteResponse,
+    InvalidResponse,
     ResponseTimeout,
-    Terminated,
-    Unusable,
     UpstreamError,
 )
 from proxy.model import Fields
@@ -36,7 +36,7 @@ _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class UpstreamRequest:
     """One request, ready to be sent: authorised, and free of what must not travel."""
 
     method: str
@@ -46,7 +46,7 @@ class Question:
     body: bytes | AsyncIterator[bytes] | None = None
 
 
-class Reply:
+class UpstreamResponse:
     """An answer whose body is still to be read; it holds a connection until it is closed."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
@@ -58,7 +58,7 @@ class Reply:
         )
         headers = response.headers
         self.content_type = headers.get("Content-Type", "")
-        self.coding = headers.get("Content-Encoding", "identity").strip().lower()
+        self.content_encoding = headers.get("Content-Encoding", "identity").strip().lower()
         self.location = headers.get("Location", "")
         self.etag = headers.get("ETag", "")
         self.content_range = headers.get("Content-Range", "")
@@ -69,7 +69,7 @@ class Reply:
 
     async def peek(self, most: int) -> bytes:
         """The first `most` bytes of the body or a little more; `chunks` gives them too."""
-        with _mapped(Incomplete):
+        with _translate_errors(IncompleteResponse):
             while len(self._peeked) < most and (chunk := await self._response.content.readany()):
                 self._peeked += chunk
         return self._peeked
@@ -78,7 +78,7 @@ class Reply:
         """The body as it arrives; Incomplete when it ends before its length."""
         if self._peeked:
             yield self._peeked
-        with _mapped(Incomplete):
+        with _translate_errors(IncompleteResponse):
             while chunk := await self._response.content.readany():
                 yield chunk
 
@@ -90,12 +90,12 @@ class Reply:
             self._response.close()
 
 
-def anywhere(_: str, __: int) -> bool:
+def allow_any(_: str, __: int) -> bool:
     """To Trello itself: where that is, the operator says."""
     return True
 
 
-class Upstream:
+class Transport:
     """One pool of connections.
 
     `may_connect` is asked at each connect, with the very address and port: what a name resolved to
@@ -107,7 +107,7 @@ class Upstream:
         *,
         connect_timeout_s: float,
         read_timeout_s: float,
-        may_connect: Callable[[str, int], bool] = anywhere,
+        may_connect: Callable[[str, int], bool] = allow_any,
     ) -> None:
         self._may_connect = may_connect
         self._answer_timeout_s = connect_timeout_s + 2 * read_timeout_s  # waits for all of it
@@ -145,22 +145,22 @@ class Upstream:
             raise ForbiddenAddress("an address inside")
         return socket.socket(family, kind, protocol)
 
-    async def send(self, question: Question) -> Reply:
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """The reply, its header there already; the caller closes it. Raises UpstreamError only.
 
         However slowly they come, the bytes of a header are there in time; so is the room for the
         next piece of a body that is sent. The time a client takes for its own is not counted.
         """
-        with _mapped(Terminated):
+        with _translate_errors(ConnectionTerminated):
             async with asyncio.timeout(self._answer_timeout_s) as deadline:
-                body = question.body
+                body = request.body
                 if isinstance(body, AsyncIterator):
                     body = self._taken_in_time(body, deadline)
-                return Reply(
+                return UpstreamResponse(
                     await self._session.request(
-                        question.method,
-                        URL(question.url, encoded=True),
-                        headers=CIMultiDict(question.fields),
+                        request.method,
+                        URL(request.url, encoded=True),
+                        headers=CIMultiDict(request.fields),
                         data=body,
                         allow_redirects=False,
                     )
@@ -179,7 +179,7 @@ class Upstream:
 
 
 @contextmanager
-def _mapped(otherwise: type[UpstreamError]) -> Iterator[None]:
+def _translate_errors(otherwise: type[UpstreamError]) -> Iterator[None]:
     """aiohttp's exceptions as ours; the message never holds an address or a field's value."""
     try:
         yield
@@ -190,6 +190,6 @@ def _mapped(otherwise: type[UpstreamError]) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise connect_error(error) from error
     except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-        raise Unusable("Trello's answer is not HTTP; try again later.") from error
+        raise InvalidResponse("Trello's answer is not HTTP; try again later.") from error
     except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
         raise otherwise("The connection to Trello broke; try again later.") from error

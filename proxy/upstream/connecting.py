@@ -11,11 +11,11 @@ import aiohttp
 
 from proxy.errors import (
     ConnectionRefused,
+    InvalidResponse,
     NameNotResolved,
     TlsFailure,
     Unreachable,
     UntrustedCertificate,
-    Unusable,
     UpstreamError,
 )
 
@@ -36,7 +36,7 @@ def connect_error(error: aiohttp.ClientConnectorError) -> UpstreamError:
 def _classified(error: aiohttp.ClientConnectorError) -> UpstreamError:
     cause = error.os_error
     if isinstance(cause, ForbiddenAddress):
-        return Unusable(
+        return InvalidResponse(
             "Trello redirected a download to an address inside; "
             "the operator can list it in upstream.storage_hosts of proxy.yaml."
         )

@@ -4,12 +4,12 @@ Only what cannot do anything twice: a read that a connection ended under, or wha
 machine. Not what was slow: the client has waited enough. Not what was answered, a 429 least of all.
 """
 
-from proxy.errors import Terminated, Unreachable, UpstreamError
+from proxy.errors import ConnectionTerminated, Unreachable, UpstreamError
 
 SHARE = 0.1
 """Of all requests: so many of them may be sent again."""
-MOST_SAVED = 10.0
-LONGEST_PAUSE_S = 0.2
+MAX_SAVED = 10.0
+MAX_PAUSE_S = 0.2
 """Before what could not be sent is tried again; a kept connection that had ended is no reason."""
 
 
@@ -17,11 +17,11 @@ class RetryBudget:
     """What all requests together may repeat: each first one adds a little, a repeat takes one."""
 
     def __init__(self) -> None:
-        self._saved = MOST_SAVED
+        self._saved = MAX_SAVED
 
     def add(self) -> None:
         """A request was sent for the first time."""
-        self._saved = min(MOST_SAVED, self._saved + SHARE)
+        self._saved = min(MAX_SAVED, self._saved + SHARE)
 
     @property
     def is_spent(self) -> bool:
@@ -43,7 +43,7 @@ def may_repeat(error: UpstreamError, *, is_read: bool, is_whole: bool) -> bool:
     to be sent again.
     """
     match error:
-        case Terminated():
+        case ConnectionTerminated():
             return is_read
         case Unreachable():
             return is_whole
@@ -53,4 +53,4 @@ def may_repeat(error: UpstreamError, *, is_read: bool, is_whole: bool) -> bool:
 
 def pause_s(error: UpstreamError, jitter: float) -> float:
     """Seconds to wait before it; `jitter` is between 0 and 1."""
-    return 0.0 if error.sent else LONGEST_PAUSE_S * (1 + jitter) / 2
+    return 0.0 if error.sent else MAX_PAUSE_S * (1 + jitter) / 2

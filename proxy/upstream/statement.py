@@ -7,20 +7,20 @@ from proxy.model import Fields
 _PREFIX = "x-rate-limit-"
 _FIRST = ("X-", "x-")
 _FIGURES = ("-interval-ms", "-max", "-remaining")
-MOST_NAMES = 16
+MAX_NAMES = 16
 """Trello has five; further ones of one answer are not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class RateLimitHeader:
     """One bucket as Trello saw it when it took the request."""
 
     interval_s: float
-    most: int
+    limit: int
     remaining: int
 
 
-def statements(fields: Fields) -> dict[str, Statement]:
+def parse_rate_limit_headers(fields: Fields) -> dict[str, RateLimitHeader]:
     """By the bucket's name, as `api-token`; those of which all three figures are there."""
     found = {
         name[13:].lower(): int(value)
@@ -28,13 +28,13 @@ def statements(fields: Fields) -> dict[str, Statement]:
         if name[:2] in _FIRST and name[:13].lower() == _PREFIX
         if value.isdecimal() and len(value) < 16
     }
-    out: dict[str, Statement] = {}
+    out: dict[str, RateLimitHeader] = {}
     for field in found:
         if not field.endswith("-max"):
             continue
         name = field[:-4]
         interval_ms, most, remaining = (found.get(name + figure) for figure in _FIGURES)
-        if not interval_ms or not most or remaining is None or len(out) == MOST_NAMES:
+        if not interval_ms or not most or remaining is None or len(out) == MAX_NAMES:
             continue
-        out[name] = Statement(interval_ms / 1000, most, remaining)
+        out[name] = RateLimitHeader(interval_ms / 1000, most, remaining)
     return out

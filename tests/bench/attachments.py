@@ -211,10 +211,10 @@ def _hits_p99_s(server: Server, seconds: float) -> float:
     while time.monotonic() < until:
         began = time.monotonic()
         connection.request("GET", target)
-        answer = connection.getresponse()
-        answer.read()
+        response = connection.getresponse()
+        response.read()
         took.append(time.monotonic() - began)
-        assert answer.status == 200
+        assert response.status == 200
         time.sleep(0.002)
     connection.close()
     took.sort()
@@ -244,10 +244,10 @@ def _check(server: Server, target: str, length: int) -> None:
     """AssertionError unless every byte comes, and comes right."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     connection.request("GET", target)
-    answer = connection.getresponse()
-    assert answer.status == 200, (server.name, answer.status)
+    response = connection.getresponse()
+    assert response.status == 200, (server.name, response.status)
     got = 0
-    while chunk := answer.read(len(BLOCK)):
+    while chunk := response.read(len(BLOCK)):
         assert chunk == bytes_of(len(chunk), got) if len(chunk) < len(BLOCK) else chunk == BLOCK
         got += len(chunk)
     connection.close()
@@ -257,10 +257,10 @@ def _check(server: Server, target: str, length: int) -> None:
 def _get(server: Server, target: str, fields: dict[str, str]) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("GET", target, headers=fields)
-    answer = connection.getresponse()
-    body = answer.read()
+    response = connection.getresponse()
+    body = response.read()
     connection.close()
-    return answer.status, body
+    return response.status, body
 
 
 def _asked(origin: Server) -> int:

@@ -51,7 +51,7 @@ def _furnished(trello: Trello, number: int) -> Board:
         params = {"name": title, "idBoard": board["id"], "pos": "bottom"}
         lists.append(trello.edit("POST", "/1/lists", params)["id"])
         cards += [_card(trello, lists[-1], f"{title} {each}") for each in range(_CARDS)]
-    short = trello.ask(f"/1/boards/{board['id']}?fields=shortLink")["shortLink"]
+    short = trello.request(f"/1/boards/{board['id']}?fields=shortLink")["shortLink"]
     return Board(board["id"], short, tuple(lists), tuple(labels), tuple(cards))
 
 

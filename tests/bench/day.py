@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.bench.office import Change, Event, Page, Read
 from tests.bench.truth import Oracle, Staleness, Target
 from tests.bench.virtual import VirtualClock, VirtualLoop
@@ -60,8 +60,8 @@ class Figures:
 class Day:
     """Plays events; what is asked at one moment is answered before the next."""
 
-    def __init__(self, standin: StandIn, clock: VirtualClock, oracle: Oracle) -> None:
-        self._standin = standin
+    def __init__(self, fake_trello: FakeTrello, clock: VirtualClock, oracle: Oracle) -> None:
+        self._standin = fake_trello
         self._clock = clock
         self._oracle = oracle
         self._running: set[asyncio.Task[None]] = set()
@@ -94,7 +94,7 @@ class Day:
 
     async def figures(self, way: Direct) -> Figures:
         """What it came to."""
-        asked = self._standin.asked
+        asked = self._standin.request_log
         upstream, refused = asked.total, asked.refused
         stale_s = sorted(each.any_s for each in self._judged)
         return Figures(
@@ -153,7 +153,7 @@ class Day:
             self._take(event, began, heard)
 
     def _is_busy(self) -> bool:
-        seen = self._standin.asked.requests
+        seen = self._standin.request_log.requests
         asked = any(not task.done() for task in self._running)
         return asked or bool(seen and seen[-1].status is None)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.bench.boards import furnish
 from tests.bench.day import Day, Figures
 from tests.bench.figures import verdict
@@ -23,7 +23,7 @@ from tests.bench.truth import Oracle
 from tests.bench.virtual import VirtualClock, VirtualLoop
 from tests.bench.ways import BOUND_S, Direct, direct, kept, proxied
 
-Opened = Callable[[StandIn, VirtualClock], AbstractAsyncContextManager[Direct]]
+Opened = Callable[[FakeTrello, VirtualClock], AbstractAsyncContextManager[Direct]]
 PLANS = {
     "full": Plan(seconds=24 * HOUR_S),
     "quick": Plan(seconds=HOUR_S, night_at_s=HOUR_S / 2),
@@ -70,17 +70,17 @@ def _compare(edits: str, plan: Plan, seed: int) -> None:
 
 async def _played(opened: Opened, plan: Plan, seed: int) -> Figures:
     clock = VirtualClock()
-    standin = StandIn(clock, key=KEY, token=TOKEN, limits=True)
-    boards = furnish(standin.trello, plan.boards)
-    oracle = Oracle(standin.trello)
+    fake_trello = FakeTrello(clock, key=KEY, token=TOKEN, limits=True)
+    boards = furnish(fake_trello.trello, plan.boards)
+    oracle = Oracle(fake_trello.trello)
     began = clock.now() + 1
-    day = Day(standin, clock, oracle)
+    day = Day(fake_trello, clock, oracle)
     oracle.follow(day.targets(Office(boards, plan, seed, began).events()))
-    await standin.start()
-    async with opened(standin, clock) as way:
+    await fake_trello.start()
+    async with opened(fake_trello, clock) as way:
         await day.play(way, Office(boards, plan, seed, began).events())
         figures = await day.figures(way)
-    await standin.stop()
+    await fake_trello.stop()
     return figures
 
 

@@ -88,8 +88,8 @@ class Reader:
 def read(server: Server, next_target: Callable[[], str], readers: int, seconds: float) -> Read:
     """As fast as it goes."""
     before = server.cpu_s()
-    got, answers, took_s = pull(server.port, next_target, readers, seconds)
-    return Read(got, took_s, server.cpu_s() - before, answers)
+    got, responses, took_s = pull(server.port, next_target, readers, seconds)
+    return Read(got, took_s, server.cpu_s() - before, responses)
 
 
 def pull(

@@ -138,9 +138,9 @@ async def _closed_loop(
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         while time.monotonic() < began + seconds:
             target = targets.target(next(numbers) % targets.different)
-            asked_at = time.monotonic()
+            requested_at = time.monotonic()
             head, body = await ask(reader, writer, server.port, target)
-            took.append(time.monotonic() - asked_at)
+            took.append(time.monotonic() - requested_at)
             assert head.startswith(b"HTTP/1.1 200 "), head
             assert body == expected(target), body[:80]
             received += len(head) + len(body)

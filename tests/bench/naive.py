@@ -25,11 +25,11 @@ def application(upstream: str, database: str, authorization: str) -> web.Applica
         headers = {"Authorization": authorization}
         async with request.app[session_key].get(
             upstream + request.path_qs, headers=headers
-        ) as answer:
-            hit = isinstance(answer, CachedResponse) and answer.from_cache
+        ) as response:
+            hit = isinstance(response, CachedResponse) and response.from_cache
             return web.Response(
-                status=answer.status,
-                body=await answer.read(),
+                status=response.status,
+                body=await response.read(),
                 content_type="application/json",
                 headers={"Cache-Status": "naive; hit" if hit else "naive; fwd=uri-miss"},
             )

@@ -19,12 +19,12 @@ from statistics import median
 
 import aiohttp
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import Clock, FakeClock, SystemClock
 from proxy.config import load
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
-from proxy.flow.account import Waiter
+from proxy.demo.standin import FakeTrello
+from proxy.flow.account import Queued
 from proxy.model import Credential
 from tests.bench.figures import verdict
 from tests.bench.rivals import Question, Told, limit_req, no_limiter
@@ -66,37 +66,39 @@ def questions_of(seconds: float) -> list[Question]:
 
 
 @asynccontextmanager
-async def running(clock: Clock) -> AsyncIterator[tuple[App, StandIn, aiohttp.ClientSession]]:
+async def running(clock: Clock) -> AsyncIterator[tuple[App, FakeTrello, aiohttp.ClientSession]]:
     """The proxy in front of the stand-in, and a client without bounds."""
     async with AsyncExitStack() as stack:
-        standin = StandIn(clock, key=KEY, token=TOKEN, limits=True)
-        fill(standin.trello)
-        await standin.start()
-        stack.push_async_callback(standin.stop)
+        fake_trello = FakeTrello(clock, key=KEY, token=TOKEN, limits=True)
+        fill(fake_trello.trello)
+        await fake_trello.start()
+        stack.push_async_callback(fake_trello.stop)
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="trello-proxy-bench-"))
         config = load("{listen: '127.0.0.1:0', freshness: {watch: off}}", "bench", {}, str)
         config = replace(
             config,
-            upstream=replace(config.upstream, url=standin.url),
+            upstream=replace(config.upstream, url=fake_trello.url),
             cache=replace(config.cache, backend="memory", directory=directory),
         )
-        surroundings = Surroundings(clock, lambda _: None, secrets.token_bytes)
-        app = App(config, Credential(KEY, TOKEN), surroundings)
+        ports = SystemPorts(clock, lambda _: None, secrets.token_bytes)
+        app = App(config, Credential(KEY, TOKEN), ports)
         stack.push_async_callback(app.stop)
         await app.start()
         connector = aiohttp.TCPConnector(limit=0)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        yield app, standin, session
+        yield app, fake_trello, session
 
 
 class Play:
     """All questions through the proxy, on a clock of their own."""
 
-    def __init__(self, parts: tuple[App, StandIn, aiohttp.ClientSession], clock: FakeClock) -> None:
+    def __init__(
+        self, parts: tuple[App, FakeTrello, aiohttp.ClientSession], clock: FakeClock
+    ) -> None:
         self.seen = Seen()
         self._app, self._standin, self._session = parts
         self._clock = clock
-        self._line: dict[Waiter, None] = {}
+        self._line: dict[Queued, None] = {}
         """Who waited when it was last looked."""
 
     async def run(self, questions: list[Question], seconds: float) -> None:
@@ -115,22 +117,22 @@ class Play:
         failed = [each for each in ended if isinstance(each, Exception)]
         assert not failed, failed[:3]
 
-    async def _ask(self, question: Question) -> None:
+    async def _ask(self, request: Question) -> None:
         board = self._standin.trello.example_board
-        target = f"/1/boards/{board}/lists?_={question.number}"
-        fields = {"User-Agent": question.tool}
-        if question.tool == PERSON:
-            target = _page_of(self._standin, question.number)
+        target = f"/1/boards/{board}/lists?_={request.number}"
+        fields = {"User-Agent": request.tool}
+        if request.tool == PERSON:
+            target = _page_of(self._standin, request.number)
             fields = {"Accept": "text/html", "Cache-Control": "no-cache"}
         at = self._clock.now()
-        async with self._session.get(self._app.public_url + target, headers=fields) as answer:
-            await answer.read()
+        async with self._session.get(self._app.public_url + target, headers=fields) as response:
+            await response.read()
         self.seen.events += 1
-        if answer.status != 200:
-            self.seen.refused[question.tool] += 1
+        if response.status != 200:
+            self.seen.refused[request.tool] += 1
             return
-        self.seen.answered[question.tool] += 1
-        if question.tool == PERSON:
+        self.seen.answered[request.tool] += 1
+        if request.tool == PERSON:
             self.seen.person_waits.append(self._clock.now() - at)
 
     async def _settle(self) -> None:
@@ -138,20 +140,26 @@ class Play:
         quiet, last = 0, (-1, -1, -1)
         while quiet < _QUIET:
             await asyncio.sleep(0)
-            now = (self._standin.asked.total, self.seen.events, len(self._app.turns.waiting))
+            now = (
+                self._standin.request_log.total,
+                self.seen.events,
+                len(self._app.limiter.queue_length),
+            )
             quiet, last = (quiet + 1 if now == last else 0), now
 
     def _note(self) -> None:
         """Who came into the line, and who had their turn since the last look."""
-        waiting, now = dict.fromkeys(self._app.turns.waiting), self._clock.now()
+        waiting, now = dict.fromkeys(self._app.limiter.queue_length), self._clock.now()
         for waiter in [each for each in self._line if each not in waiting]:
             granted = waiter.granted
             if granted.done() and not granted.cancelled() and not granted.exception():
-                self.seen.promises.append((waiter.due - waiter.since, now - waiter.since))
+                self.seen.promises.append(
+                    (waiter.ready_at - waiter.queued_at, now - waiter.queued_at)
+                )
         self._line = waiting
 
 
-async def play(seconds: float) -> tuple[Seen, StandIn]:
+async def play(seconds: float) -> tuple[Seen, FakeTrello]:
     """What came of it, and Trello's side of the story."""
     clock = FakeClock()
     async with running(clock) as parts:
@@ -161,26 +169,28 @@ async def play(seconds: float) -> tuple[Seen, StandIn]:
         return played.seen, parts[1]
 
 
-def _page_of(standin: StandIn, number: int) -> str:
+def _page_of(fake_trello: FakeTrello, number: int) -> str:
     """A card's page; it is asked for afresh, three questions each time."""
-    cards = standin.trello.ask(f"/1/boards/{standin.trello.example_board}/cards?fields=shortLink")
+    cards = fake_trello.trello.request(
+        f"/1/boards/{fake_trello.trello.example_board}/cards?fields=shortLink"
+    )
     return f"/c/{cards[number % len(cards)]['shortLink']}"
 
 
 async def hits(seconds: float) -> tuple[float, float]:
     """Hits a second alone, and while the tools ask for five times the limit; on the real clock."""
-    async with running(SystemClock()) as (app, standin, session):
-        url = f"{app.public_url}/1/boards/{standin.trello.example_board}"
+    async with running(SystemClock()) as (app, fake_trello, session):
+        url = f"{app.public_url}/1/boards/{fake_trello.trello.example_board}"
 
-        async def ask(target: str) -> None:
-            async with session.get(target) as answer:
-                await answer.read()
+        async def request(target: str) -> None:
+            async with session.get(target) as response:
+                await response.read()
 
         async def flood() -> None:
             asking = set[asyncio.Task[None]]()
             try:
                 for number in range(1 << 20):
-                    asking.add(asyncio.create_task(ask(f"{url}/lists?_={number}")))
+                    asking.add(asyncio.create_task(request(f"{url}/lists?_={number}")))
                     await asyncio.sleep(WINDOW_S / PER_WINDOW / FACTOR)
             finally:
                 for task in asking:
@@ -190,11 +200,11 @@ async def hits(seconds: float) -> tuple[float, float]:
         async def count(slice_s: float) -> float:
             until, number = time.monotonic() + slice_s, 0
             while time.monotonic() < until:
-                await ask(url)
+                await request(url)
                 number += 1
             return number / slice_s
 
-        await ask(url)
+        await request(url)
         alone, during = list[float](), list[float]()
         for _ in range(3):
             alone.append(await count(seconds))
@@ -218,9 +228,9 @@ def quantile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
-def _tell(seen: Seen, standin: StandIn, seconds: float) -> None:
-    refused = sum(request.status == 429 for request in standin.asked.requests)
-    used = standin.asked.total / (PER_WINDOW * (seconds / WINDOW_S))
+def _tell(seen: Seen, fake_trello: FakeTrello, seconds: float) -> None:
+    refused = sum(request.status == 429 for request in fake_trello.request_log.requests)
+    used = fake_trello.request_log.total / (PER_WINDOW * (seconds / WINDOW_S))
     tools = [seen.answered[f"tool {n}"] for n in range(TOOLS)]
     off = [abs(real - due) / real for due, real in seen.promises if real > 1]
     print(
@@ -253,8 +263,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--smoke", action="store_const", const=3.0, dest="seconds")
     seconds = parser.parse_args(arguments).seconds or 60.0
     print(f"{seconds:.0f} s of virtual time, {TOOLS} tools, {FACTOR} times the limit")
-    seen, standin = asyncio.run(play(seconds))
-    _tell(seen, standin, seconds)
+    seen, fake_trello = asyncio.run(play(seconds))
+    _tell(seen, fake_trello, seconds)
     questions = questions_of(seconds)
     _tell_rival("limit_req", limit_req(questions, seconds))
     _tell_rival("no limiter", no_limiter(questions))

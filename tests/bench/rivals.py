@@ -7,10 +7,10 @@ real nginx does not know another clock than the machine's.
 from dataclasses import dataclass, field
 
 from proxy.clock import FakeClock
-from proxy.demo.call import Asker
+from proxy.demo.call import Requester
 from proxy.demo.limits import Limits
 
-ME = Asker("m" * 24, "k", "t", may_write=True)
+ME = Requester("m" * 24, "k", "t", may_write=True)
 _CARDS = ("cards", "x")
 _RATE, _BURST = 10.0, 100
 
@@ -52,9 +52,9 @@ def no_limiter(questions: list[Question]) -> Told:
     """Every question goes to Trello as it comes."""
     clock, told = FakeClock(0.0), Told()
     limits = Limits(clock, on=True)
-    for question in questions:
-        clock.advance(question.at - clock.now())
-        told.ask(clock, limits, question.tool, 0.0)
+    for request in questions:
+        clock.advance(request.at - clock.now())
+        told.ask(clock, limits, request.tool, 0.0)
     return told
 
 
@@ -68,15 +68,15 @@ def limit_req(questions: list[Question], until: float) -> Told:
     limits = Limits(clock, on=True)
     excess, last_at = 0.0, 0.0
     sent: list[tuple[float, Question]] = []
-    for question in questions:
-        excess = max(0.0, excess - (question.at - last_at) * _RATE + 1)
+    for request in questions:
+        excess = max(0.0, excess - (request.at - last_at) * _RATE + 1)
         if excess - 1 > _BURST:
             excess -= 1
             told.refused_by_proxy += 1
         else:
-            sent.append((question.at + (excess - 1) / _RATE, question))
-        last_at = question.at
-    for at, question in sorted(each for each in sent if each[0] < until):
+            sent.append((request.at + (excess - 1) / _RATE, request))
+        last_at = request.at
+    for at, request in sorted(each for each in sent if each[0] < until):
         clock.advance(at - clock.now())
-        told.ask(clock, limits, question.tool, at - question.at)
+        told.ask(clock, limits, request.tool, at - request.at)
     return told

@@ -28,7 +28,7 @@ class Seen:
 
     @property
     def body(self) -> bytes:
-        return json.dumps(self.trello.ask(self.target.path)).encode()
+        return json.dumps(self.trello.request(self.target.path)).encode()
 
     def edit(self, path: str, *, own: bool = False, **params: str) -> None:
         self.clock.advance(1)
@@ -39,8 +39,8 @@ class Seen:
         self.edit(f"/1/cards/{self.card.id}", own=own, name=name)
 
     def judge(self, body: bytes, began: float | None = None) -> Staleness:
-        asked_at = self.clock.now() if began is None else began
-        (found,) = self.oracle.judge([self.target], body, asked_at)
+        requested_at = self.clock.now() if began is None else began
+        (found,) = self.oracle.judge([self.target], body, requested_at)
         return found
 
 
@@ -90,7 +90,7 @@ def test_what_never_was_true_is_told_apart(seen: Seen) -> None:
 def test_each_part_of_a_batch_is_judged_by_itself(seen: Seen) -> None:
     other = Target(f"/1/boards/{seen.board.id}/name", seen.board.id)
     seen.oracle.follow([other])
-    bodies = [seen.trello.ask(target.path) for target in (seen.target, other)]
+    bodies = [seen.trello.request(target.path) for target in (seen.target, other)]
     body = json.dumps([{"200": each} for each in bodies]).encode()
     seen.rename("One")
     seen.clock.advance(3)

@@ -126,11 +126,11 @@ class Oracle:
         return found
 
     def _truth(self, target: Target) -> bytes:
-        return _digest(self.trello.ask(target.path))
+        return _digest(self.trello.request(target.path))
 
     def _is_signalled(self, board: str) -> bool:
         """Whether a board's figures are others than when last looked at."""
-        shown = self.trello.ask(f"/1/boards/{board}?fields=dateLastActivity,ixUpdate")
+        shown = self.trello.request(f"/1/boards/{board}?fields=dateLastActivity,ixUpdate")
         figures = shown.get("dateLastActivity"), shown.get("ixUpdate")
         before, self._signals[board] = self._signals.get(board), figures
         return figures != before

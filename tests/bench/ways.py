@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.config import load
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
 from tests.bench.office import Change, Page
 from tests.bench.servers import AUTHORIZATION, KEY, TOKEN
@@ -128,11 +128,11 @@ class Kept(Direct):
         until, kept = self._kept.get(path, (0.0, None))
         if kept is not None and self._clock.now() < until:
             return kept
-        asked_at = self._clock.now()
+        requested_at = self._clock.now()
         heard = await super().read(path, tool)
         if heard.status == 200:
             again = Heard(heard.status, heard.body, was_kept=True)
-            self._kept[path] = asked_at + BOUND_S, again
+            self._kept[path] = requested_at + BOUND_S, again
         return heard
 
 
@@ -166,7 +166,7 @@ class Proxied(Direct):
 
 
 @asynccontextmanager
-async def direct(standin: StandIn, clock: VirtualClock) -> AsyncIterator[Direct]:
+async def direct(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
     """Nothing in front of Trello."""
     way = Direct(standin.url, f"Authorization: {AUTHORIZATION}")
     yield way
@@ -174,7 +174,7 @@ async def direct(standin: StandIn, clock: VirtualClock) -> AsyncIterator[Direct]
 
 
 @asynccontextmanager
-async def kept(standin: StandIn, clock: VirtualClock) -> AsyncIterator[Direct]:
+async def kept(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
     """A cache keyed by URL, its lifetime the bound."""
     way = Kept(standin.url, clock)
     yield way
@@ -182,12 +182,12 @@ async def kept(standin: StandIn, clock: VirtualClock) -> AsyncIterator[Direct]:
 
 
 @asynccontextmanager
-async def proxied(standin: StandIn, clock: VirtualClock) -> AsyncIterator[Direct]:
+async def proxied(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
     """The proxy, started and ended."""
     text = f"{_CONFIG}upstream: {{url: '{standin.url}'}}\n"
     draw = random.Random(1)  # noqa: S311 — the same in every run
-    surroundings = Surroundings(clock, _ignore, draw.randbytes)
-    app = App(load(text, "proxy.yaml", {}, str), Credential(KEY, TOKEN), surroundings)
+    ports = SystemPorts(clock, _ignore, draw.randbytes)
+    app = App(load(text, "proxy.yaml", {}, str), Credential(KEY, TOKEN), ports)
     await app.start()
     way = Proxied(app.public_url)
     yield way

@@ -11,7 +11,7 @@ from yarl import URL
 
 from proxy.clock import FakeClock
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 
 KEY = "0" * 32
 TOKEN = "1" * 64
@@ -43,18 +43,18 @@ class Heard:
 class Asks:
     """Asks a stand-in; with the primary credentials in the header unless told otherwise."""
 
-    def __init__(self, standin: StandIn, session: aiohttp.ClientSession) -> None:
-        self.standin = standin
+    def __init__(self, fake_trello: FakeTrello, session: aiohttp.ClientSession) -> None:
+        self.standin = fake_trello
         self.session = session
-        self.trello = standin.trello
+        self.trello = fake_trello.trello
 
     async def __call__(self, method: str, target: str, **options: Any) -> Heard:
         options.setdefault("headers", oauth())
         url = target if target.startswith("http") else self.standin.url + target
         async with self.session.request(
             method, URL(url, encoded=True), allow_redirects=False, **options
-        ) as answer:
-            return Heard(answer.status, answer.headers, await answer.read())
+        ) as response:
+            return Heard(response.status, response.headers, await response.read())
 
     async def get(self, target: str, **options: Any) -> Heard:
         return await self("GET", target, **options)
@@ -66,8 +66,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
-    made = StandIn(clock, key=KEY, token=TOKEN)
+async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
+    made = FakeTrello(clock, key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -75,6 +75,6 @@ async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture
-async def ask(standin: StandIn) -> AsyncIterator[Asks]:
+async def ask(standin: FakeTrello) -> AsyncIterator[Asks]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Asks(standin, session)

@@ -11,12 +11,12 @@ from proxy.demo.call import File
 KEY, TOKEN = "0" * 32, "1" * 64
 
 
-def path_of(ask: Any) -> str:
-    return str(ask.trello.example_attachment_path)
+def path_of(request: Any) -> str:
+    return str(request.trello.example_attachment_path)
 
 
-async def stored_at(ask: Any) -> str:
-    return str((await ask.get(path_of(ask))).fields["Location"])
+async def stored_at(request: Any) -> str:
+    return str((await request.get(path_of(request))).fields["Location"])
 
 
 async def test_a_download_redirects_to_a_signed_url_elsewhere(ask: Any) -> None:
@@ -144,8 +144,8 @@ async def test_a_deleted_attachment_leaves_no_file(ask: Any) -> None:
 async def test_a_name_with_odd_letters_survives_the_redirect(ask: Any) -> None:
     made = ask.trello.upload(ask.trello.example_card, File("é (1)~!.txt", "text/plain", b"x"))
     url = (await ask.get(made["url"].removeprefix("https://trello.com"))).fields["Location"]
-    async with ask.session.get(url) as answer:
-        assert (answer.status, await answer.read()) == (200, b"x")
+    async with ask.session.get(url) as response:
+        assert (response.status, await response.read()) == (200, b"x")
 
 
 async def test_a_board_is_exported_and_fetched(ask: Any) -> None:

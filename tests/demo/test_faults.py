@@ -8,11 +8,11 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 
 
-def card(ask: Any) -> str:
-    return f"/1/cards/{ask.trello.example_card}"
+def card(request: Any) -> str:
+    return f"/1/cards/{request.trello.example_card}"
 
 
 async def test_a_status_comes_so_many_times(ask: Any) -> None:
@@ -63,7 +63,7 @@ async def test_too_short_a_length_leaves_bytes_over(ask: Any) -> None:
     assert body == whole
 
 
-def plain(ask: Any) -> dict[str, str]:
+def plain(request: Any) -> dict[str, str]:
     shown = f'OAuth oauth_consumer_key="{"0" * 32}", oauth_token="{"1" * 64}"'
     return {"Authorization": shown, "Accept-Encoding": "identity"}
 
@@ -77,9 +77,9 @@ async def test_a_write_may_take_effect_before_it_fails(ask: Any) -> None:
     assert ask.trello.ask(card(ask))["name"] == "done"
 
 
-async def arrived(standin: StandIn) -> None:
+async def arrived(fake_trello: FakeTrello) -> None:
     """Return when the stand-in has a request to answer."""
-    while not standin.asked.total:  # noqa: ASYNC110 - nothing to wait on but the count
+    while not fake_trello.request_log.total:  # noqa: ASYNC110 - nothing to wait on but the count
         await asyncio.sleep(0)
 
 
@@ -98,16 +98,16 @@ async def test_a_slow_body_comes_by_the_second(ask: Any, clock: FakeClock) -> No
     whole = (await ask.get(card(ask), headers=plain(ask))).body
     ask.standin.faults.add(Fault("slow", bytes_per_s=len(whole) // 2 + 1))
     url = ask.standin.url + card(ask)
-    async with ask.session.get(url, headers=plain(ask)) as answer:
-        first = await answer.content.readany()
+    async with ask.session.get(url, headers=plain(ask)) as response:
+        first = await response.content.readany()
         assert whole.startswith(first)
         assert len(first) < len(whole)
         clock.advance(1.0)
-        assert first + await answer.read() == whole
+        assert first + await response.read() == whole
 
 
 async def test_what_hangs_ends_when_the_stand_in_stops(clock: FakeClock) -> None:
-    made = StandIn(clock, key="k" * 32, token="t" * 64)
+    made = FakeTrello(clock, key="k" * 32, token="t" * 64)
     await made.start()
     made.faults.add(Fault("hang"))
     async with aiohttp.ClientSession() as session:

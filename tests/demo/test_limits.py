@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.call import Asker
+from proxy.demo.call import Requester
 from proxy.demo.limits import Limits
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 
-ME = Asker("m" * 24, "k", "t", may_write=True)
+ME = Requester("m" * 24, "k", "t", may_write=True)
 CARD = ("cards", "x")
 
 
@@ -18,7 +18,9 @@ def limits(clock: FakeClock) -> Limits:
     return Limits(clock, on=True)
 
 
-def take(limits: Limits, count: int, segments: tuple[str, ...] = CARD, asker: Asker = ME) -> str:
+def take(
+    limits: Limits, count: int, segments: tuple[str, ...] = CARD, asker: Requester = ME
+) -> str:
     """What the last of so many calls hears; empty when it is let through."""
     refusals = [limits.take(asker, segments) for _ in range(count)]
     return refusals[-1].sentence if refusals[-1] else ""
@@ -56,25 +58,25 @@ def test_the_members_window_is_a_quarter_of_an_hour(limits: Limits, clock: FakeC
 
 def test_three_tokens_of_one_key_share_its_limit(limits: Limits) -> None:
     for token in "abc":
-        assert take(limits, 100, CARD, Asker(token, "k", token)) == ""
-    assert "API_KEY_LIMIT_EXCEEDED" in take(limits, 1, CARD, Asker("d", "k", "d"))
+        assert take(limits, 100, CARD, Requester(token, "k", token)) == ""
+    assert "API_KEY_LIMIT_EXCEEDED" in take(limits, 1, CARD, Requester("d", "k", "d"))
 
 
 def test_too_many_refusals_lock_the_key(limits: Limits, clock: FakeClock) -> None:
     take(limits, 100 + 201)
-    stranger = Asker("other", "k", "other")
+    stranger = Requester("other", "k", "other")
     assert "API_KEY_LIMIT_EXCEEDED" in take(limits, 1, CARD, stranger)
     clock.advance(10)
     assert take(limits, 1, CARD, stranger) == ""
 
 
 @pytest.fixture
-def limited(standin: StandIn) -> StandIn:
+def limited(standin: FakeTrello) -> FakeTrello:
     standin.limits.on = True
     return standin
 
 
-async def test_every_call_lowers_every_bucket(ask: Any, limited: StandIn) -> None:
+async def test_every_call_lowers_every_bucket(ask: Any, limited: FakeTrello) -> None:
     path = f"/1/cards/{ask.trello.example_card}?fields=id"
     left = []
     for _ in range(2):
@@ -84,13 +86,13 @@ async def test_every_call_lowers_every_bucket(ask: Any, limited: StandIn) -> Non
     assert left == [[299, 99], [298, 98]]
 
 
-async def test_a_refusal_is_json_and_counted(ask: Any, limited: StandIn) -> None:
+async def test_a_refusal_is_json_and_counted(ask: Any, limited: FakeTrello) -> None:
     path = f"/1/cards/{ask.trello.example_card}?fields=id"
     heard = [await ask.get(path) for _ in range(101)][-1]
     assert heard.status == 429
     assert heard.json == {"error": "API_TOKEN_LIMIT_EXCEEDED", "message": "Rate limit exceeded"}
     assert "Retry-After" not in heard.fields
-    assert limited.asked.refused == 1
+    assert limited.request_log.refused == 1
 
 
 async def test_without_limits_no_bucket_is_ever_short(ask: Any) -> None:

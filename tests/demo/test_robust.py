@@ -55,5 +55,5 @@ def test_any_parameters_are_answered_or_refused(
     trello = Trello(FakeClock(), key="k" * 32, token="t" * 64)
     fill(trello)
     with suppress(Refusal):
-        answer = trello.edit(route[0], path_of(trello, route[1]), params)
-        assert json.dumps(answer, allow_nan=False)
+        response = trello.edit(route[0], path_of(trello, route[1]), params)
+        assert json.dumps(response, allow_nan=False)

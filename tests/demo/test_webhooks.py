@@ -46,9 +46,9 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-async def subscribe(ask: Any, receiver: Receiver, model: str) -> Any:
+async def subscribe(request: Any, receiver: Receiver, model: str) -> Any:
     body = {"callbackURL": receiver.url, "idModel": model, "description": "test"}
-    return await ask("POST", "/1/webhooks", json=body)
+    return await request("POST", "/1/webhooks", json=body)
 
 
 async def test_a_webhook_hears_what_the_feed_does_not_list(ask: Any, receiver: Receiver) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import SystemClock
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
-from proxy.source import ConfigFile
+from proxy.source import ConfigLoader
 from tests.deploy.prometheus import free_port
 
 KEY = "c0ffee" + "0" * 26
@@ -72,7 +72,7 @@ class Instance:
 
     def __post_init__(self) -> None:
         self.clock = FastClock(self.speed)
-        self.standin = StandIn(
+        self.standin = FakeTrello(
             FastClock(self.speed), key=KEY, token=TOKEN, secret=SECRET, limits=self.limits
         )
         fill(self.standin.trello)
@@ -110,9 +110,9 @@ class Instance:
         )
         path = self.directory.with_suffix(".yaml")
         await asyncio.to_thread(path.write_text, text)
-        source = ConfigFile(str(path), {})
-        surroundings = Surroundings(self.clock, lambda _: None, secrets.token_bytes, source)
-        self._app = App(source.load(), Credential(KEY, TOKEN), surroundings)
+        source = ConfigLoader(str(path), {})
+        ports = SystemPorts(self.clock, lambda _: None, secrets.token_bytes, source)
+        self._app = App(source.load(), Credential(KEY, TOKEN), ports)
         await self._app.start()
 
     async def close(self) -> None:
@@ -138,9 +138,9 @@ class Instance:
         url = URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
         sent = {"User-Agent": tool, **{n.replace("_", "-"): v for n, v in fields.items()}}
         try:
-            async with self._session.request(method, url, headers=sent, data=body) as answer:
-                await answer.read()
-                return answer.status
+            async with self._session.request(method, url, headers=sent, data=body) as response:
+                await response.read()
+                return response.status
         except aiohttp.ClientError:
             return 0
 

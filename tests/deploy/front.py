@@ -59,8 +59,8 @@ class Front:
         headers = {"Host": name, **options.pop("headers", {})}
         async with self.session.request(
             method, url, headers=headers, ssl=self.trust, server_hostname=name, **options
-        ) as answer:
-            return answer, await answer.read()
+        ) as response:
+            return response, await response.read()
 
 
 def with_webhooks(text: str) -> str:

@@ -122,13 +122,13 @@ class Prometheus:
 
     async def _is_ready(self) -> bool:
         try:
-            async with self._session.get(f"{self._url}/-/ready") as answer:
-                return answer.status == 200
+            async with self._session.get(f"{self._url}/-/ready") as response:
+                return response.status == 200
         except aiohttp.ClientError:
             return False
 
     async def _get(self, path: str, **parameters: str) -> Any:
-        async with self._session.get(self._url + path, params=parameters) as answer:
-            said = await answer.json()
+        async with self._session.get(self._url + path, params=parameters) as response:
+            said = await response.json()
         assert said["status"] == "success", said
         return said["data"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.rules import guard_of
+from proxy.rules import build_guard
 from proxy.units import size
 from tests.deploy.examples import DEPLOY, Example, document
 from tests.deploy.test_unit import OWN_BYTES
@@ -108,7 +108,7 @@ def test_prometheus_asks_where_the_metrics_are_and_is_answered() -> None:
     ((target,),) = (each["targets"] for each in job["static_configs"])
     assert config.admin.listen is not None
     assert target == f"proxy:{config.admin.listen.port}"
-    guard_of(config).check_host(target, "172.18.0.2", "/metrics")
+    build_guard(config).check_host(target, "172.18.0.2", "/metrics")
     assert ("./prometheus", "/etc/prometheus") in mounts("prometheus")
     assert "--config.file=/etc/prometheus/prometheus.yml" in SERVICES["prometheus"]["command"]
 

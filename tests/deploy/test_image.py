@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import load
 from proxy.model import Credential
@@ -43,9 +43,7 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     text = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ncache: {backend: memory}\n"
     config = load(f"{text}freshness: {{watch: off}}\n", "proxy.yaml", {"HOME": str(tmp_path)}, str)
     lines: list[bytes] = []
-    app = App(
-        config, Credential("k" * 32, "t" * 64), Surroundings(FakeClock(), lines.append, bytes)
-    )
+    app = App(config, Credential("k" * 32, "t" * 64), SystemPorts(FakeClock(), lines.append, bytes))
     await app.start()
     yield app
     await app.stop()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.rules import guard_of
+from proxy.rules import build_guard
 from proxy.units import size
 from tests.deploy.examples import DEPLOY, Example, document, documents
 from tests.deploy.test_image import given
@@ -108,11 +108,11 @@ def test_the_kubelet_asks_the_operators_port_and_is_answered(name: str, path: st
     asked = CONTAINER[name]["httpGet"]
     assert asked == {"path": path, "port": "admin"}
     config = Example("kubernetes/proxy.yaml").load()
-    guard_of(config).check_host("10.42.0.7:8081", "10.42.0.7", asked["path"])
+    build_guard(config).check_host("10.42.0.7:8081", "10.42.0.7", asked["path"])
 
 
 def test_it_answers_to_the_services_names() -> None:
-    guard = guard_of(Example("kubernetes/proxy.yaml").load())
+    guard = build_guard(Example("kubernetes/proxy.yaml").load())
     for name in ("", ".default", ".default.svc", ".default.svc.cluster.local"):
         guard.check_host(f"trello-proxy{name}", "10.42.0.7", "/1/boards/b")
 

@@ -11,11 +11,11 @@ import pytest
 from yarl import URL
 
 from proxy.addresses import Listen
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import load
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
 from proxy.policy.webhooks import PATH
 from tests.deploy.examples import Example
@@ -34,8 +34,8 @@ TARGETS = (
 
 
 @pytest.fixture
-async def standin() -> AsyncIterator[StandIn]:
-    made = StandIn(FakeClock(), key=KEY, token=TOKEN)
+async def standin() -> AsyncIterator[FakeTrello]:
+    made = FakeTrello(FakeClock(), key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -43,14 +43,14 @@ async def standin() -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture
-async def app(standin: StandIn) -> AsyncIterator[App]:
+async def app(standin: FakeTrello) -> AsyncIterator[App]:
     """A proxy with the configuration of the unit, on ports of its own."""
     made = await _started(standin, Listen("127.0.0.1", 0))
     yield made
     await made.stop()
 
 
-async def _started(standin: StandIn, admin: Listen | None) -> App:
+async def _started(fake_trello: FakeTrello, admin: Listen | None) -> App:
     settings = Example("systemd/proxy.yaml").load()
     text = f"freshness: {{watch: off, webhook_url: 'https://{NAMES[1]}{PATH}'}}\n"
     environment = {"HOME": "/nowhere", "TRELLO_SECRET": "5" * 32}
@@ -65,10 +65,12 @@ async def _started(standin: StandIn, admin: Listen | None) -> App:
         public_url=settings.public_url,
         listen=replace(config.listen, port=0),
         admin=replace(config.admin, listen=admin),
-        upstream=replace(config.upstream, url=standin.url, storage_hosts=(standin.storage_host,)),
+        upstream=replace(
+            config.upstream, url=fake_trello.url, storage_hosts=(fake_trello.storage_host,)
+        ),
     )
     lines: list[bytes] = []
-    made = App(config, Credential(KEY, TOKEN), Surroundings(FakeClock(), lines.append, bytes))
+    made = App(config, Credential(KEY, TOKEN), SystemPorts(FakeClock(), lines.append, bytes))
     await made.start()
     return made
 
@@ -100,76 +102,78 @@ def test_its_name_is_the_proxys() -> None:
 
 
 async def test_answers_come_from_the_store_and_links_lead_back_through_it(
-    nginx: Front, standin: StandIn
+    nginx: Front, standin: FakeTrello
 ) -> None:
     card = standin.trello.example_attachment_path.split("/")[3]
     target = f"/1/cards/{card}/attachments?fields=url"
     await nginx.ask("GET", target)
-    answer, body = await nginx.ask("GET", target)
-    assert answer.headers["Cache-Status"].startswith("trello-proxy; hit")
+    response, body = await nginx.ask("GET", target)
+    assert response.headers["Cache-Status"].startswith("trello-proxy; hit")
     urls = [each["url"] for each in json.loads(body)]
     assert [url for url in urls if url.startswith(f"https://{NAMES[0]}/1/cards/")]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 async def test_a_target_reaches_trello_as_it_would_without_nginx(
-    nginx: Front, app: App, standin: StandIn, target: str
+    nginx: Front, app: App, standin: FakeTrello, target: str
 ) -> None:
     no_store = {"Cache-Control": "no-store"}
     await nginx.ask("GET", target, headers=no_store)
     direct = URL(f"http://127.0.0.1:{app.port}{target}", encoded=True)
     async with nginx.session.get(direct, headers=no_store):
         pass
-    through_nginx, without = list(standin.asked.requests)[-2:]
+    through_nginx, without = list(standin.request_log.requests)[-2:]
     assert (through_nginx.path, through_nginx.query) == (without.path, without.query)
 
 
-async def test_a_file_comes_whole_and_in_parts(nginx: Front, standin: StandIn) -> None:
+async def test_a_file_comes_whole_and_in_parts(nginx: Front, standin: FakeTrello) -> None:
     path = standin.trello.example_attachment_path
     _, whole = await nginx.ask("GET", path)
-    answer, part = await nginx.ask("GET", path, headers={"Range": "bytes=10-19"})
-    assert (answer.status, part) == (206, whole[10:20])
+    response, part = await nginx.ask("GET", path, headers={"Range": "bytes=10-19"})
+    assert (response.status, part) == (206, whole[10:20])
 
 
 async def test_an_upload_beyond_nginxs_own_bound_arrives_whole(
-    nginx: Front, standin: StandIn
+    nginx: Front, standin: FakeTrello
 ) -> None:
     card = standin.trello.example_attachment_path.split("/")[3]
     sent = hashlib.sha512(b"file").digest() * (3 * MIB // 64)
     data = {"file": io.BytesIO(sent)}
-    answer, body = await nginx.ask("POST", f"/1/cards/{card}/attachments", data=data)
-    assert answer.status == 200
+    response, body = await nginx.ask("POST", f"/1/cards/{card}/attachments", data=data)
+    assert response.status == 200
     assert standin.trello.files[json.loads(body)["id"]].body == sent
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/-/purge"), ("GET", "/metrics")])
 async def test_behind_it_nobody_is_the_machine_itself(nginx: Front, method: str, path: str) -> None:
-    answer, _ = await nginx.ask(method, path)
-    assert answer.status == 404
+    response, _ = await nginx.ask(method, path)
+    assert response.status == 404
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/-/purge"), ("GET", "/metrics")])
 @pytest.mark.parametrize("name", [NAMES[0], "localhost", "127.0.0.1"])
 async def test_on_a_shared_port_nobody_behind_it_is_the_machine_itself(
-    standin: StandIn, tmp_path: Path, name: str, method: str, path: str
+    standin: FakeTrello, tmp_path: Path, name: str, method: str, path: str
 ) -> None:
     shared = await _started(standin, None)
     async with front(tmp_path, shared.port) as nginx:
-        answer, body = await nginx.ask(method, path, headers={"Host": name})
+        response, body = await nginx.ask(method, path, headers={"Host": name})
     await shared.stop()
-    assert (answer.status, json.loads(body)["type"]) == (403, "urn:trello-proxy:not-admin")
+    assert (response.status, json.loads(body)["type"]) == (403, "urn:trello-proxy:not-admin")
 
 
 async def test_without_tls_one_is_sent_to_it(nginx: Front) -> None:
     url = f"http://127.0.0.1:{nginx.plain_port}/b/abc?q=x"
-    async with nginx.session.get(url, headers={"Host": NAMES[0]}, allow_redirects=False) as answer:
-        assert answer.status == 308
-        assert answer.headers["Location"] == f"https://{NAMES[0]}/b/abc?q=x"
+    async with nginx.session.get(
+        url, headers={"Host": NAMES[0]}, allow_redirects=False
+    ) as response:
+        assert response.status == 308
+        assert response.headers["Location"] == f"https://{NAMES[0]}/b/abc?q=x"
 
 
 async def test_from_the_internet_one_path_is_reached_and_wants_a_signature(nginx: Front) -> None:
-    answers = [
+    responses = [
         (await nginx.ask(method, path, name=NAMES[1]))[0].status
         for method, path in (("POST", PATH), ("GET", "/1/boards/abc"), ("GET", "/"))
     ]
-    assert answers == [401, 404, 404]
+    assert responses == [401, 404, 404]

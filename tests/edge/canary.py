@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import Redactor
 from tests.edge.conftest import KEY, TOKEN, Proxy
 
 
@@ -75,4 +75,4 @@ async def nothing_stays(proxy: Proxy, caplog: pytest.LogCaptureFixture, *secrets
 
 def shows(raw: bytes) -> bool:
     """Whether the proxy's own credential stands there, in a spelling it answers for."""
-    return Scrubber((KEY, TOKEN)).found_in(raw)
+    return Redactor((KEY, TOKEN)).found_in(raw)

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import Backend, Config, Limits, load
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
 from proxy.units import Rate
 from tests.edge.raw_upstream import PATIENCE_S, RawUpstream, Speak
@@ -214,7 +214,7 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         cache = replace(config.cache, backend=backend, directory=str(directory))
         config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s=None))
         logged: list[bytes] = []
-        app = App(config, CREDENTIAL, Surroundings(clock, logged.append, _Bytes(len(made))))
+        app = App(config, CREDENTIAL, SystemPorts(clock, logged.append, _Bytes(len(made))))
         made.append(Proxy(app, clock, directory, logged))
         await app.start()
         return made[-1]
@@ -243,17 +243,17 @@ def _config(yaml: str, upstream: str, storage: tuple[str, ...]) -> Config:
 
 
 @pytest.fixture
-async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
-    made = StandIn(clock, key=KEY, token=TOKEN)
+async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
+    made = FakeTrello(clock, key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
-    made.asked.reset()
+    made.request_log.reset()
     yield made
     await made.stop()
 
 
 @pytest.fixture
-async def proxy(make_proxy: MakeProxy, standin: StandIn) -> Proxy:
+async def proxy(make_proxy: MakeProxy, standin: FakeTrello) -> Proxy:
     """A proxy in front of the stand-in."""
     return await make_proxy(standin.url, storage=(standin.storage_host,))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import Heard, MakeProxy, Proxy
 
 ME = "/1/members/me"
@@ -13,7 +13,7 @@ DELIBERATE = {"X-Requested-With": "XMLHttpRequest"}
 
 
 @pytest.fixture
-async def guarded(make_proxy: MakeProxy, standin: StandIn) -> Proxy:
+async def guarded(make_proxy: MakeProxy, standin: FakeTrello) -> Proxy:
     yaml = (
         "public_url: http://trello.internal:8080\n"
         f"clients: {{hosts: [tools.internal], origins: ['{APP}']}}"
@@ -61,13 +61,15 @@ async def test_names_of_ours_are_answered_on_any_port(guarded: Proxy, host: str)
         "localhost, evil.example",
     ],
 )
-async def test_a_rebound_name_reaches_nothing(guarded: Proxy, standin: StandIn, host: str) -> None:
+async def test_a_rebound_name_reaches_nothing(
+    guarded: Proxy, standin: FakeTrello, host: str
+) -> None:
     for target in (ME, "/", "/metrics", "/healthz", "/1/client.js"):
         heard = await guarded.get(target, {"Host": host})
         assert refused(heard, 421, "host-not-allowed")
     for method in ("OPTIONS", "POST", "HEAD"):
         assert (await guarded.ask(method, ME, {"Host": host})).status == 421
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_rebound_name_is_refused_even_what_others_have_just_been_given(
@@ -80,7 +82,7 @@ async def test_a_rebound_name_is_refused_even_what_others_have_just_been_given(
 
 
 async def test_tools_send_neither_origin_nor_fetch_metadata_and_are_unaffected(
-    guarded: Proxy, standin: StandIn
+    guarded: Proxy, standin: FakeTrello
 ) -> None:
     assert (await guarded.get(ME)).status == 200
     path = f"/1/cards/{standin.trello.example_card}"
@@ -114,14 +116,14 @@ FOREIGN = {
 @pytest.mark.parametrize("fields", FOREIGN.values(), ids=FOREIGN.keys())
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD"])
 async def test_a_page_elsewhere_is_refused_and_trello_hears_nothing(
-    guarded: Proxy, standin: StandIn, fields: dict[str, str], method: str
+    guarded: Proxy, standin: FakeTrello, fields: dict[str, str], method: str
 ) -> None:
     heard = await guarded.ask(method, ME, fields)
     assert heard.status == 403
     assert "access-control-allow-origin" not in heard.fields
     if method != "HEAD":
         assert refused(heard, 403, "cross-site")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_page_elsewhere_cannot_purge(guarded: Proxy) -> None:
@@ -137,7 +139,7 @@ async def test_a_page_elsewhere_gets_no_hit_either(guarded: Proxy) -> None:
         assert (await guarded.get(ME, evil)).status == 403
 
 
-async def test_a_form_posted_from_elsewhere_is_refused(guarded: Proxy, standin: StandIn) -> None:
+async def test_a_form_posted_from_elsewhere_is_refused(guarded: Proxy, standin: FakeTrello) -> None:
     navigates = {
         "Origin": "http://evil.example",
         "Sec-Fetch-Site": "cross-site",
@@ -147,7 +149,7 @@ async def test_a_form_posted_from_elsewhere_is_refused(guarded: Proxy, standin: 
     assert (await guarded.ask("POST", "/1/cards", navigates, b"name=x")).status == 403
     del navigates["Origin"]
     assert (await guarded.ask("POST", "/1/cards", navigates, b"name=x")).status == 403
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 TUNNELS = [
@@ -180,13 +182,13 @@ OPENED = {
 
 @pytest.mark.parametrize("fields", OPENED.values(), ids=OPENED.keys())
 async def test_what_any_page_or_mail_can_send_writes_nothing(
-    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+    guarded: Proxy, standin: FakeTrello, fields: dict[str, str]
 ) -> None:
     card = f"/1/cards/{standin.trello.example_card}"
     for query in TUNNELS:
         for method in ("GET", "HEAD"):
             assert (await guarded.ask(method, f"{card}?{query}", fields)).status == 403
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 TUNNELLED = {
@@ -200,7 +202,7 @@ TUNNELLED = {
 
 @pytest.mark.parametrize("fields", TUNNELLED.values(), ids=TUNNELLED.keys())
 async def test_a_program_may_still_tunnel_a_write(
-    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+    guarded: Proxy, standin: FakeTrello, fields: dict[str, str]
 ) -> None:
     card = f"/1/cards/{standin.trello.example_card}"
     heard = await guarded.get(f"{card}?_method=PUT&name=Tunnelled", fields)
@@ -237,13 +239,13 @@ SCRIPTS = {
 
 @pytest.mark.parametrize("fields", SCRIPTS.values(), ids=SCRIPTS.keys())
 async def test_json_cannot_be_read_as_a_script(
-    guarded: Proxy, standin: StandIn, fields: dict[str, str]
+    guarded: Proxy, standin: FakeTrello, fields: dict[str, str]
 ) -> None:
     for query in ("callback=steal", "fields=id&CALLBACK=steal", "%63allback=x", "callback[]=x"):
         heard = await guarded.get(f"{ME}?{query}", fields)
         assert heard.status == 403
         assert b"steal(" not in heard.body
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_who_may_not_call_is_told_what_to_do(guarded: Proxy) -> None:
@@ -253,7 +255,7 @@ async def test_who_may_not_call_is_told_what_to_do(guarded: Proxy) -> None:
 
 
 async def test_where_it_is_allowed_a_call_is_for_pages_of_allowed_origins(
-    make_proxy: MakeProxy, standin: StandIn
+    make_proxy: MakeProxy, standin: FakeTrello
 ) -> None:
     proxy = await make_proxy(standin.url, f"clients: {{origins: ['{APP}'], jsonp: allow}}")
     call = f"{ME}?callback=show"
@@ -272,12 +274,12 @@ async def test_where_it_is_allowed_a_call_is_for_pages_of_allowed_origins(
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "same-origin", "none"])
 @pytest.mark.parametrize("destination", ["script", "style", "worker", "serviceworker", "xslt"])
 async def test_a_file_is_never_run(
-    guarded: Proxy, standin: StandIn, destination: str, site: str
+    guarded: Proxy, standin: FakeTrello, destination: str, site: str
 ) -> None:
     runs = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": destination, "Sec-Fetch-Mode": "no-cors"}
     for target in (standin.trello.example_attachment_path, ME):
         assert refused(await guarded.get(target, runs), 403, "cross-site")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_our_own_pages_load_what_is_theirs(guarded: Proxy) -> None:
@@ -286,7 +288,7 @@ async def test_our_own_pages_load_what_is_theirs(guarded: Proxy) -> None:
         assert (await guarded.get(target, loads)).status == 200
 
 
-async def test_a_page_of_ours_may_call(guarded: Proxy, standin: StandIn) -> None:
+async def test_a_page_of_ours_may_call(guarded: Proxy, standin: FakeTrello) -> None:
     ours = {"Origin": f"http://{guarded.host}", "Sec-Fetch-Site": "same-origin"}
     assert (await guarded.get(ME, ours)).status == 200
     card = f"/1/cards/{standin.trello.example_card}"
@@ -318,7 +320,9 @@ async def test_an_allowed_origin_may_read_errors_and_304s_too(guarded: Proxy) ->
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
-async def test_a_preflight_is_answered_here(guarded: Proxy, standin: StandIn, method: str) -> None:
+async def test_a_preflight_is_answered_here(
+    guarded: Proxy, standin: FakeTrello, method: str
+) -> None:
     asks = {
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "content-type,authorization",
@@ -331,7 +335,7 @@ async def test_a_preflight_is_answered_here(guarded: Proxy, standin: StandIn, me
     refused = await guarded.ask("OPTIONS", ME, {"Origin": "http://evil.example", **asks})
     assert refused.status == 403
     assert not [name for name in refused.fields if name.startswith("access-control-")]
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_an_allowed_origin_is_granted_what_it_asks_for(guarded: Proxy) -> None:
@@ -343,12 +347,12 @@ async def test_an_allowed_origin_is_granted_what_it_asks_for(guarded: Proxy) -> 
 
 
 async def test_options_without_a_preflight_say_what_there_is(
-    guarded: Proxy, standin: StandIn
+    guarded: Proxy, standin: FakeTrello
 ) -> None:
     heard = await guarded.ask("OPTIONS", ME)
     assert heard.status == 204
     assert heard.fields["allow"] == "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_client_js_may_be_a_script_of_any_page(guarded: Proxy) -> None:
@@ -363,7 +367,7 @@ async def test_client_js_may_be_a_script_of_any_page(guarded: Proxy) -> None:
 
 @pytest.mark.parametrize("told", [{**CROSS, "Sec-Fetch-Dest": "image"}, {}], ids=["https", "http"])
 async def test_an_attachment_may_be_an_image_of_any_page(
-    guarded: Proxy, standin: StandIn, told: dict[str, str]
+    guarded: Proxy, standin: FakeTrello, told: dict[str, str]
 ) -> None:
     image = {**told, "Referer": "http://wiki.internal/"}
     heard = await guarded.get(standin.trello.example_attachment_path, image)
@@ -386,16 +390,18 @@ async def test_an_attachment_may_be_an_image_of_any_page(
         "/1/cards/x/attachments/z?y=/download",
     ],
 )
-async def test_nothing_else_may_be_embedded(guarded: Proxy, standin: StandIn, target: str) -> None:
+async def test_nothing_else_may_be_embedded(
+    guarded: Proxy, standin: FakeTrello, target: str
+) -> None:
     assert (await guarded.get(target, CROSS)).status == 403
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
 async def test_what_may_be_embedded_may_only_be_read(
-    guarded: Proxy, standin: StandIn, method: str
+    guarded: Proxy, standin: FakeTrello, method: str
 ) -> None:
     for target in ("/1/client.js", standin.trello.example_attachment_path):
         assert (await guarded.ask(method, target, CROSS)).status == 403
         assert (await guarded.get(f"{target}?_method={method}", CROSS)).status == 403
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config import Clients
-from proxy.edge.intake import Intake
-from proxy.errors import BadTarget
-from proxy.flow.identity import Partitions, StoredIdentity
-from proxy.policy.batch import asking_for
+from proxy.edge.intake import RequestParser
+from proxy.errors import InvalidTarget
+from proxy.flow.identity import CachePartitions, StoredCredential
+from proxy.policy.batch import batch_target
 from proxy.policy.directives import NONE
-from proxy.policy.links import Links
+from proxy.policy.links import LinkRewriter
 from proxy.policy.routes import RESOURCES, RouteTable
 from tests.edge.conftest import CREDENTIAL, MakeProxy, Proxy
 from tests.edge.raw_upstream import FILE, RawUpstream, answer
@@ -115,11 +115,11 @@ async def test_a_batch_asks_for_its_parts_by_their_canonical_targets(
     assert "; hit" in (await proxy.get(READ)).fields["cache-status"]
 
 
-INTAKE = Intake(
+INTAKE = RequestParser(
     RouteTable(),
-    StoredIdentity(CREDENTIAL, Partitions(b"k" * 32, "")),
+    StoredCredential(CREDENTIAL, CachePartitions(b"k" * 32, "")),
     Clients(),
-    Links("http://127.0.0.1:8080"),
+    LinkRewriter("http://127.0.0.1:8080"),
 )
 ROUTES = st.sampled_from([
     "boards/*", "customFields/*/options", "cards/*/checklists", "members/*/boards", "search",
@@ -185,11 +185,11 @@ def test_any_spelling_of_a_read_is_one_key_and_one_target(data: st.DataObject) -
     def spelling(draw: st.DrawFn) -> str:
         return f"{path_of(draw, route, segments)}?{query_of(draw, pairs)}"
 
-    one, other = (INTAKE.own(data.draw(spelling()), NONE) for _ in range(2))
+    one, other = (INTAKE.internal_get(data.draw(spelling()), NONE) for _ in range(2))
     assert (one.key, one.target) == (other.key, other.target)
-    again = INTAKE.own(one.target, NONE)
+    again = INTAKE.internal_get(one.target, NONE)
     assert (again.key, again.target) == (one.key, one.target)
-    (listed,) = INTAKE.parts(INTAKE.own(asking_for([one.target]), NONE)) or (one,)
+    (listed,) = INTAKE.batch_parts(INTAKE.internal_get(batch_target([one.target]), NONE)) or (one,)
     assert (listed.key, listed.target) == (one.key, one.target)
     path, _, query = one.target.partition("?")
     assert [unquote(each) for each in path.split("/")[2:]] == segments
@@ -203,8 +203,8 @@ TARGETS = st.text("/1bo%256A?&=;,+fF", max_size=14).map(lambda text: f"/1/{text}
 
 @given(TARGETS, TARGETS)
 def test_one_key_is_the_same_bytes_upstream(one: str, other: str) -> None:
-    with suppress(BadTarget):
-        first, second = INTAKE.own(one, NONE), INTAKE.own(other, NONE)
+    with suppress(InvalidTarget):
+        first, second = INTAKE.internal_get(one, NONE), INTAKE.internal_get(other, NONE)
         assert (first.key == second.key) is (first.target == second.target)
 
 
@@ -217,7 +217,7 @@ def test_what_is_encoded_once_more_is_another_read(data: st.DataObject, at: int)
     octets = [place for place, char in enumerate(once) if char == "%"]
     place = octets[at % len(octets)]
     twice = f"{once[:place]}%25{once[place + 1 :]}"
-    one, other = INTAKE.own(once, NONE), INTAKE.own(twice, NONE)
+    one, other = INTAKE.internal_get(once, NONE), INTAKE.internal_get(twice, NONE)
     assert one.key != other.key
     assert one.match.route.template == "/boards/{id}"
     assert unquote(other.target) != unquote(one.target)

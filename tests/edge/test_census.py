@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from proxy.demo.standin import StandIn
-from proxy.edge.census import MOST_TOOLS, REST_S
+from proxy.demo.standin import FakeTrello
+from proxy.edge.census import MAX_CLIENTS, REST_S
 from tests.edge.conftest import KEY, TOKEN, Heard, MakeProxy, Proxy
 
 ME = "/1/members/me"
@@ -103,7 +103,7 @@ async def test_a_planned_hit_is_counted_and_told_too(proxy: Proxy) -> None:
     assert [row["requests"] for row in await listed(proxy)] == [5]
 
 
-async def test_an_error_tells_it_too(proxy: Proxy, standin: StandIn) -> None:
+async def test_an_error_tells_it_too(proxy: Proxy, standin: FakeTrello) -> None:
     await standin.stop()
     heard = await proxy.get(f"{ME}?key={THEIR_KEY}")
     assert heard.status == 502
@@ -124,7 +124,7 @@ async def test_the_log_tells_it_once_for_each_tool_and_place(proxy: Proxy) -> No
     ]
 
 
-async def test_a_rejected_request_is_counted(make_proxy: MakeProxy, standin: StandIn) -> None:
+async def test_a_rejected_request_is_counted(make_proxy: MakeProxy, standin: FakeTrello) -> None:
     proxy = await make_proxy(standin.url, "clients: {credentials: reject}")
     heard = await proxy.get(f"{ME}?key={THEIR_KEY}")
     assert heard.status == 400
@@ -133,7 +133,7 @@ async def test_a_rejected_request_is_counted(make_proxy: MakeProxy, standin: Sta
 
 
 async def test_where_it_is_used_nobody_is_told_to_leave_it_out(
-    make_proxy: MakeProxy, standin: StandIn
+    make_proxy: MakeProxy, standin: FakeTrello
 ) -> None:
     standin.trello.add_token(THEIR_TOKEN, standin.trello.me["id"], key=THEIR_KEY)
     proxy = await make_proxy(standin.url, "clients: {credentials: forward}")
@@ -150,9 +150,9 @@ async def test_tools_are_bounded(proxy: Proxy) -> None:
     for name in letters:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
     rows = await listed(proxy)
-    assert len(rows) == MOST_TOOLS + 1
+    assert len(rows) == MAX_CLIENTS + 1
     others = [row["requests"] for row in rows if row["tool"] == "other"]
-    assert others == [len(letters) - MOST_TOOLS]
+    assert others == [len(letters) - MAX_CLIENTS]
 
 
 async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
@@ -170,7 +170,7 @@ async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
 
 
 async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
-    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"][:MOST_TOOLS]
+    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"][:MAX_CLIENTS]
     for name in letters:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
     await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "late/1"})
@@ -181,4 +181,4 @@ async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
     await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "new/1"})
     tools = {row["tool"]: row["requests"] for row in await listed(proxy)}
     assert (tools["new"], tools["aa"], tools["other"]) == (1, 4, 1)
-    assert len(tools) == MOST_TOOLS + 1
+    assert len(tools) == MAX_CLIENTS + 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import MakeProxy, Proxy, says
 
 CARD = "/1/cards/5e9310df53f23017628a8011"
@@ -34,17 +34,17 @@ OTHERS = {
 @pytest.mark.parametrize(("content_type", "body"), OTHERS.values(), ids=OTHERS.keys())
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 async def test_a_body_in_another_charset_goes_nowhere(
-    proxy: Proxy, standin: StandIn, content_type: str, body: bytes, method: str
+    proxy: Proxy, standin: FakeTrello, content_type: str, body: bytes, method: str
 ) -> None:
     fields = {"Content-Type": content_type} if content_type else {}
     heard = await proxy.ask(method, CARD, fields, body)
     assert says(heard, 415, "charset-not-utf8")
     assert "UTF-8" in heard.json["detail"]
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_body_that_drips_is_looked_at_from_its_beginning(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     body = JSON.encode("utf-16-le")
     wire = await proxy.connect()
@@ -53,7 +53,7 @@ async def test_a_body_that_drips_is_looked_at_from_its_beginning(
     for byte in body:
         wire.send(bytes([byte]))
     assert says(await wire.hear("PUT"), 415, "charset-not-utf8")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 GOOD = {
@@ -67,17 +67,17 @@ GOOD = {
 
 @pytest.mark.parametrize(("content_type", "text"), GOOD.values(), ids=GOOD.keys())
 async def test_utf8_goes_on_without_its_credential(
-    proxy: Proxy, standin: StandIn, content_type: str, text: str
+    proxy: Proxy, standin: FakeTrello, content_type: str, text: str
 ) -> None:
     card = f"/1/cards/{standin.trello.example_card}"
     heard = await proxy.ask("PUT", card, {"Content-Type": content_type}, text.encode())
     assert (heard.status, heard.json["name"]) == (200, "x")
-    assert standin.asked.requests[-1].credential == "header"
+    assert standin.request_log.requests[-1].credential == "header"
 
 
 @pytest.mark.parametrize("mode", ["reject", "forward"])
 async def test_it_goes_nowhere_in_any_mode(
-    make_proxy: MakeProxy, standin: StandIn, mode: str
+    make_proxy: MakeProxy, standin: FakeTrello, mode: str
 ) -> None:
     proxy = await make_proxy(standin.url, f"clients: {{credentials: {mode}}}")
     fields = {"Content-Type": "application/json; charset=utf-16"}

@@ -141,16 +141,16 @@ async def test_forty_who_take_nothing_of_a_large_answer_cost_little(before: Star
 async def test_who_takes_nothing_of_hits_makes_room_for_the_others(before: Start) -> None:
     """Their bytes are in our buffers already: the one that has left them there longest ends."""
     proxy = await before(answer(b'["' + b"x" * 200_000 + b'"]'), "limits: {memory: 3MiB}")
-    ask = proxy.request("GET", CARDS)
+    request = proxy.request("GET", CARDS)
     for _ in range(3):
-        await proxy.say(ask)
+        await proxy.say(request)
     # More than a socket takes in on its own.
-    async with who_reads_nothing(proxy, 60, ask * 40):
+    async with who_reads_nothing(proxy, 60, request * 40):
         async with asyncio.timeout(PATIENCE_S):
             while b'closed_total{reason="memory"} 0.0' in await metrics(proxy):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         assert sum((await used(proxy)).values()) <= 3 * MIB
-        heard = await proxy.say(ask)
+        heard = await proxy.say(request)
         assert (heard.status, len(heard.body)) == (200, 200_004)
     await until(is_nothing, proxy)
 
@@ -161,10 +161,10 @@ async def test_who_takes_nothing_of_hits_and_asks_no_more_is_let_go(
     """Nobody waits for a planned hit to be taken, but the connection itself."""
     monkeypatch.setattr(bounded_connection, "WRITE_IDLE_S", 0.1)
     proxy = await before(answer(b'["' + b"x" * 200_000 + b'"]'))
-    ask = proxy.request("GET", CARDS)
+    request = proxy.request("GET", CARDS)
     for _ in range(3):
-        await proxy.say(ask)
-    async with who_reads_nothing(proxy, 1, ask * 40), asyncio.timeout(PATIENCE_S):
+        await proxy.say(request)
+    async with who_reads_nothing(proxy, 1, request * 40), asyncio.timeout(PATIENCE_S):
         while b'closed_total{reason="slow"} 0.0' in await metrics(proxy):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     await until(is_nothing, proxy)

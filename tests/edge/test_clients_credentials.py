@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.canary import nothing_stays, shown_in
 from tests.edge.conftest import KEY, TOKEN, MakeProxy
 from tests.edge.raw_upstream import RawUpstream
@@ -56,7 +56,7 @@ PLACES: dict[str, Said] = {
 @pytest.mark.parametrize("mode", ["replace", "forward", "reject"])
 async def test_a_clients_own_credential_is_neither_kept_nor_logged(
     make_proxy: MakeProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
     mode: str,
@@ -86,7 +86,7 @@ async def test_a_clients_own_credential_is_neither_kept_nor_logged(
 
 
 async def test_a_forwarded_credential_goes_in_the_header_and_is_not_kept(
-    make_proxy: MakeProxy, standin: StandIn, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    make_proxy: MakeProxy, standin: FakeTrello, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     trello = standin.trello
     trello.add_token(OTHER_TOKEN, trello.add_member("other", "Other"), key=JUNK_KEY)
@@ -98,7 +98,7 @@ async def test_a_forwarded_credential_goes_in_the_header_and_is_not_kept(
         assert heard.json["username"] == "other"
         assert expected in heard.fields["cache-status"]
     assert (await proxy.get("/1/members/me?fields=username")).json["username"] == "demo"
-    assert {seen.credential for seen in standin.asked.requests} == {"header"}
+    assert {seen.credential for seen in standin.request_log.requests} == {"header"}
     await nothing_stays(proxy, caplog, JUNK_KEY, OTHER_TOKEN, KEY, TOKEN)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from proxy.demo.standin import StandIn
-from proxy.edge.listener import bound
+from proxy.demo.standin import FakeTrello
+from proxy.edge.listener import listen_socket
 from tests.edge.conftest import MakeProxy, Proxy, Wire
 
 IPV4, IPV6 = "127.0.0.1", "::1"
@@ -41,7 +41,7 @@ def _events(proxy: Proxy, message: str) -> list[dict[str, Any]]:
 
 @needs_ipv6
 async def test_the_wildcard_of_ipv6_takes_clients_of_both_families(
-    make_proxy: MakeProxy, standin: StandIn
+    make_proxy: MakeProxy, standin: FakeTrello
 ) -> None:
     proxy = await make_proxy(standin.url, "admin: {listen: '[::]:0'}", host="[::]")
     for address, host in ((IPV4, IPV4), (IPV6, "[::1]")):
@@ -61,7 +61,7 @@ async def test_the_wildcard_of_ipv6_takes_clients_of_both_families(
 @needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
 def test_one_address_is_one_socket(host: str) -> None:
-    (sock,) = bound(host, 0)
+    (sock,) = listen_socket(host, 0)
     with sock:
         assert sock.getsockname()[0] == host
 
@@ -71,13 +71,13 @@ def test_an_address_that_is_taken_in_one_family_is_taken() -> None:
     with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104 — as a proxy's own
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
-            bound("::", port)
-    for sock in bound("::", port):  # and nothing of it is left open
+            listen_socket("::", port)
+    for sock in listen_socket("::", port):  # and nothing of it is left open
         sock.close()
 
 
 async def test_links_lead_to_this_machine_where_no_public_url_says_more(
-    make_proxy: MakeProxy, standin: StandIn
+    make_proxy: MakeProxy, standin: FakeTrello
 ) -> None:
     proxy = await make_proxy(standin.url, host="0.0.0.0")  # noqa: S104 — what is tested
     card, path = standin.trello.example_card, standin.trello.example_attachment_path
@@ -95,7 +95,7 @@ async def test_links_lead_to_this_machine_where_no_public_url_says_more(
     [("0.0.0.0", "public_url: https://trello.internal"), ("127.0.0.1", "")],  # noqa: S104
 )
 async def test_nobody_is_warned_of_links_that_lead_to_the_proxy(
-    make_proxy: MakeProxy, standin: StandIn, host: str, yaml: str
+    make_proxy: MakeProxy, standin: FakeTrello, host: str, yaml: str
 ) -> None:
     proxy = await make_proxy(standin.url, yaml, host=host)
     await proxy.stop()

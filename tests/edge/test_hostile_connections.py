@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.edge import bodies, bounded_connection
 from tests.edge.conftest import Proxy
 
@@ -46,7 +46,9 @@ async def test_a_header_in_single_bytes_is_understood(proxy: Proxy) -> None:
     assert (await wire.hear()).status == 200
 
 
-async def test_a_body_nobody_read_is_never_the_next_request(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_body_nobody_read_is_never_the_next_request(
+    proxy: Proxy, standin: FakeTrello
+) -> None:
     smuggled = proxy.request("DELETE", f"/1/cards/{standin.trello.example_card}")
     wire = await proxy.connect()
     refused = {"Host": "evil.example", "Content-Length": str(len(smuggled))}
@@ -54,11 +56,11 @@ async def test_a_body_nobody_read_is_never_the_next_request(proxy: Proxy, standi
     assert (await wire.hear()).status == 421
     wire.send(proxy.request("GET", CARD))
     assert (await wire.hear()).status == 200
-    assert [seen.method for seen in standin.asked.requests] == ["GET"]
+    assert [seen.method for seen in standin.request_log.requests] == ["GET"]
 
 
 async def test_a_get_may_have_a_body_and_the_connection_goes_on(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     wire = await proxy.connect()
     for body in (b"fields=id", b'{"fields":"id"}', b"\0\1\2\3", proxy.request("GET", "/1/x")):
@@ -66,11 +68,11 @@ async def test_a_get_may_have_a_body_and_the_connection_goes_on(
         assert (await wire.hear()).status == 200
     wire.send(proxy.request("GET", f"{CARD}?fields=username"))
     assert (await wire.hear()).json["username"] == "demo"
-    assert {seen.path for seen in standin.asked.requests} == {CARD}
+    assert {seen.path for seen in standin.request_log.requests} == {CARD}
 
 
 async def test_pipelined_requests_are_answered_in_their_order(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     targets = [f"{CARD}?fields={name}" for name in ("id", "username", "fullName", "id")]
     wire = await proxy.connect()
@@ -82,7 +84,7 @@ async def test_pipelined_requests_are_answered_in_their_order(
         ["id", "fullName"],
     ]
     assert bodies[3] == bodies[0]
-    assert standin.asked.total == 3  # who `me` is, then a field, then all of them
+    assert standin.request_log.total == 3  # who `me` is, then a field, then all of them
 
 
 async def test_pipelined_hits_are_answered_in_their_order(proxy: Proxy) -> None:
@@ -99,7 +101,7 @@ async def test_pipelined_hits_are_answered_in_their_order(proxy: Proxy) -> None:
 
 
 async def test_a_rejected_request_behind_a_hit_is_still_rejected(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     wire = await proxy.connect()
     for _ in range(3):
@@ -107,11 +109,11 @@ async def test_a_rejected_request_behind_a_hit_is_still_rejected(
         assert (await wire.hear()).status == 200
     wire.send(proxy.request("GET", CARD) + proxy.request("GET", CARD, {"Host": "evil.example"}))
     assert [(await wire.hear()).status for _ in range(2)] == [200, 421]
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_expect_100_continue_is_answered_before_the_body(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     body = b'{"text":"after the go-ahead"}'
     fields = {
@@ -165,7 +167,7 @@ async def test_connection_close_is_kept(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("protocol", ["websocket", "h2c"])
 async def test_an_upgrade_is_ignored_and_goes_no_further(
-    proxy: Proxy, standin: StandIn, protocol: str
+    proxy: Proxy, standin: FakeTrello, protocol: str
 ) -> None:
     fields = {
         "Connection": "Upgrade, HTTP2-Settings",
@@ -175,12 +177,12 @@ async def test_an_upgrade_is_ignored_and_goes_no_further(
         "Sec-WebSocket-Version": "13",
     }
     assert (await proxy.get(CARD, fields)).status == 200
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert not {"upgrade", "sec-websocket-key", "http2-settings"} & set(seen.fields)
 
 
 async def test_a_stalled_body_is_408_and_ends_the_connection(
-    proxy: Proxy, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "IDLE_S", 0.1)
     wire = await proxy.connect()
@@ -188,22 +190,22 @@ async def test_a_stalled_body_is_408_and_ends_the_connection(
     heard = await wire.hear("POST")
     assert heard.status == 408
     assert heard.is_problem
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
-async def test_a_form_too_large_to_hold_is_413(proxy: Proxy, standin: StandIn) -> None:
-    heard = await proxy.ask("POST", "/1/cards", {}, b"desc=" + b"x" * bodies.HELD_BYTES)
+async def test_a_form_too_large_to_hold_is_413(proxy: Proxy, standin: FakeTrello) -> None:
+    heard = await proxy.ask("POST", "/1/cards", {}, b"desc=" + b"x" * bodies.MAX_BUFFERED_BYTES)
     assert heard.status == 413
     assert heard.is_problem
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
-async def test_http_0_9_gets_nothing(proxy: Proxy, standin: StandIn) -> None:
+async def test_http_0_9_gets_nothing(proxy: Proxy, standin: FakeTrello) -> None:
     wire = await proxy.connect()
     wire.send(f"GET {CARD}\r\n\r\n".encode())
     assert (await wire.hear()).status == 421
     assert await wire.ended()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_client_that_has_said_everything_still_hears_the_answer(proxy: Proxy) -> None:
@@ -215,10 +217,10 @@ async def test_a_client_that_has_said_everything_still_hears_the_answer(proxy: P
         assert await wire.ended()
 
 
-async def test_a_client_that_ends_in_mid_body_is_let_go(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_client_that_ends_in_mid_body_is_let_go(proxy: Proxy, standin: FakeTrello) -> None:
     wire = await proxy.connect()
     fields = {"Content-Length": "100", "Content-Type": "application/json"}
     wire.send(proxy.request("PUT", CARD, fields, b'{"fullName": "x"'))
     wire.end()
     assert await wire.ended()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0

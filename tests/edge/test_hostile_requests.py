@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import MakeProxy, Proxy, says
 
 CARD = "/1/members/me"
@@ -40,12 +40,12 @@ TARGETS = {
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
 async def test_an_ambiguous_target_is_400_and_goes_nowhere(
-    proxy: Proxy, standin: StandIn, target: str
+    proxy: Proxy, standin: FakeTrello, target: str
 ) -> None:
     heard = await proxy.get(target)
     assert heard.status == 400
     assert heard.is_problem
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 HEADS = {
@@ -119,7 +119,7 @@ UNPARSABLE = {
     ("status", "slug", "sentence", "head"), UNPARSABLE.values(), ids=UNPARSABLE.keys()
 )
 async def test_who_sends_what_cannot_be_parsed_is_told_what_to_send(
-    proxy: Proxy, standin: StandIn, status: int, slug: str, sentence: str, head: str
+    proxy: Proxy, standin: FakeTrello, status: int, slug: str, sentence: str, head: str
 ) -> None:
     wire = await proxy.connect()
     wire.send(head.replace("{t}", CARD).replace("{h}", proxy.host).encode("latin-1"))
@@ -128,7 +128,7 @@ async def test_who_sends_what_cannot_be_parsed_is_told_what_to_send(
     assert sentence in heard.json["detail"]
     assert heard.fields["connection"] == "close"
     assert await wire.ended()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("target", ["/healthz", CARD])
@@ -174,17 +174,17 @@ async def test_absolute_form_with_our_own_name_is_served(
     ],
 )
 async def test_a_forward_proxys_clients_are_told_that_this_is_none(
-    proxy: Proxy, standin: StandIn, method: str, target: str
+    proxy: Proxy, standin: FakeTrello, method: str, target: str
 ) -> None:
     heard = await proxy.ask(method, target, {"Host": "api.trello.com"})
     assert heard.status == (405 if method == "CONNECT" else 400)
     assert "no forward proxy" in heard.json["detail"]
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS.keys())
 async def test_what_is_not_http_is_400_and_ends_the_connection(
-    proxy: Proxy, standin: StandIn, head: str
+    proxy: Proxy, standin: FakeTrello, head: str
 ) -> None:
     wire = await proxy.connect()
     wire.send(head.replace("{t}", CARD).replace("{h}", proxy.host).encode("latin-1"))
@@ -194,55 +194,55 @@ async def test_what_is_not_http_is_400_and_ends_the_connection(
     assert b"evil" not in heard.raw
     assert heard.fields["connection"] == "close"
     assert await wire.ended()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PATCH", "CONNECT", "PROPFIND", "PURGE"])
 @pytest.mark.parametrize("target", [CARD, "/metrics", "/healthz"])
 async def test_a_method_trello_does_not_have_is_405(
-    proxy: Proxy, standin: StandIn, method: str, target: str
+    proxy: Proxy, standin: FakeTrello, method: str, target: str
 ) -> None:
     heard = await proxy.ask(method, target, {"Authorization": "OAuth junk", "X-Mark": "m4rk"})
     assert heard.status in ({400, 405} if method == "CONNECT" else {405})
     assert heard.is_problem
     assert b"m4rk" not in heard.raw
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("target", ["/", "/admin", "/2/members/me", "/favicon.ico", "/%31/x"])
 async def test_outside_the_url_space_nothing_is_asked_of_trello(
-    proxy: Proxy, standin: StandIn, target: str
+    proxy: Proxy, standin: FakeTrello, target: str
 ) -> None:
     heard = await proxy.get(target)
     assert heard.status == (200 if target == "/" else 404)
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("query", ["key=a&token=b", "%6bey=a&TOKEN=b", "key=a;token=b&fields=id"])
 async def test_credentials_are_found_however_they_are_spelt(
-    proxy: Proxy, standin: StandIn, query: str
+    proxy: Proxy, standin: FakeTrello, query: str
 ) -> None:
     assert (await proxy.get(f"{CARD}?{query}")).status == 200
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert seen.credential == "header"
     assert "token" not in seen.query.lower()
     assert "ey=a" not in seen.query
 
 
 async def test_a_semicolon_separates_nothing_and_reaches_trello_as_data(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     await proxy.get("/1/search?query=key;token=5")
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert (seen.credential, seen.query) == ("header", "query=key%3Btoken%3D5")
 
 
-async def test_a_form_keeps_its_semicolons(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_form_keeps_its_semicolons(proxy: Proxy, standin: FakeTrello) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     desc = b"desc=Host=a;Key=b;Port=1"
     path = f"/1/cards/{standin.trello.example_card}"
     assert (await proxy.ask("PUT", path, form, desc + b"&key=k")).status == 200
-    assert standin.trello.ask(path)["desc"] == "Host=a;Key=b;Port=1"
+    assert standin.trello.request(path)["desc"] == "Host=a;Key=b;Port=1"
 
 
 READ_BODIES = {
@@ -262,13 +262,13 @@ READ_BODIES = {
 @pytest.mark.parametrize(("content_type", "body"), READ_BODIES.values(), ids=READ_BODIES)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_reads_body_is_not_sent_and_makes_no_other_key(
-    proxy: Proxy, standin: StandIn, method: str, content_type: str, body: bytes
+    proxy: Proxy, standin: FakeTrello, method: str, content_type: str, body: bytes
 ) -> None:
     with_body = await proxy.ask(method, CARD, {"Content-Type": content_type}, body)
     bare = await proxy.get(CARD)
     assert (with_body.status, bare.status) == (200, 200)
     assert "; hit" in bare.fields["cache-status"]
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert (seen.method, seen.query) == ("GET", "")
     assert {"content-type", "content-length", "transfer-encoding"}.isdisjoint(seen.fields)
 
@@ -290,18 +290,20 @@ PARAMETERS_IN_BODIES = {
     ("content_type", "body", "query"), PARAMETERS_IN_BODIES.values(), ids=PARAMETERS_IN_BODIES
 )
 async def test_parameters_in_a_reads_body_are_parameters_of_its_query(
-    proxy: Proxy, standin: StandIn, content_type: str, body: bytes, query: str
+    proxy: Proxy, standin: FakeTrello, content_type: str, body: bytes, query: str
 ) -> None:
     shaped = await proxy.ask("GET", CARD + query, {"Content-Type": content_type}, body)
     in_query = await proxy.get(f"{CARD}?fields=username,url")
     assert shaped.json.keys() == {"id", "username", "url"}
     assert "; hit" in in_query.fields["cache-status"]
-    assert [seen.query for seen in standin.asked.requests] == ["fields=username,url"]
+    assert [seen.query for seen in standin.request_log.requests] == ["fields=username,url"]
 
 
-async def test_a_reads_body_is_as_long_as_a_target_may_be(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_reads_body_is_as_long_as_a_target_may_be(
+    proxy: Proxy, standin: FakeTrello
+) -> None:
     assert (await proxy.ask("GET", CARD, {}, b"fields=" + b"x" * 33_000)).status == 413
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_field_of_30_kb_is_taken(proxy: Proxy) -> None:
@@ -309,7 +311,7 @@ async def test_a_field_of_30_kb_is_taken(proxy: Proxy) -> None:
 
 
 async def test_no_field_of_a_reader_shapes_what_trello_is_asked(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     fields = {
         "X-Forwarded-Host": "evil.example",
@@ -326,7 +328,7 @@ async def test_no_field_of_a_reader_shapes_what_trello_is_asked(
         "TE": "trailers",
     }
     assert (await proxy.get(CARD, fields)).status == 200
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert seen.method == "GET"
     assert set(seen.fields) == {
         "accept",
@@ -340,19 +342,21 @@ async def test_no_field_of_a_reader_shapes_what_trello_is_asked(
 
 
 async def test_the_name_of_a_browser_extension_goes_with_reads_and_writes(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     named = {"X-Trello-User-Agent-Extension": "Exporter 1.2"}
     card = standin.trello.example_card
     await proxy.get(f"/1/cards/{card}", named)
     await proxy.ask("PUT", f"/1/cards/{card}?name=After", named)
-    told = [seen.fields.get("x-trello-user-agent-extension") for seen in standin.asked.requests]
+    told = [
+        seen.fields.get("x-trello-user-agent-extension") for seen in standin.request_log.requests
+    ]
     assert told == ["Exporter 1.2"] * 2
 
 
 @pytest.mark.parametrize("path", ["x.css", "avatar.png", ";x.css", "%3bx.js", "x%2ejpg"])
 async def test_what_a_path_ends_in_never_makes_it_storable(
-    proxy: Proxy, standin: StandIn, path: str
+    proxy: Proxy, standin: FakeTrello, path: str
 ) -> None:
     for _ in range(2):
         heard = await proxy.get(f"/1/members/me/unknown/{path}")
@@ -379,7 +383,7 @@ NOT_UTF8 = {
 @pytest.mark.parametrize("name", NOT_UTF8)
 @pytest.mark.parametrize("mode", ["replace", "forward"])
 async def test_bytes_that_are_no_utf8_in_a_field_are_no_fault_of_ours(
-    make_proxy: MakeProxy, standin: StandIn, name: str, mode: str
+    make_proxy: MakeProxy, standin: FakeTrello, name: str, mode: str
 ) -> None:
     yaml = f"clients: {{credentials: {mode}}}"
     proxy = await make_proxy(standin.url, yaml)
@@ -416,18 +420,20 @@ async def test_a_host_that_is_none_is_refused(proxy: Proxy, host: str) -> None:
     assert (await proxy.get(CARD, {"Host": host})).status == 421
 
 
-async def test_no_client_lengthens_what_trello_is_sent(proxy: Proxy, standin: StandIn) -> None:
+async def test_no_client_lengthens_what_trello_is_sent(proxy: Proxy, standin: FakeTrello) -> None:
     fields = {"Via": "1.1 a" + "x" * 20_000, "User-Agent": "y" * 20_000}
     card = f"/1/cards/{standin.trello.example_card}"
     for method, body in (("GET", b""), ("PUT", b"name=x")):
         assert (await proxy.ask(method, card, fields, body)).status == 200
-        seen = standin.asked.requests[-1]
+        seen = standin.request_log.requests[-1]
         assert sum(len(value) for value in seen.fields.values()) < 2000
         assert "xxx" not in seen.fields["via"]
 
 
 @pytest.mark.parametrize("kind", ["json", "form"])
-async def test_the_longest_description_is_taken(proxy: Proxy, standin: StandIn, kind: str) -> None:
+async def test_the_longest_description_is_taken(
+    proxy: Proxy, standin: FakeTrello, kind: str
+) -> None:
     text = "\U0001f4a9,;&" * 4096
     content_type, body = {
         "json": ("application/json", json.dumps({"desc": text, "token": "x"}).encode()),

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.demo.call import File
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import Heard, MakeProxy, Proxy, Start, says
 from tests.edge.raw_upstream import BODY, JSON, READ, RawUpstream, answer
 
@@ -27,7 +27,7 @@ def is_isolated(heard: Heard) -> bool:
     )
 
 
-async def test_every_response_below_1_is_isolated(proxy: Proxy, standin: StandIn) -> None:
+async def test_every_response_below_1_is_isolated(proxy: Proxy, standin: FakeTrello) -> None:
     card, board = standin.trello.example_card, standin.trello.example_board
     asked = [
         ("GET", ME, {}),
@@ -72,7 +72,7 @@ async def test_a_planned_hit_is_isolated_too(proxy: Proxy) -> None:
 
 
 async def test_what_has_not_changed_keeps_the_fields_it_came_with(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     for target in (ME, standin.trello.example_attachment_path):
         first = await proxy.get(target)
@@ -81,7 +81,7 @@ async def test_what_has_not_changed_keeps_the_fields_it_came_with(
         assert "cross-origin-resource-policy" not in same.fields
 
 
-async def test_client_js_and_pictures_are_for_any_page(proxy: Proxy, standin: StandIn) -> None:
+async def test_client_js_and_pictures_are_for_any_page(proxy: Proxy, standin: FakeTrello) -> None:
     svg = standin.trello.upload(standin.trello.example_card, File("a.svg", "image/svg+xml", b"<"))
     drawn = str(svg["url"]).partition("trello.com")[2]
     for target in ("/1/client.js", standin.trello.example_attachment_path, drawn):

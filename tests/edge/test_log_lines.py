@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import MakeProxy, Proxy
 from tests.edge.raw_upstream import RawUpstream
 
@@ -10,7 +10,7 @@ ME = "/1/members/me"
 
 
 class TestLog:
-    async def test_every_request_is_one_line(self, proxy: Proxy, standin: StandIn) -> None:
+    async def test_every_request_is_one_line(self, proxy: Proxy, standin: FakeTrello) -> None:
         card = f"/1/cards/{standin.trello.example_card}"
         asked = [
             ("GET", f"{card}?fields=name", 200, "miss", "/cards/{id}"),
@@ -31,12 +31,12 @@ class TestLog:
         lines = proxy.requests
         assert [line["status"] for line in lines] == [status for *_, status, _, _ in asked]
         assert [line["cache"] for line in lines[:6]] == [cache for *_, cache, _ in asked[:6]]
-        for line, (method, _, _, _, route), answer in zip(lines, asked, heard, strict=True):
+        for line, (method, _, _, _, route), response in zip(lines, asked, heard, strict=True):
             assert line["method"] == (method if method != "TRACE" else "other")
             assert route in {None, line["route"]}
-            assert line["id"] == answer.fields["x-request-id"]
+            assert line["id"] == response.fields["x-request-id"]
             assert line["client"] == "127.0.0.1"
-            assert line["bytes"] == len(answer.body)
+            assert line["bytes"] == len(response.body)
             assert line["level"] == "info"
         assert len({line["id"] for line in lines}) == len(lines)
 
@@ -50,7 +50,7 @@ class TestLog:
         assert b"s3arched" not in proxy.log
 
     async def test_no_query_value_id_or_body_is_logged(
-        self, proxy: Proxy, standin: StandIn
+        self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         card = f"/1/cards/{standin.trello.example_card}"
         await proxy.get(
@@ -65,7 +65,7 @@ class TestLog:
         assert standin.trello.example_card.encode() not in proxy.log
 
     async def test_plain_http_under_a_name_is_told_at_the_start(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         for url, is_told in (("http://trello.internal", True), ("https://trello.internal", False)):
             proxy = await make_proxy(standin.url, f"public_url: {url}")
@@ -110,7 +110,7 @@ class TestLog:
         assert sorted(line["route"] for line in proxy.requests) == ["/healthz", "/members/{id}"]
 
     async def test_a_client_who_leaves_in_mid_body_is_no_fault_of_ours(
-        self, proxy: Proxy, standin: StandIn
+        self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         for fields in ({}, {"Content-Type": "multipart/form-data; boundary=b"}):
             wire = await proxy.connect()
@@ -123,7 +123,7 @@ class TestLog:
         assert [line["status"] for line in proxy.requests if line["method"] == "POST"] == [499] * 2
 
     async def test_text_lines_are_one_a_request_too(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         proxy = await make_proxy(standin.url, "log: {format: text}")
         for _ in range(3):

@@ -2,7 +2,7 @@
 
 import socket
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import MakeProxy, Proxy
 from tests.edge.raw_upstream import RawUpstream
 
@@ -21,16 +21,20 @@ async def test_the_way_a_request_came_is_told_upstream(
         assert told == ["via: 1.0 first, 1.1 second", f"via: 1.1 {told[-1].split()[-1]}"]
 
 
-async def test_a_request_that_has_been_here_before_is_508(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_request_that_has_been_here_before_is_508(
+    proxy: Proxy, standin: FakeTrello
+) -> None:
     await proxy.get(CARD)
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     heard = await proxy.get(f"{CARD}?fields=id", {"Via": f"1.1 a, {seen.fields['via']}, 1.0 b"})
     assert heard.status == 508
     assert heard.fields["proxy-status"] == "trello-proxy; error=proxy_loop_detected"
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
-async def test_a_proxy_pointed_at_itself_says_so(make_proxy: MakeProxy, standin: StandIn) -> None:
+async def test_a_proxy_pointed_at_itself_says_so(
+    make_proxy: MakeProxy, standin: FakeTrello
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     proxy = await make_proxy(f"http://127.0.0.1:{port}", port=port)

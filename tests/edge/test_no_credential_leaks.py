@@ -11,8 +11,8 @@ import pytest
 
 from proxy.demo.call import File
 from proxy.demo.faults import Fault, Kind
-from proxy.demo.standin import StandIn
-from proxy.policy.operations import SAFE
+from proxy.demo.standin import FakeTrello
+from proxy.policy.operations import READS
 from tests.edge.canary import nothing_stays, shown_in
 from tests.edge.conftest import KEY, TOKEN, Heard, MakeProxy, Proxy
 
@@ -37,7 +37,7 @@ def test_the_search_finds_what_it_is_for() -> None:
 
 
 @pytest.fixture
-async def proxy(make_proxy: MakeProxy, standin: StandIn, tmp_path: Path) -> Proxy:
+async def proxy(make_proxy: MakeProxy, standin: FakeTrello, tmp_path: Path) -> Proxy:
     """A proxy in front of the stand-in that keeps what it may on disk."""
     storage = (standin.storage_host,)
     return await make_proxy(standin.url, EVERYTHING, storage, directory=tmp_path / "kept")
@@ -60,23 +60,23 @@ class Listener:
         return heard
 
 
-def reads(standin: StandIn) -> Iterator[str]:
+def reads(fake_trello: FakeTrello) -> Iterator[str]:
     """A target for every safe operation."""
-    trello = standin.trello
+    trello = fake_trello.trello
     card = trello.example_card
     board = trello.example_board
     ids = {
         "boards": board,
         "cards": card,
-        "lists": trello.ask(f"/1/boards/{board}/lists")[0]["id"],
+        "lists": trello.request(f"/1/boards/{board}/lists")[0]["id"],
         "members": "me",
-        "organizations": trello.ask(f"/1/boards/{board}")["idOrganization"],
-        "actions": trello.ask(f"/1/boards/{board}/actions")[0]["id"],
-        "labels": trello.ask(f"/1/boards/{board}/labels")[0]["id"],
+        "organizations": trello.request(f"/1/boards/{board}")["idOrganization"],
+        "actions": trello.request(f"/1/boards/{board}/actions")[0]["id"],
+        "labels": trello.request(f"/1/boards/{board}/labels")[0]["id"],
         "tokens": JUNK_TOKEN,
         "applications": JUNK_KEY,
     }
-    for _, _, templates in SAFE:
+    for _, _, templates in READS:
         for template in templates.split():
             own = ids.get(template.split("/")[1], card)
             first = _NAME.sub(own, template, count=1) if "{" in template else template
@@ -84,13 +84,13 @@ def reads(standin: StandIn) -> Iterator[str]:
 
 
 async def test_no_route_tells_the_credential(
-    proxy: Proxy, standin: StandIn, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, standin: FakeTrello, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener(proxy, KEY, TOKEN)
     for target in reads(standin):
         await listener.ask("GET", target)
         await listener.ask("GET", f"{target}?webhooks=true&fields=all", {"Accept-Encoding": "gzip"})
-    assert standin.asked.total > 150
+    assert standin.request_log.total > 150
     assert listener.statuses.count(200) > 60
     card, token = f"/1/cards/{standin.trello.example_card}", f"/1/tokens/{JUNK_TOKEN}"
     for method, target, text in (
@@ -123,7 +123,7 @@ KINDS: tuple[Kind, ...] = ("status", "html", "reset", "cut", "too_long", "too_sh
 
 
 async def test_no_fault_tells_the_credential(
-    proxy: Proxy, standin: StandIn, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, standin: FakeTrello, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener(proxy, KEY, TOKEN)
     body = json.dumps({"message": f"no: OAuth oauth_consumer_key={KEY}, oauth_token={TOKEN}"})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.demo.standin import StandIn
-from proxy.metrics import Reading
+from proxy.demo.standin import FakeTrello
+from proxy.metrics import GaugeCallback
 from proxy.tally import MOST_TOOLS, WINDOW_REQUESTS
 from tests.edge.conftest import MakeProxy, Proxy, Wire
 from tests.edge.raw_upstream import RawUpstream
@@ -20,12 +20,12 @@ EXPLAIN = "/-/explain?url=/1/members/me"
 
 
 class TestPages:
-    async def test_health_and_readiness_are_told(self, proxy: Proxy, standin: StandIn) -> None:
+    async def test_health_and_readiness_are_told(self, proxy: Proxy, standin: FakeTrello) -> None:
         health, ready = await proxy.get("/healthz"), await proxy.get("/readyz")
         assert (health.status, health.json) == (200, {"status": "ok"})
         assert (ready.status, ready.json["status"]) == (200, "ready")
         assert {page.fields["cache-control"] for page in (health, ready)} == {"no-store"}
-        assert standin.asked.total == 0
+        assert standin.request_log.total == 0
 
     async def test_health_does_not_depend_on_trello(
         self, make_proxy: MakeProxy, raw_upstream: RawUpstream
@@ -48,7 +48,7 @@ class TestPages:
         assert f"http://{proxy.host}/1/".encode() in heard.body
 
     async def test_metrics_name_route_templates_and_never_ids(
-        self, proxy: Proxy, standin: StandIn
+        self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         card = standin.trello.example_card
         for target in (f"/1/cards/{card}", f"/1/cards/{card}", f"/1/nowhere/{card}", "/x", "//"):
@@ -78,7 +78,7 @@ class TestPages:
         assert "request_id" not in (await proxy.get("/metrics")).body.decode()
 
     async def test_whatever_clients_send_labels_are_words_of_ours(
-        self, proxy: Proxy, standin: StandIn
+        self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         card = standin.trello.example_card
         for number in range(60):
@@ -96,7 +96,7 @@ class TestPages:
         assert not [each for each in set[str]().union(*values.values()) if card in each]
 
     async def test_it_is_told_who_asks_for_whom_trello_is_asked_and_what_that_saved(
-        self, proxy: Proxy, standin: StandIn
+        self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         for _ in range(WINDOW_REQUESTS + 4):
             await proxy.get(ME, {"User-Agent": "curl/8.5"})
@@ -104,7 +104,7 @@ class TestPages:
         await proxy.get("/healthz", {"User-Agent": "kubelet/1"})
         text = (await proxy.get("/metrics")).body.decode()
         lines = {line for line in text.splitlines() if line.startswith("trello_proxy_")}
-        assert standin.asked.total == 2
+        assert standin.request_log.total == 2
         assert {
             'trello_proxy_tool_requests_total{tool="curl"} 104.0',
             'trello_proxy_tool_requests_total{tool="sync"} 1.0',
@@ -118,15 +118,15 @@ class TestPages:
 
     async def test_the_loop_goes_on_while_metrics_are_rendered(self, proxy: Proxy) -> None:
         answered = threading.Event()
-        late = Reading("late", "Waits.", lambda: {"": float(answered.wait(timeout=10))})
-        proxy.app._metrics.readings.append(late)
+        late = GaugeCallback("late", "Waits.", lambda: {"": float(answered.wait(timeout=10))})
+        proxy.app._metrics.gauge_callbacks.append(late)
         rendering = asyncio.ensure_future(proxy.get("/metrics"))
         assert (await proxy.get("/healthz")).status == 200
         answered.set()
         assert b"\ntrello_proxy_late 1.0\n" in (await rendering).body
 
     async def test_a_listener_of_the_operators_own_takes_the_pages_along(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         proxy = await make_proxy(standin.url, "admin: {listen: 127.0.0.1:0}")
         admin = proxy.app.admin_port
@@ -142,7 +142,7 @@ class TestPages:
         assert (await proxy.ask("GET", "/metrics", evil, port=admin)).status == 421
 
     async def test_the_page_for_people_leads_to_them_only_where_they_are(
-        self, make_proxy: MakeProxy, standin: StandIn, proxy: Proxy
+        self, make_proxy: MakeProxy, standin: FakeTrello, proxy: Proxy
     ) -> None:
         apart = await make_proxy(standin.url, "admin: {listen: 127.0.0.1:0}")
         for each, leads in ((proxy, True), (apart, False)):
@@ -170,7 +170,7 @@ class TestBehindAFront:
 
     @pytest.mark.parametrize("fields", FRONTS.values(), ids=FRONTS.keys())
     async def test_nobody_is_the_machine_itself(
-        self, make_proxy: MakeProxy, standin: StandIn, fields: dict[str, str]
+        self, make_proxy: MakeProxy, standin: FakeTrello, fields: dict[str, str]
     ) -> None:
         yaml = "clients: {hosts: [trello.internal, 192.0.2.7]}"
         proxy = await make_proxy(standin.url, yaml)
@@ -190,7 +190,7 @@ class TestBehindAFront:
             assert (await proxy.ask(method, page, {"Host": host})).status == 200
 
     async def test_the_token_is_good_from_anywhere(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         yaml = "clients: {hosts: [trello.internal]}\nadmin: {token: 0perat0rs-t0ken}"
         proxy = await make_proxy(standin.url, yaml)
@@ -201,7 +201,7 @@ class TestBehindAFront:
             assert (await proxy.ask(method, page, right)).status == 200
 
     async def test_a_listener_of_the_operators_own_shows_metrics_to_whoever_reaches_it(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         yaml = "clients: {hosts: [proxy]}\nadmin: {listen: 127.0.0.1:0}"
         proxy = await make_proxy(standin.url, yaml)
@@ -212,23 +212,23 @@ class TestBehindAFront:
 
 
 class TestPurge:
-    async def test_the_machine_itself_may_purge(self, proxy: Proxy, standin: StandIn) -> None:
+    async def test_the_machine_itself_may_purge(self, proxy: Proxy, standin: FakeTrello) -> None:
         await proxy.get(ME)
         purged = await proxy.ask("POST", "/-/purge")
         assert (purged.status, purged.json) == (200, {"purged": "everything"})
         assert "fwd=" in (await proxy.get(ME)).fields["cache-status"]
-        assert standin.asked.total == 2
+        assert standin.request_log.total == 2
 
-    async def test_only_a_post_purges(self, proxy: Proxy, standin: StandIn) -> None:
+    async def test_only_a_post_purges(self, proxy: Proxy, standin: FakeTrello) -> None:
         await proxy.get(ME)
         heard = await proxy.get("/-/purge")
         assert (heard.status, heard.fields["allow"]) == (405, "POST, OPTIONS")
         assert heard.json["type"] == "urn:trello-proxy:method-not-allowed"
         await proxy.get(ME)
-        assert standin.asked.total == 1
+        assert standin.request_log.total == 1
 
     async def test_where_there_is_a_token_nothing_else_will_do(
-        self, make_proxy: MakeProxy, standin: StandIn
+        self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         proxy = await make_proxy(standin.url, "admin: {token: 0perat0rs-t0ken}")
         for given in ("", "Bearer", "Bearer x", "Basic 0perat0rs-t0ken", "Bearer 0perat0rs-t0kenx"):
@@ -240,7 +240,9 @@ class TestPurge:
         await proxy.stop()
         assert b"0perat0rs" not in proxy.log
 
-    async def test_another_machine_may_not(self, make_proxy: MakeProxy, standin: StandIn) -> None:
+    async def test_another_machine_may_not(
+        self, make_proxy: MakeProxy, standin: FakeTrello
+    ) -> None:
         address = _address_of_this_machine()
         if address is None:
             pytest.skip("this machine has no address but the loopback")
@@ -261,7 +263,7 @@ def _address_of_this_machine() -> str | None:
 
 
 async def test_a_store_that_fails_degrades_readiness_and_nothing_else(
-    make_proxy: MakeProxy, standin: StandIn, tmp_path: Path
+    make_proxy: MakeProxy, standin: FakeTrello, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     proxy = await make_proxy(standin.url, directory=tmp_path / "file" / "cache")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.edge import bodies, bounded_connection
 from tests.edge.conftest import MakeProxy, Proxy
 from tests.edge.raw_upstream import PATIENCE_S, RawUpstream
@@ -39,7 +39,7 @@ class TestPatience:
         assert await wire.ended()
 
     async def test_an_upload_that_stalls_is_let_go(
-        self, proxy: Proxy, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+        self, proxy: Proxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(bodies, "IDLE_S", 0.1)
         path = f"/1/cards/{standin.trello.example_card}/attachments"

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import load
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import CREDENTIAL, ENDLESS, KEY, TOKEN
 
 JUNK_KEY = "0123456789abcdef" * 2
@@ -37,7 +37,7 @@ class Running:
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
-        self.standin = StandIn(FakeClock(), key=KEY, token=TOKEN)
+        self.standin = FakeTrello(FakeClock(), key=KEY, token=TOKEN)
 
     def start(self) -> None:
         self._thread.start()
@@ -63,7 +63,7 @@ class Running:
             freshness=replace(config.freshness, watch_s=None),
             limits=ENDLESS,
         )
-        app = App(config, CREDENTIAL, Surroundings(FakeClock(), lambda _: None, bytes))
+        app = App(config, CREDENTIAL, SystemPorts(FakeClock(), lambda _: None, bytes))
         await app.start()
         self.url = f"http://127.0.0.1:{app.port}"
         self._ready.set()
@@ -123,16 +123,16 @@ def test_py_trello_works_unchanged(running: Running, http: AtProxy, signed: bool
     trello = pytest.importorskip("trello")
     with pytest.raises(trello.ResourceUnavailable):
         client.get_card(card.id)
-    assert {seen.credential for seen in running.standin.asked.requests if seen.host == "api"} == {
-        "header"
-    }
+    assert {
+        seen.credential for seen in running.standin.request_log.requests if seen.host == "api"
+    } == {"header"}
 
 
 def _reads(client: Any, running: Running) -> Any:
     boards = client.list_boards()
-    before = running.standin.asked.total
+    before = running.standin.request_log.total
     assert [board.id for board in client.list_boards()] == [board.id for board in boards]
-    assert running.standin.asked.total == before
+    assert running.standin.request_log.total == before
     (board,) = [each for each in boards if each.id == running.standin.trello.example_board]
     assert len(board.list_lists()) == 4
     assert len(board.all_cards()) >= 8
@@ -179,8 +179,8 @@ def _attaches(client: Any, http: AtProxy, card: Any) -> None:
     card.attach(name="a link", url="https://example.com/")
     uploaded, link = card.get_attachments()
     assert (uploaded.name, uploaded.bytes, link.url) == ("ü.png", len(PNG), "https://example.com/")
-    answer = http.get(uploaded.url)
-    assert (answer.status_code, answer.content) == (200, PNG)
+    response = http.get(uploaded.url)
+    assert (response.status_code, response.content) == (200, PNG)
     card.remove_attachment(link.id)
     assert [each.id for each in card.get_attachments()] == [uploaded.id]
 

@@ -136,11 +136,11 @@ async def test_every_read_that_may_be_stored_survives_a_restart(
     make_proxy: MakeProxy, raw_upstream: RawUpstream, tmp_path: Path
 ) -> None:
     reads = [each for each in EXCHANGES if is_taken_to_be_stored(each) and each["status"] == 200]
-    answers = {each["path_and_query"].partition("?")[0]: wire_answer(each) for each in reads}
+    responses = {each["path_and_query"].partition("?")[0]: wire_answer(each) for each in reads}
 
     async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes) -> None:
         path = unquote(header.split(b" ")[1].decode().partition("?")[0]).replace(TOKEN, "SCRUBBED")
-        writer.write(answers[path])
+        writer.write(responses[path])
 
     raw_upstream.said = say
     kept = tmp_path / "kept"

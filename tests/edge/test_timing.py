@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.edge.conftest import MakeProxy, Proxy, Start
 from tests.edge.raw_upstream import RawUpstream, answer
 
@@ -59,14 +59,18 @@ async def test_nobody_waits_for_what_is_asked_in_the_background(
     assert [line.get("upstream_ms") for line in await lines(proxy)] == [0.0, None]
 
 
-async def test_a_trace_is_logged_and_passed_on(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_trace_is_logged_and_passed_on(proxy: Proxy, standin: FakeTrello) -> None:
     await proxy.get(ME, TRACE)
     await proxy.ask("PUT", CARD, TRACE)
     await proxy.get(standin.trello.example_attachment_path, TRACE)
-    sent = [seen.fields.get("traceparent") for seen in standin.asked.requests if seen.host == "api"]
+    sent = [
+        seen.fields.get("traceparent")
+        for seen in standin.request_log.requests
+        if seen.host == "api"
+    ]
     assert len(sent) == 4
     assert set(sent) == {TRACE["traceparent"]}
-    elsewhere = [seen.fields for seen in standin.asked.requests if seen.host == "storage"]
+    elsewhere = [seen.fields for seen in standin.request_log.requests if seen.host == "storage"]
     assert elsewhere
     assert not [fields for fields in elsewhere if "traceparent" in fields]
     assert [line["trace"] for line in await lines(proxy)] == [ID] * 3
@@ -78,10 +82,10 @@ async def test_a_hit_with_a_trace_is_logged_with_it(proxy: Proxy) -> None:
     assert [line["trace"] for line in await lines(proxy)] == [ID] * 3
 
 
-async def test_what_is_no_trace_goes_nowhere(proxy: Proxy, standin: StandIn) -> None:
+async def test_what_is_no_trace_goes_nowhere(proxy: Proxy, standin: FakeTrello) -> None:
     for value in ("x", f"00-{ID}-{PARENT}", f"ff-{ID}-{PARENT}-01"):
         await proxy.get(f"{ME}?fields={len(value)}", {"traceparent": value})
-    assert not [seen for seen in standin.asked.requests if "traceparent" in seen.fields]
+    assert not [seen for seen in standin.request_log.requests if "traceparent" in seen.fields]
     assert not [line for line in await lines(proxy) if "trace" in line]
 
 
@@ -93,7 +97,7 @@ async def test_our_own_key_is_no_trace(make_proxy: MakeProxy, raw_upstream: RawU
     assert not [line for line in await lines(proxy) if "trace" in line]
 
 
-async def test_a_line_of_text_has_it_too(make_proxy: MakeProxy, standin: StandIn) -> None:
+async def test_a_line_of_text_has_it_too(make_proxy: MakeProxy, standin: FakeTrello) -> None:
     proxy = await make_proxy(standin.url, "log: {format: text}")
     await proxy.get(ME, TRACE)
     await proxy.stop()

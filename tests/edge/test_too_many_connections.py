@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.edge import busy, connections
 from tests.edge.conftest import MakeProxy, Proxy, Wire
 
@@ -20,7 +20,9 @@ ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 @pytest.fixture
-async def small(make_proxy: MakeProxy, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+async def small(
+    make_proxy: MakeProxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
+) -> Proxy:
     """A proxy that takes four connections, two of each address."""
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 4)
     return await make_proxy(standin.url)
@@ -110,7 +112,7 @@ async def test_one_too_many_that_says_nothing_is_closed(
 
 
 async def test_a_body_that_drips_is_waited_for_only_so_long_in_all(
-    proxy: Proxy, standin: StandIn, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.edge.bodies.BODY_S", 0.1)
     wire = await at_work(proxy)
@@ -123,7 +125,7 @@ async def test_a_body_that_drips_is_waited_for_only_so_long_in_all(
     dripping = asyncio.gather(drip())
     assert (await wire.hear("PUT")).status == 408
     dripping.cancel()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @contextmanager

@@ -154,8 +154,8 @@ def chromium(profile: Path, *switches: str) -> Iterator[int]:
 async def new_tab(port: int) -> AsyncIterator[Tab]:
     """A page of its own in that browser, without cookies or cache of another's."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        async with session.put("/json/new?about:blank") as answer:
-            page = await answer.json()
+        async with session.put("/json/new?about:blank") as response:
+            page = await response.json()
         async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Log", "Runtime", "Accessibility"):

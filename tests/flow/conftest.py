@@ -14,12 +14,12 @@ import pytest
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.config import load
 from proxy.demo.faults import Fault
 from proxy.demo.samples import fill
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
 from proxy.units import Rate
 from tests.flow.upstream import Upstream
@@ -86,8 +86,8 @@ class Proxy:
     async def __call__(self, method: str, target: str, **options: Any) -> Heard:
         async with self.session.request(
             method, URL(self.url + target, encoded=True), allow_redirects=False, **options
-        ) as answer:
-            return Heard(answer.status, answer.headers, await answer.read())
+        ) as response:
+            return Heard(response.status, response.headers, await response.read())
 
     async def get(self, target: str, **options: Any) -> Heard:
         return await self("GET", target, **options)
@@ -178,8 +178,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def standin(clock: FakeClock) -> AsyncIterator[StandIn]:
-    made = StandIn(clock, key=KEY, token=TOKEN)
+async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
+    made = FakeTrello(clock, key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -194,7 +194,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def start_proxy(
-    clock: FakeClock, standin: StandIn, directory: Path
+    clock: FakeClock, standin: FakeTrello, directory: Path
 ) -> AsyncIterator[StartProxy]:
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
@@ -224,7 +224,7 @@ async def start_proxy(
                 config = replace(config, **{name: section})
             lines: list[bytes] = []
             credential = Credential(key=KEY, token=TOKEN)
-            app = App(config, credential, Surroundings(clock, lines.append, secrets.token_bytes))
+            app = App(config, credential, SystemPorts(clock, lines.append, secrets.token_bytes))
             stack.push_async_callback(app.stop)
             await app.start()
             return Proxy(app, session, lines)
@@ -284,31 +284,31 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-def board(standin: StandIn) -> str:
+def board(standin: FakeTrello) -> str:
     """The id of the board that the examples are on."""
     return standin.trello.example_board
 
 
 @pytest.fixture
-def card(standin: StandIn) -> str:
+def card(standin: FakeTrello) -> str:
     """The id of a card on it."""
     return standin.trello.example_card
 
 
 @pytest.fixture
-def other_board(standin: StandIn, board: str) -> str:
+def other_board(standin: FakeTrello, board: str) -> str:
     """Another board of the same member."""
-    boards = standin.trello.ask("/1/members/me/boards?fields=id")
+    boards = standin.trello.request("/1/members/me/boards?fields=id")
     return str(next(each["id"] for each in boards if each["id"] != board))
 
 
 @pytest.fixture
-def short(standin: StandIn, card: str) -> str:
+def short(standin: FakeTrello, card: str) -> str:
     """The shortLink of the card."""
-    return str(standin.trello.ask(f"/1/cards/{card}?fields=shortLink")["shortLink"])
+    return str(standin.trello.request(f"/1/cards/{card}?fields=shortLink")["shortLink"])
 
 
 @pytest.fixture
-def short_board(standin: StandIn, board: str) -> str:
+def short_board(standin: FakeTrello, board: str) -> str:
     """The shortLink of the board."""
-    return str(standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"])
+    return str(standin.trello.request(f"/1/boards/{board}?fields=shortLink")["shortLink"])

@@ -1,6 +1,6 @@
 """What the tests of projected answers share."""
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy
 
 LIFETIME_S = 30
@@ -8,9 +8,9 @@ PROJECTED = "hit; ttl=30; detail=projected"
 FIELD_SETS = ("name", "name,due", "idList,pos", "desc,labels", "url,shortUrl,closed")
 
 
-async def is_trellos_word(proxy: Proxy, standin: StandIn, target: str) -> str:
+async def is_trellos_word(proxy: Proxy, fake_trello: FakeTrello, target: str) -> str:
     """The Cache-Status of an answer that is, byte for byte, what Trello gives."""
     heard = await proxy.get(target)
     assert heard.status == 200
-    assert heard.json == standin.trello.ask(target)
+    assert heard.json == fake_trello.trello.request(target)
     return heard.cache

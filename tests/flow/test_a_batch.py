@@ -8,26 +8,26 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy, turns
 
 LATE_S = 1.0
 MISSING = "0" * 24
 
 
-async def direct(proxy: Proxy, standin: StandIn, target: str) -> bytes:
+async def direct(proxy: Proxy, fake_trello: FakeTrello, target: str) -> bytes:
     """What the stand-in says when it is asked without the proxy, but for the links."""
     credential = f'OAuth oauth_consumer_key="{KEY}", oauth_token="{TOKEN}"'
-    heard = await proxy.session.get(standin.url + target, headers={"Authorization": credential})
+    heard = await proxy.session.get(fake_trello.url + target, headers={"Authorization": credential})
     assert heard.status == 200
     return (await heard.read()).replace(
         b"https://trello.com/1/cards/", b"%b/1/cards/" % proxy.url.encode()
     )
 
 
-def lists_asked(standin: StandIn) -> list[str]:
+def lists_asked(fake_trello: FakeTrello) -> list[str]:
     """The queries of the batches that Trello was asked."""
-    return [seen.query for seen in standin.asked.requests if seen.path == "/1/batch"]
+    return [seen.query for seen in fake_trello.request_log.requests if seen.path == "/1/batch"]
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def batch(urls: list[str]) -> str:
 
 
 async def test_asked_in_one_question_and_then_from_the_store(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str
 ) -> None:
     expected = await direct(proxy, standin, batch)
-    standin.asked.reset()
+    standin.request_log.reset()
     heard = [await proxy.get(batch) for _ in range(2)]
     clock.advance(7)
     heard.append(await proxy.get(batch))
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
     assert {each.body for each in heard} == {expected}
     assert [(each.cache, each.fields["Age"]) for each in heard] == [
         ("fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3", "0"),
@@ -61,7 +61,7 @@ async def test_asked_in_one_question_and_then_from_the_store(
 
 
 async def test_what_a_batch_brought_a_plain_read_has(
-    proxy: Proxy, standin: StandIn, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, batch: str, urls: list[str]
 ) -> None:
     items = (await proxy.get(batch)).json
     for url, item in zip(urls, items, strict=True):
@@ -74,7 +74,7 @@ async def test_what_a_batch_brought_a_plain_read_has(
 
 
 async def test_what_plain_reads_brought_a_batch_has(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str, urls: list[str]
 ) -> None:
     for url in urls:
         await proxy.get(f"/1{url}")
@@ -86,7 +86,7 @@ async def test_what_plain_reads_brought_a_batch_has(
 
 
 async def test_only_what_is_missing_is_asked_for(
-    proxy: Proxy, standin: StandIn, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, batch: str, urls: list[str]
 ) -> None:
     await proxy.get(f"/1{urls[1]}")
     heard = await proxy.get(batch)
@@ -96,7 +96,7 @@ async def test_only_what_is_missing_is_asked_for(
 
 
 async def test_one_that_is_missing_is_read_by_itself(
-    proxy: Proxy, standin: StandIn, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, batch: str, urls: list[str]
 ) -> None:
     for url in urls[1:]:
         await proxy.get(f"/1{url}")
@@ -107,7 +107,7 @@ async def test_one_that_is_missing_is_read_by_itself(
 
 
 async def test_one_that_is_missing_joins_whoever_reads_it(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(Fault("late", path, delay_s=LATE_S))
@@ -119,10 +119,12 @@ async def test_one_that_is_missing_joins_whoever_reads_it(
     read, listed = await asyncio.gather(reader, lister)
     assert listed.body == b'[{"200":%b}]' % read.body
     assert listed.cache == "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=asked-1-of-1"
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
-async def test_the_same_twice_is_asked_for_once(proxy: Proxy, standin: StandIn, board: str) -> None:
+async def test_the_same_twice_is_asked_for_once(
+    proxy: Proxy, standin: FakeTrello, board: str
+) -> None:
     url = f"/boards/{board}?fields=name"
     heard = await proxy.get(f"/1/batch?urls={url},/boards/{board}/lists,{url}")
     assert [list(item) for item in heard.json] == [["200"]] * 3
@@ -153,7 +155,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelt", SPELLINGS.values(), ids=SPELLINGS.keys())
 async def test_every_spelling_of_a_list_is_one(
-    proxy: Proxy, standin: StandIn, board: str, card: str, spelt: Any
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, spelt: Any
 ) -> None:
     urls = [f"/boards/{board}?fields=name,url&lists=open", f"/cards/{card}?fields=name,closed"]
     plain = [await proxy.get(f"/1{url}") for url in urls]
@@ -161,11 +163,11 @@ async def test_every_spelling_of_a_list_is_one(
     assert heard.cache == "hit; ttl=30"
     assert heard.body == b'[{"200":%b},{"200":%b}]' % (plain[0].body, plain[1].body)
     assert set(heard.json[0]["200"]) == {"id", "name", "url", "lists"}
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_commas_and_ampersands_reach_trello_as_they_were_meant(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     urls = [f"/boards/{board}?fields=name,url&lists=open", f"/cards/{card}?fields=name,closed"]
     heard = await proxy.get(f"/1/batch?urls={SPELLINGS['an & that is not encoded'](urls)}")
@@ -178,7 +180,7 @@ async def test_commas_and_ampersands_reach_trello_as_they_were_meant(
 
 
 async def test_failures_come_in_their_order_and_are_not_stored(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     target = f"/1/batch?urls=/cards/{MISSING},/boards/{board},/cards/no-id,/boards/{board}/lists"
     heard = await proxy.get(target)
@@ -192,19 +194,19 @@ async def test_failures_come_in_their_order_and_are_not_stored(
 
 
 async def test_a_failure_that_was_read_by_itself_is_the_same_item(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     await proxy.get(f"/1/boards/{board}")
     for url in (f"/cards/{MISSING}", "/cards/no-id"):
         target = f"/1/batch?urls=/boards/{board},{url}"
         expected = await direct(proxy, standin, target)
         assert [(await proxy.get(target)).body for _ in range(2)] == [expected] * 2
-    assert standin.asked.count("GET", f"/1/cards/{MISSING}") == 1
-    assert standin.asked.count("GET", "/1/cards/no-id") == 2
+    assert standin.request_log.count("GET", f"/1/cards/{MISSING}") == 1
+    assert standin.request_log.count("GET", "/1/cards/no-id") == 2
 
 
 async def test_what_trello_says_twice_is_gone_is_forgotten(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str, board: str
 ) -> None:
     target = f"/1/batch?urls=/cards/{card},/boards/{board}"
     await proxy.get(target)
@@ -234,14 +236,14 @@ FORWARDED = {
 
 @pytest.mark.parametrize("query", FORWARDED.values(), ids=FORWARDED.keys())
 async def test_what_is_no_list_of_plain_reads_passes_as_it_was_sent(
-    proxy: Proxy, standin: StandIn, query: str
+    proxy: Proxy, standin: FakeTrello, query: str
 ) -> None:
     await proxy.get("/1/members/me")
-    standin.asked.reset()
+    standin.request_log.reset()
     heard = [await proxy.get(f"/1/batch?{query}") for _ in range(2)]
     assert lists_asked(standin) == [query] * 2
     assert {each.cache for each in heard} == {"fwd=bypass"}
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_trellos_own_error_passes(proxy: Proxy) -> None:
@@ -261,7 +263,7 @@ THROTTLED = '{"name":"TooManyRequests","message":"Rate limit exceeded","statusCo
 
 
 async def test_a_part_that_was_throttled_is_told_and_not_stored(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     target = f"/1/batch?urls=/boards/{board},/boards/{board}/lists"
     standin.faults.add(items(THROTTLED, '{"200":[]}'))
@@ -274,7 +276,7 @@ async def test_a_part_that_was_throttled_is_told_and_not_stored(
 
 
 async def test_a_part_that_was_throttled_is_the_last_good_one(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     target = f"/1/batch?urls=/boards/{board},/boards/{board}/lists"
     first = await proxy.get(target)
@@ -298,7 +300,7 @@ FAILURES = {
 
 
 @pytest.fixture(params=[*FAILURES.values()], ids=[*FAILURES])
-def failure(request: pytest.FixtureRequest, standin: StandIn) -> Any:
+def failure(request: pytest.FixtureRequest, standin: FakeTrello) -> Any:
     """Makes batches fail, and says how a client hears of it."""
     fault, status, problem = request.param
 
@@ -312,7 +314,7 @@ def failure(request: pytest.FixtureRequest, standin: StandIn) -> Any:
 
 
 async def test_a_batch_that_fails_is_that_failure_and_never_made_of_some_parts(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, urls: list[str], batch: str, failure: Any
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, urls: list[str], batch: str, failure: Any
 ) -> None:
     await proxy.get(f"/1{urls[0]}")
     clock.advance(100)
@@ -337,7 +339,7 @@ async def test_a_batch_that_fails_is_stale_where_every_part_is_there(
 
 
 async def test_one_part_that_fails_alone_is_stale_or_fails_the_whole(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     target = f"/1/batch?urls=/boards/{board}"
     first = await proxy.get(target)
@@ -354,7 +356,7 @@ async def test_one_part_that_fails_alone_is_stale_or_fails_the_whole(
 
 
 async def test_while_it_is_asked_for_the_last_answer_is_used(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str
 ) -> None:
     first = await proxy.get(batch)
     clock.advance(40)
@@ -362,11 +364,11 @@ async def test_while_it_is_asked_for_the_last_answer_is_used(
     assert (heard.body, heard.cache) == (first.body, "hit; ttl=-11")
     await turns()
     assert (await proxy.get(batch)).cache == "hit; ttl=30"
-    assert len(lists_asked(standin)) == standin.asked.total == 2
+    assert len(lists_asked(standin)) == standin.request_log.total == 2
 
 
 async def test_what_is_stale_is_renewed_with_what_is_missing(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str, urls: list[str]
 ) -> None:
     await proxy.get(f"/1{urls[0]}")
     clock.advance(40)
@@ -378,7 +380,7 @@ async def test_what_is_stale_is_renewed_with_what_is_missing(
 
 
 async def test_the_clients_directives_are_each_parts(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str, urls: list[str]
 ) -> None:
     heard = await proxy.get(batch, headers={"Cache-Control": "only-if-cached"})
     assert (heard.status, heard.problem) == (504, "not-stored")
@@ -403,13 +405,13 @@ async def all_of(proxy: Proxy, target: str, count: int) -> "list[asyncio.Task[He
 
 
 async def test_a_hundred_callers_one_question_to_trello(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str
 ) -> None:
     standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
     callers = await all_of(proxy, batch, 100)
     clock.advance(LATE_S)
     heard = await asyncio.gather(*callers)
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
     assert {(each.status, each.body) for each in heard} == {(200, heard[0].body)}
     assert sorted(each.cache for each in heard) == [
         "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=asked-3-of-3"
@@ -417,7 +419,7 @@ async def test_a_hundred_callers_one_question_to_trello(
 
 
 async def test_who_refuses_what_is_stored_asks_alone(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, batch: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str
 ) -> None:
     standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
     callers = await all_of(proxy, batch, 1)
@@ -429,7 +431,7 @@ async def test_who_refuses_what_is_stored_asks_alone(
 
 
 async def test_the_same_in_another_order_is_the_same_question(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, urls: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, urls: list[str]
 ) -> None:
     standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
     callers = await all_of(proxy, f"/1/batch?urls={','.join(urls)}", 1)
@@ -437,11 +439,11 @@ async def test_the_same_in_another_order_is_the_same_question(
     clock.advance(LATE_S)
     one, other = await asyncio.gather(*callers)
     assert one.json == list(reversed(other.json))
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_an_answer_older_than_a_write_is_neither_stored_nor_shared(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, batch: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, batch: str
 ) -> None:
     standin.faults.add(Fault("late", "/1/batch", applied=True, delay_s=LATE_S))
     early = await all_of(proxy, batch, 2)
@@ -455,7 +457,7 @@ async def test_an_answer_older_than_a_write_is_neither_stored_nor_shared(
 
 
 async def test_a_write_forgets_the_part_it_touches(
-    proxy: Proxy, standin: StandIn, card: str, other_board: str
+    proxy: Proxy, standin: FakeTrello, card: str, other_board: str
 ) -> None:
     target = f"/1/batch?urls=/boards/{other_board},/cards/{card}?fields=name"
     await proxy.get(target)
@@ -466,7 +468,7 @@ async def test_a_write_forgets_the_part_it_touches(
 
 
 async def test_a_part_never_brings_an_identity_of_its_own(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     other = f"key={OTHER_KEY}%26token={OTHER_TOKEN}"
     heard = await proxy.get(
@@ -476,11 +478,11 @@ async def test_a_part_never_brings_an_identity_of_its_own(
     assert heard.json[1]["200"]["username"] == "demo"
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=30"
     assert (await proxy.get("/1/members/me?fields=username")).cache == "hit; ttl=300"
-    assert {seen.credential for seen in standin.asked.requests} == {"header"}
+    assert {seen.credential for seen in standin.request_log.requests} == {"header"}
 
 
 async def test_in_forward_mode_every_part_is_the_askers(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     stranger = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, stranger, key=OTHER_KEY)
@@ -517,7 +519,7 @@ async def test_a_clients_if_none_match_gets_304(proxy: Proxy, batch: str, board:
 
 
 async def test_a_long_part_is_kept_packed_as_trello_sends_it(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "long " * 30_000})
     target = f"/1/batch?urls=/cards/{card},/boards/{board}?fields=name"
@@ -532,7 +534,7 @@ async def test_a_long_part_is_kept_packed_as_trello_sends_it(
 
 
 async def test_a_batch_too_long_to_hold_passes_as_it_was_sent(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     body = f'[{{"200":"{"x" * (16 << 20)}"}},{{"200":[]}}]'
     for _ in range(2):
@@ -544,7 +546,7 @@ async def test_a_batch_too_long_to_hold_passes_as_it_was_sent(
 
 
 async def test_parts_that_are_too_long_together_are_asked_for_as_they_came(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     urls = [f"/boards/{board}", f"/boards/{board}/lists"]
     for url in urls:
@@ -558,29 +560,29 @@ async def test_parts_that_are_too_long_together_are_asked_for_as_they_came(
 
 
 async def test_a_read_that_is_never_stored_is_asked_for_each_time(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     target = f"/1/batch?urls=/boards/{board},/boards/{board}/deltas"
     standin.faults.add(items('{"200":{"name":"x"}}', '{"200":[1]}'))
     first = await proxy.get(target)
     assert first.cache == "fwd=uri-miss; fwd-status=200; detail=asked-2-of-2"
     path = f"/1/boards/{board}/deltas"
-    answer = Fault("status", path, status=200, body="[2]", content_type="application/json")
-    standin.faults.add(answer)
+    response = Fault("status", path, status=200, body="[2]", content_type="application/json")
+    standin.faults.add(response)
     again = await proxy.get(target)
     assert again.json == [first.json[0], {"200": [2]}]
     assert again.cache == "fwd=uri-miss; fwd-status=200; detail=route-not-stored"
-    assert standin.asked.count("GET", path) == 1
+    assert standin.request_log.count("GET", path) == 1
 
 
 async def test_a_head_is_answered_as_its_get_without_the_body(
-    proxy: Proxy, standin: StandIn, batch: str
+    proxy: Proxy, standin: FakeTrello, batch: str
 ) -> None:
     asked = await proxy("HEAD", batch)
     got = await proxy.get(batch)
     assert (asked.status, asked.body) == (200, b"")
     assert asked.fields["Content-Length"] == got.fields["Content-Length"] == str(len(got.body))
-    assert (got.cache, standin.asked.total) == ("hit; ttl=30", 1)
+    assert (got.cache, standin.request_log.total) == ("hit; ttl=30", 1)
 
 
 async def test_it_is_one_request_to_trello_in_the_metrics_and_a_hit_is_one_in_the_log(

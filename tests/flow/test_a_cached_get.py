@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     KEY,
     OTHER_KEY,
@@ -16,11 +16,11 @@ from tests.flow.conftest import (
 LIFETIME_S = 30
 
 
-async def test_asked_once_served_often(proxy: Proxy, standin: StandIn, board: str) -> None:
+async def test_asked_once_served_often(proxy: Proxy, standin: FakeTrello, board: str) -> None:
     heard = [await proxy.get(f"/1/boards/{board}") for _ in range(10)]
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
     assert {each.body for each in heard} == {heard[0].body}
-    assert heard[0].json == standin.trello.ask(f"/1/boards/{board}")
+    assert heard[0].json == standin.trello.request(f"/1/boards/{board}")
     assert heard[0].cache == "fwd=uri-miss; fwd-status=200; stored"
     assert {each.cache for each in heard[1:]} == {"hit; ttl=30"}
 
@@ -40,7 +40,7 @@ async def test_age_counts_up(proxy: Proxy, clock: FakeClock, board: str) -> None
 
 
 async def test_fresh_for_its_lifetime_and_not_a_second_longer(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy()
     await proxy.get(f"/1/search?query=plan&idBoards={board}")
@@ -49,11 +49,11 @@ async def test_fresh_for_its_lifetime_and_not_a_second_longer(
     clock.advance(1)
     heard = await proxy.get(f"/1/search?query=plan&idBoards={board}")
     assert heard.cache == "fwd=stale; fwd-status=200; stored"
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_a_clients_if_none_match_gets_304(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     first = await proxy.get(f"/1/boards/{board}")
     clock.advance(3)
@@ -64,11 +64,11 @@ async def test_a_clients_if_none_match_gets_304(
         assert (heard.fields["Age"], heard.cache) == ("3", "hit; ttl=27")
     heard = await proxy.get(f"/1/boards/{board}", headers={"If-None-Match": '"another"'})
     assert (heard.status, heard.body) == (200, first.body)
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_a_changed_answer_has_another_etag_and_is_sent_in_full(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     first = await proxy.get(f"/1/boards/{board}?fields=name")
     await proxy("PUT", f"/1/boards/{board}", params={"name": "Renamed"})
@@ -91,27 +91,27 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 async def test_two_spellings_of_one_read_share_one_stored_response(
-    proxy: Proxy, standin: StandIn, board: str, spelling: str
+    proxy: Proxy, standin: FakeTrello, board: str, spelling: str
 ) -> None:
     first = await proxy.get(f"/1/boards/{board}?fields=name,url")
     heard = await proxy.get(spelling.format(board=board))
     assert (heard.cache, heard.body) == ("hit; ttl=30", first.body)
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_a_parameter_in_a_gets_body_is_one_of_its_query(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     body = {"fields": "name,url", "key": "dummy", "token": "dummy"}
     in_body = await proxy.get(f"/1/boards/{board}", json=body)
     in_query = await proxy.get(f"/1/boards/{board}?fields=name,url")
     assert set(in_body.json) == {"id", "name", "url"}
     assert (in_query.body, in_query.cache) == (in_body.body, "hit; ttl=30")
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_another_credential_never_sees_it(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     stranger = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, stranger, key=OTHER_KEY)
@@ -120,7 +120,7 @@ async def test_another_credential_never_sees_it(
     theirs = await proxy.get(f"/1/boards/{board}?key={OTHER_KEY}&token={OTHER_TOKEN}")
     assert (mine.status, theirs.status) == (200, 401)
     assert theirs.cache == "fwd=uri-miss; fwd-status=401; detail=status-not-stored"
-    assert standin.asked.count("GET", f"/1/boards/{board}") == 2
+    assert standin.request_log.count("GET", f"/1/boards/{board}") == 2
     again = await proxy.get(f"/1/boards/{board}?key={KEY}&token={TOKEN}")
     assert (again.cache, again.body) == ("hit; ttl=30", mine.body)
 
@@ -141,7 +141,7 @@ async def test_nothing_of_trellos_that_concerns_caches_cookies_or_origins_passes
 
 
 async def test_a_head_is_answered_as_its_get_without_the_body(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     asked = await proxy("HEAD", f"/1/boards/{board}")
     got = await proxy.get(f"/1/boards/{board}")
@@ -150,28 +150,30 @@ async def test_a_head_is_answered_as_its_get_without_the_body(
     assert asked.fields["Content-Length"] == got.fields["Content-Length"] == str(len(got.body))
     assert asked.fields["ETag"] == again.fields["ETag"] == got.fields["ETag"]
     assert (got.cache, again.cache) == ("hit; ttl=30", "hit; ttl=30")
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
-async def test_options_are_told_here(proxy: Proxy, standin: StandIn, board: str) -> None:
+async def test_options_are_told_here(proxy: Proxy, standin: FakeTrello, board: str) -> None:
     heard = await proxy("OPTIONS", f"/1/boards/{board}")
     assert (heard.status, heard.body) == (204, b"")
     assert heard.fields["Allow"] == "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_a_read_that_trello_must_answer_each_time_is_not_stored(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(clients={"jsonp": "allow"})
     for _ in range(2):
         heard = await proxy.get(f"/1/boards/{board}?callback=show")
         assert heard.body.startswith(b"/**/ show(")
         assert heard.cache == "fwd=bypass"
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
-async def test_a_404_is_kept_for_seconds(proxy: Proxy, standin: StandIn, clock: FakeClock) -> None:
+async def test_a_404_is_kept_for_seconds(
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock
+) -> None:
     missing = "/1/cards/" + "0" * 24
     seen = []
     for pause_s in (4, 1, 0):
@@ -188,7 +190,7 @@ async def test_a_404_is_kept_for_seconds(proxy: Proxy, standin: StandIn, clock: 
 
 
 async def test_client_js_speaks_to_the_proxy_and_holds_no_key(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     for target in ("/1/client.js", "/1/client.js?key=dummy"):
         heard = await proxy.get(target)
@@ -198,16 +200,16 @@ async def test_client_js_speaks_to_the_proxy_and_holds_no_key(
         assert KEY.encode() not in heard.body
         assert heard.fields["Content-Type"] == "application/javascript; charset=utf-8"
     assert (await proxy.get("/1/client.js")).cache == "hit; ttl=3600"
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 @pytest.mark.parametrize("path", ["/1/authorize?key=x", "/1/OAuthAuthorizeToken", "/1/authorize/"])
-async def test_no_token_is_needed_here(proxy: Proxy, standin: StandIn, path: str) -> None:
+async def test_no_token_is_needed_here(proxy: Proxy, standin: FakeTrello, path: str) -> None:
     heard = await proxy.get(path)
     assert (heard.status, heard.fields["Content-Type"]) == (200, "text/plain; charset=utf-8")
     assert b"No token is needed here" in heard.body
     assert b"https://trello.com/1/authorize" in heard.body
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 GRANTS = [
@@ -220,12 +222,12 @@ GRANTS = [
 
 @pytest.mark.parametrize(("method", "path"), GRANTS)
 async def test_a_program_that_asks_for_a_token_is_told_to_stop(
-    proxy: Proxy, standin: StandIn, method: str, path: str
+    proxy: Proxy, standin: FakeTrello, method: str, path: str
 ) -> None:
     heard = await proxy(method, path)
     assert (heard.status, heard.problem) == (403, "no-token-given")
     assert heard.json["detail"].startswith("None is needed: call the API without OAuth")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_the_metrics_and_the_log_tell_hits_from_misses(proxy: Proxy, board: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import KEY, TOKEN, turns
 from tests.flow.test_files import BODY, attach, kept, partial
 
@@ -28,14 +28,14 @@ def _free_port() -> int:
 
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
     try:
-        async with session.get(f"{url}/readyz") as answer:
-            return answer.status == 200
+        async with session.get(f"{url}/readyz") as response:
+            return response.status == 200
     except aiohttp.ClientError:
         return False
 
 
 @pytest.fixture
-async def run(standin: StandIn, directory: Path, tmp_path: Path) -> AsyncIterator[Run]:
+async def run(standin: FakeTrello, directory: Path, tmp_path: Path) -> AsyncIterator[Run]:
     """Starts `trello-proxy serve`, again and again on the same directory."""
     started: list[asyncio.subprocess.Process] = []
 
@@ -68,7 +68,7 @@ async def run(standin: StandIn, directory: Path, tmp_path: Path) -> AsyncIterato
 
 
 async def test_a_proxy_killed_in_mid_download_starts_clean(
-    run: Run, standin: StandIn, card: str, directory: Path, clock: FakeClock
+    run: Run, standin: FakeTrello, card: str, directory: Path, clock: FakeClock
 ) -> None:
     path = attach(standin, card)
     standin.faults.add(Fault("slow", "/files/*", bytes_per_s=100_000))

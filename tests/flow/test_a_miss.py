@@ -8,7 +8,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Heard, Proxy, Raw, StartProxy, turns, until
 
 LATE_S = 1.0
@@ -17,11 +17,11 @@ LATE_S = 1.0
 class Held:
     """Trello's next answer to one path, held back until `let_go`."""
 
-    def __init__(self, standin: StandIn, clock: FakeClock, path: str) -> None:
-        self._standin = standin
+    def __init__(self, fake_trello: FakeTrello, clock: FakeClock, path: str) -> None:
+        self._standin = fake_trello
         self._clock = clock
         self._path = path
-        self._before = standin.asked.count("GET", path)
+        self._before = fake_trello.request_log.count("GET", path)
 
     def hold(self, *, applied: bool = True) -> "Held":
         """`applied`: what it says is what was so when it was asked."""
@@ -31,7 +31,7 @@ class Held:
 
     @property
     def asked(self) -> int:
-        return self._standin.asked.count("GET", self._path) - self._before
+        return self._standin.request_log.count("GET", self._path) - self._before
 
     async def arrived(self) -> None:
         await until(lambda: self.asked > 0)
@@ -41,7 +41,7 @@ class Held:
 
 
 @pytest.fixture
-def held(standin: StandIn, clock: FakeClock, board: str) -> Held:
+def held(standin: FakeTrello, clock: FakeClock, board: str) -> Held:
     return Held(standin, clock, f"/1/boards/{board}").hold()
 
 
@@ -114,21 +114,21 @@ FAILURES = {
 
 @pytest.mark.parametrize(("fault", "status", "problem"), FAILURES.values(), ids=FAILURES.keys())
 async def test_one_failure_answers_everybody_and_the_next_caller_asks_anew(
-    proxy: Proxy, standin: StandIn, board: str, fault: Fault, status: int, problem: str
+    proxy: Proxy, standin: FakeTrello, board: str, fault: Fault, status: int, problem: str
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(Fault(fault.kind, path, times=None, status=fault.status))
     heard = await asyncio.gather(*(proxy.get(path) for _ in range(20)))
     assert {(each.status, each.problem) for each in heard} == {(status, problem)}
-    asked = standin.asked.count("GET", path)
+    asked = standin.request_log.count("GET", path)
     assert asked <= 2
     standin.faults.clear()
     assert (await proxy.get(path)).status == 200
-    assert standin.asked.count("GET", path) == asked + 1
+    assert standin.request_log.count("GET", path) == asked + 1
 
 
 async def test_a_refusal_answers_everybody(
-    proxy: Proxy, standin: StandIn, clock: FakeClock
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     path = "/1/boards/" + "f" * 24
     held = Held(standin, clock, path).hold()
@@ -170,7 +170,7 @@ async def test_an_answer_older_than_a_write_is_never_shared(
 
 
 async def test_a_stale_answer_is_not_renewed_by_what_is_older_than_a_write(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     target = f"/1/boards/{board}"
     await proxy.get(target)
@@ -198,13 +198,13 @@ async def test_an_uncacheable_answer_is_not_collapsed_onto_others(
 
 
 async def test_a_question_that_is_never_stored_is_never_collapsed(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(clients={"jsonp": "allow"})
     target = f"/1/boards/{board}?callback=show"
     heard = await asyncio.gather(*(proxy.get(target) for _ in range(5)))
     assert {each.cache for each in heard} == {"fwd=bypass"}
-    assert standin.asked.count("GET", f"/1/boards/{board}") == 5
+    assert standin.request_log.count("GET", f"/1/boards/{board}") == 5
 
 
 async def test_other_reads_do_not_wait_for_a_slow_one(
@@ -219,11 +219,11 @@ async def test_other_reads_do_not_wait_for_a_slow_one(
 
 
 async def test_a_connection_that_trello_had_closed_is_replaced_in_silence(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     standin.faults.add(Fault("reset", f"/1/boards/{board}", times=1))
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert standin.asked.count("GET", f"/1/boards/{board}") == 2
+    assert standin.request_log.count("GET", f"/1/boards/{board}") == 2
 
 
 async def test_stopping_ends_what_is_in_the_air(
@@ -240,7 +240,7 @@ async def test_stopping_ends_what_is_in_the_air(
 
 
 async def test_in_forward_mode_each_credential_asks_for_itself(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     proxy = await start_proxy(clients={"credentials": "forward"})

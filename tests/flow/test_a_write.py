@@ -7,7 +7,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import DELIBERATE, KEY, TOKEN, Proxy, StartProxy, turns, until
 
 
@@ -16,13 +16,13 @@ async def _is_hit(proxy: Proxy, target: str) -> bool:
 
 
 @pytest.fixture
-def list_(standin: StandIn, card: str) -> str:
+def list_(standin: FakeTrello, card: str) -> str:
     """The id of the list that the card is in."""
-    return str(standin.trello.ask(f"/1/cards/{card}?fields=idList")["idList"])
+    return str(standin.trello.request(f"/1/cards/{card}?fields=idList")["idList"])
 
 
 async def test_the_next_get_of_what_i_changed_asks_trello(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     written = await proxy("PUT", f"/1/cards/{card}", json={"name": "Mine"})
@@ -30,13 +30,13 @@ async def test_the_next_get_of_what_i_changed_asks_trello(
     assert written.cache == "fwd=method; fwd-status=200"
     heard = await proxy.get(f"/1/cards/{card}")
     assert (heard.json["name"], heard.cache) == ("Mine", "fwd=uri-miss; fwd-status=200; stored")
-    assert standin.asked.count("PUT", f"/1/cards/{card}") == 1
+    assert standin.request_log.count("PUT", f"/1/cards/{card}") == 1
 
 
 async def test_so_does_the_list_and_the_board_that_contain_it(
-    proxy: Proxy, standin: StandIn, card: str, list_: str, board: str
+    proxy: Proxy, standin: FakeTrello, card: str, list_: str, board: str
 ) -> None:
-    short_link = standin.trello.ask(f"/1/boards/{board}?fields=shortLink")["shortLink"]
+    short_link = standin.trello.request(f"/1/boards/{board}?fields=shortLink")["shortLink"]
     containing = (
         f"/1/lists/{list_}/cards",
         f"/1/boards/{short_link}/cards?fields=name",
@@ -54,9 +54,9 @@ async def test_so_does_the_list_and_the_board_that_contain_it(
 
 
 async def test_other_boards_stay_cached(
-    proxy: Proxy, standin: StandIn, card: str, other_board: str
+    proxy: Proxy, standin: FakeTrello, card: str, other_board: str
 ) -> None:
-    other_card = standin.trello.ask(f"/1/boards/{other_board}/cards?fields=id")[0]["id"]
+    other_card = standin.trello.request(f"/1/boards/{other_board}/cards?fields=id")[0]["id"]
     others = (
         f"/1/boards/{other_board}",
         f"/1/boards/{other_board}/cards",
@@ -70,9 +70,9 @@ async def test_other_boards_stay_cached(
 
 
 async def test_a_write_on_another_card_leaves_this_one_cached(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
-    cards = standin.trello.ask(f"/1/boards/{board}/cards?fields=id")
+    cards = standin.trello.request(f"/1/boards/{board}/cards?fields=id")
     other = next(each["id"] for each in cards if each["id"] != card)
     await proxy.get(f"/1/cards/{card}")
     await proxy("POST", f"/1/cards/{other}/actions/comments", params={"text": "hello"})
@@ -90,7 +90,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("params", "status"), REFUSALS.values(), ids=REFUSALS.keys())
 async def test_a_refused_write_invalidates_nothing(
-    proxy: Proxy, standin: StandIn, card: str, params: dict[str, str], status: int | None
+    proxy: Proxy, standin: FakeTrello, card: str, params: dict[str, str], status: int | None
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     if status is not None:
@@ -115,7 +115,7 @@ DOUBTFUL = {
 
 @pytest.mark.parametrize(("fault", "status", "problem"), DOUBTFUL.values(), ids=DOUBTFUL.keys())
 async def test_a_timed_out_write_invalidates_and_so_does_any_doubt(
-    proxy: Proxy, standin: StandIn, card: str, fault: Fault, status: int, problem: str
+    proxy: Proxy, standin: FakeTrello, card: str, fault: Fault, status: int, problem: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     standin.faults.add(
@@ -123,13 +123,13 @@ async def test_a_timed_out_write_invalidates_and_so_does_any_doubt(
     )
     heard = await proxy("PUT", f"/1/cards/{card}", params={"name": "Mine"})
     assert (heard.status, heard.problem) == (status, problem)
-    assert standin.asked.count("PUT", f"/1/cards/{card}") == 1
+    assert standin.request_log.count("PUT", f"/1/cards/{card}") == 1
     now = await proxy.get(f"/1/cards/{card}")
     assert (now.json["name"], now.cache) == ("Mine", "fwd=uri-miss; fwd-status=200; stored")
 
 
 async def test_a_write_that_never_left_invalidates_nothing(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     await standin.stop()
@@ -141,33 +141,33 @@ async def test_a_write_that_never_left_invalidates_nothing(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "POST"])
 async def test_a_write_is_not_repeated(
-    proxy: Proxy, standin: StandIn, card: str, method: str
+    proxy: Proxy, standin: FakeTrello, card: str, method: str
 ) -> None:
     await proxy.get("/1/members/me")  # leaves a connection that is kept
     standin.faults.add(Fault("reset", f"/1/cards/{card}*", times=None))
     path = f"/1/cards/{card}/actions/comments" if method == "POST" else f"/1/cards/{card}"
     assert (await proxy(method, path, params={"text": "x"})).problem == "upstream-terminated"
-    assert standin.asked.count(method, path) == 1
+    assert standin.request_log.count(method, path) == 1
 
 
 async def test_the_same_write_twice_at_once_is_two_writes(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     path = f"/1/cards/{card}/actions/comments"
     params = {"text": "twice"}
     heard = await asyncio.gather(*(proxy("POST", path, params=params) for _ in range(2)))
     assert len({each.json["id"] for each in heard}) == 2
-    assert standin.asked.count("POST", path) == 2
+    assert standin.request_log.count("POST", path) == 2
 
 
 async def test_a_write_whose_client_left_still_invalidates(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     standin.faults.add(Fault("late", method="PUT", applied=True))
     path = f"/1/cards/{card}"
     writing = asyncio.ensure_future(proxy("PUT", path, params={"name": "Mine"}))
-    await until(lambda: standin.asked.count("PUT", path) == 1)
+    await until(lambda: standin.request_log.count("PUT", path) == 1)
     writing.cancel()
     await turns()
     clock.advance(1)
@@ -193,15 +193,15 @@ async def test_a_get_that_tunnels_a_write_is_one(
 
 
 async def test_a_write_in_the_body_of_a_get_is_refused(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     heard = await proxy.get(f"/1/cards/{card}", data={"_method": "DELETE"})
     assert (heard.status, heard.problem) == (400, "bad-target")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_where_writes_are_denied_nothing_is_sent(
-    start_proxy: StartProxy, standin: StandIn, card: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:
     proxy = await start_proxy(clients={"writes": "deny"})
     form = aiohttp.FormData({"name": "a.txt"})
@@ -215,22 +215,22 @@ async def test_where_writes_are_denied_nothing_is_sent(
         await proxy("POST", "/1/unheard/of"),
     ]
     assert {(each.status, each.problem) for each in heard} == {(403, "writes-denied")}
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
     assert (await proxy.get(f"/1/cards/{card}")).status == 200
 
 
 async def test_a_form_body_loses_its_credentials_and_keeps_the_rest(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     data = {"key": "dummy", "text": "a=b&c", "token": "dummy"}
     heard = await proxy("POST", f"/1/cards/{card}/actions/comments", data=data)
     assert heard.json["data"]["text"] == "a=b&c"
-    assert standin.asked.requests[-1].credential == "header"
-    assert standin.asked.requests[-1].body_bytes == len("text=a%3Db%26c")
+    assert standin.request_log.requests[-1].credential == "header"
+    assert standin.request_log.requests[-1].body_bytes == len("text=a%3Db%26c")
 
 
 async def test_what_trello_says_to_a_write_comes_back_byte_for_byte(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     body = '{"id" : "\\u00e9", "n":1.0e2 ,"later":"field" }'
     fault = Fault("status", status=200, body=body, content_type="application/json; charset=utf-8")
@@ -240,7 +240,7 @@ async def test_what_trello_says_to_a_write_comes_back_byte_for_byte(
 
 
 async def test_a_body_that_echoes_the_stored_credential_arrives_scrubbed(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     fault = Fault("status", status=400, body=f"bad {TOKEN} of {KEY}", fields=(("X-Echo", TOKEN),))
     standin.faults.add(fault)

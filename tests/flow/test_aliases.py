@@ -12,7 +12,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     KEY,
     OTHER_KEY,
@@ -31,14 +31,14 @@ PEOPLE_S = 300
 
 
 @pytest.fixture
-def organization(standin: StandIn) -> dict[str, Any]:
-    found = standin.trello.ask("/1/members/me/organizations")
+def organization(standin: FakeTrello) -> dict[str, Any]:
+    found = standin.trello.request("/1/members/me/organizations")
     return dict(found[0])
 
 
 @pytest.fixture
-def me(standin: StandIn) -> dict[str, Any]:
-    return dict(standin.trello.ask("/1/members/me"))
+def me(standin: FakeTrello) -> dict[str, Any]:
+    return dict(standin.trello.request("/1/members/me"))
 
 
 async def _cached(proxy: Proxy, target: str) -> str:
@@ -51,26 +51,26 @@ async def _teach(proxy: Proxy, *targets: str) -> None:
         assert (await proxy.get(target)).status == 200
 
 
-def _moved(standin: StandIn, card: str, to: str) -> None:
+def _moved(fake_trello: FakeTrello, card: str, to: str) -> None:
     """The card is on another board, and nobody told the proxy."""
-    column = standin.trello.ask(f"/1/boards/{to}/lists")[0]["id"]
-    standin.trello.edit("PUT", f"/1/cards/{card}", {"idBoard": to, "idList": column})
+    column = fake_trello.trello.request(f"/1/boards/{to}/lists")[0]["id"]
+    fake_trello.trello.edit("PUT", f"/1/cards/{card}", {"idBoard": to, "idList": column})
 
 
 @pytest.mark.parametrize("short_first", [True, False])
 @pytest.mark.parametrize("rest", ["", "?fields=name,shortLink", "/attachments", "/actions"])
 async def test_two_spellings_of_a_card_make_one_question(
-    proxy: Proxy, standin: StandIn, card: str, short: str, *, short_first: bool, rest: str
+    proxy: Proxy, standin: FakeTrello, card: str, short: str, *, short_first: bool, rest: str
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink")
     first, second = (short, card) if short_first else (card, short)
-    before = standin.asked.total
+    before = standin.request_log.total
     one = await proxy.get(f"/1/cards/{first}{rest}")
     other = await proxy.get(f"/1/card/{second}{rest}")
     assert (one.cache.partition(";")[0], other.cache.partition(";")[0]) == ("fwd=uri-miss", "hit")
     assert (one.status, one.body) == (other.status, other.body)
-    assert standin.asked.total == before + 1
-    assert standin.asked.count("GET", f"/1/cards/{first}{rest.partition('?')[0]}") >= 1
+    assert standin.request_log.total == before + 1
+    assert standin.request_log.count("GET", f"/1/cards/{first}{rest.partition('?')[0]}") >= 1
 
 
 async def test_the_answer_that_teaches_a_name_is_there_under_both(
@@ -87,13 +87,13 @@ async def test_the_answer_that_teaches_a_name_is_there_under_both(
 
 
 async def test_a_list_of_cards_teaches_the_names_of_all(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     cards = (await proxy.get(f"/1/boards/{board}/cards")).json
     for each in cards:
         await proxy.get(f"/1/cards/{each['id']}")
         assert await _cached(proxy, f"/1/cards/{each['shortLink']}") == "hit"
-    assert standin.asked.total == len(cards) + 1 > 3
+    assert standin.request_log.total == len(cards) + 1 > 3
 
 
 async def test_an_action_teaches_the_names_in_it(
@@ -121,16 +121,16 @@ async def test_capitals_matter_in_a_short_link(proxy: Proxy, short: str) -> None
 
 
 async def test_parts_of_a_batch_are_found_by_every_name(
-    proxy: Proxy, standin: StandIn, board: str, card: str, short: str, short_board: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, short: str, short_board: str
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}", f"/1/boards/{board}?fields=shortLink")
-    asked = standin.asked.total
+    asked = standin.request_log.total
     assert await _cached(proxy, f"/1/batch?urls=/cards/{short},/cards/{card}") == "hit"
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
     await _teach(proxy, f"/1/batch?urls=/cards/{short}/members,/boards/{short_board}/lists")
     assert await _cached(proxy, f"/1/cards/{card}/members") == "hit"
     assert await _cached(proxy, f"/1/boards/{board}/lists") == "hit"
-    assert standin.asked.total == asked + 1
+    assert standin.request_log.total == asked + 1
 
 
 async def test_a_part_of_a_batch_teaches_names(proxy: Proxy, card: str, short: str) -> None:
@@ -140,41 +140,41 @@ async def test_a_part_of_a_batch_teaches_names(proxy: Proxy, card: str, short: s
 
 
 async def test_a_restart_keeps_the_names(
-    start_proxy: StartProxy, standin: StandIn, card: str, short: str, me: dict[str, Any]
+    start_proxy: StartProxy, standin: FakeTrello, card: str, short: str, me: dict[str, Any]
 ) -> None:
     proxy = await start_proxy()
     await _teach(proxy, f"/1/cards/{short}", f"/1/members/{me['username']}", "/1/members/me")
     await proxy.app.stop()
-    asked = standin.asked.total
+    asked = standin.request_log.total
     proxy = await start_proxy()
     for target in (f"cards/{short}", f"cards/{card}", "members/me", f"members/{me['username']}",
                    f"members/{me['id']}"):  # fmt: skip
         assert await _cached(proxy, f"/1/{target}") == "hit", target
     await _teach(proxy, f"/1/cards/{card}/members")
     assert await _cached(proxy, f"/1/cards/{short}/members") == "hit"
-    assert standin.asked.total == asked + 1
+    assert standin.request_log.total == asked + 1
 
 
 async def test_questions_by_both_names_share_one_flight(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str, short: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str, short: str
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink")
     standin.faults.add(Fault("late", method="GET", applied=True, delay_s=LATE_S))
-    before = standin.asked.total
+    before = standin.request_log.total
     names = [card, short] * 5
     asking = [asyncio.ensure_future(proxy.get(f"/1/cards/{name}")) for name in names]
-    await until(lambda: standin.asked.total > before)
+    await until(lambda: standin.request_log.total > before)
     await turns()
     clock.advance(LATE_S)
     heard = await asyncio.gather(*asking)
     assert {each.status for each in heard} == {200}
-    assert standin.asked.total == before + 1
+    assert standin.request_log.total == before + 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 @pytest.mark.parametrize("refused_first", [True, False])
 async def test_what_one_name_is_refused_the_other_is_not(
-    proxy: Proxy, standin: StandIn, card: str, short: str, *, status: int, refused_first: bool
+    proxy: Proxy, standin: FakeTrello, card: str, short: str, *, status: int, refused_first: bool
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink")
     if not refused_first:
@@ -188,24 +188,24 @@ async def test_what_one_name_is_refused_the_other_is_not(
 
 
 async def test_a_refusal_of_one_name_in_flight_is_not_the_others(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str, short: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str, short: str
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink")
     late = Fault("late", f"/1/cards/{short}", method="GET", applied=True, delay_s=LATE_S)
     standin.faults.add(late)
-    before = standin.asked.total
+    before = standin.request_log.total
     standin.trello.edit("DELETE", f"/1/cards/{card}")
     asking = [asyncio.ensure_future(proxy.get(f"/1/cards/{name}")) for name in [short] + [card] * 4]
-    await until(lambda: standin.asked.total > before)
+    await until(lambda: standin.request_log.total > before)
     await turns()
     clock.advance(LATE_S)
     assert [each.status for each in await asyncio.gather(*asking)] == [404] * 5
-    assert standin.asked.count("GET", f"/1/cards/{short}") == 1
-    assert standin.asked.count("GET", f"/1/cards/{card}") == 2
+    assert standin.request_log.count("GET", f"/1/cards/{short}") == 1
+    assert standin.request_log.count("GET", f"/1/cards/{card}") == 2
 
 
 async def test_a_404_by_one_name_is_kept_for_that_name(
-    proxy: Proxy, standin: StandIn, card: str, short: str
+    proxy: Proxy, standin: FakeTrello, card: str, short: str
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink")
     standin.trello.edit("DELETE", f"/1/cards/{card}")
@@ -216,7 +216,7 @@ async def test_a_404_by_one_name_is_kept_for_that_name(
 
 @pytest.mark.parametrize("lasts", [True, False])
 async def test_a_second_404_by_a_name_ends_what_is_stored_by_the_id_if_the_name_lasts(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str, short: str, *, lasts: bool
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str, short: str, *, lasts: bool
 ) -> None:
     await _teach(proxy, f"/1/cards/{card}?fields=shortLink", "/1/members/me")
     me = (await proxy.get("/1/members/me")).json
@@ -253,10 +253,10 @@ async def test_a_write_by_one_name_is_read_by_the_other(
 
 
 async def test_a_write_by_a_name_that_is_known_leaves_other_cards_alone(
-    proxy: Proxy, standin: StandIn, board: str, card: str, short: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, short: str
 ) -> None:
     await _teach(proxy, f"/1/boards/{board}/cards")
-    cards = standin.trello.ask(f"/1/boards/{board}/cards")
+    cards = standin.trello.request(f"/1/boards/{board}/cards")
     other = next(each["id"] for each in cards if each["id"] != card)
     await _teach(proxy, f"/1/cards/{other}")
     await proxy("POST", f"/1/cards/{short}/attachments", data={"url": "https://example.org/a"})
@@ -282,7 +282,7 @@ def _stored_tags(directory: Path) -> list[set[str]]:
 
 
 async def test_a_write_on_the_new_board_reaches_a_card_that_moved_unseen(
-    proxy: Proxy, standin: StandIn, card: str, board: str, other_board: str
+    proxy: Proxy, standin: FakeTrello, card: str, board: str, other_board: str
 ) -> None:
     await _teach(proxy, f"/1/boards/{board}/cards?fields=idBoard")
     _moved(standin, card, other_board)
@@ -297,7 +297,7 @@ async def test_a_write_on_the_new_board_reaches_a_card_that_moved_unseen(
 
 
 async def test_a_username_given_away_is_believed_no_longer_than_an_answer(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, me: dict[str, Any]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, me: dict[str, Any]
 ) -> None:
     other = standin.trello.add_member("sam", "Sam")
     await _teach(proxy, f"/1/members/{me['id']}", "/1/members/sam")
@@ -310,7 +310,7 @@ async def test_a_username_given_away_is_believed_no_longer_than_an_answer(
 
 
 async def test_a_username_changed_here_is_forgotten_at_once(
-    start_proxy: StartProxy, standin: StandIn, me: dict[str, Any]
+    start_proxy: StartProxy, standin: FakeTrello, me: dict[str, Any]
 ) -> None:
     proxy = await start_proxy("clients: {writes: all}")
     other = standin.trello.add_member("sam", "Sam")
@@ -321,7 +321,7 @@ async def test_a_username_changed_here_is_forgotten_at_once(
 
 
 async def test_a_name_that_is_no_longer_believed_still_has_its_last_answer(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, me: dict[str, Any]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, me: dict[str, Any]
 ) -> None:
     await _teach(proxy, f"/1/members/{me['username']}")
     clock.advance(3600)
@@ -331,7 +331,7 @@ async def test_a_name_that_is_no_longer_believed_still_has_its_last_answer(
 
 
 async def test_me_is_another_for_each_credential(
-    start_proxy: StartProxy, standin: StandIn, me: dict[str, Any]
+    start_proxy: StartProxy, standin: FakeTrello, me: dict[str, Any]
 ) -> None:
     other = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, other, key=OTHER_KEY)

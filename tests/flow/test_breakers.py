@@ -7,8 +7,8 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
-from proxy.upstream.breaker import GOOD_PROBES, LONGEST_PAUSE_S, MIN_FAILURES
+from proxy.demo.standin import FakeTrello
+from proxy.upstream.breaker import GOOD_PROBES, MAX_PAUSE_S, MIN_FAILURES
 from tests.edge.raw_upstream import RawUpstream, answer
 from tests.flow.conftest import DELIBERATE, Heard, Proxy, StartProxy
 
@@ -24,14 +24,14 @@ async def fail_often(proxy: Proxy, path: str, times: int = MIN_FAILURES) -> None
 
 
 async def test_a_route_that_fails_is_not_asked_and_what_is_stored_is_given_at_once(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     before = await proxy.get(path)
     clock.advance(100)
     standin.faults.add(DOWN)
     await fail_often(proxy, path)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     stale = await proxy.get(path)
     assert (stale.body, stale.cache) == (
         before.body,
@@ -41,7 +41,7 @@ async def test_a_route_that_fails_is_not_asked_and_what_is_stored_is_given_at_on
     assert (absent.status, absent.problem) == (503, "upstream-resting")
     assert absent.fields["Proxy-Status"] == "trello-proxy; error=destination_unavailable"
     assert 1 <= int(absent.fields["Retry-After"]) <= 2
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
     assert [line["name"] for line in proxy.logged("breaker opened")] == ["GET /boards/{id}"]
     assert await proxy.metric('trello_proxy_breakers{state="open"}') == 1
 
@@ -55,15 +55,15 @@ async def upload(proxy: Proxy, card: str, tool: str) -> Heard:
 
 
 async def test_what_one_tool_causes_stops_that_tool_and_nobody_else(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     standin.faults.add(Fault("reset", method="POST", times=MIN_FAILURES))
     for _ in range(MIN_FAILURES):
         assert (await upload(proxy, card, "careless/1")).problem == "upstream-terminated"
-    asked = standin.asked.total
+    asked = standin.request_log.total
     stopped = await upload(proxy, card, "careless/1")
     assert (stopped.status, stopped.problem) == (503, "upstream-resting")
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
     assert (await upload(proxy, card, "careful/1")).status == 200
     (told,) = proxy.logged("breaker opened")
     assert (told["name"], told["tool"]) == ("POST /cards/{id}/attachments", "careless")
@@ -75,7 +75,7 @@ async def test_what_one_tool_causes_stops_that_tool_and_nobody_else(
 
 
 async def test_a_route_that_fails_for_one_and_now_and_then_for_others_is_asked(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     standin.faults.add(Fault("reset", method="POST", times=MIN_FAILURES - 1))
     for _ in range(MIN_FAILURES - 1):
@@ -88,7 +88,7 @@ async def test_a_route_that_fails_for_one_and_now_and_then_for_others_is_asked(
 
 
 async def test_a_tool_that_goes_on_failing_keeps_a_route_closed_to_nobody(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     standin.faults.add(Fault("reset", method="POST", times=2 * MIN_FAILURES))
     for _ in range(MIN_FAILURES):
@@ -102,7 +102,7 @@ async def test_a_tool_that_goes_on_failing_keeps_a_route_closed_to_nobody(
 
 
 async def test_one_route_that_fails_leaves_the_others_alone(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     standin.faults.add(Fault("status", f"/1/boards/{board}", status=503, times=None))
     await fail_often(proxy, f"/1/boards/{board}")
@@ -114,7 +114,7 @@ async def test_one_route_that_fails_leaves_the_others_alone(
 
 
 async def test_a_client_whose_requests_are_bad_opens_nothing(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     for status in (400, 404, 409, 500):
         standin.faults.add(Fault("status", status=status, body="no", times=MIN_FAILURES))
@@ -124,7 +124,7 @@ async def test_a_client_whose_requests_are_bad_opens_nothing(
 
 
 async def test_bodies_that_make_no_sense_count_as_failures(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     standin.faults.add(Fault("html", times=MIN_FAILURES // 2))
     standin.faults.add(Fault("cut", times=None))
@@ -133,17 +133,17 @@ async def test_bodies_that_make_no_sense_count_as_failures(
 
 
 async def test_probes_go_one_at_a_time_and_close_it(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(DOWN)
     await fail_often(proxy, path)
     standin.faults.clear()
     clock.advance(2)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     standin.faults.add(Fault("hang", path))
     heard = await asyncio.gather(*(proxy.get(f"{path}?fields=id&_={n}") for n in range(20)))
-    assert standin.asked.total == asked + 1
+    assert standin.request_log.total == asked + 1
     assert sorted({each.problem for each in heard}) == ["upstream-resting", "upstream-timeout"]
     clock.advance(4)  # the pause has doubled
     for number in range(GOOD_PROBES):
@@ -154,7 +154,7 @@ async def test_probes_go_one_at_a_time_and_close_it(
 
 
 async def test_a_trello_that_cannot_be_reached_is_asked_nothing_at_all_writes_included(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str
 ) -> None:
     assert (await proxy.get("/1/members/me")).status == 200
     await standin.stop()
@@ -168,7 +168,7 @@ async def test_a_trello_that_cannot_be_reached_is_asked_nothing_at_all_writes_in
     ready = await proxy.get("/readyz")
     assert (ready.status, ready.json["status"]) == (200, "degraded")
     assert "connections" in ready.json["trello"]
-    clock.advance(LONGEST_PAUSE_S)
+    clock.advance(MAX_PAUSE_S)
     assert (await proxy.get(f"/1/boards/{board}")).status == 502
 
 

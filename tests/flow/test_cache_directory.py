@@ -9,8 +9,8 @@ import pytest
 
 from proxy import cli
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
-from proxy.store.directory import Directory
+from proxy.demo.standin import FakeTrello
+from proxy.store.directory import DirectoryLock
 from proxy.store.durable import REOPEN_AFTER_S
 from proxy.store.upkeep import LOOK_S
 from tests.flow.conftest import BREATH_S, UNPROVEN, Proxy, StartProxy, turns, until
@@ -117,7 +117,7 @@ def told(proxy: Proxy) -> set[str]:
 @pytest.mark.parametrize("loss", LOSSES.items(), ids=[lose.__name__ for lose in LOSSES])
 async def test_what_is_removed_while_it_is_used_is_noticed_told_and_made_anew(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     clock: FakeClock,
     board: str,
     directory: Path,
@@ -141,7 +141,7 @@ async def test_what_is_removed_while_it_is_used_is_noticed_told_and_made_anew(
 
 
 async def test_nobody_notices_while_it_is_gone(
-    proxy: Proxy, standin: StandIn, board: str, directory: Path
+    proxy: Proxy, standin: FakeTrello, board: str, directory: Path
 ) -> None:
     file = standin.trello.example_attachment_path
     await kept(proxy, board, file)
@@ -178,7 +178,7 @@ async def test_an_older_copy_in_its_place_revives_nothing(
 
 
 async def test_what_cannot_be_opened_is_told_once_and_opened_when_it_can_be(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str, directory: Path
 ) -> None:
     in_the_way(directory)
     proxy = await start_proxy(limits=UNPROVEN)
@@ -197,12 +197,12 @@ async def test_what_cannot_be_opened_is_told_once_and_opened_when_it_can_be(
 
 
 async def test_a_directory_that_another_process_has_taken_meanwhile_is_left_to_it(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str, directory: Path
 ) -> None:
     proxy = await start_proxy(limits=UNPROVEN)
     await kept(proxy, board, standin.trello.example_attachment_path)
     (directory / "lock").unlink()
-    other = Directory(directory)
+    other = DirectoryLock(directory)
     other.own()
     clock.advance(LOOK_S)
     await until(lambda: told(proxy) == {RESPONSES, FILES})
@@ -215,7 +215,7 @@ async def test_a_directory_that_another_process_has_taken_meanwhile_is_left_to_i
 
 class TestTwoProcesses:
     async def test_the_second_keeps_answers_in_memory_only_and_says_so(
-        self, start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+        self, start_proxy: StartProxy, standin: FakeTrello, board: str, directory: Path
     ) -> None:
         first = await start_proxy(limits=UNPROVEN)
         await kept(first, board, standin.trello.example_attachment_path)
@@ -237,7 +237,7 @@ class TestTwoProcesses:
         assert (await first.get(standin.trello.example_attachment_path)).cache.startswith("hit")
 
     async def test_it_takes_over_when_the_first_has_ended(
-        self, start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+        self, start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
     ) -> None:
         file = standin.trello.example_attachment_path
         first = await start_proxy(limits=UNPROVEN)

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy, until
 from tests.flow.test_planned_answers import Connect, _header, _learnt
 from tests.flow.test_watch import EVERY_S, LATE_S, _heard, _look
@@ -14,7 +14,7 @@ EVENT = "clock set back"
 
 
 async def test_what_was_stored_in_the_future_is_stale(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     await proxy.get(path)
@@ -97,7 +97,7 @@ async def test_a_clock_that_is_kept_in_step_ends_nothing(
 
 
 async def test_while_trello_is_down_it_may_still_be_given(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     first = await proxy.get(path)
@@ -109,7 +109,7 @@ async def test_while_trello_is_down_it_may_still_be_given(
 
 
 async def test_the_watcher_begins_to_count_anew(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
     await _heard(proxy, 1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import KEY, TOKEN, Proxy, StartProxy
 
 TAKES_GZIP = ("gzip", "GZIP, br", "deflate, gzip;q=0.5", "*", "x-gzip", "gzip;q=1.0, *;q=0")
@@ -16,7 +16,7 @@ def _accepting(accepted: str | None) -> dict[str, str]:
     return {} if accepted is None else {"Accept-Encoding": accepted}
 
 
-async def _from_trello(standin: StandIn, path: str) -> bytes:
+async def _from_trello(fake_trello: FakeTrello, path: str) -> bytes:
     """The gzip bytes that Trello sends."""
     headers = {
         "Authorization": f'OAuth oauth_consumer_key="{KEY}", oauth_token="{TOKEN}"',
@@ -24,18 +24,18 @@ async def _from_trello(standin: StandIn, path: str) -> bytes:
     }
     async with (
         aiohttp.ClientSession(auto_decompress=False) as session,
-        session.get(standin.url + path, headers=headers) as answer,
+        session.get(fake_trello.url + path, headers=headers) as response,
     ):
-        return await answer.read()
+        return await response.read()
 
 
 async def test_gzip_is_kept_as_it_came_and_served_to_who_accepts_identity_to_others(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(links={"rewrite": False})
     path = f"/1/boards/{board}/cards"
     sent = await _from_trello(standin, path)
-    standin.asked.reset()
+    standin.request_log.reset()
     for accepted in (*TAKES_NONE[:2], *TAKES_GZIP, *TAKES_NONE):
         heard = await proxy.get(path, headers=_accepting(accepted))
         coded = accepted in TAKES_GZIP
@@ -43,12 +43,12 @@ async def test_gzip_is_kept_as_it_came_and_served_to_who_accepts_identity_to_oth
         assert heard.fields.get("Content-Encoding") == ("gzip" if coded else None)
         assert heard.fields.getall("Vary") == ["Accept-Encoding"]
         assert heard.fields["Content-Length"] == str(len(heard.body))
-    assert standin.asked.total == 1
-    assert standin.asked.requests[-1].fields["accept-encoding"] == "gzip"
+    assert standin.request_log.total == 1
+    assert standin.request_log.requests[-1].fields["accept-encoding"] == "gzip"
 
 
 async def test_what_trello_sent_plain_stays_plain(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     for _ in range(2):
         heard = await proxy.get(f"/1/boards/{board}?fields=id", headers=_accepting("gzip"))

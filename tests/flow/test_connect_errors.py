@@ -12,9 +12,9 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.config import default
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.model import Credential
-from proxy.online import look
+from proxy.online import check_credentials
 from tests.deploy.tools import told, tool
 from tests.flow.conftest import KEY, TOKEN, StartProxy
 
@@ -50,13 +50,13 @@ async def untrusted(certificate: tuple[Path, Path]) -> AsyncIterator[str]:
 async def plain() -> AsyncIterator[str]:
     """The origin of a server that is none of TLS."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def response(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(response, "127.0.0.1", 0)
     yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
     server.close()
 
@@ -104,8 +104,10 @@ async def test_check_online_says_the_same_and_the_reason(
     origins: dict[str, str], cause: str, words: tuple[str, str, str]
 ) -> None:
     config = replace(default(), upstream=replace(default().upstream, url=origins[cause]))
-    found = await look(config, Credential(KEY, TOKEN), FakeClock(), secrets.token_bytes)
-    assert not found.is_good
+    found = await check_credentials(
+        config, Credential(KEY, TOKEN), FakeClock(), secrets.token_bytes
+    )
+    assert not found.is_usable
     sentence, reason = found.lines
     assert words[1] in sentence
     assert words[2] in reason
@@ -128,7 +130,7 @@ async def test_the_log_tells_each_cause_once_a_minute(
 
 
 async def test_the_storage_of_files_is_told_of_likewise(
-    start_proxy: StartProxy, standin: StandIn, untrusted: str
+    start_proxy: StartProxy, standin: FakeTrello, untrusted: str
 ) -> None:
     host = untrusted.partition("://")[2]
     location = f"{untrusted}/f?X-Signature=5igned"

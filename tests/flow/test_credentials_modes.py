@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     DELIBERATE,
     KEY,
@@ -93,7 +93,7 @@ _EVERYWHERE = {**PLACES, "the path": IN_PATH, "a batch's URL": IN_BATCH}
 
 
 @pytest.fixture
-def sam(standin: StandIn) -> str:
+def sam(standin: FakeTrello) -> str:
     """The id of another member, who has a key and a token too."""
     member = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
@@ -107,22 +107,22 @@ def _username(heard: Heard) -> str:
 
 @pytest.mark.parametrize("carried", _EVERYWHERE.values(), ids=_EVERYWHERE.keys())
 async def test_replace_answers_in_the_stored_name_whatever_is_carried(
-    proxy: Proxy, standin: StandIn, sam: str, carried: Carried
+    proxy: Proxy, standin: FakeTrello, sam: str, carried: Carried
 ) -> None:
     for key, token in (("dummy", "dummy"), (OTHER_KEY, OTHER_TOKEN)):
         heard = await carried.ask(proxy, key, token)
         assert (heard.status, _username(heard)) == (200, "demo")
-        assert {seen.credential for seen in standin.asked.requests} == {"header"}
+        assert {seen.credential for seen in standin.request_log.requests} == {"header"}
 
 
 @pytest.mark.parametrize("carried", PLACES.values(), ids=PLACES.keys())
 async def test_forward_moves_the_clients_own_pair_into_the_header(
-    start_proxy: StartProxy, standin: StandIn, sam: str, carried: Carried
+    start_proxy: StartProxy, standin: FakeTrello, sam: str, carried: Carried
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "forward"})
     heard = await carried.ask(proxy, OTHER_KEY, OTHER_TOKEN)
     assert (heard.status, heard.json) == (200, {"id": sam, "username": "sam"})
-    (seen,) = standin.asked.requests
+    (seen,) = standin.request_log.requests
     assert (seen.credential, seen.query.removesuffix("&x=1")) == ("header", "fields=username")
     assert (await carried.ask(proxy, OTHER_KEY, OTHER_TOKEN)).cache == "hit; ttl=300"
     refused = await carried.ask(proxy, "dummy", "dummy")
@@ -131,14 +131,14 @@ async def test_forward_moves_the_clients_own_pair_into_the_header(
 
 @pytest.mark.parametrize("carried", _EVERYWHERE.values(), ids=_EVERYWHERE.keys())
 async def test_reject_answers_400_and_says_what_to_change(
-    start_proxy: StartProxy, standin: StandIn, carried: Carried
+    start_proxy: StartProxy, standin: FakeTrello, carried: Carried
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "reject"})
     heard = await carried.ask(proxy, "dummy", "dummy")
     assert (heard.status, heard.problem) == (400, "credential-rejected")
     assert f"Remove the key and token from the {carried.place}" in heard.json["detail"]
     assert "dummy" not in heard.body.decode()
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 NO_CREDENTIAL: dict[str, dict[str, Any]] = {
@@ -166,7 +166,7 @@ async def test_where_a_path_needs_a_token_a_dash_stands_for_it(start_proxy: Star
 
 
 async def test_in_forward_mode_a_path_is_sent_as_it_came(
-    start_proxy: StartProxy, standin: StandIn, sam: str
+    start_proxy: StartProxy, standin: FakeTrello, sam: str
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "forward"})
     pair = f"key={OTHER_KEY}&token={OTHER_TOKEN}"
@@ -177,13 +177,13 @@ async def test_in_forward_mode_a_path_is_sent_as_it_came(
 
 
 async def test_forward_keeps_a_share_of_the_cache_for_each_credential(
-    start_proxy: StartProxy, standin: StandIn, sam: str
+    start_proxy: StartProxy, standin: FakeTrello, sam: str
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "forward"})
     sams = {"headers": {"Authorization": _PLAIN.format(key=OTHER_KEY, token=OTHER_TOKEN)}}
     for options, name in (({}, "demo"), (sams, "sam"), ({}, "demo"), (sams, "sam")):
         assert (await proxy.get(ME, **options)).json["username"] == name
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
     in_query = f"{ME}&key={OTHER_KEY}&token={OTHER_TOKEN}"
     assert (await proxy.get(in_query)).cache == "hit; ttl=300"
     stored_pair = await proxy.get(f"{ME}&key={KEY}&token={TOKEN}")
@@ -193,7 +193,7 @@ async def test_forward_keeps_a_share_of_the_cache_for_each_credential(
 
 
 async def test_forward_invalidates_for_everybody_what_one_of_them_wrote(
-    start_proxy: StartProxy, standin: StandIn, board: str, sam: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str, sam: str
 ) -> None:
     standin.trello.edit("PUT", f"/1/boards/{board}/members/{sam}", {"type": "normal"})
     proxy = await start_proxy(clients={"credentials": "forward"})
@@ -205,7 +205,7 @@ async def test_forward_invalidates_for_everybody_what_one_of_them_wrote(
 
 
 async def test_a_clients_broken_token_is_its_own_trouble(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, sam: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, sam: str
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "forward"})
     target = f"{ME}&key={OTHER_KEY}&token={OTHER_TOKEN}"
@@ -236,29 +236,29 @@ TRIES = {
 
 @pytest.mark.parametrize(("method", "target"), TRIES.values(), ids=TRIES.keys())
 async def test_no_client_can_revoke_the_stored_token(
-    proxy: Proxy, standin: StandIn, method: str, target: str
+    proxy: Proxy, standin: FakeTrello, method: str, target: str
 ) -> None:
     path = target.replace("{key}", KEY).replace("{token}", TOKEN)
     heard = await proxy(method, path, headers=DELIBERATE)
     assert heard.status == 403
     assert method == "HEAD" or heard.problem == "token-kept"
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
     assert TOKEN in standin.trello.tokens
 
 
 async def test_a_path_with_a_token_tells_of_the_stored_one_and_never_shows_it(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     for path in ("/1/tokens/anything", "/1/token/{token}", "/1/tokens/-", "/1/tokens/a?fields=all"):
         heard = await proxy.get(path.replace("{token}", TOKEN))
         assert (heard.status, heard.json["identifier"]) == (200, "trello-proxy demo")
         assert TOKEN.encode() not in heard.body
         assert KEY.encode() not in heard.body
-    assert {seen.path for seen in standin.asked.requests} == {"/1/tokens/***"}
+    assert {seen.path for seen in standin.request_log.requests} == {"/1/tokens/***"}
 
 
 async def test_in_forward_mode_a_token_of_ones_own_can_be_revoked(
-    start_proxy: StartProxy, standin: StandIn, sam: str
+    start_proxy: StartProxy, standin: FakeTrello, sam: str
 ) -> None:
     proxy = await start_proxy(clients={"credentials": "forward"})
     stored = await proxy("DELETE", f"/1/tokens/{TOKEN}")

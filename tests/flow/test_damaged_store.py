@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import StartProxy, answering, reopened
 
 DATABASE = "responses.sqlite"
@@ -53,7 +53,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
 async def test_a_store_found_damaged_is_a_miss_and_works_from_then_on(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     board: str,
     directory: Path,
     damage: Callable[[Path], None],
@@ -69,7 +69,7 @@ async def test_a_store_found_damaged_is_a_miss_and_works_from_then_on(
     await proxy.app.stop()
     proxy = await start_proxy()
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=30"
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_a_damaged_file_takes_its_journal_with_it(
@@ -96,7 +96,7 @@ async def test_a_damaged_file_takes_its_journal_with_it(
 
 
 async def test_a_store_that_is_damaged_while_it_is_used_is_a_miss_and_is_made_anew(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str, directory: Path
 ) -> None:
     standin.faults.add(answering(50_000))
     proxy = await start_proxy(cache={"memory_bytes": ONE_ANSWER})

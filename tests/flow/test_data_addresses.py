@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import KEY, TOKEN, Proxy, StartProxy
 from tests.flow.page import BROWSER
 
@@ -39,14 +39,14 @@ async def test_a_cards_json_is_the_whole_card(
 
 
 async def test_it_is_a_read_like_any_other(
-    proxy: Proxy, standin: StandIn, card: str, short_board: str
+    proxy: Proxy, standin: FakeTrello, card: str, short_board: str
 ) -> None:
     target = f"/b/{short_board}.json"
     first = await proxy.get(target)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     held = await proxy.get(target, headers={"If-None-Match": first.fields["ETag"]})
     again = await proxy.get(target + "?key=dummy&callback=f&_method=DELETE")
-    assert (held.status, again.body, standin.asked.total) == (304, first.body, asked)
+    assert (held.status, again.body, standin.request_log.total) == (304, first.body, asked)
     assert again.cache.startswith("hit; ")
     assert (await proxy("HEAD", target)).status == 200
     await proxy("PUT", f"/1/cards/{card}", data={"name": "Changed"})
@@ -55,11 +55,11 @@ async def test_it_is_a_read_like_any_other(
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_nothing_is_written_there(
-    proxy: Proxy, standin: StandIn, short_board: str, method: str
+    proxy: Proxy, standin: FakeTrello, short_board: str, method: str
 ) -> None:
     heard = await proxy(method, f"/b/{short_board}.json")
     assert (heard.status, heard.problem) == (405, "method-not-allowed")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 @pytest.mark.parametrize("headers", [{}, BROWSER], ids=["a tool", "a browser"])
@@ -84,10 +84,10 @@ async def test_where_a_credential_is_required_it_is_required_here(
 
 
 async def test_a_page_elsewhere_cannot_read_it(
-    proxy: Proxy, standin: StandIn, short_board: str
+    proxy: Proxy, standin: FakeTrello, short_board: str
 ) -> None:
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     for headers in (embedded, {"Origin": "https://evil.example"}):
         heard = await proxy.get(f"/b/{short_board}.json", headers=headers)
         assert (heard.status, heard.problem) == (403, "cross-site")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0

@@ -17,17 +17,17 @@ from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
 from proxy.demo.refusal import Refusal
-from proxy.demo.standin import StandIn
-from proxy.edge.handlers.webhooks import BODY_BYTES
-from proxy.flow.deliveries import MOST_SEEN, Deliveries, Result
-from proxy.flow.invalidate import Invalidate
-from proxy.flow.own_writes import OwnWrites
+from proxy.demo.standin import FakeTrello
+from proxy.edge.handlers.webhooks import MAX_BODY_BYTES
+from proxy.flow.deliveries import MAX_REMEMBERED_ACTIONS, DeliveryResult, WebhookReceiver
+from proxy.flow.invalidate import Invalidator
+from proxy.flow.own_writes import EchoFilter
 from proxy.log import Log
 from proxy.metrics import Metrics
 from proxy.policy.webhooks import PATH, Callback
-from proxy.store.epochs import Epochs
-from proxy.store.memory import Memory
-from proxy.store.responses import Responses
+from proxy.store.epochs import TagEpochs
+from proxy.store.memory import MemoryTier
+from proxy.store.responses import ResponseStore
 from tests.flow.conftest import TOKEN, Heard, Proxy, StartProxy, turns, until
 from tests.flow.way_in import Arrived, WayIn
 
@@ -37,7 +37,7 @@ INVALIDATIONS = 'trello_proxy_invalidations_total{cause="webhook"}'
 
 @pytest.fixture
 async def told(
-    hooked: Proxy, way_in: WayIn, standin: StandIn, board: str, other_board: str
+    hooked: Proxy, way_in: WayIn, standin: FakeTrello, board: str, other_board: str
 ) -> Proxy:
     """A proxy whose webhooks for two boards are there."""
     for model in (board, other_board):
@@ -47,21 +47,21 @@ async def told(
 
 
 @pytest.fixture
-def ids(standin: StandIn, board: str, other_board: str, card: str) -> dict[str, str]:
+def ids(standin: FakeTrello, board: str, other_board: str, card: str) -> dict[str, str]:
     """What there is on the boards, by name."""
-    ask, edit = standin.trello.ask, standin.trello.edit
-    lists = ask(f"/1/boards/{board}/lists?fields=id")
-    mine = ask(f"/1/cards/{card}?fields=idList,shortLink,idLabels")
-    sibling = next(c for c in ask(f"/1/boards/{board}/cards?fields=id") if c["id"] != card)
+    request, edit = standin.trello.request, standin.trello.edit
+    lists = request(f"/1/boards/{board}/lists?fields=id")
+    mine = request(f"/1/cards/{card}?fields=idList,shortLink,idLabels")
+    sibling = next(c for c in request(f"/1/boards/{board}/cards?fields=id") if c["id"] != card)
     checklist = edit("POST", "/1/checklists", {"idCard": card, "name": "Steps"})["id"]
     item = edit("POST", f"/1/checklists/{checklist}/checkItems", {"name": "One"})["id"]
-    labels = [each["id"] for each in ask(f"/1/boards/{board}/labels?fields=id")]
+    labels = [each["id"] for each in request(f"/1/boards/{board}/labels?fields=id")]
     file = File("a.txt", "text/plain", b"a")
-    members = ask(f"/1/boards/{board}/members?fields=id")
+    members = request(f"/1/boards/{board}/members?fields=id")
     return {
         "board": board,
         "other_board": other_board,
-        "other_list": ask(f"/1/boards/{other_board}/lists?fields=id")[0]["id"],
+        "other_list": request(f"/1/boards/{other_board}/lists?fields=id")[0]["id"],
         "card": card,
         "short": mine["shortLink"],
         "sibling": sibling["id"],
@@ -72,7 +72,7 @@ def ids(standin: StandIn, board: str, other_board: str, card: str) -> dict[str, 
         "item": item,
         "comment": edit("POST", f"/1/cards/{card}/actions/comments", {"text": "Hm"})["id"],
         "attachment": standin.trello.upload(card, file)["id"],
-        "field": ask(f"/1/boards/{board}/customFields")[0]["id"],
+        "field": request(f"/1/boards/{board}/customFields")[0]["id"],
         "robin": next(each["id"] for each in members if each["id"] != standin.trello.me["id"]),
     }
 
@@ -141,7 +141,7 @@ EDITS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("edit", EDITS)
 async def test_a_change_made_elsewhere_is_seen_on_the_next_get(
-    told: Proxy, standin: StandIn, ids: dict[str, str], edit: str
+    told: Proxy, standin: FakeTrello, ids: dict[str, str], edit: str
 ) -> None:
     await standin.deliveries.settled()
     targets = READS.format(**ids).split()
@@ -154,15 +154,15 @@ async def test_a_change_made_elsewhere_is_seen_on_the_next_get(
     assert [was for was, now in zip(before, after, strict=True) if was.body != now.body]
     for target, heard in zip(targets, after, strict=True):
         if heard.status == 200:
-            assert heard.json == standin.trello.ask(target), target
+            assert heard.json == standin.trello.request(target), target
     fresh = [now for was, now in zip(before, after, strict=True) if now.cache.startswith("hit")]
     assert fresh or "board" in edit or "list" in edit, "something elsewhere stays stored"
 
 
-async def rename(standin: StandIn, card: str, name: str) -> None:
+async def rename(fake_trello: FakeTrello, card: str, name: str) -> None:
     """In Trello's own UI."""
-    standin.trello.edit("PUT", f"/1/cards/{card}", {"name": name})
-    await standin.deliveries.settled()
+    fake_trello.trello.edit("PUT", f"/1/cards/{card}", {"name": name})
+    await fake_trello.deliveries.settled()
 
 
 async def counted(proxy: Proxy, result: str) -> float:
@@ -170,7 +170,7 @@ async def counted(proxy: Proxy, result: str) -> float:
 
 
 async def test_without_a_delivery_the_lifetime_bounds_what_is_not_seen(
-    told: Proxy, way_in: WayIn, standin: StandIn, clock: FakeClock, card: str
+    told: Proxy, way_in: WayIn, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     target = f"/1/cards/{card}/name"
     before = (await told.get(target)).json
@@ -183,7 +183,7 @@ async def test_without_a_delivery_the_lifetime_bounds_what_is_not_seen(
 
 
 async def test_what_changed_is_kept_for_the_time_that_trello_fails(
-    told: Proxy, standin: StandIn, card: str
+    told: Proxy, standin: FakeTrello, card: str
 ) -> None:
     target = f"/1/cards/{card}/name"
     before = (await told.get(target)).body
@@ -194,7 +194,7 @@ async def test_what_changed_is_kept_for_the_time_that_trello_fails(
 
 
 async def test_the_same_delivery_twice_is_the_same_as_once(
-    told: Proxy, way_in: WayIn, standin: StandIn, card: str
+    told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
 ) -> None:
     await rename(standin, card, "New")
     await told.get(f"/1/cards/{card}")
@@ -205,7 +205,7 @@ async def test_the_same_delivery_twice_is_the_same_as_once(
 
 
 async def test_deliveries_in_another_order_end_the_same(
-    told: Proxy, way_in: WayIn, standin: StandIn, card: str
+    told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
 ) -> None:
     way_in.holds = True
     for name in ("One", "Two", "Three"):
@@ -218,7 +218,7 @@ async def test_deliveries_in_another_order_end_the_same(
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_whatever_is_edited_and_however_it_is_delivered_the_end_is_the_truth(
-    told: Proxy, way_in: WayIn, standin: StandIn, ids: dict[str, str], seed: int
+    told: Proxy, way_in: WayIn, standin: FakeTrello, ids: dict[str, str], seed: int
 ) -> None:
     chance = Random(seed)  # noqa: S311 - a walk
     way_in.holds = True
@@ -241,13 +241,13 @@ async def test_whatever_is_edited_and_however_it_is_delivered_the_end_is_the_tru
     for target in targets:
         heard = await told.get(target)
         if heard.status == 200:
-            assert heard.json == standin.trello.ask(target), target
+            assert heard.json == standin.trello.request(target), target
     assert set(way_in.statuses) == {200}
     assert await counted(told, "accepted") == await told.metric(INVALIDATIONS) > 3
 
 
 async def test_one_edit_may_be_several_actions(
-    told: Proxy, way_in: WayIn, standin: StandIn, card: str, ids: dict[str, str]
+    told: Proxy, way_in: WayIn, standin: FakeTrello, card: str, ids: dict[str, str]
 ) -> None:
     await standin.deliveries.settled()
     way_in.arrived.clear()
@@ -267,7 +267,7 @@ FORGERIES = {
 
 @pytest.mark.parametrize("fields", FORGERIES.values(), ids=FORGERIES.keys())
 async def test_a_forged_delivery_changes_nothing(
-    told: Proxy, way_in: WayIn, standin: StandIn, card: str, fields: dict[str, str]
+    told: Proxy, way_in: WayIn, standin: FakeTrello, card: str, fields: dict[str, str]
 ) -> None:
     way_in.holds = True
     await told.get(f"/1/cards/{card}")
@@ -284,7 +284,7 @@ async def test_a_forged_delivery_changes_nothing(
 
 
 async def test_another_secret_than_trellos_accepts_nothing(
-    start_proxy: StartProxy, way_in: WayIn, standin: StandIn, board: str, card: str
+    start_proxy: StartProxy, way_in: WayIn, standin: FakeTrello, board: str, card: str
 ) -> None:
     yaml = f"credentials: {{secret: another-secret}}\nfreshness: {{webhook_url: '{way_in.url}'}}"
     way_in.proxy = proxy = await start_proxy(yaml)
@@ -295,7 +295,7 @@ async def test_another_secret_than_trellos_accepts_nothing(
 
 
 async def test_a_signed_delivery_that_is_not_understood_may_mean_anything(
-    told: Proxy, standin: StandIn, way_in: WayIn, card: str
+    told: Proxy, standin: FakeTrello, way_in: WayIn, card: str
 ) -> None:
     await told.get(f"/1/cards/{card}")
     garbage = b'{"action":'
@@ -309,12 +309,12 @@ async def test_a_signed_delivery_that_is_not_understood_may_mean_anything(
 
 
 async def test_a_delivery_during_a_fetch_keeps_it_from_being_stored(
-    told: Proxy, standin: StandIn, clock: FakeClock, card: str
+    told: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     target = f"/1/cards/{card}/name"
     standin.faults.add(Fault("late", path=target, delay_s=0.1, applied=True))
     asked = asyncio.ensure_future(told.get(target))
-    await until(lambda: standin.asked.count("GET", target) == 1)
+    await until(lambda: standin.request_log.count("GET", target) == 1)
     await turns()
     await rename(standin, card, "New")
     clock.advance(0.1)
@@ -326,7 +326,7 @@ async def test_a_delivery_during_a_fetch_keeps_it_from_being_stored(
 
 class TestOwnWrites:
     async def test_their_deliveries_cost_nothing(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, card: str
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
     ) -> None:
         way_in.holds = True
         await told("PUT", f"/1/cards/{card}", json={"name": "Mine"})
@@ -337,7 +337,7 @@ class TestOwnWrites:
         assert (await counted(told, "own"), await told.metric(INVALIDATIONS)) == (1, 0)
 
     async def test_one_that_touched_more_than_the_write_told_is_heeded(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, ids: dict[str, str]
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, ids: dict[str, str]
     ) -> None:
         way_in.holds = True
         await told("PUT", f"/1/cards/{ids['card']}", json={"idList": ids["next_list"]})
@@ -352,7 +352,7 @@ class TestOwnWrites:
 
     @pytest.mark.parametrize("kind", ["reset", "status"])
     async def test_one_that_may_have_been_made_after_we_gave_up_is_heeded(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, card: str, kind: Any
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, card: str, kind: Any
     ) -> None:
         way_in.holds = True
         standin.faults.add(Fault(kind, method="PUT", applied=True))
@@ -364,7 +364,7 @@ class TestOwnWrites:
         assert (await told.get(f"/1/cards/{card}")).cache.startswith("fwd=stale")
 
     async def test_a_clients_own_mark_is_passed_on_and_its_delivery_is_heeded(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, card: str
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
     ) -> None:
         marked = {"X-Trello-Client-Identifier": "a-tool"}
         await told("PUT", f"/1/cards/{card}", json={"name": "Mine"}, headers=marked)
@@ -373,20 +373,20 @@ class TestOwnWrites:
         assert (await counted(told, "own"), await counted(told, "accepted")) == (0, 1)
 
     async def test_each_has_a_mark_of_its_own_and_reads_have_none(
-        self, told: Proxy, standin: StandIn, card: str
+        self, told: Proxy, standin: FakeTrello, card: str
     ) -> None:
         for name in ("One", "Two"):
             await told("PUT", f"/1/cards/{card}", json={"name": name})
         await told.get(f"/1/cards/{card}")
         marks = [
             (each.method, each.fields.get("x-trello-client-identifier", ""))
-            for each in standin.asked.requests
+            for each in standin.request_log.requests
         ]
         assert len({m for method, m in marks if method == "PUT" and m.startswith("trello-pr")}) == 2
         assert {mark for method, mark in marks if method == "GET"} == {""}
 
     async def test_a_delivery_before_the_writes_own_answer_is_heeded(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, clock: FakeClock, card: str
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, clock: FakeClock, card: str
     ) -> None:
         path = f"/1/cards/{card}"
         standin.faults.add(Fault("late", method="PUT", path=path, delay_s=0.1, applied=True))
@@ -414,17 +414,17 @@ class TestTheDoor:
             assert (heard.status, heard.fields["Allow"]) == (405, "HEAD, POST, OPTIONS")
 
     async def test_a_body_that_is_too_large_is_not_read(
-        self, hooked: Proxy, standin: StandIn, way_in: WayIn
+        self, hooked: Proxy, standin: FakeTrello, way_in: WayIn
     ) -> None:
         async def parts() -> Any:
-            for _ in range(BODY_BYTES // 65_536 + 1):
+            for _ in range(MAX_BODY_BYTES // 65_536 + 1):
                 yield b" " * 65_536
 
-        announced, streamed = io.BytesIO(b" " * (BODY_BYTES + 1)), parts()
+        announced, streamed = io.BytesIO(b" " * (MAX_BODY_BYTES + 1)), parts()
         for body in (announced, streamed):
             heard = await hooked("POST", PATH, data=body)
             assert (heard.status, heard.problem) == (413, "body-too-large")
-        most = b" " * BODY_BYTES
+        most = b" " * MAX_BODY_BYTES
         fields = {"X-Trello-Webhook": standin.deliveries.signature(most, way_in.url)}
         heard = await hooked("POST", PATH, data=io.BytesIO(most), headers=fields)
         assert (heard.status, await counted(hooked, "malformed")) == (200, 1)
@@ -448,7 +448,7 @@ class TestTheDoor:
         assert (await heard_at("evil.example", "HEAD", PATH)).status == 421
 
     async def test_no_secret_is_logged_or_shown(
-        self, told: Proxy, way_in: WayIn, standin: StandIn, card: str
+        self, told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
     ) -> None:
         await rename(standin, card, "New")
         lines = json.dumps(told.logged("listening") + told.logged("webhook refused"))
@@ -462,23 +462,25 @@ async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
     metrics, clock = Metrics(), FakeClock()
     lines: list[bytes] = []
     log = Log(lines.append, clock, "info", "json", str)
-    responses = Responses(Memory(1 << 20), None, Epochs(seq=1))
-    invalidate = Invalidate(responses, metrics, log)
+    responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(seq=1))
+    invalidator = Invalidator(responses, metrics, log)
     callback = Callback("https://hooks.example/-/webhook", "demo-secret")
-    deliveries = Deliveries(callback, OwnWrites("x"), invalidate, metrics, clock)
+    webhook_receiver = WebhookReceiver(callback, EchoFilter("x"), invalidator, metrics, clock)
 
-    async def receive(number: int) -> Result:
+    async def receive(number: int) -> DeliveryResult:
         said = {"action": {"id": f"{number:024x}"}, "model": {"id": f"{number:024x}"}}
         body = json.dumps(said).encode()
         digest = hmac.digest(callback.secret.encode(), body + callback.url.encode(), "sha1")
-        return await deliveries.receive(body, base64.b64encode(digest).decode(), "")
+        return await webhook_receiver.receive(body, base64.b64encode(digest).decode(), "")
 
-    for number in range(MOST_SEEN + 1):
-        assert await receive(number) is Result.ACCEPTED
-    assert await receive(1) is Result.REPEAT
-    assert await receive(0) is Result.ACCEPTED
-    models = [f"{number:024x}" for number in (2, 0, MOST_SEEN, MOST_SEEN + 1)]
-    assert [deliveries.heard_since(each, clock.now()) for each in models] == [
+    for number in range(MAX_REMEMBERED_ACTIONS + 1):
+        assert await receive(number) is DeliveryResult.ACCEPTED
+    assert await receive(1) is DeliveryResult.DUPLICATE
+    assert await receive(0) is DeliveryResult.ACCEPTED
+    models = [
+        f"{number:024x}" for number in (2, 0, MAX_REMEMBERED_ACTIONS, MAX_REMEMBERED_ACTIONS + 1)
+    ]
+    assert [webhook_receiver.delivered_since(each, clock.now()) for each in models] == [
         False,
         True,
         True,
@@ -490,7 +492,7 @@ class TestAToolsOwnWebhook:
     """Trello tells the tool and the proxy one after the other; the tool reads at once."""
 
     @pytest.fixture
-    async def tool(self, standin: StandIn, card: str) -> AsyncIterator["Tool"]:
+    async def tool(self, standin: FakeTrello, card: str) -> AsyncIterator["Tool"]:
         made, app = Tool(f"/1/cards/{card}/name"), web.Application()
         app.router.add_route("*", "/", made.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -504,7 +506,7 @@ class TestAToolsOwnWebhook:
 
     @pytest.mark.parametrize("is_told", [True, False], ids=["told", "never told"])
     async def test_with_no_cache_it_reads_what_is_true_and_so_do_the_others(
-        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: StandIn, *, is_told: bool
+        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: FakeTrello, *, is_told: bool
     ) -> None:
         tool.proxy = hooked
         card = standin.trello.example_card
@@ -517,7 +519,7 @@ class TestAToolsOwnWebhook:
         assert (await hooked.get(tool.target)).json == {"_value": "New"}
 
     async def test_once_the_proxy_is_told_too_it_needs_none(
-        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: StandIn
+        self, tool: "Tool", hooked: Proxy, way_in: WayIn, standin: FakeTrello
     ) -> None:
         tool.proxy = hooked
         card = standin.trello.example_card
@@ -543,7 +545,7 @@ class Tool:
         return web.Response()
 
 
-async def hook(way_in: WayIn, standin: StandIn) -> None:
+async def hook(way_in: WayIn, fake_trello: FakeTrello) -> None:
     """Make the proxy's own webhook."""
-    wanted = {"callbackURL": way_in.url, "idModel": standin.trello.example_board}
-    standin.trello.edit("POST", f"/1/tokens/{TOKEN}/webhooks", wanted)
+    wanted = {"callbackURL": way_in.url, "idModel": fake_trello.trello.example_board}
+    fake_trello.trello.edit("POST", f"/1/tokens/{TOKEN}/webhooks", wanted)

@@ -3,10 +3,10 @@
 import pytest
 
 from proxy.flow import demand, donors
-from proxy.flow.demand import REFUSED_S, WINDOW_S, Demand
-from proxy.flow.donors import PER_FAMILY, Donors, has_items, items_in
+from proxy.flow.demand import REFUSED_S, WINDOW_S, FieldDemand
+from proxy.flow.donors import PER_FAMILY, ContainmentIndex, has_items, items_in
 from proxy.model import CacheKey
-from proxy.policy.projection import Shape, shape_of, widened
+from proxy.policy.projection import QueryShape, parse_shape, widened
 from proxy.policy.routes import Match, RouteTable
 
 TABLE = RouteTable()
@@ -14,24 +14,24 @@ CARD = "5e9310df53f23017628a8011"
 BOARD = "5e93ba403f1ab3603ba81a09"
 
 
-def read(target: str) -> tuple[Match, Shape]:
+def read(target: str) -> tuple[Match, QueryShape]:
     path, _, query = target.partition("?")
     match = TABLE.classify("GET", path.split("/")[2:])
-    shape = shape_of(match, query)
+    shape = parse_shape(match, query)
     assert shape
     return match, shape
 
 
-def noted(found: Donors, key: str, target: str, partition: str = "mine") -> None:
-    found.note(partition, CacheKey(key), *read(target))
+def noted(found: ContainmentIndex, key: str, target: str, partition: str = "mine") -> None:
+    found.add(partition, CacheKey(key), *read(target))
 
 
-def keys(found: Donors, target: str, partition: str = "mine") -> list[str]:
-    return [each.key for each in found.holding(partition, read(target)[1])]
+def keys(found: ContainmentIndex, target: str, partition: str = "mine") -> list[str]:
+    return [each.key for each in found.supersets_of(partition, read(target)[1])]
 
 
 def test_the_answers_stored_last_come_first_and_the_oldest_are_forgotten() -> None:
-    found = Donors()
+    found = ContainmentIndex()
     for n in range(PER_FAMILY + 2):
         noted(found, str(n), f"/1/cards/{CARD}")
     noted(found, "3", f"/1/cards/{CARD}")
@@ -39,9 +39,9 @@ def test_the_answers_stored_last_come_first_and_the_oldest_are_forgotten() -> No
 
 
 def test_another_partition_finds_nothing() -> None:
-    found = Donors()
+    found = ContainmentIndex()
     noted(found, "1", f"/1/boards/{BOARD}/cards")
-    found.note_items("mine", ("boards", BOARD), [CARD])
+    found.add_items("mine", ("boards", BOARD), [CARD])
     assert keys(found, f"/1/cards/{CARD}/name") == ["1"]
     assert keys(found, f"/1/cards/{CARD}/name", "theirs") == []
     assert keys(found, f"/1/boards/{BOARD}/cards?fields=name", "theirs") == []
@@ -50,12 +50,12 @@ def test_another_partition_finds_nothing() -> None:
 def test_the_number_of_families_and_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(donors, "MOST_FAMILIES", 3)
     monkeypatch.setattr(donors, "MOST_ITEMS", 3)
-    found = Donors()
+    found = ContainmentIndex()
     ids = [f"{n:024x}" for n in range(5)]
     for each in ids:
         noted(found, each, f"/1/cards/{each}")
     noted(found, "cards", f"/1/boards/{BOARD}/cards")
-    found.note_items("mine", ("boards", BOARD), ids)
+    found.add_items("mine", ("boards", BOARD), ids)
     assert len(found) == 3
     assert [keys(found, f"/1/cards/{each}/name") for each in ids] == [
         [],
@@ -74,7 +74,7 @@ def test_the_ids_in_an_answer() -> None:
     assert not has_items(read(f"/1/boards/{BOARD}")[1])
 
 
-def part(fields: str, card: str = CARD) -> tuple[Shape, Shape]:
+def part(fields: str, card: str = CARD) -> tuple[QueryShape, QueryShape]:
     match, narrow = read(f"/1/cards/{card}?fields={fields}")
     wide = widened(narrow, match.route.template)
     assert wide
@@ -82,28 +82,28 @@ def part(fields: str, card: str = CARD) -> tuple[Shape, Shape]:
 
 
 def test_two_sets_of_fields_within_the_window_are_a_demand_for_all() -> None:
-    found = Demand()
-    assert not found.is_wide("mine", *part("name"), 0.0)
-    assert not found.is_wide("mine", *part("name"), 1.0)
-    assert not found.is_wide("theirs", *part("due"), 1.0)
-    assert found.is_wide("mine", *part("due"), 2.0)
-    assert found.is_wide("mine", *part("due"), WINDOW_S)
-    assert not found.is_wide("mine", *part("due"), WINDOW_S + 1)
+    found = FieldDemand()
+    assert not found.is_in_demand("mine", *part("name"), 0.0)
+    assert not found.is_in_demand("mine", *part("name"), 1.0)
+    assert not found.is_in_demand("theirs", *part("due"), 1.0)
+    assert found.is_in_demand("mine", *part("due"), 2.0)
+    assert found.is_in_demand("mine", *part("due"), WINDOW_S)
+    assert not found.is_in_demand("mine", *part("due"), WINDOW_S + 1)
 
 
 def test_a_refused_whole_is_left_alone_for_a_while() -> None:
-    found = Demand()
-    found.is_wide("mine", *part("name"), 0.0)
-    found.refuse("mine", part("name")[1], 0.0)
-    assert not found.is_wide("mine", *part("due"), REFUSED_S - 1)
-    found.is_wide("mine", *part("name"), REFUSED_S)
-    assert found.is_wide("mine", *part("due"), REFUSED_S)
+    found = FieldDemand()
+    found.is_in_demand("mine", *part("name"), 0.0)
+    found.reject("mine", part("name")[1], 0.0)
+    assert not found.is_in_demand("mine", *part("due"), REFUSED_S - 1)
+    found.is_in_demand("mine", *part("name"), REFUSED_S)
+    assert found.is_in_demand("mine", *part("due"), REFUSED_S)
 
 
 def test_what_is_remembered_of_demand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demand, "MOST_FAMILIES", 3)
-    found = Demand()
+    found = FieldDemand()
     for n in range(5):
-        found.is_wide("mine", *part("name", f"{n:024x}"), 0.0)
-        found.refuse("mine", part("name", f"{n:024x}")[1], 0.0)
+        found.is_in_demand("mine", *part("name", f"{n:024x}"), 0.0)
+        found.reject("mine", part("name", f"{n:024x}")[1], 0.0)
     assert len(found) == 3

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, Heard, Proxy, StartProxy, until
 
 ADMIN = {"Accept": "application/json"}
@@ -35,34 +35,34 @@ class Office:
     """Everything that can happen, and what is asked meanwhile."""
 
     proxy: Proxy
-    standin: StandIn
+    standin: FakeTrello
     clock: FakeClock
     targets: list[str] = field(default_factory=list)
 
     async def foretell(self, target: str) -> None:
         """Explain, ask, compare; explaining asks nothing."""
-        before = self.standin.asked.total
+        before = self.standin.request_log.total
         told = await explained(self.proxy, target)
-        assert self.standin.asked.total == before
+        assert self.standin.request_log.total == before
         heard = await self.proxy.get(target)
         assert said(told["cache_status"]) == said(heard.fields.get("Cache-Status")), (target, told)
         await self.settled()
 
     async def settled(self) -> None:
         """Nothing is asked in the background any more."""
-        flows = self.proxy.app.flows
-        assert flows is not None
-        reads, batches = flows.reads, flows.batches
+        services = self.proxy.app.services
+        assert services is not None
+        reads, batches = services.reads, services.batches
         await until(lambda: not reads.flights and not batches.flights)
 
 
 @pytest.fixture
-async def office(start_proxy: StartProxy, standin: StandIn, clock: FakeClock) -> Office:
+async def office(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Office:
     proxy = await start_proxy("freshness: {watch: off}\nclients: {jsonp: allow}")
-    assert proxy.app.flows is not None
-    await proxy.app.flows.proof.stop()  # it asks when it likes
+    assert proxy.app.services is not None
+    await proxy.app.services.proof.stop()  # it asks when it likes
     board, card = standin.trello.example_board, standin.trello.example_card
-    lists = standin.trello.ask(f"/1/boards/{board}/lists")
+    lists = standin.trello.request(f"/1/boards/{board}/lists")
     return Office(
         proxy,
         standin,
@@ -142,12 +142,12 @@ async def test_it_says_what_is_stored_and_what_would_change_that(
     assert cold["cache_status"] == "trello-proxy; fwd=uri-miss"
     assert f"card:{card}" in cold["tags"]
     await proxy.get(f"/1/cards/{card}")
-    asked_at = clock.now()
+    requested_at = clock.now()
     clock.advance(10)
     warm = await explained(proxy, target)
     assert warm["cache_status"] == "trello-proxy; hit; ttl=20"
     assert warm["key"] == cold["key"]
-    assert warm["stored"]["since"] == asked_at
+    assert warm["stored"]["since"] == requested_at
     assert (warm["stored"]["age_s"], warm["stored"]["remaining_s"]) == (10, 20)
     assert f"a change of card {card}" in warm["invalidated_by"]
     assert f"a change of what all cards show of board {board}" in warm["invalidated_by"]
@@ -174,18 +174,18 @@ async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:
         assert (heard.status, bool(heard.problem)) == (status, True), url
 
 
-async def test_only_the_operator_is_told(start_proxy: StartProxy, standin: StandIn) -> None:
+async def test_only_the_operator_is_told(start_proxy: StartProxy, standin: FakeTrello) -> None:
     proxy = await start_proxy("admin: {token: 0perat0rs-t0ken}")
     assert (await proxy.get("/-/explain?url=/1/members/me")).problem == "not-admin"
     right = {"Authorization": "Bearer 0perat0rs-t0ken"}
     told = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
     assert told.status == 200
     assert told.body.startswith(b"GET /1/members/me\n")
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_in_a_clients_own_name_it_explains_the_clients_own(
-    start_proxy: StartProxy, standin: StandIn
+    start_proxy: StartProxy, standin: FakeTrello
 ) -> None:
     proxy = await start_proxy("clients: {credentials: forward}")
     standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)

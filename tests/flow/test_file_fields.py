@@ -9,7 +9,7 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.flow.fetch import AHEAD_BYTES
 from tests.flow.conftest import Proxy, StartProxy
 from tests.flow.test_files import attach, stored
@@ -33,7 +33,11 @@ TEXTS: dict[str, tuple[bytes, str, str]] = {
 @pytest.mark.parametrize("state", ["arriving", "kept", "passing through"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 async def test_a_text_says_that_it_is_utf8_where_it_is(
-    start_proxy: StartProxy, standin: StandIn, card: str, state: str, text: tuple[bytes, str, str]
+    start_proxy: StartProxy,
+    standin: FakeTrello,
+    card: str,
+    state: str,
+    text: tuple[bytes, str, str],
 ) -> None:
     body, kind, told = text
     proxy = await start_proxy(attachments={"disk_bytes": 0} if state == "passing through" else {})
@@ -51,7 +55,7 @@ async def test_a_text_says_that_it_is_utf8_where_it_is(
 
 @pytest.mark.parametrize(("end", "told"), [(b"", TEXT_IN_UTF8), (b"\xff", TEXT)])
 async def test_a_long_text_is_told_of_when_it_is_known_and_kept_by_nobody_before(
-    start_proxy: StartProxy, standin: StandIn, card: str, end: bytes, told: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str, end: bytes, told: str
 ) -> None:
     proxy = await start_proxy()
     path = attach(standin, card, LONG + end, "a.txt", TEXT)
@@ -69,7 +73,7 @@ async def test_a_long_text_is_told_of_when_it_is_known_and_kept_by_nobody_before
 
 
 async def test_a_long_text_is_not_waited_for(
-    start_proxy: StartProxy, standin: StandIn, card: str, clock: FakeClock
+    start_proxy: StartProxy, standin: FakeTrello, card: str, clock: FakeClock
 ) -> None:
     proxy = await start_proxy(upstream={"read_timeout_s": 60.0})
     path = attach(standin, card, LONG, "a.txt", TEXT)
@@ -80,7 +84,7 @@ async def test_a_long_text_is_not_waited_for(
 
 
 async def test_a_short_text_that_breaks_off_is_resumed_before_a_word_is_said(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     body = UTF8 * 10_000
     path = attach(standin, card, body, "a.txt", TEXT)
@@ -102,7 +106,7 @@ async def test_a_short_text_that_breaks_off_is_resumed_before_a_word_is_said(
     ],
 )
 async def test_an_alias_of_a_passive_type_is_shown(
-    proxy: Proxy, standin: StandIn, card: str, alias: str, name: str
+    proxy: Proxy, standin: FakeTrello, card: str, alias: str, name: str
 ) -> None:
     path = attach(standin, card, b"x" * 9, "a", alias)
     for _ in range(2):
@@ -114,7 +118,7 @@ async def test_an_alias_of_a_passive_type_is_shown(
 
 
 async def test_what_was_kept_under_an_alias_is_shown(
-    start_proxy: StartProxy, standin: StandIn, card: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, card: str, directory: Path
 ) -> None:
     proxy = await start_proxy()
     path = attach(standin, card)
@@ -127,7 +131,7 @@ async def test_what_was_kept_under_an_alias_is_shown(
 
 
 async def test_two_names_in_other_letters_stay_two_names(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     names = [await _saved_as(proxy, standin, card, name) for name in ("中文.txt", "日本.txt")]
     assert len(set(names)) == 2
@@ -135,9 +139,9 @@ async def test_two_names_in_other_letters_stay_two_names(
     assert await _saved_as(proxy, standin, card, "plain.txt") == "plain.txt"
 
 
-async def _saved_as(proxy: Proxy, standin: StandIn, card: str, name: str) -> str:
+async def _saved_as(proxy: Proxy, fake_trello: FakeTrello, card: str, name: str) -> str:
     """What `curl -OJ` calls it, which reads `filename` alone."""
-    made = standin.trello.upload(card, File(name, TEXT, b"x"))
+    made = fake_trello.trello.upload(card, File(name, TEXT, b"x"))
     path = f"/1/cards/{card}/attachments/{made['id']}/download"
     said = (await proxy.get(path)).fields["Content-Disposition"]
     return str(re.findall(r'filename="([^"]*)"', said)[0])

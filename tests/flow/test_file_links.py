@@ -8,27 +8,27 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy
 from tests.flow.test_files import BODY, attach, metadata_of, stored
 
 
-def metadata(standin: StandIn, attachment: str) -> dict[str, Any]:
+def metadata(fake_trello: FakeTrello, attachment: str) -> dict[str, Any]:
     """What Trello says of it, to be changed."""
-    found = standin.trello.attachments.find(attachment)
+    found = fake_trello.trello.attachments.find(attachment)
     assert found is not None
     return found
 
 
-async def _kept(proxy: Proxy, standin: StandIn, card: str) -> str:
-    path = attach(standin, card)
+async def _kept(proxy: Proxy, fake_trello: FakeTrello, card: str) -> str:
+    path = attach(fake_trello, card)
     await stored(proxy, path)
     return path
 
 
 class TestPermission:
     async def test_a_link_opens_without_any_credential(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         heard = await proxy.get(await _kept(proxy, standin, card))
         assert (heard.status, heard.body) == (200, BODY)
@@ -38,15 +38,15 @@ class TestPermission:
         ]
 
     async def test_the_card_may_be_named_by_its_short_link(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = await _kept(proxy, standin, card)
-        short = standin.trello.ask(f"/1/cards/{card}")["shortLink"]
+        short = standin.trello.request(f"/1/cards/{card}")["shortLink"]
         assert (await proxy.get(path.replace(card, short))).cache == "hit"
-        assert standin.asked.downloads == 1
+        assert standin.request_log.downloads == 1
 
     async def test_the_name_decides_nothing(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = await _kept(proxy, standin, card)
         start = metadata_of(path)
@@ -63,18 +63,18 @@ class TestPermission:
             heard = await proxy.get(start + name)
             assert (heard.status, heard.fields["Content-Type"]) == (200, "image/png")
             assert 'filename="a.png"' in heard.fields["Content-Disposition"]
-        assert standin.asked.downloads == 1
+        assert standin.request_log.downloads == 1
 
     async def test_trello_is_sent_its_own_name_of_the_file(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         other = f"{metadata_of(path)}/download/Bill%2012%2F24.pdf?x=1"
         assert (await proxy.get(other)).status == 200
-        assert path in [seen.target for seen in standin.asked.requests]
+        assert path in [seen.target for seen in standin.request_log.requests]
 
     async def test_what_was_deleted_is_gone_within_its_lifetime(
-        self, proxy: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, proxy: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = await _kept(proxy, standin, card)
         standin.trello.edit("DELETE", metadata_of(path))
@@ -83,7 +83,7 @@ class TestPermission:
         assert (heard.status, heard.problem) == (410, "file-gone")
 
     async def test_what_was_deleted_through_the_proxy_is_gone_at_once(
-        self, start_proxy: StartProxy, standin: StandIn, card: str
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str
     ) -> None:
         proxy = await start_proxy()
         path = await _kept(proxy, standin, card)
@@ -97,15 +97,15 @@ class TestPermission:
         assert (heard.status, heard.problem) == (404, "")
 
     async def test_another_card_s_file_is_not_found(
-        self, proxy: Proxy, standin: StandIn, card: str, board: str
+        self, proxy: Proxy, standin: FakeTrello, card: str, board: str
     ) -> None:
         path = await _kept(proxy, standin, card)
-        cards = standin.trello.ask(f"/1/boards/{board}/cards?fields=id")
+        cards = standin.trello.request(f"/1/boards/{board}/cards?fields=id")
         other = next(each["id"] for each in cards if each["id"] != card)
         assert (await proxy.get(path.replace(card, other))).status == 404
 
     async def test_each_caller_needs_a_permission_of_their_own(
-        self, start_proxy: StartProxy, standin: StandIn, card: str
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str
     ) -> None:
         proxy = await start_proxy(clients={"credentials": "forward"})
         stranger = standin.trello.add_member("stranger", "A Stranger")
@@ -118,7 +118,7 @@ class TestPermission:
         assert (await proxy.get(f"{path}?key={KEY}&token={TOKEN}")).cache == "hit"
 
     async def test_while_trello_is_down_a_kept_file_opens_and_says_so(
-        self, proxy: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, proxy: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path, cold = await _kept(proxy, standin, card), attach(standin, card)
         clock.advance(3600)
@@ -132,7 +132,7 @@ class TestPermission:
         assert (await proxy.get(cold)).status == 502
 
     async def test_nothing_is_asked_for_who_wants_only_what_is_stored(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         await proxy.get(metadata_of(path))
@@ -145,9 +145,9 @@ class TestPermission:
 
 class TestWhatItLeadsTo:
     async def test_previews_are_files_of_their_own(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
-        shown = standin.trello.ask(f"/1/cards/{card}?attachments=true")["attachments"]
+        shown = standin.trello.request(f"/1/cards/{card}?attachments=true")["attachments"]
         picture = next(each for each in shown if each["previews"])
         etags = set()
         for preview in picture["previews"]:
@@ -156,12 +156,12 @@ class TestWhatItLeadsTo:
                 heard = await proxy.get(spelling)
                 assert (heard.status, heard.fields["Content-Type"]) == (200, "image/png")
                 etags.add(heard.fields["ETag"])
-        assert len(etags) == len(picture["previews"]) == standin.asked.downloads
+        assert len(etags) == len(picture["previews"]) == standin.request_log.downloads
 
     async def test_a_preview_may_have_a_name_instead(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
-        shown = standin.trello.ask(f"/1/cards/{card}?attachments=true")["attachments"]
+        shown = standin.trello.request(f"/1/cards/{card}?attachments=true")["attachments"]
         picture = next(each for each in shown if each["previews"])
         start = f"/1/cards/{card}/attachments/{picture['id']}/previews"
         for name in ("preview2x/download/x.webp", "preview2x/download"):
@@ -170,7 +170,7 @@ class TestWhatItLeadsTo:
         assert (await proxy.get(f"{start}/nonsense/download")).status == 404
 
     async def test_a_link_attachment_names_its_address_and_is_not_fetched(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         url = "http://169.254.169.254/latest?a=<b>"
         made = standin.trello.edit("POST", f"/1/cards/{card}/attachments", {"url": url})
@@ -179,21 +179,21 @@ class TestWhatItLeadsTo:
         assert url in heard.json["detail"]
 
     async def test_a_malicious_file_is_refused(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         metadata(standin, metadata_of(path).rpartition("/")[2])["isMalicious"] = True
         heard = await proxy.get(path)
         assert (heard.status, heard.problem) == (403, "malicious-file")
-        assert standin.asked.downloads == 0
+        assert standin.request_log.downloads == 0
 
     async def test_trello_may_give_the_file_itself(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         standin.faults.direct_downloads = True
         path = await _kept(proxy, standin, card)
         assert (await proxy.get(path)).cache == "hit"
-        assert standin.asked.downloads == 0
+        assert standin.request_log.downloads == 0
 
 
 REDIRECTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -208,7 +208,7 @@ REDIRECTS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("location", "hosts"), REDIRECTS.values(), ids=REDIRECTS.keys())
 async def test_a_redirect_is_followed_to_listed_hosts_only(
-    start_proxy: StartProxy, standin: StandIn, card: str, location: str, hosts: tuple[str, ...]
+    start_proxy: StartProxy, standin: FakeTrello, card: str, location: str, hosts: tuple[str, ...]
 ) -> None:
     proxy = await start_proxy(upstream={"storage_hosts": hosts or ("files.trello.com",)})
     path = attach(standin, card)
@@ -217,12 +217,12 @@ async def test_a_redirect_is_followed_to_listed_hosts_only(
     standin.faults.add(Fault("status", "*/download/*", status=302, fields=fields, times=None))
     heard = await proxy.get(path)
     assert (heard.status, heard.problem) == (502, "upstream-unusable")
-    assert standin.asked.downloads == 0
+    assert standin.request_log.downloads == 0
     assert where not in heard.body.decode()
 
 
 async def test_nothing_of_ours_goes_along_to_the_storage(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     fields = {
         "Cookie": "a=b",
@@ -232,7 +232,7 @@ async def test_nothing_of_ours_goes_along_to_the_storage(
     }
     path = attach(standin, card)
     assert (await proxy.get(path, headers=fields)).status == 206
-    storage = next(seen for seen in standin.asked.requests if seen.host == "storage")
+    storage = next(seen for seen in standin.request_log.requests if seen.host == "storage")
     assert set(storage.fields) <= {"host", "accept", "accept-encoding"}
 
 
@@ -255,7 +255,7 @@ SHOWN: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("name", "kind", "how"), SHOWN.values(), ids=SHOWN.keys())
 async def test_only_passive_types_are_shown_and_none_has_rights(
-    proxy: Proxy, standin: StandIn, card: str, name: str, kind: str, how: str
+    proxy: Proxy, standin: FakeTrello, card: str, name: str, kind: str, how: str
 ) -> None:
     body = b"<script>alert(1)</script>"
     path = attach(standin, card, body, name, kind if "\r" not in kind else "")
@@ -290,7 +290,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 async def test_a_hostile_name_is_harmless(
-    proxy: Proxy, standin: StandIn, card: str, name: str
+    proxy: Proxy, standin: FakeTrello, card: str, name: str
 ) -> None:
     made = standin.trello.upload(card, File("a.png", "image/png", b"x"))
     metadata(standin, made["id"])["fileName"] = name
@@ -305,7 +305,7 @@ async def test_a_hostile_name_is_harmless(
 
 
 async def test_pages_of_listed_origins_may_read_a_file_and_any_page_may_show_it(
-    start_proxy: StartProxy, standin: StandIn, card: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:
     proxy = await start_proxy(clients={"origins": ("https://tools.internal",)})
     path = attach(standin, card)
@@ -320,7 +320,7 @@ async def test_pages_of_listed_origins_may_read_a_file_and_any_page_may_show_it(
 
 
 async def test_an_export_is_streamed_and_not_kept(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     made: dict[str, Any] = standin.trello.edit("POST", f"/1/boards/{board}/exports")
     path = f"/1/boards/{board}/exports/{made['id']}/download"
@@ -328,5 +328,5 @@ async def test_an_export_is_streamed_and_not_kept(
         heard = await proxy.get(path)
         assert json.loads(heard.body)["id"] == board
     assert (await proxy("HEAD", path)).status == 200
-    assert standin.asked.downloads == 3
+    assert standin.request_log.downloads == 3
     assert await proxy.metric("trello_proxy_files") == 0

@@ -16,7 +16,7 @@ from yarl import URL
 from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.store import files
 from tests.flow.conftest import Heard, Proxy, Raw, StartProxy, turns, until
 
@@ -25,10 +25,14 @@ PER_S = 100_000
 
 
 def attach(
-    standin: StandIn, card: str, body: bytes = BODY, name: str = "a.png", kind: str = "image/png"
+    fake_trello: FakeTrello,
+    card: str,
+    body: bytes = BODY,
+    name: str = "a.png",
+    kind: str = "image/png",
 ) -> str:
     """The path of a new file's download."""
-    made = standin.trello.upload(card, File(name, kind, body))
+    made = fake_trello.trello.upload(card, File(name, kind, body))
     return str(made["url"]).removeprefix("https://trello.com")
 
 
@@ -36,9 +40,9 @@ def metadata_of(path: str) -> str:
     return path.partition("/download")[0]
 
 
-def slowly(standin: StandIn) -> None:
+def slowly(fake_trello: FakeTrello) -> None:
     """The storage host gives a hundred thousand bytes each second."""
-    standin.faults.add(Fault("slow", "/files/*", bytes_per_s=PER_S))
+    fake_trello.faults.add(Fault("slow", "/files/*", bytes_per_s=PER_S))
 
 
 def kept(directory: Path) -> list[Path]:
@@ -57,11 +61,11 @@ def in_the_way(directory: Path) -> None:
 
 async def _at_leisure(clock: FakeClock, *asked: "asyncio.Task[Heard]") -> list[Heard]:
     """The answers, time passing as they need it."""
-    answers = asyncio.gather(*asked)
-    while not answers.done():
+    responses = asyncio.gather(*asked)
+    while not responses.done():
         await turns(20)
         clock.advance(1.0)
-    return await answers
+    return await responses
 
 
 def _get(proxy: Proxy, path: str, **fields: str) -> "asyncio.Task[Heard]":
@@ -87,7 +91,7 @@ async def patient(start_proxy: StartProxy) -> Proxy:
 
 class TestManyReaders:
     async def test_two_hundred_readers_with_ranges_of_their_own_one_download(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = attach(standin, card)
         slowly(standin)
@@ -95,13 +99,13 @@ class TestManyReaders:
         spans = [sorted(draw.sample(range(len(BODY)), 2)) for _ in range(200)]
         asked = [_get(patient, path, Range=f"bytes={first}-{last}") for first, last in spans]
         heard = await _at_leisure(clock, *asked)
-        for (first, last), answer in zip(spans, heard, strict=True):
-            assert answer.status == 206
-            assert answer.body == BODY[first : last + 1]
-        assert standin.asked.downloads == 1
+        for (first, last), response in zip(spans, heard, strict=True):
+            assert response.status == 206
+            assert response.body == BODY[first : last + 1]
+        assert standin.request_log.downloads == 1
 
     async def test_a_reader_who_joins_late_gets_everything(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = attach(standin, card)
         slowly(standin)
@@ -110,13 +114,13 @@ class TestManyReaders:
             await turns(50)
             clock.advance(1.0)
         late = _get(patient, path)
-        answers = await _at_leisure(clock, first, late)
-        assert [answer.body == BODY for answer in answers] == [True, True]
-        assert "collapsed" in answers[1].cache
-        assert standin.asked.downloads == 1
+        responses = await _at_leisure(clock, first, late)
+        assert [response.body == BODY for response in responses] == [True, True]
+        assert "collapsed" in responses[1].cache
+        assert standin.request_log.downloads == 1
 
     async def test_a_range_ahead_waits_for_its_bytes_and_no_more(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = attach(standin, card)
         slowly(standin)
@@ -129,42 +133,44 @@ class TestManyReaders:
         assert not kept(Path(patient.app._config.cache.directory))
 
     async def test_behind_many_slow_files_another_passes_through(
-        self, patient: Proxy, standin: StandIn, card: str, monkeypatch: pytest.MonkeyPatch
+        self, patient: Proxy, standin: FakeTrello, card: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(files, "TURN_S", 0.05)
-        slow = [attach(standin, card, BODY[number:]) for number in range(files.FILLS_AT_ONCE)]
+        slow = [
+            attach(standin, card, BODY[number:]) for number in range(files.MAX_CONCURRENT_DOWNLOADS)
+        ]
         standin.faults.add(Fault("slow", "/files/*", times=len(slow), bytes_per_s=PER_S))
         asked = [_get(patient, path) for path in slow]
-        await until(lambda: standin.asked.downloads == len(slow))
+        await until(lambda: standin.request_log.downloads == len(slow))
         heard = await patient.get(attach(standin, card, BODY * 2))
         assert (heard.body == BODY * 2, heard.cache) == (True, "fwd=bypass; detail=no-room")
         for each in asked:
             each.cancel()
 
     async def test_who_began_it_leaves_and_it_goes_on(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = attach(standin, card)
         slowly(standin)
         first = _get(patient, path)
-        await until(lambda: standin.asked.downloads == 1)
+        await until(lambda: standin.request_log.downloads == 1)
         other = _get(patient, path)
         await turns()
         first.cancel()
         assert (await _at_leisure(clock, other))[0].body == BODY
-        assert standin.asked.downloads == 1
+        assert standin.request_log.downloads == 1
 
     async def test_a_reader_who_does_not_read_holds_up_nobody(
-        self, patient: Proxy, standin: StandIn, card: str
+        self, patient: Proxy, standin: FakeTrello, card: str
     ) -> None:
         body = BODY * 12
         path = attach(standin, card, body)
         async with patient.session.get(URL(patient.url + path, encoded=True)) as stalled:
             assert await stalled.content.readexactly(10) == body[:10]
             heard = await asyncio.gather(*(_get(patient, path) for _ in range(5)))
-            assert all(answer.body == body for answer in heard)
+            assert all(response.body == body for response in heard)
             assert await stalled.content.read() == body[10:]
-        assert standin.asked.downloads == 1
+        assert standin.request_log.downloads == 1
 
 
 RANGES: dict[str, tuple[dict[str, str], int, tuple[int, int | None] | None]] = {
@@ -205,7 +211,7 @@ RANGES: dict[str, tuple[dict[str, str], int, tuple[int, int | None] | None]] = {
 @pytest.mark.parametrize("case", RANGES.values(), ids=RANGES.keys())
 async def test_ranges_and_conditions_agree_whatever_state_a_file_is_in(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     card: str,
     clock: FakeClock,
     state: str,
@@ -254,7 +260,7 @@ def _filled(value: str, words: dict[str, str]) -> str:
 
 
 async def test_a_file_from_the_future_has_no_date(
-    proxy: Proxy, standin: StandIn, card: str, clock: FakeClock
+    proxy: Proxy, standin: FakeTrello, card: str, clock: FakeClock
 ) -> None:
     path = attach(standin, card)
     found = standin.trello.attachments.find(metadata_of(path)[-24:])
@@ -267,7 +273,7 @@ async def test_a_file_from_the_future_has_no_date(
 
 @pytest.mark.parametrize("state", ["cold", "kept"])
 async def test_a_head_tells_what_a_get_would(
-    proxy: Proxy, standin: StandIn, card: str, state: str
+    proxy: Proxy, standin: FakeTrello, card: str, state: str
 ) -> None:
     path = attach(standin, card)
     if state == "kept":
@@ -282,7 +288,7 @@ async def test_a_head_tells_what_a_get_would(
 
 
 async def test_one_connection_carries_one_file_after_another(
-    proxy: Proxy, standin: StandIn, card: str, connect: Callable[[], Awaitable[Raw]]
+    proxy: Proxy, standin: FakeTrello, card: str, connect: Callable[[], Awaitable[Raw]]
 ) -> None:
     path, raw = attach(standin, card), await connect()
     await stored(proxy, path)
@@ -294,37 +300,39 @@ async def test_one_connection_carries_one_file_after_another(
 
 class TestTroubleOnTheWay:
     async def test_a_cut_download_is_resumed_from_where_it_was(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         for after in (300_000, 100_000):
             standin.faults.add(Fault("cut", "/files/*", after_bytes=after))
         assert (await proxy.get(path)).body == BODY
-        ranges = [seen.fields.get("range") for seen in standin.asked.requests if seen.host != "api"]
+        ranges = [
+            seen.fields.get("range") for seen in standin.request_log.requests if seen.host != "api"
+        ]
         assert ranges[0] is None
         assert all(asked is not None and asked.startswith("bytes=") for asked in ranges[1:])
         assert len(ranges) == 3
 
     async def test_a_download_that_stalls_is_resumed(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         slowly(standin)  # and the clock stands still: silence after the first bytes
         heard = await proxy.get(path)
         assert heard.body == BODY
-        assert standin.asked.downloads == 2
+        assert standin.request_log.downloads == 2
 
     async def test_without_a_validator_it_begins_again_and_is_the_same_file(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         standin.faults.direct_downloads = True
         path = attach(standin, card)
         standin.faults.add(Fault("cut", "*/download/*", after_bytes=400_000))
         assert (await proxy.get(path)).body == BODY
-        assert standin.asked.count("GET", path) == 2
+        assert standin.request_log.count("GET", path) == 2
 
     async def test_what_breaks_off_for_good_has_no_clean_end_for_anyone(
-        self, proxy: Proxy, standin: StandIn, card: str, directory: Path
+        self, proxy: Proxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         path = attach(standin, card)
         standin.faults.add(Fault("cut", "/files/*", after_bytes=50_000, times=None))
@@ -337,7 +345,7 @@ class TestTroubleOnTheWay:
         assert (await proxy.get(path)).body == BODY
 
     async def test_what_breaks_before_the_first_byte_is_an_error_that_says_so(
-        self, proxy: Proxy, standin: StandIn, card: str
+        self, proxy: Proxy, standin: FakeTrello, card: str
     ) -> None:
         path = attach(standin, card)
         await proxy.get(metadata_of(path))
@@ -353,7 +361,7 @@ class TestTroubleOnTheWay:
         assert (await proxy.get(path)).body == BODY
 
     async def test_all_who_wait_hear_of_a_refusal_that_was_asked_for_once(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock
     ) -> None:
         path = attach(standin, card)
         await patient.get(metadata_of(path))
@@ -363,14 +371,14 @@ class TestTroubleOnTheWay:
         await until(lambda: clock.sleepers > asleep)
         await turns()
         heard = await _at_leisure(clock, *asked)
-        assert [answer.status for answer in heard] == [429] * 20
-        assert standin.asked.count("GET", path) == 1
+        assert [response.status for response in heard] == [429] * 20
+        assert standin.request_log.count("GET", path) == 1
 
     @pytest.mark.parametrize("kind", ["too_long", "too_short"])
     async def test_a_wrong_length_is_never_served(
         self,
         proxy: Proxy,
-        standin: StandIn,
+        standin: FakeTrello,
         card: str,
         kind: Literal["too_long", "too_short"],
         directory: Path,
@@ -384,17 +392,17 @@ class TestTroubleOnTheWay:
 
 class TestTheStore:
     async def test_the_same_file_on_twelve_cards_is_kept_once(
-        self, patient: Proxy, standin: StandIn, card: str, directory: Path
+        self, patient: Proxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         paths = [attach(standin, card, name=f"{number}.png") for number in range(12)]
         for path in paths:
             await stored(patient, path)
         assert len(kept(directory)) == 1
         assert await patient.metric("trello_proxy_files") == 12
-        assert standin.asked.downloads == 12
+        assert standin.request_log.downloads == 12
 
     async def test_a_restart_keeps_what_was_whole_and_sweeps_the_rest(
-        self, start_proxy: StartProxy, standin: StandIn, card: str, directory: Path
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         proxy = await start_proxy()
         path = attach(standin, card)
@@ -407,14 +415,14 @@ class TestTheStore:
         assert (partial(directory), stray.exists()) == ([], False)
         heard = await again.get(path)
         assert (heard.body == BODY, heard.cache) == (True, "hit")
-        assert standin.asked.downloads == 1
+        assert standin.request_log.downloads == 1
 
     @pytest.mark.parametrize("harm", ["flipped", "cut", "removed"])
     @pytest.mark.parametrize("when", ["running", "stopped"])
     async def test_a_damaged_file_is_noticed_and_fetched_again(
         self,
         start_proxy: StartProxy,
-        standin: StandIn,
+        standin: FakeTrello,
         card: str,
         directory: Path,
         harm: str,
@@ -437,10 +445,10 @@ class TestTheStore:
             proxy = await start_proxy()
         heard = await proxy.get(path)
         assert (heard.status, heard.body == BODY) == (200, True)
-        assert standin.asked.downloads == 2
+        assert standin.request_log.downloads == 2
 
     async def test_the_least_recently_used_leaves(
-        self, start_proxy: StartProxy, standin: StandIn, card: str, directory: Path
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         proxy = await start_proxy(attachments={"disk_bytes": 3_100_000})
         bodies = [BODY[number:] for number in range(4)]
@@ -450,14 +458,14 @@ class TestTheStore:
         await proxy.get(paths[0])
         await stored(proxy, paths[3])
         assert len(kept(directory)) == 3
-        before = standin.asked.downloads
+        before = standin.request_log.downloads
         assert (await proxy.get(paths[0])).cache == "hit"
         assert (await proxy.get(paths[1])).body == bodies[1]
-        assert standin.asked.downloads == before + 1
+        assert standin.request_log.downloads == before + 1
         assert await proxy.metric("trello_proxy_files_evictions_total") == 2
 
     async def test_a_file_that_is_being_read_does_not_leave(
-        self, start_proxy: StartProxy, standin: StandIn, card: str
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str
     ) -> None:
         body = BODY * 40  # more than the sockets on the way can hold
         proxy = await start_proxy(attachments={"disk_bytes": 40_500_000})
@@ -471,7 +479,7 @@ class TestTheStore:
         await stored(proxy, other)
 
     async def test_a_file_above_max_file_passes_through(
-        self, start_proxy: StartProxy, standin: StandIn, card: str, directory: Path
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         proxy = await start_proxy(attachments={"max_file_bytes": 999_999})
         path = attach(standin, card)
@@ -482,24 +490,26 @@ class TestTheStore:
         assert kept(directory) == []
 
     async def test_a_part_of_what_passes_through_is_asked_for_once(
-        self, start_proxy: StartProxy, standin: StandIn, card: str
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str
     ) -> None:
         proxy = await start_proxy(attachments={"max_file_bytes": 999_999})
         path = attach(standin, card)
         part = await proxy.get(path, headers={"Range": "bytes=-1000"})
         assert (part.status, part.body == BODY[-1000:]) == (206, True)
         assert part.fields["Content-Range"] == "bytes 999000-999999/1000000"
-        assert standin.asked.count("GET", path) == 1
-        ranges = [seen.fields.get("range") for seen in standin.asked.requests if seen.host != "api"]
+        assert standin.request_log.count("GET", path) == 1
+        ranges = [
+            seen.fields.get("range") for seen in standin.request_log.requests if seen.host != "api"
+        ]
         assert ranges == ["bytes=999000-"]
 
     async def test_a_disk_that_fills_up_in_mid_body_is_noticed_by_nobody(
-        self, patient: Proxy, standin: StandIn, card: str, clock: FakeClock, directory: Path
+        self, patient: Proxy, standin: FakeTrello, card: str, clock: FakeClock, directory: Path
     ) -> None:
         path = attach(standin, card)
         slowly(standin)
         asked = [_get(patient, path), _get(patient, path, Range="bytes=700000-")]
-        await until(lambda: standin.asked.downloads == 1)
+        await until(lambda: standin.request_log.downloads == 1)
         with _no_file_longer_than(400_000):
             heard = await _at_leisure(clock, *asked)
         assert heard[0].body == BODY
@@ -508,7 +518,7 @@ class TestTheStore:
         await stored(patient, path)
 
     async def test_where_nothing_can_be_kept_everything_passes_through(
-        self, start_proxy: StartProxy, standin: StandIn, card: str, directory: Path
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         in_the_way(directory)
         proxy = await start_proxy()
@@ -517,7 +527,7 @@ class TestTheStore:
         assert await proxy.metric("trello_proxy_files_up") == 0
 
     async def test_two_proxies_do_not_share_a_directory(
-        self, start_proxy: StartProxy, standin: StandIn, card: str
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str
     ) -> None:
         first, second = await start_proxy(), await start_proxy()
         path = attach(standin, card)
@@ -525,7 +535,7 @@ class TestTheStore:
         assert (await second.get(path)).cache == "fwd=bypass; detail=no-room"
 
     async def test_nobody_else_on_the_machine_can_read_it(
-        self, proxy: Proxy, standin: StandIn, card: str, directory: Path
+        self, proxy: Proxy, standin: FakeTrello, card: str, directory: Path
     ) -> None:
         await stored(proxy, attach(standin, card))
         for path in (directory / "files").rglob("*"):

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from proxy.demo import pictures
 from proxy.demo.call import File
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.chromium import PATIENCE_S, PROGRAM, Tab, chromium, new_tab
 from tests.flow.conftest import Proxy, StartProxy
 
@@ -104,7 +104,7 @@ async def test_a_scripts_call_serves_a_listed_page_where_the_operator_allows_it(
 
 @REFERRERS
 async def test_nothing_is_written_by_an_image_or_a_link(
-    tab: Tab, sites: Sites, proxy: Proxy, standin: StandIn, card: str, head: str
+    tab: Tab, sites: Sites, proxy: Proxy, standin: FakeTrello, card: str, head: str
 ) -> None:
     target = f"{proxy.url}/1/cards/{card}?_method=DELETE"
     for name in (EVIL, APP):
@@ -112,19 +112,19 @@ async def test_nothing_is_written_by_an_image_or_a_link(
         await tab.click("a", loads=True)
         assert "A GET may not write here" in await tab.run("document.body.innerText")
     await tab.open(target)
-    assert "DELETE" not in {seen.method for seen in standin.asked.requests}
-    assert standin.trello.ask(f"/1/cards/{card}?fields=id") == {"id": card}
+    assert "DELETE" not in {seen.method for seen in standin.request_log.requests}
+    assert standin.trello.request(f"/1/cards/{card}?fields=id") == {"id": card}
 
 
 @REFERRERS
 async def test_a_form_posted_from_elsewhere_writes_nothing(
-    tab: Tab, sites: Sites, proxy: Proxy, standin: StandIn, card: str, head: str
+    tab: Tab, sites: Sites, proxy: Proxy, standin: FakeTrello, card: str, head: str
 ) -> None:
     form = f'<form method="post" action="{proxy.url}/1/cards/{card}?_method=PUT">'
     await shows(tab, sites, EVIL, f'{head}{form}<button name="name" value="Stolen">')
     await tab.click("button", loads=True)
-    assert standin.trello.ask(f"/1/cards/{card}?fields=name")["name"] != "Stolen"
-    assert {seen.method for seen in standin.asked.requests} <= {"GET"}
+    assert standin.trello.request(f"/1/cards/{card}?fields=name")["name"] != "Stolen"
+    assert {seen.method for seen in standin.request_log.requests} <= {"GET"}
 
 
 @REFERRERS
@@ -153,7 +153,7 @@ async def test_a_listed_page_reads_as_before(
 
 @REFERRERS
 async def test_a_script_among_the_files_does_not_run_elsewhere(
-    tab: Tab, sites: Sites, proxy: Proxy, standin: StandIn, card: str, head: str
+    tab: Tab, sites: Sites, proxy: Proxy, standin: FakeTrello, card: str, head: str
 ) -> None:
     upload = standin.trello.upload
     script = upload(card, File("conf.js", "text/javascript", b"var ran = true"))
@@ -170,7 +170,7 @@ async def test_a_script_among_the_files_does_not_run_elsewhere(
 
 
 async def test_pictures_and_client_js_show_in_any_page(
-    tab: Tab, sites: Sites, proxy: Proxy, standin: StandIn, card: str
+    tab: Tab, sites: Sites, proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     drawn = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     svg = standin.trello.upload(card, File("a.svg", "image/svg+xml", drawn))

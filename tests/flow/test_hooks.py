@@ -7,8 +7,8 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
-from proxy.flow.hooks import ASIDE_S, MISSED_REVIEW_S, PACE_S, REVIEW_S
+from proxy.demo.standin import FakeTrello
+from proxy.flow.hooks import MISSED_REVIEW_S, REVIEW_S, SKIP_S, STEP_INTERVAL_S
 from proxy.flow.served_boards import IDLE_S
 from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, TOKEN, UNPROVEN, Proxy, StartProxy, until
 from tests.flow.way_in import WayIn
@@ -20,8 +20,8 @@ REGISTERED = "trello_proxy_webhooks"
 class Trello:
     """What Trello has, and how it is asked, as the proxy's next call comes."""
 
-    def __init__(self, standin: StandIn, clock: FakeClock) -> None:
-        self._standin = standin
+    def __init__(self, fake_trello: FakeTrello, clock: FakeClock) -> None:
+        self._standin = fake_trello
         self._clock = clock
 
     @property
@@ -40,11 +40,11 @@ class Trello:
 
     def calls(self) -> list[str]:
         """Those about webhooks since this was asked last."""
-        seen = [each for each in self._standin.asked.requests if "/webhooks" in each.path]
-        self._standin.asked.reset()
+        seen = [each for each in self._standin.request_log.requests if "/webhooks" in each.path]
+        self._standin.request_log.reset()
         return [f"{each.method} {each.path.removeprefix('/1/')}" for each in seen]
 
-    async def turn(self, seconds: float = PACE_S) -> list[str]:
+    async def turn(self, seconds: float = STEP_INTERVAL_S) -> list[str]:
         """Let so much time pass; what the proxy asked of webhooks then."""
         await self.rest()
         self._clock.advance(seconds)
@@ -57,7 +57,7 @@ class Trello:
 
 
 @pytest.fixture
-def trello(standin: StandIn, clock: FakeClock) -> Trello:
+def trello(standin: FakeTrello, clock: FakeClock) -> Trello:
     return Trello(standin, clock)
 
 
@@ -79,7 +79,7 @@ async def test_a_board_that_is_read_gets_a_webhook(
 
 
 async def test_and_from_then_on_changes_are_told(
-    hooked: Proxy, trello: Trello, standin: StandIn, board: str, card: str
+    hooked: Proxy, trello: Trello, standin: FakeTrello, board: str, card: str
 ) -> None:
     await hooked.get(f"/1/boards/{board}/lists")
     await trello.turn()
@@ -107,7 +107,7 @@ async def test_a_board_whose_id_is_not_known_and_members_get_none(
 
 
 async def test_what_a_client_reads_in_its_own_name_is_none_of_ours(
-    start_proxy: StartProxy, way_in: WayIn, trello: Trello, standin: StandIn, board: str
+    start_proxy: StartProxy, way_in: WayIn, trello: Trello, standin: FakeTrello, board: str
 ) -> None:
     standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
     way_in.proxy = await start_proxy(
@@ -148,7 +148,7 @@ async def test_a_start_takes_over_what_the_last_one_left_and_stops_leave_it(
 
 
 async def test_a_silent_one_is_repaired(
-    hooked: Proxy, trello: Trello, standin: StandIn, board: str
+    hooked: Proxy, trello: Trello, standin: FakeTrello, board: str
 ) -> None:
     await hooked.get(f"/1/boards/{board}")
     await trello.turn()
@@ -162,7 +162,7 @@ async def test_a_silent_one_is_repaired(
 
 
 async def test_one_that_is_gone_is_made_again(
-    hooked: Proxy, trello: Trello, standin: StandIn, board: str
+    hooked: Proxy, trello: Trello, standin: FakeTrello, board: str
 ) -> None:
     await hooked.get(f"/1/boards/{board}")
     await trello.turn()
@@ -209,20 +209,20 @@ async def test_trello_not_reaching_us_is_said_clearly_and_tried_ever_more_slowly
     waits: list[float] = []
     for _ in range(4):
         while not any("POST" in call for call in await trello.turn()):
-            waits[-1] += PACE_S
-        waits.append(PACE_S)
+            waits[-1] += STEP_INTERVAL_S
+        waits.append(STEP_INTERVAL_S)
     assert waits[:3] == [30, 60, 120]
     said = hooked.logged("Trello cannot reach freshness.webhook_url")
     assert len(said) == 4
     assert "/-/webhook" in said[0]["advice"]
     way_in.is_open = True
     assert await trello.turn(REVIEW_S) == [LISTED]
-    assert await trello.turn(PACE_S * 2**4) == ["POST webhooks"]
+    assert await trello.turn(STEP_INTERVAL_S * 2**4) == ["POST webhooks"]
     assert trello.models == [board]
 
 
 async def test_a_board_that_is_refused_keeps_no_other_from_its_webhook(
-    hooked: Proxy, trello: Trello, standin: StandIn, board: str, other_board: str
+    hooked: Proxy, trello: Trello, standin: FakeTrello, board: str, other_board: str
 ) -> None:
     for each in (board, other_board):
         await hooked.get(f"/1/boards/{each}")
@@ -234,13 +234,13 @@ async def test_a_board_that_is_refused_keeps_no_other_from_its_webhook(
     assert trello.models == [other_board]
     assert await trello.turn() == []
     await hooked.get(f"/1/boards/{board}/lists")
-    await trello.turn(ASIDE_S)
+    await trello.turn(SKIP_S)
     await trello.turn()
     assert sorted(trello.models) == sorted([board, other_board])
 
 
 async def test_a_creation_without_an_answer_is_looked_for_before_it_is_tried_again(
-    hooked: Proxy, trello: Trello, standin: StandIn, board: str
+    hooked: Proxy, trello: Trello, standin: FakeTrello, board: str
 ) -> None:
     await hooked.get(f"/1/boards/{board}")
     standin.faults.add(Fault("reset", method="POST", path="/1/webhooks", applied=True))
@@ -261,7 +261,7 @@ TROUBLES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", TROUBLES)
 async def test_trouble_when_listing_is_waited_out(
-    start_proxy: StartProxy, way_in: WayIn, trello: Trello, standin: StandIn, name: str
+    start_proxy: StartProxy, way_in: WayIn, trello: Trello, standin: FakeTrello, name: str
 ) -> None:
     standin.faults.add(Fault(path="/1/tokens/*", times=2, **TROUBLES[name]))
     theirs = trello.make(ELSEWHERE, standin.trello.example_board)
@@ -277,24 +277,26 @@ async def test_a_missed_delivery_is_counted_and_its_webhook_looked_at(
     hooked: Proxy,
     clock: FakeClock,
     trello: Trello,
-    standin: StandIn,
+    standin: FakeTrello,
     board: str,
     other_board: str,
 ) -> None:
-    hooks = hooked.app.hooks
-    assert hooks is not None
+    webhook_manager = hooked.app.webhook_manager
+    assert webhook_manager is not None
     await hooked.get(f"/1/boards/{board}")
     await trello.turn()
     standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "New"})
     await standin.deliveries.settled()
-    hooks.moved({board, other_board}, since=clock.now() - 1)  # told, and without a webhook
+    webhook_manager.on_board_changed(
+        {board, other_board}, since=clock.now() - 1
+    )  # told, and without a webhook
     standin.trello.webhooks.all()[0]["active"] = False
-    assert await trello.turn(PACE_S * 5) == []
+    assert await trello.turn(STEP_INTERVAL_S * 5) == []
     assert await hooked.metric("trello_proxy_webhooks_missed_total") == 0
-    hooks.moved({board}, since=clock.now() - 1)
+    webhook_manager.on_board_changed({board}, since=clock.now() - 1)
     assert await trello.turn() == []
     assert await hooked.metric("trello_proxy_webhooks_missed_total") == 0, "it may still come"
-    assert await trello.turn(PACE_S * 5) == []
+    assert await trello.turn(STEP_INTERVAL_S * 5) == []
     assert await hooked.metric("trello_proxy_webhooks_missed_total") == 1
     assert await trello.turn(MISSED_REVIEW_S) == [LISTED]
     await trello.turn()

@@ -13,7 +13,7 @@ from yarl import URL
 
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy, turns, until
 from tests.flow.upstream import MIB, Upstream, resident
 
@@ -33,7 +33,7 @@ async def proxy(start_proxy: StartProxy, upstream: Upstream) -> Proxy:
 def _long(chunks: int, *, ends: bool = True) -> Callable[..., Awaitable[None]]:
     """An answer of so many CHUNKs in a JSON array, its length announced."""
 
-    async def answer(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
+    async def response(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
         length = len(b"[" + b'""]') + chunks * len(CHUNK)
         head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: {length}\r\n\r\n["
         await upstream.send(writer, head.encode())
@@ -42,13 +42,13 @@ def _long(chunks: int, *, ends: bool = True) -> Callable[..., Awaitable[None]]:
         if ends:
             await upstream.send(writer, b'""]')
 
-    return answer
+    return response
 
 
 def _coded(chunks: int, *, ends: bool = True) -> Callable[..., Awaitable[None]]:
     """The same in gzip, in chunked framing; it hardly compresses."""
 
-    async def answer(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
+    async def response(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Encoding: gzip\r\n"
         await upstream.send(writer, f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
         deflater = zlib.compressobj(level=0, wbits=31)
@@ -61,18 +61,18 @@ def _coded(chunks: int, *, ends: bool = True) -> Callable[..., Awaitable[None]]:
         last = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         await upstream.send(writer, last + b"0\r\n\r\n")
 
-    return answer
+    return response
 
 
 @asynccontextmanager
 async def _getting(proxy: Proxy) -> AsyncIterator[aiohttp.ClientResponse]:
     url = URL(f"{proxy.url}/1/boards/5abbe4b7ddc1b351ef961414/actions")
-    async with proxy.session.get(url) as answer:
-        yield answer
+    async with proxy.session.get(url) as response:
+        yield response
 
 
 async def test_a_large_answer_passes_whole_and_is_not_stored(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     body = '{"x":"' + "y" * (HELD_BYTES + 1000) + '"}'
     path = f"/1/boards/{board}"
@@ -96,10 +96,10 @@ async def test_the_memory_it_takes_does_not_grow_with_the_answer(
     upstream.answer = make(120 * MIB // len(CHUNK))
     before = most = resident()
     read = 0
-    async with _getting(proxy) as answer:
-        assert answer.status == 200
-        assert "Content-Encoding" not in answer.headers
-        async for data in answer.content.iter_any():
+    async with _getting(proxy) as response:
+        assert response.status == 200
+        assert "Content-Encoding" not in response.headers
+        async for data in response.content.iter_any():
             read += len(data)
             most = max(most, resident())
     assert read == 4 + 120 * MIB // len(CHUNK) * len(CHUNK)
@@ -128,35 +128,35 @@ async def test_a_large_answer_that_is_cut_has_no_clean_end(
 ) -> None:
     upstream.answer = make(20 * MIB // len(CHUNK), ends=False)
     with pytest.raises(aiohttp.ClientPayloadError):
-        async with _getting(proxy) as answer:
-            await answer.read()
+        async with _getting(proxy) as response:
+            await response.read()
 
 
 async def test_a_slow_reader_slows_trello_down_and_fills_no_memory(
     proxy: Proxy, upstream: Upstream
 ) -> None:
     upstream.answer = _long(120 * MIB // len(CHUNK))
-    async with _getting(proxy) as answer:
+    async with _getting(proxy) as response:
         seen = -1
         while seen != upstream.sent:
             seen = upstream.sent
             await turns(500)
         assert upstream.sent < 60 * MIB
-        await answer.content.readexactly(30 * MIB)
+        await response.content.readexactly(30 * MIB)
         assert upstream.sent > seen
 
 
 async def test_a_reader_who_leaves_lets_trello_go_too(proxy: Proxy, upstream: Upstream) -> None:
     upstream.answer = _long(120 * MIB // len(CHUNK))
-    async with _getting(proxy) as answer:
-        await answer.content.readexactly(20 * MIB)
-        answer.close()
+    async with _getting(proxy) as response:
+        await response.content.readexactly(20 * MIB)
+        response.close()
     await until(lambda: upstream.is_left)
     assert upstream.sent < 100 * MIB
 
 
 async def test_what_is_too_large_for_memory_is_served_from_disk(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     body = '{"x":"' + "y" * (5 * MIB) + '"}'
     standin.faults.add(Fault("status", status=200, body=body, content_type=JSON))
@@ -165,22 +165,22 @@ async def test_what_is_too_large_for_memory_is_served_from_disk(
         heard = await proxy.get(f"/1/boards/{board}")
         assert heard.body == body.encode()
         assert heard.cache == cache
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_many_readers_of_a_large_stored_answer_get_it_whole(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     body = '{"x":"' + "y" * (3 * MIB) + '"}'
     standin.faults.add(Fault("status", status=200, body=body, content_type=JSON))
     proxy = await start_proxy()
     heard = await asyncio.gather(*(proxy.get(f"/1/boards/{board}") for _ in range(20)))
     assert [each.body == body.encode() for each in heard] == [True] * 20
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_a_file_passes_whole_from_behind_the_redirect(
-    start_proxy: StartProxy, standin: StandIn, card: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:
     body = bytes(range(256)) * (20 * MIB // 256)
     made = standin.trello.upload(card, File("big.bin", "application/octet-stream", body))
@@ -201,10 +201,10 @@ async def test_gzip_that_would_fill_the_memory_is_trouble(
     monkeypatch.setattr("proxy.policy.codings.MAX_PLAIN_BYTES", MIB)
     bomb = gzip.compress(b"[" + b" " * MIB + b"]")
 
-    async def answer(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
+    async def response(upstream: Upstream, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Encoding: gzip\r\n"
         await upstream.send(writer, f"{head}Content-Length: {len(bomb)}\r\n\r\n".encode() + bomb)
 
-    upstream.answer = answer
+    upstream.answer = response
     heard = await proxy.get("/1/boards/5abbe4b7ddc1b351ef961414")
     assert (heard.status, heard.problem) == (502, "upstream-incomplete")

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.edge import connection
 from proxy.units import Rate
 from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, turns, until
@@ -25,7 +25,7 @@ async def spend(proxy: Proxy, count: int, **options: Any) -> None:
 
 
 async def test_nobody_hears_of_a_limit_that_only_has_to_be_waited_for(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     standin.limits.on = True
     proxy = await start_proxy(limits={"token": Rate(100, 10.0), "key": Rate(300, 10.0)})
@@ -34,20 +34,20 @@ async def test_nobody_hears_of_a_limit_that_only_has_to_be_waited_for(
         await turns(20)
         clock.advance(0.1)
     assert {heard.status for heard in await asking} == {200}
-    assert standin.asked.refused == 0
+    assert standin.request_log.refused == 0
 
 
 async def test_a_refusal_is_trellos_own_with_the_proxys_mark(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(limits=TIGHT)
     await spend(proxy, 5)
-    asked = len(standin.asked.requests)
+    asked = len(standin.request_log.requests)
     heard = await proxy.get(f"/1/boards/{board}")
     assert (heard.status, heard.fields["Retry-After"]) == (429, "1")
     assert heard.json == {"error": "API_TOKEN_LIMIT_EXCEEDED", "message": "Rate limit exceeded"}
     assert heard.fields["Proxy-Status"] == "trello-proxy; error=http_request_denied"
-    assert len(standin.asked.requests) == asked
+    assert len(standin.request_log.requests) == asked
     assert await proxy.metric('trello_proxy_turns_refused_total{urgency="tool"}') == 1
     assert await proxy.metric('trello_proxy_errors_total{type="turn-too-late"}') == 1
 
@@ -78,14 +78,14 @@ async def test_a_stale_answer_is_better_than_a_refusal_and_hits_notice_nothing(
 
 
 async def test_a_write_that_is_refused_was_not_sent_and_invalidates_nothing(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(limits=TIGHT)
     await proxy.get(f"/1/boards/{board}")
     await spend(proxy, 4)
     heard = await proxy("PUT", f"/1/boards/{board}", params={"name": "After"})
     assert heard.status == 429
-    assert standin.asked.count("PUT", f"/1/boards/{board}") == 0
+    assert standin.request_log.count("PUT", f"/1/boards/{board}") == 0
     assert (await proxy.get(f"/1/boards/{board}")).cache.startswith("hit")
 
 
@@ -105,7 +105,7 @@ async def test_every_answer_that_was_asked_for_tells_what_is_left(
 
 
 async def test_the_figures_have_trellos_names_too_and_are_the_proxys_own(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(limits={"token": Rate(50, 10.0), "key": Rate(300, 10.0)})
     prefix = "X-Rate-Limit-Api-"
@@ -129,7 +129,7 @@ async def test_the_figures_have_trellos_names_too_and_are_the_proxys_own(
 
 
 async def test_trellos_429_passes_and_nothing_is_sent_until_its_window_is_over(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy(limits={"wait_s": 0.0})
     said = '{"error":"API_TOKEN_LIMIT_EXCEEDED","message":"Rate limit exceeded"}'
@@ -137,9 +137,9 @@ async def test_trellos_429_passes_and_nothing_is_sent_until_its_window_is_over(
     heard = await proxy.get(f"/1/boards/{board}")
     assert (heard.status, heard.body) == (429, said.encode())
     assert "Proxy-Status" not in heard.fields
-    asked = len(standin.asked.requests)
+    asked = len(standin.request_log.requests)
     heard = await proxy.get(f"/1/boards/{board}")
-    assert (heard.status, len(standin.asked.requests)) == (429, asked)
+    assert (heard.status, len(standin.request_log.requests)) == (429, asked)
     assert int(heard.fields["Retry-After"]) in {10, 11}
     clock.advance(11)
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
@@ -147,7 +147,7 @@ async def test_trellos_429_passes_and_nothing_is_sent_until_its_window_is_over(
 
 
 async def test_a_question_that_is_too_large_is_no_throttle(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy(limits={"wait_s": 0.0})
     for status in (403, 429):
@@ -159,7 +159,7 @@ async def test_a_question_that_is_too_large_is_no_throttle(
 
 async def test_a_client_who_leaves_ends_its_wait_and_trello_is_not_asked(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     clock: FakeClock,
     board: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -167,51 +167,51 @@ async def test_a_client_who_leaves_ends_its_wait_and_trello_is_not_asked(
     monkeypatch.setattr(connection, "HALF_OPEN_S", 0.01)
     proxy = await start_proxy(limits=TEN)
     await spend(proxy, 5)
-    asked = len(standin.asked.requests)
+    asked = len(standin.request_log.requests)
     for method in (b"GET", b"PUT"):
         raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
         await raw.send(b"%b /1/boards/%b?name=x HTTP/1.1\r\n" % (method, board.encode()))
         await raw.send(b"Host: %b\r\n\r\n" % proxy.host.encode())
-        await until(lambda: len(proxy.app.turns.waiting) == 1)
+        await until(lambda: len(proxy.app.limiter.queue_length) == 1)
         await raw.close()
-        await until(lambda: not proxy.app.turns.waiting)
+        await until(lambda: not proxy.app.limiter.queue_length)
     clock.advance(10)
     await turns()
-    assert len(standin.asked.requests) == asked
+    assert len(standin.request_log.requests) == asked
     await until(lambda: [line["status"] for line in proxy.logged("request")][-2:] == [499, 499])
 
 
 async def test_a_client_who_leaves_a_shared_wait_harms_nobody(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy(limits=TEN)
     await spend(proxy, 5)
     raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
     head = f"GET /1/boards/{board} HTTP/1.1\r\nHost: {proxy.host}\r\n\r\n"
     await raw.send(head.encode())
-    await until(lambda: len(proxy.app.turns.waiting) == 1)
+    await until(lambda: len(proxy.app.limiter.queue_length) == 1)
     other = asyncio.gather(proxy.get(f"/1/boards/{board}"))
     await turns()
     await raw.close()
     await turns()
     clock.advance(10)
     (heard,) = await other
-    assert (heard.status, standin.asked.count("GET", f"/1/boards/{board}")) == (200, 1)
+    assert (heard.status, standin.request_log.count("GET", f"/1/boards/{board}")) == (200, 1)
 
 
 async def test_a_renewal_waits_behind_people_and_no_client_waits_for_it(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy(limits=TEN)
     await proxy.get(f"/1/boards/{board}")
     clock.advance(40)
     await spend(proxy, 5)
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=-11"
-    await until(lambda: len(proxy.app.turns.waiting) == 1)
-    assert proxy.app.turns.waiting[0].urgency.label == "background"
+    await until(lambda: len(proxy.app.limiter.queue_length) == 1)
+    assert proxy.app.limiter.queue_length[0].priority.label == "background"
     assert await proxy.metric('trello_proxy_turns_waiting{urgency="background"}') == 1
     clock.advance(1)
-    await until(lambda: standin.asked.count("GET", f"/1/boards/{board}") == 2)
+    await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}") == 2)
     await turns()
     assert (await proxy.get(f"/1/boards/{board}")).cache.startswith("hit; ttl=2")
 
@@ -240,7 +240,7 @@ WHO = {
 
 @pytest.mark.parametrize(("headers", "urgency"), WHO.values(), ids=WHO.keys())
 async def test_a_file_is_for_a_person_when_a_browser_asks(
-    proxy: Proxy, standin: StandIn, headers: dict[str, str], urgency: str
+    proxy: Proxy, standin: FakeTrello, headers: dict[str, str], urgency: str
 ) -> None:
     target = standin.trello.example_attachment_path
     assert (await proxy.get(target, headers=headers)).status == 200

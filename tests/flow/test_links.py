@@ -11,7 +11,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.policy.signing import DAY_S
 from proxy.secret import Secret
 from tests.flow.conftest import Heard, Proxy, StartProxy
@@ -23,7 +23,7 @@ SIGN: dict[str, Any] = {"sign": True, "keys": (KEY,)}
 
 
 @pytest.fixture
-def path(standin: StandIn) -> str:
+def path(standin: FakeTrello) -> str:
     """The path of a file on the card."""
     return standin.trello.example_attachment_path
 
@@ -81,11 +81,11 @@ async def test_a_gzip_answer_stays_gzip(proxy: Proxy, board: str) -> None:
 
 
 async def test_rewriting_can_be_turned_off(
-    start_proxy: StartProxy, standin: StandIn, card: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:
     proxy = await start_proxy(links={"rewrite": False})
     heard = await proxy.get(f"/1/cards/{card}/attachments")
-    assert heard.json == standin.trello.ask(f"/1/cards/{card}/attachments")
+    assert heard.json == standin.trello.request(f"/1/cards/{card}/attachments")
 
 
 async def test_what_was_stored_under_other_links_is_not_used(
@@ -125,7 +125,7 @@ async def test_a_link_in_the_answer_to_a_write_leads_to_the_proxy(
 
 @pytest.mark.parametrize("status", [200, 400])
 async def test_what_trello_says_of_its_bytes_is_not_said_of_rewritten_ones(
-    proxy: Proxy, standin: StandIn, card: str, path: str, status: int
+    proxy: Proxy, standin: FakeTrello, card: str, path: str, status: int
 ) -> None:
     fields = (("ETag", '"theirs"'), ("Content-MD5", "x"), ("Repr-Digest", "sha-256=:x:"))
     body = json.dumps({"id": card, "url": f"https://trello.com{path}"})
@@ -139,7 +139,7 @@ async def test_what_trello_says_of_its_bytes_is_not_said_of_rewritten_ones(
 
 
 async def test_an_answer_to_a_write_too_long_to_hold_is_rewritten_as_it_passes(
-    proxy: Proxy, standin: StandIn, card: str, path: str
+    proxy: Proxy, standin: FakeTrello, card: str, path: str
 ) -> None:
     body = json.dumps([f"https://trello.com{path} {'x' * 5000}"] * 3600)
     standin.faults.add(Fault("status", status=200, body=body, content_type="application/json"))
@@ -149,7 +149,7 @@ async def test_an_answer_to_a_write_too_long_to_hold_is_rewritten_as_it_passes(
 
 
 async def test_a_refused_file_leads_to_the_proxy_too(
-    proxy: Proxy, standin: StandIn, card: str, path: str
+    proxy: Proxy, standin: FakeTrello, card: str, path: str
 ) -> None:
     said = json.dumps({"message": f"see https://trello.com{path}"})
     standin.faults.add(
@@ -161,7 +161,7 @@ async def test_a_refused_file_leads_to_the_proxy_too(
 
 @pytest.mark.parametrize("sign", [False, True])
 async def test_a_link_of_2020_opens(
-    start_proxy: StartProxy, standin: StandIn, card: str, path: str, *, sign: bool
+    start_proxy: StartProxy, standin: FakeTrello, card: str, path: str, *, sign: bool
 ) -> None:
     proxy = await start_proxy(links=SIGN if sign else {})
     backing = quote("https://trello-attachments.s3.amazonaws.com/c/70x50/hash/a.png", safe="")
@@ -175,14 +175,14 @@ async def test_a_link_of_2020_opens(
         opened = await _open(proxy, ours)
         assert (opened.status, opened.fields["Content-Type"]) == (200, "image/png")
         etags.append(opened.fields["ETag"])
-    preview = standin.trello.ask(start)["previews"][0]
+    preview = standin.trello.request(start)["previews"][0]
     assert (preview["width"], preview["height"]) == (70, 50)
     assert etags == [f'"{start[-24:]}"', f'"{start[-24:]}/{preview["id"]}"']
-    assert not [each for each in standin.asked.requests if "backingUrl" in each.target]
+    assert not [each for each in standin.request_log.requests if "backingUrl" in each.target]
 
 
 async def test_a_link_by_any_name_of_the_proxy_is_trellos_again(
-    start_proxy: StartProxy, standin: StandIn, card: str, path: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str, path: str
 ) -> None:
     proxy = await start_proxy("clients: {hosts: [trello.internal, '[2001:db8::1]']}")
     port = proxy.app.port
@@ -190,24 +190,24 @@ async def test_a_link_by_any_name_of_the_proxy_is_trellos_again(
              "[2001:db8::1]:9000", "localhost"]  # fmt: skip
     for name in names:
         await proxy("PUT", f"/1/cards/{card}", json={"desc": f"see http://{name}{path}"})
-        desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
+        desc = standin.trello.request(f"/1/cards/{card}")["desc"]
         assert desc == f"see https://trello.com{path}"
     await proxy("PUT", f"/1/cards/{card}", json={"desc": f"see http://example.org{path}"})
-    assert standin.trello.ask(f"/1/cards/{card}")["desc"] == f"see http://example.org{path}"
+    assert standin.trello.request(f"/1/cards/{card}")["desc"] == f"see http://example.org{path}"
 
 
 async def test_a_long_text_written_back_is_trellos_again(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     text = f"{await _url(proxy, card)} {'x' * 100} " * 400
     assert (await proxy("PUT", f"/1/cards/{card}", json={"desc": text})).status == 200
-    desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
+    desc = standin.trello.request(f"/1/cards/{card}")["desc"]
     assert desc == text.replace(proxy.url, "https://trello.com")
 
 
 @pytest.mark.parametrize("spelling", ["query", "form", "json", "escaped json"])
 async def test_a_link_written_back_is_trellos_again(
-    proxy: Proxy, standin: StandIn, card: str, spelling: str
+    proxy: Proxy, standin: FakeTrello, card: str, spelling: str
 ) -> None:
     ours = await _url(proxy, card)
     text = f"see {ours} and ![x]({ours})"
@@ -222,14 +222,14 @@ async def test_a_link_written_back_is_trellos_again(
     }
     query = f"?desc={quote(text, safe='')}" if spelling == "query" else ""
     assert (await proxy("PUT", f"/1/cards/{card}{query}", **options[spelling])).status == 200
-    desc = standin.trello.ask(f"/1/cards/{card}")["desc"]
+    desc = standin.trello.request(f"/1/cards/{card}")["desc"]
     theirs = ours.replace(proxy.url, "https://trello.com")
     assert desc == f"see {theirs} and ![x]({theirs})"
     assert ours in (await proxy.get(f"/1/cards/{card}")).json["desc"]
 
 
 async def test_an_answer_too_long_to_hold_is_rewritten_as_it_passes(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     link = f"https://trello.com{standin.trello.example_attachment_path}"
     body = json.dumps([f"{link} {'x' * 5000}"] * 3600)
@@ -242,12 +242,12 @@ async def test_an_answer_too_long_to_hold_is_rewritten_as_it_passes(
 
 
 async def test_a_signed_proxy_opens_what_it_signed_and_nothing_else(
-    start_proxy: StartProxy, standin: StandIn, card: str, path: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str, path: str
 ) -> None:
     proxy = await start_proxy(links=SIGN)
     bare = await proxy.get(path)
     assert (bare.status, bare.problem) == (403, "link-not-signed")
-    assert standin.asked.count("GET", path) == 0
+    assert standin.request_log.count("GET", path) == 0
     url = await _url(proxy, card)
     assert (await _open(proxy, url)).status == 200
     other = path.replace(card, "0" * 24) + "?" + url.partition("?")[2]
@@ -255,15 +255,15 @@ async def test_a_signed_proxy_opens_what_it_signed_and_nothing_else(
 
 
 async def test_trello_never_sees_a_signature(
-    start_proxy: StartProxy, standin: StandIn, card: str
+    start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:
     proxy = await start_proxy(links=SIGN)
     url = await _url(proxy, card)
     await _open(proxy, url)
     await proxy("PUT", f"/1/cards/{card}", data={"desc": url})
     assert "?s=" in url
-    assert "?s=" not in standin.trello.ask(f"/1/cards/{card}")["desc"]
-    assert not [seen for seen in standin.asked.requests if re.search("[?&]s=", seen.target)]
+    assert "?s=" not in standin.trello.request(f"/1/cards/{card}")["desc"]
+    assert not [seen for seen in standin.request_log.requests if re.search("[?&]s=", seen.target)]
 
 
 async def test_signed_answers_are_the_same_all_day(
@@ -325,10 +325,10 @@ async def test_a_signing_key_is_never_shown(start_proxy: StartProxy, card: str) 
     ],
 )
 async def test_no_spelling_of_a_path_goes_round_the_signature(
-    start_proxy: StartProxy, standin: StandIn, path: str, old: str, new: str
+    start_proxy: StartProxy, standin: FakeTrello, path: str, old: str, new: str
 ) -> None:
     proxy = await start_proxy(links=SIGN)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     for method in ("GET", "HEAD", "POST"):
         assert (await proxy(method, path.replace(old, new))).status == 403
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked

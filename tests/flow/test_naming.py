@@ -6,17 +6,17 @@ from collections.abc import Callable
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.flow.ask import Ask
-from proxy.flow.naming import Naming
+from proxy.flow.ask import ApiRequest
+from proxy.flow.naming import AliasResolver
 from proxy.model import CacheKey, Credential, Tag
 from proxy.policy.cache_key import key_of
 from proxy.policy.directives import NONE
-from proxy.policy.invalidation import board_touched
+from proxy.policy.invalidation import board_tags
 from proxy.policy.routes import RouteTable
 from proxy.policy.tags import EVERYTHING, stored_tags
-from proxy.store.epochs import Epochs
-from proxy.store.memory import Memory
-from proxy.store.responses import Responses
+from proxy.store.epochs import TagEpochs
+from proxy.store.memory import MemoryTier
+from proxy.store.responses import ResponseStore
 
 CARD, OTHER_CARD = "c" * 24, "d" * 24
 A, B = "a" * 24, "b" * 24
@@ -26,11 +26,11 @@ SHORT = "AbCdEf12"
 WATCHED_S = 600
 
 
-def ask_for(target: str, partition: str = "p") -> Ask:
+def ask_for(target: str, partition: str = "p") -> ApiRequest:
     path = target.partition("?")[0]
     match = TABLE.classify("GET", path.strip("/").split("/"))
-    return Ask(
-        means="GET",
+    return ApiRequest(
+        effective_method="GET",
         method="GET",
         target=f"/1{target}",
         match=match,
@@ -38,7 +38,7 @@ def ask_for(target: str, partition: str = "p") -> Ask:
         key=key_of(partition, f"/1{target}"),
         partition=partition,
         credential=Credential("k", "t"),
-        own=True,
+        uses_stored_credential=True,
         directives=NONE,
     )
 
@@ -48,8 +48,8 @@ class Room:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.responses = Responses(Memory(1 << 20), None, Epochs(seq=100))
-        self.naming = Naming(self.responses, self.clock)
+        self.responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(seq=100))
+        self.naming = AliasResolver(self.responses, self.clock)
 
     async def told(self, target: str, body: object, seq: int | None = None) -> None:
         """Trello answered this, asked for at `seq`."""
@@ -58,12 +58,12 @@ class Room:
         await self.naming.learn(ask_for(target), raw, now, at)
 
     def board_of(self, card: str = CARD) -> str | None:
-        return self.naming.known(ask_for(f"/cards/{card}/attachments")).owners.get("idBoard")
+        return self.naming.lookup(ask_for(f"/cards/{card}/attachments")).owners.get("idBoard")
 
     def attachments(self) -> tuple[Tag, ...]:
         """What the attachments of the card depend on, were they stored now."""
-        ask = ask_for(f"/cards/{CARD}/attachments")
-        return stored_tags(ask.match, (), b"[]", self.naming.known(ask))
+        request = ask_for(f"/cards/{CARD}/attachments")
+        return stored_tags(request.match, (), b"[]", self.naming.lookup(request))
 
 
 @pytest.fixture
@@ -76,33 +76,33 @@ async def room() -> Room:
 
 def test_what_was_shown_is_known(room: Room) -> None:
     assert room.board_of() == A
-    assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
+    assert room.naming.lookup(ask_for(f"/cards/{SHORT}")).id == CARD
     assert room.board_of(OTHER_CARD) is None
 
 
 ENDS = {
     "the card was changed": [Tag(f"card:{CARD}")],
     "some card was changed": [Tag("card:*")],
-    "the board was seen to move": list(board_touched(A)),
+    "the board was seen to move": list(board_tags(A)),
     "every board was": [Tag("cards-of:*")],
     "all was purged": [EVERYTHING],
 }
 
 
-@pytest.mark.parametrize("happens", [Responses.invalidate, Responses.outdate])
+@pytest.mark.parametrize("happens", [ResponseStore.invalidate, ResponseStore.mark_stale])
 @pytest.mark.parametrize("tags", ENDS.values(), ids=ENDS)
 async def test_an_owner_is_known_until(
-    room: Room, tags: list[Tag], happens: Callable[[Responses, list[Tag]], None]
+    room: Room, tags: list[Tag], happens: Callable[[ResponseStore, list[Tag]], None]
 ) -> None:
     happens(room.responses, tags)
     assert room.board_of() is None
-    assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
+    assert room.naming.lookup(ask_for(f"/cards/{SHORT}")).id == CARD
     await room.told(f"/cards/{CARD}", {"id": CARD, "idBoard": B})
     assert room.board_of() == B
 
 
 def test_a_change_of_another_board_or_card_leaves_it(room: Room) -> None:
-    room.responses.invalidate([*board_touched(B), Tag(f"card:{OTHER_CARD}"), Tag("card:?")])
+    room.responses.invalidate([*board_tags(B), Tag(f"card:{OTHER_CARD}"), Tag("card:?")])
     assert room.board_of() == A
 
 
@@ -111,13 +111,13 @@ def test_an_owner_is_known_no_longer_than_its_answer_lives(room: Room) -> None:
     assert room.board_of() == A
     room.clock.advance(1)
     assert room.board_of() is None
-    assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
+    assert room.naming.lookup(ask_for(f"/cards/{SHORT}")).id == CARD
 
 
 def test_an_owner_from_the_future_is_not_known(room: Room) -> None:
     room.clock.set_back(1)
     assert room.board_of() is None
-    assert room.naming.known(ask_for(f"/cards/{SHORT}")).id == CARD
+    assert room.naming.lookup(ask_for(f"/cards/{SHORT}")).id == CARD
 
 
 async def test_an_answer_from_before_the_move_teaches_nothing_when_it_lands_after(
@@ -125,7 +125,7 @@ async def test_an_answer_from_before_the_move_teaches_nothing_when_it_lands_afte
 ) -> None:
     # 1. the board's cards are asked for  2. the card moves, and that is noticed  3. they land
     asked = room.responses.seq
-    room.responses.outdate(board_touched(A))
+    room.responses.mark_stale(board_tags(A))
     await room.told(f"/boards/{A}/cards", [{"id": CARD, "idBoard": A}], seq=asked)
     assert room.board_of() is None
     # 4. a later answer shows the new board  5. another of before lands still
@@ -142,26 +142,26 @@ async def test_however_a_move_and_its_signal_fall_what_depends_on_the_card_is_re
     before_signal = room.attachments()
     assert f"cards-of:{A}" in before_signal
     # The signal: both boards were active. A's names what was stored since the move.
-    room.responses.outdate(board_touched(A) | board_touched(B))
-    assert not room.responses.holds(before_signal, seq)
+    room.responses.mark_stale(board_tags(A) | board_tags(B))
+    assert not room.responses.is_valid_since(before_signal, seq)
     # From here on nobody believes A; what is stored now hears of every board.
     seq = room.responses.seq
     after_signal = room.attachments()
-    room.responses.outdate(board_touched(B))
-    assert not room.responses.holds(after_signal, seq)
+    room.responses.mark_stale(board_tags(B))
+    assert not room.responses.is_valid_since(after_signal, seq)
     # Until somebody sees the card on B.
     await room.told(f"/boards/{B}/cards", [{"id": CARD, "idBoard": B}])
     seq = room.responses.seq
     known = room.attachments()
-    room.responses.outdate(board_touched(A))
-    assert room.responses.holds(known, seq)
-    room.responses.outdate(board_touched(B))
-    assert not room.responses.holds(known, seq)
+    room.responses.mark_stale(board_tags(A))
+    assert room.responses.is_valid_since(known, seq)
+    room.responses.mark_stale(board_tags(B))
+    assert not room.responses.is_valid_since(known, seq)
 
 
 def _keys(room: Room, target: str, partition: str = "p") -> tuple[CacheKey, CacheKey | None]:
-    ask = room.naming.keyed(ask_for(target, partition))
-    return ask.key, ask.spelled_key
+    request = room.naming.canonicalize(ask_for(target, partition))
+    return request.key, request.spelled_key
 
 
 @pytest.mark.parametrize("rest", ["", "/actions", "?fields=name", "/actions?limit=2"])
@@ -174,12 +174,12 @@ def test_a_known_name_has_the_key_of_the_id(room: Room, rest: str) -> None:
 
 
 async def test_a_key_follows_what_is_known_at_the_time(room: Room) -> None:
-    ask = ask_for("/members/dana")
+    request = ask_for("/members/dana")
     await room.told("/members/dana", {"id": MEMBER, "username": "dana"})
-    known = room.naming.keyed(ask)
-    assert room.naming.keyed(known) == known != ask
+    known = room.naming.canonicalize(request)
+    assert room.naming.canonicalize(known) == known != request
     room.responses.invalidate([Tag(f"member:{MEMBER}")])
-    assert room.naming.keyed(known) == ask
+    assert room.naming.canonicalize(known) == request
 
 
 async def test_me_is_known_to_whom_it_was_told(room: Room) -> None:

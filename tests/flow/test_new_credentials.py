@@ -12,12 +12,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proxy.app import App, Surroundings
+from proxy.app import App, SystemPorts
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.reload import POLL_S, credential_of
-from proxy.source import ConfigFile
+from proxy.source import ConfigLoader
 from tests.edge.canary import shown_in
 from tests.flow.conftest import BREATH_S, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, until
 
@@ -30,10 +30,10 @@ _ticks = count(1)
 class Office:
     """A configuration on disk, and the proxies that run on it."""
 
-    def __init__(self, directory: Path, standin: StandIn, clock: FakeClock) -> None:
+    def __init__(self, directory: Path, fake_trello: FakeTrello, clock: FakeClock) -> None:
         self.directory = directory
         self.clock = clock
-        self._standin = standin
+        self._standin = fake_trello
         self._stack = AsyncExitStack()
         self.freshness = "{watch: off}"
         self.lines: list[bytes] = []
@@ -61,14 +61,14 @@ class Office:
             f"cache: {{directory: '{self.directory}/cache'}}\n"
             f"freshness: {self.freshness}\n"
         )
-        source = ConfigFile(str(self.config), {})
+        source = ConfigLoader(str(self.config), {})
         config = source.load()
         credential = credential_of(config)
         assert credential is not None
         app = App(
             config,
             credential,
-            Surroundings(self.clock, self.lines.append, secrets.token_bytes, source),
+            SystemPorts(self.clock, self.lines.append, secrets.token_bytes, source),
         )
         session = await self._stack.enter_async_context(
             aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
@@ -96,7 +96,7 @@ Start = Callable[[], Awaitable[Proxy]]
 
 
 @pytest.fixture
-async def office(tmp_path: Path, standin: StandIn, clock: FakeClock) -> AsyncIterator[Office]:
+async def office(tmp_path: Path, standin: FakeTrello, clock: FakeClock) -> AsyncIterator[Office]:
     made = Office(tmp_path / "office", standin, clock)
     yield made
     await made.close()
@@ -109,7 +109,7 @@ async def learned(office: Office) -> None:
 
 
 async def test_a_changed_file_is_noticed_verified_and_used_and_the_cache_is_kept(
-    office: Office, standin: StandIn, board: str
+    office: Office, standin: FakeTrello, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -124,7 +124,7 @@ async def test_a_changed_file_is_noticed_verified_and_used_and_the_cache_is_kept
     assert (await proxy("PUT", f"/1/boards/{board}?name=After")).status == 200
 
 
-async def test_old_and_new_ones_are_masked(office: Office, standin: StandIn, board: str) -> None:
+async def test_old_and_new_ones_are_masked(office: Office, standin: FakeTrello, board: str) -> None:
     proxy = await office.start()
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
@@ -144,7 +144,7 @@ async def test_old_and_new_ones_are_masked(office: Office, standin: StandIn, boa
 
 
 async def test_another_members_are_refused(
-    office: Office, standin: StandIn, clock: FakeClock, board: str
+    office: Office, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -153,14 +153,14 @@ async def test_another_members_are_refused(
     await office.look(lambda: bool(office.told("new credentials refused")))
     assert "another member" in str(office.told("new credentials refused")[0]["reason"])
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    asked = standin.asked.total
+    asked = standin.request_log.total
     clock.advance(POLL_S)
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
 
 
 async def test_ones_that_trello_does_not_accept_are_refused(
-    office: Office, standin: StandIn, board: str
+    office: Office, standin: FakeTrello, board: str
 ) -> None:
     proxy = await office.start()
     office.write(OTHER_KEY, OTHER_TOKEN)
@@ -169,7 +169,7 @@ async def test_ones_that_trello_does_not_accept_are_refused(
     assert office.told("token refused") == []
 
 
-async def test_half_a_change_is_borne(office: Office, standin: StandIn, board: str) -> None:
+async def test_half_a_change_is_borne(office: Office, standin: FakeTrello, board: str) -> None:
     proxy = await office.start()
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     (office.directory / "token").write_text("")
@@ -182,7 +182,7 @@ async def test_half_a_change_is_borne(office: Office, standin: StandIn, board: s
 
 
 async def test_while_trello_is_down_they_are_offered_again_and_again(
-    office: Office, standin: StandIn
+    office: Office, standin: FakeTrello
 ) -> None:
     await office.start()
     await learned(office)
@@ -195,7 +195,7 @@ async def test_while_trello_is_down_they_are_offered_again_and_again(
 
 
 async def test_a_refused_token_is_replaced_without_a_restart(
-    office: Office, standin: StandIn, board: str
+    office: Office, standin: FakeTrello, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -212,7 +212,7 @@ async def test_a_refused_token_is_replaced_without_a_restart(
 
 
 async def test_a_token_that_changed_while_nothing_ran_keeps_the_cache_once_it_is_known(
-    office: Office, standin: StandIn, board: str
+    office: Office, standin: FakeTrello, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -229,7 +229,7 @@ async def test_a_token_that_changed_while_nothing_ran_keeps_the_cache_once_it_is
 
 
 async def test_another_members_token_at_the_start_gets_nothing_of_the_cache(
-    office: Office, standin: StandIn, board: str
+    office: Office, standin: FakeTrello, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -243,7 +243,7 @@ async def test_another_members_token_at_the_start_gets_nothing_of_the_cache(
 
 
 async def test_the_tokens_end_is_known_ahead(
-    office: Office, standin: StandIn, clock: FakeClock
+    office: Office, standin: FakeTrello, clock: FakeClock
 ) -> None:
     standin.trello.revoke(TOKEN)
     ends_at = clock.now() + 20 * DAY_S
@@ -267,7 +267,7 @@ async def test_a_token_without_an_end_has_no_such_figure(office: Office) -> None
 
 
 async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
-    office: Office, standin: StandIn, clock: FakeClock, board: str
+    office: Office, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await office.start()
     await learned(office)
@@ -280,8 +280,8 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
         "limits: {token: 7/10s, memory: 2MiB}\nlog: {level: debug}\nlinks: {rewrite: false}\n"
         "attachments: {disk: 1GiB}\n"
     )
-    assert proxy.app.reload is not None
-    proxy.app.reload.request()
+    assert proxy.app.reloader is not None
+    proxy.app.reloader.request()
     await until(lambda: bool(office.told("configuration read again")))
     waiting = office.told("configuration read again")[0]["restart_for"]
     assert waiting == "attachments.disk, links.rewrite, log.level"
@@ -289,14 +289,14 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') <= 7
     assert await proxy.metric("trello_proxy_client_memory_limit_bytes") == 2 << 20
     office.config.write_text(text + "routes: nonsense\n")
-    proxy.app.reload.request()
+    proxy.app.reloader.request()
     await until(lambda: bool(office.told("configuration refused")))
     assert ":6: routes" in str(office.told("configuration refused")[0]["fault"])
     assert (await proxy.get(path)).cache == "hit; ttl=5"
 
 
 async def test_ones_that_are_not_whole_are_refused_and_the_next_are_not(
-    office: Office, standin: StandIn
+    office: Office, standin: FakeTrello
 ) -> None:
     await office.start()
     office.write(KEY, "short")
@@ -306,7 +306,7 @@ async def test_ones_that_are_not_whole_are_refused_and_the_next_are_not(
     await office.look(lambda: bool(office.told("new credentials in use")))
 
 
-async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: StandIn) -> None:
+async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: FakeTrello) -> None:
     office.freshness = "{watch: 10s}"
     proxy = await office.start()
     await learned(office)
@@ -314,7 +314,7 @@ async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: St
     office.write(KEY, NEW_TOKEN)
     await office.look(lambda: bool(office.told("new credentials in use")))
     standin.trello.revoke(TOKEN)
-    asked = standin.asked.count("GET", WATCHED)
-    await office.look(lambda: standin.asked.count("GET", WATCHED) > asked)
-    assert standin.asked.requests[-1].status == 200
+    asked = standin.request_log.count("GET", WATCHED)
+    await office.look(lambda: standin.request_log.count("GET", WATCHED) > asked)
+    assert standin.request_log.requests[-1].status == 200
     assert (await proxy.get("/readyz")).json["status"] == "ready"

@@ -2,7 +2,7 @@
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy
 from tests.flow.page import Browser
 
@@ -44,7 +44,7 @@ async def test_an_hour_later_all_of_it_is_over(proxy: Proxy, clock: FakeClock) -
 
 
 async def test_a_failure_is_told_and_forgotten(
-    proxy: Proxy, standin: StandIn, clock: FakeClock
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     standin.faults.add(Fault("reset", path="/1/cards/*", times=None))
     await proxy.get("/1/cards/nowhere")
@@ -72,9 +72,9 @@ async def test_every_client_finds_its_lines(proxy: Proxy) -> None:
 
 
 async def test_nothing_of_a_board_is_on_the_page(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
-    names = [each["name"] for each in standin.trello.ask(f"/1/boards/{board}/cards")]
+    names = [each["name"] for each in standin.trello.request(f"/1/boards/{board}/cards")]
     for target in (f"/1/cards/{card}", f"/1/boards/{board}/cards", f"/1/search?query={names[0]}"):
         await proxy.get(target.replace(" ", "%20"))
     standin.faults.add(Fault("reset", times=None))

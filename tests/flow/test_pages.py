@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.demo.call import File
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.policy.pages.lists import PAGE_FILES
 from tests.flow.conftest import Proxy, StartProxy
 from tests.flow.page import BROWSER, Browser
@@ -56,12 +56,12 @@ async def test_everything_a_page_points_at_opens(proxy: Proxy, browse: Browser, 
 
 
 async def test_a_page_costs_trello_nothing_the_second_time(
-    browse: Browser, standin: StandIn, short_board: str
+    browse: Browser, standin: FakeTrello, short_board: str
 ) -> None:
     await browse(f"/b/{short_board}")
-    asked = standin.asked.total
+    asked = standin.request_log.total
     await browse(f"/b/{short_board}?q=notes")
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
 
 
 async def test_a_board_shows_its_files_card_by_card(
@@ -99,7 +99,7 @@ async def test_the_search_box_works_without_a_script(
 
 
 async def test_a_large_board_is_shown_in_pages(
-    browse: Browser, standin: StandIn, card: str, short_board: str
+    browse: Browser, standin: FakeTrello, card: str, short_board: str
 ) -> None:
     for number in range(PAGE_FILES):
         standin.trello.upload(card, File(f"file {number}.txt", "text/plain", b"x"))

@@ -16,7 +16,7 @@ from proxy.clock import FakeClock
 from proxy.demo import pictures
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.chromium import PATIENCE_S, PROGRAM, Tab, chromium, new_tab
 from tests.flow.conftest import Proxy, StartProxy
 
@@ -33,7 +33,7 @@ class Scene:
     """A proxy with something to show, and who may pull its strings."""
 
     proxy: Proxy
-    standin: StandIn
+    standin: FakeTrello
     clock: FakeClock
     card: str
     board: str
@@ -44,11 +44,11 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(start_proxy: StartProxy, standin: StandIn, clock: FakeClock) -> Scene:
+async def scene(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Scene:
     proxy = await start_proxy(upstream={"read_timeout_s": PATIENCE_S})
     trello = standin.trello
-    card = trello.ask(f"/1/cards/{trello.example_card}?fields=shortLink")["shortLink"]
-    board = trello.ask(f"/1/boards/{trello.example_board}?fields=shortLink")["shortLink"]
+    card = trello.request(f"/1/cards/{trello.example_card}?fields=shortLink")["shortLink"]
+    board = trello.request(f"/1/boards/{trello.example_board}?fields=shortLink")["shortLink"]
     made = Scene(proxy, standin, clock, card, board, trello.example_attachment_path)
     made.upload(File(LONG, "image/png", pictures.png(640, 480, (200, 80, 40))))
     made.upload(File("<b>bold</b> & loud.txt", "text/plain", b"x" * 12_345))
@@ -111,7 +111,7 @@ def _card(scene: Scene) -> str:
 
 def _empty_card(scene: Scene) -> str:
     trello = scene.standin.trello
-    cards = trello.ask(f"/1/boards/{scene.board}/cards?attachments=true&fields=shortLink")
+    cards = trello.request(f"/1/boards/{scene.board}/cards?attachments=true&fields=shortLink")
     return next(f"/c/{each['shortLink']}" for each in cards if not each["attachments"])
 
 

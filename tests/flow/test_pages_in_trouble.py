@@ -7,7 +7,7 @@ import pytest
 from proxy.clock import FakeClock
 from proxy.demo.call import File
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.secret import Secret
 from tests.flow.conftest import Proxy, StartProxy
 from tests.flow.page import BROWSER, Browser, page_of
@@ -27,13 +27,13 @@ def browse(proxy: Proxy) -> Browser:
 
 
 @pytest.fixture
-def path_id(standin: StandIn) -> str:
+def path_id(standin: FakeTrello) -> str:
     """The id of the card's file."""
     return standin.trello.example_attachment_path.split("/")[5]
 
 
 async def test_nothing_a_user_wrote_becomes_markup(
-    browse: Browser, standin: StandIn, card: str, short: str, short_board: str
+    browse: Browser, standin: FakeTrello, card: str, short: str, short_board: str
 ) -> None:
     standin.trello.upload(card, File(HOSTILE, "text/plain", b"x"))
     standin.trello.edit("PUT", f"/1/cards/{card}", {"name": HOSTILE})
@@ -48,7 +48,7 @@ async def test_nothing_a_user_wrote_becomes_markup(
 
 
 async def test_a_link_that_would_run_in_the_browser_is_no_link(
-    browse: Browser, standin: StandIn, card: str, short: str
+    browse: Browser, standin: FakeTrello, card: str, short: str
 ) -> None:
     made = standin.trello.edit(
         "POST", f"/1/cards/{card}/attachments", {"url": "https://a.example/x"}
@@ -60,7 +60,7 @@ async def test_a_link_that_would_run_in_the_browser_is_no_link(
 
 
 async def test_a_malicious_file_is_named_and_not_linked(
-    browse: Browser, standin: StandIn, card: str, short: str, path_id: str
+    browse: Browser, standin: FakeTrello, card: str, short: str, path_id: str
 ) -> None:
     standin.trello.attachments.get(path_id)["isMalicious"] = True
     page = await browse(f"/c/{short}")
@@ -70,7 +70,7 @@ async def test_a_malicious_file_is_named_and_not_linked(
 
 
 async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
-    browse: Browser, standin: StandIn, clock: FakeClock, short: str
+    browse: Browser, standin: FakeTrello, clock: FakeClock, short: str
 ) -> None:
     await browse(f"/c/{short}")
     clock.advance(3600)
@@ -81,7 +81,7 @@ async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
 
 
 async def test_without_a_last_one_the_page_says_that_trello_is_down(
-    browse: Browser, standin: StandIn, short: str
+    browse: Browser, standin: FakeTrello, short: str
 ) -> None:
     standin.faults.add(Fault("status", times=None))
     page = await browse(f"/c/{short}", 502)
@@ -89,7 +89,7 @@ async def test_without_a_last_one_the_page_says_that_trello_is_down(
 
 
 async def test_names_are_left_out_where_trello_does_not_tell_them(
-    browse: Browser, standin: StandIn, board: str, short: str
+    browse: Browser, standin: FakeTrello, board: str, short: str
 ) -> None:
     standin.faults.add(Fault("status", f"/1/boards/{board}*", times=None))
     page = await browse(f"/c/{short}")
@@ -107,7 +107,7 @@ async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs
 
 
 async def test_a_program_that_names_html_among_others_reads_no_page(
-    proxy: Proxy, standin: StandIn
+    proxy: Proxy, standin: FakeTrello
 ) -> None:
     gone = standin.trello.example_attachment_path.replace("/download", "/nowhere")
     for accept in ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, */*", "*/*"):
@@ -122,7 +122,7 @@ async def test_a_program_that_names_html_among_others_reads_no_page(
 
 
 async def test_a_card_of_somebody_elses_is_not_visible(
-    proxy: Proxy, standin: StandIn, browse: Browser, short: str, board: str
+    proxy: Proxy, standin: FakeTrello, browse: Browser, short: str, board: str
 ) -> None:
     owner = standin.trello.add_member("owner", "Olga Owner")
     standin.trello.edit("PUT", f"/1/boards/{board}", {"prefs/permissionLevel": "private"})
@@ -133,7 +133,7 @@ async def test_a_card_of_somebody_elses_is_not_visible(
 
 
 async def test_a_deleted_file_says_so_to_people(
-    proxy: Proxy, browse: Browser, standin: StandIn, card: str, path_id: str
+    proxy: Proxy, browse: Browser, standin: FakeTrello, card: str, path_id: str
 ) -> None:
     path = standin.trello.example_attachment_path
     standin.trello.edit("DELETE", f"/1/cards/{card}/attachments/{path_id}")
@@ -144,7 +144,7 @@ async def test_a_deleted_file_says_so_to_people(
 
 
 async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
-    proxy: Proxy, browse: Browser, standin: StandIn
+    proxy: Proxy, browse: Browser, standin: FakeTrello
 ) -> None:
     path = standin.trello.example_attachment_path
     standin.faults.add(Fault("reset", times=None))
@@ -155,7 +155,7 @@ async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
 
 
 async def test_a_link_without_its_signature_says_so_to_people(
-    start_proxy: StartProxy, standin: StandIn, short: str
+    start_proxy: StartProxy, standin: FakeTrello, short: str
 ) -> None:
     proxy = await start_proxy(links={"sign": True, "keys": (Secret("k" * 20),)})
     heard = await proxy.get(standin.trello.example_attachment_path, headers=BROWSER)
@@ -168,14 +168,14 @@ async def test_a_link_without_its_signature_says_so_to_people(
 
 
 async def test_a_name_with_slashes_still_opens(
-    proxy: Proxy, browse: Browser, standin: StandIn, card: str, short: str
+    proxy: Proxy, browse: Browser, standin: FakeTrello, card: str, short: str
 ) -> None:
     standin.trello.upload(card, File("a/b\\c %2F ü?#.txt", "text/plain", b"x"))
     page = await browse(f"/c/{short}")
     assert (await proxy.get(page.names[-1])).status == 200
 
 
-async def test_a_path_that_is_markup_is_shown_as_text(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_path_that_is_markup_is_shown_as_text(proxy: Proxy, standin: FakeTrello) -> None:
     standin.faults.add(Fault("reset", times=None))
     path = standin.trello.example_attachment_path
     for target, status in (('/"><script>x</script>', 404), (f"{path}/'\"><script>x</script>", 502)):

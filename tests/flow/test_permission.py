@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import DELIBERATE, OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy
 
 ALL = "clients: {writes: all}"
@@ -76,9 +76,9 @@ ADMINISTRATIVE: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def named(standin: StandIn, board: str) -> dict[str, str]:
+def named(standin: FakeTrello, board: str) -> dict[str, str]:
     """Ids by the letter that stands for them above."""
-    shown = standin.trello.ask(f"/1/boards/{board}?fields=idOrganization&members=all")
+    shown = standin.trello.request(f"/1/boards/{board}?fields=idOrganization&members=all")
     return {"b": board, "m": shown["members"][0]["id"], "o": str(shown["idOrganization"])}
 
 
@@ -86,7 +86,7 @@ def named(standin: StandIn, board: str) -> dict[str, str]:
 @pytest.mark.parametrize("writes", ["deny", "allow"])
 async def test_what_is_not_work_on_boards_is_left_to_the_operator(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     named: dict[str, str],
     case: tuple[str, str, dict[str, Any]],
     writes: str,
@@ -94,7 +94,7 @@ async def test_what_is_not_work_on_boards_is_left_to_the_operator(
     method, target, options = case
     proxy = await start_proxy(f"clients: {{writes: {writes}}}")
     heard = await proxy(method, target.format(**named), **options)
-    assert (heard.status, standin.asked.total) == (403, 0)
+    assert (heard.status, standin.request_log.total) == (403, 0)
     is_write = "_method" in target or method != "GET"
     assert heard.problem == ("writes-denied" if writes == "deny" and is_write else "administrative")
     if heard.problem == "administrative":
@@ -104,14 +104,14 @@ async def test_what_is_not_work_on_boards_is_left_to_the_operator(
 @pytest.mark.parametrize("case", ADMINISTRATIVE.values(), ids=ADMINISTRATIVE.keys())
 async def test_the_operator_can_allow_it(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     named: dict[str, str],
     case: tuple[str, str, dict[str, Any]],
 ) -> None:
     method, target, options = case
     proxy = await start_proxy(ALL)
     heard = await proxy(method, target.format(**named), **options)
-    assert (heard.problem, standin.asked.total) == ("", 1)
+    assert (heard.problem, standin.request_log.total) == ("", 1)
 
 
 WORK = {
@@ -130,16 +130,16 @@ WORK = {
 
 @pytest.mark.parametrize(("method", "target"), WORK.values(), ids=WORK.keys())
 async def test_work_on_boards_is_for_every_client(
-    proxy: Proxy, standin: StandIn, board: str, card: str, method: str, target: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, method: str, target: str
 ) -> None:
-    id_list = standin.trello.ask(f"/1/cards/{card}?fields=idList")["idList"]
+    id_list = standin.trello.request(f"/1/cards/{card}?fields=idList")["idList"]
     path = target.format(b=board, c=card, l=id_list)
     heard = await proxy(method, path, headers=DELIBERATE)
     assert (heard.status, heard.cache) == (200, "fwd=method; fwd-status=200")
 
 
 async def test_what_a_client_does_in_its_own_name_is_between_it_and_trello(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     member = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
@@ -153,10 +153,12 @@ async def test_what_a_client_does_in_its_own_name_is_between_it_and_trello(
     assert heard.problem == "writes-denied"
 
 
-async def test_all_leaves_the_stored_token_alone(start_proxy: StartProxy, standin: StandIn) -> None:
+async def test_all_leaves_the_stored_token_alone(
+    start_proxy: StartProxy, standin: FakeTrello
+) -> None:
     proxy = await start_proxy(ALL)
     assert (await proxy("DELETE", "/1/tokens/-")).problem == "token-kept"
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
 async def test_explain_says_what_a_client_would_hear(proxy: Proxy, board: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, Raw, StartProxy, turns
 
 Connect = Callable[[], Awaitable[Raw]]
@@ -141,7 +141,7 @@ async def test_a_field_that_ends_like_a_planned_get_is_a_field(
 
 
 async def test_a_planned_answer_does_not_overtake_another(
-    proxy: Proxy, connect: Connect, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, connect: Connect, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     raw = await connect()
     planned = _header(proxy, f"/1/boards/{board}?fields=id")
@@ -157,7 +157,7 @@ async def test_a_planned_answer_does_not_overtake_another(
 
 
 async def test_a_body_that_looks_like_a_planned_get_is_a_body(
-    proxy: Proxy, connect: Connect, standin: StandIn, board: str, card: str
+    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str, card: str
 ) -> None:
     raw = await connect()
     planned = _header(proxy, f"/1/boards/{board}?fields=id")
@@ -183,8 +183,8 @@ async def test_a_body_that_looks_like_a_planned_get_is_a_body(
                 b"Cache-Status: trello-proxy; fwd=method; fwd-status=200" in fields,
             ) == (200, True)
             count += 1
-            assert standin.asked.requests[-1].body_bytes == len(planned)
-    assert standin.asked.count("POST", path.partition("?")[0]) == count
+            assert standin.request_log.requests[-1].body_bytes == len(planned)
+    assert standin.request_log.count("POST", path.partition("?")[0]) == count
     await raw.send(planned)
     assert (await raw.answer())[0] == 200
 
@@ -224,7 +224,7 @@ async def test_after_a_write_the_plan_is_worth_nothing(
 
 
 async def test_after_its_lifetime_the_plan_is_worth_nothing(
-    proxy: Proxy, connect: Connect, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, connect: Connect, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     raw = await connect()
     header = _header(proxy, f"/1/boards/{board}?fields=name")
@@ -246,7 +246,7 @@ async def test_after_its_lifetime_the_plan_is_worth_nothing(
 
 
 async def test_after_a_purge_and_after_a_refusal_the_plan_is_worth_nothing(
-    proxy: Proxy, connect: Connect, standin: StandIn, board: str
+    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
 ) -> None:
     raw = await connect()
     header = _header(proxy, f"/1/boards/{board}?fields=name")
@@ -264,7 +264,7 @@ async def test_after_a_purge_and_after_a_refusal_the_plan_is_worth_nothing(
 
 @pytest.mark.parametrize("backend", ["memory", "sqlite"])
 async def test_after_its_eviction_the_plan_is_worth_nothing(
-    start_proxy: StartProxy, standin: StandIn, board: str, backend: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str, backend: str
 ) -> None:
     proxy = await start_proxy(cache={"backend": backend, "memory_bytes": 64 * 1024})
     raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
@@ -309,11 +309,11 @@ async def test_clients_without_gzip_are_planned_too_and_the_identity_form_counts
     _, fields, packed = await _learnt(raw, coded)
     assert b"Content-Encoding: gzip" in fields
     before = await proxy.metric(memory)
-    (plans,) = proxy.app._plans
-    planned = len(plans)
+    (fast_path,) = proxy.app._fast_paths
+    planned = len(fast_path)
     plain = (await _learnt(raw, _header(proxy, f"/1/boards/{board}")))[2]
     assert plain == gzip.decompress(packed)
-    assert len(plans) == planned + 1
+    assert len(fast_path) == planned + 1
     assert await proxy.metric(memory) == before + len(plain)
 
 

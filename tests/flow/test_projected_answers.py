@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     KEY,
     OTHER_KEY,
@@ -18,14 +18,14 @@ from tests.flow.projected import FIELD_SETS, LIFETIME_S, PROJECTED, is_trellos_w
 
 
 async def test_five_sets_of_fields_one_question_to_trello(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     for fields in FIELD_SETS:
         target = f"/1/cards/{card}?fields={fields}"
         assert await is_trellos_word(proxy, standin, target) == PROJECTED
         assert await is_trellos_word(proxy, standin, target) == "hit; ttl=30"
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 CONTAINED = {
@@ -46,12 +46,16 @@ CONTAINED = {
 
 @pytest.mark.parametrize(("wide", "narrow"), CONTAINED.values(), ids=CONTAINED.keys())
 async def test_what_a_stored_answer_contains_is_not_asked_for(
-    proxy: Proxy, standin: StandIn, board: str, card: str, wide: str, narrow: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, wide: str, narrow: str
 ) -> None:
-    ids = {"board": board, "card": card, "list": standin.trello.ask(f"/1/cards/{card}")["idList"]}
+    ids = {
+        "board": board,
+        "card": card,
+        "list": standin.trello.request(f"/1/cards/{card}")["idList"],
+    }
     await proxy.get(wide.format(**ids))
     assert await is_trellos_word(proxy, standin, narrow.format(**ids)) == PROJECTED
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 NOT_CONTAINED = {
@@ -65,20 +69,24 @@ NOT_CONTAINED = {
 
 @pytest.mark.parametrize(("wide", "narrow"), NOT_CONTAINED.values(), ids=NOT_CONTAINED.keys())
 async def test_what_is_not_certainly_contained_is_asked_for(
-    proxy: Proxy, standin: StandIn, board: str, card: str, wide: str, narrow: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, wide: str, narrow: str
 ) -> None:
     await proxy.get(wide.format(board=board, card=card))
     heard = await proxy.get(narrow.format(board=board, card=card))
     assert heard.cache.startswith("fwd=uri-miss; fwd-status=200; stored")
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
-async def test_a_batch_of_parts_is_not_asked_for(proxy: Proxy, standin: StandIn, card: str) -> None:
+async def test_a_batch_of_parts_is_not_asked_for(
+    proxy: Proxy, standin: FakeTrello, card: str
+) -> None:
     await proxy.get(f"/1/cards/{card}")
     heard = await proxy.get(f"/1/batch?urls=/cards/{card}/name,/cards/{card}?fields=due")
-    name, due = (standin.trello.ask(f"/1/cards/{card}?fields={each}") for each in ("name", "due"))
+    name, due = (
+        standin.trello.request(f"/1/cards/{card}?fields={each}") for each in ("name", "due")
+    )
     assert heard.json == [{"200": {"_value": name["name"]}}, {"200": due}]
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_a_part_is_as_old_as_the_whole(proxy: Proxy, clock: FakeClock, card: str) -> None:
@@ -93,13 +101,13 @@ async def test_a_part_is_as_old_as_the_whole(proxy: Proxy, clock: FakeClock, car
 
 
 async def test_a_stale_whole_gives_no_part(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     clock.advance(LIFETIME_S)
     heard = await proxy.get(f"/1/cards/{card}?fields=name")
     assert heard.cache == "fwd=uri-miss; fwd-status=200; stored"
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_a_part_is_given_only_while_both_routes_call_it_fresh(
@@ -115,7 +123,7 @@ async def test_a_part_is_given_only_while_both_routes_call_it_fresh(
 
 
 async def test_a_write_makes_the_whole_and_its_parts_unusable(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     parts = [
         f"/1/cards/{card}?fields=name",
@@ -128,17 +136,17 @@ async def test_a_write_makes_the_whole_and_its_parts_unusable(
     await proxy("PUT", f"/1/cards/{card}", params={"name": "Renamed here"})
     after = [await proxy.get(each) for each in parts]
     assert all(b"Renamed here" in each.body for each in after)
-    asked = [each.target for each in standin.asked.requests if each.method == "GET"]
+    asked = [each.target for each in standin.request_log.requests if each.method == "GET"]
     whole = f"/1/boards/{board}/cards/all"
     assert asked == [whole, parts[0], f"{whole}?fields=all"]
 
 
 async def test_a_write_to_another_card_leaves_a_card_that_was_read_by_itself(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     other = next(
         each["id"]
-        for each in standin.trello.ask(f"/1/boards/{board}/cards/open")
+        for each in standin.trello.request(f"/1/boards/{board}/cards/open")
         if each["id"] != card
     )
     await proxy.get(f"/1/cards/{card}")
@@ -148,40 +156,40 @@ async def test_a_write_to_another_card_leaves_a_card_that_was_read_by_itself(
 
 
 async def test_only_if_cached_may_be_given_a_part(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     only = {"Cache-Control": "only-if-cached"}
     assert (await proxy.get(f"/1/cards/{card}?fields=name", headers=only)).cache == PROJECTED
     assert (await proxy.get(f"/1/cards/{card}/idLabels", headers=only)).status == 504
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 @pytest.mark.parametrize("directive", ["no-cache", "no-store"])
 async def test_who_will_have_trellos_own_word_is_asked_for_as_sent(
-    proxy: Proxy, standin: StandIn, card: str, directive: str
+    proxy: Proxy, standin: FakeTrello, card: str, directive: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     for fields in FIELD_SETS[:3]:
         target = f"/1/cards/{card}?fields={fields}"
         heard = await proxy.get(target, headers={"Cache-Control": directive})
         assert "hit" not in heard.cache
-        assert standin.asked.requests[-1].query == f"fields={fields}"
-    assert standin.asked.total == 4
+        assert standin.request_log.requests[-1].query == f"fields={fields}"
+    assert standin.request_log.total == 4
 
 
 async def test_a_whole_older_than_the_client_takes_gives_no_part(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}")
     clock.advance(10)
     heard = await proxy.get(f"/1/cards/{card}?fields=name", headers={"Cache-Control": "max-age=9"})
     assert heard.cache == "fwd=uri-miss; fwd-status=200; stored"
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_what_another_credential_read_gives_no_part(
-    start_proxy: StartProxy, standin: StandIn, board: str, card: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     stranger = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, stranger, key=OTHER_KEY)
@@ -193,15 +201,15 @@ async def test_what_another_credential_read_gives_no_part(
         assert (await proxy.get(f"{target}{mine}")).cache == PROJECTED
 
 
-async def test_a_404_contains_nothing(proxy: Proxy, standin: StandIn) -> None:
+async def test_a_404_contains_nothing(proxy: Proxy, standin: FakeTrello) -> None:
     gone = "f" * 24
     assert (await proxy.get(f"/1/cards/{gone}")).status == 404
     assert (await proxy.get(f"/1/cards/{gone}?fields=name")).cache.startswith("fwd=uri-miss")
-    assert standin.asked.total == 2
+    assert standin.request_log.total == 2
 
 
 async def test_a_whole_above_a_megabyte_gives_no_part(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "x" * 1_100_000})
     await proxy.get(f"/1/cards/{card}?fields=all")
@@ -210,7 +218,7 @@ async def test_a_whole_above_a_megabyte_gives_no_part(
 
 
 async def test_a_long_whole_gives_its_parts_beside_the_loop(
-    proxy: Proxy, standin: StandIn, card: str
+    proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "".join(map(str, range(50_000)))})
     await proxy.get(f"/1/cards/{card}?fields=all")
@@ -247,12 +255,12 @@ WRITTEN = (
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_parts_are_the_truth_whatever_was_written_before(
-    proxy: Proxy, standin: StandIn, board: str, seed: int
+    proxy: Proxy, standin: FakeTrello, board: str, seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 — a walk that can be walked again
     on_it = f"/1/boards/{board}"
     ids = {
-        kind: [each["id"] for each in standin.trello.ask(f"{on_it}/{path}")][:3]
+        kind: [each["id"] for each in standin.trello.request(f"{on_it}/{path}")][:3]
         for kind, path in {"card": "cards", "list": "lists", "label": "labels"}.items()
     }
     projected = 0

@@ -7,7 +7,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     BREATH_S,
     OTHER_KEY,
@@ -44,7 +44,7 @@ async def _proven(proxy: Proxy) -> dict[str, float]:
 
 
 async def test_a_hit_is_asked_again_once_and_was_true(
-    proxy: Proxy, clock: FakeClock, standin: StandIn, board: str
+    proxy: Proxy, clock: FakeClock, standin: FakeTrello, board: str
 ) -> None:
     await _due(clock)
     path = f"/1/boards/{board}"
@@ -57,11 +57,11 @@ async def test_a_hit_is_asked_again_once_and_was_true(
         assert (await proxy.get(path)).cache == "hit; ttl=30"
     await turns()
     assert await _proofs(proxy) == {"true": 1}
-    assert standin.asked.count("GET", path) == 2
+    assert standin.request_log.count("GET", path) == 2
 
 
 async def test_nothing_is_asked_again_before_its_time(
-    proxy: Proxy, clock: FakeClock, standin: StandIn
+    proxy: Proxy, clock: FakeClock, standin: FakeTrello
 ) -> None:
     for _ in range(5):
         clock.advance(11)
@@ -69,11 +69,11 @@ async def test_nothing_is_asked_again_before_its_time(
         await proxy.get("/1/members/me")
     await turns()
     assert await _proofs(proxy) == {}
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_a_hit_that_was_not_true_is_counted_and_replaced_and_outdates_its_board(
-    proxy: Proxy, clock: FakeClock, standin: StandIn, board: str, card: str
+    proxy: Proxy, clock: FakeClock, standin: FakeTrello, board: str, card: str
 ) -> None:
     await _due(clock)
     path, other = f"/1/cards/{card}?fields=name", f"/1/boards/{board}/cards?fields=name"
@@ -98,7 +98,7 @@ async def test_a_hit_that_was_not_true_is_counted_and_replaced_and_outdates_its_
 async def test_a_planned_hit_is_a_sample_like_any_other(
     proxy: Proxy,
     clock: FakeClock,
-    standin: StandIn,
+    standin: FakeTrello,
     connect: Callable[[], Awaitable[Raw]],
 ) -> None:
     raw = await connect()
@@ -113,11 +113,11 @@ async def test_a_planned_hit_is_a_sample_like_any_other(
         bodies.append((await raw.answer())[2])
     assert await _proven(proxy) == {"true": 1}
     assert len(set(bodies)) == 1
-    assert standin.asked.count("GET", path) == 2
+    assert standin.request_log.count("GET", path) == 2
 
 
 async def test_another_identitys_hit_is_never_asked_again(
-    start_proxy: StartProxy, clock: FakeClock, standin: StandIn
+    start_proxy: StartProxy, clock: FakeClock, standin: FakeTrello
 ) -> None:
     standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
     proxy = await start_proxy(clients={"credentials": "forward"})
@@ -127,12 +127,12 @@ async def test_another_identitys_hit_is_never_asked_again(
         assert (await proxy.get(f"{path}?key={OTHER_KEY}&token={OTHER_TOKEN}")).status == 200
         await turns()
     assert await _proofs(proxy) == {}
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 @pytest.mark.parametrize("kind", ["reset", "html", "status"])
 async def test_when_trello_gives_no_answer_nothing_is_proven_and_nothing_lost(
-    proxy: Proxy, clock: FakeClock, standin: StandIn, board: str, kind: str
+    proxy: Proxy, clock: FakeClock, standin: FakeTrello, board: str, kind: str
 ) -> None:
     await _due(clock)
     path = f"/1/boards/{board}"
@@ -145,7 +145,7 @@ async def test_when_trello_gives_no_answer_nothing_is_proven_and_nothing_lost(
 
 
 async def test_a_write_meanwhile_may_be_the_difference_and_proves_nothing(
-    proxy: Proxy, clock: FakeClock, standin: StandIn, card: str
+    proxy: Proxy, clock: FakeClock, standin: FakeTrello, card: str
 ) -> None:
     await _due(clock)
     path = f"/1/cards/{card}"

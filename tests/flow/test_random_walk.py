@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from proxy.clock import FakeClock
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy, until
 
 EVERY_S = 10
@@ -21,13 +21,13 @@ BOARD_FIELDS = ("name", "desc", "closed", "shortLink", "url")
 class Walk:
     """Who asks and changes at random, by every name that things have."""
 
-    def __init__(self, standin: StandIn, seed: int) -> None:
-        self._trello = standin.trello
+    def __init__(self, fake_trello: FakeTrello, seed: int) -> None:
+        self._trello = fake_trello.trello
         self._draw = random.Random(seed)  # noqa: S311 — any walk
         self._boards = [each["id"] for each in self._asked("/1/members/me/boards?fields=id")]
 
     def _asked(self, target: str) -> Any:
-        return self._trello.ask(target)
+        return self._trello.request(target)
 
     def _name(self, kind: str, id_: str) -> str:
         """The thing's id, or its shortLink."""
@@ -98,8 +98,8 @@ class Walk:
             got = [item["200"] for item in items]
         else:
             got = [(await proxy.get(target)).json for target in targets]
-        for target, answer in zip(targets, got, strict=True):
-            assert answer == self._asked(target), target
+        for target, response in zip(targets, got, strict=True):
+            assert response == self._asked(target), target
 
     async def stir(self, proxy: Proxy) -> None:
         """Read without looking: whatever is stored now is what a later answer is made of."""
@@ -110,7 +110,7 @@ class Walk:
         return self._draw.random() < 0.5
 
 
-async def _look(proxy: Proxy, standin: StandIn, clock: FakeClock) -> None:
+async def _look(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock) -> None:
     """Let the watcher ask once more, and hear."""
 
     async def heard() -> float:
@@ -120,12 +120,12 @@ async def _look(proxy: Proxy, standin: StandIn, clock: FakeClock) -> None:
     clock.advance(EVERY_S)
     while await heard() == number:
         pass
-    await until(lambda: standin.asked.requests[-1].status is not None)
+    await until(lambda: fake_trello.request_log.requests[-1].status is not None)
 
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_nothing_is_read_that_was_written_over_nor_what_the_watcher_has_seen_change(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, seed: int
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, seed: int
 ) -> None:
     walk = Walk(standin, seed)
     proxy = await start_proxy("links: {rewrite: false}\n", freshness={"watch_s": EVERY_S})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.demo.refusal import Refusal
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy
 
 STEPS = 260
@@ -136,8 +136,8 @@ WRITES: tuple[tuple[str, str, dict[str, str]], ...] = (
 class Names:
     """Names of things there are, now and then one that is gone; ids and aliases by turns."""
 
-    def __init__(self, standin: StandIn, random: Random) -> None:
-        self._ask = standin.trello.ask
+    def __init__(self, fake_trello: FakeTrello, random: Random) -> None:
+        self._ask = fake_trello.trello.request
         self._random = random
         self._gone: dict[str, list[str]] = {}
 
@@ -188,26 +188,26 @@ class Names:
         return out
 
 
-async def _agrees(proxy: Proxy, standin: StandIn, path: str) -> str:
+async def _agrees(proxy: Proxy, fake_trello: FakeTrello, path: str) -> str:
     """How the proxy answered; fails unless it was the truth."""
     heard = await proxy.get(path)
-    status, truth = _truth(standin, path)
+    status, truth = _truth(fake_trello, path)
     assert heard.status == status, (path, heard.body)
     if status == 200:
         assert heard.json == truth, path
     return heard.cache.partition(";")[0]
 
 
-def _truth(standin: StandIn, path: str) -> tuple[int, Any]:
+def _truth(fake_trello: FakeTrello, path: str) -> tuple[int, Any]:
     try:
-        return 200, json.loads(json.dumps(standin.trello.ask(path)))
+        return 200, json.loads(json.dumps(fake_trello.trello.request(path)))
     except Refusal as refusal:
         return refusal.status, refusal.sentence
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_every_answer_is_the_truth_whatever_was_written_before(
-    proxy: Proxy, standin: StandIn, seed: int
+    proxy: Proxy, standin: FakeTrello, seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 — a walk that can be walked again
     names = Names(standin, random)

@@ -4,7 +4,7 @@ import asyncio
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     BREATH_S,
     KEY,
@@ -22,24 +22,24 @@ STEP_S = 3
 PAUSES_S = (30, 60, 120, 240, 300, 300)
 
 
-def refuse(standin: StandIn, path: str = "*") -> None:
-    standin.faults.add(Fault("status", path, status=401, body="invalid token", times=None))
+def refuse(fake_trello: FakeTrello, path: str = "*") -> None:
+    fake_trello.faults.add(Fault("status", path, status=401, body="invalid token", times=None))
 
 
-async def refused(proxy: Proxy, standin: StandIn) -> None:
+async def refused(proxy: Proxy, fake_trello: FakeTrello) -> None:
     """Return when the proxy knows, and has asked whether it is so."""
-    refuse(standin)
-    probes = standin.asked.count("GET", ME)
+    refuse(fake_trello)
+    probes = fake_trello.request_log.count("GET", ME)
     assert (await proxy.get("/1/members/me/boards?_=1")).body == b"invalid token"
-    await until(lambda: standin.asked.count("GET", ME) > probes)
+    await until(lambda: fake_trello.request_log.count("GET", ME) > probes)
     await until(lambda: bool(proxy.logged("token refused")))
 
 
-async def until_probed(standin: StandIn, clock: FakeClock) -> float:
+async def until_probed(fake_trello: FakeTrello, clock: FakeClock) -> float:
     """Seconds until the proxy asks once more."""
-    probes, began = standin.asked.count("GET", ME), clock.now()
+    probes, began = fake_trello.request_log.count("GET", ME), clock.now()
     async with asyncio.timeout(20):
-        while standin.asked.count("GET", ME) == probes:
+        while fake_trello.request_log.count("GET", ME) == probes:
             clock.advance(STEP_S)
             for _ in range(5):
                 await asyncio.sleep(BREATH_S)
@@ -47,21 +47,21 @@ async def until_probed(standin: StandIn, clock: FakeClock) -> float:
 
 
 async def test_one_refusal_ends_the_flood_and_the_error_says_what_to_do(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     await refused(proxy, standin)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     heard = await asyncio.gather(*(proxy.get(f"/1/boards/{board}?_={n}") for n in range(50)))
     assert {(each.status, each.problem) for each in heard} == {(502, "token-refused")}
     assert heard[0].fields["Proxy-Status"] == "trello-proxy; error=proxy_configuration_error"
     assert "operator" in heard[0].json["detail"]
     write = await proxy("PUT", f"/1/boards/{board}?name=After")
     assert (write.status, write.problem) == (502, "token-refused")
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
 
 
 async def test_what_is_stored_is_served_and_survives_the_refusal(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     before = await proxy.get(f"/1/boards/{board}")
     clock.advance(STALE_S)
@@ -72,7 +72,7 @@ async def test_what_is_stored_is_served_and_survives_the_refusal(
         assert heard.cache == f"fwd=stale; fwd-status={status}; detail=stale-if-error"
 
 
-async def test_readyz_metric_and_log_say_so(proxy: Proxy, standin: StandIn, board: str) -> None:
+async def test_readyz_metric_and_log_say_so(proxy: Proxy, standin: FakeTrello, board: str) -> None:
     await proxy.get(f"/1/boards/{board}")
     assert await proxy.metric("trello_proxy_token_refused") == 0
     await refused(proxy, standin)
@@ -84,7 +84,7 @@ async def test_readyz_metric_and_log_say_so(proxy: Proxy, standin: StandIn, boar
 
 
 async def test_with_nothing_stored_it_is_not_ready(
-    start_proxy: StartProxy, standin: StandIn
+    start_proxy: StartProxy, standin: FakeTrello
 ) -> None:
     proxy = await start_proxy(cache={"backend": "memory"})
     assert (await proxy.get("/readyz")).status == 200
@@ -95,7 +95,7 @@ async def test_with_nothing_stored_it_is_not_ready(
 
 
 async def test_it_asks_more_and_more_seldom_and_recovers_by_itself(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     await refused(proxy, standin)
     pauses = [await until_probed(standin, clock) for _ in range(6)]
@@ -112,7 +112,7 @@ async def test_it_asks_more_and_more_seldom_and_recovers_by_itself(
 
 
 async def test_a_refusal_that_a_question_contradicts_means_something_else(
-    proxy: Proxy, standin: StandIn, board: str
+    proxy: Proxy, standin: FakeTrello, board: str
 ) -> None:
     refuse(standin, f"/1/boards/{board}")
     assert (await proxy.get(f"/1/boards/{board}")).status == 401
@@ -120,23 +120,23 @@ async def test_a_refusal_that_a_question_contradicts_means_something_else(
     for number in range(20):
         heard = await proxy.get(f"/1/boards/{board}?_={number}")
         assert (heard.status, heard.body) == (401, b"invalid token")
-    assert standin.asked.count("GET", ME) == 1
+    assert standin.request_log.count("GET", ME) == 1
     assert (await proxy.get("/1/members/me/boards")).status == 200
 
 
 async def test_that_one_object_may_not_be_seen_is_no_such_thing(
-    proxy: Proxy, standin: StandIn, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
 ) -> None:
     sentence = "unauthorized permission requested"
     standin.faults.add(Fault("status", f"/1/boards/{board}", status=401, body=sentence))
     assert (await proxy.get(f"/1/boards/{board}")).status == 401
     assert (await proxy.get(f"/1/cards/{card}")).status == 200
     assert proxy.logged("token refused") == []
-    assert standin.asked.count("GET", ME) == 0
+    assert standin.request_log.count("GET", ME) == 0
 
 
 async def test_a_clients_own_token_says_nothing_of_the_stored_one(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     proxy = await start_proxy("clients: {credentials: forward}")
     theirs = await proxy.get(f"/1/boards/{board}?key={OTHER_KEY}&token={OTHER_TOKEN}")

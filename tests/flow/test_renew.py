@@ -4,7 +4,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy, until
 
 EVERY_S = 10
@@ -12,27 +12,27 @@ BOARDS = "/1/members/me/boards"
 
 
 @pytest.fixture
-async def watched(start_proxy: StartProxy, standin: StandIn) -> Proxy:
+async def watched(start_proxy: StartProxy, standin: FakeTrello) -> Proxy:
     """A proxy whose watcher has seen the boards."""
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
     await _looked(proxy, standin, 1)
     return proxy
 
 
-async def _looked(proxy: Proxy, standin: StandIn, number: int) -> None:
+async def _looked(proxy: Proxy, fake_trello: FakeTrello, number: int) -> None:
     """Return when the watcher has heard so many answers."""
-    await until(lambda: standin.asked.count("GET", BOARDS) >= number)
+    await until(lambda: fake_trello.request_log.count("GET", BOARDS) >= number)
     while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < number:
         pass
 
 
-async def _moved(proxy: Proxy, standin: StandIn, clock: FakeClock, board: str) -> None:
+async def _moved(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock, board: str) -> None:
     """The board is renamed in Trello, and the watcher has seen it."""
-    looks = standin.asked.count("GET", BOARDS)
-    standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
-    standin.asked.counts.clear()
+    looks = fake_trello.request_log.count("GET", BOARDS)
+    fake_trello.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
+    fake_trello.request_log.counts.clear()
     clock.advance(EVERY_S)
-    await until(lambda: standin.asked.count("GET", BOARDS) == 1)
+    await until(lambda: fake_trello.request_log.count("GET", BOARDS) == 1)
     while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < looks + 1:
         pass
 
@@ -47,55 +47,55 @@ def _targets(board: str) -> list[str]:
 
 
 async def test_what_was_used_is_asked_again_in_one_question(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     for target in _targets(board) * 2:
         await watched.get(target)
     await _moved(watched, standin, clock, board)
-    await until(lambda: standin.asked.count("GET", "/1/batch") == 1)
-    await until(lambda: standin.asked.requests[-1].status == 200)
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
     heard = [await watched.get(target) for target in _targets(board)]
     assert heard[0].json["name"] == "Renamed"
     assert [each.cache.partition(";")[0] for each in heard] == ["hit"] * 4
-    assert standin.asked.counts == {f"GET {BOARDS}": 1, "GET /1/batch": 1}
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1, "GET /1/batch": 1}
 
 
 async def test_what_was_not_used_since_it_came_is_not_asked_again(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     for target in _targets(board):
         await watched.get(target)
     await _moved(watched, standin, clock, board)
-    assert standin.asked.counts == {f"GET {BOARDS}": 1}
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1}
     assert (await watched.get(_targets(board)[0])).cache.startswith("fwd=stale")
 
 
 async def test_one_that_was_used_alone_is_asked_by_itself(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     for _ in range(2):
         await watched.get(f"/1/boards/{board}?fields=name")
     await _moved(watched, standin, clock, board)
-    await until(lambda: standin.asked.count("GET", f"/1/boards/{board}") == 1)
-    assert standin.asked.count("GET", "/1/batch") == 0
+    await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}") == 1)
+    assert standin.request_log.count("GET", "/1/batch") == 0
 
 
 async def test_where_it_fails_whoever_reads_next_asks(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     for target in _targets(board) * 2:
         await watched.get(target)
     standin.faults.add(Fault("status", "/1/batch", status=503))
     await _moved(watched, standin, clock, board)
-    await until(lambda: standin.asked.count("GET", "/1/batch") == 1)
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
     heard = await watched.get(_targets(board)[0])
     assert (heard.json["name"], heard.cache[:9]) == ("Renamed", "fwd=stale")
 
 
 async def test_what_another_account_used_is_not_asked_again(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
-    member = standin.trello.ask("/1/members/me?fields=id")["id"]
+    member = standin.trello.request("/1/members/me?fields=id")["id"]
     standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
     proxy = await start_proxy(clients={"credentials": "forward"}, freshness={"watch_s": EVERY_S})
     await _looked(proxy, standin, 1)
@@ -103,4 +103,4 @@ async def test_what_another_account_used_is_not_asked_again(
     heard = [await proxy.get(f"{target}&{theirs}") for target in _targets(board) * 2]
     assert heard[-1].cache.startswith("hit")
     await _moved(proxy, standin, clock, board)
-    assert standin.asked.counts == {f"GET {BOARDS}": 1}
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, turns
 
 FORWARD = {
@@ -28,7 +28,7 @@ HITS = {
 
 @pytest.mark.parametrize("headers", FORWARD.values(), ids=FORWARD.keys())
 async def test_no_cache_from_the_client_goes_forward(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, headers: dict[str, str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, headers: dict[str, str]
 ) -> None:
     path = f"/1/boards/{board}"
     await proxy.get(path)
@@ -38,22 +38,22 @@ async def test_no_cache_from_the_client_goes_forward(
         heard = await proxy.get(path, headers=headers)
         assert heard.cache == "fwd=request; fwd-status=200; stored"
         assert (heard.json["name"], heard.fields["Age"]) == ("Renamed in Trello", "0")
-        assert standin.asked.count("GET", path) == asked
+        assert standin.request_log.count("GET", path) == asked
 
 
 @pytest.mark.parametrize("headers", HITS.values(), ids=HITS.keys())
 async def test_what_the_stored_answer_satisfies_is_a_hit(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, headers: dict[str, str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, headers: dict[str, str]
 ) -> None:
     await proxy.get(f"/1/boards/{board}")
     clock.advance(5)
     for _ in range(3):
         assert (await proxy.get(f"/1/boards/{board}", headers=headers)).cache == "hit; ttl=25"
-    assert standin.asked.total == 1
+    assert standin.request_log.total == 1
 
 
 async def test_what_no_cache_brought_is_everybodys(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     for _ in range(3):
@@ -67,7 +67,7 @@ async def test_what_no_cache_brought_is_everybodys(
 
 
 async def test_no_cache_is_not_answered_by_what_somebody_asked_before(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(Fault("late", path, applied=True))
@@ -85,17 +85,17 @@ ABSENT_S = {"never stored": None, "too old": 30 + 60}
 
 @pytest.mark.parametrize("age_s", ABSENT_S.values(), ids=ABSENT_S.keys())
 async def test_only_if_cached_without_a_usable_answer_is_504(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, age_s: float | None
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, age_s: float | None
 ) -> None:
     path = f"/1/boards/{board}"
     if age_s is not None:
         await proxy.get(path)
         clock.advance(age_s)
-    asked = standin.asked.total
+    asked = standin.request_log.total
     for _ in range(2):
         heard = await proxy.get(path, headers={"Cache-Control": "only-if-cached"})
         assert (heard.status, heard.problem) == (504, "not-stored")
-    assert standin.asked.total == asked
+    assert standin.request_log.total == asked
 
 
 async def test_only_if_cached_and_no_cache_together_are_504(proxy: Proxy, board: str) -> None:
@@ -105,18 +105,18 @@ async def test_only_if_cached_and_no_cache_together_are_504(proxy: Proxy, board:
 
 
 async def test_no_store_keeps_nothing(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     for asked in (1, 2):
         heard = await proxy.get(path, headers={"Cache-Control": "no-store"})
         assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=request-no-store"
-        assert standin.asked.count("GET", path) == asked
+        assert standin.request_log.count("GET", path) == asked
     assert (await proxy.get(path)).cache == "fwd=uri-miss; fwd-status=200; stored"
 
 
 async def test_no_cache_and_trouble_is_the_stored_answer_and_says_so(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     before = await proxy.get(f"/1/boards/{board}")
     clock.advance(5)

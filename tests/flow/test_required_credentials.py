@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import (
     DELIBERATE,
     KEY,
@@ -24,7 +24,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml", "Sec-Fetch-Mode": "navig
 
 
 @pytest.fixture
-def sam(standin: StandIn, board: str) -> str:
+def sam(standin: FakeTrello, board: str) -> str:
     """The id of another member, of the board too, who has a key and a token."""
     member = standin.trello.add_member("sam", "Sam Stranger")
     standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
@@ -72,17 +72,17 @@ WITHOUT: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("case", WITHOUT.values(), ids=WITHOUT.keys())
 async def test_without_a_key_and_a_token_nothing_is_answered_and_trello_is_not_asked(
-    proxy: Proxy, standin: StandIn, board: str, case: tuple[str, str, dict[str, Any]]
+    proxy: Proxy, standin: FakeTrello, board: str, case: tuple[str, str, dict[str, Any]]
 ) -> None:
     method, target, options = case
     path = target.format(b=board, a=standin.trello.example_attachment_path)
     assert is_refused(await proxy(method, path, **options))
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
     assert await proxy.metric('trello_proxy_errors_total{type="credential-required"}') == 1
 
 
 async def test_what_the_stored_account_was_told_is_for_nobody_either(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     before = await start_proxy()
     for target in (ME, f"/1/boards/{board}", standin.trello.example_attachment_path):
@@ -94,7 +94,7 @@ async def test_what_the_stored_account_was_told_is_for_nobody_either(
 
 
 async def test_with_ones_own_pair_all_is_as_in_forward_mode(
-    proxy: Proxy, standin: StandIn, board: str, sam: str
+    proxy: Proxy, standin: FakeTrello, board: str, sam: str
 ) -> None:
     for options, target in (({}, f"{ME}&{PAIR}"), ({"headers": HEADER}, ME)):
         assert (await proxy.get(target, **options)).json["username"] == "sam"
@@ -114,16 +114,16 @@ async def test_whoever_knows_the_stored_pair_may_use_it(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("target", ["/c/{card}", "/b/{board}", "{file}"])
 async def test_pages_and_links_open_for_nobody_and_say_why(
-    proxy: Proxy, standin: StandIn, board: str, card: str, target: str
+    proxy: Proxy, standin: FakeTrello, board: str, card: str, target: str
 ) -> None:
     path = target.format(board=board, card=card, file=standin.trello.example_attachment_path)
     heard = await proxy.get(path, headers=BROWSER)
     assert heard.status == 401
     assert b"Send your own key and token" in heard.body
-    assert standin.asked.total == 0
+    assert standin.request_log.total == 0
 
 
-async def test_a_signed_link_is_no_credential(start_proxy: StartProxy, standin: StandIn) -> None:
+async def test_a_signed_link_is_no_credential(start_proxy: StartProxy, standin: FakeTrello) -> None:
     proxy = await start_proxy(
         "clients: {credentials: require}\nlinks: {sign: true, keys: [0123456789abcdef]}"
     )
@@ -134,7 +134,7 @@ async def test_a_signed_link_is_no_credential(start_proxy: StartProxy, standin: 
     assert is_refused(await proxy.get(path))
 
 
-async def test_what_needs_no_credential_is_there(proxy: Proxy, standin: StandIn) -> None:
+async def test_what_needs_no_credential_is_there(proxy: Proxy, standin: FakeTrello) -> None:
     assert (await proxy.get("/1/client.js")).status == 200
     assert b"send your own key and token" in (await proxy.get("/1/authorize")).body
     asked = await proxy.get("/1/OAuthGetRequestToken")

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy, answering, reopened, until
 
 JSON = "application/json; charset=utf-8"
@@ -50,7 +50,7 @@ async def _lasting(proxy: Proxy, target: str) -> str:
 
 
 async def test_answers_survive_a_restart(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     targets = (f"/1/boards/{board}", f"/1/boards/{board}?fields=id", f"/1/boards/{'f' * 24}")
     proxy = await start_proxy()
@@ -64,11 +64,11 @@ async def test_answers_survive_a_restart(
     for name in ("ETag", "Content-Encoding", "Content-Type", "Vary"):
         assert [x.fields.get(name) for x in after] == [x.fields.get(name) for x in before]
     assert [(x.status, x.body) for x in after] == [(x.status, x.body) for x in before]
-    assert standin.asked.total == 2  # the second is contained in the first
+    assert standin.request_log.total == 2  # the second is contained in the first
 
 
 async def test_answers_that_are_being_written_survive_a_restart(
-    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, board: str, directory: Path
 ) -> None:
     standin.faults.add(answering(2 << 20))
     targets = [f"/1/boards/{board}/cards?_={number}" for number in range(12)]
@@ -84,7 +84,7 @@ async def test_answers_that_are_being_written_survive_a_restart(
 
 async def test_a_write_that_stopping_cuts_off_counts_as_done(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     board: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -94,7 +94,7 @@ async def test_a_write_that_stopping_cuts_off_counts_as_done(
     await proxy.get(path)
     standin.faults.add(Fault("late", method="PUT", applied=True))
     writing = asyncio.ensure_future(proxy("PUT", path, params={"name": "After"}))
-    await until(lambda: standin.asked.count("PUT", path) == 1)
+    await until(lambda: standin.request_log.count("PUT", path) == 1)
     await proxy.app.stop()
     assert isinstance((await asyncio.gather(writing, return_exceptions=True))[0], Exception)
     proxy = await start_proxy()
@@ -102,7 +102,7 @@ async def test_a_write_that_stopping_cuts_off_counts_as_done(
 
 
 async def test_a_stale_answer_survives_a_restart_while_trello_is_down(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy()
     before = await proxy.get(f"/1/boards/{board}")
@@ -255,7 +255,7 @@ async def test_a_locked_store_is_a_miss_and_works_again_when_it_is_let_go(
 
 
 async def test_only_its_owner_may_read_what_is_stored(
-    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, board: str, directory: Path
 ) -> None:
     _make(directory)
     proxy = await start_proxy()
@@ -272,7 +272,7 @@ async def test_only_its_owner_may_read_what_is_stored(
 
 
 async def test_what_lies_on_disk_stays_within_its_bound_and_goes_on_working(
-    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, board: str, directory: Path
 ) -> None:
     bound, path = 16 << 20, f"/1/boards/{board}/cards"
     standin.faults.add(answering(100_000))
@@ -294,7 +294,7 @@ async def test_what_lies_on_disk_stays_within_its_bound_and_goes_on_working(
 
 
 async def test_in_memory_only_nothing_touches_the_disk(
-    start_proxy: StartProxy, standin: StandIn, board: str, directory: Path
+    start_proxy: StartProxy, standin: FakeTrello, board: str, directory: Path
 ) -> None:
     proxy = await start_proxy(cache={"backend": "memory"})
     assert await _lasting(proxy, f"/1/boards/{board}") == "hit; ttl=30"

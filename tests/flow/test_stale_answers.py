@@ -7,7 +7,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, StartProxy, turns, until
 
 REVALIDATED_S = 40
@@ -21,7 +21,7 @@ JSON = "application/json; charset=utf-8"
 
 
 async def test_stale_while_revalidate_answers_at_once_with_one_question_in_the_background(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     before = await proxy.get(path)
@@ -31,13 +31,13 @@ async def test_stale_while_revalidate_answers_at_once_with_one_question_in_the_b
     heard = await asyncio.gather(*(proxy.get(path) for _ in range(50)))
     assert {each.body for each in heard} == {before.body}
     assert {(each.cache, each.fields["Age"]) for each in heard} == {("hit; ttl=-11", "40")}
-    await until(lambda: standin.asked.count("GET", path) == 2)
+    await until(lambda: standin.request_log.count("GET", path) == 2)
     clock.advance(1)
-    await until(lambda: standin.asked.requests[-1].status == 200)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
     await turns()
     now = await proxy.get(path)
     assert (now.json["name"], now.cache) == ("Renamed in Trello", "hit; ttl=29")
-    assert standin.asked.count("GET", path) == 2
+    assert standin.request_log.count("GET", path) == 2
 
 
 async def test_the_last_second_of_the_window_and_the_first_after_it(
@@ -57,7 +57,7 @@ async def test_the_last_second_of_the_window_and_the_first_after_it(
 
 
 async def test_a_failure_in_the_background_is_nobodys_and_the_next_caller_has_it_asked_again(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     before = await proxy.get(path)
@@ -68,10 +68,10 @@ async def test_a_failure_in_the_background_is_nobodys_and_the_next_caller_has_it
         standin.faults.add(fault)
         heard = await proxy.get(path)
         assert (heard.status, heard.body, heard.cache) == (200, before.body, "hit; ttl=-11")
-        await until(lambda expected=asked: standin.asked.count("GET", path) == expected)  # type: ignore[misc]
+        await until(lambda expected=asked: standin.request_log.count("GET", path) == expected)  # type: ignore[misc]
         await turns()
     assert (await proxy.get(path)).cache == "hit; ttl=-11"
-    await until(lambda: standin.asked.count("GET", path) == 5)
+    await until(lambda: standin.request_log.count("GET", path) == 5)
     await turns()
     assert (await proxy.get(path)).cache == "hit; ttl=30"
 
@@ -104,7 +104,7 @@ TARGETS = {
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE.keys())
 async def test_upstream_trouble_is_a_stale_answer_or_an_error_and_never_a_404(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     clock: FakeClock,
     board: str,
     trouble: tuple[Fault, int, str],
@@ -131,7 +131,7 @@ async def test_upstream_trouble_is_a_stale_answer_or_an_error_and_never_a_404(
 
 
 async def test_a_refused_connection_is_a_stale_answer_or_502(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     before = await proxy.get(f"/1/boards/{board}")
     clock.advance(STALE_S)
@@ -146,7 +146,7 @@ async def test_a_refused_connection_is_a_stale_answer_or_502(
 
 
 async def test_a_stale_answer_has_an_end(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     await proxy.get(f"/1/boards/{board}")
     standin.faults.add(Fault("status", times=None))
@@ -157,7 +157,7 @@ async def test_a_stale_answer_has_an_end(
 
 
 async def test_that_the_stored_token_is_broken_is_trouble(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     before = await proxy.get(f"/1/boards/{board}")
     clock.advance(STALE_S)
@@ -174,7 +174,7 @@ REFUSALS = {"401": 401, "403": 403, "410": 410}
 
 @pytest.mark.parametrize("status", REFUSALS.values(), ids=REFUSALS.keys())
 async def test_a_refusal_is_trellos_word_and_ends_the_old_answer(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, status: int
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, status: int
 ) -> None:
     path = f"/1/boards/{board}"
     await proxy.get(path)
@@ -188,7 +188,7 @@ async def test_a_refusal_is_trellos_word_and_ends_the_old_answer(
 
 
 async def test_one_404_makes_the_old_answer_stale_and_does_not_end_it(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
     first = await proxy.get(path)
@@ -209,22 +209,22 @@ async def test_one_404_makes_the_old_answer_stale_and_does_not_end_it(
 
 
 async def test_while_a_404_is_fresh_nobody_asks_and_nobody_reads_the_old_answer(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     await proxy.get(path)
     clock.advance(STALE_S)
     standin.faults.add(Fault("status", status=404, body="not found", times=None))
-    asked = standin.asked.total
+    asked = standin.request_log.total
     for pause_s in (0, 4, 1, 4, 1):
         clock.advance(pause_s)
         assert (await proxy.get(path)).status == 404
-    assert standin.asked.total == asked + 3
+    assert standin.request_log.total == asked + 3
 
 
 @pytest.mark.parametrize("pause_s", [4, 5])
 async def test_a_second_404_seconds_later_ends_the_old_answer(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, pause_s: int
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, pause_s: int
 ) -> None:
     path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
     await proxy.get(path)
@@ -239,7 +239,7 @@ async def test_a_second_404_seconds_later_ends_the_old_answer(
 
 
 async def test_what_a_404_made_stale_stays_so_after_a_restart(
-    start_proxy: StartProxy, standin: StandIn, board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str
 ) -> None:
     path, anew = f"/1/boards/{board}", {"Cache-Control": "no-cache"}
     proxy = await start_proxy()
@@ -257,7 +257,7 @@ NEVER_STORED = (400, 401, 403, 409, 429, 500, 502, 503, 504)
 
 @pytest.mark.parametrize("status", NEVER_STORED)
 async def test_only_answers_and_404s_are_stored(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, status: int
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, status: int
 ) -> None:
     path = f"/1/boards/{board}"
     standin.faults.add(Fault("status", status=status, body="not now", times=2))
@@ -268,11 +268,11 @@ async def test_only_answers_and_404s_are_stored(
         assert heard.cache == f"fwd=uri-miss; fwd-status={status}; detail=status-not-stored"
     clock.advance(THROTTLED_S)
     assert (await proxy.get(path)).status == 200
-    assert standin.asked.count("GET", path) == 3
+    assert standin.request_log.count("GET", path) == 3
 
 
 async def test_what_a_write_removed_is_not_read_again_even_while_trello_is_down(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, other_board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, other_board: str
 ) -> None:
     await proxy.get(f"/1/boards/{board}")
     await proxy.get(f"/1/boards/{other_board}")
@@ -284,7 +284,7 @@ async def test_what_a_write_removed_is_not_read_again_even_while_trello_is_down(
 
 
 async def test_lifetimes_are_the_operators_to_set(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     proxy = await start_proxy(
         "routes:\n"

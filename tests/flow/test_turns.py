@@ -8,41 +8,41 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.config import Limits, load
-from proxy.errors import TurnTooLate
-from proxy.flow.account import MOST_ACCOUNTS, STORM, Accounts
-from proxy.flow.ask import Ask
-from proxy.flow.turn import Turn
-from proxy.flow.turns import MOST_WAITING, Turns
+from proxy.errors import RateLimited
+from proxy.flow.account import LOCKOUT_GUARD, MAX_TOKENS, TokenLimitsTable
+from proxy.flow.ask import ApiRequest
+from proxy.flow.turn import Permit
+from proxy.flow.turns import MAX_QUEUED, RateLimiter
 from proxy.metrics import Metrics
-from proxy.model import CacheKey, Credential, Urgency
+from proxy.model import CacheKey, Credential, Priority
 from proxy.policy.directives import NONE
 from proxy.policy.routes import RouteTable
 from tests.flow.conftest import turns as breathe
 
 STORED = Credential(key="k" * 32, token="t" * 64)
 TABLE = RouteTable()
-TOOL, PERSON = Urgency.TOOL, Urgency.PERSON
+TOOL, PERSON = Priority.API, Priority.INTERACTIVE
 
 
 def ask_of(
     tool: str = "tool",
-    urgency: Urgency = TOOL,
+    priority: Priority = TOOL,
     path: str = "cards/x",
     credential: Credential = STORED,
     key: str = "",
-) -> Ask:
-    return Ask(
-        means="GET",
+) -> ApiRequest:
+    return ApiRequest(
+        effective_method="GET",
         method="GET",
         target=f"/1/{path}",
         match=TABLE.classify("GET", path.split("/")),
         query_names=frozenset(),
         key=CacheKey(key),
         credential=credential,
-        own=True,
+        uses_stored_credential=True,
         directives=NONE,
-        urgency=urgency,
-        tool=tool,
+        priority=priority,
+        queue_key=tool,
     )
 
 
@@ -53,7 +53,7 @@ class Office:
         config: Limits = load(f"limits: {{{limits}}}", "test", {}, str).limits
         self.clock = clock
         self.metrics = Metrics()
-        self.turns = Turns(config, clock, lambda count: b"\0" * count, self.metrics)
+        self.turns = RateLimiter(config, clock, lambda count: b"\0" * count, self.metrics)
         self.tasks: set[asyncio.Task[Any]] = set()
         self.served: list[str] = []
 
@@ -62,20 +62,20 @@ class Office:
         self.tasks.add(task)
         return task
 
-    async def use(self, ask: Ask) -> None:
-        turn = await self.turns.take(ask)
-        self.served.append(ask.tool)
+    async def use(self, request: ApiRequest) -> None:
+        turn = await self.turns.acquire(request)
+        self.served.append(request.queue_key)
         turn.end(())
 
-    async def spend(self, count: int, ask: Ask | None = None) -> None:
+    async def spend(self, count: int, request: ApiRequest | None = None) -> None:
         """So many turns at once."""
         for _ in range(count):
-            await self.use(ask or ask_of("before"))
+            await self.use(request or ask_of("before"))
         self.served.clear()
 
-    async def wait(self, *asks: Ask) -> list["asyncio.Task[Any]"]:
+    async def wait(self, *asks: ApiRequest) -> list["asyncio.Task[Any]"]:
         """These wait in line."""
-        tasks = [self.start(self.use(ask)) for ask in asks]
+        tasks = [self.start(self.use(request)) for request in asks]
         await breathe(5)
         return tasks
 
@@ -112,10 +112,10 @@ def office(office_of: MakeOffice) -> Office:
 
 async def test_while_there_is_room_nobody_waits_and_nothing_else_runs(office: Office) -> None:
     for _ in range(5):
-        taking = office.turns.take(ask_of())
+        taking = office.turns.acquire(ask_of())
         with pytest.raises(StopIteration):  # without having waited once
             taking.send(None)
-    assert not office.turns.waiting
+    assert not office.turns.queue_length
 
 
 async def test_who_has_to_wait_goes_when_there_is_room_again(office: Office) -> None:
@@ -138,7 +138,7 @@ async def test_a_tool_at_fifty_times_its_share_delays_the_others_by_nothing_they
     office_of: MakeOffice,
 ) -> None:
     office = office_of("token: 100/10s")
-    await office.spend(97, ask_of(urgency=PERSON))
+    await office.spend(97, ask_of(priority=PERSON))
     await office.wait(*[ask_of("hog")] * 60)
     await office.pass_time(10)
     for number in range(10):
@@ -148,21 +148,21 @@ async def test_a_tool_at_fifty_times_its_share_delays_the_others_by_nothing_they
             await office.pass_time(0.1)
         assert office.clock.monotonic() - since < 0.35
         await office.wait(*[ask_of("hog")] * 3)
-    assert office.metrics.turns_refused == {}
+    assert office.metrics.rate_limit_rejected == {}
     assert office.served.count("hog") >= 10
 
 
 async def test_what_nobody_waits_for_goes_last_but_for_the_watcher(office: Office) -> None:
     await office.spend(5)
-    last = [ask_of(each.label, each) for each in (Urgency.WARM, Urgency.BACKGROUND)]
-    await office.wait(*last, ask_of("tool"), ask_of("watch", Urgency.WATCH))
+    last = [ask_of(each.label, each) for each in (Priority.PREFETCH, Priority.BACKGROUND)]
+    await office.wait(*last, ask_of("tool"), ask_of("watch", Priority.POLLER))
     await office.pass_time(5)
     assert office.served == ["watch", "tool", "background", "warm"]
 
 
 async def test_the_watcher_keeps_to_a_fifth(office_of: MakeOffice) -> None:
     office = office_of("token: 10/10s")
-    await office.wait(*[ask_of("watch", Urgency.WATCH)] * 3)
+    await office.wait(*[ask_of("watch", Priority.POLLER)] * 3)
     await office.pass_time(9.5)
     assert office.served == ["watch"] * 2
     await office.pass_time(1)
@@ -171,9 +171,9 @@ async def test_the_watcher_keeps_to_a_fifth(office_of: MakeOffice) -> None:
 
 async def test_nobody_starves(office: Office) -> None:
     await office.spend(5)
-    await office.wait(ask_of("renewal", Urgency.BACKGROUND))
+    await office.wait(ask_of("renewal", Priority.BACKGROUND))
     for _ in range(200):
-        if len(office.turns.waiting) < 10:
+        if len(office.turns.queue_length) < 10:
             await office.wait(ask_of("tool"))
         await office.pass_time(0.1)
     assert "renewal" in office.served
@@ -192,8 +192,8 @@ async def test_search_and_members_have_limits_of_their_own(office_of: MakeOffice
     search, member = ask_of(path="search"), ask_of(path="members/x")
     await office.spend(1, search)
     await office.spend(1, member)
-    with pytest.raises(TurnTooLate, match="/1/search") as refused:
-        await office.turns.take(search)
+    with pytest.raises(RateLimited, match="/1/search") as refused:
+        await office.turns.acquire(search)
     assert (refused.value.code, refused.value.retry_after_s) == ("RATE_LIMIT_EXCEEDED", 10)
 
 
@@ -202,13 +202,13 @@ async def test_tokens_of_one_key_have_budgets_of_their_own_and_share_the_keys(
 ) -> None:
     office = office_of("token: 10/10s, key: 11/10s, wait: 0s")
     other = Credential(key=STORED.key, token="o" * 64)
-    await office.spend(10, ask_of(urgency=PERSON))
-    with pytest.raises(TurnTooLate) as refused:
-        await office.turns.take(ask_of(urgency=PERSON))
+    await office.spend(10, ask_of(priority=PERSON))
+    with pytest.raises(RateLimited) as refused:
+        await office.turns.acquire(ask_of(priority=PERSON))
     assert refused.value.code == "API_TOKEN_LIMIT_EXCEEDED"
-    await office.spend(1, ask_of(urgency=PERSON, credential=other))
-    with pytest.raises(TurnTooLate) as refused:
-        await office.turns.take(ask_of(urgency=PERSON, credential=other))
+    await office.spend(1, ask_of(priority=PERSON, credential=other))
+    with pytest.raises(RateLimited) as refused:
+        await office.turns.acquire(ask_of(priority=PERSON, credential=other))
     assert refused.value.code == "API_KEY_LIMIT_EXCEEDED"
     await office.spend(1, ask_of(credential=Credential(key="z" * 32, token="z" * 64)))
 
@@ -217,8 +217,8 @@ async def test_a_wait_that_would_be_too_long_is_refused_at_once(office_of: MakeO
     office = office_of("token: 10/10s, wait: 6s")
     await office.spend(5)
     await office.wait(*[ask_of("a")] * 5)
-    with pytest.raises(TurnTooLate) as refused:
-        await office.turns.take(ask_of("a"))
+    with pytest.raises(RateLimited) as refused:
+        await office.turns.acquire(ask_of("a"))
     assert (refused.value.code, refused.value.retry_after_s) == ("API_TOKEN_LIMIT_EXCEEDED", 10)
     await office.wait(ask_of("b"))
     await office.pass_time(5.5)
@@ -227,21 +227,21 @@ async def test_a_wait_that_would_be_too_long_is_refused_at_once(office_of: MakeO
 
 async def test_who_was_let_in_waits_no_longer_than_that(office_of: MakeOffice) -> None:
     office = office_of("token: 10/10s, wait: 5s")
-    turn = await office.turns.take(ask_of())
+    turn = await office.turns.acquire(ask_of())
     await office.spend(4)
     (late,) = await office.wait(ask_of("a"))
     turn.throttled("token")
     await office.pass_time(5.1)
-    assert isinstance(late.exception(), TurnTooLate)
-    assert office.metrics.turns_refused == {"tool": 1}
+    assert isinstance(late.exception(), RateLimited)
+    assert office.metrics.rate_limit_rejected == {"tool": 1}
 
 
 async def test_the_line_has_an_end(office_of: MakeOffice) -> None:
     office = office_of("token: 1000/10s, key: 1000/10s, wait: 1000s")
     await office.spend(500)
-    await office.wait(*[ask_of(f"{number}") for number in range(MOST_WAITING)])
-    with pytest.raises(TurnTooLate):
-        await office.turns.take(ask_of("one more"))
+    await office.wait(*[ask_of(f"{number}") for number in range(MAX_QUEUED)])
+    with pytest.raises(RateLimited):
+        await office.turns.acquire(ask_of("one more"))
 
 
 async def test_who_leaves_costs_nothing(office: Office) -> None:
@@ -257,7 +257,7 @@ async def test_who_leaves_as_the_turn_comes_gives_it_back(office: Office) -> Non
     await office.spend(5)
     (task,) = await office.wait(ask_of("a"))
     office.clock.advance(1.0)
-    while office.turns.waiting:  # noqa: ASYNC110 — the very moment is wanted
+    while office.turns.queue_length:  # noqa: ASYNC110 — the very moment is wanted
         await asyncio.sleep(0)
     task.cancel()
     await breathe(5)
@@ -268,7 +268,7 @@ async def test_who_leaves_as_the_turn_comes_gives_it_back(office: Office) -> Non
 async def test_who_leaves_in_the_moment_of_a_turn_is_passed_over(office: Office) -> None:
     await office.spend(5)
     tasks = await office.wait(ask_of("a"), ask_of("b"))
-    turn = await office.turns.take(ask_of(urgency=PERSON))
+    turn = await office.turns.acquire(ask_of(priority=PERSON))
     office.clock.advance(1.5)
     tasks[0].cancel()
     turn.end(())  # the turn is given before the task hears that it was cancelled
@@ -278,15 +278,15 @@ async def test_who_leaves_in_the_moment_of_a_turn_is_passed_over(office: Office)
 
 async def test_a_flight_that_somebody_joins_moves_up(office: Office) -> None:
     await office.spend(5)
-    await office.wait(ask_of("renewal", Urgency.BACKGROUND, key="k"), ask_of("a"))
-    office.turns.hurry(ask_of("person", PERSON, key="k"))
-    office.turns.hurry(ask_of("tool", TOOL, key="k"))
+    await office.wait(ask_of("renewal", Priority.BACKGROUND, key="k"), ask_of("a"))
+    office.turns.raise_priority(ask_of("person", PERSON, key="k"))
+    office.turns.raise_priority(ask_of("tool", TOOL, key="k"))
     await breathe(5)
     assert office.served == ["renewal"]
 
 
 async def test_a_429_stops_its_limit_and_then_one_looks_first(office: Office) -> None:
-    turn = await office.turns.take(ask_of())
+    turn = await office.turns.acquire(ask_of())
     turn.throttled("token")
     turn.end(())
     await office.wait(ask_of("a"))
@@ -294,34 +294,34 @@ async def test_a_429_stops_its_limit_and_then_one_looks_first(office: Office) ->
     assert office.served == []
     await office.pass_time(0.2)
     assert office.served == ["a"]
-    assert office.metrics.throttled == {"token": 1}
+    assert office.metrics.upstream_throttled == {"token": 1}
 
 
 async def test_many_429s_stop_the_key_long_before_trello_would(office_of: MakeOffice) -> None:
     office = office_of("wait: 0s")
     other = Credential(key=STORED.key, token="o" * 64)
-    held: list[Turn] = [await office.turns.take(ask_of()) for _ in range(STORM)]
+    held: list[Permit] = [await office.turns.acquire(ask_of()) for _ in range(LOCKOUT_GUARD)]
     for turn in held:
         turn.throttled("member")
         turn.end(())
-    with pytest.raises(TurnTooLate):
-        await office.turns.take(ask_of(credential=other))
+    with pytest.raises(RateLimited):
+        await office.turns.acquire(ask_of(credential=other))
 
 
 async def test_what_headers_tell_of_the_member_is_heeded(office_of: MakeOffice) -> None:
     office = office_of("wait: 0s")
-    turn = await office.turns.take(ask_of())
+    turn = await office.turns.acquire(ask_of())
     figures = (("interval-ms", "10000"), ("max", "375"), ("remaining", "0"))
     turn.end(tuple((f"x-rate-limit-member-{name}", value) for name, value in figures))
-    with pytest.raises(TurnTooLate) as refused:
-        await office.turns.take(ask_of())
+    with pytest.raises(RateLimited) as refused:
+        await office.turns.acquire(ask_of())
     assert refused.value.retry_after_s == 10
 
 
 def test_tokens_that_are_known_are_bounded() -> None:
-    accounts = Accounts(load("", "test", {}, str).limits)
-    first = accounts.of(STORED)
-    for number in range(MOST_ACCOUNTS + 5):
-        assert accounts.of(STORED) is first
-        accounts.of(Credential(key=f"{number}", token=f"{number}"))
-    assert len(accounts) == MOST_ACCOUNTS
+    accounts = TokenLimitsTable(load("", "test", {}, str).limits)
+    first = accounts.for_credential(STORED)
+    for number in range(MAX_TOKENS + 5):
+        assert accounts.for_credential(STORED) is first
+        accounts.for_credential(Credential(key=f"{number}", token=f"{number}"))
+    assert len(accounts) == MAX_TOKENS

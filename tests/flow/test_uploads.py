@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from tests.flow.conftest import Proxy, Raw, StartProxy, turns, until
 from tests.flow.upstream import MIB, Upstream, resident
 
@@ -38,7 +38,7 @@ def _multipart(size: int) -> tuple[str, Callable[[], AsyncIterator[bytes]], int]
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 async def test_an_upload_arrives_as_sent_less_the_credentials(
-    proxy: Proxy, standin: StandIn, card: str, framing: str
+    proxy: Proxy, standin: FakeTrello, card: str, framing: str
 ) -> None:
     content_type, body, length = _multipart(1 << 20)
     headers = {"Content-Type": content_type}
@@ -47,7 +47,7 @@ async def test_an_upload_arrives_as_sent_less_the_credentials(
     await proxy.get(f"/1/cards/{card}/attachments")
     heard = await proxy("POST", f"/1/cards/{card}/attachments", data=body(), headers=headers)
     assert (heard.status, heard.json["bytes"], heard.json["name"]) == (200, 1 << 20, "big.bin")
-    seen = standin.asked.requests[-1]
+    seen = standin.request_log.requests[-1]
     assert (seen.credential, seen.query) == ("header", "")
     assert standin.trello.files[heard.json["id"]].body == (b"\r\n--" + b"\x00" * 65532) * 16
     after = await proxy.get(f"/1/cards/{card}/attachments")
@@ -55,7 +55,7 @@ async def test_an_upload_arrives_as_sent_less_the_credentials(
 
 
 async def test_a_client_that_leaves_in_mid_upload_leaves_no_file_and_no_stale_answer(
-    proxy: Proxy, standin: StandIn, card: str, connect: Callable[[], Awaitable[Raw]]
+    proxy: Proxy, standin: FakeTrello, card: str, connect: Callable[[], Awaitable[Raw]]
 ) -> None:
     path = f"/1/cards/{card}/attachments"
     before = await proxy.get(path)
@@ -71,7 +71,7 @@ async def test_a_client_that_leaves_in_mid_upload_leaves_no_file_and_no_stale_an
         sent += len(chunk)
         if sent > length // 2:
             break
-    await until(lambda: standin.asked.count("POST", path) == 1)
+    await until(lambda: standin.request_log.count("POST", path) == 1)
     await raw.close()
     sample = 'trello_proxy_invalidations_total{cause="write"}'
     async with asyncio.timeout(10):

@@ -6,44 +6,46 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
-from proxy.policy.links import Links
-from proxy.rules import signing_of
+from proxy.demo.standin import FakeTrello
+from proxy.policy.links import LinkRewriter
+from proxy.rules import build_signer
 from proxy.secret import Secret
 from proxy.units import Rate
-from proxy.warm import NoProxy, Told, Warm
+from proxy.warm import ProgressOutput, ProxyUnreachable, Warm
 from tests.flow.conftest import Proxy, StartProxy, turns, until
 from tests.flow.test_files import attach, metadata_of, slowly
 
 RATE = Rate(1000, 10.0)
 
 
-def warm_of(proxy: Proxy, clock: FakeClock, rate: Rate = RATE, told: Told | None = None) -> Warm:
+def warm_of(
+    proxy: Proxy, clock: FakeClock, rate: Rate = RATE, told: ProgressOutput | None = None
+) -> Warm:
     config = proxy.app._config
-    links = Links(proxy.url, signing_of(config.links))
-    return Warm(f"http://{proxy.host}", links, rate, clock, told or Told(lambda _: None))
+    links = LinkRewriter(proxy.url, build_signer(config.links))
+    return Warm(f"http://{proxy.host}", links, rate, clock, told or ProgressOutput(lambda _: None))
 
 
 @pytest.fixture
-def files(standin: StandIn, board: str) -> list[str]:
+def files(standin: FakeTrello, board: str) -> list[str]:
     """The paths of all uploads on the board."""
-    cards = standin.trello.ask(f"/1/boards/{board}/cards?attachments=true")
+    cards = standin.trello.request(f"/1/boards/{board}/cards?attachments=true")
     attached = [each for card in cards for each in card["attachments"] if each["isUpload"]]
     return [str(each["url"]).removeprefix("https://trello.com") for each in attached]
 
 
-def attach_small(standin: StandIn, card: str, count: int) -> None:
+def attach_small(fake_trello: FakeTrello, card: str, count: int) -> None:
     for number in range(count):
-        attach(standin, card, b"%d" % number, f"{number}.txt", "text/plain")
+        attach(fake_trello, card, b"%d" % number, f"{number}.txt", "text/plain")
 
 
 async def test_what_is_warmed_opens_while_trello_is_down(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, files: list[str]
 ) -> None:
     warm = warm_of(proxy, clock)
     said = await warm.run([board, board], dry=False)
-    assert warm.tally.is_whole
-    assert (warm.tally.boards, warm.tally.fetched) == (1, len(files))
+    assert warm.stats.is_complete
+    assert (warm.stats.boards, warm.stats.downloaded) == (1, len(files))
     assert f"fetched {len(files)} files" in said
     clock.advance(3600)
     standin.faults.add(Fault("status", "/1/*", status=503, times=None))
@@ -54,47 +56,47 @@ async def test_what_is_warmed_opens_while_trello_is_down(
 
 
 async def test_what_was_kept_before_is_not_fetched_again(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, files: list[str]
 ) -> None:
     await warm_of(proxy, clock).run([board], dry=False)
-    downloads = standin.asked.downloads
+    downloads = standin.request_log.downloads
     again = warm_of(proxy, clock)
     assert f"already kept {len(files)}" in await again.run([board], dry=False)
-    assert (again.tally.kept, again.tally.fetched_bytes) == (len(files), 0)
-    assert standin.asked.downloads == downloads
+    assert (again.stats.hits, again.stats.downloaded_bytes) == (len(files), 0)
+    assert standin.request_log.downloads == downloads
 
 
 async def test_a_dry_run_says_what_it_would_take_and_fetches_no_file(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, files: list[str]
 ) -> None:
     said = await warm_of(proxy, clock).run([board], dry=True)
     assert f"{len(files)} files, " in said
-    assert standin.asked.downloads == 0
+    assert standin.request_log.downloads == 0
 
 
 async def test_failures_are_named_and_counted_and_the_rest_is_fetched(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, files: list[str]
 ) -> None:
     standin.faults.add(
         Fault("status", f"{metadata_of(files[0])}/download*", status=403, body="no", times=None)
     )
     warm = warm_of(proxy, clock)
     said = await warm.run(["0" * 24, board], dry=False)
-    assert warm.tally.refused == 1
-    assert warm.tally.fetched == len(files) - 1
+    assert warm.stats.failed == 1
+    assert warm.stats.downloaded == len(files) - 1
     assert f"failed: board {'0' * 24}: 404" in said
     assert ": 403 no" in said
-    assert not warm.tally.is_whole
+    assert not warm.stats.is_complete
 
 
 async def test_a_file_that_is_not_kept_is_a_failure(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, card: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str, card: str
 ) -> None:
     proxy = await start_proxy(attachments={"max_file_bytes": 500_000})
     attach(standin, card)
     warm = warm_of(proxy, clock)
     assert "not kept: too large" in await warm.run([board], dry=False)
-    assert warm.tally.refused == 1
+    assert warm.stats.failed == 1
 
 
 async def test_signed_links_are_signed(
@@ -104,11 +106,11 @@ async def test_signed_links_are_signed(
     proxy = await start_proxy(links={"sign": True, "keys": keys})
     warm = warm_of(proxy, clock)
     await warm.run([board], dry=False)
-    assert (warm.tally.fetched, warm.tally.failures) == (len(files), [])
+    assert (warm.stats.downloaded, warm.stats.failures) == (len(files), [])
 
 
 async def test_it_asks_trello_no_more_than_a_fifth_of_the_limit(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str, files: list[str]
 ) -> None:
     attach_small(standin, card, 4)
     warm = warm_of(proxy, clock, Rate(20, 10.0))
@@ -117,31 +119,31 @@ async def test_it_asks_trello_no_more_than_a_fifth_of_the_limit(
     while not run.done():
         await until(lambda: run.done() or clock.sleepers > 0)
         await turns()
-        asked.append(standin.asked.total)
+        asked.append(standin.request_log.total)
         clock.advance(10.0)
     await run
-    assert warm.tally.fetched == len(files) + 4
+    assert warm.stats.downloaded == len(files) + 4
     assert max(later - before for before, later in zip([0, *asked], asked, strict=False)) <= 4
     assert len(asked) >= 4
 
 
 async def test_what_took_no_request_does_not_count(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str, files: list[str]
 ) -> None:
     attach_small(standin, card, 5)
     await warm_of(proxy, clock).run([board], dry=False)
-    total = standin.asked.total
+    total = standin.request_log.total
     again = warm_of(proxy, clock, Rate(20, 10.0))
     run = asyncio.ensure_future(again.run([board], dry=False))
     for _ in range(2):
         await turns(3000)
         clock.advance(10.0)
     await until(run.done)  # seven files, two at once: 30 s if they counted twice
-    assert (again.tally.kept, standin.asked.total) == (len(files) + 5, total)
+    assert (again.stats.hits, standin.request_log.total) == (len(files) + 5, total)
 
 
 async def test_interrupting_it_loses_nothing(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str, files: list[str]
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str, files: list[str]
 ) -> None:
     warm = warm_of(proxy, clock)
     await warm.run([board], dry=False)
@@ -150,23 +152,23 @@ async def test_interrupting_it_loses_nothing(
     slowly(standin)
     warm = warm_of(proxy, clock)
     run = asyncio.ensure_future(warm.run([board], dry=False))
-    await until(lambda: warm.tally.kept == len(files) and warm.tally.fetched_bytes > 0)
+    await until(lambda: warm.stats.hits == len(files) and warm.stats.downloaded_bytes > 0)
     run.cancel()
     said = await run
     assert "interrupted: what is kept stays kept" in said
-    assert not warm.tally.is_whole
+    assert not warm.stats.is_complete
     assert (await proxy.get(files[0])).cache == "hit"
 
 
 async def test_no_proxy_there_is_said(clock: FakeClock) -> None:
-    links = Links("http://127.0.0.1:9")
-    warm = Warm("http://127.0.0.1:9", links, RATE, clock, Told(lambda _: None))
-    with pytest.raises(NoProxy):
+    links = LinkRewriter("http://127.0.0.1:9")
+    warm = Warm("http://127.0.0.1:9", links, RATE, clock, ProgressOutput(lambda _: None))
+    with pytest.raises(ProxyUnreachable):
         await warm.run(["AbCd1234"], dry=False)
 
 
 async def test_a_proxy_that_ends_in_between_is_one_failure(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str
 ) -> None:
     attach_small(standin, card, 6)
     warm = warm_of(proxy, clock, Rate(20, 10.0))
@@ -184,7 +186,9 @@ async def test_progress_is_one_line_on_a_terminal_and_lines_elsewhere(
 ) -> None:
     written: list[bytes] = []
     for is_terminal in (True, False):
-        await warm_of(proxy, clock, told=Told(written.append, is_terminal)).run([board], dry=False)
+        await warm_of(proxy, clock, told=ProgressOutput(written.append, is_terminal)).run(
+            [board], dry=False
+        )
     count = len(files)
     assert written[0].startswith(b"\r\x1b[K[####")
     assert b"%d/%d file" % (count, count) in written[0]

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.clock import FakeClock
 from proxy.demo.faults import Fault
-from proxy.demo.standin import StandIn
+from proxy.demo.standin import FakeTrello
 from proxy.units import Rate
 from tests.flow.conftest import (
     BREATH_S,
@@ -48,11 +48,11 @@ async def _heard(proxy: Proxy, number: float) -> None:
     await _until(is_heard)
 
 
-async def _questions(standin: StandIn, number: int) -> None:
+async def _questions(fake_trello: FakeTrello, number: int) -> None:
     """Return when Trello has been asked about all boards so often."""
 
     async def are_asked() -> bool:
-        return standin.asked.count("GET", BOARDS) >= number
+        return fake_trello.request_log.count("GET", BOARDS) >= number
 
     await _until(are_asked)
 
@@ -73,15 +73,15 @@ async def watched(start_proxy: StartProxy) -> Proxy:
 
 
 async def test_an_edit_is_seen_at_the_next_look_and_not_before(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}?fields=name"
     await watched.get(path)
     async with watched.session.post(
         f"{standin.url}/-/demo/edit",
         json={"method": "PUT", "path": f"/1/boards/{board}", "params": {"name": "Renamed"}},
-    ) as answer:
-        assert answer.status == 200
+    ) as response:
+        assert response.status == 200
     clock.advance(EVERY_S - 1)
     await turns()
     old = await watched.get(path)
@@ -94,7 +94,7 @@ async def test_an_edit_is_seen_at_the_next_look_and_not_before(
 
 
 async def test_after_a_write_the_watcher_looks_at_once_and_what_is_asked_then_stays(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str, card: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str, card: str
 ) -> None:
     clock.advance(1)  # the shortest pause
     await turns()
@@ -122,7 +122,13 @@ async def test_writes_make_it_look_no_more_than_once_a_second(
 
 @pytest.mark.parametrize(("looks", "left_s"), [(59, EVERY_S), (60, -1)])
 async def test_a_board_nobody_touched_keeps_its_answers_for_the_watched_lifetime(
-    watched: Proxy, standin: StandIn, clock: FakeClock, other_board: str, *, looks: int, left_s: int
+    watched: Proxy,
+    standin: FakeTrello,
+    clock: FakeClock,
+    other_board: str,
+    *,
+    looks: int,
+    left_s: int,
 ) -> None:
     path = f"/1/boards/{standin.trello.example_board}"
     await watched.get(path)
@@ -133,7 +139,7 @@ async def test_a_board_nobody_touched_keeps_its_answers_for_the_watched_lifetime
 
 
 async def test_a_part_of_a_card_is_watched_once_its_board_is_known(
-    watched: Proxy, standin: StandIn, clock: FakeClock, card: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     part = f"/1/cards/{card}/checklists?fields=name"
     await watched.get(f"/1/cards/{card}")
@@ -145,7 +151,7 @@ async def test_a_part_of_a_card_is_watched_once_its_board_is_known(
 
 
 async def test_a_board_that_was_learned_before_it_was_watched_is_not_believed(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, card: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     standin.faults.add(Fault("status", path="/1/members/me/boards", status=503))
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
@@ -170,7 +176,7 @@ SIGNALS: dict[str, tuple[str, str, dict[str, str], bool]] = {
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
 async def test_what_moves_a_board(
     start_proxy: StartProxy,
-    standin: StandIn,
+    standin: FakeTrello,
     clock: FakeClock,
     card: str,
     signal: tuple[str, str, dict[str, str], bool],
@@ -197,7 +203,7 @@ LISTS = ("/1/members/me/boards?fields=name", "/1/members/me?fields=idBoards")
 
 
 async def test_a_board_that_appears_or_vanishes_is_seen_in_the_lists_of_boards(
-    watched: Proxy, standin: StandIn, clock: FakeClock, other_board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, other_board: str
 ) -> None:
     mine = [(await watched.get(target)).body for target in LISTS]
     made = standin.trello.edit("POST", "/1/boards", {"name": "Brand new"})["id"]
@@ -225,7 +231,7 @@ TROUBLE = {
 
 @pytest.mark.parametrize(("fault", "result"), TROUBLE.values(), ids=TROUBLE)
 async def test_a_watcher_that_is_cut_off_is_late_says_so_and_comes_back(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str, fault: Fault, result: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str, fault: Fault, result: str
 ) -> None:
     path = f"/1/boards/{board}/lists"
     await watched.get(path)
@@ -249,11 +255,11 @@ async def test_a_watcher_that_is_cut_off_is_late_says_so_and_comes_back(
     ready = (await watched.get("/readyz")).json
     assert (ready["status"], ready["store"], ready["watch"]) == ("ready", "ok", "ok")
     assert (await watched.get(path)).cache == f"hit; ttl={600 - 4 * EVERY_S}"
-    assert standin.asked.count("GET", path) == 1
+    assert standin.request_log.count("GET", path) == 1
 
 
 async def test_a_throttled_watcher_asks_again_when_its_limit_has_rested(
-    watched: Proxy, standin: StandIn, clock: FakeClock
+    watched: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     standin.faults.add(Fault("status", BOARDS, status=429))
     await _look(watched, clock)
@@ -264,11 +270,11 @@ async def test_a_throttled_watcher_asks_again_when_its_limit_has_rested(
     clock.advance(1)
     await _heard(watched, 3)
     assert await watched.metric('trello_proxy_watch_probes_total{result="good"}') == 2
-    assert standin.asked.count("GET", BOARDS) == 3
+    assert standin.request_log.count("GET", BOARDS) == 3
 
 
 async def test_what_changed_while_it_was_cut_off_is_seen_when_it_is_back(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}?fields=name"
     await watched.get(path)
@@ -282,7 +288,7 @@ async def test_what_changed_while_it_was_cut_off_is_seen_when_it_is_back(
 
 
 async def test_a_planned_answer_is_no_longer_given_when_the_watcher_is_late(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     raw = Raw(*await asyncio.open_connection("127.0.0.1", watched.app.port))
     header = f"GET /1/boards/{board} HTTP/1.1\r\nHost: {watched.host}\r\n\r\n".encode()
@@ -306,7 +312,7 @@ async def test_a_planned_answer_is_no_longer_given_when_the_watcher_is_late(
 
 
 async def test_what_was_asked_before_the_first_look_arrived_is_not_watched(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str, other_board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str, other_board: str
 ) -> None:
     """The look may have been made before the answer, and a change between them goes unseen."""
     standin.faults.add(Fault("late", BOARDS, applied=True))
@@ -335,7 +341,7 @@ async def test_what_an_earlier_process_stored_is_not_watched(
 
 
 async def test_an_outdating_survives_a_restart(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     first = await start_proxy(freshness={"watch_s": EVERY_S})
@@ -355,7 +361,7 @@ async def test_an_outdating_survives_a_restart(
 
 
 async def test_a_board_that_does_not_say_when_it_was_active_is_not_watched(
-    start_proxy: StartProxy, standin: StandIn, board: str, other_board: str
+    start_proxy: StartProxy, standin: FakeTrello, board: str, other_board: str
 ) -> None:
     shown = [
         {"id": board, "ixUpdate": "7"},
@@ -373,7 +379,7 @@ async def test_a_board_that_does_not_say_when_it_was_active_is_not_watched(
 
 
 async def test_nobody_reads_nobody_asks_and_the_first_reader_wakes_it(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     async def is_asleep() -> bool:
         return b"asleep; nobody reads" in (await watched.get("/readyz")).body
@@ -381,10 +387,10 @@ async def test_nobody_reads_nobody_asks_and_the_first_reader_wakes_it(
     await watched.get(f"/1/boards/{board}")
     clock.advance(15 * 60)
     await _until(is_asleep)
-    asked = standin.asked.count("GET", BOARDS)
+    asked = standin.request_log.count("GET", BOARDS)
     clock.advance(3_600)
     await turns()
-    assert standin.asked.count("GET", BOARDS) == asked
+    assert standin.request_log.count("GET", BOARDS) == asked
     assert await watched.metric("trello_proxy_watch_lag_seconds") == 0
     ready = (await watched.get("/readyz")).json
     assert ready["status"] == "ready"
@@ -395,7 +401,7 @@ async def test_nobody_reads_nobody_asks_and_the_first_reader_wakes_it(
 
 
 async def test_another_identity_has_plain_lifetimes_and_hears_of_every_change(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock, board: str
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
     proxy = await start_proxy(freshness={"watch_s": EVERY_S}, clients={"credentials": "forward"})
@@ -410,22 +416,22 @@ async def test_another_identity_has_plain_lifetimes_and_hears_of_every_change(
 
 
 async def test_the_watchers_own_answers_are_not_stored(
-    watched: Proxy, standin: StandIn, clock: FakeClock
+    watched: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     await _look(watched, clock)
-    target = standin.asked.requests[-1]
+    target = standin.request_log.requests[-1]
     assert target.path == BOARDS
     query = "filter=all&fields=dateLastActivity,ixUpdate,shortLink"
     assert (await watched.get(f"{BOARDS}?{query}")).cache.startswith("fwd=uri-miss")
 
 
 async def test_a_write_through_the_proxy_is_not_undone_by_a_look_that_was_under_way(
-    watched: Proxy, standin: StandIn, clock: FakeClock, board: str
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"
     await watched.get(path)
     standin.faults.add(Fault("late", BOARDS, applied=True))
-    number, looks = await _asked(watched), standin.asked.count("GET", BOARDS)
+    number, looks = await _asked(watched), standin.request_log.count("GET", BOARDS)
     clock.advance(EVERY_S)
     await _questions(standin, looks + 1)
     await until(lambda: clock.sleepers > 0)
@@ -438,7 +444,7 @@ async def test_a_write_through_the_proxy_is_not_undone_by_a_look_that_was_under_
 
 
 async def test_it_tells_once_that_it_is_late_and_once_that_it_is_back(
-    watched: Proxy, standin: StandIn, clock: FakeClock
+    watched: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     standin.faults.add(Fault("status", BOARDS, times=None))
     for after_s in (10, 10, 20, 40):
@@ -451,25 +457,25 @@ async def test_it_tells_once_that_it_is_late_and_once_that_it_is_back(
 
 
 async def test_it_takes_a_fifth_of_the_limit_at_most(
-    start_proxy: StartProxy, standin: StandIn, clock: FakeClock
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     proxy = await start_proxy(limits={"token": Rate(1, 10.0)}, freshness={"watch_s": EVERY_S})
     await _heard(proxy, 1)
     for _ in range(4):
         clock.advance(EVERY_S)
         await turns()
-    assert standin.asked.count("GET", BOARDS) == 1
+    assert standin.request_log.count("GET", BOARDS) == 1
     await _look(proxy, clock)
-    assert standin.asked.count("GET", BOARDS) == 2
+    assert standin.request_log.count("GET", BOARDS) == 2
 
 
 async def test_when_it_is_off_nothing_is_asked_and_nothing_is_watched(
-    proxy: Proxy, standin: StandIn, clock: FakeClock, board: str
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     await proxy.get(f"/1/boards/{board}")
     clock.advance(EVERY_S)
     await turns()
     assert (await proxy.get(f"/1/boards/{board}")).cache == f"hit; ttl={30 - EVERY_S}"
-    assert standin.asked.count("GET", BOARDS) == 0
+    assert standin.request_log.count("GET", BOARDS) == 0
     ready = (await proxy.get("/readyz")).json
     assert (ready["status"], ready["watch"]) == ("ready", "off")

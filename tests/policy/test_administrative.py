@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.policy.operations import SAFE
+from proxy.policy.operations import READS
 from proxy.policy.routes import RouteTable
-from proxy.policy.writes import rows
+from proxy.policy.writes import operations
 
 OPERATIONS = Path(__file__).parents[2] / "../shared/trello/operations.txt"
 TABLE = RouteTable()
@@ -177,7 +177,7 @@ READ_BY_THE_OPERATOR = """
 """
 
 
-def operations(block: str) -> set[tuple[str, str]]:
+def pairs(block: str) -> set[tuple[str, str]]:
     lines = (line.split() for line in block.strip().splitlines())
     return {(method, template) for methods, template in lines for method in methods.split(",")}
 
@@ -191,23 +191,23 @@ def is_administrative(method: str, template: str) -> bool:
 
 
 def test_every_write_of_the_tables_is_decided_here_and_once() -> None:
-    decided, every = operations(WORK), {(method, template) for method, template, _ in rows()}
-    assert decided | operations(FOR_THE_OPERATOR) == every
-    assert not decided & operations(FOR_THE_OPERATOR)
+    decided, every = pairs(WORK), {(method, template) for method, template, _ in operations()}
+    assert decided | pairs(FOR_THE_OPERATOR) == every
+    assert not decided & pairs(FOR_THE_OPERATOR)
 
 
-@pytest.mark.parametrize(("method", "template"), sorted(operations(WORK)))
+@pytest.mark.parametrize(("method", "template"), sorted(pairs(WORK)))
 def test_work_on_boards_is_for_every_client(method: str, template: str) -> None:
     assert not is_administrative(method, template)
 
 
-@pytest.mark.parametrize(("method", "template"), sorted(operations(FOR_THE_OPERATOR)))
+@pytest.mark.parametrize(("method", "template"), sorted(pairs(FOR_THE_OPERATOR)))
 def test_access_and_the_account_are_for_the_operator(method: str, template: str) -> None:
     assert is_administrative(method, template)
 
 
 def test_of_reads_only_what_shows_a_secret_or_administers_is_for_the_operator() -> None:
-    every = {template for _, _, templates in SAFE for template in templates.split()}
+    every = {template for _, _, templates in READS for template in templates.split()}
     found = {template for template in every if is_administrative("GET", template)}
     assert found == set(READ_BY_THE_OPERATOR.split())
 
@@ -217,7 +217,7 @@ def test_every_write_of_trellos_description_is_decided() -> None:
         pytest.skip("the list of operations is not here")
     found = re.findall(r"(PUT|POST|DELETE) +(/\S*)", OPERATIONS.read_text())
     assert len(found) == 133
-    decided = operations(WORK) | operations(FOR_THE_OPERATOR)
+    decided = pairs(WORK) | pairs(FOR_THE_OPERATOR)
     for method, template in found:
         segments = segments_of(template.replace("${", "{"))
         match = TABLE.classify(method, segments)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import FOR_EVER, Fact
+from proxy.model import NEVER_EXPIRES, AliasEntry
 from proxy.policy.aliases import (
-    MOST_FACTS,
+    MAX_ALIASES,
     READ_BYTES,
-    about_name,
-    facts_in,
-    holding_tags,
-    may_change,
+    alias_name,
+    alias_tags,
+    extract_aliases,
+    is_mutable,
 )
 from proxy.policy.answers import PARSED_BYTES, is_id
 from proxy.policy.routes import RouteTable
@@ -167,23 +167,23 @@ CASES: dict[str, tuple[str, object, str]] = {
 }
 
 
-def taught(target: str, body: object, own_id: str | None = None) -> list[Fact]:
+def taught(target: str, body: object, own_id: str | None = None) -> list[AliasEntry]:
     match = TABLE.classify("GET", target.partition("?")[0].strip("/").split("/"))
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return facts_in(match, own_id, "p", raw, (ASKED_AT, SEQ))
+    return extract_aliases(match, own_id, "p", raw, (ASKED_AT, SEQ))
 
 
 @pytest.mark.parametrize(("target", "body", "facts"), CASES.values(), ids=CASES)
 def test_facts_in(target: str, body: object, facts: str) -> None:
     named = [*target.split("/"), ""][2]
     found = taught(target, body, named if len(named) == 24 else None)
-    assert {f"{fact.about}={','.join(fact.ids)}" for fact in found} == set(facts.split())
-    assert {(fact.asked_at, fact.asked_seq) for fact in found} <= {(ASKED_AT, SEQ)}
+    assert {f"{entry.name}={','.join(entry.target_ids)}" for entry in found} == set(facts.split())
+    assert {(entry.requested_at, entry.requested_seq) for entry in found} <= {(ASKED_AT, SEQ)}
 
 
 ENDS = {
-    "a shortLink never": ("/cards/AbCdEf12", A_CARD, "card:AbCdEf12", FOR_EVER),
-    "who I am never": ("/members/me", {"id": MEMBER}, "member:me@p", FOR_EVER),
+    "a shortLink never": ("/cards/AbCdEf12", A_CARD, "card:AbCdEf12", NEVER_EXPIRES),
+    "who I am never": ("/members/me", {"id": MEMBER}, "member:me@p", NEVER_EXPIRES),
     "a username with the answer that showed it": (
         f"/members/{MEMBER}",
         {"id": MEMBER, "username": "dana"},
@@ -207,12 +207,12 @@ ENDS = {
 
 @pytest.mark.parametrize(("target", "body", "about", "until"), ENDS.values(), ids=ENDS)
 def test_a_fact_ends(target: str, body: object, about: str, until: float) -> None:
-    assert [fact.until for fact in taught(target, body) if fact.about == about] == [until]
+    assert [entry.expires_at for entry in taught(target, body) if entry.name == about] == [until]
 
 
 def test_an_answer_too_large_teaches_nothing_and_no_answer_too_much() -> None:
-    cards = [{"id": f"{number:024x}", "idBoard": BOARD} for number in range(MOST_FACTS + 9)]
-    assert len(taught(f"/lists/{LIST}/cards", cards)) == MOST_FACTS
+    cards = [{"id": f"{number:024x}", "idBoard": BOARD} for number in range(MAX_ALIASES + 9)]
+    assert len(taught(f"/lists/{LIST}/cards", cards)) == MAX_ALIASES
     long = {**A_CARD, "desc": "x" * PARSED_BYTES}
     assert taught(f"/cards/{CARD}", long) == []
     assert len(taught(f"/lists/{LIST}/cards", [long])) == 2
@@ -235,13 +235,13 @@ ABOUT = {
 
 @pytest.mark.parametrize(("kind", "name", "about"), ABOUT.values(), ids=ABOUT)
 def test_about_name(kind: str, name: str, about: str | None) -> None:
-    assert about_name(kind, name, "p") == about
+    assert alias_name(kind, name, "p") == about
 
 
 def test_only_people_and_organizations_rename_themselves() -> None:
     changing = {("member", "dana"), ("organization", "acme")}
     names = {*changing, ("member", "me"), ("card", "AbCdEf12"), ("board", "XyZ01234")}
-    assert {pair for pair in names if may_change(*pair)} == changing
+    assert {pair for pair in names if is_mutable(*pair)} == changing
 
 
 HOLDING = {
@@ -258,7 +258,7 @@ HOLDING = {
 
 @pytest.mark.parametrize(("about", "ids", "tags"), HOLDING.values(), ids=HOLDING)
 def test_a_fact_ends_with_what_it_is_about(about: str, ids: tuple[str, ...], tags: str) -> None:
-    found = set(holding_tags(Fact(about, ids, ASKED_AT, SEQ, 0.0)))
+    found = set(alias_tags(AliasEntry(about, ids, ASKED_AT, SEQ, 0.0)))
     wild = {f"{tag.partition(':')[0]}:*" for tag in tags.split()}
     owners = {OWNERS_KNOWN} if is_id(about.partition(":")[2]) else set()
     assert found == {"everything", *tags.split(), *wild, *owners}
@@ -292,14 +292,14 @@ def test_nothing_is_learned_that_one_object_of_the_answer_does_not_show(
     target: str, body: object
 ) -> None:
     objects = list(objects_in(body))
-    for fact in taught(target, body):
-        name, own = fact.about.partition(":")[2], fact.ids[0]
+    for entry in taught(target, body):
+        name, own = entry.name.partition(":")[2], entry.target_ids[0]
         if name == "me@p" or target.endswith(f"/{name}"):
             assert own in [each.get("id") for each in objects]
         elif len(name) == 24:
             assert name in [each.get("id") for each in objects]
             shown = [each.get(key) for each in objects for key in ("id", "idBoard", "idCard")]
-            assert set(fact.ids) <= set(filter(lambda each: isinstance(each, str), shown))
+            assert set(entry.target_ids) <= set(filter(lambda each: isinstance(each, str), shown))
         else:
             keys = ("shortLink", "username", "name")
             assert any(each.get("id") == own and name in [each.get(k) for k in keys]

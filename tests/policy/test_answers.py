@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.answers import PARSED_BYTES, Answer, is_id
+from proxy.policy.answers import PARSED_BYTES, JsonIds, is_id
 
 ID, OTHER = "a" * 24, "b" * 24
 LARGE = b" " * PARSED_BYTES
@@ -26,7 +26,7 @@ OWN = {
 
 @pytest.mark.parametrize(("body", "own_id"), OWN.values(), ids=OWN)
 def test_own_id(body: str, own_id: str | None) -> None:
-    assert Answer(body.encode()).own_id == own_id
+    assert JsonIds(body.encode()).id == own_id
 
 
 AT = {
@@ -38,7 +38,7 @@ AT = {
 
 @pytest.mark.parametrize(("body", "found"), AT.values(), ids=AT)
 def test_id_at(body: str, found: str | None) -> None:
-    assert Answer(body.encode()).id_at("data", "card", "id") == found
+    assert JsonIds(body.encode()).id_at("data", "card", "id") == found
 
 
 ITEMS = {
@@ -56,16 +56,16 @@ ITEMS = {
 
 @pytest.mark.parametrize(("body", "ids"), ITEMS.values(), ids=ITEMS)
 def test_ids_of_items(body: str, ids: set[str]) -> None:
-    assert Answer(body.encode()).ids_of_items("idBoard") == ids
+    assert JsonIds(body.encode()).item_ids("idBoard") == ids
 
 
 def test_an_object_too_large_to_parse_shows_no_more_than_its_leading_id() -> None:
-    answer = Answer(f'{{"id":"{ID}","idBoard":"{OTHER}"'.encode() + LARGE + b"}")
-    assert (answer.own_id, answer.id_at("idBoard")) == (ID, None)
+    response = JsonIds(f'{{"id":"{ID}","idBoard":"{OTHER}"'.encode() + LARGE + b"}")
+    assert (response.id, response.id_at("idBoard")) == (ID, None)
 
 
 @given(st.binary())
 def test_no_body_is_too_strange(body: bytes) -> None:
-    answer = Answer(body)
-    assert answer.own_id is None or is_id(answer.own_id)
-    assert not answer.ids_of_items("idCard") or b"idCard" in body
+    response = JsonIds(body)
+    assert response.id is None or is_id(response.id)
+    assert not response.item_ids("idCard") or b"idCard" in body

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.attachments import (
-    Described,
+    AttachmentInfo,
     Link,
     Malicious,
     Unreadable,
-    Upload,
-    describe,
+    UploadedFile,
+    parse_attachment,
     preview_of_size,
 )
 
@@ -31,9 +31,9 @@ UPLOAD: dict[str, Any] = {
     ],
 }
 
-WHOLE = Upload("a" * 24, "a b.txt", "a%20b.txt", 5, "text/plain")
+WHOLE = UploadedFile("a" * 24, "a b.txt", "a%20b.txt", 5, "text/plain")
 
-CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
+CASES: dict[str, tuple[dict[str, Any], str | None, AttachmentInfo]] = {
     "an upload": ({}, None, WHOLE),
     "an upload without a stored name": (
         {"fileName": None},
@@ -75,12 +75,12 @@ CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
     "a preview": (
         {},
         "b" * 24,
-        Upload(f"{'a' * 24}/{'b' * 24}", "p.png", "p.png", None, "", "b" * 24),
+        UploadedFile(f"{'a' * 24}/{'b' * 24}", "p.png", "p.png", None, "", "b" * 24),
     ),
     "a preview by name": (
         {},
         "preview2x",
-        Upload(f"{'a' * 24}/preview2x", "a b.txt", "", None, "", "preview2x"),
+        UploadedFile(f"{'a' * 24}/preview2x", "a b.txt", "", None, "", "preview2x"),
     ),
     "a link": ({"isUpload": False, "url": "https://x/y"}, None, Link("https://x/y")),
     "a malicious file": ({"isMalicious": True}, None, Malicious()),
@@ -94,8 +94,8 @@ CASES: dict[str, tuple[dict[str, Any], str | None, Described]] = {
 
 
 @pytest.mark.parametrize(("changes", "preview", "told"), CASES.values(), ids=CASES.keys())
-def test_describe(changes: dict[str, Any], preview: str | None, told: Described) -> None:
-    assert describe(json.dumps(UPLOAD | changes).encode(), preview) == told
+def test_describe(changes: dict[str, Any], preview: str | None, told: AttachmentInfo) -> None:
+    assert parse_attachment(json.dumps(UPLOAD | changes).encode(), preview) == told
 
 
 BACKING = "https://trello-attachments.s3.amazonaws.com/c/{}/hash/a.png"
@@ -120,5 +120,5 @@ def test_a_link_of_2020_names_a_preview_by_its_size(
 
 @given(st.binary())
 def test_what_is_no_metadata_is_not_read(body: bytes) -> None:
-    describe(body)
-    assert describe(b"[" + body) == Unreadable()
+    parse_attachment(body)
+    assert parse_attachment(b"[" + body) == Unreadable()

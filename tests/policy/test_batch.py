@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from proxy.model import CacheKey, StoredResponse
 from proxy.policy.batch import (
     Item,
-    asking_for,
-    composed,
-    item_of,
-    items_in,
-    listed,
-    may_be_part,
+    batch_target,
+    compose_body,
+    is_cacheable_part,
+    make_item,
+    parse_urls,
+    split_items,
 )
 from proxy.policy.codings import gzipped
 from proxy.policy.routes import RouteTable
@@ -90,12 +90,12 @@ NO_LISTS = {
 
 @pytest.mark.parametrize(("query", "targets"), LISTS.values(), ids=LISTS.keys())
 def test_listed(query: str, targets: tuple[str, ...]) -> None:
-    assert listed(query) == targets
+    assert parse_urls(query) == targets
 
 
 @pytest.mark.parametrize("query", NO_LISTS.values(), ids=NO_LISTS.keys())
 def test_what_is_not_plainly_a_list_of_one_to_ten_is_none(query: str) -> None:
-    assert listed(query) == ()
+    assert parse_urls(query) == ()
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
@@ -130,7 +130,7 @@ def as_raw_list(urls: list[str]) -> str:
 @example(urls=["/a?x=%2C%26%2B%25", "/b?y=%20&z=%2F%3F"])
 def test_any_list_comes_back_whichever_way_it_is_encoded(spelt: object, urls: list[str]) -> None:
     assert callable(spelt)
-    found = listed(f"urls={spelt(urls)}")
+    found = parse_urls(f"urls={spelt(urls)}")
     assert [unquote(target) for target in found] == [unquote(f"/1{url}") for url in urls]
     assert len(found) == len(urls)
 
@@ -138,13 +138,13 @@ def test_any_list_comes_back_whichever_way_it_is_encoded(spelt: object, urls: li
 @given(urls=st.lists(sub_urls(), min_size=1, max_size=10))
 def test_what_is_asked_for_lists_what_was_listed(urls: list[str]) -> None:
     targets = [f"/1{url}" for url in urls]
-    asked = asking_for(targets)
+    asked = batch_target(targets)
     assert asked.startswith("/1/batch?urls=%2F")
-    assert listed(asked.partition("?")[2]) == tuple(targets)
+    assert parse_urls(asked.partition("?")[2]) == tuple(targets)
 
 
 def test_a_comma_that_is_not_encoded_in_a_part_does_not_end_it() -> None:
-    assert asking_for(["/1/cards/x?fields=a,b", "/1/y?q=a&r=b"]) == (
+    assert batch_target(["/1/cards/x?fields=a,b", "/1/y?q=a&r=b"]) == (
         "/1/batch?urls=%2Fcards%2Fx%3Ffields%3Da%252Cb%2C%2Fy%3Fq%3Da%26r%3Db"
     )
 
@@ -167,7 +167,7 @@ PARTS = {
 @pytest.mark.parametrize(("path", "names", "expected"), PARTS.values(), ids=PARTS.keys())
 def test_may_be_part(path: str, names: tuple[str, ...], expected: bool) -> None:  # noqa: FBT001
     match = RouteTable().classify("GET", path.strip("/").split("/"))
-    assert may_be_part(match, names) is expected
+    assert is_cacheable_part(match, names) is expected
 
 
 FAILED = b'{"name":"NotFound","message":"no } or ] \\" matters","statusCode":404}'
@@ -213,12 +213,12 @@ NO_ANSWERS = {
 
 @pytest.mark.parametrize(("plain", "items"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_items_are_cut_out_of_the_bytes_as_they_are(plain: bytes, items: list[Item]) -> None:
-    assert items_in(plain, len(items)) == items
+    assert split_items(plain, len(items)) == items
 
 
 @pytest.mark.parametrize("plain", NO_ANSWERS.values(), ids=NO_ANSWERS.keys())
 def test_what_is_no_array_of_two_items_is_none(plain: bytes) -> None:
-    assert items_in(plain, 2) is None
+    assert split_items(plain, 2) is None
 
 
 JSONS = st.recursive(
@@ -231,11 +231,11 @@ JSONS = st.recursive(
 @given(bodies=st.lists(JSONS, min_size=1, max_size=10), ascii_only=st.booleans())
 def test_what_is_cut_and_composed_again_is_the_same(bodies: list[object], ascii_only: bool) -> None:  # noqa: FBT001
     raw = [json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "replace") for body in bodies]
-    answer = b"[%b]" % b",".join(b'{"200":%b}' % body for body in raw)
-    items = items_in(answer, len(bodies))
+    response = b"[%b]" % b",".join(b'{"200":%b}' % body for body in raw)
+    items = split_items(response, len(bodies))
     assert items is not None
     assert [item.body for item in items] == raw
-    assert composed([item.raw for item in items]) == answer
+    assert compose_body([item.raw for item in items]) == response
 
 
 def stored(status: int, plain: bytes, *, gzip: bool = False) -> StoredResponse:
@@ -250,7 +250,7 @@ def test_stored_responses_become_items_in_their_order() -> None:
         stored(200, b"[ ]"),
         stored(404, b"The requested resource was not found."),
     ]
-    assert composed(pieces) == (
+    assert compose_body(pieces) == (
         b'[{"200":{"a":1}},%b,{"200":[ ]},{"name":"NotFound",'
         b'"message":"The requested resource was not found.","statusCode":404}]' % FAILED
     )
@@ -265,7 +265,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("status", "body", "name"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_failures_item_says_what_trello_said(status: int, body: bytes, name: str) -> None:
-    assert json.loads(item_of(status, body)) == {
+    assert json.loads(make_item(status, body)) == {
         "name": name,
         "message": "unauthorized permission requested",
         "statusCode": status,

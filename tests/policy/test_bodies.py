@@ -23,7 +23,7 @@ from proxy.policy.bodies import (
     strip_form,
     strip_json,
 )
-from proxy.policy.credentials import NOTHING, Found, part_of
+from proxy.policy.credentials import NOTHING, ExtractedCredential, part_of
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -52,19 +52,31 @@ BODY_FORMS: dict[str, tuple[str | None, bytes, BodyForm]] = {
 
 FORMS = {
     "nothing to find": (b"name=C2-changed", b"name=C2-changed", NOTHING),
-    "the credential": (b"key=K&name=a%20b&token=T", b"name=a%20b", Found("K", "T", ("form",))),
+    "the credential": (
+        b"key=K&name=a%20b&token=T",
+        b"name=a%20b",
+        ExtractedCredential("K", "T", ("form",)),
+    ),
     "a semicolon separates nothing": (
         b"desc=Host=a;Key=b;Port=1",
         b"desc=Host=a;Key=b;Port=1",
         NOTHING,
     ),
-    "bytes that are no UTF-8 stay": (b"a=\xff&token=T", b"a=\xff", Found(None, "T", ("form",))),
-    "a line end after the last": (b"a=1&token=T\n", b"a=1", Found(None, "T", ("form",))),
+    "bytes that are no UTF-8 stay": (
+        b"a=\xff&token=T",
+        b"a=\xff",
+        ExtractedCredential(None, "T", ("form",)),
+    ),
+    "a line end after the last": (
+        b"a=1&token=T\n",
+        b"a=1",
+        ExtractedCredential(None, "T", ("form",)),
+    ),
 }
 
-BOTH = Found("K", "T", ("json",))
-JUST_K = Found("K", None, ("json",))
-NO_VALUE = Found(places=("json",))
+BOTH = ExtractedCredential("K", "T", ("json",))
+JUST_K = ExtractedCredential("K", None, ("json",))
+NO_VALUE = ExtractedCredential(locations=("json",))
 
 OBJECTS = {
     "nothing to find": (b'{"name": "key"}', b'{"name": "key"}', NOTHING),
@@ -121,12 +133,12 @@ def test_body_form(content_type: str | None, head: bytes, form: BodyForm) -> Non
 
 
 @pytest.mark.parametrize(("body", "kept", "found"), FORMS.values(), ids=FORMS.keys())
-def test_strip_form(body: bytes, kept: bytes, found: Found) -> None:
+def test_strip_form(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
     assert strip_form(body) == (kept, found)
 
 
 @pytest.mark.parametrize(("body", "kept", "found"), OBJECTS.values(), ids=OBJECTS.keys())
-def test_strip_json(body: bytes, kept: bytes, found: Found) -> None:
+def test_strip_json(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
     assert strip_json(body) == (kept, found)
 
 
@@ -167,14 +179,14 @@ def test_an_object_loses_its_credentials_and_nothing_else(
     kept, found = strip_json(body)
     others = {name: value for name, value in json.loads(body).items() if part_of(name) is None}
     assert list(json.loads(kept).items()) == list(others.items())
-    assert kept is body or found.places
+    assert kept is body or found.locations
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"", b'{"key":"K",', b'{"key":1,"a":']))
 def test_no_body_raises(junk: bytes, opening: bytes) -> None:
     for strip in (strip_form, strip_json):
         kept, found = strip(opening + junk)
-        assert found.places or kept == opening + junk
+        assert found.locations or kept == opening + junk
     form_params(junk)
     json_params(opening + junk)
     body_form(None, junk)
@@ -251,12 +263,12 @@ def test_more_is_too_much(body: bytes) -> None:
 def test_what_stands_in_a_text_is_one_value() -> None:
     for text in ("," * 16_384, "[{" * 8_192, '"' * 16_384, "\\" * 16_384, '\\",' * 9_000):
         body = json.dumps({"desc": text, "token": "T"}).encode()
-        assert parse_json(body).found == Found(None, "T", ("json",))
+        assert parse_json(body).found == ExtractedCredential(None, "T", ("json",))
 
 
 def test_so_many_parameters_may_be_in_a_form() -> None:
     parsed = parse_form(b"a&" * (MAX_MEMBERS - 1) + b"token=T")
-    assert parsed.found == Found(None, "T", ("form",))
+    assert parsed.found == ExtractedCredential(None, "T", ("form",))
     with pytest.raises(BodyTooLarge):
         parse_form(b"a&" * MAX_MEMBERS)
     with pytest.raises(BodyTooLarge):

@@ -11,8 +11,8 @@ from proxy.policy import codings
 from proxy.policy.codings import (
     MAX_MEMBERS,
     PIECE_BYTES,
-    BadCoding,
     Gunzip,
+    InvalidEncoding,
     TooLong,
     accepts_gzip,
     gunzip,
@@ -73,20 +73,20 @@ def test_gzip_is_taken(field: str, *, taken: bool) -> None:
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 def test_a_body_is_refused_whole(body: bytes) -> None:
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         gunzip(body)
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 def test_a_body_is_refused_in_chunks(body: bytes) -> None:
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         inflated(body, 1)
 
 
 def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codings, "MAX_PLAIN_BYTES", 1_000)
     assert gunzip(gzip.compress(bytes(1_000))) == bytes(1_000)
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         gunzip(gzip.compress(bytes(1_001)))
 
 
@@ -98,7 +98,7 @@ def test_what_was_squeezed_comes_back_whole_and_in_chunks(plain: bytes, step: in
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_gzip_or_refused(body: bytes) -> None:
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         gunzip(body + b"\0")
 
 
@@ -111,7 +111,7 @@ def test_several_members_are_one_body(plains: list[bytes], step: int) -> None:
 def test_endless_members_are_refused() -> None:
     empty = gzip.compress(b"")
     assert gunzip(empty * MAX_MEMBERS) == b""
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         gunzip(empty * (MAX_MEMBERS + 1))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.model import Credential
 from proxy.policy.credentials import (
     NOTHING,
-    Found,
+    ExtractedCredential,
     authorization,
     part_of,
     read_authorization,
@@ -23,12 +23,12 @@ from proxy.policy.credentials import (
 OURS = Credential("our-key", "our-token")
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 
-K = Found("K", None, ("query",))
-T = Found(None, "T", ("query",))
-KT = Found("K", "T", ("query",))
-UNKNOWN = Found(places=("query",))
-IN_BATCH = Found("K", "T", ("batch",))
-BOTH = Found("K", "T", ("batch", "query"))
+K = ExtractedCredential("K", None, ("query",))
+T = ExtractedCredential(None, "T", ("query",))
+KT = ExtractedCredential("K", "T", ("query",))
+UNKNOWN = ExtractedCredential(locations=("query",))
+IN_BATCH = ExtractedCredential("K", "T", ("batch",))
+BOTH = ExtractedCredential("K", "T", ("batch", "query"))
 
 QUERIES = {
     "nothing to find": ("fields=name,desc&limit=10", "fields=name,desc&limit=10", NOTHING),
@@ -56,7 +56,7 @@ QUERIES = {
     "a semicolon in a credential": (
         "key=K;token=T;fields=name&x=1",
         "x=1",
-        Found("K;token=T;fields=name", None, ("query",)),
+        ExtractedCredential("K;token=T;fields=name", None, ("query",)),
     ),
     "empty parts stay": ("a=1&&key=K&&b=2&", "a=1&&&b=2&", K),
     "names that only begin alike": (
@@ -134,8 +134,8 @@ BATCHES = {
     ),
 }
 
-HEADER = Found("K", "T", ("header",))
-NO_PAIR = Found(places=("header",))
+HEADER = ExtractedCredential("K", "T", ("header",))
+NO_PAIR = ExtractedCredential(locations=("header",))
 
 AUTHORIZATIONS = {
     "absent": (None, NOTHING),
@@ -160,7 +160,7 @@ AUTHORIZATIONS = {
         ),
         HEADER,
     ),
-    "key only": ('OAuth oauth_consumer_key="K"', Found("K", None, ("header",))),
+    "key only": ('OAuth oauth_consumer_key="K"', ExtractedCredential("K", None, ("header",))),
     "empty values": ('OAuth oauth_consumer_key="", oauth_token=""', NO_PAIR),
     "Bearer": ("Bearer abc.def=", NO_PAIR),
     "Basic": ("Basic a2V5OnRva2Vu==", NO_PAIR),
@@ -176,17 +176,17 @@ PATHS = {
 
 
 @pytest.mark.parametrize(("raw", "kept", "found"), QUERIES.values(), ids=QUERIES.keys())
-def test_strip_query(raw: str, kept: str, found: Found) -> None:
+def test_strip_query(raw: str, kept: str, found: ExtractedCredential) -> None:
     assert strip_query(raw) == (kept, found)
 
 
 @pytest.mark.parametrize(("raw", "kept", "found"), BATCHES.values(), ids=BATCHES.keys())
-def test_strip_batch_query(raw: str, kept: str, found: Found) -> None:
+def test_strip_batch_query(raw: str, kept: str, found: ExtractedCredential) -> None:
     assert strip_batch_query(raw) == (kept, found)
 
 
 @pytest.mark.parametrize(("value", "found"), AUTHORIZATIONS.values(), ids=AUTHORIZATIONS.keys())
-def test_read_authorization(value: str | None, found: Found) -> None:
+def test_read_authorization(value: str | None, found: ExtractedCredential) -> None:
     assert read_authorization(value) == found
 
 
@@ -196,23 +196,25 @@ def test_read_authorization(value: str | None, found: Found) -> None:
 def test_replace_in_path(
     path: str, positions: tuple[int, ...], replaced: str, token: str | None, key: str | None
 ) -> None:
-    found = Found(key, token, ("path",) if positions else ())
+    found = ExtractedCredential(key, token, ("path",) if positions else ())
     segments = tuple(path.split("/"))
     assert replace_in_path(segments, positions, OURS) == (tuple(replaced.split("/")), found)
     assert replace_in_path(segments, positions, None) == (segments, found)
 
 
 def test_our_header_is_read_as_our_pair() -> None:
-    assert read_authorization(authorization(OURS)) == Found("our-key", "our-token", ("header",))
+    assert read_authorization(authorization(OURS)) == ExtractedCredential(
+        "our-key", "our-token", ("header",)
+    )
 
 
 def test_what_was_found_cannot_be_printed() -> None:
-    assert "secret" not in f"{Found('secret-key', 'secret-token', ('query',))!r}"
+    assert "secret" not in f"{ExtractedCredential('secret-key', 'secret-token', ('query',))!r}"
 
 
 def test_what_is_found_first_wins_and_every_place_is_named() -> None:
-    header = Found("H", "T", ("header", "query"))
-    assert K.merge(header) == Found("K", "T", ("query", "header"))
+    header = ExtractedCredential("H", "T", ("header", "query"))
+    assert K.merge(header) == ExtractedCredential("K", "T", ("query", "header"))
 
 
 NAMES = st.sampled_from(["key", "token", "TOKEN", "oauth_token", "oauth_x", "key[]", "%74oken"])
@@ -227,7 +229,7 @@ def test_what_is_no_credential_keeps_its_bytes_and_its_place(parameters: list[st
     kept, found = strip_query("&".join(parameters))
     others = [p for p in parameters if not p.endswith("=secret")]
     assert kept == "&".join(others)
-    assert bool(found.places) == (len(others) < len(parameters))
+    assert bool(found.locations) == (len(others) < len(parameters))
 
 
 @given(st.lists(st.sampled_from([*"&;=?,[]/%+", "key", "%6b", "ey", "é"])).map("".join))
@@ -240,7 +242,7 @@ def test_what_holds_no_credential_comes_back_itself_whatever_it_is(raw: str) -> 
     read_authorization(raw)
     for strip in (strip_query, strip_batch_query):
         kept, found = strip(raw)
-        assert found.places or kept is raw
+        assert found.locations or kept is raw
 
 
 @given(st.integers(0, 2), st.lists(st.sampled_from(["key=s3", "token=s3", "a=1"]), max_size=4))
@@ -251,7 +253,7 @@ def test_no_encoding_of_a_batch_hides_a_credential(times: int, parameters: list[
     kept, found = strip_batch_query("urls=" + urls)
     assert "s3" not in kept
     assert kept.count("a") - 1 == parameters.count("a=1")
-    assert found.places == (("batch",) if set(parameters) - {"a=1"} else ())
+    assert found.locations == (("batch",) if set(parameters) - {"a=1"} else ())
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="the recorded traffic is not here")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import NoSuchPage
+from proxy.errors import NotFound
 from proxy.policy.pages.data import data_target
 
 DATA = {
@@ -51,7 +51,7 @@ def test_it_is_a_page(path: str) -> None:
 
 @pytest.mark.parametrize("path", NOTHING)
 def test_it_is_nothing(path: str) -> None:
-    with pytest.raises(NoSuchPage):
+    with pytest.raises(NotFound):
         data_target(path)
 
 
@@ -65,6 +65,6 @@ def test_of_a_query_the_credential_stays_and_nothing_else() -> None:
 def test_no_address_makes_another_target(section: str, rest: str) -> None:
     try:
         target = data_target(f"/{section}/{rest}")
-    except NoSuchPage:
+    except NotFound:
         return
     assert target is None or target.startswith(("/1/boards/", "/1/cards/"))

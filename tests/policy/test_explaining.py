@@ -6,16 +6,16 @@ import pytest
 
 from proxy.model import Lifetimes, Tag
 from proxy.policy.explaining import (
-    Explained,
-    Foretold,
-    Kept,
+    Explanation,
+    StoredInfo,
+    WaitPrediction,
     as_json,
     as_page,
     as_text,
     target_in,
     url_in,
 )
-from proxy.policy.way import Way
+from proxy.policy.way import Handling
 
 TARGETS = {
     "Trello's own": ("https://api.trello.com/1/boards/x?fields=name", "/1/boards/x?fields=name"),
@@ -50,7 +50,7 @@ def test_url_in(query: str, url: str) -> None:
     assert url_in(query) == url
 
 
-KEPT = Kept(
+KEPT = StoredInfo(
     status=200,
     since=1_800_000_000.0,
     age_s=40.0,
@@ -60,13 +60,13 @@ KEPT = Kept(
     is_watched=False,
     is_outdated=True,
 )
-TOLD = Explained(
+TOLD = Explanation(
     label="GET /1/boards/x",
     route="/boards/{id}",
-    way=Way.READ,
+    handling=Handling.CACHED_READ,
     key="abc",
     cache_status="trello-proxy; hit; ttl=-11",
-    kept=KEPT,
+    stored=KEPT,
     tags=tuple(
         Tag(each)
         for each in (
@@ -79,7 +79,7 @@ TOLD = Explained(
             "spanning",
         )
     ),
-    turn=Foretold("token", 2.5, is_refused=False),
+    wait=WaitPrediction("token", 2.5, is_rejected=False),
 )
 
 
@@ -104,23 +104,23 @@ def test_the_text_says_everything() -> None:
 
 
 TURNS = {
-    "at once": (Foretold("key", 0.0, is_refused=False), "goes at once"),
+    "at once": (WaitPrediction("key", 0.0, is_rejected=False), "goes at once"),
     "refused": (
-        Foretold("members", 31.0, is_refused=True),
+        WaitPrediction("members", 31.0, is_rejected=True),
         "429: the members limit has room in 31.0 s only",
     ),
 }
 
 
 @pytest.mark.parametrize(("turn", "told"), TURNS.values(), ids=TURNS.keys())
-def test_the_limiter_is_told_of(turn: Foretold, told: str) -> None:
-    text = as_text(Explained("GET /1/x", "/x", Way.BYPASS, "", "", None, (), turn)).decode()
+def test_the_limiter_is_told_of(turn: WaitPrediction, told: str) -> None:
+    text = as_text(Explanation("GET /1/x", "/x", Handling.BYPASS, "", "", None, (), turn)).decode()
     assert f"  limiter        {told}\n" in text
     assert "has no Cache-Status" in text
 
 
 def test_the_json_says_the_same() -> None:
-    batch = Explained("GET /1/batch", "/batch", Way.BATCH, "", "x", None, (), None, (TOLD,))
+    batch = Explanation("GET /1/batch", "/batch", Handling.BATCH, "", "x", None, (), None, (TOLD,))
     told = json.loads(as_json(batch))
     assert (told["key"], told["stored"], told["limiter"]) == (None, None, None)
     (part,) = told["parts"]
@@ -134,6 +134,6 @@ def test_the_json_says_the_same() -> None:
 
 
 def test_the_page_escapes_what_was_asked() -> None:
-    evil = Explained("GET /1/<script>", "/x", Way.BYPASS, "", "", None, ())
+    evil = Explanation("GET /1/<script>", "/x", Handling.BYPASS, "", "", None, ())
     assert b"<script>" not in as_page(evil).replace(b"<script src=", b"")
     assert b"GET /1/&lt;script&gt;" in as_page(evil)

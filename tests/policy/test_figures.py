@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from proxy.policy.pages.figures import (
     MINUTES,
-    Budget,
-    Figures,
+    DashboardData,
+    LimitUse,
     Minute,
-    Trouble,
-    figures_html,
-    figures_text,
+    RecentFailure,
+    dashboard_html,
+    dashboard_text,
 )
 
 BUSY = Minute(stored=6, shared=1, asked=3, upstream=4, failed=0)
@@ -34,34 +34,36 @@ HEALTH = {
 
 @pytest.mark.parametrize(("minutes", "health"), HEALTH.values(), ids=HEALTH.keys())
 def test_trellos_health(minutes: list[Minute], health: str) -> None:
-    assert Figures(minutes).health == health
+    assert DashboardData(minutes).health == health
 
 
 def test_ratio_and_savings_are_the_hours() -> None:
-    figures = Figures([BUSY, BAD, IDLE])
+    figures = DashboardData([BUSY, BAD, IDLE])
     assert figures.hit_ratio == 7 / 14
     assert figures.saved == 14 - 8
-    assert Figures([IDLE]).hit_ratio is None
-    assert Figures([Minute(upstream=5)]).saved == 0
+    assert DashboardData([IDLE]).hit_ratio is None
+    assert DashboardData([Minute(upstream=5)]).saved == 0
 
 
 def test_the_text_says_it_in_a_few_lines() -> None:
-    figures = Figures([BUSY, BAD], budgets=[Budget("token", 90, 100, 10.0)])
-    assert figures_text(figures) == (
+    figures = DashboardData([BUSY, BAD], budgets=[LimitUse("token", 90, 100, 10.0)])
+    assert dashboard_text(figures) == (
         "Last hour: 50% answered without asking Trello, 6 questions spared, 8 asked\n"
         "Trello:    in trouble: 2 of 8 questions failed lately\n"
         "Budget:    90 of 100 left (token)\n"
     )
-    assert "Last hour: - answered" in figures_text(Figures([IDLE]))
+    assert "Last hour: - answered" in dashboard_text(DashboardData([IDLE]))
 
 
 def test_the_page_names_who_spends_what_is_left_and_what_failed() -> None:
-    page = figures_html(
-        Figures(
+    page = dashboard_html(
+        DashboardData(
             [BUSY],
-            budgets=[Budget("members", 30, 100, 900.0)],
-            spenders=[("sync-bot", 30), ("curl", 10), ("idle", 0)],
-            troubles=[Trouble(1_800_000_000.0, "/boards/{id}", "Trello did not answer in time")],
+            budgets=[LimitUse("members", 30, 100, 900.0)],
+            clients=[("sync-bot", 30), ("curl", 10), ("idle", 0)],
+            failures=[
+                RecentFailure(1_800_000_000.0, "/boards/{id}", "Trello did not answer in time")
+            ],
         )
     )
     assert '<th scope="row">members</th><td>30 of 100</td>' in page
@@ -73,7 +75,7 @@ def test_the_page_names_who_spends_what_is_left_and_what_failed() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    page = figures_html(Figures([IDLE]))
+    page = dashboard_html(DashboardData([IDLE]))
     for heading in ("Left of", "Who asks", "went wrong"):
         assert heading not in page
 
@@ -85,7 +87,7 @@ minute = st.builds(Minute, counts, counts, counts, counts, st.just(0))
 
 @given(st.lists(minute, min_size=1, max_size=MINUTES))
 def test_bars_stay_within_the_plot_and_the_last_is_now(minutes: list[Minute]) -> None:
-    page = figures_html(Figures(minutes))
+    page = dashboard_html(DashboardData(minutes))
     bars = [(int(x), float(y), float(height)) for _, x, y, height in BARS.findall(page)]
     assert len(bars) == page.count("<rect")
     for x, y, height in bars:

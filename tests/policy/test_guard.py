@@ -2,13 +2,15 @@
 
 import pytest
 
-from proxy.errors import CrossSite, HostNotAllowed
-from proxy.policy.guard import Guard, host_name, hosts_of
+from proxy.errors import CrossOriginDenied, HostNotAllowed
+from proxy.policy.guard import BrowserGuard, host_name, hosts_of
 from proxy.policy.isolation import EMBEDDABLE, ISOLATED
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 
 ALLOWED = "https://tools.internal"
-GUARD = Guard(hosts_of("trello.internal", "Proxy.Example", extra=["More"]), frozenset({ALLOWED}))
+GUARD = BrowserGuard(
+    hosts_of("trello.internal", "Proxy.Example", extra=["More"]), frozenset({ALLOWED})
+)
 HERE = "192.0.2.7"
 READ = "/1/boards/x"
 
@@ -81,10 +83,10 @@ def test_a_host_is_not_answered(host: str) -> None:
         GUARD.check_host(host, HERE)
 
 
-def sender(origin: str = "", site: str = "", referrer: str = "", **more: str) -> Sender:
+def sender(origin: str = "", site: str = "", referrer: str = "", **more: str) -> FetchMetadata:
     told = {"Origin": origin, "Sec-Fetch-Site": site, "Referer": referrer}
     named = {name.replace("_", "-"): value for name, value in more.items()}
-    return Sender(
+    return FetchMetadata(
         {"Host": "Proxy:8080", **{name: told[name] for name in told if told[name]}, **named}
     )
 
@@ -99,19 +101,19 @@ def test_may_ask(origin: str, site: str, referrer: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_may_not_ask(method: str, origin: str, site: str, referrer: str) -> None:
-    with pytest.raises(CrossSite):
+    with pytest.raises(CrossOriginDenied):
         GUARD.check_sender(sender(origin, site, referrer), method, READ)
 
 
 def test_a_referer_names_a_page_that_reads_and_none_that_writes() -> None:
     listed = sender("", "cross-site", f"{ALLOWED}/")
     GUARD.check_sender(listed, "HEAD", READ)
-    with pytest.raises(CrossSite):
+    with pytest.raises(CrossOriginDenied):
         GUARD.check_sender(listed, "POST", READ)
 
 
 def test_the_callbacks_name_leads_to_the_callback_alone() -> None:
-    guard = Guard(frozenset({"proxy"}), frozenset(), "hooks.example")
+    guard = BrowserGuard(frozenset({"proxy"}), frozenset(), "hooks.example")
     for path in ("/-/webhook", "/-/webhook?a=b"):
         guard.check_host("Hooks.example:443", "10.0.0.1", path)
         guard.check_host("proxy", "10.0.0.1", path)
@@ -122,7 +124,7 @@ def test_the_callbacks_name_leads_to_the_callback_alone() -> None:
         with pytest.raises(HostNotAllowed):
             guard.check_host(host, "10.0.0.1", "/-/webhook")
         with pytest.raises(HostNotAllowed):
-            Guard(frozenset(), frozenset()).check_host(host, "10.0.0.1", "/-/webhook")
+            BrowserGuard(frozenset(), frozenset()).check_host(host, "10.0.0.1", "/-/webhook")
 
 
 EMBEDDED = ("/1/client.js", "/1/client.js?key=x", "/1/card/x/attachments/y/download/a?s=1")
@@ -133,12 +135,12 @@ def test_any_page_may_embed_files_and_client_js_unless_it_names_a_foreign_origin
     for foreign in (sender(site="cross-site"), sender(referrer="http://evil.example/")):
         for raw_path in EMBEDDED:
             GUARD.check_sender(foreign, "GET", raw_path)
-            with pytest.raises(CrossSite):
+            with pytest.raises(CrossOriginDenied):
                 GUARD.check_sender(foreign, "POST", raw_path)
         for raw_path in NOT_EMBEDDED:
-            with pytest.raises(CrossSite):
+            with pytest.raises(CrossOriginDenied):
                 GUARD.check_sender(foreign, "GET", raw_path)
-    with pytest.raises(CrossSite):
+    with pytest.raises(CrossOriginDenied):
         GUARD.check_sender(sender("https://evil.example"), "GET", EMBEDDED[0])
 
 
@@ -148,7 +150,7 @@ def test_any_page_may_lead_a_person_here() -> None:
     GUARD.check_sender(
         sender(referrer="http://evil.example", Accept="application/xhtml+xml"), "GET", "/"
     )
-    with pytest.raises(CrossSite):
+    with pytest.raises(CrossOriginDenied):
         GUARD.check_sender(opened, "POST", READ)
 
 
@@ -158,7 +160,7 @@ def test_below_1_nothing_runs_but_client_js_and_calls() -> None:
         for raw_path in ("/1/client.js", "/-/page.js", "/1/boards/x?callback=f"):
             GUARD.check_sender(runs, "GET", raw_path)
         for raw_path in (READ, EMBEDDED[2], "/1/x/client.js", "/1/client.js/x"):
-            with pytest.raises(CrossSite):
+            with pytest.raises(CrossOriginDenied):
                 GUARD.check_sender(runs, "GET", raw_path)
     GUARD.check_sender(sender(site="cross-site", Sec_Fetch_Dest="image"), "GET", EMBEDDED[2])
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import BadTarget, HeaderFieldsTooLarge
+from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
 from proxy.policy.bodies import MAX_MEMBERS
 from proxy.policy.header_size import MAX_HEADER_BYTES, check_fields, check_target
 
@@ -10,7 +10,7 @@ from proxy.policy.header_size import MAX_HEADER_BYTES, check_fields, check_targe
 @pytest.mark.parametrize("piece", ["&a", "/a", ",", "%2C", "%26", "%3b", "%3F", ";a"])
 def test_a_target_has_so_many_pieces(piece: str) -> None:
     check_target("/1" + piece * (MAX_MEMBERS - 1))
-    with pytest.raises(BadTarget):
+    with pytest.raises(InvalidTarget):
         check_target("/1" + piece * MAX_MEMBERS)
 
 

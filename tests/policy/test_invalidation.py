@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.model import Tag
-from proxy.policy.invalidation import board_touched, touched_tags
+from proxy.policy.invalidation import board_tags, tags_changed_by
 from proxy.policy.routes import RouteTable
 from proxy.policy.tags import stored_tags
 
@@ -221,13 +221,13 @@ def test_touched_tags(
     method, path = request_line.split()
     match = TABLE.classify(method, path.strip("/").split("/"))
     raw = b"" if answer is None else json.dumps(answer).encode()
-    tags = touched_tags(method, match, params, raw)
+    tags = tags_changed_by(method, match, params, raw)
     assert [name for name in named(gone) if not tags & stored(name)] == []
     assert [name for name in named(kept) if tags & stored(name)] == []
 
 
 def test_a_board_changed_elsewhere_takes_all_that_is_on_it() -> None:
-    tags = board_touched(BOARD)
+    tags = board_tags(BOARD)
     gone = f"{ON_CARD}, {ON_BOARD}, {SPANNING}, sibling, label, checklist"
     assert [name for name in named(gone) if not tags & stored(name)] == []
     kept = "foreign card, foreign board, me, organization, emoji"

@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Kind, Tag
-from proxy.policy.invalidation import EVERYTHING, touched_tags
-from proxy.policy.operations import SAFE
+from proxy.policy.invalidation import EVERYTHING, tags_changed_by
+from proxy.policy.operations import READS
 from proxy.policy.routes import RouteTable
 from proxy.policy.tags import ROOTS, stored_tags
-from proxy.policy.writes import rows
+from proxy.policy.writes import operations
 
 TABLE = RouteTable()
 ID = "c" * 24
 ALIAS = "sccccccc"
 SAME = {"id": ID, "idBoard": ID, "idCard": ID, "idModel": ID}
 BODIES = [b"", b"[]", b"{}", json.dumps(SAME).encode(), json.dumps([SAME]).encode()]
-WRITES = [(method, template) for method, template, _words in rows() if "{id}" in template]
+WRITES = [(method, template) for method, template, _words in operations() if "{id}" in template]
 
 
 def path_of(template: str, own_id: str) -> list[str]:
@@ -31,7 +31,7 @@ def path_of(template: str, own_id: str) -> list[str]:
 
 def answers_below(root: str) -> Iterable[tuple[str, set[Tag]]]:
     """Whatever may be stored of one object: by either name, however much the body shows."""
-    for kind, _lifetimes, block in SAFE:
+    for kind, _lifetimes, block in READS:
         for template in block.split():
             if kind is Kind.READ and template.startswith(f"/{root}/{{id}}"):
                 for own_id, body, query in product((ID, ALIAS), BODIES, ([], ["cards"])):
@@ -48,7 +48,7 @@ def test_an_unknown_outcome_leaves_nothing_stored_of_the_same_object(
     method: str, template: str, own_id: str
 ) -> None:
     write = TABLE.classify(method, path_of(template, own_id))
-    tags = touched_tags(method, write, {}, b"")
+    tags = tags_changed_by(method, write, {}, b"")
     assert write.route.kind is Kind.WRITE
     assert [read for read, depends in BELOW[write.segments[0]] if not tags & depends] == []
 
@@ -63,7 +63,7 @@ def json_bytes(value: object) -> bytes:
 
 
 @given(
-    st.sampled_from(rows()),
+    st.sampled_from(operations()),
     st.dictionaries(st.sampled_from(["idBoard", "idList", "modelType"]), st.text()),
     st.one_of(st.binary(), st.recursive(st.none() | st.text(), nested).map(json_bytes)),
 )
@@ -72,15 +72,15 @@ def test_no_answer_and_no_parameter_hides_the_object_itself(
 ) -> None:
     method, template, _words = row
     write = TABLE.classify(method, path_of(template, ALIAS))
-    tags = touched_tags(method, write, params, answer)
+    tags = tags_changed_by(method, write, params, answer)
     if write.segments[0] in ROOTS and len(write.segments) > 1:
         assert all(tags & depends for _read, depends in BELOW[write.segments[0]])
 
 
 def test_no_write_in_the_table_is_unknown() -> None:
-    for method, template, _words in rows():
+    for method, template, _words in operations():
         match = TABLE.classify(method, path_of(template, ID))
-        assert EVERYTHING not in touched_tags(method, match, {}, b""), (method, template)
+        assert EVERYTHING not in tags_changed_by(method, match, {}, b""), (method, template)
 
 
 @pytest.mark.parametrize("root", ROOTS)

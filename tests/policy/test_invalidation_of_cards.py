@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.model import Tag
-from proxy.policy.invalidation import touched_tags
+from proxy.policy.invalidation import tags_changed_by
 from proxy.policy.routes import RouteTable
 from proxy.policy.tags import stored_tags
 
@@ -251,6 +251,6 @@ def test_touched_tags(
     method, path = request_line.split()
     match = TABLE.classify(method, path.strip("/").split("/"))
     raw = b"" if answer is None else json.dumps(answer).encode()
-    tags = touched_tags(method, match, params, raw)
+    tags = tags_changed_by(method, match, params, raw)
     assert [name for name in named(gone) if not tags & stored(name)] == []
     assert [name for name in named(kept) if tags & stored(name)] == []

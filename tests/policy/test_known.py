@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from proxy.policy.invalidation import board_touched, touched_tags
-from proxy.policy.known import NOTHING, Known
+from proxy.policy.invalidation import board_tags, tags_changed_by
+from proxy.policy.known import NOTHING, ObjectInfo
 from proxy.policy.routes import RouteTable
 from proxy.policy.tags import stored_tags
 
@@ -13,13 +13,13 @@ CARD, BOARD, LIST, MEMBER = "c" * 24, "b" * 24, "1" * 24, "a" * 24
 OTHER_BOARD = "e" * 24
 TABLE = RouteTable()
 
-OWNED = Known(CARD, owners={"idBoard": BOARD})
-ON_BOARD = Known(LIST, owners={"idBoard": BOARD})
-IN_CARD = Known(LIST, owners={"idCard": CARD, "idBoard": BOARD})
-A_NAME = Known(CARD)
-A_USERNAME = Known(MEMBER, may_change=True)
+OWNED = ObjectInfo(CARD, owners={"idBoard": BOARD})
+ON_BOARD = ObjectInfo(LIST, owners={"idBoard": BOARD})
+IN_CARD = ObjectInfo(LIST, owners={"idCard": CARD, "idBoard": BOARD})
+A_NAME = ObjectInfo(CARD)
+A_USERNAME = ObjectInfo(MEMBER, is_mutable=True)
 
-CASES: dict[str, tuple[str, object, Known, str]] = {
+CASES: dict[str, tuple[str, object, ObjectInfo, str]] = {
     "the name of a card": (
         "/cards/AbCdEf12/attachments",
         [],
@@ -78,23 +78,23 @@ CASES: dict[str, tuple[str, object, Known, str]] = {
 }
 
 
-def _tags_of(target: str, body: object, known: Known) -> set[str]:
+def _tags_of(target: str, body: object, known: ObjectInfo) -> set[str]:
     match = TABLE.classify("GET", target.strip("/").split("/"))
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return set(stored_tags(match, [], raw, known))
 
 
 @pytest.mark.parametrize(("target", "body", "known", "tags"), CASES.values(), ids=CASES)
-def test_stored_tags(target: str, body: object, known: Known, tags: str) -> None:
+def test_stored_tags(target: str, body: object, known: ObjectInfo, tags: str) -> None:
     found = _tags_of(target, body, known)
     assert {tag for tag in found if not tag.endswith(":*")} == {"everything", *tags.split()}
     assert {f"{tag.partition(':')[0]}:*" for tag in tags.split()} <= found
 
 
-def _touched(method: str, path: str, known: Known, answer: object = None) -> set[str]:
+def _touched(method: str, path: str, known: ObjectInfo, response: object = None) -> set[str]:
     match = TABLE.classify(method, path.strip("/").split("/"))
-    raw = b"" if answer is None else json.dumps(answer).encode()
-    return set(touched_tags(method, match, {"name": "x"}, raw, known))
+    raw = b"" if response is None else json.dumps(response).encode()
+    return set(tags_changed_by(method, match, {"name": "x"}, raw, known))
 
 
 def test_a_write_by_a_known_name_names_the_object_by_both() -> None:
@@ -120,6 +120,6 @@ def test_a_write_on_any_board_reaches_a_card_that_may_have_moved_unseen(board: s
 
 def test_a_signal_of_a_board_reaches_the_parts_of_its_own_cards_alone() -> None:
     stored = _tags_of(f"/cards/{CARD}/customFieldItems", [], OWNED)
-    assert stored & board_touched(BOARD)
-    assert not stored & board_touched(OTHER_BOARD)
-    assert _tags_of(f"/cards/{CARD}/customFieldItems", [], NOTHING) & board_touched(OTHER_BOARD)
+    assert stored & board_tags(BOARD)
+    assert not stored & board_tags(OTHER_BOARD)
+    assert _tags_of(f"/cards/{CARD}/customFieldItems", [], NOTHING) & board_tags(OTHER_BOARD)

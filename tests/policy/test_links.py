@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.links import REACH_BYTES, Links, file_of
-from proxy.policy.signing import FileIds, Signing
+from proxy.policy.links import REACH_BYTES, LinkRewriter, file_of
+from proxy.policy.signing import FileIds, LinkSigner
 
 US = "http://trello.internal:8080"
 NOW = 1_790_000_000.0
 C, A, P = "5f1a" * 6, "6b2c" * 6, "7d3e" * 6
 FILE = f"/1/cards/{C}/attachments/{A}/download"
 PREVIEW = f"/1/cards/{C}/attachments/{A}/previews/{P}/download"
-SIGNING = Signing(["k" * 16], 7 * 86_400)
-PLAIN, SIGNED = Links(US), Links(US, SIGNING)
+SIGNING = LinkSigner(["k" * 16], 7 * 86_400)
+PLAIN, SIGNED = LinkRewriter(US), LinkRewriter(US, SIGNING)
 
 BACKING = f"backingUrl=https%3A%2F%2Ftrello-attachments.s3.amazonaws.com%2F{C}%2F70x50%2Fx.png"
 
@@ -70,7 +70,7 @@ def test_links_of_trellos_become_ours(theirs: str, ours: str) -> None:
 
 @pytest.mark.parametrize("text", UNTOUCHED.values(), ids=UNTOUCHED.keys())
 @pytest.mark.parametrize("links", [PLAIN, SIGNED], ids=["plain", "signed"])
-def test_everything_else_is_the_same_object(links: Links, text: str) -> None:
+def test_everything_else_is_the_same_object(links: LinkRewriter, text: str) -> None:
     body = f"[{text}]".encode()
     assert links.rewrite(body, NOW) is body
 
@@ -96,7 +96,7 @@ def test_a_signature_stands_behind_the_address_in_a_link_of_2020(rest: str, back
     rewritten = SIGNED.rewrite(f'"{theirs}{rest}'.encode(), NOW).decode()
     signature = SIGNING.sign(FileIds(C, A), NOW)
     assert rewritten == f'"{US}{FILE}?{backing}&s={signature}{rest}'
-    assert SIGNED.restore(rewritten.encode()).decode() == f'"{theirs}{rest}'
+    assert SIGNED.to_trello(rewritten.encode()).decode() == f'"{theirs}{rest}'
 
 
 @pytest.mark.parametrize(("link", "rest"), ENDS.values(), ids=ENDS.keys())
@@ -105,7 +105,7 @@ def test_a_signature_stands_where_the_link_ends(link: str, rest: str) -> None:
     signature = SIGNING.sign(FileIds(C, A), NOW)
     rewritten = SIGNED.rewrite(f'"{link}{rest}'.encode(), NOW).decode()
     assert rewritten == f'"{ours}?s={signature}{rest}'
-    assert SIGNED.restore(rewritten.encode()).decode() == f'"{link}{rest}'
+    assert SIGNED.to_trello(rewritten.encode()).decode() == f'"{link}{rest}'
 
 
 def test_a_preview_is_signed_as_one() -> None:
@@ -154,7 +154,7 @@ WRITTEN_BACK = {
 
 @pytest.mark.parametrize(("ours", "theirs"), WRITTEN_BACK.values(), ids=WRITTEN_BACK.keys())
 def test_links_of_ours_are_restored_in_any_spelling(ours: str, theirs: str) -> None:
-    assert PLAIN.restore(ours.encode()).decode() == theirs
+    assert PLAIN.to_trello(ours.encode()).decode() == theirs
 
 
 NAMES = {
@@ -187,24 +187,24 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 def test_a_link_is_restored_from_every_name_of_ours(
     authority: str, spelling: str, *, is_ours: bool
 ) -> None:
-    links = Links(US, hosts=("localhost", "127.0.0.1", "::1", "trello", "2001:db8::1"))
+    links = LinkRewriter(US, hosts=("localhost", "127.0.0.1", "::1", "trello", "2001:db8::1"))
     spell = SPELLINGS[spelling]
     before, after = spell("see "), spell(" there")
     body = f"{before}{spell(f'http://{authority}{FILE}/x.png')}{after}".encode()
     theirs = f"{before}{spell(f'https://trello.com{FILE}/x.png')}{after}".encode()
-    assert links.restore(body, {"192.0.2.7"}) == (theirs if is_ours else body)
+    assert links.to_trello(body, {"192.0.2.7"}) == (theirs if is_ours else body)
 
 
 @given(st.binary(), st.binary(max_size=300))
 def test_whatever_is_written_besides_our_links_stays(body: bytes, authority: bytes) -> None:
-    assert PLAIN.restore(body) is body
+    assert PLAIN.to_trello(body) is body
     written = b"http://" + authority + FILE.encode()
-    assert PLAIN.restore(written) in {written, b"https://trello.com" + FILE.encode()}
+    assert PLAIN.to_trello(written) in {written, b"https://trello.com" + FILE.encode()}
 
 
 def test_other_addresses_of_ours_stay() -> None:
     body = f"see {US}/c/AbCd1234 and {US}/1/boards/x".encode()
-    assert PLAIN.restore(body) is body
+    assert PLAIN.to_trello(body) is body
 
 
 ids = st.text("0123456789abcdef", min_size=24, max_size=24)
@@ -238,12 +238,15 @@ def bodies(draw: st.DrawFn) -> bytes:
     )
 
 
-@given(bodies(), st.sampled_from([PLAIN, SIGNED, Links("http://[::1]:81"), Links("http://t")]))
-def test_what_is_rewritten_and_restored_is_as_it_was(body: bytes, links: Links) -> None:
+@given(
+    bodies(),
+    st.sampled_from([PLAIN, SIGNED, LinkRewriter("http://[::1]:81"), LinkRewriter("http://t")]),
+)
+def test_what_is_rewritten_and_restored_is_as_it_was(body: bytes, links: LinkRewriter) -> None:
     rewritten = links.rewrite(body, NOW)
     url = json.loads(rewritten.decode("utf-8", "surrogatepass"))["url"]
     assert url.startswith(f"{links.public_url}/1/cards/")
-    assert links.restore(rewritten) == body
+    assert links.to_trello(rewritten) == body
     assert links.rewrite(rewritten, NOW) is rewritten
 
 
@@ -251,12 +254,12 @@ def test_what_is_rewritten_and_restored_is_as_it_was(body: bytes, links: Links) 
 def test_a_body_without_links_is_the_same_object(document: object) -> None:
     body = json.dumps(document).encode()
     assert PLAIN.rewrite(body, NOW) is body
-    assert PLAIN.restore(body) is body
+    assert PLAIN.to_trello(body) is body
 
 
 @given(st.lists(bodies(), max_size=4), st.integers(1, 3000), st.sampled_from([PLAIN, SIGNED]))
 def test_a_stream_is_rewritten_as_the_whole_is(
-    parts: list[bytes], chunk_bytes: int, links: Links
+    parts: list[bytes], chunk_bytes: int, links: LinkRewriter
 ) -> None:
     body = (b" " * REACH_BYTES).join(parts)
     stream = links.stream(NOW)

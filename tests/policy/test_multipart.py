@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import BodyTooLarge
 from proxy.policy.bodies import MAX_MEMBERS, MAX_PARAMS
-from proxy.policy.credentials import NOTHING, Found
+from proxy.policy.credentials import NOTHING, ExtractedCredential
 from proxy.policy.multipart import (
     LOOKAHEAD_BYTES,
     MAX_VALUE_BYTES,
@@ -20,8 +20,8 @@ from proxy.policy.multipart import (
 
 BOUNDARY = b"cut-here"
 END = b"--cut-here--\r\n"
-BOTH = Found("K", "T", ("multipart",))
-JUST_T = Found(None, "T", ("multipart",))
+BOTH = ExtractedCredential("K", "T", ("multipart",))
+JUST_T = ExtractedCredential(None, "T", ("multipart",))
 
 
 def part(disposition: str, body: bytes, *fields: str) -> bytes:
@@ -74,7 +74,11 @@ BODIES = {
         NAME + END,
         JUST_T,
     ),
-    "an OAuth name": (part('name="oauth_nonce"', b"N") + END, END, Found(places=("multipart",))),
+    "an OAuth name": (
+        part('name="oauth_nonce"', b"N") + END,
+        END,
+        ExtractedCredential(locations=("multipart",)),
+    ),
     "a file name is no name": (FILE + END, FILE + END, NOTHING),
     "a longer boundary is no boundary": (
         part('name="a"', b"x\r\n--cut-here-not\r\n" + TOKEN[12:]) + END,
@@ -110,9 +114,9 @@ BOUNDARIES = {
 
 
 @pytest.mark.parametrize(("body", "kept", "found"), BODIES.values(), ids=BODIES.keys())
-def test_credential_parts_are_dropped(body: bytes, kept: bytes, found: Found) -> None:
+def test_credential_parts_are_dropped(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
     out, stripper = passed(body)
-    assert (out, stripper.found) == (kept, found)
+    assert (out, stripper.credential) == (kept, found)
 
 
 @pytest.mark.parametrize("body", [body for body, _, _ in BODIES.values()], ids=BODIES.keys())
@@ -120,7 +124,11 @@ def test_no_cut_changes_anything(body: bytes) -> None:
     whole, at_once = passed(body)
     for cuts in (range(1, len(body)), *([cut] for cut in range(1, len(body)))):
         out, stripper = passed(body, *cuts)
-        assert (out, stripper.found, stripper.params) == (whole, at_once.found, at_once.params)
+        assert (out, stripper.credential, stripper.params) == (
+            whole,
+            at_once.credential,
+            at_once.params,
+        )
 
 
 @pytest.mark.parametrize("body", [body for body, _, _ in BODIES.values()], ids=BODIES.keys())
@@ -157,7 +165,7 @@ def test_a_long_credential_is_dropped_unread_and_made_up_for_in_bounded_pieces()
         pieces.append(piece)
     assert b"".join(pieces) == (NAME + END).ljust(len(body))
     assert max(map(len, pieces)) <= LOOKAHEAD_BYTES
-    assert stripper.found == Found(places=("multipart",))
+    assert stripper.credential == ExtractedCredential(locations=("multipart",))
 
 
 @pytest.mark.parametrize("excess", range(-3, 4))
@@ -204,7 +212,7 @@ def test_the_receiver_sees_the_same_without_the_credentials(
     out, stripper = passed(body, *(cut for cut in cuts if cut < len(body)), declared=True)
     others = [(n, data) for n, data in clean if n in {"file", "name", "keys"}]
     assert len(out) == len(body)
-    assert stripper.found.places or out == body
+    assert stripper.credential.locations or out == body
     if others:
         assert seen(out) == [p for p in seen(body) if p[0] in {"file", "name", "keys"}]
 
@@ -218,7 +226,7 @@ def test_junk_passes_the_same_however_it_is_cut(junk: bytes, cuts: list[int]) ->
 
 
 def test_parts_are_bounded_in_number() -> None:
-    assert passed(NAME * (MAX_MEMBERS - 1) + TOKEN + END)[1].found == JUST_T
+    assert passed(NAME * (MAX_MEMBERS - 1) + TOKEN + END)[1].credential == JUST_T
     with pytest.raises(BodyTooLarge):
         passed(NAME * (MAX_MEMBERS + 1) + END)
 

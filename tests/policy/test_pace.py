@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.pace import MOST_AT_ONCE, SHARE, wait_s
+from proxy.policy.pace import BACKGROUND_SHARE, MOST_AT_ONCE, delay_s
 
 CASES = {
     "nothing spent: at once": ([], 2, 100.0, 100, 0.0),
@@ -19,7 +19,7 @@ CASES = {
 
 @pytest.mark.parametrize(("spent", "cost", "now", "count", "wait"), CASES.values(), ids=CASES)
 def test_wait(spent: list[float], cost: int, now: float, count: int, wait: float) -> None:
-    assert wait_s(spent, cost, now, count, 10.0) == pytest.approx(wait)
+    assert delay_s(spent, cost, now, count, 10.0) == pytest.approx(wait)
 
 
 @given(st.integers(1, 200), st.lists(st.tuples(st.integers(1, MOST_AT_ONCE), st.floats(0, 9))))
@@ -27,9 +27,9 @@ def test_no_window_holds_more_than_a_fifth(count: int, wanted: list[tuple[int, f
     now, spent = 0.0, list[float]()
     for cost, idle_s in wanted:
         now += idle_s
-        now += wait_s(spent, cost, now, count, 10.0)
+        now += delay_s(spent, cost, now, count, 10.0)
         spent += [now] * cost
-    window_s = 10.0 * max(1.0, MOST_AT_ONCE * SHARE / count)
+    window_s = 10.0 * max(1.0, MOST_AT_ONCE * BACKGROUND_SHARE / count)
     for at in spent:
         within = [each for each in spent if at <= each < at + window_s - 1e-6]
-        assert len(within) <= max(MOST_AT_ONCE, count / SHARE)
+        assert len(within) <= max(MOST_AT_ONCE, count / BACKGROUND_SHARE)

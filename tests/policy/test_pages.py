@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.links import Links
-from proxy.policy.pages.failure import Failure, failure_page, refusal
-from proxy.policy.pages.figures import Budget, Figures, Minute, Trouble
-from proxy.policy.pages.files import FileReader, board_of, count_of, matching, members_of, sliced
+from proxy.policy.links import LinkRewriter
+from proxy.policy.pages.failure import Failure, error_page, refusal_text
+from proxy.policy.pages.figures import DashboardData, LimitUse, Minute, RecentFailure
+from proxy.policy.pages.files import BoardReader, board_of, count_of, matching, members_of, sliced
 from proxy.policy.pages.home import Offer, Pasted, home_page
-from proxy.policy.pages.legacy import Row, legacy_page
-from proxy.policy.pages.lists import Around, board_page, card_page
+from proxy.policy.pages.legacy import Row, credential_usage_page
+from proxy.policy.pages.lists import PageContext, board_page, card_page
 from proxy.policy.pages.words import counted, day_text, moment_of, size_text, time_text
 
 US = "http://trello.internal"
 BARE = Offer(operated=True, keyless=True)
-AROUND = Around(US)
-READER = FileReader(Links(US), 0.0, {"m1": "Dana"})
+AROUND = PageContext(US)
+READER = BoardReader(LinkRewriter(US), 0.0, {"m1": "Dana"})
 ID = "6b2c" * 6
 
 
@@ -136,12 +136,12 @@ hostile = st.one_of(
 )
 
 
-def figures(text: str) -> Figures:
-    return Figures(
+def figures(text: str) -> DashboardData:
+    return DashboardData(
         minutes=[Minute(3, 1, 2, 2, 1)],
-        budgets=[Budget(text, 3, 10, 10.0)],
-        spenders=[(text, 3)],
-        troubles=[Trouble(0.0, text, text)],
+        budgets=[LimitUse(text, 3, 10, 10.0)],
+        clients=[(text, 3)],
+        failures=[RecentFailure(0.0, text, text)],
     )
 
 
@@ -155,10 +155,10 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
         lambda t: board_page(
             board_of({}, "AbCd1234"), [READER.card(card(upload()))], f"~{t}", 1, AROUND
         ),
-        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), Figures([Minute()]), BARE),
+        lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), DashboardData([Minute()]), BARE),
         lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t), BARE),
-        lambda t: legacy_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
-        lambda t: failure_page(Failure(404, t, t), f"/{t}", t),
+        lambda t: credential_usage_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
+        lambda t: error_page(Failure(404, t, t), f"/{t}", t),
     ]
     for page in pages:
         text_tags, other_tags = Tags(page(f"a{text}")).seen, Tags(page(f"a{other}")).seen
@@ -167,10 +167,10 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 418, 429, 500, 503])
 def test_every_refusal_says_what_happened_and_what_to_do(status: int) -> None:
-    failure = refusal(status)
+    failure = refusal_text(status)
     assert failure.status == status
     assert failure.title
-    assert failure.cure.endswith(".")
+    assert failure.remedy.endswith(".")
 
 
 def test_a_board_that_was_cut_says_so() -> None:

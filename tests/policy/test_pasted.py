@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.links import Links
-from proxy.policy.pasted import NotALink, link_of
-from proxy.policy.signing import FileIds, Signing
+from proxy.policy.links import LinkRewriter
+from proxy.policy.pasted import UnsupportedLink, to_proxy_link
+from proxy.policy.signing import FileIds, LinkSigner
 
 US = "http://trello.internal:8080"
 NOW = 1_790_000_000.0
 C, A = "5f1a" * 6, "6b2c" * 6
 FILE = f"/1/cards/{C}/attachments/{A}/download/x%20y.png"
-SIGNING = Signing(["k" * 16], 7 * 86_400)
-PLAIN, SIGNED = Links(US, hosts=("localhost", "::1")), Links(US, SIGNING)
+SIGNING = LinkSigner(["k" * 16], 7 * 86_400)
+PLAIN, SIGNED = LinkRewriter(US, hosts=("localhost", "::1")), LinkRewriter(US, SIGNING)
 
 LINKS = {
     "a card": ("https://trello.com/c/AbCd1234/12-title", "/c/AbCd1234/12-title"),
@@ -98,19 +98,19 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "path"), LINKS.values(), ids=LINKS.keys())
 def test_an_address_of_trellos_becomes_a_link(text: str, path: str) -> None:
-    assert link_of(text, PLAIN, NOW) == US + path
+    assert to_proxy_link(text, PLAIN, NOW) == US + path
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.items(), ids=map(str, range(len(REFUSED))))
 def test_anything_else_is_told_what_to_paste(text: str, why: str) -> None:
-    with pytest.raises(NotALink, match=why):
-        link_of(text, PLAIN, NOW)
+    with pytest.raises(UnsupportedLink, match=why):
+        to_proxy_link(text, PLAIN, NOW)
 
 
 def test_a_file_is_signed_where_links_are() -> None:
     signature = SIGNING.sign(FileIds(C, A), NOW)
-    assert link_of(f"https://trello.com{FILE}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
-    assert link_of(f"{US}{FILE}?s=1.{'x' * 43}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
+    assert to_proxy_link(f"https://trello.com{FILE}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
+    assert to_proxy_link(f"{US}{FILE}?s=1.{'x' * 43}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
 
 
 @given(
@@ -118,8 +118,8 @@ def test_a_file_is_signed_where_links_are() -> None:
 )
 def test_nothing_that_is_pasted_breaks_it(text: str) -> None:
     try:
-        link = link_of(text, PLAIN, NOW)
-    except NotALink:
+        link = to_proxy_link(text, PLAIN, NOW)
+    except UnsupportedLink:
         return
     assert link.startswith(f"{US}/")
     assert link.isascii()
@@ -131,6 +131,6 @@ def test_nothing_that_is_pasted_breaks_it(text: str) -> None:
 )
 def test_the_longest_text_takes_no_time(text: str) -> None:
     began = time.process_time()
-    with pytest.raises(NotALink):
-        link_of(text, PLAIN, NOW)
+    with pytest.raises(UnsupportedLink):
+        to_proxy_link(text, PLAIN, NOW)
     assert time.process_time() - began < 0.1

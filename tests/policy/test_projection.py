@@ -9,15 +9,15 @@ import pytest
 from proxy.policy.projection import (
     MOST_ITEMS,
     Projection,
-    Shape,
+    QueryShape,
     contains,
+    parse_shape,
+    possible_sources,
     project,
-    shape_of,
-    sources_of,
     widened,
 )
 from proxy.policy.routes import RouteTable
-from proxy.policy.shapes import FIELDS, UNEVEN
+from proxy.policy.shapes import FIELDS, INCONSISTENT_FIELDS
 
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 TABLE = RouteTable()
@@ -29,12 +29,12 @@ WHOLE = f"/1/boards/{BOARD}"
 CARDS = f"{WHOLE}/cards"
 
 
-def shape(target: str) -> Shape | None:
+def shape(target: str) -> QueryShape | None:
     path, _, query = target.partition("?")
-    return shape_of(TABLE.classify("GET", path.strip("/").split("/")[1:]), query)
+    return parse_shape(TABLE.classify("GET", path.strip("/").split("/")[1:]), query)
 
 
-def known(target: str) -> Shape:
+def known(target: str) -> QueryShape:
     found = shape(target)
     assert found is not None
     return found
@@ -43,7 +43,7 @@ def known(target: str) -> Shape:
 def cut(body: bytes, wide: str, narrow: str) -> list[Projection | None]:
     """What every source in the answer to `wide` that may hold `narrow` gives for it."""
     asked = known(narrow)
-    sources = [each for each in sources_of(known(wide)) if contains(each.shape, asked)]
+    sources = [each for each in possible_sources(known(wide)) if contains(each.shape, asked)]
     return [project(body, each, asked) for each in sources]
 
 
@@ -118,12 +118,14 @@ NOT_CONTAINED = {
 
 @pytest.mark.parametrize(("wide", "narrow"), CONTAINED.values(), ids=CONTAINED.keys())
 def test_what_may_be_in_there(wide: str, narrow: str) -> None:
-    assert [each for each in sources_of(known(wide)) if contains(each.shape, known(narrow))]
+    assert [each for each in possible_sources(known(wide)) if contains(each.shape, known(narrow))]
 
 
 @pytest.mark.parametrize(("wide", "narrow"), NOT_CONTAINED.values(), ids=NOT_CONTAINED.keys())
 def test_what_is_not_in_there(wide: str, narrow: str) -> None:
-    assert not [each for each in sources_of(known(wide)) if contains(each.shape, known(narrow))]
+    assert not [
+        each for each in possible_sources(known(wide)) if contains(each.shape, known(narrow))
+    ]
 
 
 # What the members say
@@ -267,7 +269,9 @@ def test_every_recorded_answer_gives_its_own_fields() -> None:
             continue
         value = json.loads(body)
         items = value if isinstance(value, list) else [value]
-        names = {name for item in items for name in item} & (FIELDS[asked.kind] - UNEVEN)
+        names = {name for item in items for name in item} & (
+            FIELDS[asked.kind] - INCONSISTENT_FIELDS
+        )
         for some in ({name} for name in sorted(names)):
             narrow = f"{target}{'&' if '?' in target else '?'}fields={','.join(some)}"
             if "fields=" in target:

@@ -11,9 +11,9 @@ from proxy.clock import FakeClock
 from proxy.demo.answers import from_value
 from proxy.demo.samples import fill
 from proxy.demo.trello import Trello
-from proxy.policy.projection import Shape, contains, project, shape_of, sources_of
+from proxy.policy.projection import QueryShape, contains, parse_shape, possible_sources, project
 from proxy.policy.routes import RouteTable
-from proxy.policy.shapes import FIELDS, UNEVEN
+from proxy.policy.shapes import FIELDS, INCONSISTENT_FIELDS
 
 COMPARED = 3_000
 SEED = 7
@@ -62,7 +62,7 @@ MOSTLY_ALL = ("fields=all", "fields=all", None)
 def trello() -> Trello:
     made = Trello(FakeClock(), key="k", token=NOBODYS)
     fill(made)
-    lists = made.ask(f"/1/boards/{made.example_board}/lists")
+    lists = made.request(f"/1/boards/{made.example_board}/lists")
     made.edit("PUT", f"/1/lists/{lists[-1]['id']}", {"closed": "true"})
     awkward = {"closed": "true", "name": 'é "quoted" \\ and 𝄞', "desc": "\u2028\x00"}
     made.edit("PUT", f"/1/cards/{made.example_card}", awkward)
@@ -74,10 +74,10 @@ class Questions:
 
     def __init__(self, trello: Trello, random: Random) -> None:
         board = trello.example_board
-        cards = trello.ask(f"/1/boards/{board}/cards/open")
-        lists = trello.ask(f"/1/boards/{board}/lists/all")
-        labels = trello.ask(f"/1/boards/{board}/labels")
-        organizations = trello.ask("/1/members/me/organizations")
+        cards = trello.request(f"/1/boards/{board}/cards/open")
+        lists = trello.request(f"/1/boards/{board}/lists/all")
+        labels = trello.request(f"/1/boards/{board}/labels")
+        organizations = trello.request("/1/members/me/organizations")
         self._ids = {
             "board": board,
             "card": cards[0]["id"],
@@ -103,7 +103,7 @@ class Questions:
         return f"/1/{path}?{query}" if query else f"/1/{path}"
 
     def _fields(self, kind: str) -> str:
-        names = sorted(FIELDS[kind] - UNEVEN)
+        names = sorted(FIELDS[kind] - INCONSISTENT_FIELDS)
         some = self._random.sample(names, k=self._random.randrange(1, min(len(names), 6)))
         named = f"fields={','.join(some)}"
         return self._random.choice(["", "fields=all", named, named])
@@ -119,13 +119,13 @@ class Questions:
                 yield wide, narrow
 
 
-def shape(target: str) -> Shape | None:
+def shape(target: str) -> QueryShape | None:
     path, _, query = target.partition("?")
-    return shape_of(TABLE.classify("GET", path.split("/")[2:]), query)
+    return parse_shape(TABLE.classify("GET", path.split("/")[2:]), query)
 
 
-def _contain(held: Shape, asked: Shape) -> bool:
-    return any(contains(each.shape, asked) for each in sources_of(held))
+def _contain(held: QueryShape, asked: QueryShape) -> bool:
+    return any(contains(each.shape, asked) for each in possible_sources(held))
 
 
 def cut(body: bytes, wide: str, narrow: str) -> Sequence[bytes]:
@@ -133,7 +133,7 @@ def cut(body: bytes, wide: str, narrow: str) -> Sequence[bytes]:
     held, asked = shape(wide), shape(narrow)
     assert held
     assert asked
-    sources = [each for each in sources_of(held) if contains(each.shape, asked)]
+    sources = [each for each in possible_sources(held) if contains(each.shape, asked)]
     found = [project(body, each, asked) for each in sources]
     return [each.body for each in found if each]
 
@@ -146,7 +146,7 @@ def test_thousands_of_random_parts_are_what_trello_says(trello: Trello) -> None:
         wide, narrow = next(related)
         for target in (wide, narrow):
             if target not in said:
-                said[target] = from_value(trello.ask(target)).body
+                said[target] = from_value(trello.request(target)).body
         for body in cut(said[wide], wide, narrow):
             assert body == said[narrow], (wide, narrow)
             same_path = wide.partition("?")[0] == narrow.partition("?")[0]
@@ -166,4 +166,4 @@ def test_every_field_that_the_stand_in_gives_is_known(trello: Trello) -> None:
         "label": f"{board}/labels?fields=all",
         "board": "/1/members/me/boards?fields=all",
     }.items():
-        assert set(chain.from_iterable(trello.ask(target))) == FIELDS[kind]
+        assert set(chain.from_iterable(trello.request(target))) == FIELDS[kind]

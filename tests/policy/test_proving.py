@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import CacheKey, StoredResponse, Tag
-from proxy.policy.proving import LEAST_PAUSE_S, MOST_BYTES, disproved, kinds_of, may_prove, pause_s
+from proxy.policy.proving import (
+    LEAST_PAUSE_S,
+    MOST_BYTES,
+    kinds_of,
+    may_verify,
+    pause_s,
+    tags_to_invalidate,
+)
 from proxy.policy.routes import RouteTable
 
 _TABLE = RouteTable()
@@ -14,7 +21,7 @@ _BOARD = "5f1a5f1a5f1a5f1a5f1a5f1a"
 
 def _stored(status: int = 200, size: int = 10, tags: tuple[Tag, ...] = ()) -> StoredResponse:
     return StoredResponse(
-        CacheKey("k"), status, b"", b"x" * size, gzip=False, etag="e", asked_at=0.0, asked_seq=0,
+        CacheKey("k"), status, b"", b"x" * size, gzip=False, etag="e", requested_at=0.0, requested_seq=0,
         tags=tags,
     )  # fmt: skip
 
@@ -40,7 +47,7 @@ def test_only_small_json_of_the_stored_identity_is_asked_again(
     may: bool,  # noqa: FBT001 — likewise
 ) -> None:
     match = _TABLE.classify("GET", path.split("/"))
-    assert may_prove(match, stored, own=own) is may
+    assert may_verify(match, stored, own=own) is may
 
 
 @given(
@@ -90,7 +97,7 @@ def test_never_more_than_one_a_minute_nor_than_a_hundredth_of_the_limit(
 def test_what_was_not_true_outdates_everything_that_shows_one_of_its_objects(
     tags: list[str], outdated: set[str]
 ) -> None:
-    assert disproved(map(Tag, tags)) == outdated
+    assert tags_to_invalidate(map(Tag, tags)) == outdated
 
 
 def test_kinds_tell_no_id() -> None:

@@ -12,7 +12,7 @@ from proxy.policy.ranges import (
     Whole,
     content_range,
     resolve,
-    sent_from,
+    resume_offset,
 )
 from proxy.policy.validation import Validators
 
@@ -73,7 +73,7 @@ def test_a_part_lies_within_and_is_what_was_asked(first: int, last: int, length:
         case Slice(start, end) as part:
             assert body[start:end] == body[first : last + 1]
             assert 0 <= start < end <= length
-            assert sent_from(content_range(part, length)) == (start, length)
+            assert resume_offset(content_range(part, length)) == (start, length)
         case Whole():
             assert last < first
         case _:
@@ -99,7 +99,7 @@ SENT = {
 
 @pytest.mark.parametrize(("field", "read"), SENT.values(), ids=SENT.keys())
 def test_a_content_range_of_somebody_else_s(field: str, read: tuple[int, int] | None) -> None:
-    assert sent_from(field) == read
+    assert resume_offset(field) == read
 
 
 def test_what_cannot_be_satisfied_tells_the_length() -> None:

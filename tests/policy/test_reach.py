@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.reach import is_public, may_reach
+from proxy.policy.reach import is_public, may_connect
 
 INSIDE = [
     "0.0.0.0",  # noqa: S104
@@ -26,12 +26,12 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_inside_is_refused(address: str) -> None:
-    assert not may_reach(address, 443, ("*.amazonaws.com",), is_host_named=False)
+    assert not may_connect(address, 443, ("*.amazonaws.com",), is_host_named=False)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_outside_is_reached(address: str) -> None:
-    assert may_reach(address, 443, ("*.amazonaws.com",), is_host_named=False)
+    assert may_connect(address, 443, ("*.amazonaws.com",), is_host_named=False)
 
 
 LISTED: dict[str, tuple[str, int, tuple[str, ...], bool, bool]] = {
@@ -52,11 +52,11 @@ LISTED: dict[str, tuple[str, int, tuple[str, ...], bool, bool]] = {
 @pytest.mark.parametrize("case", LISTED.values(), ids=LISTED.keys())
 def test_what_is_listed(case: tuple[str, int, tuple[str, ...], bool, bool]) -> None:
     address, port, listed, is_host_named, reached = case
-    assert may_reach(address, port, listed, is_host_named=is_host_named) is reached
+    assert may_connect(address, port, listed, is_host_named=is_host_named) is reached
 
 
 @given(st.ip_addresses(v=4))
 def test_a_spelling_in_ipv6_changes_nothing(address: IPv4Address) -> None:
     for spelling in (f"::ffff:{address}", f"64:ff9b::{address}"):
-        reached = may_reach(spelling, 443, (), is_host_named=False)
+        reached = may_connect(spelling, 443, (), is_host_named=False)
         assert reached is is_public(address)

@@ -11,11 +11,11 @@ from proxy.policy.registration import (
     Remove,
     Repair,
     Step,
-    Verdict,
     Webhook,
-    after,
-    next_step,
-    verdict_of,
+    WebhookResult,
+    apply_result,
+    classify_result,
+    reconcile,
     webhooks_in,
 )
 
@@ -77,7 +77,7 @@ STEPS: dict[str, tuple[tuple[Webhook, ...], list[str], Step | None]] = {
 
 @pytest.mark.parametrize(("webhooks", "wanted", "step"), STEPS.values(), ids=STEPS.keys())
 def test_next_step(webhooks: tuple[Webhook, ...], wanted: list[str], step: Step | None) -> None:
-    assert next_step(webhooks, wanted) == step
+    assert reconcile(webhooks, wanted) == step
 
 
 IDS = st.integers(0, 30).map(lambda n: f"{n:024x}")
@@ -89,9 +89,9 @@ def test_step_by_step_every_board_has_one_and_nothing_else(
 ) -> None:
     webhooks = tuple(Webhook(f"f{model[1:]}", model, active) for model, active in there.items())
     taken = 0
-    while (step := next_step(webhooks, wanted)) is not None:
-        answer = json.dumps({"id": f"{100 + taken:024x}"}).encode()
-        following = after(webhooks, step, answer)
+    while (step := reconcile(webhooks, wanted)) is not None:
+        response = json.dumps({"id": f"{100 + taken:024x}"}).encode()
+        following = apply_result(webhooks, step, response)
         assert following is not None
         webhooks, taken = following, taken + 1
         assert taken <= len(there) + len(wanted)
@@ -100,25 +100,25 @@ def test_step_by_step_every_board_has_one_and_nothing_else(
 
 
 def test_a_creation_that_does_not_show_what_it_made_leaves_it_open() -> None:
-    assert after((WELL,), Create(B), b"{}") is None
-    made = after((WELL,), Create(B), json.dumps({"id": TWO}).encode())
+    assert apply_result((WELL,), Create(B), b"{}") is None
+    made = apply_result((WELL,), Create(B), json.dumps({"id": TWO}).encode())
     assert made == (WELL, Webhook(TWO, B, active=True))
 
 
 UNREACHED = b'{"error":"ERROR","message":"URL (x) did not return 200 status code, got 404"}'
 
 VERDICTS = {
-    "taken": (200, b"{}", Verdict.DONE),
-    "the probe did not find us": (400, UNREACHED, Verdict.UNREACHABLE),
-    "no such model": (400, b"invalid value for idModel", Verdict.REFUSED),
-    "not ours to see": (403, b"", Verdict.REFUSED),
-    "gone": (404, b"", Verdict.REFUSED),
-    "a token that is none": (401, b"invalid token", Verdict.TROUBLE),
-    "too many questions": (429, b"", Verdict.TROUBLE),
-    "down": (503, UNREACHED, Verdict.TROUBLE),
+    "taken": (200, b"{}", WebhookResult.DONE),
+    "the probe did not find us": (400, UNREACHED, WebhookResult.UNREACHABLE),
+    "no such model": (400, b"invalid value for idModel", WebhookResult.REFUSED),
+    "not ours to see": (403, b"", WebhookResult.REFUSED),
+    "gone": (404, b"", WebhookResult.REFUSED),
+    "a token that is none": (401, b"invalid token", WebhookResult.FAILURE),
+    "too many questions": (429, b"", WebhookResult.FAILURE),
+    "down": (503, UNREACHED, WebhookResult.FAILURE),
 }
 
 
 @pytest.mark.parametrize(("status", "body", "verdict"), VERDICTS.values(), ids=VERDICTS.keys())
-def test_verdict_of(status: int, body: bytes, verdict: Verdict) -> None:
-    assert verdict_of(status, body) is verdict
+def test_verdict_of(status: int, body: bytes, verdict: WebhookResult) -> None:
+    assert classify_result(status, body) is verdict

@@ -5,15 +5,15 @@ import gzip
 import pytest
 
 from proxy.policy import representation
-from proxy.policy.codings import BadCoding, TooLong, gunzip, identity_length
-from proxy.policy.links import Links
+from proxy.policy.codings import InvalidEncoding, TooLong, gunzip, identity_length
+from proxy.policy.links import LinkRewriter
 from proxy.policy.representation import Cleaning, is_long
-from proxy.policy.scrub import Scrubber
+from proxy.policy.scrub import Redactor
 
 SECRET = "ATTA" + "5ec2e7" * 12
 LINK = b"https://trello.com/1/cards/a1/attachments/b2/download/x.png"
 OURS = b"http://proxy.internal/1/cards/a1/attachments/b2/download/x.png"
-CLEANING = Cleaning(Scrubber([SECRET]), Links("http://proxy.internal"), 0.0)
+CLEANING = Cleaning(Redactor([SECRET]), LinkRewriter("http://proxy.internal"), 0.0)
 PLAIN = b'{"name":"A card"}'
 
 
@@ -52,7 +52,7 @@ def test_too_long_and_broken_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(representation, "MAX_PLAIN_BYTES", 100)
     with pytest.raises(TooLong):
         CLEANING.of(gzip.compress(bytes(101)), gzip=True)
-    with pytest.raises(BadCoding):
+    with pytest.raises(InvalidEncoding):
         CLEANING.of(b"no gzip", gzip=True)
 
 

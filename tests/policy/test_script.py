@@ -1,20 +1,20 @@
 """Trello's client.js asks the proxy; nothing else about it changes."""
 
-from proxy.policy.script import point_at
+from proxy.policy.script import rewrite_client_js
 
 HERE = "http://trello.internal:8080"
 
 
 def test_the_api_endpoint_becomes_the_proxy() -> None:
     script = b'var o={"version":1,"apiEndpoint":"https://api.trello.com","authEndpoint":"https://trello.com"};'
-    assert point_at(script, HERE) == (
+    assert rewrite_client_js(script, HERE) == (
         b'var o={"version":1,"apiEndpoint":"http://trello.internal:8080",'
         b'"authEndpoint":"https://trello.com"};'
     )
 
 
 def test_so_does_one_with_escaped_slashes() -> None:
-    assert point_at(b'{"apiEndpoint":"https:\\/\\/api.trello.com"}', HERE) == (
+    assert rewrite_client_js(b'{"apiEndpoint":"https:\\/\\/api.trello.com"}', HERE) == (
         b'{"apiEndpoint":"http://trello.internal:8080"}'
     )
 
@@ -23,8 +23,8 @@ def test_addresses_that_only_begin_alike_stay() -> None:
     script = (
         b'"https://api.trello.com/1/x" \'https://api.trello.com\' "https://api.trello.com.evil"'
     )
-    assert point_at(script, HERE) == script
+    assert rewrite_client_js(script, HERE) == script
 
 
 def test_an_address_cannot_break_out_of_its_quotes() -> None:
-    assert point_at(b'"https://api.trello.com"', 'http://a"b') == b'"http://a\\"b"'
+    assert rewrite_client_js(b'"https://api.trello.com"', 'http://a"b') == b'"http://a\\"b"'

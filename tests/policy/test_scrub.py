@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.scrub import MOST_LEARNT, Scrubber
+from proxy.policy.scrub import MAX_ADDED, Redactor
 
 KEY = "dummykey0123"
 LONG = KEY + "ATTAxyz"
 OTHER = "ATTA-another-one"
 ODD = "a/b+c-d_e"
-SCRUBBER = Scrubber([KEY, LONG, ODD])
+SCRUBBER = Redactor([KEY, LONG, ODD])
 
 
 def percent(secret: str) -> str:
@@ -47,27 +47,27 @@ INNOCENT = {
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_secret_becomes_asterisks(spelling: str) -> None:
     expected = f"<{'*' * len(spelling)}>"
-    assert SCRUBBER.text(f"<{spelling}>") == expected
-    assert SCRUBBER.whole(f"<{spelling}>".encode()) == expected.encode()
+    assert SCRUBBER.redact_text(f"<{spelling}>") == expected
+    assert SCRUBBER.redact(f"<{spelling}>".encode()) == expected.encode()
     assert SCRUBBER.found_in(spelling)
 
 
 @pytest.mark.parametrize("body", INNOCENT.values(), ids=INNOCENT.keys())
 def test_what_holds_no_secret_comes_back_itself(body: bytes) -> None:
-    assert SCRUBBER.whole(body) is body
+    assert SCRUBBER.redact(body) is body
     assert not SCRUBBER.found_in(body)
 
 
 @pytest.mark.parametrize("secret", ["", "short77", "asterisk*s", "sécret-77"])
 def test_a_secret_that_would_spoil_bodies_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="a secret needs"):
-        Scrubber([KEY, secret])
+        Redactor([KEY, secret])
 
 
 def test_without_secrets_nothing_changes() -> None:
-    stream = Scrubber([]).stream()
+    stream = Redactor([]).stream()
     assert (stream.feed(b"abc"), stream.finish()) == (b"abc", b"")
-    assert Scrubber([]).text("%41\\u0041") == "%41\\u0041"
+    assert Redactor([]).redact_text("%41\\u0041") == "%41\\u0041"
 
 
 def test_a_secret_is_not_in_the_repr() -> None:
@@ -90,7 +90,7 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8).map("".join
 
 @given(TEXTS)
 def test_no_secret_survives_any_surroundings(text: str) -> None:
-    scrubbed = SCRUBBER.text(text)
+    scrubbed = SCRUBBER.redact_text(text)
     assert len(scrubbed) == len(text)
     for spelling in SPELLINGS.values():
         assert spelling not in scrubbed
@@ -103,27 +103,27 @@ def test_no_cut_changes_anything(text: str, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     stream = SCRUBBER.stream()
     out = [stream.feed(body[start:end]) for start, end in pairwise(edges)]
-    assert b"".join(out) + stream.finish() == SCRUBBER.whole(body)
+    assert b"".join(out) + stream.finish() == SCRUBBER.redact(body)
 
 
 def test_what_is_learnt_is_masked_beside_what_was_known() -> None:
-    scrubber = Scrubber([KEY])
-    scrubber.learn([OTHER])
-    assert scrubber.whole(f"{KEY} {OTHER}".encode()) == b"*" * len(KEY) + b" " + b"*" * len(OTHER)
+    redactor = Redactor([KEY])
+    redactor.add_secret([OTHER])
+    assert redactor.redact(f"{KEY} {OTHER}".encode()) == b"*" * len(KEY) + b" " + b"*" * len(OTHER)
 
 
 def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
-    scrubber = Scrubber([KEY])
+    redactor = Redactor([KEY])
     with pytest.raises(ValueError, match="a secret needs"):
-        scrubber.learn([OTHER, "short"])
-    assert scrubber.found_in(KEY)
-    assert not scrubber.found_in(OTHER)
+        redactor.add_secret([OTHER, "short"])
+    assert redactor.found_in(KEY)
+    assert not redactor.found_in(OTHER)
 
 
 def test_what_was_there_at_the_start_is_never_forgotten_nor_what_is_learnt_again() -> None:
-    scrubber = Scrubber([KEY])
-    for number in range(3 * MOST_LEARNT):
-        scrubber.learn([f"rejected-{number}", OTHER])
-    assert scrubber.found_in(KEY)
-    assert scrubber.found_in(OTHER)
-    assert not scrubber.found_in("rejected-0.")
+    redactor = Redactor([KEY])
+    for number in range(3 * MAX_ADDED):
+        redactor.add_secret([f"rejected-{number}", OTHER])
+    assert redactor.found_in(KEY)
+    assert redactor.found_in(OTHER)
+    assert not redactor.found_in("rejected-0.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 
 DELIBERATE = {
     "a script of ours": {"X-Requested-With": "XMLHttpRequest"},
@@ -24,12 +24,12 @@ NOT_DELIBERATE = {
 
 @pytest.mark.parametrize("fields", DELIBERATE.values(), ids=DELIBERATE.keys())
 def test_a_field_that_needs_a_preflight(fields: dict[str, str]) -> None:
-    assert Sender(fields).is_preflighted
+    assert FetchMetadata(fields).is_preflighted
 
 
 @pytest.mark.parametrize("fields", NOT_DELIBERATE.values(), ids=NOT_DELIBERATE.keys())
 def test_no_field_that_needs_a_preflight(fields: dict[str, str]) -> None:
-    assert not Sender(fields).is_preflighted
+    assert not FetchMetadata(fields).is_preflighted
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,10 @@ def test_no_field_that_needs_a_preflight(fields: dict[str, str]) -> None:
     ],
 )
 def test_of_a_referer_the_origin_counts(referrer: str, origin: str) -> None:
-    assert Sender({"Referer": referrer}).referrer == origin
+    assert FetchMetadata({"Referer": referrer}).referrer == origin
 
 
 def test_a_program_says_nothing() -> None:
-    silent = Sender({"Host": "P:1", "Accept": "*/*"})
+    silent = FetchMetadata({"Host": "P:1", "Accept": "*/*"})
     assert (silent.host, silent.origin, silent.referrer, silent.site) == ("p:1", "", "", "")
     assert (silent.destination, silent.navigates) == ("", False)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from proxy.errors import LinkExpired, LinkNotSigned, LinkRevoked
-from proxy.policy.signing import DAY_S, FileIds, Signing, unsigned
+from proxy.policy.signing import DAY_S, FileIds, LinkSigner, strip_signature
 
 NOW = 1_790_000_000.0
 OLD, NEW, OTHER = "old-key-of-the-past", "new-key-of-today-1", "somebody-elses-key"
 FILE = FileIds("5f1a" * 6, "6b2c" * 6, "7d3e" * 6)
-SIGNING = Signing([NEW], 7 * DAY_S)
+SIGNING = LinkSigner([NEW], 7 * DAY_S)
 QUERY = f"s={SIGNING.sign(FILE, NOW)}"
 
 
@@ -41,7 +41,7 @@ FORGED = {
     "a bit changed": QUERY[:-2] + ("A" if QUERY[-2] != "A" else "B") + QUERY[-1],
     "cut": QUERY[:-1],
     "under another name": QUERY.replace("s=", "sig="),
-    "of another key": f"s={Signing([OTHER], 7 * DAY_S).sign(FILE, NOW)}",
+    "of another key": f"s={LinkSigner([OTHER], 7 * DAY_S).sign(FILE, NOW)}",
 }
 
 
@@ -59,8 +59,8 @@ def test_it_lasts_its_lifetime_and_to_the_end_of_that_day() -> None:
 
 
 def test_a_new_key_signs_while_the_old_one_is_still_accepted() -> None:
-    before = f"s={Signing([OLD], 7 * DAY_S).sign(FILE, NOW)}"
-    both = Signing([NEW, OLD], 7 * DAY_S)
+    before = f"s={LinkSigner([OLD], 7 * DAY_S).sign(FILE, NOW)}"
+    both = LinkSigner([NEW, OLD], 7 * DAY_S)
     both.check(FILE, before, NOW)
     assert f"s={both.sign(FILE, NOW)}" == QUERY
     with pytest.raises(LinkNotSigned):
@@ -68,7 +68,7 @@ def test_a_new_key_signs_while_the_old_one_is_still_accepted() -> None:
 
 
 def test_a_revoked_file_opens_no_more_and_only_a_signature_learns_it() -> None:
-    revoking = Signing([NEW], 7 * DAY_S, [FILE.attachment])
+    revoking = LinkSigner([NEW], 7 * DAY_S, [FILE.attachment])
     with pytest.raises(LinkRevoked):
         revoking.check(FILE, QUERY, NOW)
     with pytest.raises(LinkNotSigned):
@@ -89,4 +89,4 @@ def test_it_cannot_be_printed() -> None:
     ],
 )
 def test_a_signature_does_not_go_to_trello(query: str, kept: str) -> None:
-    assert unsigned(query) == kept
+    assert strip_signature(query) == kept

@@ -4,10 +4,10 @@ import pytest
 
 from proxy.model import Kind, Lifetimes, Tag
 from proxy.policy.storability import (
-    GONE_LIFETIME_S,
-    NotStored,
+    NOT_FOUND_LIFETIME_S,
     Reason,
     Storable,
+    Unstorable,
     lifetimes_for,
     may_store,
     why_unusable,
@@ -23,9 +23,9 @@ def test_a_200_is_stored_for_the_lifetimes_of_its_route() -> None:
 
 
 def test_a_404_is_stored_for_seconds() -> None:
-    assert may_store(404, ROUTE, TAGS) == Storable(Lifetimes(GONE_LIFETIME_S), TAGS)
-    assert GONE_LIFETIME_S <= 10
-    assert lifetimes_for(404, ROUTE) == Lifetimes(GONE_LIFETIME_S)
+    assert may_store(404, ROUTE, TAGS) == Storable(Lifetimes(NOT_FOUND_LIFETIME_S), TAGS)
+    assert NOT_FOUND_LIFETIME_S <= 10
+    assert lifetimes_for(404, ROUTE) == Lifetimes(NOT_FOUND_LIFETIME_S)
     assert lifetimes_for(404, Lifetimes(1.0)) == Lifetimes(1.0)
     assert lifetimes_for(200, ROUTE) == ROUTE
 
@@ -34,21 +34,21 @@ def test_a_404_is_stored_for_seconds() -> None:
     "status", [201, 202, 203, 204, 206, 301, 302, 304, 400, 401, 403, 405, 409, 410, 418, 429, 451]
 )
 def test_no_other_status_is_stored(status: int) -> None:
-    assert may_store(status, ROUTE, TAGS) == NotStored(Reason.STATUS)
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 def test_no_trouble_is_stored(status: int) -> None:
-    assert may_store(status, ROUTE, TAGS) == NotStored(Reason.STATUS)
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_a_route_without_a_lifetime_stores_nothing(status: int) -> None:
-    assert may_store(status, NEVER, TAGS) == NotStored(Reason.ROUTE)
+    assert may_store(status, NEVER, TAGS) == Unstorable(Reason.ROUTE)
 
 
 def test_a_client_that_says_no_store_has_nothing_stored() -> None:
-    assert may_store(200, ROUTE, TAGS, no_store=True) == NotStored(Reason.REQUEST)
+    assert may_store(200, ROUTE, TAGS, no_store=True) == Unstorable(Reason.REQUEST)
 
 
 USABLE = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from proxy.errors import BadTarget
+from proxy.errors import InvalidTarget
 from proxy.policy.target import canonical_query, parse, target_of, with_parameters
 
 SEGMENTS = {
@@ -61,7 +61,7 @@ def test_a_route_is_found_by_decoded_segments(raw: str, segments: tuple[str, ...
 
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
 def test_what_two_readers_could_read_differently_is_refused(raw: str) -> None:
-    with pytest.raises(BadTarget) as refused:
+    with pytest.raises(InvalidTarget) as refused:
         parse(raw)
     assert refused.value.status == 400
 
@@ -91,7 +91,7 @@ NO_NAMES = {
 
 @pytest.mark.parametrize("raw", NO_NAMES.values(), ids=NO_NAMES.keys())
 def test_and_nothing_else_may(raw: str) -> None:
-    with pytest.raises(BadTarget):
+    with pytest.raises(InvalidTarget):
         parse(raw)
 
 
@@ -154,7 +154,7 @@ PAIRS = st.lists(st.tuples(st.text(min_size=1, max_size=5), st.text(max_size=5))
 def canonical(raw: str) -> str | None:
     try:
         target = parse(raw)
-    except BadTarget:
+    except InvalidTarget:
         return None
     return target_of(target.segments[1:], canonical_query(target.query))
 
@@ -215,7 +215,7 @@ def test_different_parameters_are_different_bytes(
 def test_any_spelling_of_a_name_comes_back_as_the_name(names: list[str]) -> None:
     try:
         target = parse("/" + "/".join(quote(name, safe="", errors="replace") for name in names))
-    except BadTarget:
+    except InvalidTarget:
         return
     assert target.segments == tuple(name.encode("utf-8", "replace").decode() for name in names)
 
@@ -224,6 +224,6 @@ def test_any_spelling_of_a_name_comes_back_as_the_name(names: list[str]) -> None
 def test_any_text_is_a_target_or_refused(raw: str) -> None:
     try:
         target = parse(raw)
-    except BadTarget:
+    except InvalidTarget:
         return
     assert not {".", ".."} & set(target.segments)

@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.token_facts import Member, TokenFacts, days_left, member_in, token_in
+from proxy.policy.token_facts import Member, TokenInfo, days_left, member_in, token_in
 
 ID = "5e93ba403f1ab3603ba81a09"
 READ = {"idModel": "*", "modelType": "Board", "read": True, "write": False}
 BOTH = {**READ, "write": True}
 
-TOKENS: dict[str, tuple[object, TokenFacts | None]] = {
+TOKENS: dict[str, tuple[object, TokenInfo | None]] = {
     "one that never ends": (
         {"idMember": ID, "dateExpires": None, "permissions": [BOTH]},
-        TokenFacts(ID, None, ("read", "write")),
+        TokenInfo(ID, None, ("read", "write")),
     ),
     "one that ends and only reads": (
         {"idMember": ID, "dateExpires": "2026-12-01T00:00:00.000Z", "permissions": [READ]},
-        TokenFacts(ID, 1_796_083_200.0, ("read",)),
+        TokenInfo(ID, 1_796_083_200.0, ("read",)),
     ),
     "one that may do nothing": (
         {"idMember": ID, "dateExpires": None, "permissions": "?"},
-        TokenFacts(ID, None, ()),
+        TokenInfo(ID, None, ()),
     ),
     "an end that is not told": ({"idMember": ID}, None),
     "an end that is no time": ({"idMember": ID, "dateExpires": "soon"}, None),
@@ -33,7 +33,7 @@ TOKENS: dict[str, tuple[object, TokenFacts | None]] = {
 
 
 @pytest.mark.parametrize(("told", "facts"), TOKENS.values(), ids=TOKENS.keys())
-def test_token_in(told: object, facts: TokenFacts | None) -> None:
+def test_token_in(told: object, facts: TokenInfo | None) -> None:
     assert token_in(json.dumps(told).encode()) == facts
 
 

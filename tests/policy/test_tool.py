@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.tool import tool_name
+from proxy.policy.tool import client_name
 
 CASES = {
     "a product, less its version": ("python-requests/2.31.0", "python-requests"),
@@ -30,11 +30,11 @@ CASES = {
 
 @pytest.mark.parametrize(("user_agent", "name"), CASES.values(), ids=CASES.keys())
 def test_tool_name(user_agent: str, name: str) -> None:
-    assert tool_name(user_agent) == name
+    assert client_name(user_agent) == name
 
 
 @given(st.text())
 def test_whatever_a_client_sends_is_a_short_plain_word(user_agent: str) -> None:
-    name = tool_name(user_agent)
+    name = client_name(user_agent)
     assert re.fullmatch(r"[a-z][a-z0-9._-]{0,31}", name)
     assert sum(map(str.isdigit, name)) <= 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.trace import trace_of
+from proxy.policy.trace import parse_traceparent
 
 ID, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 FIELD = f"00-{ID}-{PARENT}-01"
@@ -31,6 +31,6 @@ CASES: dict[str, tuple[list[str], str | None]] = {
 
 @pytest.mark.parametrize(("values", "parent"), CASES.values(), ids=CASES.keys())
 def test_trace_of(values: list[str], parent: str | None) -> None:
-    trace = trace_of(values)
+    trace = parse_traceparent(values)
     assert (trace.parent if trace else None) == parent
     assert trace is None or trace.trace_id == ID

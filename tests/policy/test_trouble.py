@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.trouble import is_trouble
+from proxy.policy.trouble import is_upstream_failure
 
 CASES = {
     "a server error": (500, b"", True),
@@ -23,9 +23,9 @@ CASES = {
 
 @pytest.mark.parametrize(("status", "body", "trouble"), CASES.values(), ids=CASES.keys())
 def test_trouble_with_the_stored_credential(status: int, body: bytes, *, trouble: bool) -> None:
-    assert is_trouble(status, body, own=True) is trouble
+    assert is_upstream_failure(status, body, own=True) is trouble
 
 
 def test_a_clients_own_bad_token_is_an_answer() -> None:
-    assert not is_trouble(401, b"invalid token", own=False)
-    assert is_trouble(503, b"", own=False)
+    assert not is_upstream_failure(401, b"invalid token", own=False)
+    assert is_upstream_failure(503, b"", own=False)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import JsonpDenied, TunnelDenied
-from proxy.policy.sender import Sender
+from proxy.policy.sender import FetchMetadata
 from proxy.policy.tunnel import (
     check_call,
     check_tunnel,
@@ -93,17 +93,17 @@ PREFLIGHTED = {"X-Requested-With": "XMLHttpRequest"}
 
 @pytest.mark.parametrize("fields", [PREFLIGHTED, {"Origin": "https://tools.internal"}])
 def test_a_program_and_a_page_with_an_origin_may_tunnel(fields: dict[str, str]) -> None:
-    check_tunnel(Sender(fields))
+    check_tunnel(FetchMetadata(fields))
     for opened in (
         {"Sec-Fetch-Mode": "navigate"},
         {"Sec-Fetch-Site": "none"},
         {"Accept": "text/html,application/xhtml+xml"},
     ):
         with pytest.raises(TunnelDenied):
-            check_tunnel(Sender({**fields, **opened}))
+            check_tunnel(FetchMetadata({**fields, **opened}))
 
 
 def test_a_request_that_any_page_can_send_may_not() -> None:
     for fields in ({}, {"Referer": "https://tools.internal/"}, {"Sec-Fetch-Site": "same-origin"}):
         with pytest.raises(TunnelDenied):
-            check_tunnel(Sender(fields))
+            check_tunnel(FetchMetadata(fields))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.validation import Validators, etag_of, for_coding, not_modified, seconds_of
+from proxy.policy.validation import Validators, etag_for_encoding, etag_of, not_modified, seconds_of
 
 ETAG = '"abc"'
 
@@ -36,8 +36,8 @@ def test_a_validator_is_made_of_the_bytes_and_nothing_else() -> None:
 
 
 def test_codings_have_validators_of_their_own() -> None:
-    assert for_coding("abc", gzip=False) == '"abc"'
-    assert for_coding("abc", gzip=True) == '"abc-gzip"'
+    assert etag_for_encoding("abc", gzip=False) == '"abc"'
+    assert etag_for_encoding("abc", gzip=True) == '"abc-gzip"'
 
 
 DATES = {

@@ -4,22 +4,22 @@ import json
 
 import pytest
 
-from proxy.policy.links import Links
+from proxy.policy.links import LinkRewriter
 from proxy.policy.signing import FileIds
 from proxy.policy.warming import (
+    CacheResult,
+    FileToWarm,
     NotABoard,
-    Standing,
-    Tally,
-    Wanted,
-    board_named,
-    cards_in,
+    WarmStats,
+    parse_board_name,
+    parse_cache_status,
+    parse_cards,
+    problem_detail,
     progress_line,
-    reason_of,
-    standing_of,
     summary,
 )
 
-LINKS = Links("http://trello.internal")
+LINKS = LinkRewriter("http://trello.internal")
 ID = "5f1a" * 6
 
 BOARDS = {
@@ -34,7 +34,7 @@ BOARDS = {
 
 @pytest.mark.parametrize(("text", "board"), BOARDS.values(), ids=BOARDS)
 def test_a_board_by_any_of_its_names(text: str, board: str) -> None:
-    assert board_named(text, LINKS, 0.0) == board
+    assert parse_board_name(text, LINKS, 0.0) == board
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_board_by_any_of_its_names(text: str, board: str) -> None:
 )
 def test_anything_else_is_no_board(text: str) -> None:
     with pytest.raises(NotABoard, match="is no board"):
-        board_named(text, LINKS, 0.0)
+        parse_board_name(text, LINKS, 0.0)
 
 
 def test_uploads_are_wanted_and_nothing_else() -> None:
@@ -54,11 +54,11 @@ def test_uploads_are_wanted_and_nothing_else() -> None:
         "nonsense",
     ]
     cards = [{"id": "c1", "name": "Move", "attachments": attachments}, {"id": "c2"}]
-    assert cards_in(json.dumps(cards).encode()) == (
+    assert parse_cards(json.dumps(cards).encode()) == (
         2,
         [
-            Wanted(FileIds("c1", "a1"), "Move / plan[2J.png", 12),
-            Wanted(FileIds("c1", "a2"), "Move / a2", 0),
+            FileToWarm(FileIds("c1", "a1"), "Move / plan[2J.png", 12),
+            FileToWarm(FileIds("c1", "a2"), "Move / a2", 0),
         ],
     )
 
@@ -66,27 +66,27 @@ def test_uploads_are_wanted_and_nothing_else() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"<html>", b"[" * 100_000])
 def test_what_is_no_list_of_cards_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 — that it is one is all that is said
-        cards_in(body)
+        parse_cards(body)
 
 
 STANDINGS = {
-    "kept": ("trello-proxy; hit", Standing.KEPT),
+    "kept": ("trello-proxy; hit", CacheResult.HIT),
     "kept, and Trello is down": (
         "trello-proxy; fwd=stale; fwd-status=503; detail=stale-if-error",
-        Standing.KEPT,
+        CacheResult.HIT,
     ),
-    "arriving": ("trello-proxy; fwd=uri-miss; fwd-status=200; stored", Standing.ARRIVING),
+    "arriving": ("trello-proxy; fwd=uri-miss; fwd-status=200; stored", CacheResult.DOWNLOADED),
     "arriving for somebody else too": (
         "trello-proxy; fwd=uri-miss; fwd-status=200; collapsed",
-        Standing.ARRIVING,
+        CacheResult.DOWNLOADED,
     ),
-    "passing": ("trello-proxy; fwd=bypass; detail=too-large", Standing.PASSING),
+    "passing": ("trello-proxy; fwd=bypass; detail=too-large", CacheResult.BYPASS),
 }
 
 
 @pytest.mark.parametrize(("field", "standing"), STANDINGS.values(), ids=STANDINGS)
-def test_standing(field: str, standing: Standing) -> None:
-    assert standing_of(field) is standing
+def test_standing(field: str, standing: CacheResult) -> None:
+    assert parse_cache_status(field) is standing
 
 
 REASONS = {
@@ -100,44 +100,46 @@ REASONS = {
 
 @pytest.mark.parametrize(("status", "body", "reason"), REASONS.values(), ids=REASONS)
 def test_reason(status: int, body: bytes, reason: str) -> None:
-    assert reason_of(status, body) == reason
+    assert problem_detail(status, body) == reason
 
 
 LINES = {
     "at the beginning": (
-        Tally(files=4, total_bytes=40_000_000),
+        WarmStats(files=4, total_bytes=40_000_000),
         0.0,
         "[....................] 0/4 files, 0 bytes of 40 MB, 0 bytes/s",
     ),
     "half of the bytes, most of the files": (
-        Tally(files=4, total_bytes=40_000_000, fetched=2, fetched_bytes=10_000_000, kept=1,
-              kept_bytes=10_000_000),
+        WarmStats(files=4, total_bytes=40_000_000, downloaded=2, downloaded_bytes=10_000_000, hits=1,
+              hit_bytes=10_000_000),
         10.0,
         "[##########..........] 3/4 files, 20 MB of 40 MB, 1.0 MB/s, 10 s left",
     ),
     "at the end": (
-        Tally(files=1, total_bytes=1000, fetched=1, fetched_bytes=1000),
+        WarmStats(files=1, total_bytes=1000, downloaded=1, downloaded_bytes=1000),
         1.0,
         "[####################] 1/1 file, 1.0 KB of 1.0 KB, 1.0 KB/s, 0 s left",
     ),
     "no files at all": (
-        Tally(), 1.0, "[####################] 0/0 files, 0 bytes of 0 bytes, 0 bytes/s, 0 s left",
+        WarmStats(), 1.0, "[####################] 0/0 files, 0 bytes of 0 bytes, 0 bytes/s, 0 s left",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("tally", "elapsed_s", "line"), LINES.values(), ids=LINES)
-def test_progress_line(tally: Tally, elapsed_s: float, line: str) -> None:
+def test_progress_line(tally: WarmStats, elapsed_s: float, line: str) -> None:
     assert progress_line(tally, elapsed_s) == line
 
 
 def test_the_summary_counts_everything_and_names_the_first_failures() -> None:
-    tally = Tally(boards=1, cards=31, files=60, fetched=5, fetched_bytes=2_000_000, kept=3)
+    client_stats = WarmStats(
+        boards=1, cards=31, files=60, downloaded=5, downloaded_bytes=2_000_000, hits=3
+    )
     for number in range(52):
-        tally.refuse(Wanted(FileIds("c", "a"), f"Card / {number}.png", 1), "503")
-    tally.failures.append("board b: 503")
-    tally.is_interrupted = True
-    lines = summary(tally, 130.0).splitlines()
+        client_stats.add_failure(FileToWarm(FileIds("c", "a"), f"Card / {number}.png", 1), "503")
+    client_stats.failures.append("board b: 503")
+    client_stats.is_interrupted = True
+    lines = summary(client_stats, 130.0).splitlines()
     assert lines[:3] == [
         "1 board, 31 cards, 60 files",
         "fetched 5 files, 2.0 MB, in 2 min; already kept 3; failed 53",

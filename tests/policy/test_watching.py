@@ -9,34 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.model import Lifetimes, Tag
-from proxy.policy.invalidation import board_touched
+from proxy.policy.invalidation import board_tags
 from proxy.policy.routes import RouteTable
-from proxy.policy.tags import LEARNED, stored_tags
+from proxy.policy.tags import INFERRED, stored_tags
 from proxy.policy.watching import (
-    Mark,
-    News,
+    BoardVersion,
+    PollDiff,
+    diff,
     interval_s,
     is_watched,
-    lengthened,
-    marks_in,
-    news,
+    parse_versions,
     pause_s,
-    since_of,
+    watched_lifetimes,
+    watched_since,
 )
-from proxy.store.epochs import Epochs
+from proxy.store.epochs import TagEpochs
 
 ONE, TWO, CARD = "1" * 24, "2" * 24, "c" * 24
 SHOWN = {"id": ONE, "dateLastActivity": "2026-11-21T10:00:00.000Z", "shortLink": "abcd1234"}
 ACTIVE = SHOWN["dateLastActivity"]
 
-BODIES: dict[str, tuple[Any, dict[str, Mark] | None]] = {
+BODIES: dict[str, tuple[Any, dict[str, BoardVersion] | None]] = {
     "with a count of updates": (
-        [{**SHOWN, "ixUpdate": "17"}], {ONE: Mark("abcd1234", "17", ACTIVE)}
+        [{**SHOWN, "ixUpdate": "17"}], {ONE: BoardVersion("abcd1234", "17", ACTIVE)}
     ),
     "a count that is a number": (
-        [{**SHOWN, "ixUpdate": 17}], {ONE: Mark("abcd1234", "17", ACTIVE)}
+        [{**SHOWN, "ixUpdate": 17}], {ONE: BoardVersion("abcd1234", "17", ACTIVE)}
     ),
-    "without one": ([SHOWN], {ONE: Mark("abcd1234", "", ACTIVE)}),
+    "without one": ([SHOWN], {ONE: BoardVersion("abcd1234", "", ACTIVE)}),
     "never active": ([{**SHOWN, "dateLastActivity": None}], {}),
     "no word of activity": ([{"id": ONE, "ixUpdate": "17"}], {}),
     "an empty word of it": ([{**SHOWN, "dateLastActivity": ""}], {}),
@@ -49,23 +49,23 @@ BODIES: dict[str, tuple[Any, dict[str, Mark] | None]] = {
 
 
 @pytest.mark.parametrize(("shown", "marks"), BODIES.values(), ids=BODIES)
-def test_marks(shown: Any, marks: dict[str, Mark] | None) -> None:
-    assert marks_in(json.dumps(shown).encode()) == marks
+def test_marks(shown: Any, marks: dict[str, BoardVersion] | None) -> None:
+    assert parse_versions(json.dumps(shown).encode()) == marks
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'[{"id":"1', b"[" * 100_000, b"\xff"])
 def test_what_is_no_json_is_no_answer(body: bytes) -> None:
-    assert marks_in(body) is None
+    assert parse_versions(body) is None
 
 
 def test_more_boards_than_can_be_watched_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.policy.watching.MOST_BOARDS", 1)
     body = json.dumps([SHOWN, {**SHOWN, "id": TWO}]).encode()
-    assert list(marks_in(body) or ()) == [ONE]
+    assert list(parse_versions(body) or ()) == [ONE]
 
 
-def _mark(updates: str = "1", active: str = ACTIVE) -> Mark:
-    return Mark("", updates, active)
+def _mark(updates: str = "1", active: str = ACTIVE) -> BoardVersion:
+    return BoardVersion("", updates, active)
 
 
 DIFFERENCES = {
@@ -80,18 +80,18 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize(("before", "now", "moved"), DIFFERENCES.values(), ids=DIFFERENCES)
-def test_any_difference_is_a_move(before: Mark, now: Mark, *, moved: bool) -> None:
-    told = news({ONE: before, TWO: _mark()}, {ONE: now, TWO: _mark()})
-    assert told == News({ONE} if moved else set(), set(), set())
-    assert told.touched == (board_touched(ONE) if moved else frozenset())
+def test_any_difference_is_a_move(before: BoardVersion, now: BoardVersion, *, moved: bool) -> None:
+    told = diff({ONE: before, TWO: _mark()}, {ONE: now, TWO: _mark()})
+    assert told == PollDiff({ONE} if moved else set(), set(), set())
+    assert told.changed_tags == (board_tags(ONE) if moved else frozenset())
 
 
 def test_a_board_that_appears_or_vanishes_touches_itself_and_every_list_of_boards() -> None:
-    appeared, vanished = news({}, {ONE: _mark()}), news({ONE: _mark()}, {})
+    appeared, vanished = diff({}, {ONE: _mark()}), diff({ONE: _mark()}, {})
     assert (appeared.appeared, vanished.vanished) == ({ONE}, {ONE})
     for told in (appeared, vanished):
-        assert not told.moved
-        assert told.touched == board_touched(ONE) | {"member:*", "organization:*"}
+        assert not told.changed
+        assert told.changed_tags == board_tags(ONE) | {"member:*", "organization:*"}
 
 
 TABLE = RouteTable()
@@ -121,27 +121,29 @@ READS = {
 @pytest.mark.parametrize(("path", "names", "body", "watched"), READS.values(), ids=READS)
 def test_what_is_watched(path: tuple[str, ...], names: str, body: Any, *, watched: bool) -> None:
     tags = stored_tags(TABLE.classify("GET", path), names.split(), json.dumps(body).encode())
-    since = since_of({}, {ONE: Mark("abcd1234", "1", ACTIVE)}, 100)
+    since = watched_since({}, {ONE: BoardVersion("abcd1234", "1", ACTIVE)}, 100)
     assert is_watched(tags, 100, since) is watched
     assert not is_watched(tags, 99, since)
 
 
 def test_actions_live_a_minute_where_updates_are_not_counted() -> None:
     plain, tags = Lifetimes(15, 30, 90, 600), (Tag("board:1"), Tag("action:?"))
-    assert lengthened(plain, tags, counted=False).lifetime_s == 60
+    assert watched_lifetimes(plain, tags, counted=False).lifetime_s == 60
 
 
 def test_a_board_that_was_learned_is_watched() -> None:
-    tags = [Tag(f"cards-of:{each}") for each in (ONE, LEARNED, "*")]
+    tags = [Tag(f"cards-of:{each}") for each in (ONE, INFERRED, "*")]
     assert is_watched(tags, 100, {ONE: 100})
     assert not is_watched(tags, 100, {TWO: 100})
 
 
 def test_a_board_that_stays_is_watched_since_it_was_first_seen() -> None:
-    first = since_of({}, {ONE: _mark()}, 100)
-    later = since_of(first, {ONE: _mark("2"), TWO: _mark()}, 200)
+    first = watched_since({}, {ONE: _mark()}, 100)
+    later = watched_since(first, {ONE: _mark("2"), TWO: _mark()}, 200)
     assert later == {ONE: 100, TWO: 200}
-    assert since_of(since_of(later, {TWO: _mark()}, 300), {ONE: _mark("2")}, 400) == {ONE: 400}
+    assert watched_since(watched_since(later, {TWO: _mark()}, 300), {ONE: _mark("2")}, 400) == {
+        ONE: 400
+    }
 
 
 LIVES = {
@@ -155,7 +157,7 @@ LIVES = {
 
 @pytest.mark.parametrize(("tags", "plain", "lifetime_s"), LIVES.values(), ids=LIVES)
 def test_lifetimes(tags: tuple[Tag, ...], plain: Lifetimes, lifetime_s: float) -> None:
-    longer = lengthened(plain, tags, counted=True)
+    longer = watched_lifetimes(plain, tags, counted=True)
     assert longer.lifetime_s == lifetime_s
     assert longer.stale_if_error_s == plain.stale_if_error_s
 
@@ -184,14 +186,14 @@ class _World:
 
     versions: dict[str, int] = field(default_factory=lambda: {ONE: 1, TWO: 1})
     shown: set[str] = field(default_factory=lambda: {ONE, TWO})
-    epochs: Epochs = field(default_factory=lambda: Epochs(100))
-    marks: dict[str, Mark] | None = None
+    epochs: TagEpochs = field(default_factory=lambda: TagEpochs(100))
+    marks: dict[str, BoardVersion] | None = None
     since: dict[str, int] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     """The versions that the last answer about every board was made of."""
     stored: list[_Answer] = field(default_factory=list)
     on_the_way: list[_Answer] = field(default_factory=list)
-    probe: tuple[dict[str, Mark], dict[str, int]] | None = None
+    probe: tuple[dict[str, BoardVersion], dict[str, int]] | None = None
 
     def do(self, deed: str, board: str) -> None:
         getattr(self, f"_{deed}")(board)
@@ -208,15 +210,15 @@ class _World:
 
     def _land(self, board: str) -> None:
         """An answer may be made at any time between being asked for and arriving."""
-        for answer in [each for each in self.on_the_way if each.board == board]:
-            self.on_the_way.remove(answer)
-            if not self.epochs.is_outdated(answer.tags, answer.asked_seq):
-                self.stored.append(answer)
+        for response in [each for each in self.on_the_way if each.board == board]:
+            self.on_the_way.remove(response)
+            if not self.epochs.is_outdated(response.tags, response.asked_seq):
+                self.stored.append(response)
 
     def _remake(self, board: str) -> None:
-        for answer in self.on_the_way:
-            if answer.board == board:
-                answer.version = self.versions[board]
+        for response in self.on_the_way:
+            if response.board == board:
+                response.version = self.versions[board]
 
     def _probe(self, _: str) -> None:
         self.probe = (
@@ -228,12 +230,12 @@ class _World:
         if self.probe is None:
             return
         (marks, self.told), self.probe = self.probe, None
-        told = news(self.marks or {}, marks)
+        told = diff(self.marks or {}, marks)
         if self.marks is not None:
-            self.epochs.outdate(told.touched)
+            self.epochs.mark_stale(told.changed_tags)
         if told.appeared or told.vanished:
-            self.epochs.outdate(())
-            self.since = since_of(self.since, marks, self.epochs.seq)
+            self.epochs.mark_stale(())
+            self.since = watched_since(self.since, marks, self.epochs.seq)
         self.marks = marks
 
 
@@ -248,7 +250,7 @@ def test_nothing_older_than_the_last_look_is_called_watched_and_fresh(
     world = _World()
     for deed, board in deeds:
         world.do(deed, board)
-        for answer in world.stored:
-            outdated = world.epochs.is_outdated(answer.tags, answer.asked_seq)
-            if is_watched(answer.tags, answer.asked_seq, world.since) and not outdated:
-                assert answer.version >= world.told[answer.board]
+        for response in world.stored:
+            outdated = world.epochs.is_outdated(response.tags, response.asked_seq)
+            if is_watched(response.tags, response.asked_seq, world.since) and not outdated:
+                assert response.version >= world.told[response.board]

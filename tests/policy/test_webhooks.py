@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proxy.model import Tag
 from proxy.policy.answers import PARSED_BYTES
 from proxy.policy.tags import EVERYTHING
-from proxy.policy.webhooks import Delivery, read, uncovered, verify
+from proxy.policy.webhooks import WebhookEvent, not_covered_by, parse_delivery, verify
 
 URL = "https://hooks.example.com/-/webhook?from=trello"
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 - opens nothing
@@ -197,7 +197,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
 def test_an_action_touches_what_shows_it(case: str) -> None:
     kind = case.split(maxsplit=1)[0].rstrip(",")
     data, touched = CHANGES[case]
-    delivery = read(body_of(kind, data))
+    delivery = parse_delivery(body_of(kind, data))
     assert delivery is not None
     # `kind:?` goes with every id of the kind: what depends on one that was never identified.
     named = {tag for tag in delivery.tags if not tag.endswith(":?")}
@@ -208,13 +208,13 @@ def test_an_action_touches_what_shows_it(case: str) -> None:
 
 @pytest.mark.parametrize("kind", [None, 7, ["updateCard"], {}, "", "UPDATECARD"])
 def test_a_type_that_is_none_is_an_unknown_one(kind: object) -> None:
-    known, unknown = (read(body_of(each, ON_CARD)) for each in (kind, "somethingNew"))
-    assert known == unknown != read(body_of("updateCard", ON_CARD))
+    known, unknown = (parse_delivery(body_of(each, ON_CARD)) for each in (kind, "somethingNew"))
+    assert known == unknown != parse_delivery(body_of("updateCard", ON_CARD))
 
 
 def test_a_delivery_names_action_and_model() -> None:
-    delivery = read(body_of("updateBoard", ON_BOARD, model=OTHER_BOARD))
-    assert isinstance(delivery, Delivery)
+    delivery = parse_delivery(body_of("updateBoard", ON_BOARD, model=OTHER_BOARD))
+    assert isinstance(delivery, WebhookEvent)
     assert (delivery.action, delivery.model) == (ACTION, OTHER_BOARD)
 
 
@@ -235,7 +235,7 @@ def test_a_delivery_names_action_and_model() -> None:
     ids=lambda body: repr(body[:30]),
 )
 def test_what_is_not_to_be_understood_tells_nothing(body: bytes) -> None:
-    assert read(body) is None
+    assert parse_delivery(body) is None
 
 
 NAMED = {
@@ -253,4 +253,4 @@ NAMED = {
 @pytest.mark.parametrize(("tags", "named", "left"), NAMED.values(), ids=NAMED.keys())
 def test_what_another_invalidation_has_left_out(tags: str, named: str, left: str) -> None:
     given_tags, given_named = ({Tag(tag) for tag in text.split()} for text in (tags, named))
-    assert uncovered(given_tags, given_named) == set(left.split())
+    assert not_covered_by(given_tags, given_named) == set(left.split())

@@ -10,9 +10,9 @@ from proxy.errors import StoreError
 from proxy.log import Log
 from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.store import durable
-from proxy.store.durable import Durable
-from proxy.store.epochs import Epochs
-from proxy.store.shelf import Batch, Opened
+from proxy.store.durable import WriteBehindTier
+from proxy.store.epochs import TagEpochs
+from proxy.store.shelf import RecoveredState, WriteBatch
 
 BOARD = Tag("board:1")
 BEGAN = 1_000
@@ -34,8 +34,8 @@ def answer(
         body=body,
         gzip=False,
         etag="e",
-        asked_at=1_800_000_000.0,
-        asked_seq=seq,
+        requested_at=1_800_000_000.0,
+        requested_seq=seq,
         tags=tags,
     )
 
@@ -74,10 +74,10 @@ class RamShelf:
         self.opened = self.asked = 0
         self.reading, self.writing, self.scanning = Gate(), Gate(), Gate()
 
-    async def open(self) -> Opened:
+    async def open(self) -> RecoveredState:
         self._check()
         self.opened += 1
-        return Opened(dict(self.epochs), self.floor, dict(self.names))
+        return RecoveredState(dict(self.epochs), self.floor, dict(self.names))
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
         self.asked += 1
@@ -86,15 +86,15 @@ class RamShelf:
         self._check()
         return stored
 
-    async def write(self, batch: Batch) -> int:
+    async def write(self, batch: WriteBatch) -> int:
         await self.writing.passed()
         self._check()
         self.rows.update(batch.puts)
-        for dropped in batch.drops:
+        for dropped in batch.deletes:
             self.rows.pop(dropped, None)
         self.epochs.update(batch.epochs)
-        self.names.update(batch.names)
-        self.floor = max(self.floor, batch.floor)
+        self.names.update(batch.aliases)
+        self.floor = max(self.floor, batch.min_valid_seq)
         return 0
 
     async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
@@ -126,20 +126,24 @@ async def turns(number: int = 50) -> None:
 class Process:
     """What one process of the proxy has above its shelf."""
 
-    def __init__(self, shelf: RamShelf, seq: int = BEGAN) -> None:
+    def __init__(self, backend: RamShelf, seq: int = BEGAN) -> None:
         self.lines: list[bytes] = []
         self.clock = FakeClock()
-        self.epochs = Epochs(seq)
-        self.durable = Durable(
-            shelf, self.epochs, self.clock, Log(self.lines.append, self.clock), pending_bytes=20_000
+        self.epochs = TagEpochs(seq)
+        self.durable = WriteBehindTier(
+            backend,
+            self.epochs,
+            self.clock,
+            Log(self.lines.append, self.clock),
+            pending_bytes=20_000,
         )
 
     def invalidate(self, *tags: Tag) -> None:
-        self.epochs.advance(tags)
-        self.durable.invalidated(tags)
+        self.epochs.invalidate(tags)
+        self.durable.note_invalidation(tags)
 
     def is_current(self, stored: StoredResponse) -> bool:
-        return self.epochs.is_current(stored.tags, stored.asked_seq)
+        return self.epochs.is_current(stored.tags, stored.requested_seq)
 
     async def reopened(self) -> None:
         """The time has come to open a shelf that failed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import DirectoryTaken, StoreError
-from proxy.store.directory import Directory, is_in_use
+from proxy.store.directory import DirectoryLock, is_in_use
 
 OWNER = """
 import sys
@@ -24,7 +24,7 @@ sys.stdin.read()
 def test_it_is_made_for_its_owner_alone_and_has_one(tmp_path: Path) -> None:
     path = tmp_path / "a" / "cache"
     assert not is_in_use(path)
-    first, second = Directory(path), Directory(path)
+    first, second = DirectoryLock(path), DirectoryLock(path)
     first.own()
     first.own()
     assert path.stat().st_mode & 0o777 == 0o700
@@ -43,15 +43,15 @@ def test_the_kernel_frees_it_when_its_owner_is_killed(tmp_path: Path) -> None:
         assert owner.stdout is not None
         assert owner.stdout.readline() == b"owned\n"
         with pytest.raises(DirectoryTaken):
-            Directory(tmp_path).own()
+            DirectoryLock(tmp_path).own()
         owner.kill()
         owner.wait()
-        Directory(tmp_path).own()
+        DirectoryLock(tmp_path).own()
 
 
 def test_what_was_removed_is_made_and_owned_anew(tmp_path: Path) -> None:
     path = tmp_path / "cache"
-    directory = Directory(path)
+    directory = DirectoryLock(path)
     directory.own()
     shutil.rmtree(path)
     directory.own()
@@ -63,7 +63,7 @@ def test_what_was_removed_is_made_and_owned_anew(tmp_path: Path) -> None:
 
 def test_what_another_has_put_there_meanwhile_is_anothers(tmp_path: Path) -> None:
     path = tmp_path / "cache"
-    first, second = Directory(path), Directory(path)
+    first, second = DirectoryLock(path), DirectoryLock(path)
     first.own()
     shutil.rmtree(path)
     second.own()
@@ -77,7 +77,7 @@ def test_what_another_has_put_there_meanwhile_is_anothers(tmp_path: Path) -> Non
 def test_a_directory_that_holds_other_things_is_left_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "other").touch()
-    Directory(tmp_path).own()
+    DirectoryLock(tmp_path).own()
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
 
@@ -85,8 +85,8 @@ def test_where_there_can_be_none_it_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "cache"):
         with pytest.raises(StoreError):
-            Directory(path).own()
+            DirectoryLock(path).own()
         assert not is_in_use(path)
     (tmp_path / "lock").symlink_to(tmp_path / "file")
     with pytest.raises(StoreError):
-        Directory(tmp_path).own()
+        DirectoryLock(tmp_path).own()

@@ -38,7 +38,7 @@ async def test_a_key_that_was_never_written_is_not_asked_for(start: Start, shelf
     assert await process.durable.get(key(2)) is None
     assert shelf.asked == 0
     assert await process.durable.get(key(1)) == answer(1)
-    assert shelf.asked == process.durable.counts.reads == 1
+    assert shelf.asked == process.durable.stats.reads == 1
 
 
 async def test_until_all_keys_are_known_the_shelf_is_asked(start: Start, shelf: RamShelf) -> None:
@@ -54,7 +54,7 @@ async def test_a_key_written_while_keys_are_learnt_is_known(start: Start, shelf:
     shelf.scanning.shut()
     process = await start()
     process.durable.put(answer(1))
-    await process.durable.flushed()
+    await process.durable.flush()
     shelf.rows.clear()  # what the scan yields lacks it
     shelf.scanning.open()
     await turns()
@@ -66,7 +66,7 @@ async def test_the_last_put_of_a_key_counts(start: Start, shelf: RamShelf) -> No
     process = await start()
     process.durable.put(answer(1, b"old"))
     process.durable.put(answer(1, b"new"))
-    await process.durable.flushed()
+    await process.durable.flush()
     assert shelf.rows[key(1)].body == b"new"
 
 
@@ -75,7 +75,7 @@ async def test_what_was_dropped_is_not_found(start: Start, shelf: RamShelf) -> N
     process = await start()
     process.durable.drop(key(1))
     assert await process.durable.get(key(1)) is None
-    await process.durable.flushed()
+    await process.durable.flush()
     assert not shelf.rows
 
 
@@ -96,7 +96,7 @@ async def test_what_is_dropped_while_it_is_read_is_not_found(start: Start, shelf
     reading = asyncio.ensure_future(process.durable.get(key(1)))
     await turns()
     process.durable.drop(key(1))
-    await process.durable.flushed()
+    await process.durable.flush()
     shelf.reading.open()
     assert await reading is None
 
@@ -107,7 +107,7 @@ async def test_the_later_of_put_and_drop_counts(start: Start, shelf: RamShelf) -
     process.durable.drop(key(1))
     process.durable.drop(key(2))
     process.durable.put(answer(2))
-    await process.durable.flushed()
+    await process.durable.flush()
     assert list(shelf.rows) == [key(2)]
 
 
@@ -120,10 +120,10 @@ async def test_a_drop_that_failed_does_not_undo_a_later_put(start: Start, shelf:
     shelf.broken = True
     shelf.writing.open()
     await turns()
-    assert not process.durable.works
+    assert not process.durable.is_working
     shelf.broken = False
     await process.reopened()
-    await process.durable.flushed()
+    await process.durable.flush()
     assert shelf.rows == {key(1): answer(1)}
 
 
@@ -132,9 +132,9 @@ async def test_too_much_at_once_is_left_to_the_memory(start: Start, shelf: RamSh
     process = await start()
     for number in (1, 2, 3):
         process.durable.put(answer(number, bytes(8_000)))
-    assert process.durable.counts.dropped == 1
+    assert process.durable.stats.dropped == 1
     assert await process.durable.get(key(3)) is None
-    await process.durable.flushed()
+    await process.durable.flush()
     assert set(shelf.rows) == {key(1), key(2)}
 
 
@@ -145,11 +145,11 @@ async def test_what_was_replaced_takes_no_room(start: Start) -> None:
     process.durable.put(answer(2, bytes(8_000)))
     process.durable.drop(key(2))
     process.durable.put(answer(3, bytes(8_000)))
-    assert process.durable.counts.dropped == 0
+    assert process.durable.stats.dropped == 0
 
 
 async def is_flushed_at_once(process: Process) -> bool:
-    flushed = asyncio.ensure_future(process.durable.flushed())
+    flushed = asyncio.ensure_future(process.durable.flush())
     await asyncio.sleep(0)
     return flushed.done()
 
@@ -158,7 +158,7 @@ class TestFlushed:
     async def test_it_waits_for_what_is_pending(self, start: Start, shelf: RamShelf) -> None:
         process = await start()
         process.invalidate(BOARD)
-        await process.durable.flushed()
+        await process.durable.flush()
         assert shelf.epochs[BOARD] == process.epochs.seq
 
     async def test_it_waits_for_what_is_being_written(self, start: Start, shelf: RamShelf) -> None:
@@ -166,7 +166,7 @@ class TestFlushed:
         shelf.writing.shut()
         process.invalidate(BOARD)
         await turns()
-        flushed = asyncio.ensure_future(process.durable.flushed())
+        flushed = asyncio.ensure_future(process.durable.flush())
         await turns()
         assert not flushed.done()
         shelf.writing.open()
@@ -181,7 +181,7 @@ class TestFlushed:
         process.durable.put(answer(1))
         await turns()
         process.invalidate(BOARD)
-        flushed = asyncio.ensure_future(process.durable.flushed())
+        flushed = asyncio.ensure_future(process.durable.flush())
         await turns()
         shelf.writing.open()  # for the one that waits there, and for no other
         shelf.writing.shut()
@@ -194,7 +194,7 @@ class TestFlushed:
 
     async def test_with_nothing_to_write_it_returns_at_once(self, start: Start) -> None:
         process = await start()
-        await process.durable.flushed()
+        await process.durable.flush()
         assert await is_flushed_at_once(process)
 
     async def test_it_gives_up_on_a_shelf_that_hangs(
@@ -204,7 +204,7 @@ class TestFlushed:
         process = await start()
         shelf.writing.shut()
         process.invalidate(BOARD)
-        await process.durable.flushed()
+        await process.durable.flush()
         assert BOARD not in shelf.epochs
 
     async def test_it_does_not_wait_for_one_that_fails(self, start: Start, shelf: RamShelf) -> None:

@@ -13,11 +13,11 @@ from tests.store.conftest import BEGAN, BOARD, RamShelf, Start, answer, key, tur
 async def test_a_read_that_fails_is_a_miss_and_told_once(start: Start, shelf: RamShelf) -> None:
     shelf.rows[key(1)] = answer(1)
     process = await start()
-    assert process.durable.works
+    assert process.durable.is_working
     shelf.broken = True
     assert await process.durable.get(key(1)) is None
     assert await process.durable.get(key(1)) is None
-    assert not process.durable.works
+    assert not process.durable.is_working
     assert process.durable.counts.errors == shelf.asked == 1
     told = [json.loads(line) for line in process.lines if b"store failed" in line]
     assert [(line["action"], line["error"]) for line in told] == [("read", "out of order")]
@@ -26,12 +26,12 @@ async def test_a_read_that_fails_is_a_miss_and_told_once(start: Start, shelf: Ra
 async def test_it_is_opened_again_after_a_while(start: Start, shelf: RamShelf) -> None:
     shelf.broken = True
     process = await start()
-    assert not process.durable.works
+    assert not process.durable.is_working
     await process.reopened()
-    assert not process.durable.works
+    assert not process.durable.is_working
     shelf.broken = False
     await process.reopened()
-    assert process.durable.works
+    assert process.durable.is_working
     assert json.loads(process.lines[-1])["message"] == "store opened"
 
 
@@ -41,11 +41,11 @@ async def test_answers_of_a_write_that_failed_are_lost_and_counted(
     process = await start()
     shelf.broken = True
     process.durable.put(answer(1))
-    await process.durable.flushed()
+    await process.durable.flush()
     shelf.broken = False
     await process.reopened()
     assert await process.durable.get(key(1)) is None
-    assert process.durable.counts.dropped == 1
+    assert process.durable.stats.dropped == 1
 
 
 async def test_what_was_invalidated_and_dropped_meanwhile_is_not(
@@ -56,7 +56,7 @@ async def test_what_was_invalidated_and_dropped_meanwhile_is_not(
     shelf.broken = True
     process.invalidate(BOARD)
     process.durable.drop(key(2))
-    await process.durable.flushed()
+    await process.durable.flush()
     process.invalidate(Tag("card:9"))
     shelf.broken = False
     await process.reopened()
@@ -79,7 +79,7 @@ async def test_more_drops_than_it_remembers_are_a_distrust_of_all(
     assert process.is_current(answer(1, seq=process.epochs.seq))
     shelf.broken = False
     await process.reopened()
-    await process.durable.flushed()
+    await process.durable.flush()
     assert shelf.floor > BEGAN
 
 
@@ -152,4 +152,4 @@ async def test_a_clock_set_back_between_two_processes_revives_nothing(
 async def test_how_full_the_shelf_is_is_known_from_the_start(start: Start, shelf: RamShelf) -> None:
     shelf.rows[key(1)] = answer(1)
     process = await start()
-    assert process.durable.counts.used_bytes == answer(1).size_bytes
+    assert process.durable.stats.used_bytes == answer(1).size_bytes

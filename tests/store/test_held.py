@@ -9,32 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import Damaged, NoRoom, StoreError
-from proxy.store.held import Disk, Header, Held
+from proxy.errors import ChecksumMismatch, InsufficientSpace, StoreError
+from proxy.store.held import FileInfo, FileIo, SharedFile
 
 BODY = random.Random(3).randbytes(100_000)  # noqa: S311 — any bytes
-Make = Callable[[], Held]
+Make = Callable[[], SharedFile]
 
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
-    idle: list[Held] = []
+    idle: list[SharedFile] = []
     with ThreadPoolExecutor(2) as threads:
 
-        def made() -> Held:
+        def made() -> SharedFile:
             fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
-            return Held(fd, Disk(threads), idle.append).retain()
+            return SharedFile(fd, FileIo(threads), idle.append).retain()
 
         yield made
     assert idle, "nobody let go of it"
 
 
-def grow(held: Held, data: bytes) -> None:
+def grow(held: SharedFile, data: bytes) -> None:
     os.pwrite(held.fd, data, held.written)
-    held.grow(len(data))
+    held.append_written(len(data))
 
 
-async def read_all(held: Held, at: int = 0) -> bytes:
+async def read_all(held: SharedFile, at: int = 0) -> bytes:
     got = b""
     while chunk := await held.read(at + len(got), 7_000):
         got += chunk
@@ -44,7 +44,7 @@ async def read_all(held: Held, at: int = 0) -> bytes:
 async def test_readers_at_any_time_and_offset_get_every_byte(make: Make) -> None:
     held, draw = make(), random.Random(5)  # noqa: S311 — any order
     readers: list[tuple[int, asyncio.Task[bytes]]] = []
-    held.begin(Header(len(BODY), ""))
+    held.set_info(FileInfo(len(BODY), ""))
     for at in range(0, len(BODY), 1_000):
         start = draw.randrange(len(BODY))
         readers.append((start, asyncio.ensure_future(read_all(held, start))))
@@ -67,13 +67,15 @@ async def test_a_change_between_test_and_wait_wakes_the_reader(make: Make) -> No
     held.release()
 
 
-@pytest.mark.parametrize("failure", [NoRoom("full"), Damaged("bad"), StoreError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "failure", [InsufficientSpace("full"), ChecksumMismatch("bad"), StoreError("x")], ids=repr
+)
 async def test_what_breaks_off_is_told_to_everyone_who_waits(
     make: Make, failure: StoreError
 ) -> None:
     held = make()
     readers = [asyncio.ensure_future(read_all(held)) for _ in range(5)]
-    header = asyncio.ensure_future(held.begun())
+    header = asyncio.ensure_future(held.info_ready())
     await asyncio.sleep(0)
     held.fail(failure)
     told = await asyncio.gather(*readers, header, return_exceptions=True)
@@ -84,7 +86,7 @@ async def test_what_breaks_off_is_told_to_everyone_who_waits(
 
 async def test_a_file_that_lost_bytes_is_an_error_and_no_end(make: Make) -> None:
     held = make()
-    held.begin(Header(10, ""))
+    held.set_info(FileInfo(10, ""))
     grow(held, b"0123456789")
     held.finish()
     os.ftruncate(held.fd, 5)
@@ -106,8 +108,8 @@ async def test_the_last_to_leave_closes_it(make: Make) -> None:
 
 async def test_an_unknown_length_is_known_at_the_end(make: Make) -> None:
     held = make()
-    held.begin(Header(None, "a/b"))
+    held.set_info(FileInfo(None, "a/b"))
     grow(held, b"abc")
     held.finish()
-    assert await held.begun() == Header(3, "a/b")
+    assert await held.info_ready() == FileInfo(3, "a/b")
     held.release()

@@ -1,15 +1,15 @@
 """What is known of files in memory: rows by attachment and by bytes, and links that led to one."""
 
-from proxy.store.catalog import FileRow
-from proxy.store.index import Index, Seen
+from proxy.store.catalog import AttachmentRow
+from proxy.store.index import AttachmentIndex, SeenLinks
 
 
-def row(file_id: str, digest: str) -> FileRow:
-    return FileRow(file_id, digest, "image/png")
+def row(file_id: str, digest: str) -> AttachmentRow:
+    return AttachmentRow(file_id, digest, "image/png")
 
 
 def test_bytes_that_leave_take_every_attachment_of_theirs_along() -> None:
-    index = Index()
+    index = AttachmentIndex()
     for each in (row("1", "a"), row("2", "a"), row("3", "b")):
         index.put(each)
     index.drop("a")
@@ -18,7 +18,7 @@ def test_bytes_that_leave_take_every_attachment_of_theirs_along() -> None:
 
 
 def test_an_attachment_has_the_bytes_it_was_given_last() -> None:
-    index = Index()
+    index = AttachmentIndex()
     index.put(row("1", "a"))
     index.put(row("1", "b"))
     index.drop("a")
@@ -26,10 +26,10 @@ def test_an_attachment_has_the_bytes_it_was_given_last() -> None:
 
 
 def test_a_link_is_news_once() -> None:
-    seen = Seen()
-    seen.take_in(["old"])
+    seen = SeenLinks()
+    seen.load(["old"])
     for link in ("old", "new", "new"):
         seen.add(link)
-    assert seen.news() == {"new"}
-    assert seen.news() == set()
+    assert seen.take_pending() == {"new"}
+    assert seen.take_pending() == set()
     assert "old" in seen

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import STORED_OVERHEAD_BYTES, StoredResponse
-from proxy.store.memory import Memory
+from proxy.store.memory import MemoryTier
 from tests.store.conftest import answer, key
 
 ROOM = 16 * answer(0).size_bytes
 
 
 def test_what_was_put_is_found() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     memory.put(answer(1))
     assert memory.get(key(1)) == answer(1)
     assert memory.get(key(2)) is None
@@ -21,7 +21,7 @@ def test_what_was_put_is_found() -> None:
 
 
 def test_what_was_used_longest_ago_leaves_first() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     for number in range(16):
         memory.put(answer(number))
     memory.get(key(0))
@@ -32,7 +32,7 @@ def test_what_was_used_longest_ago_leaves_first() -> None:
 
 
 def test_one_put_may_push_out_several() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     for number in range(16):
         memory.put(answer(number))
     memory.put(answer(99, bytes(STORED_OVERHEAD_BYTES // 2)))
@@ -41,7 +41,7 @@ def test_one_put_may_push_out_several() -> None:
 
 
 def test_the_same_key_again_replaces_and_evicts_nothing() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     for body in (b"old", b"new"):
         memory.put(answer(1, body))
     stored = memory.get(key(1))
@@ -51,7 +51,7 @@ def test_the_same_key_again_replaces_and_evicts_nothing() -> None:
 
 
 def test_a_giant_is_not_kept_and_pushes_nobody_out() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     memory.put(answer(1))
     memory.put(answer(2, bytes(ROOM // 8)))
     assert memory.get(key(2)) is None
@@ -59,7 +59,7 @@ def test_a_giant_is_not_kept_and_pushes_nobody_out() -> None:
 
 
 def test_a_giant_replaces_what_it_supersedes() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     memory.put(answer(1))
     memory.put(answer(1, bytes(ROOM)))
     assert memory.get(key(1)) is None
@@ -67,7 +67,7 @@ def test_a_giant_replaces_what_it_supersedes() -> None:
 
 
 def test_what_was_dropped_is_gone_however_often() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     memory.put(answer(1))
     memory.drop(key(1))
     memory.drop(key(1))
@@ -76,7 +76,7 @@ def test_what_was_dropped_is_gone_however_often() -> None:
 
 
 def test_without_room_nothing_is_kept() -> None:
-    memory = Memory(0)
+    memory = MemoryTier(0)
     memory.put(answer(1))
     assert len(memory) == 0
 
@@ -88,7 +88,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_bound_holds_and_the_books_balance(steps: list[tuple[str, int, int]]) -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     for step, number, size in steps:
         match step:
             case "put":
@@ -107,7 +107,7 @@ def packed(number: int) -> StoredResponse:
 
 
 def test_the_identity_form_is_kept_with_its_response_and_counts() -> None:
-    memory, stored = Memory(ROOM), packed(1)
+    memory, stored = MemoryTier(ROOM), packed(1)
     memory.put(stored)
     assert memory.plain(stored) is None
     memory.keep_plain(stored, b"plain")
@@ -122,7 +122,7 @@ def test_the_identity_form_is_kept_with_its_response_and_counts() -> None:
 
 
 def test_identity_forms_make_the_least_used_leave() -> None:
-    memory = Memory(ROOM)
+    memory = MemoryTier(ROOM)
     for number in range(16):
         memory.put(packed(number))
     last = memory.get(key(15))

@@ -6,18 +6,18 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proxy.model import Tag
-from proxy.store.memory import Memory
-from proxy.store.responses import Responses
+from proxy.store.memory import MemoryTier
+from proxy.store.responses import ResponseStore
 from tests.store.conftest import BEGAN, BOARD, Process, RamShelf, Start, answer, key, turns
 
-Open = Callable[[], Awaitable[Responses]]
+Open = Callable[[], Awaitable[ResponseStore]]
 
 
 @pytest.fixture
 async def open_(start: Start) -> Open:
-    async def opened() -> Responses:
+    async def opened() -> ResponseStore:
         process: Process = await start()
-        return Responses(Memory(1 << 20), process.durable, process.epochs)
+        return ResponseStore(MemoryTier(1 << 20), process.durable, process.epochs)
 
     return opened
 
@@ -54,18 +54,18 @@ async def test_what_was_outdated_is_there_and_known_to_be_stale(
     shelf.rows[key(2)] = answer(2)
     responses = await open_()
     responses.put(answer(1))
-    responses.outdate([BOARD])
+    responses.mark_stale([BOARD])
     for number in (1, 2):
         stored = await responses.get(key(number))
         assert stored == answer(number)
-        assert responses.is_outdated(stored)
-    assert not responses.is_outdated(answer(1, tags=(Tag("board:2"),)))
+        assert responses.is_stale_by_tag(stored)
+    assert not responses.is_stale_by_tag(answer(1, tags=(Tag("board:2"),)))
 
 
 async def test_an_answer_older_than_an_outdating_is_not_kept(open_: Open) -> None:
     responses = await open_()
     asked = responses.seq
-    responses.outdate([BOARD])
+    responses.mark_stale([BOARD])
     assert responses.seq > asked
     assert not responses.put(answer(1, seq=asked))
     assert responses.put(answer(2, seq=asked, tags=(Tag("board:2"),)))
@@ -78,14 +78,14 @@ async def test_an_outdating_is_known_to_the_next_process_and_so_is_a_removal_aft
 ) -> None:
     first = await open_()
     first.put(answer(1))
-    first.outdate([BOARD])
-    await first.flushed()
+    first.mark_stale([BOARD])
+    await first.flush()
     second = await open_()
     stored = await second.get(key(1))
     assert stored == answer(1)
-    assert second.is_outdated(stored)
+    assert second.is_stale_by_tag(stored)
     second.invalidate([BOARD])
-    await second.flushed()
+    await second.flush()
     assert await second.get(key(1)) is None
     assert await (await open_()).get(key(1)) is None
 
@@ -106,7 +106,7 @@ async def test_an_answer_older_than_an_invalidation_is_not_kept(
     assert not responses.put(answer(1, seq=asked))
     assert responses.put(answer(2, seq=asked, tags=(Tag("board:2"),)))
     assert responses.put(answer(3, seq=responses.seq))
-    await responses.flushed()
+    await responses.flush()
     assert set(shelf.rows) == {key(2), key(3)}
 
 
@@ -153,16 +153,16 @@ async def test_a_drop_while_the_shelf_is_read_counts(open_: Open, shelf: RamShel
 async def test_what_was_dropped_is_nowhere(open_: Open, shelf: RamShelf) -> None:
     responses = await open_()
     responses.put(answer(1))
-    await responses.flushed()
+    await responses.flush()
     responses.drop(key(1))
     assert await responses.get(key(1)) is None
-    await responses.flushed()
+    await responses.flush()
     assert not shelf.rows
 
 
 async def test_an_answer_too_large_for_memory_is_kept_on_the_shelf(start: Start) -> None:
     process = await start()
-    responses = Responses(Memory(1_000), process.durable, process.epochs)
+    responses = ResponseStore(MemoryTier(1_000), process.durable, process.epochs)
     assert responses.put(answer(1))
     assert responses.peek(key(1)) is None
     assert await responses.get(key(1)) == answer(1)
@@ -171,22 +171,22 @@ async def test_an_answer_too_large_for_memory_is_kept_on_the_shelf(start: Start)
 async def test_a_shelf_that_fails_is_a_miss(open_: Open, shelf: RamShelf) -> None:
     shelf.rows[key(1)] = answer(1)
     responses = await open_()
-    assert responses.works
+    assert responses.is_working
     shelf.broken = True
     assert await responses.get(key(1)) is None
-    assert not responses.works
+    assert not responses.is_working
     assert responses.put(answer(1))
     assert await responses.get(key(1)) == answer(1)
 
 
 async def test_memory_alone_is_enough(start: Start) -> None:
     process = await start()
-    responses = Responses(Memory(1 << 20), None, process.epochs)
+    responses = ResponseStore(MemoryTier(1 << 20), None, process.epochs)
     responses.put(answer(1))
     responses.drop(key(1))
     responses.put(answer(2))
     responses.invalidate([BOARD])
-    await responses.flushed()
-    assert responses.works
+    await responses.flush()
+    assert responses.is_working
     assert [await responses.get(key(number)) for number in (1, 2, 3)] == [None, None, None]
     assert responses.seq > BEGAN

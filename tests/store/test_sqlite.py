@@ -12,9 +12,9 @@ import pytest
 from proxy.errors import StoreError
 from proxy.model import CacheKey, Tag
 from proxy.store import sqlite
-from proxy.store.directory import Directory
-from proxy.store.shelf import Batch, Opened
-from proxy.store.sqlite import FILE_NAME, SQLiteShelf
+from proxy.store.directory import DirectoryLock
+from proxy.store.shelf import RecoveredState, WriteBatch
+from proxy.store.sqlite import FILE_NAME, SQLiteStorage
 from tests.store.conftest import BOARD, answer, key
 
 ROOM = 8 << 20
@@ -27,11 +27,11 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def shelf(tmp_path: Path) -> AsyncIterator[SQLiteShelf]:
-    shelf = SQLiteShelf(Directory(tmp_path / "cache"), ROOM)
-    await shelf.open()
-    yield shelf
-    await shelf.close()
+async def shelf(tmp_path: Path) -> AsyncIterator[SQLiteStorage]:
+    backend = SQLiteStorage(DirectoryLock(tmp_path / "cache"), ROOM)
+    await backend.open()
+    yield backend
+    await backend.close()
 
 
 @pytest.fixture
@@ -39,13 +39,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "cache" / FILE_NAME
 
 
-def batch(*numbers: int, size: int = 2) -> Batch:
+def batch(*numbers: int, size: int = 2) -> WriteBatch:
     stored = [answer(number, bytes(size)) for number in numbers]
-    return Batch({each.key: each for each in stored}, put_bytes=sum(s.size_bytes for s in stored))
+    return WriteBatch(
+        {each.key: each for each in stored}, put_bytes=sum(s.size_bytes for s in stored)
+    )
 
 
-async def keys_of(shelf: SQLiteShelf) -> set[CacheKey]:
-    pages = shelf.keys()
+async def keys_of(backend: SQLiteStorage) -> set[CacheKey]:
+    pages = backend.keys()
     return {each async for page in pages for each in page}
 
 
@@ -56,10 +58,10 @@ def overwrite(file: Path, start: int, content: bytes) -> None:
 
 
 async def test_what_was_written_is_read_here_and_after_opening_again(
-    shelf: SQLiteShelf,
+    shelf: SQLiteStorage,
 ) -> None:
     stored = answer(1, bytes(range(256)) * 300)
-    await shelf.write(Batch({stored.key: stored}))
+    await shelf.write(WriteBatch({stored.key: stored}))
     assert await shelf.get(key(1)) == stored
     await shelf.open()
     assert await shelf.get(key(1)) == stored
@@ -67,46 +69,48 @@ async def test_what_was_written_is_read_here_and_after_opening_again(
     assert await keys_of(shelf) == {key(1)}
 
 
-async def test_a_later_put_replaces_and_a_drop_removes(shelf: SQLiteShelf) -> None:
+async def test_a_later_put_replaces_and_a_drop_removes(shelf: SQLiteStorage) -> None:
     await shelf.write(batch(1, 2))
     stored = answer(1, b"new")
-    await shelf.write(Batch({stored.key: stored}, drops={key(2), key(3)}))
+    await shelf.write(WriteBatch({stored.key: stored}, deletes={key(2), key(3)}))
     assert await shelf.get(key(1)) == stored
     assert await keys_of(shelf) == {key(1)}
 
 
-async def test_epochs_outlive_the_process_the_earliest_first(shelf: SQLiteShelf) -> None:
-    await shelf.write(Batch(epochs={BOARD: 12, Tag("card:1"): 7}, floor=5))
+async def test_epochs_outlive_the_process_the_earliest_first(shelf: SQLiteStorage) -> None:
+    await shelf.write(WriteBatch(epochs={BOARD: 12, Tag("card:1"): 7}, min_valid_seq=5))
     opened = await shelf.open()
-    assert opened == Opened({Tag("card:1"): 7, BOARD: 12}, 5)
+    assert opened == RecoveredState({Tag("card:1"): 7, BOARD: 12}, 5)
     assert list(opened.epochs) == [Tag("card:1"), BOARD]
 
 
-async def test_what_lies_below_the_floor_is_not_remembered(shelf: SQLiteShelf) -> None:
-    await shelf.write(Batch(epochs={BOARD: 12, Tag("card:1"): 7}))
-    await shelf.write(Batch(floor=10))
-    assert await shelf.open() == Opened({BOARD: 12}, 10)
+async def test_what_lies_below_the_floor_is_not_remembered(shelf: SQLiteStorage) -> None:
+    await shelf.write(WriteBatch(epochs={BOARD: 12, Tag("card:1"): 7}))
+    await shelf.write(WriteBatch(min_valid_seq=10))
+    assert await shelf.open() == RecoveredState({BOARD: 12}, 10)
 
 
 async def test_names_are_kept_the_latest_ones_within_a_share_of_the_room(
-    shelf: SQLiteShelf,
+    shelf: SQLiteStorage,
 ) -> None:
-    await shelf.write(Batch(names={"card:a": "1", "card:b": "2"}))
-    await shelf.write(Batch(names={"card:a": "3"}))
-    assert list((await shelf.open()).names.items()) == [("card:b", "2"), ("card:a", "3")]
-    await shelf.write(Batch(names={f"card:{number}": "x" for number in range(ROOM // 1_000)}))
-    kept = (await shelf.open()).names
+    await shelf.write(WriteBatch(aliases={"card:a": "1", "card:b": "2"}))
+    await shelf.write(WriteBatch(aliases={"card:a": "3"}))
+    assert list((await shelf.open()).aliases.items()) == [("card:b", "2"), ("card:a", "3")]
+    await shelf.write(
+        WriteBatch(aliases={f"card:{number}": "x" for number in range(ROOM // 1_000)})
+    )
+    kept = (await shelf.open()).aliases
     assert len(kept) == ROOM * 3 // 4 // 2_000
     assert list(kept)[-1] == f"card:{ROOM // 1_000 - 1}"
 
 
-async def test_only_its_owner_reads_it(shelf: SQLiteShelf, file: Path) -> None:
+async def test_only_its_owner_reads_it(shelf: SQLiteStorage, file: Path) -> None:
     await shelf.write(batch(1))
     assert file.parent.stat().st_mode & 0o777 == 0o700
     assert {each.stat().st_mode & 0o077 for each in file.parent.iterdir()} == {0}
 
 
-async def test_rows_are_no_pickles(shelf: SQLiteShelf, file: Path) -> None:
+async def test_rows_are_no_pickles(shelf: SQLiteStorage, file: Path) -> None:
     await shelf.write(batch(1))
     with closing(sqlite3.connect(file)) as db:
         ((row,),) = db.execute("SELECT value FROM responses").fetchall()
@@ -114,7 +118,7 @@ async def test_rows_are_no_pickles(shelf: SQLiteShelf, file: Path) -> None:
 
 
 async def test_it_stays_within_its_bound_and_forgets_the_oldest(
-    shelf: SQLiteShelf, file: Path
+    shelf: SQLiteStorage, file: Path
 ) -> None:
     evicted = 0
     for start in range(0, 1_600, 40):
@@ -127,7 +131,7 @@ async def test_it_stays_within_its_bound_and_forgets_the_oldest(
     assert kept == {key(number) for number in range(evicted, 1_600)}
 
 
-async def test_a_batch_beyond_the_bound_is_a_store_error_and_undone(shelf: SQLiteShelf) -> None:
+async def test_a_batch_beyond_the_bound_is_a_store_error_and_undone(shelf: SQLiteStorage) -> None:
     await shelf.write(batch(1))
     with pytest.raises(StoreError, match="full"):
         await shelf.write(batch(*range(2, 14), size=1 << 20))
@@ -137,7 +141,7 @@ async def test_a_batch_beyond_the_bound_is_a_store_error_and_undone(shelf: SQLit
 
 
 async def test_a_locked_database_is_a_store_error_and_works_afterwards(
-    shelf: SQLiteShelf, file: Path
+    shelf: SQLiteStorage, file: Path
 ) -> None:
     with closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -149,10 +153,10 @@ async def test_a_locked_database_is_a_store_error_and_works_afterwards(
     assert await shelf.get(key(1)) is not None
 
 
-async def test_a_write_that_is_cancelled_locks_nobody_out(shelf: SQLiteShelf, file: Path) -> None:
-    for turns in range(1, 40):
-        writing = asyncio.ensure_future(shelf.write(batch(turns, size=50_000)))
-        for _ in range(turns):
+async def test_a_write_that_is_cancelled_locks_nobody_out(shelf: SQLiteStorage, file: Path) -> None:
+    for limiter in range(1, 40):
+        writing = asyncio.ensure_future(shelf.write(batch(limiter, size=50_000)))
+        for _ in range(limiter):
             await asyncio.sleep(0)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
@@ -164,18 +168,18 @@ async def test_a_write_that_is_cancelled_locks_nobody_out(shelf: SQLiteShelf, fi
 
 @pytest.mark.parametrize("garbage", [b"<html>" * 50_000, bytes(100_000)])
 async def test_what_is_no_database_is_set_aside(
-    shelf: SQLiteShelf, file: Path, garbage: bytes
+    shelf: SQLiteStorage, file: Path, garbage: bytes
 ) -> None:
     await shelf.close()
     overwrite(file, 0, garbage)
-    assert await shelf.open() == Opened({}, 0)
+    assert await shelf.open() == RecoveredState({}, 0)
     await shelf.write(batch(1))
     assert await shelf.get(key(1)) is not None
     assert file.with_suffix(".damaged").read_bytes() == garbage
 
 
 async def test_a_database_damaged_within_is_never_more_than_a_store_error(
-    shelf: SQLiteShelf, file: Path
+    shelf: SQLiteStorage, file: Path
 ) -> None:
     await shelf.write(batch(*range(200), size=5_000))
     await shelf.close()
@@ -196,7 +200,7 @@ async def test_a_database_damaged_within_is_never_more_than_a_store_error(
 
 
 async def test_a_damaged_database_that_somebody_removed_is_made_anew(
-    shelf: SQLiteShelf, file: Path
+    shelf: SQLiteStorage, file: Path
 ) -> None:
     await shelf.write(batch(*range(200), size=5_000))
     await shelf.close()
@@ -205,12 +209,12 @@ async def test_a_damaged_database_that_somebody_removed_is_made_anew(
     await asyncio.gather(*(shelf.get(key(number)) for number in range(200)), return_exceptions=True)
     await shelf.close()
     await asyncio.to_thread(file.unlink)
-    assert await shelf.open() == Opened({}, 0)
+    assert await shelf.open() == RecoveredState({}, 0)
     await shelf.write(batch(1))
     assert await keys_of(shelf) == {key(1)}
 
 
-async def test_a_row_that_was_cut_is_a_miss(shelf: SQLiteShelf, file: Path) -> None:
+async def test_a_row_that_was_cut_is_a_miss(shelf: SQLiteStorage, file: Path) -> None:
     await shelf.write(batch(1, 2))
     with closing(sqlite3.connect(file)) as db, db:
         db.execute("UPDATE responses SET value = substr(value, 1, 30) WHERE key = ?", (key(1),))
@@ -220,28 +224,28 @@ async def test_a_row_that_was_cut_is_a_miss(shelf: SQLiteShelf, file: Path) -> N
 
 
 async def test_before_it_is_opened_everything_is_a_store_error(tmp_path: Path) -> None:
-    shelf = SQLiteShelf(Directory(tmp_path), ROOM)
-    await shelf.close()
+    backend = SQLiteStorage(DirectoryLock(tmp_path), ROOM)
+    await backend.close()
     with pytest.raises(StoreError):
-        await shelf.get(key(1))
+        await backend.get(key(1))
     with pytest.raises(StoreError):
-        await shelf.write(batch(1))
+        await backend.write(batch(1))
     with pytest.raises(StoreError):
-        await shelf.used_bytes()
+        await backend.used_bytes()
     with pytest.raises(StoreError):
-        await keys_of(shelf)
+        await keys_of(backend)
 
 
 async def test_a_directory_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(StoreError):
-        await SQLiteShelf(Directory(tmp_path / "taken" / "cache"), ROOM).open()
+        await SQLiteStorage(DirectoryLock(tmp_path / "taken" / "cache"), ROOM).open()
 
 
 async def test_a_directory_in_place_of_the_file_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     with pytest.raises(StoreError):
-        await SQLiteShelf(Directory(tmp_path), ROOM).open()
+        await SQLiteStorage(DirectoryLock(tmp_path), ROOM).open()
     # A connection that was refused ends its thread by itself, and tells the loop.
     for thread in threading.enumerate():
         if "connection_worker" in thread.name:

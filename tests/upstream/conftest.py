@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from proxy.model import Fields
-from proxy.upstream.client import Question, Upstream
+from proxy.upstream.client import Transport, UpstreamRequest
 
 DRIP_S = 0.05
 """From one byte to the next, where they drip."""
@@ -108,22 +108,22 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    upstream = Upstream(connect_timeout_s=60, read_timeout_s=60)
+async def upstream() -> AsyncIterator[Transport]:
+    upstream = Transport(connect_timeout_s=60, read_timeout_s=60)
     yield upstream
     await upstream.close()
 
 
 @pytest.fixture
-async def hasty() -> AsyncIterator[Upstream]:
+async def hasty() -> AsyncIterator[Transport]:
     """For those who are not going to be answered."""
-    upstream = Upstream(connect_timeout_s=0.2, read_timeout_s=0.2)
+    upstream = Transport(connect_timeout_s=0.2, read_timeout_s=0.2)
     yield upstream
     await upstream.close()
 
 
 @pytest.fixture
-def ask(server: Server, upstream: Upstream, hasty: Upstream) -> Ask:
+def ask(server: Server, upstream: Transport, hasty: Transport) -> Ask:
     async def asked(
         method: str = "GET",
         target: str = "/1/x",
@@ -132,14 +132,19 @@ def ask(server: Server, upstream: Upstream, hasty: Upstream) -> Ask:
         origin: str = "",
     ) -> Told:
         silent = bool(server.says) and server.says[0].then == "hang"
-        question = Question(method, (origin or server.url) + target, fields, body)
-        reply = await (hasty if silent else upstream).send(question)
+        request = UpstreamRequest(method, (origin or server.url) + target, fields, body)
+        response = await (hasty if silent else upstream).send(request)
         try:
-            content = b"".join([chunk async for chunk in reply.chunks()])
+            content = b"".join([chunk async for chunk in response.chunks()])
         finally:
-            reply.close()
+            response.close()
         return Told(
-            reply.status, reply.fields, content, reply.length, reply.length_known, reply.coding
+            response.status,
+            response.fields,
+            content,
+            response.length,
+            response.length_known,
+            response.content_encoding,
         )
 
     return asked

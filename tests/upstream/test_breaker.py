@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from proxy.upstream.breaker import (
     FIRST_PAUSE_S,
     GOOD_PROBES,
-    LONGEST_PAUSE_S,
+    MAX_PAUSE_S,
     MIN_FAILURES,
     WINDOW_S,
-    Breaker,
+    CircuitBreaker,
 )
 
 
-def told(breaker: Breaker, now: float, *, good: int = 0, bad: int = 0) -> None:
+def told(breaker: CircuitBreaker, now: float, *, good: int = 0, bad: int = 0) -> None:
     for _ in range(good):
-        breaker.succeed(now, is_probe=breaker.enter())
+        breaker.succeed(now, is_probe=breaker.acquire())
     for _ in range(bad):
-        breaker.fail(now, 1.0, is_probe=breaker.enter())
+        breaker.fail(now, 1.0, is_probe=breaker.acquire())
 
 
 TOLD: dict[str, tuple[list[tuple[float, int, int]], str]] = {
@@ -35,7 +35,7 @@ TOLD: dict[str, tuple[list[tuple[float, int, int]], str]] = {
 
 @pytest.mark.parametrize(("events", "state"), TOLD.values(), ids=TOLD.keys())
 def test_what_opens_it(events: list[tuple[float, int, int]], state: str) -> None:
-    breaker, now = Breaker(), 0.0
+    breaker, now = CircuitBreaker(), 0.0
     for now, good, bad in events:
         told(breaker, now, good=good, bad=bad)
     assert breaker.state(now) == state
@@ -60,18 +60,18 @@ SHARED: dict[str, tuple[dict[str, tuple[int, int]], str]] = {
 def test_a_shared_one_opens_only_if_it_fails_for_more_than_one(
     clients: dict[str, tuple[int, int]], state: str
 ) -> None:
-    breaker = Breaker(is_shared=True)
+    breaker = CircuitBreaker(is_shared=True)
     for client, (good, _) in clients.items():
         for _ in range(good):
-            breaker.succeed(0.0, is_probe=breaker.enter(), client=client)
+            breaker.succeed(0.0, is_probe=breaker.acquire(), client=client)
     for client, (_, bad) in clients.items():
         for _ in range(bad):
-            breaker.fail(0.0, 1.0, is_probe=breaker.enter(), client=client)
+            breaker.fail(0.0, 1.0, is_probe=breaker.acquire(), client=client)
     assert breaker.state(0.0) == state
 
 
-def opened() -> Breaker:
-    breaker = Breaker()
+def opened() -> CircuitBreaker:
+    breaker = CircuitBreaker()
     told(breaker, 0.0, bad=MIN_FAILURES)
     return breaker
 
@@ -82,19 +82,19 @@ def test_open_it_lets_nobody_through_and_then_one_at_a_time() -> None:
     assert breaker.wait_s(1.5) == pytest.approx(0.5)
     assert breaker.state(FIRST_PAUSE_S) == "half-open"
     assert breaker.wait_s(FIRST_PAUSE_S) == 0
-    assert breaker.enter()
+    assert breaker.acquire()
     assert breaker.wait_s(FIRST_PAUSE_S) > 0
 
 
 def test_a_probe_that_came_to_nothing_makes_room_for_the_next() -> None:
     breaker = opened()
-    breaker.leave(is_probe=breaker.enter())
+    breaker.release(is_probe=breaker.acquire())
     assert breaker.wait_s(FIRST_PAUSE_S) == 0
 
 
 def test_good_probes_close_it_and_what_was_before_is_forgotten() -> None:
     breaker = opened()
-    closed = [breaker.succeed(3.0, is_probe=breaker.enter()) for _ in range(GOOD_PROBES)]
+    closed = [breaker.succeed(3.0, is_probe=breaker.acquire()) for _ in range(GOOD_PROBES)]
     assert closed == [False] * (GOOD_PROBES - 1) + [True]
     assert breaker.state(3.0) == "closed"
     told(breaker, 3.0, bad=MIN_FAILURES - 1)
@@ -106,24 +106,24 @@ def test_each_failed_probe_doubles_the_pause_up_to_a_minute() -> None:
     for _ in range(8):
         pauses.append(breaker.wait_s(now))
         now += pauses[-1]
-        assert not breaker.fail(now, 1.0, is_probe=breaker.enter())
+        assert not breaker.fail(now, 1.0, is_probe=breaker.acquire())
     assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert pauses[-1] == LONGEST_PAUSE_S
+    assert pauses[-1] == MAX_PAUSE_S
 
 
 def test_jitter_spreads_the_pause_over_its_second_half() -> None:
     pauses = []
     for jitter in (0.0, 1.0):
-        breaker = Breaker()
+        breaker = CircuitBreaker()
         for _ in range(MIN_FAILURES):
-            breaker.fail(0.0, jitter, is_probe=breaker.enter())
+            breaker.fail(0.0, jitter, is_probe=breaker.acquire())
         pauses.append(breaker.wait_s(0.0))
     assert pauses == [FIRST_PAUSE_S / 2, FIRST_PAUSE_S]
 
 
 def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs() -> None:
-    breaker = Breaker()
-    earlier = [breaker.enter() for _ in range(9)]
+    breaker = CircuitBreaker()
+    earlier = [breaker.acquire() for _ in range(9)]
     told(breaker, 0.0, bad=MIN_FAILURES)
     for is_probe in earlier[:5]:
         assert not breaker.succeed(3.0, is_probe=is_probe)
@@ -136,18 +136,18 @@ def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs() -> None:
     st.lists(st.tuples(st.floats(0, 20), st.sampled_from(["good", "bad", "gone"])), max_size=200)
 )
 def test_it_always_opens_for_somebody_again(steps: list[tuple[float, str]]) -> None:
-    breaker, now = Breaker(), 0.0
+    breaker, now = CircuitBreaker(), 0.0
     for after, what in steps:
         now += after
         if breaker.wait_s(now) > 0:
-            assert breaker.wait_s(now) <= LONGEST_PAUSE_S
+            assert breaker.wait_s(now) <= MAX_PAUSE_S
             continue
-        is_probe = breaker.enter()
+        is_probe = breaker.acquire()
         match what:
             case "good":
                 breaker.succeed(now, is_probe=is_probe)
             case "bad":
                 breaker.fail(now, 0.5, is_probe=is_probe)
             case _:
-                breaker.leave(is_probe=is_probe)
-    assert breaker.wait_s(now + LONGEST_PAUSE_S) == 0
+                breaker.release(is_probe=is_probe)
+    assert breaker.wait_s(now + MAX_PAUSE_S) == 0

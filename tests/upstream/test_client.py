@@ -10,16 +10,16 @@ from typing import Literal
 import pytest
 
 from proxy.errors import (
+    ConnectionTerminated,
     ConnectTimeout,
-    Incomplete,
+    IncompleteResponse,
+    InvalidResponse,
     ResponseTimeout,
-    Terminated,
     Unreachable,
-    Unusable,
     UpstreamError,
 )
 from proxy.upstream import client
-from proxy.upstream.client import MAX_LINE_BYTES, Question, Upstream
+from proxy.upstream.client import MAX_LINE_BYTES, Transport, UpstreamRequest
 from tests.upstream.conftest import OK, Ask, Say, Server
 
 
@@ -28,35 +28,44 @@ def header(*lines: bytes, status: bytes = b"200 OK") -> bytes:
 
 
 NO_ANSWER: dict[str, tuple[Say, type[UpstreamError]]] = {
-    "closed without a word": (Say(b"", "close"), Terminated),
-    "reset without a word": (Say(b"", "reset"), Terminated),
-    "closed in the header": (Say(b"HTTP/1.1 200 OK\r\nConte", "close"), Terminated),
+    "closed without a word": (Say(b"", "close"), ConnectionTerminated),
+    "reset without a word": (Say(b"", "reset"), ConnectionTerminated),
+    "closed in the header": (Say(b"HTTP/1.1 200 OK\r\nConte", "close"), ConnectionTerminated),
     "silence": (Say(b"", "hang"), ResponseTimeout),
     "silence in the header": (Say(b"HTTP/1.1 200 OK\r\n", "hang"), ResponseTimeout),
-    "another protocol": (Say(b"SSH-2.0-OpenSSH\r\n\r\n", "close"), Unusable),
-    "no status": (Say(b"HTTP/1.1 soon OK\r\n\r\n", "close"), Unusable),
+    "another protocol": (Say(b"SSH-2.0-OpenSSH\r\n\r\n", "close"), InvalidResponse),
+    "no status": (Say(b"HTTP/1.1 soon OK\r\n\r\n", "close"), InvalidResponse),
     "a field too long": (
         Say(header(b"X: " + b"x" * MAX_LINE_BYTES, b"Content-Length: 0"), "close"),
-        Unusable,
+        InvalidResponse,
     ),
-    "a length that is no number": (Say(header(b"Content-Length: 1x"), "close"), Unusable),
+    "a length that is no number": (Say(header(b"Content-Length: 1x"), "close"), InvalidResponse),
     "a chunk of no length": (
         Say(header(b"Transfer-Encoding: chunked") + b"zz\r\n{}\r\n", "close"),
-        Unusable,
+        InvalidResponse,
     ),
-    "two lengths": (Say(header(b"Content-Length: 1", b"Content-Length: 2"), "close"), Unusable),
+    "two lengths": (
+        Say(header(b"Content-Length: 1", b"Content-Length: 2"), "close"),
+        InvalidResponse,
+    ),
 }
 
 CUT: dict[str, tuple[Say, type[UpstreamError]]] = {
-    "closed before its length": (Say(header(b"Content-Length: 9") + b"{}", "close"), Incomplete),
-    "reset before its length": (Say(header(b"Content-Length: 9") + b"{}", "reset"), Incomplete),
+    "closed before its length": (
+        Say(header(b"Content-Length: 9") + b"{}", "close"),
+        IncompleteResponse,
+    ),
+    "reset before its length": (
+        Say(header(b"Content-Length: 9") + b"{}", "reset"),
+        IncompleteResponse,
+    ),
     "closed between chunks": (
         Say(header(b"Transfer-Encoding: chunked") + b"2\r\n{}\r\n", "close"),
-        Incomplete,
+        IncompleteResponse,
     ),
     "closed within a chunk": (
         Say(header(b"Transfer-Encoding: chunked") + b"9\r\n{}", "close"),
-        Incomplete,
+        IncompleteResponse,
     ),
     "silence": (Say(header(b"Content-Length: 9") + b"{}", "hang"), ResponseTimeout),
 }
@@ -92,7 +101,7 @@ async def test_nobody_listens(ask: Ask) -> None:
     assert not raised.value.sent
 
 
-async def test_nobody_takes_the_connection(hasty: Upstream) -> None:
+async def test_nobody_takes_the_connection(hasty: Transport) -> None:
     with socket.socket() as busy, socket.socket() as first, socket.socket() as second:
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
@@ -100,7 +109,9 @@ async def test_nobody_takes_the_connection(hasty: Upstream) -> None:
             each.settimeout(0)
             each.connect_ex(busy.getsockname())
         with pytest.raises(ConnectTimeout) as raised:
-            await hasty.send(Question("GET", f"http://127.0.0.1:{busy.getsockname()[1]}/", ()))
+            await hasty.send(
+                UpstreamRequest("GET", f"http://127.0.0.1:{busy.getsockname()[1]}/", ())
+            )
     assert not raised.value.sent
 
 
@@ -125,21 +136,21 @@ async def test_nothing_is_sent_twice_even_on_a_kept_connection(
 ) -> None:
     server.says = [Say(OK), Say(b"", then), Say(OK)]
     await ask()
-    with pytest.raises(Terminated):
+    with pytest.raises(ConnectionTerminated):
         await ask(method)
     assert server.connections == 1
     assert [head.split()[0] for head in server.heard] == [b"GET", method.encode()]
 
 
-async def test_a_header_that_drips_is_given_up(server: Server, hasty: Upstream) -> None:
+async def test_a_header_that_drips_is_given_up(server: Server, hasty: Transport) -> None:
     header_bytes = b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 10_000
     server.says = [Say(header_bytes, "drip")]
     with pytest.raises(ResponseTimeout) as raised:
-        await hasty.send(Question("GET", server.url + "/1/x", ()))
+        await hasty.send(UpstreamRequest("GET", server.url + "/1/x", ()))
     assert raised.value.sent
 
 
-async def test_a_body_that_nobody_takes_is_given_up(hasty: Upstream) -> None:
+async def test_a_body_that_nobody_takes_is_given_up(hasty: Transport) -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 65536
@@ -155,26 +166,28 @@ async def test_a_body_that_nobody_takes_is_given_up(hasty: Upstream) -> None:
         port = listening.sockets[0].getsockname()[1]
         fields = (("Content-Length", str(1 << 40)),)
         with pytest.raises(ResponseTimeout):
-            await hasty.send(Question("POST", f"http://127.0.0.1:{port}/", fields, endless()))
+            await hasty.send(
+                UpstreamRequest("POST", f"http://127.0.0.1:{port}/", fields, endless())
+            )
         given_up.set()
 
 
-async def test_a_client_that_uploads_slowly_is_waited_for(server: Server, hasty: Upstream) -> None:
+async def test_a_client_that_uploads_slowly_is_waited_for(server: Server, hasty: Transport) -> None:
     async def slow() -> AsyncIterator[bytes]:
         for _ in range(4):
             await asyncio.sleep(0.25)
             yield b"xx"
 
     fields = (("Content-Length", "8"),)
-    reply = await hasty.send(Question("POST", server.url + "/1/x", fields, slow()))
-    reply.close()
+    response = await hasty.send(UpstreamRequest("POST", server.url + "/1/x", fields, slow()))
+    response.close()
     assert server.heard[0].endswith(b"x" * 8)
 
 
 async def test_another_address_is_tried_where_one_is_dead(
-    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    upstream: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def response(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(OK)
         writer.close()
@@ -185,7 +198,7 @@ async def test_another_address_is_tried_where_one_is_dead(
             for address in ("127.0.0.3", "127.0.0.1")
         ]
 
-    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    listening = await asyncio.start_server(response, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
     with socket.socket() as dead, socket.socket() as first, socket.socket() as second:
@@ -195,8 +208,8 @@ async def test_another_address_is_tried_where_one_is_dead(
             each.settimeout(0)
             each.connect_ex(dead.getsockname())
         async with listening, asyncio.timeout(10):
-            question = Question("GET", f"http://trello.example:{port}/1/x", ())
-            reply = await upstream.send(question)
+            request = UpstreamRequest("GET", f"http://trello.example:{port}/1/x", ())
+            reply = await upstream.send(request)
             reply.close()
     assert reply.status == 200
 
@@ -213,48 +226,48 @@ async def test_a_write_that_took_too_long_is_not_repeated(
 
 async def test_a_read_with_a_body_is_sent_once(server: Server, ask: Ask) -> None:
     server.says = [Say(b"", "close"), Say(OK)]
-    with pytest.raises(Terminated):
+    with pytest.raises(ConnectionTerminated):
         await ask(body=b"{}")
     assert len(server.heard) == 1
 
 
 async def test_connections_are_kept_unless_an_answer_was_left_unread(
-    server: Server, ask: Ask, upstream: Upstream
+    server: Server, ask: Ask, upstream: Transport
 ) -> None:
     await ask()
     await ask()
     assert server.connections == 1
     server.says = [UNFINISHED]
-    reply = await upstream.send(Question("GET", server.url + "/1/x", ()))
-    reply.close()
+    response = await upstream.send(UpstreamRequest("GET", server.url + "/1/x", ()))
+    response.close()
     await ask()
     assert server.connections == 2
 
 
 async def test_who_finds_all_connections_taken_does_not_wait_for_ever(
-    server: Server, hasty: Upstream
+    server: Server, hasty: Transport
 ) -> None:
-    question = Question("GET", server.url + "/1/x", ())
+    request = UpstreamRequest("GET", server.url + "/1/x", ())
     server.says = [UNFINISHED] * client.MAX_CONNECTIONS
-    held = [await hasty.send(question) for _ in server.says.copy()]
+    held = [await hasty.send(request) for _ in server.says.copy()]
     with pytest.raises(ConnectTimeout) as raised:
-        await hasty.send(question)
+        await hasty.send(request)
     assert not raised.value.sent
-    for reply in held:
-        reply.close()
-    (await hasty.send(question)).close()
+    for response in held:
+        response.close()
+    (await hasty.send(request)).close()
 
 
 async def test_connections_to_one_host_take_none_from_another(
-    server: Server, upstream: Upstream
+    server: Server, upstream: Transport
 ) -> None:
-    question = Question("GET", server.url + "/1/x", ())
+    request = UpstreamRequest("GET", server.url + "/1/x", ())
     server.says = [UNFINISHED] * client.MAX_CONNECTIONS
-    held = [await upstream.send(question) for _ in server.says.copy()]
+    held = [await upstream.send(request) for _ in server.says.copy()]
     elsewhere = server.url.replace("127.0.0.1", "127.0.0.2")
-    (await upstream.send(Question("GET", elsewhere + "/1/x", ()))).close()
-    for reply in held:
-        reply.close()
+    (await upstream.send(UpstreamRequest("GET", elsewhere + "/1/x", ()))).close()
+    for response in held:
+        response.close()
 
 
 async def test_a_redirect_is_not_followed(server: Server, ask: Ask) -> None:

@@ -4,8 +4,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from proxy.errors import Unusable
-from proxy.upstream.client import Question, Upstream
+from proxy.errors import InvalidResponse
+from proxy.upstream.client import Transport, UpstreamRequest
 
 
 async def _answer(_: web.BaseRequest) -> web.Response:
@@ -25,10 +25,10 @@ async def test_the_address_is_judged_when_connecting(host: str) -> None:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    upstream = Upstream(connect_timeout_s=5, read_timeout_s=5, may_connect=never)
+    upstream = Transport(connect_timeout_s=5, read_timeout_s=5, may_connect=never)
     try:
-        with pytest.raises(Unusable):
-            await upstream.send(Question("GET", f"http://{host}:{port}/", ()))
+        with pytest.raises(InvalidResponse):
+            await upstream.send(UpstreamRequest("GET", f"http://{host}:{port}/", ()))
     finally:
         await upstream.close()
         await runner.cleanup()

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.model import Fields
-from proxy.upstream.statement import MOST_NAMES, Statement, statements
+from proxy.upstream.statement import MAX_NAMES, RateLimitHeader, parse_rate_limit_headers
 
 
 def fields(name: str, *figures: str) -> Fields:
@@ -13,18 +13,18 @@ def fields(name: str, *figures: str) -> Fields:
     )
 
 
-CASES: dict[str, tuple[Fields, dict[str, Statement]]] = {
+CASES: dict[str, tuple[Fields, dict[str, RateLimitHeader]]] = {
     "the token's": (fields("Api-Token", "10000", "100", "99"),
-                    {"api-token": Statement(10.0, 100, 99)}),
+                    {"api-token": RateLimitHeader(10.0, 100, 99)}),
     "the member's, in whatever case": (
         (("x-rate-limit-member-interval-ms", "10000"), ("x-rate-limit-MEMBER-max", "375"),
          ("X-RATE-LIMIT-member-remaining", "0")),
-        {"member": Statement(10.0, 375, 0)},
+        {"member": RateLimitHeader(10.0, 375, 0)},
     ),
     "two of them": (
         fields("Api-Key", "10000", "300", "1")
         + fields("Db-Query-Time", "600000", "7200000", "5"),
-        {"api-key": Statement(10.0, 300, 1), "db-query-time": Statement(600.0, 7_200_000, 5)},
+        {"api-key": RateLimitHeader(10.0, 300, 1), "db-query-time": RateLimitHeader(600.0, 7_200_000, 5)},
     ),
     "one without what is left": (fields("Api-Key", "10000", "300", "")[:2], {}),
     "a maximum of none": (fields("Api-Key", "10000", "0", "0"), {}),
@@ -36,10 +36,10 @@ CASES: dict[str, tuple[Fields, dict[str, Statement]]] = {
 
 
 @pytest.mark.parametrize(("given", "said"), CASES.values(), ids=CASES.keys())
-def test_statements(given: Fields, said: dict[str, Statement]) -> None:
-    assert statements(given) == said
+def test_statements(given: Fields, said: dict[str, RateLimitHeader]) -> None:
+    assert parse_rate_limit_headers(given) == said
 
 
 def test_no_more_names_than_there_is_room_for() -> None:
     many = [field for n in range(100) for field in fields(f"Of-{n}", "1000", "5", "4")]
-    assert len(statements(tuple(many))) == MOST_NAMES
+    assert len(parse_rate_limit_headers(tuple(many))) == MAX_NAMES

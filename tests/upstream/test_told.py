@@ -4,33 +4,33 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.upstream.statement import Statement
-from proxy.upstream.told import Told
+from proxy.upstream.statement import RateLimitHeader
+from proxy.upstream.told import HeaderOnlyLimit
 
 MEMBER_S, DATABASE_S = 10.0, 600.0
 
 
-def heard(interval_s: float, remaining: int) -> Told:
+def heard(interval_s: float, remaining: int) -> HeaderOnlyLimit:
     """At 100 s, by a request that 50 had gone before."""
-    told = Told()
-    told.hear(Statement(interval_s, 375, remaining), 100.0, 50)
+    told = HeaderOnlyLimit()
+    told.observe(RateLimitHeader(interval_s, 375, remaining), 100.0, 50)
     return told
 
 
-def stopped(interval_s: float) -> Told:
+def stopped(interval_s: float) -> HeaderOnlyLimit:
     told = heard(interval_s, 100)
-    told.stop(101.0, jitter=1.0)
+    told.block(101.0, jitter=1.0)
     return told
 
 
-def unheard() -> Told:
-    told = Told()
-    told.stop(1.0, jitter=0.0)
+def unheard() -> HeaderOnlyLimit:
+    told = HeaderOnlyLimit()
+    told.block(1.0, jitter=0.0)
     return told
 
 
-CASES: dict[str, tuple[Callable[[], Told], float, int, float]] = {
-    "nothing was heard": (Told, 5.0, 0, 5.0),
+CASES: dict[str, tuple[Callable[[], HeaderOnlyLimit], float, int, float]] = {
+    "nothing was heard": (HeaderOnlyLimit, 5.0, 0, 5.0),
     "there is room": (lambda: heard(MEMBER_S, 1), 101.0, 51, 101.0),
     "what was sent since may not be counted yet": (lambda: heard(MEMBER_S, 1), 101.0, 52, 110.0),
     "there is none": (lambda: heard(MEMBER_S, 0), 101.0, 51, 110.0),
@@ -44,11 +44,11 @@ CASES: dict[str, tuple[Callable[[], Told], float, int, float]] = {
 
 
 @pytest.mark.parametrize(("make", "now", "sent", "at"), CASES.values(), ids=CASES.keys())
-def test_earliest(make: Callable[[], Told], now: float, sent: int, at: float) -> None:
-    assert make().earliest(now, sent) == pytest.approx(at)
+def test_earliest(make: Callable[[], HeaderOnlyLimit], now: float, sent: int, at: float) -> None:
+    assert make().earliest_send_at(now, sent) == pytest.approx(at)
 
 
 def test_an_older_answer_is_not_news() -> None:
     told = heard(MEMBER_S, 0)
-    told.hear(Statement(MEMBER_S, 375, 300), 99.0, 49)
-    assert told.earliest(101.0, 51) == 110.0
+    told.observe(RateLimitHeader(MEMBER_S, 375, 300), 99.0, 49)
+    assert told.earliest_send_at(101.0, 51) == 110.0

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from proxy.demo import access, actions, nested
-from proxy.demo.call import Call, Download, File, Obj
+from proxy.demo.call import Download, File, Obj, Request
 from proxy.demo.refusal import invalid, not_found
 from proxy.demo.routes.cards import LIMITS
 from proxy.demo.routing import Table
@@ -19,12 +19,12 @@ _PREVIEWS = ((70, 50, False), (250, 150, False), (150, 0, True), (300, 0, True),
 _NAMED_PREVIEWS = frozenset({"preview", "preview2x"})
 
 
-def _on_card(state: State, call: Call) -> Obj:
+def _on_card(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     return access.on_card(card, state.attachments.find(call.ids[1]))
 
 
-def _of_card(state: State, call: Call) -> list[Obj]:
+def _of_card(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
     seen = nested.attachments(state, call, found, nested.fields_of(call, "fields"))
     if call.text("filter") == "cover":
@@ -32,13 +32,13 @@ def _of_card(state: State, call: Call) -> list[Obj]:
     return seen
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     return view(
         state, ATTACHMENT, _on_card(state, call), call.asker, nested.fields_of(call, "fields")
     )
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     if call.upload is None and not call.text("url").startswith(("http://", "https://")):
         raise invalid("url")
@@ -51,7 +51,7 @@ def _create(state: State, call: Call) -> Obj:
     return view(state, ATTACHMENT, made, call.asker)
 
 
-def _bare(state: State, call: Call, card: Obj) -> Obj:
+def _bare(state: State, call: Request, card: Obj) -> Obj:
     return {
         "id": state.new_id(),
         "idCard": card["id"],
@@ -71,13 +71,13 @@ def _bare(state: State, call: Call, card: Obj) -> Obj:
     }
 
 
-def _link(state: State, call: Call, card: Obj) -> Obj:
+def _link(state: State, call: Request, card: Obj) -> Obj:
     made = _bare(state, call, card)
     made["name"] = made["name"] or made["url"]
     return made
 
 
-def _upload(state: State, call: Call, card: Obj) -> Obj:
+def _upload(state: State, call: Request, card: Obj) -> Obj:
     file = call.upload or File("", "", b"")
     made = _bare(state, call, card)
     base = f"https://trello.com/1/cards/{card['id']}/attachments/{made['id']}"
@@ -116,7 +116,7 @@ def _preview(state: State, base: str, file: File, size: tuple[int, int, bool]) -
     }
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     found = access.on_card(card, state.attachments.find(call.ids[1]))
     state.forget_attachment(found)
@@ -127,14 +127,14 @@ def _delete(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _download(state: State, call: Call) -> Download:
+def _download(state: State, call: Request) -> Download:
     found = _on_card(state, call)
     if not found["isUpload"]:
         raise not_found()
     return Download(found["id"], found["fileName"])
 
 
-def _download_preview(state: State, call: Call) -> Download:
+def _download_preview(state: State, call: Request) -> Download:
     found = _on_card(state, call)
     if found["previews"] and call.ids[2] in _NAMED_PREVIEWS:
         return Download(found["previews"][-1]["id"], found["fileName"])
@@ -144,9 +144,9 @@ def _download_preview(state: State, call: Call) -> Download:
     raise not_found()
 
 
-def _create_export(state: State, call: Call) -> Obj:
+def _create_export(state: State, call: Request) -> Obj:
     board = access.board(state, call, call.ids[0])
-    whole = Call("GET", (board["id"],), _EVERYTHING, call.asker)
+    whole = Request("GET", (board["id"],), _EVERYTHING, call.asker)
     body = json.dumps(nested.board(state, whole, board)).encode()
     made = {
         "id": state.new_id(),
@@ -166,7 +166,7 @@ _EVERYTHING: dict[str, Any] = {
 }
 
 
-def _export(state: State, call: Call) -> Obj:
+def _export(state: State, call: Request) -> Obj:
     board = access.board(state, call, call.ids[0])
     kept = state.exports.of(board["id"])
     wanted = [each for each in kept if len(call.ids) == 1 or each["id"] == call.ids[1]]
@@ -175,18 +175,18 @@ def _export(state: State, call: Call) -> Obj:
     return wanted[-1]
 
 
-def _get_export(state: State, call: Call) -> Obj:
+def _get_export(state: State, call: Request) -> Obj:
     return view(state, EXPORT, _export(state, call), call.asker)
 
 
-def _delete_export(state: State, call: Call) -> Obj:
+def _delete_export(state: State, call: Request) -> Obj:
     found = _export(state, call)
     state.exports.drop(found)
     state.files.pop(found["id"], None)
     return LIMITS
 
 
-def _download_export(state: State, call: Call) -> Download:
+def _download_export(state: State, call: Request) -> Download:
     found = _export(state, call)
     return Download(found["id"], state.files[found["id"]].name)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, nested, shapes
-from proxy.demo.call import Call, Obj, as_flag, converted, names
+from proxy.demo.call import Obj, Request, as_flag, converted, names
 from proxy.demo.refusal import invalid, no_route, not_found
 from proxy.demo.routes.cards import NOTHING, field_value
 from proxy.demo.routing import Handler, Table
@@ -14,17 +14,17 @@ _DEFAULT_LISTS = ("To Do", "Doing", "Done")
 _PLAIN = ("name", "desc", "closed", "idOrganization")
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     return nested.board(state, call, access.board(state, call, call.ids[0]))
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     found = access.board(state, call, call.ids[0])
     seen = view(state, BOARD, found, call.asker, "all")
     return field_value(seen, call.ids[1], f"/1/boards/{call.ids[0]}/{call.ids[1]}")
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     me = access.known(call)
     if not call.text("name"):
         raise invalid("name")
@@ -56,7 +56,7 @@ def _set_prefs(board: Obj, params: Obj) -> Obj:
     return old
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     for name in _PLAIN:
         if name in call.params:
@@ -73,7 +73,7 @@ def _update(state: State, call: Call) -> Obj:
     return view(state, BOARD, found, call.asker)
 
 
-def _change(state: State, call: Call, board: Obj, name: str, value: Any) -> None:
+def _change(state: State, call: Request, board: Obj, name: str, value: Any) -> None:
     if name == "name" and not value:
         raise invalid("name")
     if board[name] == value:
@@ -84,7 +84,7 @@ def _change(state: State, call: Call, board: Obj, name: str, value: Any) -> None
     actions.record(state, call, "updateBoard", data)
 
 
-def _change_prefs(state: State, call: Call, board: Obj, params: Obj) -> None:
+def _change_prefs(state: State, call: Request, board: Obj, params: Obj) -> None:
     old = _set_prefs(board, params)
     if old:
         state.touch(board, activity=False)
@@ -92,41 +92,41 @@ def _change_prefs(state: State, call: Call, board: Obj, params: Obj) -> None:
         actions.record(state, call, "updateBoard", data)
 
 
-def _update_field(state: State, call: Call) -> Obj:
+def _update_field(state: State, call: Request) -> Obj:
     if call.ids[1] not in _PLAIN:
         raise no_route("PUT", f"/1/boards/{call.ids[0]}/{call.ids[1]}")
     call.params = {call.ids[1]: call.params.get("value")}
     return _update(state, call)
 
 
-def _update_pref(state: State, call: Call) -> Obj:
+def _update_pref(state: State, call: Request) -> Obj:
     call.params = {f"prefs/{call.ids[1]}": call.params.get("value")}
     return _update(state, call)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     for card in state.cards.of(found["id"]):
         state.forget_card(card)
-    for shelf in (state.lists, state.labels, state.actions, state.custom_fields, state.exports):
-        for each in shelf.of(found["id"]):
-            shelf.drop(each)
+    for backend in (state.lists, state.labels, state.actions, state.custom_fields, state.exports):
+        for each in backend.of(found["id"]):
+            backend.drop(each)
     del state.boards[found["id"]]
     state.aliases.pop(found["shortLink"], None)
     return NOTHING
 
 
-def _actions(state: State, call: Call) -> Any:
+def _actions(state: State, call: Request) -> Any:
     found = access.board(state, call, call.ids[0])
     return actions.feed(state, call, state.actions.of(found["id"]))
 
 
-def _actions_by_type(state: State, call: Call) -> Any:
+def _actions_by_type(state: State, call: Request) -> Any:
     call.params["filter"] = call.ids[1]
     return _actions(state, call)
 
 
-def _cards(state: State, call: Call) -> list[Obj]:
+def _cards(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "visible")
     kept = nested.by_state(by_pos(state.cards.of(found["id"])), wanted)
@@ -140,7 +140,7 @@ def _cards(state: State, call: Call) -> list[Obj]:
 _CARD_FILTERS = ("all", "open", "closed", "visible", "none", "complete", "incomplete")
 
 
-def _cards_or_card(state: State, call: Call) -> Any:
+def _cards_or_card(state: State, call: Request) -> Any:
     if call.ids[1] in _CARD_FILTERS:
         return _cards(state, call)
     found = access.board(state, call, call.ids[0])
@@ -150,30 +150,30 @@ def _cards_or_card(state: State, call: Call) -> Any:
     return view(state, CARD, card, call.asker, nested.fields_of(call, "fields"))
 
 
-def _lists(state: State, call: Call) -> list[Obj]:
+def _lists(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
     kept = nested.by_state(state.lists.of(found["id"]), wanted)
     return nested.lists(state, call, kept, nested.fields_of(call, "fields"))
 
 
-def _labels(state: State, call: Call) -> list[Obj]:
+def _labels(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     return nested.labels(state, call, found, nested.fields_of(call, "fields"), "limit")
 
 
-def _checklists(state: State, call: Call) -> list[Obj]:
+def _checklists(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     kept = nested.on_board(state, found)
     return nested.checklists(state, call, kept, nested.fields_of(call, "fields"))
 
 
-def _custom_fields(state: State, call: Call) -> list[Obj]:
+def _custom_fields(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     return nested.custom_fields(state, call, state.custom_fields.of(found["id"]))
 
 
-def _members(state: State, call: Call) -> list[Obj]:
+def _members(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
     kind = {"admins": "admin", "normal": "normal", "observers": "observer"}.get(wanted)
@@ -181,11 +181,11 @@ def _members(state: State, call: Call) -> list[Obj]:
     return nested.members(state, call, ids, nested.fields_of(call, "fields", MEMBER_SHORT))
 
 
-def _memberships(state: State, call: Call) -> list[Obj]:
+def _memberships(state: State, call: Request) -> list[Obj]:
     return list(access.board(state, call, call.ids[0])["memberships"])
 
 
-def _put_member(state: State, call: Call) -> Obj:
+def _put_member(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     member = state.member(call.ids[1])
     kind = call.text("type", "normal")
@@ -205,7 +205,7 @@ def _put_member(state: State, call: Call) -> Obj:
     return {"id": found["id"], "memberships": found["memberships"]}
 
 
-def _put_membership(state: State, call: Call) -> Obj:
+def _put_membership(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     for place in found["memberships"]:
         if place["id"] == call.ids[1]:
@@ -214,7 +214,7 @@ def _put_membership(state: State, call: Call) -> Obj:
     raise not_found()
 
 
-def _remove_member(state: State, call: Call) -> Obj:
+def _remove_member(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     member = state.member(call.ids[1])
     kept = [place for place in found["memberships"] if place["idMember"] != member["id"]]
@@ -227,7 +227,7 @@ def _remove_member(state: State, call: Call) -> Obj:
     return {"id": found["id"], "memberships": kept}
 
 
-def _viewed(state: State, call: Call) -> Obj:
+def _viewed(state: State, call: Request) -> Obj:
     found = state.board(call.ids[0])
     if not access.sees(state, call.asker, found):
         raise call.asker.refuse()
@@ -235,17 +235,17 @@ def _viewed(state: State, call: Call) -> Obj:
     return NOTHING
 
 
-def _empty(state: State, call: Call) -> list[Obj]:
+def _empty(state: State, call: Request) -> list[Obj]:
     access.board(state, call, call.ids[0])
     return []
 
 
-def _my_pref(state: State, call: Call) -> Obj:
+def _my_pref(state: State, call: Request) -> Obj:
     found = access.board(state, call, call.ids[0])
     return {"id": found["id"]}
 
 
-def _stars(state: State, call: Call) -> list[Obj]:
+def _stars(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     mine = state.stars.of(access.known(call))
     return [{"id": s["id"], "pos": s["pos"]} for s in mine if s["idBoard"] == found["id"]]

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from proxy.demo import access, actions, card_edits, nested, shapes
-from proxy.demo.call import Call, Obj, converted, names
+from proxy.demo.call import Obj, Request, converted, names
 from proxy.demo.refusal import Refusal, invalid, no_route
 from proxy.demo.routing import Handler, Table
 from proxy.demo.state import State, as_number, position
@@ -16,7 +16,7 @@ LIMITS: Obj = {"limits": {}}
 """What the others answer."""
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     return nested.card(state, call, access.card(state, call, call.ids[0]))
 
 
@@ -28,13 +28,13 @@ def field_value(seen: Obj, name: str, path: str) -> Any:
     return value if isinstance(value, dict | list) else {"_value": value}
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     found = access.card(state, call, call.ids[0])
     seen = view(state, CARD, found, call.asker)
     return field_value(seen, call.ids[1], f"/1/cards/{call.ids[0]}/{call.ids[1]}")
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     list_ = access.of_board(state, call, access.body_id(state.lists.find(call.text("idList"))))
     born = {name: converted(name, call.params[name]) for name in _AT_BIRTH if name in call.params}
     pos = position(call.params.get("pos"), state.cards_of_list(list_))
@@ -50,7 +50,7 @@ def _create(state: State, call: Call) -> Obj:
 _AT_BIRTH = names("desc due start dueComplete idLabels idMembers address locationName")
 
 
-def _copy(state: State, call: Call, source: Obj, made: Obj) -> None:
+def _copy(state: State, call: Request, source: Obj, made: Obj) -> None:
     access.of_board(state, call, source)
     made["name"] = call.text("name") or source["name"]
     made["desc"], made["due"] = source["desc"], source["due"]
@@ -58,13 +58,13 @@ def _copy(state: State, call: Call, source: Obj, made: Obj) -> None:
         made["idLabels"] = list(source["idLabels"])
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     card_edits.edit(state, call, found, call.params)
     return view(state, CARD, found, call.asker)
 
 
-def _update_field(state: State, call: Call) -> Obj:
+def _update_field(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     if call.ids[1] not in card_edits.EDITABLE:
         raise no_route("PUT", f"/1/cards/{call.ids[0]}/{call.ids[1]}")
@@ -72,7 +72,7 @@ def _update_field(state: State, call: Call) -> Obj:
     return view(state, CARD, found, call.asker)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     data = {**actions.about(state, found), "card": {"id": found["id"], "idShort": found["idShort"]}}
     for each in actions.of_card(state, found):
@@ -83,25 +83,25 @@ def _delete(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _actions(state: State, call: Call) -> Any:
+def _actions(state: State, call: Request) -> Any:
     found = access.card(state, call, call.ids[0])
     return actions.feed(state, call, actions.of_card(state, found), actions.CARD_FILTER)
 
 
-def _board(state: State, call: Call) -> Obj:
+def _board(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     board = state.boards[found["idBoard"]]
     return view(state, BOARD, board, call.asker, nested.fields_of(call, "fields"))
 
 
-def _list(state: State, call: Call) -> Obj:
+def _list(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     list_ = state.lists.get(found["idList"])
     return view(state, LIST, list_, call.asker, nested.fields_of(call, "fields"))
 
 
 def _members_in(field: str) -> Handler:
-    def handler(state: State, call: Call) -> list[Obj]:
+    def handler(state: State, call: Request) -> list[Obj]:
         found = access.card(state, call, call.ids[0])
         fields = nested.fields_of(call, "fields", MEMBER_MEDIUM)
         return nested.members(state, call, found[field], fields)
@@ -109,13 +109,13 @@ def _members_in(field: str) -> Handler:
     return handler
 
 
-def _add_label(state: State, call: Call) -> list[str]:
+def _add_label(state: State, call: Request) -> list[str]:
     found = access.card(state, call, call.ids[0])
     card_edits.add_label(state, call, found, call.text("value"))
     return list(found["idLabels"])
 
 
-def _new_label(state: State, call: Call) -> list[str]:
+def _new_label(state: State, call: Request) -> list[str]:
     found = access.card(state, call, call.ids[0])
     color = call.params.get("color") or None
     made = shapes.label(state, found["idBoard"], call.text("name"), color)
@@ -123,26 +123,26 @@ def _new_label(state: State, call: Call) -> list[str]:
     return list(found["idLabels"])
 
 
-def _remove_label(state: State, call: Call) -> Obj:
+def _remove_label(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     card_edits.remove_label(state, call, found, call.ids[1])
     return NOTHING
 
 
-def _add_member(state: State, call: Call) -> list[Obj]:
+def _add_member(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
     card_edits.add_member(state, call, found, call.text("value"))
     return nested.members(state, call, found["idMembers"], MEMBER_MEDIUM)
 
 
-def _remove_member(state: State, call: Call) -> list[Obj]:
+def _remove_member(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
     member = state.member(call.ids[1])
     card_edits.remove_member(state, call, found, member["id"])
     return nested.members(state, call, found["idMembers"], MEMBER_MEDIUM)
 
 
-def _vote(state: State, call: Call) -> list[Obj]:
+def _vote(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
     voter = call.text("value") or access.known(call)
     if voter in found["idMembersVoted"]:
@@ -152,7 +152,7 @@ def _vote(state: State, call: Call) -> list[Obj]:
     return nested.members(state, call, found["idMembersVoted"], MEMBER_MEDIUM)
 
 
-def _unvote(state: State, call: Call) -> Obj:
+def _unvote(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     voter = state.member(call.ids[1])["id"]
     if voter not in found["idMembersVoted"]:
@@ -162,18 +162,18 @@ def _unvote(state: State, call: Call) -> Obj:
     return NOTHING
 
 
-def _voted(state: State, call: Call, found: Obj, *, voted: bool) -> None:
+def _voted(state: State, call: Request, found: Obj, *, voted: bool) -> None:
     state.touch(state.boards[found["idBoard"]], activity=False)
     data = {**actions.about(state, found), "voted": voted}
     actions.record(state, call, "voteOnCard", data)
 
 
-def _stickers(state: State, call: Call) -> list[Obj]:
+def _stickers(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
     return [view(state, STICKER, each, call.asker) for each in state.stickers.of(found["id"])]
 
 
-def _stick(state: State, call: Call) -> Obj:
+def _stick(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     image = call.text("image", "thumbsup")
     made = {
@@ -189,7 +189,7 @@ def _stick(state: State, call: Call) -> Obj:
     return view(state, STICKER, state.stickers.put(made), call.asker)
 
 
-def _place(call: Call) -> Obj:
+def _place(call: Request) -> Obj:
     place = {name: as_number(call.params[name]) for name in _PLACE if name in call.params}
     for name, value in place.items():
         if not math.isfinite(value):
@@ -197,13 +197,13 @@ def _place(call: Call) -> Obj:
     return place
 
 
-def _sticker(state: State, call: Call) -> Obj:
+def _sticker(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     sticker = access.on_card(found, state.stickers.find(call.ids[1]))
     return view(state, STICKER, sticker, call.asker)
 
 
-def _move_sticker(state: State, call: Call) -> Obj:
+def _move_sticker(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     sticker = access.on_card(found, state.stickers.find(call.ids[1]))
     sticker |= _place(call)
@@ -211,19 +211,19 @@ def _move_sticker(state: State, call: Call) -> Obj:
     return view(state, STICKER, sticker, call.asker)
 
 
-def _unstick(state: State, call: Call) -> Obj:
+def _unstick(state: State, call: Request) -> Obj:
     found = access.card(state, call, call.ids[0])
     state.stickers.drop(access.on_card(found, state.stickers.find(call.ids[1])))
     state.touch(state.boards[found["idBoard"]], activity=False)
     return {"stickers": []}
 
 
-def _plugin_data(state: State, call: Call) -> list[Obj]:
+def _plugin_data(state: State, call: Request) -> list[Obj]:
     access.card(state, call, call.ids[0])
     return []
 
 
-def _read_notifications(state: State, call: Call) -> Obj:
+def _read_notifications(state: State, call: Request) -> Obj:
     access.card(state, call, call.ids[0])
     return NOTHING
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, nested, shapes
-from proxy.demo.call import Call, Obj
+from proxy.demo.call import Obj, Request
 from proxy.demo.refusal import invalid, no_route, not_found
 from proxy.demo.routes.cards import LIMITS, field_value
 from proxy.demo.routing import Table
@@ -11,7 +11,7 @@ from proxy.demo.state import State, by_pos, position
 from proxy.demo.views import BOARD, CHECK_ITEM, CHECKLIST, view
 
 
-def _checklist(state: State, call: Call) -> Obj:
+def _checklist(state: State, call: Request) -> Obj:
     return access.of_board(state, call, state.checklists.get(call.ids[0]))
 
 
@@ -19,17 +19,17 @@ def _card_of(state: State, checklist: Obj) -> Obj:
     return state.cards.get(checklist["idCard"])
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     fields = nested.fields_of(call, "fields")
     return nested.checklists(state, call, [_checklist(state, call)], fields)[0]
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     seen = view(state, CHECKLIST, _checklist(state, call), call.asker)
     return field_value(seen, call.ids[1], f"/1/checklists/{call.ids[0]}/{call.ids[1]}")
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     ref = call.ids[0] if call.ids else call.text("idCard")
     card = access.card(state, call, ref)
     pos = call.params.get("pos", "bottom")
@@ -42,12 +42,12 @@ def _create(state: State, call: Call) -> Obj:
     return {**view(state, CHECKLIST, made, call.asker), "limits": {}}
 
 
-def _of_card(state: State, call: Call) -> list[Obj]:
+def _of_card(state: State, call: Request) -> list[Obj]:
     kept = by_pos(state.checklists.of(access.card(state, call, call.ids[0])["id"]))
     return nested.checklists(state, call, kept, nested.fields_of(call, "fields"))
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = _checklist(state, call)
     card = _card_of(state, found)
     if "name" in call.params:
@@ -60,41 +60,41 @@ def _update(state: State, call: Call) -> Obj:
     return view(state, CHECKLIST, found, call.asker)
 
 
-def _update_field(state: State, call: Call) -> Obj:
+def _update_field(state: State, call: Request) -> Obj:
     if call.ids[1] not in ("name", "pos"):
         raise no_route("PUT", f"/1/checklists/{call.ids[0]}/{call.ids[1]}")
     call.params = {call.ids[1]: call.params.get("value")}
     return _update(state, call)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     found = _checklist(state, call)
     _remove(state, call, found)
     return LIMITS
 
 
-def _delete_of_card(state: State, call: Call) -> Obj:
+def _delete_of_card(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     _remove(state, call, access.on_card(card, state.checklists.find(call.ids[1])))
     return LIMITS
 
 
-def _remove(state: State, call: Call, found: Obj) -> None:
+def _remove(state: State, call: Request, found: Obj) -> None:
     state.checklists.drop(found)
     extra = {"checklist": actions.ref(found)}
     actions.changed(state, call, "removeChecklistFromCard", _card_of(state, found), extra)
 
 
-def _board(state: State, call: Call) -> Obj:
+def _board(state: State, call: Request) -> Obj:
     board = state.boards[_checklist(state, call)["idBoard"]]
     return view(state, BOARD, board, call.asker, nested.fields_of(call, "fields"))
 
 
-def _cards(state: State, call: Call) -> list[Obj]:
+def _cards(state: State, call: Request) -> list[Obj]:
     return nested.cards(state, call, [_card_of(state, _checklist(state, call))])
 
 
-def _items(state: State, call: Call) -> list[Obj]:
+def _items(state: State, call: Request) -> list[Obj]:
     kept = by_pos(_checklist(state, call)["checkItems"])
     fields = nested.fields_of(call, "fields")
     return [view(state, CHECK_ITEM, each, call.asker, fields) for each in kept]
@@ -108,11 +108,11 @@ def _item_in(checklist: Obj, item_id: str) -> Obj:
     raise not_found()
 
 
-def _get_item(state: State, call: Call) -> Obj:
+def _get_item(state: State, call: Request) -> Obj:
     return view(state, CHECK_ITEM, _item_in(_checklist(state, call), call.ids[1]), call.asker)
 
 
-def _create_item(state: State, call: Call) -> Obj:
+def _create_item(state: State, call: Request) -> Obj:
     found = _checklist(state, call)
     if not call.text("name"):
         raise invalid("name")
@@ -123,7 +123,7 @@ def _create_item(state: State, call: Call) -> Obj:
     return view(state, CHECK_ITEM, made, call.asker)
 
 
-def _delete_item(state: State, call: Call) -> Obj:
+def _delete_item(state: State, call: Request) -> Obj:
     found = _checklist(state, call)
     item = _item_in(found, call.ids[1])
     found["checkItems"].remove(item)
@@ -132,7 +132,7 @@ def _delete_item(state: State, call: Call) -> Obj:
 
 
 def _item_changed(
-    state: State, call: Call, kind: str, checklist: Obj, item: Obj, old: Obj | None = None
+    state: State, call: Request, kind: str, checklist: Obj, item: Obj, old: Obj | None = None
 ) -> None:
     extra = {"checklist": actions.ref(checklist), "checkItem": actions.ref(item)}
     if old:
@@ -140,7 +140,7 @@ def _item_changed(
     actions.changed(state, call, kind, _card_of(state, checklist), extra)
 
 
-def _on_card(state: State, call: Call) -> tuple[Obj, Obj]:
+def _on_card(state: State, call: Request) -> tuple[Obj, Obj]:
     """The item a card's path names, and the checklist it lies in."""
     card = access.card(state, call, call.ids[0])
     for checklist in state.checklists.of(card["id"]):
@@ -150,11 +150,11 @@ def _on_card(state: State, call: Call) -> tuple[Obj, Obj]:
     raise not_found()
 
 
-def _get_card_item(state: State, call: Call) -> Obj:
+def _get_card_item(state: State, call: Request) -> Obj:
     return view(state, CHECK_ITEM, _on_card(state, call)[1], call.asker)
 
 
-def _update_card_item(state: State, call: Call) -> Obj:
+def _update_card_item(state: State, call: Request) -> Obj:
     checklist, item = _on_card(state, call)
     for name in ("name", "state", "due", "idMember"):
         if name in call.params and item[name] != _item_value(call, name):
@@ -170,7 +170,7 @@ def _update_card_item(state: State, call: Call) -> Obj:
     return view(state, CHECK_ITEM, item, call.asker)
 
 
-def _item_value(call: Call, name: str) -> Any:
+def _item_value(call: Request, name: str) -> Any:
     value = call.params[name]
     if name != "state":
         return value
@@ -181,7 +181,7 @@ def _item_value(call: Call, name: str) -> Any:
     raise invalid("state")
 
 
-def _delete_card_item(state: State, call: Call) -> Obj:
+def _delete_card_item(state: State, call: Request) -> Obj:
     checklist, item = _on_card(state, call)
     checklist["checkItems"].remove(item)
     _item_changed(state, call, "deleteCheckItem", checklist, item)

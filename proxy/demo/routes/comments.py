@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from proxy.demo import access, actions, nested
-from proxy.demo.call import Call, Obj
+from proxy.demo.call import Obj, Request
 from proxy.demo.refusal import Refusal, invalid, no_route, not_found
 from proxy.demo.routes.cards import NOTHING, field_value
 from proxy.demo.routing import Handler, Table
@@ -12,7 +12,7 @@ from proxy.demo.state import State
 from proxy.demo.views import ACTION, BOARD, CARD, LIST, MEMBER, MEMBER_MEDIUM, view
 
 
-def _action(state: State, call: Call, action_id: str) -> Obj:
+def _action(state: State, call: Request, action_id: str) -> Obj:
     found = state.actions.get(action_id)
     if found["idBoard"] in state.boards:
         access.permit(state, call, state.boards[found["idBoard"]])
@@ -21,12 +21,12 @@ def _action(state: State, call: Call, action_id: str) -> Obj:
     return found
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     found = _action(state, call, call.ids[0])
     return actions.seen(state, call, found, nested.fields_of(call, "fields"))
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     seen = view(state, ACTION, _action(state, call, call.ids[0]), call.asker)
     return field_value(seen, call.ids[1], f"/1/actions/{call.ids[0]}/{call.ids[1]}")
 
@@ -34,7 +34,7 @@ def _get_field(state: State, call: Call) -> Any:
 def _part(name: str) -> Handler:
     """What an action was about: its board, card or list, as it is now."""
 
-    def handler(state: State, call: Call) -> Obj:
+    def handler(state: State, call: Request) -> Obj:
         data = _action(state, call, call.ids[0])["data"]
         if name not in data:
             raise not_found()
@@ -50,23 +50,23 @@ def _part(name: str) -> Handler:
     return handler
 
 
-def _creator(state: State, call: Call) -> Obj:
+def _creator(state: State, call: Request) -> Obj:
     found = _action(state, call, call.ids[0])
     member = state.member(found["idMemberCreator"])
     fields = nested.fields_of(call, "fields", MEMBER_MEDIUM)
     return view(state, MEMBER, member, call.asker, fields)
 
 
-def _reactions(state: State, call: Call) -> list[Obj]:
+def _reactions(state: State, call: Request) -> list[Obj]:
     return list(_action(state, call, call.ids[0]).get("reactions", []))
 
 
-def _summary(state: State, call: Call) -> list[Obj]:
+def _summary(state: State, call: Request) -> list[Obj]:
     counts = Counter(each["idEmoji"] for each in _reactions(state, call))
     return [{"idEmoji": emoji, "count": count} for emoji, count in counts.items()]
 
 
-def _react(state: State, call: Call) -> Obj:
+def _react(state: State, call: Request) -> Obj:
     """Reactions have no action and move no date."""
     found = _action(state, call, call.ids[0])
     emoji = call.text("shortName") or call.text("unified")
@@ -80,14 +80,14 @@ def _react(state: State, call: Call) -> Obj:
     return made
 
 
-def _reaction(state: State, call: Call) -> Obj:
+def _reaction(state: State, call: Request) -> Obj:
     for each in _reactions(state, call):
         if each["id"] == call.ids[1]:
             return each
     raise not_found()
 
 
-def _unreact(state: State, call: Call) -> Obj:
+def _unreact(state: State, call: Request) -> Obj:
     gone = _reaction(state, call)
     found = _action(state, call, call.ids[0])
     found["reactions"].remove(gone)
@@ -96,7 +96,7 @@ def _unreact(state: State, call: Call) -> Obj:
     return NOTHING
 
 
-def _comment(state: State, call: Call) -> Obj:
+def _comment(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     if not call.text("text"):
         raise invalid("text")
@@ -105,7 +105,7 @@ def _comment(state: State, call: Call) -> Obj:
     return actions.seen(state, call, actions.changed(state, call, "commentCard", card, extra))
 
 
-def _own_comment(state: State, call: Call) -> tuple[Obj, Obj]:
+def _own_comment(state: State, call: Request) -> tuple[Obj, Obj]:
     """A comment of the asker's own, and its card."""
     found = _action(state, call, call.ids[-1])
     if found["type"] != "commentCard":
@@ -115,7 +115,7 @@ def _own_comment(state: State, call: Call) -> tuple[Obj, Obj]:
     return found, state.cards.get(found["data"]["card"]["id"])
 
 
-def _edit(state: State, call: Call) -> Obj:
+def _edit(state: State, call: Request) -> Obj:
     comment, card = _own_comment(state, call)
     text = call.text("text") or call.text("value")
     if not text:
@@ -127,7 +127,7 @@ def _edit(state: State, call: Call) -> Obj:
     return actions.seen(state, call, comment)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     comment, card = _own_comment(state, call)
     state.actions.drop(comment)
     card["comments"] -= 1
@@ -135,7 +135,7 @@ def _delete(state: State, call: Call) -> Obj:
     return NOTHING
 
 
-def _edit_text(state: State, call: Call) -> Obj:
+def _edit_text(state: State, call: Request) -> Obj:
     if call.ids[1] != "text":
         raise no_route("PUT", f"/1/actions/{call.ids[0]}/{call.ids[1]}")
     call.ids = call.ids[:1]

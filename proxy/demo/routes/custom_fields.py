@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, nested, shapes
-from proxy.demo.call import Call, Obj
+from proxy.demo.call import Obj, Request
 from proxy.demo.refusal import invalid, not_found
 from proxy.demo.routes.cards import LIMITS
 from proxy.demo.routing import Table
@@ -13,17 +13,17 @@ from proxy.demo.views import CUSTOM_ITEM, view
 _KINDS = ("checkbox", "date", "list", "number", "text")
 
 
-def _field(state: State, call: Call) -> Obj:
+def _field(state: State, call: Request) -> Obj:
     found = state.custom_fields.get(call.ids[0])
     access.permit(state, call, state.boards[found["idModel"]])
     return found
 
 
-def _seen(state: State, call: Call, found: Obj) -> Obj:
+def _seen(state: State, call: Request, found: Obj) -> Obj:
     return nested.custom_fields(state, call, [found])[0]
 
 
-def _redefined(state: State, call: Call, kind: str, found: Obj) -> None:
+def _redefined(state: State, call: Request, kind: str, found: Obj) -> None:
     """Definitions move neither the feed nor dateLastActivity."""
     board = state.boards[found["idModel"]]
     state.touch(board, activity=False)
@@ -31,11 +31,11 @@ def _redefined(state: State, call: Call, kind: str, found: Obj) -> None:
     actions.record(state, call, kind, data)
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     return _seen(state, call, _field(state, call))
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     board = access.permit(state, call, access.body_id(state.boards.get(call.text("idModel"))))
     kind = call.text("type")
     if kind not in _KINDS:
@@ -47,7 +47,7 @@ def _create(state: State, call: Call) -> Obj:
     return _seen(state, call, made)
 
 
-def _objects(call: Call, name: str) -> list[Obj]:
+def _objects(call: Request, name: str) -> list[Obj]:
     """A parameter that is a list of objects; 400 when it is something else."""
     value = call.params.get(name) or []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
@@ -68,7 +68,7 @@ def _add_option(state: State, found: Obj, wanted: Obj) -> Obj:
     return made
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = _field(state, call)
     if "name" in call.params:
         found["name"] = call.text("name")
@@ -83,7 +83,7 @@ def _update(state: State, call: Call) -> Obj:
     return _seen(state, call, found)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     found = _field(state, call)
     state.custom_fields.drop(found)
     for item in state.custom_items.all():
@@ -93,18 +93,18 @@ def _delete(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _options(state: State, call: Call) -> list[Obj]:
+def _options(state: State, call: Request) -> list[Obj]:
     return list(_field(state, call).get("options", []))
 
 
-def _option(state: State, call: Call) -> Obj:
+def _option(state: State, call: Request) -> Obj:
     for option in _options(state, call):
         if option["id"] == call.ids[1]:
             return option
     raise not_found()
 
 
-def _create_option(state: State, call: Call) -> Obj:
+def _create_option(state: State, call: Request) -> Obj:
     found = _field(state, call)
     if found["type"] != "list":
         raise invalid("type")
@@ -113,18 +113,18 @@ def _create_option(state: State, call: Call) -> Obj:
     return made
 
 
-def _delete_option(state: State, call: Call) -> Obj:
+def _delete_option(state: State, call: Request) -> Obj:
     found, gone = _field(state, call), _option(state, call)
     found["options"].remove(gone)
     _redefined(state, call, "updateCustomField", found)
     return LIMITS
 
 
-def _items(state: State, call: Call) -> list[Obj]:
+def _items(state: State, call: Request) -> list[Obj]:
     return nested.custom_items(state, call, access.card(state, call, call.ids[0]))
 
 
-def _set(state: State, call: Call) -> Obj:
+def _set(state: State, call: Request) -> Obj:
     card = access.card(state, call, call.ids[0])
     found = state.custom_fields.get(call.ids[1])
     if found["idModel"] != card["idBoard"]:
@@ -132,7 +132,7 @@ def _set(state: State, call: Call) -> Obj:
     return _set_item(state, call, card, found, call.params)
 
 
-def _set_several(state: State, call: Call) -> list[Obj]:
+def _set_several(state: State, call: Request) -> list[Obj]:
     card = access.card(state, call, call.ids[0])
     for each in _objects(call, "customFieldItems"):
         found = access.body_id(state.custom_fields.find(each.get("idCustomField", "")))
@@ -140,7 +140,7 @@ def _set_several(state: State, call: Call) -> list[Obj]:
     return nested.custom_items(state, call, card)
 
 
-def _set_item(state: State, call: Call, card: Obj, found: Obj, wanted: Obj) -> Obj:
+def _set_item(state: State, call: Request, card: Obj, found: Obj, wanted: Obj) -> Obj:
     items = state.custom_items.of(card["id"])
     known = next((each for each in items if each["idCustomField"] == found["id"]), None)
     item = known or _new_item(state, card, found)

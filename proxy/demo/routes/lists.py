@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, card_edits, nested, shapes
-from proxy.demo.call import Call, Obj, converted
+from proxy.demo.call import Obj, Request, converted
 from proxy.demo.refusal import invalid, no_route
 from proxy.demo.routes.cards import LIMITS, field_value
 from proxy.demo.routing import Table
@@ -13,21 +13,21 @@ from proxy.demo.views import BOARD, LABEL, LIST, view
 _LIST_FIELDS = "name,closed,idBoard,pos"
 
 
-def _list(state: State, call: Call) -> Obj:
+def _list(state: State, call: Request) -> Obj:
     return access.of_board(state, call, state.lists.get(call.ids[0]))
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     fields = nested.fields_of(call, "fields", _LIST_FIELDS)
     return nested.lists(state, call, [_list(state, call)], fields)[0]
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     seen = view(state, LIST, _list(state, call), call.asker)
     return field_value(seen, call.ids[1], f"/1/lists/{call.ids[0]}/{call.ids[1]}")
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     ref = call.ids[0] if call.ids else call.text("idBoard")
     board = access.board(state, call, ref) if call.ids else _named_board(state, call, ref)
     if not call.text("name"):
@@ -39,11 +39,11 @@ def _create(state: State, call: Call) -> Obj:
     return view(state, LIST, made, call.asker, f"{_LIST_FIELDS},limits")
 
 
-def _named_board(state: State, call: Call, board_id: str) -> Obj:
+def _named_board(state: State, call: Request, board_id: str) -> Obj:
     return access.permit(state, call, access.body_id(state.boards.get(board_id)))
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = _list(state, call)
     for name in ("name", "closed", "pos", "subscribed"):
         if name in call.params:
@@ -53,7 +53,7 @@ def _update(state: State, call: Call) -> Obj:
     return view(state, LIST, found, call.asker, _LIST_FIELDS)
 
 
-def _change(state: State, call: Call, found: Obj, name: str) -> None:
+def _change(state: State, call: Request, found: Obj, name: str) -> None:
     board = state.boards[found["idBoard"]]
     value = converted(name, call.params[name])
     if name == "pos":
@@ -70,7 +70,7 @@ def _change(state: State, call: Call, found: Obj, name: str) -> None:
         actions.record(state, call, "updateList", data)
 
 
-def _to_board(state: State, call: Call, found: Obj) -> None:
+def _to_board(state: State, call: Request, found: Obj) -> None:
     source = state.boards[found["idBoard"]]
     target = _named_board(state, call, call.text("idBoard"))
     if source is target:
@@ -90,49 +90,49 @@ def _to_board(state: State, call: Call, found: Obj) -> None:
         actions.record(state, call, kind, data)
 
 
-def _update_field(state: State, call: Call) -> Obj:
+def _update_field(state: State, call: Request) -> Obj:
     if call.ids[1] not in ("name", "closed", "pos", "subscribed", "idBoard"):
         raise no_route("PUT", f"/1/lists/{call.ids[0]}/{call.ids[1]}")
     call.params = {call.ids[1]: call.params.get("value")}
     return _update(state, call)
 
 
-def _cards(state: State, call: Call) -> list[Obj]:
+def _cards(state: State, call: Request) -> list[Obj]:
     found = _list(state, call)
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
     return nested.cards(state, call, nested.by_state(state.cards_of_list(found), wanted))
 
 
-def _actions(state: State, call: Call) -> Any:
+def _actions(state: State, call: Request) -> Any:
     return actions.feed(state, call, actions.of_list(state, _list(state, call)))
 
 
-def _board(state: State, call: Call) -> Obj:
+def _board(state: State, call: Request) -> Obj:
     board = state.boards[_list(state, call)["idBoard"]]
     return view(state, BOARD, board, call.asker, nested.fields_of(call, "fields"))
 
 
-def _archive_all(state: State, call: Call) -> Obj:
+def _archive_all(state: State, call: Request) -> Obj:
     for card in state.cards_of_list(_list(state, call)):
         card_edits.edit(state, call, card, {"closed": True})
     return LIMITS
 
 
-def _move_all(state: State, call: Call) -> list[Obj]:
+def _move_all(state: State, call: Request) -> list[Obj]:
     for card in state.cards_of_list(_list(state, call)):
         card_edits.edit(state, call, card, {"idList": call.text("idList")})
     return []
 
 
-def _label(state: State, call: Call) -> Obj:
+def _label(state: State, call: Request) -> Obj:
     return access.of_board(state, call, state.labels.get(call.ids[0]))
 
 
-def _get_label(state: State, call: Call) -> Obj:
+def _get_label(state: State, call: Request) -> Obj:
     return view(state, LABEL, _label(state, call), call.asker, nested.fields_of(call, "fields"))
 
 
-def _create_label(state: State, call: Call) -> Obj:
+def _create_label(state: State, call: Request) -> Obj:
     if call.ids:
         board = access.board(state, call, call.ids[0])
     else:
@@ -142,7 +142,7 @@ def _create_label(state: State, call: Call) -> Obj:
     return {**view(state, LABEL, made, call.asker), "limits": {}}
 
 
-def _update_label(state: State, call: Call) -> Obj:
+def _update_label(state: State, call: Request) -> Obj:
     found = _label(state, call)
     old: Obj = {}
     for name in ("name", "color"):
@@ -154,14 +154,14 @@ def _update_label(state: State, call: Call) -> Obj:
     return view(state, LABEL, found, call.asker)
 
 
-def _update_label_field(state: State, call: Call) -> Obj:
+def _update_label_field(state: State, call: Request) -> Obj:
     if call.ids[1] not in ("name", "color"):
         raise no_route("PUT", f"/1/labels/{call.ids[0]}/{call.ids[1]}")
     call.params = {call.ids[1]: call.params.get("value")}
     return _update_label(state, call)
 
 
-def _delete_label(state: State, call: Call) -> Obj:
+def _delete_label(state: State, call: Request) -> Obj:
     found = _label(state, call)
     state.labels.drop(found)
     for card in state.cards.of(found["idBoard"]):
@@ -170,7 +170,7 @@ def _delete_label(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _relabelled(state: State, call: Call, kind: str, label: Obj, old: Obj | None = None) -> None:
+def _relabelled(state: State, call: Request, kind: str, label: Obj, old: Obj | None = None) -> None:
     """Neither the feed nor dateLastActivity tells of a label's own edits."""
     board = state.boards[label["idBoard"]]
     state.touch(board, activity=False)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, nested
-from proxy.demo.call import Call, Obj, names
+from proxy.demo.call import Obj, Request, names
 from proxy.demo.refusal import not_found
 from proxy.demo.routes.cards import LIMITS, field_value
 from proxy.demo.routing import Table
@@ -11,7 +11,7 @@ from proxy.demo.state import State, by_pos, position
 from proxy.demo.views import MEMBER, ORGANIZATION, STAR, view
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     found = access.member(state, call, call.ids[0])
     out = view(state, MEMBER, found, call.asker, nested.fields_of(call, "fields"))
     for name, ride in _RIDERS.items():
@@ -20,18 +20,18 @@ def _get(state: State, call: Call) -> Obj:
     return out
 
 
-def _ride_boards(state: State, call: Call, found: Obj) -> Obj:
+def _ride_boards(state: State, call: Request, found: Obj) -> Obj:
     kept = nested.visible_boards(state, call, found, call.text("boards"))
     return {"boards": [nested.board(state, call, each, "board_") for each in kept]}
 
 
-def _ride_organizations(state: State, call: Call, found: Obj) -> Obj:
+def _ride_organizations(state: State, call: Request, found: Obj) -> Obj:
     fields = nested.fields_of(call, "organization_fields")
     kept = _of_member(state, found)
     return {"organizations": [view(state, ORGANIZATION, o, call.asker, fields) for o in kept]}
 
 
-def _ride_cards(state: State, call: Call, found: Obj) -> Obj:
+def _ride_cards(state: State, call: Request, found: Obj) -> Obj:
     kept = nested.by_state(_cards_of(state, call, found), call.text("cards"))
     return {"cards": nested.cards(state, call, kept, "card_")}
 
@@ -46,13 +46,13 @@ _RIDERS: dict[str, nested.Ride] = {
 }
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     found = access.member(state, call, call.ids[0])
     seen = view(state, MEMBER, found, call.asker)
     return field_value(seen, call.ids[1], f"/1/members/{call.ids[0]}/{call.ids[1]}")
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = access.own(state, call, call.ids[0])
     for name in ("fullName", "initials", "bio"):
         if name in call.params:
@@ -62,7 +62,7 @@ def _update(state: State, call: Call) -> Obj:
     return view(state, MEMBER, found, call.asker)
 
 
-def _boards(state: State, call: Call) -> list[Obj]:
+def _boards(state: State, call: Request) -> list[Obj]:
     found = access.member(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
     kept = nested.visible_boards(state, call, found, wanted)
@@ -70,7 +70,7 @@ def _boards(state: State, call: Call) -> list[Obj]:
     return [nested.board(state, call, each) for each in kept]
 
 
-def _cards_of(state: State, call: Call, found: Obj) -> list[Obj]:
+def _cards_of(state: State, call: Request, found: Obj) -> list[Obj]:
     return [
         card
         for board in nested.visible_boards(state, call, found)
@@ -79,13 +79,13 @@ def _cards_of(state: State, call: Call, found: Obj) -> list[Obj]:
     ]
 
 
-def _cards(state: State, call: Call) -> list[Obj]:
+def _cards(state: State, call: Request) -> list[Obj]:
     found = access.member(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
     return nested.cards(state, call, nested.by_state(_cards_of(state, call, found), wanted))
 
 
-def _actions(state: State, call: Call) -> Any:
+def _actions(state: State, call: Request) -> Any:
     found = access.member(state, call, call.ids[0])
     boards = nested.visible_boards(state, call, found)
     kept = [each for board in boards for each in state.actions.of(board["id"])]
@@ -99,7 +99,7 @@ def _of_member(state: State, found: Obj) -> list[Obj]:
     return [each for each in everything if access.role_of(each, found["id"])]
 
 
-def _organizations(state: State, call: Call) -> list[Obj]:
+def _organizations(state: State, call: Request) -> list[Obj]:
     found = access.member(state, call, call.ids[0])
     fields = nested.fields_of(call, "fields")
     return [
@@ -109,20 +109,20 @@ def _organizations(state: State, call: Call) -> list[Obj]:
     ]
 
 
-def _empty(state: State, call: Call) -> list[Obj]:
+def _empty(state: State, call: Request) -> list[Obj]:
     access.own(state, call, call.ids[0])
     return []
 
 
-def _stars_of(state: State, call: Call, found: Obj) -> list[Obj]:
+def _stars_of(state: State, call: Request, found: Obj) -> list[Obj]:
     return [view(state, STAR, each, call.asker) for each in state.stars.of(found["id"])]
 
 
-def _stars(state: State, call: Call) -> list[Obj]:
+def _stars(state: State, call: Request) -> list[Obj]:
     return _stars_of(state, call, access.own(state, call, call.ids[0]))
 
 
-def _star(state: State, call: Call) -> Obj:
+def _star(state: State, call: Request) -> Obj:
     """Stars have no action and move no date."""
     me = access.own(state, call, call.ids[0])
     board = access.body_id(state.boards.get(call.text("idBoard")))
@@ -131,7 +131,7 @@ def _star(state: State, call: Call) -> Obj:
     return view(state, STAR, state.stars.put(star), call.asker)
 
 
-def _own_star(state: State, call: Call) -> Obj:
+def _own_star(state: State, call: Request) -> Obj:
     me = access.own(state, call, call.ids[0])
     star = state.stars.get(call.ids[1])
     if star["idMember"] != me["id"]:
@@ -139,17 +139,17 @@ def _own_star(state: State, call: Call) -> Obj:
     return star
 
 
-def _get_star(state: State, call: Call) -> Obj:
+def _get_star(state: State, call: Request) -> Obj:
     return view(state, STAR, _own_star(state, call), call.asker)
 
 
-def _move_star(state: State, call: Call) -> Obj:
+def _move_star(state: State, call: Request) -> Obj:
     star = _own_star(state, call)
     star["pos"] = position(call.params.get("pos"), state.stars.of(star["idMember"]))
     return view(state, STAR, star, call.asker)
 
 
-def _unstar(state: State, call: Call) -> Obj:
+def _unstar(state: State, call: Request) -> Obj:
     state.stars.drop(_own_star(state, call))
     return LIMITS
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from proxy.demo import access, actions, nested, shapes
-from proxy.demo.call import Call, Obj
+from proxy.demo.call import Obj, Request
 from proxy.demo.ids import slug
 from proxy.demo.refusal import Refusal, invalid, not_found
 from proxy.demo.routes.cards import LIMITS, field_value
@@ -12,18 +12,18 @@ from proxy.demo.state import State
 from proxy.demo.views import MEMBER_SHORT, ORGANIZATION, view
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     found = access.organization(state, call, call.ids[0])
     return view(state, ORGANIZATION, found, call.asker, nested.fields_of(call, "fields"))
 
 
-def _get_field(state: State, call: Call) -> Any:
+def _get_field(state: State, call: Request) -> Any:
     found = access.organization(state, call, call.ids[0])
     seen = view(state, ORGANIZATION, found, call.asker)
     return field_value(seen, call.ids[1], f"/1/organizations/{call.ids[0]}/{call.ids[1]}")
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     me = access.known(call)
     display = call.text("displayName")
     if not display:
@@ -36,7 +36,7 @@ def _create(state: State, call: Call) -> Obj:
     return view(state, ORGANIZATION, made, call.asker)
 
 
-def _update(state: State, call: Call) -> Obj:
+def _update(state: State, call: Request) -> Obj:
     found = access.organization(state, call, call.ids[0])
     for field in ("displayName", "desc", "website"):
         if field in call.params:
@@ -47,7 +47,7 @@ def _update(state: State, call: Call) -> Obj:
     return view(state, ORGANIZATION, found, call.asker)
 
 
-def _delete(state: State, call: Call) -> Obj:
+def _delete(state: State, call: Request) -> Obj:
     found = access.organization(state, call, call.ids[0])
     del state.organizations[found["id"]]
     state.aliases.pop(found["name"], None)
@@ -57,7 +57,7 @@ def _delete(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _boards(state: State, call: Call) -> list[Obj]:
+def _boards(state: State, call: Request) -> list[Obj]:
     found = access.organization(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
     mine = [
@@ -69,36 +69,36 @@ def _boards(state: State, call: Call) -> list[Obj]:
     return [nested.board(state, call, each) for each in nested.by_state(mine, wanted)]
 
 
-def _members(state: State, call: Call) -> list[Obj]:
+def _members(state: State, call: Request) -> list[Obj]:
     found = access.organization(state, call, call.ids[0])
     fields = nested.fields_of(call, "fields", MEMBER_SHORT)
     return nested.members(state, call, nested.member_ids(found), fields)
 
 
-def _memberships(state: State, call: Call) -> list[Obj]:
+def _memberships(state: State, call: Request) -> list[Obj]:
     return list(access.organization(state, call, call.ids[0])["memberships"])
 
 
-def _actions(state: State, call: Call) -> Any:
+def _actions(state: State, call: Request) -> Any:
     found = access.organization(state, call, call.ids[0])
     boards = [each for each in state.boards.values() if each["idOrganization"] == found["id"]]
     kept = [each for board in boards for each in state.actions.of(board["id"])]
     return actions.feed(state, call, kept)
 
 
-def _empty(state: State, call: Call) -> list[Obj]:
+def _empty(state: State, call: Request) -> list[Obj]:
     access.organization(state, call, call.ids[0])
     return []
 
 
-def _membership(state: State, call: Call) -> Obj:
+def _membership(state: State, call: Request) -> Obj:
     for place in _memberships(state, call):
         if place["id"] == call.ids[1]:
             return place
     raise not_found()
 
 
-def _put_member(state: State, call: Call) -> Obj:
+def _put_member(state: State, call: Request) -> Obj:
     found = access.organization(state, call, call.ids[0])
     member = state.member(call.ids[1])
     kind = call.text("type", "normal")
@@ -110,7 +110,7 @@ def _put_member(state: State, call: Call) -> Obj:
     return view(state, ORGANIZATION, found, call.asker)
 
 
-def _remove_member(state: State, call: Call) -> Obj:
+def _remove_member(state: State, call: Request) -> Obj:
     found = access.organization(state, call, call.ids[0])
     member = state.member(call.ids[1])
     if access.role_of(found, member["id"]) is None:
@@ -121,7 +121,7 @@ def _remove_member(state: State, call: Call) -> Obj:
     return LIMITS
 
 
-def _changed(state: State, call: Call, found: Obj, kind: str, member: Obj) -> None:
+def _changed(state: State, call: Request, found: Obj, kind: str, member: Obj) -> None:
     found["ixUpdate"] += 1
     found["dateLastActivity"] = state.now()
     data = {"organization": actions.ref(found), "idMember": member["id"]}

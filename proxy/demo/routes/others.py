@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from proxy.demo import access
-from proxy.demo.call import Call, Obj, names
+from proxy.demo.call import Obj, Request, names
 from proxy.demo.refusal import not_found
 from proxy.demo.routing import Table
 from proxy.demo.state import State
@@ -46,12 +46,12 @@ _SINGLE = (
 )
 
 
-def _nothing(_: State, call: Call) -> Obj:
+def _nothing(_: State, call: Request) -> Obj:
     access.known(call)
     raise not_found()
 
 
-def _read_all(_: State, call: Call) -> Obj:
+def _read_all(_: State, call: Request) -> Obj:
     access.known(call)
     return {}
 

@@ -2,7 +2,7 @@
 
 import json
 
-from proxy.demo.call import Call, File, Obj
+from proxy.demo.call import File, Obj, Request
 from proxy.demo.refusal import Refusal
 from proxy.demo.routing import Table
 from proxy.demo.state import State
@@ -44,7 +44,7 @@ _PAGE = b"""<!doctype html>
 _EMOJI = (("GRINNING FACE", "1F600", "grinning"), ("THUMBS UP SIGN", "1F44D", "thumbsup"))
 
 
-def _client_js(state: State, call: Call) -> File:
+def _client_js(state: State, call: Request) -> File:
     del state
     options = {
         "version": 1,
@@ -57,14 +57,14 @@ def _client_js(state: State, call: Call) -> File:
     return File("client.js", "application/javascript; charset=utf-8", body.encode())
 
 
-def _authorize(state: State, call: Call) -> File:
+def _authorize(state: State, call: Request) -> File:
     del state
     if call.asker.key is None:
         raise Refusal(400, "App not found")
     return File("authorize.html", "text/html; charset=utf-8", _PAGE)
 
 
-def _emoji(state: State, call: Call) -> Obj:
+def _emoji(state: State, call: Request) -> Obj:
     del state, call
     return {
         "trello": [

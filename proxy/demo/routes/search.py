@@ -1,7 +1,7 @@
 """/1/search and /1/search/members: plain substring search over what the asker sees."""
 
 from proxy.demo import access, nested
-from proxy.demo.call import Call, Obj, as_list
+from proxy.demo.call import Obj, Request, as_list
 from proxy.demo.refusal import invalid
 from proxy.demo.routing import Table
 from proxy.demo.state import State
@@ -11,7 +11,7 @@ _ALL = ("actions", "boards", "cards", "members", "organizations")
 _MEMBER_FIELDS = "avatarHash,fullName,initials,username,confirmed"
 
 
-def _search(state: State, call: Call) -> Obj:
+def _search(state: State, call: Request) -> Obj:
     access.known(call)
     query = call.text("query").lower()
     if not query:
@@ -25,7 +25,7 @@ def _search(state: State, call: Call) -> Obj:
     return out
 
 
-def _seen_boards(state: State, call: Call) -> list[Obj]:
+def _seen_boards(state: State, call: Request) -> list[Obj]:
     wanted = as_list(call.params.get("idBoards"))
     only = None if wanted in ([], ["mine"]) else wanted
     return [
@@ -39,14 +39,14 @@ def _has(text: str, *places: str) -> bool:
     return any(text in place.lower() for place in places)
 
 
-def _boards(state: State, call: Call, query: str) -> list[Obj]:
+def _boards(state: State, call: Request, query: str) -> list[Obj]:
     found = [each for each in _seen_boards(state, call) if _has(query, each["name"], each["desc"])]
     fields = nested.fields_of(call, "board_fields", "name,idOrganization")
     limit = call.number("boards_limit", 10, 1000)
     return [view(state, BOARD, each, call.asker, fields) for each in found[:limit]]
 
 
-def _cards(state: State, call: Call, query: str) -> list[Obj]:
+def _cards(state: State, call: Request, query: str) -> list[Obj]:
     found = [
         card
         for board in _seen_boards(state, call)
@@ -59,14 +59,14 @@ def _cards(state: State, call: Call, query: str) -> list[Obj]:
     return [view(state, CARD, each, call.asker, fields) for each in found[start : start + limit]]
 
 
-def _members(state: State, call: Call, query: str) -> list[Obj]:
+def _members(state: State, call: Request, query: str) -> list[Obj]:
     found = [m for m in state.members.values() if _has(query, m["username"], m["fullName"])]
     limit = call.number("members_limit", 10, 1000)
     fields = nested.fields_of(call, "member_fields", _MEMBER_FIELDS)
     return [view(state, MEMBER, each, call.asker, fields) for each in found[:limit]]
 
 
-def _organizations(state: State, call: Call, query: str) -> list[Obj]:
+def _organizations(state: State, call: Request, query: str) -> list[Obj]:
     found = [
         each
         for each in state.organizations.values()
@@ -86,7 +86,7 @@ _FINDERS = {
 }
 
 
-def _search_members(state: State, call: Call) -> list[Obj]:
+def _search_members(state: State, call: Request) -> list[Obj]:
     access.known(call)
     query = call.text("query").lower()
     if not query:

@@ -2,7 +2,7 @@
 
 from proxy.demo import access, nested
 from proxy.demo.auth import valid
-from proxy.demo.call import Call, Obj, as_flag
+from proxy.demo.call import Obj, Request, as_flag
 from proxy.demo.ids import HEX24
 from proxy.demo.refusal import Refusal, invalid, not_found
 from proxy.demo.routes.cards import LIMITS, NOTHING, field_value
@@ -11,7 +11,7 @@ from proxy.demo.state import State
 from proxy.demo.views import MEMBER, WEBHOOK, view
 
 
-def _token(state: State, call: Call) -> Obj:
+def _token(state: State, call: Request) -> Obj:
     found = valid(state, call.ids[0])
     if found is None:
         raise Refusal(400, "invalid token")
@@ -20,7 +20,7 @@ def _token(state: State, call: Call) -> Obj:
     return found
 
 
-def _get(state: State, call: Call) -> Obj:
+def _get(state: State, call: Request) -> Obj:
     found = _token(state, call)
     shown = ("id", "identifier", "idMember", "dateCreated", "dateExpires", "permissions")
     out = {name: found[name] for name in shown}
@@ -29,12 +29,12 @@ def _get(state: State, call: Call) -> Obj:
     return out
 
 
-def _member(state: State, call: Call) -> Obj:
+def _member(state: State, call: Request) -> Obj:
     member = state.member(_token(state, call)["idMember"])
     return view(state, MEMBER, member, call.asker, nested.fields_of(call, "fields"))
 
 
-def _revoke(state: State, call: Call) -> Obj:
+def _revoke(state: State, call: Request) -> Obj:
     revoke(state, _token(state, call))
     return NOTHING
 
@@ -46,15 +46,15 @@ def revoke(state: State, token: Obj) -> None:
         state.webhooks.drop(webhook)
 
 
-def _webhooks_of(state: State, call: Call, token: Obj) -> list[Obj]:
+def _webhooks_of(state: State, call: Request, token: Obj) -> list[Obj]:
     return [view(state, WEBHOOK, each, call.asker) for each in state.webhooks.of(token["id"])]
 
 
-def _webhooks(state: State, call: Call) -> list[Obj]:
+def _webhooks(state: State, call: Request) -> list[Obj]:
     return _webhooks_of(state, call, _token(state, call))
 
 
-def _create(state: State, call: Call) -> Obj:
+def _create(state: State, call: Request) -> Obj:
     token = _token(state, call) if call.ids else _shown(state, call)
     model, url = call.text("idModel"), call.text("callbackURL")
     _check_model(state, call, model)
@@ -75,7 +75,7 @@ def _create(state: State, call: Call) -> Obj:
     return view(state, WEBHOOK, state.webhooks.put(made), call.asker)
 
 
-def _shown(state: State, call: Call) -> Obj:
+def _shown(state: State, call: Request) -> Obj:
     """The record of the token that the call itself showed."""
     token = valid(state, call.asker.token or "")
     if token is None:
@@ -83,7 +83,7 @@ def _shown(state: State, call: Call) -> Obj:
     return token
 
 
-def _check_model(state: State, call: Call, model: str) -> None:
+def _check_model(state: State, call: Request, model: str) -> None:
     if not HEX24.match(model):
         raise invalid("idModel")
     if model in state.boards:
@@ -98,24 +98,24 @@ def _check_model(state: State, call: Call, model: str) -> None:
         raise invalid("idModel")
 
 
-def _webhook(state: State, call: Call) -> Obj:
+def _webhook(state: State, call: Request) -> Obj:
     found = state.webhooks.get(call.ids[-1])
     if _shown(state, call)["id"] != found["idToken"]:
         raise not_found()
     return found
 
 
-def _get_webhook(state: State, call: Call) -> Obj:
+def _get_webhook(state: State, call: Request) -> Obj:
     return view(state, WEBHOOK, _webhook(state, call), call.asker)
 
 
-def _webhook_field(state: State, call: Call) -> object:
+def _webhook_field(state: State, call: Request) -> object:
     path = f"/1/webhooks/{call.ids[0]}/{call.ids[1]}"
     name, call.ids = call.ids[1], call.ids[:1]
     return field_value(_get_webhook(state, call), name, path)
 
 
-def _update_webhook(state: State, call: Call) -> Obj:
+def _update_webhook(state: State, call: Request) -> Obj:
     found = _webhook(state, call)
     for name in ("description", "callbackURL", "idModel"):
         if name in call.params:
@@ -125,7 +125,7 @@ def _update_webhook(state: State, call: Call) -> Obj:
     return view(state, WEBHOOK, found, call.asker)
 
 
-def _delete_webhook(state: State, call: Call) -> Obj:
+def _delete_webhook(state: State, call: Request) -> Obj:
     state.webhooks.drop(_webhook(state, call))
     return LIMITS
 

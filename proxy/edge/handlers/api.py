@@ -6,23 +6,23 @@ from aiohttp import web
 
 from proxy.clock import Clock
 from proxy.edge import problem
-from proxy.edge.bodies import Incoming
+from proxy.edge.bodies import RequestBody
 from proxy.edge.body_thread import work_on
-from proxy.edge.handlers.files import FileHandler
-from proxy.edge.handlers.grant import grant_page
-from proxy.edge.intake import Intake
+from proxy.edge.handlers.files import AttachmentHandler
+from proxy.edge.handlers.grant import authorize_notice
+from proxy.edge.intake import RequestParser
 from proxy.edge.readable import wants_page
-from proxy.edge.record import Record
-from proxy.edge.rendered import SLICE_BYTES, Rendered
+from proxy.edge.record import RequestContext
+from proxy.edge.rendered import SLICE_BYTES, WireResponse
 from proxy.edge.stored_body import body_of
 from proxy.errors import UpstreamError
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.batch import Batch
-from proxy.flow.download import Download
-from proxy.flow.export import Export
-from proxy.flow.proof import Proof
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.batch import BatchService
+from proxy.flow.download import AttachmentService
+from proxy.flow.export import BoardExport
+from proxy.flow.proof import HitVerifier
 from proxy.flow.read_through import ReadThrough
-from proxy.flow.turns import Turns
+from proxy.flow.turns import RateLimiter
 from proxy.flow.write_through import WriteThrough
 from proxy.memory_budget import Hold
 from proxy.model import Kind, StoredResponse
@@ -31,138 +31,153 @@ from proxy.policy.codings import accepts_gzip
 from proxy.policy.directives import NONE
 from proxy.policy.freshness import age_of
 from proxy.policy.links import file_in
-from proxy.policy.proving import may_prove
+from proxy.policy.proving import may_verify
 from proxy.policy.quota import quota_fields
-from proxy.policy.signing import Signing, unsigned
-from proxy.policy.validation import for_coding, not_modified
-from proxy.policy.way import Way, way_of
-from proxy.policy.wire import head_of
+from proxy.policy.signing import LinkSigner, strip_signature
+from proxy.policy.validation import etag_for_encoding, not_modified
+from proxy.policy.way import Handling, handling_of
+from proxy.policy.wire import serialize
 
 
-class Api:
+class ApiHandler:
     """Serves /1/…"""
 
     def __init__(
         self,
-        intake: Intake,
-        flows: tuple[ReadThrough, WriteThrough, Download, Export, Batch, Proof],
-        turns: Turns,
+        parser: RequestParser,
+        services: tuple[
+            ReadThrough, WriteThrough, AttachmentService, BoardExport, BatchService, HitVerifier
+        ],
+        limiter: RateLimiter,
         clock: Clock,
-        signing: Signing | None,
+        signing: LinkSigner | None,
     ) -> None:
         """`signing`: what opens files, where links are to be signed."""
-        self._intake = intake
-        self._reads, self._writes, downloads, self._exports, self._batches, self._proof = flows
-        self._turns = turns
-        self._files = FileHandler(downloads, clock)
+        self._parser = parser
+        self._reads, self._writes, downloads, self._exports, self._batches, self._verifier = (
+            services
+        )
+        self._limiter = limiter
+        self._attachments = AttachmentHandler(downloads, clock)
         self._clock = clock
-        self._signing = signing
+        self._signer = signing
 
-    async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
+    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
         """The answer; a ProxyError is the caller's to render."""
-        ask, incoming = await self._intake.read(request, record)
-        if ask.match.route.kind is Kind.GRANT:
-            return grant_page(
-                ask.match.route.template, ask.method, keyless=self._intake.permission.keyless
+        api_request, incoming = await self._parser.parse(request, record)
+        if api_request.match.route.kind is Kind.AUTHORIZATION_PAGE:
+            return authorize_notice(
+                api_request.match.route.template,
+                api_request.method,
+                keyless=self._parser.permission.keyless,
             )
-        parts = self._intake.parts(ask)
-        body = ask.body if isinstance(ask.body, bytes) else b""
-        await work_on(body, self._intake.permission.check, ask, parts)
-        ask = self._admitted(ask)
-        if way_of(ask.match, ask.query_names) is Way.ATTACHMENT:
-            served = await self._files.handle(request, ask)
+        parts = self._parser.batch_parts(api_request)
+        body = api_request.body if isinstance(api_request.body, bytes) else b""
+        await work_on(body, self._parser.permission.check, api_request, parts)
+        api_request = self._check_signature(api_request)
+        if handling_of(api_request.match, api_request.query_names) is Handling.ATTACHMENT:
+            served = await self._attachments.handle(request, api_request)
         else:
-            served = await self._answer(ask, parts, incoming)
-        if isinstance(served, Answer):
+            served = await self._serve(api_request, parts, incoming)
+        if isinstance(served, ApiResponse):
             record.outcome = served.outcome
-            if _is_refused(ask, served) and wants_page(request):
+            if _is_refused(api_request, served) and wants_page(request):
                 await _close(served)
-                return problem.refused_file(served.status, record.request_id, request)
-            rendered = self._rendered(request, record.hold, ask, served)
+                return problem.file_refused_page(served.status, record.request_id, request)
+            rendered = self._rendered(request, record.hold, api_request, served)
         else:
             rendered, record.outcome = served
-        rendered.told += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
+        rendered.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
         if record.outcome.fwd is not None:
-            rendered.told += head_of(quota_fields(self._turns.quotas(ask)))
+            rendered.dynamic_headers += serialize(quota_fields(self._limiter.quotas(api_request)))
         return rendered
 
-    def _rendered(self, request: web.BaseRequest, hold: Hold, ask: Ask, answer: Answer) -> Rendered:
-        if answer.stored is not None:
-            return self._from_stored(request, hold, ask, answer, answer.stored)
-        is_read = ask.match.route.kind is not Kind.WRITE  # what was done is told
-        if is_read and isinstance(answer.body, bytes) and len(answer.body) > SLICE_BYTES:
-            hold.take("responses", len(answer.body))
-        return Rendered(answer.status, answer.head, answer.body, answer.length)
+    def _rendered(
+        self, request: web.BaseRequest, hold: Hold, api_request: ApiRequest, response: ApiResponse
+    ) -> WireResponse:
+        if response.stored is not None:
+            return self._from_stored(request, hold, api_request, response, response.stored)
+        is_read = api_request.match.route.kind is not Kind.WRITE  # what was done is told
+        if is_read and isinstance(response.body, bytes) and len(response.body) > SLICE_BYTES:
+            hold.take("responses", len(response.body))
+        return WireResponse(response.status, response.head, response.body, response.length)
 
-    async def _answer(self, ask: Ask, parts: tuple[Ask, ...], incoming: Incoming) -> Answer:
-        match way_of(ask.match, ask.query_names):
-            case Way.WRITE:
-                return await self._write(ask, incoming)
-            case Way.EXPORT:
-                return await self._exports.serve(ask)
-            case Way.BATCH if parts:
-                return await self._batches.serve(ask, parts)
-            case Way.READ:
-                return await self._reads.serve(ask)
+    async def _serve(
+        self, request: ApiRequest, parts: tuple[ApiRequest, ...], incoming: RequestBody
+    ) -> ApiResponse:
+        match handling_of(request.match, request.query_names):
+            case Handling.WRITE:
+                return await self._write(request, incoming)
+            case Handling.EXPORT:
+                return await self._exports.serve(request)
+            case Handling.BATCH if parts:
+                return await self._batches.serve(request, parts)
+            case Handling.CACHED_READ:
+                return await self._reads.serve(request)
             case _:
-                return await self._reads.bypass(ask)
+                return await self._reads.bypass(request)
 
-    def _admitted(self, ask: Ask) -> Ask:
+    def _check_signature(self, request: ApiRequest) -> ApiRequest:
         """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
-        path, _, query = ask.target.partition("?")
-        file = file_in(ask.match)
+        path, _, query = request.target.partition("?")
+        file = file_in(request.match)
         if file is None:
-            return ask
-        if self._signing:
-            self._signing.check(file, query, self._clock.now())
-        kept = unsigned(query)
-        return replace(ask, target=f"{path}?{kept}" if kept else path)
+            return request
+        if self._signer:
+            self._signer.check(file, query, self._clock.now())
+        kept = strip_signature(query)
+        return replace(request, target=f"{path}?{kept}" if kept else path)
 
-    async def _write(self, ask: Ask, incoming: Incoming) -> Answer:
+    async def _write(self, request: ApiRequest, incoming: RequestBody) -> ApiResponse:
         try:
-            return await self._writes.serve(ask)
+            return await self._writes.serve(request)
         except UpstreamError:
             if incoming.failure is not None:
                 raise incoming.failure from None
             raise
 
     def _from_stored(
-        self, request: web.BaseRequest, hold: Hold, ask: Ask, answer: Answer, stored: StoredResponse
-    ) -> Rendered:
+        self,
+        request: web.BaseRequest,
+        hold: Hold,
+        api_request: ApiRequest,
+        response: ApiResponse,
+        stored: StoredResponse,
+    ) -> WireResponse:
         gzip = stored.gzip and accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        etag = for_coding(stored.etag, gzip=gzip)
+        etag = etag_for_encoding(stored.etag, gzip=gzip)
         ours = _fields(stored, etag, gzip=gzip)
         if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
-            rendered = Rendered(304, ours)
+            rendered = WireResponse(304, ours)
         else:
             body, length = body_of(stored, self._reads.responses.memory, hold, gzip=gzip)
-            rendered = Rendered(stored.status, stored.head + ours, body, length)
+            rendered = WireResponse(stored.status, stored.head + ours, body, length)
         now = self._clock.now()
-        rendered.told = b"Age: %d\r\n" % int(age_of(stored.asked_at, now))
-        lifetime_s = self._reads.lifetimes(ask, stored).lifetime_s
-        is_hit = answer.outcome.result == "hit" and lifetime_s > 0
-        if is_hit and ask.directives == NONE:
-            is_watched = lifetime_s > ask.match.route.lifetimes.lifetime_s
-            rendered.repeatable = (stored, lifetime_s, is_watched)
-            rendered.proof = self._proof_of(ask, stored)
+        rendered.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
+        lifetime_s = self._reads.lifetimes(api_request, stored).lifetime_s
+        is_hit = response.outcome.result == "hit" and lifetime_s > 0
+        if is_hit and api_request.directives == NONE:
+            is_watched = lifetime_s > api_request.match.route.lifetimes.lifetime_s
+            rendered.fast_path_entry = (stored, lifetime_s, is_watched)
+            rendered.verifier = self._verifier_for(api_request, stored)
         return rendered
 
-    def _proof_of(self, ask: Ask, stored: StoredResponse) -> Proof | None:
+    def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:
         """Who asks this hit again, if one is due; None where that may not be."""
-        if not may_prove(ask.match, stored, own=ask.own):
+        if not may_verify(request.match, stored, own=request.uses_stored_credential):
             return None
-        self._proof.offer(ask, stored)
-        return self._proof
+        self._verifier.offer_sample(request, stored)
+        return self._verifier
 
 
-def _is_refused(ask: Ask, answer: Answer) -> bool:
-    return ask.match.route.kind is Kind.FILE and answer.status >= 400
+def _is_refused(request: ApiRequest, response: ApiResponse) -> bool:
+    return request.match.route.kind is Kind.FILE and response.status >= 400
 
 
-async def _close(answer: Answer) -> None:
+async def _close(response: ApiResponse) -> None:
     """Have done with an answer that is not sent."""
-    if not isinstance(answer.body, bytes):
-        await answer.body.aclose()
+    if not isinstance(response.body, bytes):
+        await response.body.aclose()
 
 
 def _fields(stored: StoredResponse, etag: str, *, gzip: bool) -> bytes:

@@ -7,20 +7,20 @@ from aiohttp import web
 from yarl import URL
 
 from proxy.edge.door import Handler
-from proxy.edge.record import Record
-from proxy.edge.rendered import Rendered
+from proxy.edge.record import RequestContext
+from proxy.edge.rendered import WireResponse
 from proxy.errors import MethodNotAllowed
 from proxy.policy.pages.data import data_target
 
 
-class Data:
+class JsonAddressHandler:
     """Routes JSON addresses to the API's handler, all others to the page's."""
 
     def __init__(self, page: Handler, api: Handler) -> None:
         self._page = page
         self._api = api
 
-    async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
+    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
         """The JSON or the page; MethodNotAllowed for a write to a JSON address."""
         target = data_target(request.raw_path)
         if target is None:

@@ -9,49 +9,51 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.clock import Clock
-from proxy.edge.rendered import Rendered
-from proxy.flow.ask import Answer, Ask
-from proxy.flow.download import Download, OpenFile, Permitted
-from proxy.flow.file_body import FileBody
+from proxy.edge.rendered import WireResponse
+from proxy.flow.ask import ApiRequest, ApiResponse
+from proxy.flow.download import AttachmentService, AuthorizedAttachment, OpenAttachment
+from proxy.flow.file_body import AttachmentBody
 from proxy.model import Fields, Outcome
-from proxy.policy.attachments import Upload
+from proxy.policy.attachments import UploadedFile
 from proxy.policy.charset import lacks_charset
 from proxy.policy.files import MAX_AGE_S, disposition, etag_of_file, safe_fields
 from proxy.policy.ranges import Part, Slice, Unsatisfiable, Whole, content_range, resolve
 from proxy.policy.validation import Validators
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 _CACHE_CONTROL = ("Cache-Control", f"private, max-age={MAX_AGE_S}, immutable")
 _NO_STORE = ("Cache-Control", "private, no-store")
 
 
-class FileHandler:
+class AttachmentHandler:
     """Serves …/attachments/{a}/download and …/previews/{p}/download."""
 
-    def __init__(self, downloads: Download, clock: Clock) -> None:
-        self._downloads = downloads
+    def __init__(self, downloads: AttachmentService, clock: Clock) -> None:
+        self._attachments = downloads
         self._clock = clock
 
-    async def handle(self, request: web.BaseRequest, ask: Ask) -> tuple[Rendered, Outcome] | Answer:
+    async def handle(
+        self, request: web.BaseRequest, api_request: ApiRequest
+    ) -> tuple[WireResponse, Outcome] | ApiResponse:
         """The file, or the answer of Trello's that stands for it."""
-        permitted = await self._downloads.permit(ask)
-        if isinstance(permitted, Answer):
+        permitted = await self._attachments.authorize(api_request)
+        if isinstance(permitted, ApiResponse):
             return permitted
         validators = self._validators(permitted.upload)
         headers = request.headers
         if validators.are_held(
             headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
         ):
-            head = head_of((("ETag", validators.etag), _CACHE_CONTROL))
-            return Rendered(304, head), Outcome(hit=True)
+            head = serialize((("ETag", validators.etag), _CACHE_CONTROL))
+            return WireResponse(304, head), Outcome(hit=True)
         part = _part(request, validators, permitted.upload.length)
         at = part.start if isinstance(part, Slice) else 0
-        opened = await self._downloads.open(permitted, at)
-        if isinstance(opened, Answer):
+        opened = await self._attachments.open(permitted, at)
+        if isinstance(opened, ApiResponse):
             return opened
         return await _rendered(request, permitted, opened, validators), opened.outcome
 
-    def _validators(self, upload: Upload) -> Validators:
+    def _validators(self, upload: UploadedFile) -> Validators:
         """Without a date that is later than this answer's own (RFC 9110 §8.8.2.1)."""
         date = upload.modified_at
         is_past = date is not None and date <= self._clock.now()
@@ -59,24 +61,27 @@ class FileHandler:
 
 
 async def _rendered(
-    request: web.BaseRequest, permitted: Permitted, opened: OpenFile, validators: Validators
-) -> Rendered:
-    length = opened.header.length
+    request: web.BaseRequest,
+    permitted: AuthorizedAttachment,
+    opened: OpenAttachment,
+    validators: Validators,
+) -> WireResponse:
+    length = opened.info.length
     part = _part(request, validators, length)
     match part:
         case Whole():
             fields = _fields(request, permitted, opened, validators)
-            return Rendered(200, head_of(fields), await _payload(opened), length)
+            return WireResponse(200, serialize(fields), await _content(opened), length)
         case Slice(start, end):
-            opened.body.narrow(start, end)
+            opened.body.set_range(start, end)
             named = ("Content-Range", content_range(part, length or 0))
             fields = (*_fields(request, permitted, opened, validators), named)
-            return Rendered(206, head_of(fields), await _payload(opened), end - start)
+            return WireResponse(206, serialize(fields), await _content(opened), end - start)
         case Unsatisfiable():
             await opened.body.aclose()
             named = ("Content-Range", content_range(part, length or 0))
             etag = ("ETag", validators.etag)
-            return Rendered(416, head_of((named, etag, ("Cache-Control", "no-store"))))
+            return WireResponse(416, serialize((named, etag, ("Cache-Control", "no-store"))))
         case never:
             assert_never(never)
 
@@ -87,15 +92,18 @@ def _part(request: web.BaseRequest, validators: Validators, length: int | None) 
     return resolve(ranged, request.headers.get("If-Range", ""), validators, length)
 
 
-async def _payload(opened: OpenFile) -> bytes | FileBody:
-    short = await opened.body.at_once()
+async def _content(opened: OpenAttachment) -> bytes | AttachmentBody:
+    short = await opened.body.read_small()
     return opened.body if short is None else short
 
 
 def _fields(
-    request: web.BaseRequest, permitted: Permitted, opened: OpenFile, validators: Validators
+    request: web.BaseRequest,
+    permitted: AuthorizedAttachment,
+    opened: OpenAttachment,
+    validators: Validators,
 ) -> Fields:
-    content_type = opened.header.content_type
+    content_type = opened.info.content_type
     save = any(
         name == "download"
         for name, _ in parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)

@@ -1,8 +1,8 @@
 """Trello's token-granting pages, asked of the proxy: where a token is needed, and where not."""
 
-from proxy.edge.rendered import Rendered
+from proxy.edge.rendered import WireResponse
 from proxy.errors import NoTokenGiven
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
 _KEYLESS = """\
 No token is needed here: this proxy asks Trello in its own name.
@@ -21,7 +21,7 @@ _TO_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
 """Routes that OAuth libraries read, which stop at a status of 400 and more (RFC 5849 §2)."""
 
 
-def grant_page(template: str, method: str, *, keyless: bool) -> Rendered:
+def authorize_notice(template: str, method: str, *, keyless: bool) -> WireResponse:
     """200, in plain words; NoTokenGiven for a program that asks for a token.
 
     `keyless`: whoever sends no key and token is answered.
@@ -33,4 +33,6 @@ def grant_page(template: str, method: str, *, keyless: bool) -> Rendered:
             else "Get one from https://trello.com/1/authorize, and send it with each request."
         )
     fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
-    return Rendered(200, head_of(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode())
+    return WireResponse(
+        200, serialize(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode()
+    )

@@ -4,30 +4,42 @@ from functools import partial
 
 from aiohttp import web
 
-from proxy.edge.census import Census
+from proxy.edge.census import CredentialUsage
 from proxy.edge.door import Handler
-from proxy.edge.readable import readable
-from proxy.edge.record import Record
-from proxy.edge.rendered import Rendered
-from proxy.policy.pages.legacy import Row, legacy_json, legacy_page, legacy_text
+from proxy.edge.readable import negotiated_response
+from proxy.edge.record import RequestContext
+from proxy.edge.rendered import WireResponse
+from proxy.policy.pages.legacy import (
+    Row,
+    credential_usage_json,
+    credential_usage_page,
+    credential_usage_text,
+)
 
-LEGACY = "/-/legacy"
+CLIENT_CREDENTIALS = "/-/legacy"
 
 
-def legacy_handler(census: Census) -> Handler:
+def credential_usage_handler(credential_usage: CredentialUsage) -> Handler:
     """What answers there."""
 
-    async def handle(request: web.BaseRequest, record: Record) -> Rendered:
-        record.route = LEGACY
+    async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        record.route = CLIENT_CREDENTIALS
         rows = [
-            Row(each.tool, each.place, each.whose, each.count, each.first_at, each.last_at)
-            for each in census.sightings
+            Row(
+                each.client,
+                each.location,
+                each.owner,
+                each.count,
+                each.first_seen_at,
+                each.last_seen_at,
+            )
+            for each in credential_usage.usages
         ]
-        return readable(
+        return negotiated_response(
             request,
-            page=partial(legacy_page, rows),
-            json=partial(legacy_json, rows),
-            text=partial(legacy_text, rows),
+            page=partial(credential_usage_page, rows),
+            json=partial(credential_usage_json, rows),
+            text=partial(credential_usage_text, rows),
         )
 
     return handle

@@ -2,27 +2,27 @@
 
 from aiohttp import web
 
-from proxy.edge.bodies import receive_raw
-from proxy.edge.record import Record
-from proxy.edge.rendered import Rendered
-from proxy.errors import MethodNotAllowed, NotTrello
-from proxy.flow.deliveries import Deliveries, Result
+from proxy.edge.bodies import read_limited
+from proxy.edge.record import RequestContext
+from proxy.edge.rendered import WireResponse
+from proxy.errors import InvalidWebhookSignature, MethodNotAllowed
+from proxy.flow.deliveries import DeliveryResult, WebhookReceiver
 from proxy.memory_budget import Hold
 from proxy.policy.webhooks import PATH
-from proxy.policy.wire import head_of
+from proxy.policy.wire import serialize
 
-BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 """Above it nothing is taken in; Trello's deliveries are some kilobytes."""
 _OK_FIELDS = (("Cache-Control", "no-store"),)
 
 
-class Webhooks:
+class WebhookHandler:
     """Answers Trello alone: whoever else asks learns that something is here, and no more."""
 
-    def __init__(self, deliveries: Deliveries) -> None:
-        self._deliveries = deliveries
+    def __init__(self, webhook_receiver: WebhookReceiver) -> None:
+        self._receiver = webhook_receiver
 
-    async def handle(self, request: web.BaseRequest, record: Record) -> Rendered:
+    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
         """200 for a probe and for what Trello signed; NotTrello, BodyTooLarge otherwise."""
         record.route = PATH
         match request.method:
@@ -32,14 +32,16 @@ class Webhooks:
                 await self._receive(request, record.hold)
             case _:
                 raise MethodNotAllowed("Trello sends HEAD and POST here.", "HEAD, POST, OPTIONS")
-        return Rendered(200, head_of(_OK_FIELDS))
+        return WireResponse(200, serialize(_OK_FIELDS))
 
     async def _receive(self, request: web.BaseRequest, hold: Hold) -> None:
-        body = await receive_raw(request, hold, BODY_BYTES)
-        result = await self._deliveries.receive(
+        body = await read_limited(request, hold, MAX_BODY_BYTES)
+        result = await self._receiver.receive(
             body,
             request.headers.get("X-Trello-Webhook", ""),
             request.headers.get("X-Trello-Client-Identifier", ""),
         )
-        if result is Result.FORGED:
-            raise NotTrello("Compare credentials.secret and freshness.webhook_url with Trello's.")
+        if result is DeliveryResult.INVALID_SIGNATURE:
+            raise InvalidWebhookSignature(
+                "Compare credentials.secret and freshness.webhook_url with Trello's."
+            )

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote
 
-from proxy.errors import NoSuchPage
+from proxy.errors import NotFound
 
 _NAME = re.compile(r"[0-9A-Za-z]{1,64}")
 _ASKED = re.compile(r"(?P<stem>.*)\.(?P<form>json|csv)", re.IGNORECASE | re.DOTALL)
@@ -36,8 +36,8 @@ def data_target(raw: str) -> str | None:
         return None
     name = names[0] if len(names) > 1 else asked["stem"]
     if not _NAME.fullmatch(name):
-        raise NoSuchPage("Put .json behind a card's or board's web address, with its shortLink.")
+        raise NotFound("Put .json behind a card's or board's web address, with its shortLink.")
     if asked["form"].lower() == "csv":
-        raise NoSuchPage(f"There is no CSV; the same data is JSON at /{section}/{name}.json.")
+        raise NotFound(f"There is no CSV; the same data is JSON at /{section}/{name}.json.")
     kept = [part for part in query.split("&") if part.startswith(("key=", "token="))]
     return "&".join((_WHOLE[section].format(name), *kept))

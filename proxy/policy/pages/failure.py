@@ -12,7 +12,7 @@ class Failure:
 
     status: int
     title: str
-    cure: str
+    remedy: str
 
 
 _REFUSED = (
@@ -31,15 +31,18 @@ _REFUSALS = {
     413: ("This file is too large for the proxy", "Open it in Trello itself."),
     429: ("Trello asks for a pause", "Try again in a minute."),
 }
-_TROUBLE = ("Trello is in trouble", "Try again in a minute; nothing is wrong with the link.")
+_UPSTREAM_FAILURE = (
+    "Trello is in trouble",
+    "Try again in a minute; nothing is wrong with the link.",
+)
 
 
-def refusal(status: int) -> Failure:
+def refusal_text(status: int) -> Failure:
     """What Trello's own refusal of a file means."""
-    return Failure(status, *_REFUSALS.get(status, _TROUBLE))
+    return Failure(status, *_REFUSALS.get(status, _UPSTREAM_FAILURE))
 
 
-def failure_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
+def error_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
     """The page; `raw_path` is what was asked for, which may be tried again."""
     again = failure.status in {408, 429} or failure.status >= 500
     links = [f'<a class="button first" href="{e(raw_path)}">Try again</a>'] if again else []
@@ -54,7 +57,7 @@ def failure_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
     links.append('<a class="button" href="/">What is this proxy?</a>')
     main = f"""<section class="panel">
 <h1>{e(failure.title)}</h1>
-<p>{e(failure.cure)}</p>
+<p>{e(failure.remedy)}</p>
 <p class="buttons">{"".join(links)}</p>
 </section>
 <p class="small">Status {failure.status} · request {e(request_id)}</p>"""

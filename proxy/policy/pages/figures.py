@@ -10,8 +10,8 @@ from proxy.policy.pages.words import counted, span_text, time_text
 MINUTES = 60
 _HEIGHT = 100
 """Of a plot, in its own units; a minute is ten wide."""
-_SPENDERS = 8
-_LATELY = 5
+_MAX_CLIENTS = 8
+_RECENT = 5
 """Minutes from which Trello's health is judged."""
 
 
@@ -34,16 +34,16 @@ class Minute(NamedTuple):
         return Minute(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
 
 
-class Budget(NamedTuple):
+class LimitUse(NamedTuple):
     """One of Trello's limits."""
 
     limit: str
     left: int
-    most: int
+    limit_now: int
     window_s: float
 
 
-class Trouble(NamedTuple):
+class RecentFailure(NamedTuple):
     """Something that went wrong lately."""
 
     at: float
@@ -53,15 +53,15 @@ class Trouble(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class DashboardData:
     """Everything that changes on the page."""
 
     minutes: Sequence[Minute]
     """The oldest first; the last is still going on."""
-    budgets: Sequence[Budget] = ()
-    spenders: Sequence[tuple[str, int]] = ()
+    budgets: Sequence[LimitUse] = ()
+    clients: Sequence[tuple[str, int]] = ()
     """Tools and how much each has asked of Trello since the start; the greatest first."""
-    troubles: Sequence[Trouble] = ()
+    failures: Sequence[RecentFailure] = ()
     """The latest first."""
 
     @property
@@ -85,7 +85,7 @@ class Figures:
     @property
     def health(self) -> str:
         """Trello's, in words."""
-        lately = self.minutes[-_LATELY:]
+        lately = self.minutes[-_RECENT:]
         asked, failed = sum(m.upstream for m in lately), sum(m.failed for m in lately)
         if not asked:
             return "not asked lately"
@@ -94,7 +94,7 @@ class Figures:
         return f"in trouble: {failed:,} of {counted(asked, 'question')} failed lately"
 
 
-def figures_html(figures: Figures) -> str:
+def dashboard_html(figures: DashboardData) -> str:
     """The part of the page that tells how things are."""
     hour = figures.hour
     tiles = (
@@ -109,18 +109,18 @@ def figures_html(figures: Figures) -> str:
 <dl class="tiles">{shown}</dl>
 {_plots(figures.minutes)}
 </section>
-<div class="columns">{_budgets(figures.budgets)}{_spenders(figures.spenders)}</div>
-{_troubles(figures.troubles)}"""
+<div class="columns">{_budgets(figures.budgets)}{_clients(figures.clients)}</div>
+{_failures(figures.failures)}"""
 
 
-def figures_text(figures: Figures) -> str:
+def dashboard_text(figures: DashboardData) -> str:
     """The same for a terminal, in a few lines."""
     spared, asked = (
         f"{counted(figures.saved, 'question')} spared",
         f"{figures.hour.upstream:,} asked",
     )
     budgets = [
-        f"Budget:    {each.left:,} of {each.most:,} left ({each.limit})\n"
+        f"Budget:    {each.left:,} of {each.limit_now:,} left ({each.limit})\n"
         for each in figures.budgets
     ]
     ratio = _percent(figures.hit_ratio)
@@ -181,13 +181,13 @@ def _bar(name: str, x: int, below: int, amount: int, peak: int) -> str:
     return f'<rect class="{name}" x="{x + 1}" y="{y:.1f}" width="8" height="{height:.1f}"/>'
 
 
-def _budgets(budgets: Sequence[Budget]) -> str:
+def _budgets(budgets: Sequence[LimitUse]) -> str:
     if not budgets:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{e(each.limit)}</th><td>{each.left:,} of {each.most:,}</td>'
-        f'<td><meter min="0" max="{each.most}" value="{each.left}"'
-        f' aria-label="{e(each.limit)}: {each.left:,} of {each.most:,} left"></meter></td>'
+        f'<tr><th scope="row">{e(each.limit)}</th><td>{each.left:,} of {each.limit_now:,}</td>'
+        f'<td><meter min="0" max="{each.limit_now}" value="{each.left}"'
+        f' aria-label="{e(each.limit)}: {each.left:,} of {each.limit_now:,} left"></meter></td>'
         f"<td>in {span_text(each.window_s)}</td></tr>"
         for each in budgets
     )
@@ -196,13 +196,13 @@ def _budgets(budgets: Sequence[Budget]) -> str:
 <table><tbody>{rows}</tbody></table></section>"""
 
 
-def _spenders(spenders: Sequence[tuple[str, int]]) -> str:
+def _clients(spenders: Sequence[tuple[str, int]]) -> str:
     spent = sum(number for _, number in spenders)
     if not spent:
         return ""
     rows = "".join(
         f'<tr><th scope="row">{e(tool)}</th><td>{number:,}</td><td>{number / spent:.0%}</td></tr>'
-        for tool, number in spenders[:_SPENDERS]
+        for tool, number in spenders[:_MAX_CLIENTS]
         if number
     )
     return f"""<section class="panel" aria-labelledby="spenders">
@@ -210,7 +210,7 @@ def _spenders(spenders: Sequence[tuple[str, int]]) -> str:
 <table><tbody>{rows}</tbody></table></section>"""
 
 
-def _troubles(troubles: Sequence[Trouble]) -> str:
+def _failures(troubles: Sequence[RecentFailure]) -> str:
     if not troubles:
         return ""
     items = "".join(

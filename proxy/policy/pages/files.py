@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from proxy.policy.links import Links
+from proxy.policy.links import LinkRewriter
 from proxy.policy.signing import FileIds
 
 Obj = Mapping[str, Any]
@@ -59,10 +59,10 @@ class Board:
     url: str
 
 
-class FileReader:
+class BoardReader:
     """Makes cards of Trello's objects; knows the members' names and how links are made."""
 
-    def __init__(self, links: Links, now: float, members: Mapping[str, str]) -> None:
+    def __init__(self, links: LinkRewriter, now: float, members: Mapping[str, str]) -> None:
         self._links = links
         self._now = now
         self._members = members

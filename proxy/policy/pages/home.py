@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proxy.policy.pages.figures import Figures, figures_html, figures_text
+from proxy.policy.pages.figures import DashboardData, dashboard_html, dashboard_text
 from proxy.policy.pages.shell import copy_button, e, page
 
 
@@ -25,7 +25,7 @@ class Offer:
     """Answers for whoever sends no key and token, and files as pages."""
 
 
-def home_page(public_url: str, pasted: Pasted, figures: Figures, offer: Offer) -> bytes:
+def home_page(public_url: str, pasted: Pasted, figures: DashboardData, offer: Offer) -> bytes:
     """For people."""
     base = f"{public_url}/1/"
     main = _MAIN.format(
@@ -34,13 +34,13 @@ def home_page(public_url: str, pasted: Pasted, figures: Figures, offer: Offer) -
         url=e(public_url),
         copy=copy_button(base, "the base URL"),
         clients=_clients(public_url),
-        figures=figures_html(figures),
+        figures=dashboard_html(figures),
         operator=_OPERATOR if offer.operated else "",
     )
     return page("trello-proxy", main)
 
 
-def home_text(public_url: str, figures: Figures, offer: Offer) -> bytes:
+def home_text(public_url: str, figures: DashboardData, offer: Offer) -> bytes:
     """The same for a terminal."""
     credentials = "without credentials" if offer.keyless else "with your own key and token"
     return (
@@ -48,7 +48,7 @@ def home_text(public_url: str, figures: Figures, offer: Offer) -> bytes:
         f"Base URL:  {public_url}/1/\n"
         f"Try:       curl {public_url}/1/members/me/boards?fields=name\n"
         f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n\n"
-        f"{figures_text(figures)}"
+        f"{dashboard_text(figures)}"
     ).encode()
 
 

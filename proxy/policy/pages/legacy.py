@@ -7,28 +7,28 @@ from typing import NamedTuple
 from proxy.policy.pages.shell import e, page
 from proxy.policy.pages.words import counted, time_text
 
-_WHOSE = {
+_OWNERS = {
     "ours": "the proxy's own",
     "strangers": "another",
     "unknown": "cannot be told",
 }
 _NONE = "No tool has sent a key or a token since the proxy started."
-_CURE = "Leave them out: the proxy adds its own, and a key that travels can leak."
+_REMEDY = "Leave them out: the proxy adds its own, and a key that travels can leak."
 
 
 class Row(NamedTuple):
     """A tool that sends a credential in one place."""
 
-    tool: str
-    place: str
-    whose: str
+    client: str
+    location: str
+    owner: str
     requests: int
-    first_at: float
+    first_seen_at: float
     """POSIX seconds, as `last_at`."""
-    last_at: float
+    last_seen_at: float
 
 
-def legacy_page(rows: Sequence[Row]) -> bytes:
+def credential_usage_page(rows: Sequence[Row]) -> bytes:
     """A table for people."""
     heads = ("Tool", "Sends it in the", "Whose it is", "Requests", "First seen", "Last seen")
     head = "".join(f'<th scope="col">{each}</th>' for each in heads)
@@ -39,29 +39,29 @@ def legacy_page(rows: Sequence[Row]) -> bytes:
     )
     shown = table if rows else f"<p>{_NONE}</p>"
     main = f"""<h1 id="title">Tools that still send a credential</h1>
-<p class="lead">{_CURE}</p>
+<p class="lead">{_REMEDY}</p>
 <section class="panel">{shown}</section>
 <p class="small"><a href="/">What to use instead</a></p>"""
     return page("Tools that still send a credential", main)
 
 
-def legacy_json(rows: Sequence[Row]) -> bytes:
+def credential_usage_json(rows: Sequence[Row]) -> bytes:
     """The same for programs: `{"tools": [{"tool": …}]}`."""
     return json.dumps({"tools": [row._asdict() for row in rows]}).encode() + b"\n"
 
 
-def legacy_text(rows: Sequence[Row]) -> bytes:
+def credential_usage_text(rows: Sequence[Row]) -> bytes:
     """The same for a terminal."""
     lines = [
-        f"{row.tool}: in the {row.place}, {_WHOSE[row.whose]}, {counted(row.requests, 'request')},"
-        f" last {time_text(row.last_at)}"
+        f"{row.client}: in the {row.location}, {_OWNERS[row.owner]}, {counted(row.requests, 'request')},"
+        f" last {time_text(row.last_seen_at)}"
         for row in rows
     ]
-    return "\n".join([*lines, _CURE] if lines else [_NONE]).encode() + b"\n"
+    return "\n".join([*lines, _REMEDY] if lines else [_NONE]).encode() + b"\n"
 
 
 def _row(row: Row) -> str:
-    times = (time_text(row.first_at), time_text(row.last_at))
-    cells = (row.place, _WHOSE[row.whose], f"{row.requests:,}", *times)
+    times = (time_text(row.first_seen_at), time_text(row.last_seen_at))
+    cells = (row.location, _OWNERS[row.owner], f"{row.requests:,}", *times)
     plain = "".join(f"<td>{e(cell)}</td>" for cell in cells)
-    return f'<tr><th scope="row">{e(row.tool)}</th>{plain}</tr>'
+    return f'<tr><th scope="row">{e(row.client)}</th>{plain}</tr>'

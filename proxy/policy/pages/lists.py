@@ -15,7 +15,7 @@ MOST_CARDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class PageContext:
     """What a page must know besides its files."""
 
     origin: str
@@ -24,7 +24,7 @@ class Around:
     """POSIX seconds of the answers, when Trello does not give new ones."""
 
 
-def card_page(card: Card, board: Board | None, around: Around) -> bytes:
+def card_page(card: Card, board: Board | None, around: PageContext) -> bytes:
     """A card's files."""
     on = f' on <a href="/b/{e(board.short_link)}">{e(board.title)}</a>' if board else ""
     files = f'<section class="card">{_files(card.files, around)}</section>' if card.files else ""
@@ -35,7 +35,7 @@ def card_page(card: Card, board: Board | None, around: Around) -> bytes:
 
 
 def board_page(
-    board: Board, cards: Sequence[Card], query: str, number: int, around: Around
+    board: Board, cards: Sequence[Card], query: str, number: int, around: PageContext
 ) -> bytes:
     """A board's files, card by card; those that `query` finds, and the page of that `number`."""
     total = count_of(cards)
@@ -54,18 +54,18 @@ def board_page(
     return page(f"Files of {board.title}", main)
 
 
-def _section(card: Card, around: Around) -> str:
+def _section(card: Card, around: PageContext) -> str:
     title = e(card.title)
     if card.short_link:
         title = f'<a href="/c/{e(card.short_link)}">{title}</a>'
     return f'<section class="card"><h2>{title}</h2>{_files(card.files, around)}</section>'
 
 
-def _files(files: Sequence[File], around: Around) -> str:
+def _files(files: Sequence[File], around: PageContext) -> str:
     return f'<ul class="files">{"".join(_file(file, around) for file in files)}</ul>'
 
 
-def _file(file: File, around: Around) -> str:
+def _file(file: File, around: PageContext) -> str:
     opens = bool(file.href) and not file.is_malicious
     away = "" if file.is_upload else ' rel="noopener noreferrer"'
     name = f'<a class="name" href="{e(file.href)}"{away}>{e(file.name)}</a>'
@@ -87,22 +87,22 @@ def _thumb(file: File) -> str:
 
 
 def _facts(file: File) -> str:
-    facts = []
+    entries = []
     if file.is_malicious:
-        facts.append("<strong>Trello says it is malicious: it does not open here</strong>")
+        entries.append("<strong>Trello says it is malicious: it does not open here</strong>")
     elif not file.is_upload:
-        facts.append("a link to another site" if file.href else "a link that opens nowhere")
+        entries.append("a link to another site" if file.href else "a link that opens nowhere")
     elif file.size_bytes is not None:
-        facts.append(size_text(file.size_bytes))
+        entries.append(size_text(file.size_bytes))
     if file.who:
-        facts.append(e(file.who))
+        entries.append(e(file.who))
     moment = moment_of(file.date)
     if moment is not None:
-        facts.append(f'<time datetime="{e(file.date)}">{day_text(moment)}</time>')
-    return "".join(f"<span>{fact}</span>" for fact in facts)
+        entries.append(f'<time datetime="{e(file.date)}">{day_text(moment)}</time>')
+    return "".join(f"<span>{entry}</span>" for entry in entries)
 
 
-def _buttons(file: File, around: Around) -> str:
+def _buttons(file: File, around: PageContext) -> str:
     if not file.is_upload:
         return copy_button(file.href, file.name)
     joint = "&" if "?" in file.href else "?"
@@ -157,7 +157,7 @@ def _at(query: str, number: int) -> str:
     return urlencode({"q": query, "page": number} if query else {"page": number})
 
 
-def _stale(around: Around) -> str:
+def _stale(around: PageContext) -> str:
     if around.stale_since is None:
         return ""
     return (
