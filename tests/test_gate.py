@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import run
-from tests.test_metrics import NAMES
+from proxy.cli.main import run
+from tests.observability.test_metrics import NAMES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

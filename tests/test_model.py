@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.model import STORED_OVERHEAD_BYTES, Credential, Fwd, Lifetimes, Outcome
-from tests.store.conftest import answer
+from proxy.model import (STORED_OVERHEAD_BYTES, Credential, Fwd, Lifetimes, Outcome,)
+from tests.cache.store.conftest import answer
 
 
 def test_a_credential_cannot_be_printed() -> None:

@@ -1,195 +1,181 @@
-"""The only outward socket: send one request, hand out one reply, name what went wrong.
-
-Nothing is followed, decoded, retried or remembered behind our back: no redirects, no content
-decoding, no cookies, no environment proxies, no resending of a request on a fresh connection.
-"""
+"""One request to Trello's API: not in vain, in its turn, counted; what the reply says is heeded."""
 
 import asyncio
-import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack
 
-import aiohttp
-from aiohttp.connector import AddrInfoType
-from multidict import CIMultiDict
-from yarl import URL
+from proxy.runtime.clock import Clock
+from proxy.errors import (CircuitOpen, InvalidResponse, UpstreamError,)
+from proxy.trello.message import ApiRequest
+from proxy.upstream.availability import CircuitBreakers
+from proxy.ratelimit.limiter import Permit
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.observability.metrics import Metrics
+from proxy.model import Kind
+from proxy.http_semantics.content import InvalidEncoding, gunzip
+from proxy.trello.rate_limits import throttled
+from proxy.cache.storability import is_page_of_another
+from proxy.upstream.transport import (Transport, UpstreamRequest, UpstreamResponse,)
+from proxy.upstream.retry import (RetryBudget, may_repeat, pause_s,)
 
-from proxy.errors import (
-    ConnectionTerminated,
-    ConnectTimeout,
-    IncompleteResponse,
-    InvalidResponse,
-    ResponseTimeout,
-    UpstreamError,
-)
-from proxy.model import Fields
-from proxy.upstream.connecting import ForbiddenAddress, connect_error
-
-MAX_LINE_BYTES = 32 * 1024
-"""Of a status line or a field; longer ones are an unusable answer."""
-KEEPALIVE_S = 10.0
-"""Shorter than Trello's own: a connection that Trello is about to close must not be chosen."""
-MAX_CONNECTIONS = 64
-"""To each host: slow downloads from the storage take none from the API."""
-_AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SENTENCE_BYTES = 4 * 1024
+"""Of a refusal, to see what it means; of its identity form sixteen times as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """One request, ready to be sent: authorised, and free of what must not travel."""
-
-    method: str
-    url: str
-    """Byte for byte what goes on the request line, behind the origin."""
-    fields: Fields
-    body: bytes | AsyncIterator[bytes] | None = None
-
-
-class UpstreamResponse:
-    """An answer whose body is still to be read; it holds a connection until it is closed."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.fields: Fields = tuple(
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in response.raw_headers
-        )
-        headers = response.headers
-        self.content_type = headers.get("Content-Type", "")
-        self.content_encoding = headers.get("Content-Encoding", "identity").strip().lower()
-        self.location = headers.get("Location", "")
-        self.etag = headers.get("ETag", "")
-        self.content_range = headers.get("Content-Range", "")
-        self.length_known = "Content-Length" in headers or "Transfer-Encoding" in headers
-        """Whether a body that was cut would have been noticed."""
-        self.length = response.content_length
-        self._peeked = b""
-
-    async def peek(self, most: int) -> bytes:
-        """The first `most` bytes of the body or a little more; `chunks` gives them too."""
-        with _translate_errors(IncompleteResponse):
-            while len(self._peeked) < most and (chunk := await self._response.content.readany()):
-                self._peeked += chunk
-        return self._peeked
-
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives; Incomplete when it ends before its length."""
-        if self._peeked:
-            yield self._peeked
-        with _translate_errors(IncompleteResponse):
-            while chunk := await self._response.content.readany():
-                yield chunk
-
-    def close(self) -> None:
-        """Let the connection go: to be used again when the body was read to its end."""
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-
-def allow_any(_: str, __: int) -> bool:
-    """To Trello itself: where that is, the operator says."""
-    return True
-
-
-class Transport:
-    """One pool of connections.
-
-    `may_connect` is asked at each connect, with the very address and port: what a name resolved to
-    a moment ago does not matter.
-    """
+class UpstreamClient:
+    """The one way to Trello's API; its storage has no limits."""
 
     def __init__(
         self,
-        *,
-        connect_timeout_s: float,
-        read_timeout_s: float,
-        may_connect: Callable[[str, int], bool] = allow_any,
+        upstream: Transport,
+        limiter: RateLimiter,
+        availability: CircuitBreakers,
+        metrics: Metrics,
+        clock: Clock,
     ) -> None:
-        self._may_connect = may_connect
-        self._answer_timeout_s = connect_timeout_s + 2 * read_timeout_s  # waits for all of it
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                limit_per_host=MAX_CONNECTIONS,
-                keepalive_timeout=KEEPALIVE_S,
-                ttl_dns_cache=60,
-                socket_factory=self._socket,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=connect_timeout_s + read_timeout_s,  # waiting for a free one included
-                sock_connect=connect_timeout_s,
-                sock_read=read_timeout_s,
-            ),
-            skip_auto_headers=_AUTOMATIC,
-            trust_env=False,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_LINE_BYTES,
-        )
-        # aiohttp sends PUT and DELETE again when a kept connection turns out closed; a write must
-        # not be repeated, and what may be is decided elsewhere. There is no public switch.
-        self._session._retry_connection = False
+        self.limiter = limiter
+        self._transport = upstream
+        self._availability = availability
+        self._retries = RetryBudget()
+        self._metrics = metrics
+        self._clock = clock
 
-    async def close(self) -> None:
-        await self._session.close()
+    async def send(
+        self, stack: ExitStack, request: ApiRequest, upstream_request: UpstreamRequest
+    ) -> UpstreamResponse:
+        """The reply's header, its body still to be read; `stack` closes it.
 
-    def _socket(self, address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, where = address
-        if not self._may_connect(str(where[0]), int(where[1])):
-            raise ForbiddenAddress("an address inside")
-        return socket.socket(family, kind, protocol)
-
-    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """The reply, its header there already; the caller closes it. Raises UpstreamError only.
-
-        However slowly they come, the bytes of a header are there in time; so is the room for the
-        next piece of a body that is sent. The time a client takes for its own is not counted.
+        It is sent once more, in a turn of its own, where that can do no harm.
         """
-        with _translate_errors(ConnectionTerminated):
-            async with asyncio.timeout(self._answer_timeout_s) as deadline:
-                body = request.body
-                if isinstance(body, AsyncIterator):
-                    body = self._taken_in_time(body, deadline)
-                return UpstreamResponse(
-                    await self._session.request(
-                        request.method,
-                        URL(request.url, encoded=True),
-                        headers=CIMultiDict(request.fields),
-                        data=body,
-                        allow_redirects=False,
-                    )
-                )
+        self._retries.add()
+        began, is_last = self._clock.monotonic(), not _is_read(request) or self._retries.is_spent
+        try:
+            return await self._send(stack, request, upstream_request, is_last=is_last)
+        except UpstreamError as error:
+            is_late = self._clock.monotonic() - began > self.limiter.max_wait_s
+            if is_late or not _may_repeat(error, request) or not self._retries.take():
+                raise
+            self._metrics.retries += 1
+            await asyncio.sleep(pause_s(error, self._availability.jitter()))
+            try:
+                return await self._send(stack, request, upstream_request, is_last=True)
+            except CircuitOpen:
+                raise error from None
 
-    async def _taken_in_time(
-        self, body: AsyncIterator[bytes], deadline: asyncio.Timeout
-    ) -> AsyncGenerator[bytes, None]:
-        while True:
-            deadline.reschedule(None)
-            chunk = await anext(body, None)
-            deadline.reschedule(asyncio.get_running_loop().time() + self._answer_timeout_s)
-            if chunk is None:
-                return
-            yield chunk
+    def with_current_credential(self, request: ApiRequest) -> ApiRequest:
+        """The Ask, in the stored identity's name with the credential that it has now."""
+        return self._availability.with_current_credential(request)
+
+    async def send_to_storage(
+        self, upstream: Transport, request: UpstreamRequest
+    ) -> UpstreamResponse:
+        """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""
+        try:
+            return await upstream.send(request)
+        except UpstreamError as error:
+            self._availability.unconnected(error)
+            if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
+                raise
+            await asyncio.sleep(pause_s(error, self._availability.jitter()))
+            return await upstream.send(request)
+
+    def reading(self, request: ApiRequest) -> AbstractContextManager[None]:
+        """Around the body of a reply: one that is no answer is a failure of its route's."""
+        return self._availability.reading(request)
+
+    async def _send(
+        self,
+        stack: ExitStack,
+        request: ApiRequest,
+        upstream_request: UpstreamRequest,
+        *,
+        is_last: bool,
+    ) -> UpstreamResponse:
+        self._availability.check(request)
+        turn = await self._acquire(request)
+        self._metrics.client_stats.count_upstream(request.client_name)
+        began = self._clock.monotonic()
+        try:
+            response = await self._attempt(turn, stack, request, upstream_request, is_last=is_last)
+        except UpstreamError as error:
+            self._count(request, error.slug, began)
+            raise
+        self._count(request, str(response.status), began)
+        return response
+
+    async def _acquire(self, request: ApiRequest) -> Permit:
+        began = self._clock.monotonic()
+        try:
+            return await self.limiter.acquire(request)
+        finally:
+            request.timing.was_sent = True
+            request.timing.queue_s += self._clock.monotonic() - began
+
+    async def _attempt(
+        self,
+        turn: Permit,
+        stack: ExitStack,
+        request: ApiRequest,
+        upstream_request: UpstreamRequest,
+        *,
+        is_last: bool,
+    ) -> UpstreamResponse:
+        """The reply, and the turn over; a refusal is heeded before anybody else's turn."""
+        try:
+            with self._availability.attempt(request, is_last=is_last) as attempt:
+                response = await self._transport.send(upstream_request)
+                stack.callback(response.close)
+                _check(response.status, request.match.route.kind)
+                attempt.record_response(response.status)
+            if response.status in (401, 429):
+                self._note_refusal(turn, request, response.status, await _sentence(response))
+        except BaseException as error:
+            turn.fail(sent=not isinstance(error, UpstreamError) or error.sent)
+            raise
+        turn.end(response.fields)
+        return response
+
+    def _note_refusal(
+        self, turn: Permit, request: ApiRequest, status: int, sentence: bytes
+    ) -> None:
+        if status == 401:
+            self._availability.token_refused(request, status, sentence)
+        elif limit := throttled(sentence):
+            turn.throttled(limit)
+
+    def _count(self, request: ApiRequest, status: str, began: float) -> None:
+        elapsed_s = self._clock.monotonic() - began
+        request.timing.upstream_s += elapsed_s
+        self._metrics.count_upstream(
+            request.match.route.template, request.method, status, elapsed_s
+        )
 
 
-@contextmanager
-def _translate_errors(otherwise: type[UpstreamError]) -> Iterator[None]:
-    """aiohttp's exceptions as ours; the message never holds an address or a field's value."""
+def _may_repeat(error: UpstreamError, request: ApiRequest) -> bool:
+    is_whole = request.body is None or isinstance(request.body, bytes)
+    return may_repeat(error, is_read=_is_read(request), is_whole=is_whole)
+
+
+def _is_read(request: ApiRequest) -> bool:
+    return request.effective_method == "GET"
+
+
+async def _sentence(response: UpstreamResponse) -> bytes:
+    """What a refusal says; nothing where it cannot be read, or is a page and not Trello's."""
     try:
-        yield
-    except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError, TimeoutError) as error:
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            raise ConnectTimeout("No connection to Trello in time; try again later.") from error
-        raise ResponseTimeout("Trello did not answer in time; try again later.") from error
-    except aiohttp.ClientConnectorError as error:
-        raise connect_error(error) from error
-    except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-        raise InvalidResponse("Trello's answer is not HTTP; try again later.") from error
-    except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
-        raise otherwise("The connection to Trello broke; try again later.") from error
+        held = await response.peek(_SENTENCE_BYTES)
+        is_gzip = response.content_encoding in {"gzip", "x-gzip"}
+        plain = gunzip(held, 16 * _SENTENCE_BYTES) if is_gzip else held
+    except (UpstreamError, InvalidEncoding):
+        return b""
+    return b"" if is_page_of_another(response.status, response.content_type, plain) else plain
+
+
+def _check(status: int, kind: Kind) -> None:
+    """Unusable unless it may be handed on; redirects are followed, and of downloads only.
+
+    The address of any other may be signed, and its body repeats it.
+    """
+    is_followed = kind is Kind.FILE and status in REDIRECTS
+    if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:
+        raise InvalidResponse(f"Trello answered {status}, which means nothing here.")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from proxy.demo.call import File
-from proxy.demo.trello import Trello
+from proxy.fake_trello.request import File
+from proxy.fake_trello.service import Trello
 
 _LISTS = ("Next", "Doing", "Done")
 _CARDS = 8

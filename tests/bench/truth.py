@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from proxy.demo.trello import Trello
+from proxy.fake_trello.service import Trello
 
 _REMEMBERED = 2_000
 

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from math import inf
 from typing import Any
 
-from proxy.clock import FakeClock
+from proxy.runtime.clock import FakeClock
 
 _ON_ITS_WAY_S = 0.002
 """What the kernel may take to bring bytes from one of our sockets to another."""

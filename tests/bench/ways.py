@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
-from proxy.app import App, SystemPorts
-from proxy.config import load
-from proxy.demo.standin import FakeTrello
+from proxy.app.app import App, SystemPorts
+from proxy.config.schema import load
+from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
 from tests.bench.office import Change, Page
-from tests.bench.servers import AUTHORIZATION, KEY, TOKEN
+from tests.bench.servers import (AUTHORIZATION, KEY, TOKEN,)
 from tests.bench.virtual import VirtualClock
 
 WATCH_S = 10

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from proxy.config import Config, load
+from proxy.config.schema import Config, load
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -10,12 +10,12 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from proxy.app import App, SystemPorts
-from proxy.clock import SystemClock
-from proxy.demo.samples import fill
-from proxy.demo.standin import FakeTrello
+from proxy.app.app import App, SystemPorts
+from proxy.runtime.clock import SystemClock
+from proxy.fake_trello.samples import fill
+from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.source import ConfigLoader
+from proxy.config.loader import ConfigLoader
 from tests.deploy.prometheus import free_port
 
 KEY = "c0ffee" + "0" * 26

@@ -4,8 +4,8 @@ import json
 import re
 
 from tests.deploy.prometheus import DEPLOY
-from tests.deploy.test_rules import metrics_in, recorded, recorded_in
-from tests.test_metrics import NAMES
+from tests.deploy.test_rules import (metrics_in, recorded, recorded_in,)
+from tests.observability.test_metrics import NAMES
 
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
 ROWS = [panel for panel in DASHBOARD["panels"] if panel["type"] == "row"]

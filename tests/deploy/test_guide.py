@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy import errors
-from proxy.cli import run
+from proxy.cli.main import run
 from tests.deploy.examples import DEPLOY, ROOT
 from tests.deploy.tools import told, tool
 

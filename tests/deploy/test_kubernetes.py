@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from proxy.rules import build_guard
-from proxy.units import size
-from tests.deploy.examples import DEPLOY, Example, document, documents
+from proxy.app.factory import build_guard
+from proxy.config.units import size
+from tests.deploy.examples import (DEPLOY, Example, document, documents,)
 from tests.deploy.test_image import given
 from tests.deploy.test_unit import OWN_BYTES
 from tests.deploy.tools import told, tool

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.deploy.prometheus import DEPLOY, MISSING, PROMTOOL
-from tests.test_metrics import NAMES
+from tests.deploy.prometheus import (DEPLOY, MISSING, PROMTOOL,)
+from tests.observability.test_metrics import NAMES
 
 RULES = DEPLOY / "prometheus"
 ALERTS = [

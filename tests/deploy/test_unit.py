@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from proxy.cli import run
-from proxy.units import size
+from proxy.cli.main import run
+from proxy.config.units import size
 from tests.deploy.examples import DEPLOY, Example
 from tests.deploy.tools import told, tool
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from proxy.model import Fields
-from proxy.upstream.client import Transport, UpstreamRequest
+from proxy.upstream.transport import Transport, UpstreamRequest
 
 DRIP_S = 0.05
 """From one byte to the next, where they drip."""

@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 
 from proxy.errors import InvalidResponse
-from proxy.upstream.client import Transport, UpstreamRequest
+from proxy.upstream.transport import Transport, UpstreamRequest
 
 
 async def _answer(_: web.BaseRequest) -> web.Response:

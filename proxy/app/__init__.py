@@ -1,0 +1,1 @@
+"""Composition: builds the components of one proxy, starts and stops them."""

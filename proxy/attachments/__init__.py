@@ -1,0 +1,1 @@
+"""Attachment files: authorization, download, storage, ranges."""

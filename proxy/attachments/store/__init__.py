@@ -1,0 +1,1 @@
+"""Attachment files on disk."""

@@ -1,0 +1,1 @@
+"""The response cache: lookup, freshness, invalidation, storage (RFC 9111)."""

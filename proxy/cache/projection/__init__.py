@@ -1,0 +1,1 @@
+"""Responses cut out of larger stored responses."""

@@ -1,0 +1,290 @@
+"""Answers that a larger answer already contains: what is asked, whether it is in there, and it.
+
+Nothing is guessed: a parameter, a field or a member that shapes.py does not know, and a field that
+one object of the larger answer lacks, make it None, and Trello is asked.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import islice
+from urllib.parse import parse_qsl
+
+from proxy.trello.object_ids import is_id
+from proxy.trello.routes import Match
+from proxy.trello.resource_schema import (CHILDREN, FIELDS, INCONSISTENT_FIELDS, PLURALS, RESOURCE_FORMS, SINGLE, ResourceForm,)
+from proxy.cache.projection.json_spans import (Object, object_at, objects_at,)
+
+MOST_ITEMS = 1_000
+"""Trello's cap on lists: one of this length may have been cut, so it is not filtered (FACTS §9)."""
+
+_STATES = {"open": "false", "closed": "true"}
+"""Values of `filter`, and what `closed` is in what they choose."""
+_SPELLABLE = frozenset({"all", "visible", *_STATES})
+
+
+class Chosen(Enum):
+    """Fields that are not chosen by name."""
+
+    ALL = "all"
+    DEFAULT = "default"
+    """What the route gives when nothing is said."""
+    UNKNOWN = "untold"
+    """Not known: fields can be taken out by name only."""
+
+
+Names = frozenset[str]
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryShape:
+    """What a read asks for, in words that can be compared."""
+
+    kind: str
+    path: tuple[str, ...]
+    """Of the object or the collection: segments without a field's or a filter's name."""
+    chosen: Names | Chosen
+    many: bool = False
+    filter: str = ""
+    nested: Pairs = ()
+    """Parameters that add members, sorted."""
+    added: Names = frozenset()
+    """Members that `nested` may add."""
+    pass_through_params: Pairs = ()
+    """Other parameters, sorted."""
+    single: str | None = None
+    """The one field whose value is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A shape, and where in a stored answer it is found: whole, or as the value of a member."""
+
+    shape: QueryShape
+    member: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """An answer that was cut out of a larger one."""
+
+    body: bytes
+    subject: bytes
+    """What it was cut from: the object or the array of the larger answer, with all its members."""
+
+
+def parse_shape(match: Match, query: str) -> QueryShape | None:
+    """What a read asks for; None when it cannot be told for certain."""
+    template = match.route.template
+    if template in SINGLE:
+        return _single(SINGLE[template], match, query)
+    form = RESOURCE_FORMS.get(template)
+    if form is None:
+        return None
+    pairs = parse_qsl(query, keep_blank_values=True)
+    params = dict(pairs)
+    if len(params) < len(pairs):
+        return None
+    path = match.segments
+    if template.endswith("/{filter}"):
+        if "filter" in params:
+            return None
+        path, params["filter"] = path[:-1], path[-1]
+    chosen = _chosen(form, params.pop("fields", None))
+    state = params.pop("filter", None) if form.has_filter else None
+    if chosen is None or state not in (None, *_SPELLABLE):
+        return None
+    shape = QueryShape(form.kind, path, chosen, form.many, form.filter if state is None else state)
+    return _with_parameters(shape, form, params)
+
+
+def possible_sources(wide: QueryShape) -> Iterator[Source]:
+    """What an answer of this shape contains: itself, and a board's lists and cards."""
+    if wide.single is not None:
+        return
+    yield Source(wide)
+    if wide.kind != "board" or wide.many or len(wide.path) != len(("boards", "id")):
+        return
+    params = dict(wide.nested)
+    for name, (kind, fields) in CHILDREN.items():
+        state = params.get(name, "")
+        if state in _SPELLABLE and not any(each.startswith(f"{name}_") for each in params):
+            chosen = _chosen_within(RESOURCE_FORMS[f"/boards/{{id}}/{name}"], params, fields)
+            path = (*wide.path, name)
+            yield Source(QueryShape(kind, path, chosen, many=True, filter=state), name)
+
+
+def widened(narrow: QueryShape, template: str) -> QueryShape | None:
+    """The shape that holds every choice of fields; None where that is not to be asked for."""
+    form = RESOURCE_FORMS.get(template)
+    if form is None or not form.may_widen or isinstance(narrow.chosen, Chosen):
+        return None
+    return replace(narrow, chosen=Chosen.ALL)
+
+
+def contains(wide: QueryShape, narrow: QueryShape) -> bool:
+    """Whether an answer of `wide` may hold that of `narrow`; its members have the last word."""
+    if wide.kind != narrow.kind or wide.single is not None:
+        return False
+    if wide.path == narrow.path and wide.many == narrow.many:
+        return _holds_parameters(wide, narrow) and _holds_fields(wide, narrow)
+    if not wide.many or narrow.many or len(narrow.path) < len(("cards", "id")):
+        return False
+    is_item = narrow.path == (PLURALS[wide.kind], narrow.path[1]) and is_id(narrow.path[1])
+    plain = not narrow.nested and not narrow.pass_through_params
+    return is_item and plain and _holds_fields(wide, narrow, by_name=True)
+
+
+def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | None:
+    """The answer to `narrow`, cut out of one that holds `source`; None when it is not in there.
+
+    Members are in the order of the larger answer, `id` first; their texts are copied (D4).
+    """
+    try:
+        text = body.decode()
+        start, end = _place(text, source.member)
+        return _cut(text[start:end], source.shape, narrow)
+    except (ValueError, IndexError, RecursionError, StopIteration):
+        return None
+
+
+def _single(kind: str, match: Match, query: str) -> QueryShape | None:
+    name = match.segments[-1]
+    if query or name not in FIELDS[kind] or name in INCONSISTENT_FIELDS:
+        return None
+    return QueryShape(kind, match.segments[:-1], frozenset({name}), single=name)
+
+
+def _chosen(form: ResourceForm, fields: str | None) -> Names | Chosen | None:
+    """The choice of fields; None when it holds a name that is not known, or none at all."""
+    if fields is None:
+        return Chosen.ALL if form.whole else Chosen.DEFAULT
+    if fields == "all":
+        return Chosen.ALL
+    names = frozenset(fields.split(","))
+    return names if names <= FIELDS[form.kind] - INCONSISTENT_FIELDS else None
+
+
+def _chosen_within(form: ResourceForm, params: Mapping[str, str], fields: str) -> Names | Chosen:
+    """The choice of fields of what is nested: known where all of them come with nothing else."""
+    prefix = fields.removesuffix("fields")
+    others = [name for name in params if name.startswith(prefix) and name != fields]
+    chosen = _chosen(form, params.get(fields))
+    return chosen if chosen is Chosen.ALL and form.whole and not others else Chosen.UNKNOWN
+
+
+def _with_parameters(
+    shape: QueryShape, form: ResourceForm, params: Mapping[str, str]
+) -> QueryShape | None:
+    nested, loose, added = [], [], set()
+    for name, value in sorted(params.items()):
+        switch = form.switch_of(name)
+        if switch is not None:
+            nested.append((name, value))
+            added.add(switch)
+        elif name in form.pass_through_params:
+            loose.append((name, value))
+        else:
+            return None
+    return replace(
+        shape, nested=tuple(nested), added=frozenset(added), pass_through_params=tuple(loose)
+    )
+
+
+def _holds_parameters(wide: QueryShape, narrow: QueryShape) -> bool:
+    nested = narrow.nested in ((), wide.nested)
+    is_filtered = wide.filter == "all" and narrow.filter in _STATES and not wide.pass_through_params
+    return (
+        nested
+        and wide.pass_through_params == narrow.pass_through_params
+        and (wide.filter == narrow.filter or is_filtered)
+    )
+
+
+def _holds_fields(wide: QueryShape, narrow: QueryShape, *, by_name: bool = False) -> bool:
+    """Whether the choice may hold the other; what is not chosen by name must be chosen alike."""
+    if isinstance(narrow.chosen, Chosen):
+        return not by_name and wide.chosen is narrow.chosen
+    return isinstance(wide.chosen, Chosen) or narrow.chosen - {"id"} <= wide.chosen
+
+
+def _place(text: str, member: str | None) -> tuple[int, int]:
+    """From where to where the source lies."""
+    if member is None:
+        return 0, len(text)
+    whole = object_at(text, 0)
+    found = whole.members.get(member)
+    if found is None or whole.end != len(text):
+        raise ValueError("no such member")
+    return found.value, found.end
+
+
+def _cut(text: str, wide: QueryShape, narrow: QueryShape) -> Projection | None:
+    if narrow.many:
+        found = list(islice(objects_at(text, 0), MOST_ITEMS + 1))
+        return _cut_items(text, found, wide, narrow)
+    item = _item(text, narrow.path[-1]) if wide.many else object_at(text, 0)
+    if item is None or (not wide.many and item.end != len(text)):
+        return None
+    body = _cut_object(text, item, wide, narrow)
+    if body is None:
+        return None
+    return Projection(body.encode(), text[item.start : item.end].encode())
+
+
+def _cut_items(
+    text: str, found: Collection[Object], wide: QueryShape, narrow: QueryShape
+) -> Projection | None:
+    end = max((item.end for item in found), default=1) + 1
+    state = _STATES[narrow.filter] if wide.filter != narrow.filter else None
+    if end != len(text) or (state and len(found) >= MOST_ITEMS):
+        return None
+    cut = []
+    for item in found:
+        if state and _value(text, item, "closed") != state:
+            continue
+        body = _cut_object(text, item, wide, narrow)
+        if body is None:
+            return None
+        cut.append(body)
+    return Projection(f"[{','.join(cut)}]".encode(), text.encode())
+
+
+def _item(text: str, wanted: str) -> Object | None:
+    """The object with this id."""
+    for item in objects_at(text, 0):
+        if _value(text, item, "id") == f'"{wanted}"':
+            return item
+    return None
+
+
+def _cut_object(text: str, item: Object, wide: QueryShape, narrow: QueryShape) -> str | None:
+    if narrow.single is not None:
+        value = _value(text, item, narrow.single)
+        return None if value[0] in "{[" else f'{{"_value":{value}}}'
+    names = _kept(item, wide, narrow)
+    if names is None or "id" not in item.members:
+        return None
+    members = [item.members["id"]]
+    members += [member for name, member in item.members.items() if name in names and name != "id"]
+    return f"{{{','.join([text[member.start : member.end] for member in members])}}}"
+
+
+def _kept(item: Object, wide: QueryShape, narrow: QueryShape) -> Collection[str] | None:
+    """The members to keep; None when one is missing, or it is not known what one is."""
+    added = narrow.added & item.members.keys()
+    if not isinstance(narrow.chosen, Chosen):
+        return narrow.chosen | added if narrow.chosen <= item.members.keys() else None
+    dropped = wide.added - narrow.added
+    kept = item.members.keys() - dropped
+    known = FIELDS[narrow.kind] | narrow.added
+    return kept if not dropped or kept <= known else None
+
+
+def _value(text: str, item: Object, name: str) -> str:
+    """A member's value as it stands; a ValueError when it is missing."""
+    member = item.members.get(name)
+    if member is None:
+        raise ValueError("no such member")
+    return text[member.value : member.end]

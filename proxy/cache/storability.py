@@ -1,0 +1,142 @@
+"""May an answer be stored, and is it one at all? (RFC 9111 §3; D2, D7)."""
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.model import (Kind, Lifetimes, Tag,)
+
+NOT_FOUND_LIFETIME_S = 5.0
+"""A 404 may turn into a 200 when a member is added: kept for seconds, never past them.
+
+And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
+"""
+
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+_TOO_MANY = 429
+_SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
+
+
+class Reason(StrEnum):
+    """Why an answer was not stored; the `detail` of Cache-Status."""
+
+    ROUTE = "route-not-stored"
+    STATUS = "status-not-stored"
+    REQUEST = "request-no-store"
+    INVALIDATED = "invalidated-meanwhile"
+    TOO_LARGE = "too-large"
+    ECHO = "credential-in-answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Storable:
+    """It may be stored, under these lifetimes, until one of these tags is invalidated."""
+
+    lifetimes: Lifetimes
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unstorable:
+    """It may not, and this is why."""
+
+    reason: Reason
+
+
+def may_store(
+    status: int,
+    lifetimes: Lifetimes,
+    tags: tuple[Tag, ...],
+    *,
+    no_store: bool = False,
+    echoes: bool = False,
+) -> Storable | Unstorable:
+    """200 for the route's lifetimes, 404 for seconds, nothing else (D2).
+
+    Nor what `echoes` the client's own credential: nothing stored holds one (D1).
+    """
+    if no_store or echoes:
+        return Unstorable(Reason.REQUEST if no_store else Reason.ECHO)
+    if lifetimes.lifetime_s <= 0:
+        return Unstorable(Reason.ROUTE)
+    if status == 404:
+        return Storable(_of_gone(lifetimes), tags)
+    if status != 200:
+        return Unstorable(Reason.STATUS)
+    return Storable(lifetimes, tags)
+
+
+def lifetimes_for(status: int, route: Lifetimes) -> Lifetimes:
+    """What a stored response may be used for, by today's route table."""
+    return _of_gone(route) if status == 404 else route
+
+
+def _of_gone(route: Lifetimes) -> Lifetimes:
+    return Lifetimes(min(NOT_FOUND_LIFETIME_S, route.lifetime_s))
+
+
+def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: bool) -> str | None:
+    """Why a 200 is not what its route gives, or None when it is (D7).
+
+    JSON routes give JSON: a gateway's HTML page is trouble upstream. Where the length was not
+    announced, or was wrong, a cut body looks complete, so the JSON itself must be whole.
+    """
+    media_type = _media_type(content_type)
+    match kind:
+        case Kind.WRITE:
+            return _why_no_outcome(media_type, plain, length_known=length_known)
+        case Kind.SCRIPT:
+            return None if "javascript" in media_type else f"{media_type or 'untyped'} for a script"
+        case _:
+            return _why_no_json(media_type, plain, length_known=length_known)
+
+
+def is_page_of_another(status: int, content_type: str, plain: bytes) -> bool:
+    """Whether a refusal is an HTML page, so not Trello's word, but a gateway's (D7).
+
+    Trello refuses in a sentence or in JSON. A 429 and a 5xx are trouble whatever their form.
+    """
+    is_refusal = 400 <= status < 500 and status != _TOO_MANY
+    return is_refusal and (_media_type(content_type) in _PAGES or bool(_PAGE.match(plain)))
+
+
+def _why_no_outcome(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
+    """Why a body says nothing of a write; it may be a sentence, or empty."""
+    if media_type in _PAGES:
+        return "a page where an answer belongs"
+    if plain and media_type.endswith("json"):
+        return _why_no_json(media_type, plain, length_known=length_known)
+    return None
+
+
+def _why_no_json(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
+    """Why a body is not the JSON, or the call of a script's, that it should be."""
+    if media_type and not media_type.endswith(("json", "javascript")):
+        return f"{media_type} where JSON belongs"
+    if media_type.endswith("javascript"):
+        return None
+    if not _SCALAR.match(plain):
+        return "a body that is not JSON"
+    if not (media_type and length_known and _is_balanced(plain)) and not _is_json(plain):
+        return "JSON that was cut short"
+    return None
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _is_balanced(plain: bytes) -> bool:
+    """Whether as many brackets close as open: of JSON that was cut it is hardly ever true."""
+    count = plain.count
+    return count(b"{") == count(b"}") and count(b"[") == count(b"]")
+
+
+def _is_json(plain: bytes) -> bool:
+    try:
+        json.loads(plain)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,286 @@
+"""The disk tier: a shelf written behind the answers, and doing without it while it fails.
+
+A failing shelf costs its part of the hits and nothing else: reads become misses, answers are kept
+in memory only, both are counted, and it is opened again after a while (D1). What was invalidated
+meanwhile is remembered until it can be written.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from proxy.runtime.clock import Clock
+from proxy.errors import DirectoryTaken, StoreError
+from proxy.observability.log import Log
+from proxy.model import (CacheKey, StoredResponse, Tag,)
+from proxy.cache.store.alias_table import MAX_ALIASES, AliasTable
+from proxy.cache.store.tag_epochs import MAX_TAGS, TagEpochs
+from proxy.cache.store.bloom_filter import BloomFilter
+from proxy.cache.store.backend import (RecoveredState, StorageBackend, WriteBatch,)
+
+PENDING_BYTES = 32 * 1024 * 1024
+"""What may wait to be written at most; above it an answer stays in memory only."""
+MAX_PENDING_DELETES = 10_000
+BATCH_WINDOW_S = 0.05
+"""How long writes gather into one transaction."""
+REOPEN_AFTER_S = 5.0
+FLUSH_TIMEOUT_S = 1.0
+STOP_TIMEOUT_S = 2.0
+"""A shelf that hangs is left behind at shutdown."""
+_OPENED = Tag("opened")
+"""Its epoch is the `seq` a process began with: the next one begins above it, whatever the clock."""
+
+
+@dataclass(slots=True)
+class DiskStats:
+    """What the shelf did, for the metrics."""
+
+    reads: int = 0
+    errors: int = 0
+    evictions: int = 0
+    dropped: int = 0
+    used_bytes: int = 0
+
+
+class WriteBehindTier:
+    """Owns the shelf, what waits for it, and the tasks that write and open it."""
+
+    def __init__(
+        self,
+        backend: StorageBackend,
+        epochs: TagEpochs,
+        clock: Clock,
+        log: Log,
+        pending_bytes: int = PENDING_BYTES,
+    ) -> None:
+        self.stats = DiskStats()
+        self.is_working = False
+        self.is_taken = False
+        """Whether it does not work because another process uses the directory."""
+        self._has_opened = False
+        self.aliases = AliasTable()
+        """With what earlier processes had learned, as soon as the shelf is open."""
+        self.newest_at = 0.0
+        """POSIX seconds when an earlier process had last asked for what is here."""
+        self._backend = backend
+        self._epochs = epochs
+        self._clock = clock
+        self._log = log
+        self._pending_bytes = pending_bytes
+        self._keys = BloomFilter()
+        self._keys_complete = False
+        self._pending, self._writing = WriteBatch(), WriteBatch()
+        self._begun = self._ended = 0
+        self._drops = 0
+        self._wake, self._hurry, self._written = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._opened = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the shelf; when that fails, go on without it and try again."""
+        await self._open()
+        self._tasks = [
+            asyncio.create_task(self._write_behind()),  # noqa: TID251 — owned here, see stop
+            asyncio.create_task(self._scan_keys()),  # noqa: TID251 — owned here, see stop
+        ]
+
+    async def stop(self) -> None:
+        """Write what is pending and let go of the shelf, within some seconds."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                if self.is_working:
+                    await self._write_pending()
+                await self._backend.close()
+
+    @property
+    def may_have_any(self) -> bool:
+        """Whether anything may be stored here, usable or not."""
+        return self.is_working and not (self._keys_complete and self._keys.is_empty)
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        """The stored response, usable or not; None when the shelf fails or does not have it."""
+        for batch in (self._pending, self._writing):
+            if key in batch.puts or key in batch.deletes:
+                return batch.puts.get(key)
+        if not self.is_working or (self._keys_complete and not self._keys.may_contain(key)):
+            return None
+        self.stats.reads += 1
+        drops = self._drops
+        try:
+            stored = await self._backend.get(key)
+        except StoreError as error:
+            self._fail("read", error)
+            return None
+        # What was dropped while it was read must not come back; any drop counts, they are rare.
+        return stored if drops == self._drops else None
+
+    def put(self, stored: StoredResponse) -> None:
+        """Have it written soon, or not at all when too much is waiting already."""
+        self._replace(stored.key)
+        if self._pending.put_bytes + stored.size_bytes > self._pending_bytes:
+            self.stats.dropped += 1
+            if len(self._pending.deletes) < MAX_PENDING_DELETES:
+                self._pending.deletes.add(stored.key)
+        else:
+            self._pending.put_bytes += stored.size_bytes
+            self._pending.puts[stored.key] = stored
+            self._pending.deletes.discard(stored.key)
+        self._wake.set()
+
+    def drop(self, key: CacheKey) -> None:
+        """Have it removed soon; from here on it is not handed out."""
+        self._replace(key)
+        self._drops += 1
+        if len(self._pending.deletes) >= MAX_PENDING_DELETES:
+            self._discard_all()
+        self._pending.deletes.add(key)
+        self._wake.set()
+
+    def note_invalidation(self, tags: Iterable[Tag]) -> None:
+        """Have the invalidation that was just made outlive this process."""
+        self._pending.epochs.update(dict.fromkeys(tags, self._epochs.seq))
+        if len(self._pending.epochs) > MAX_TAGS:
+            self._discard_all()
+        self._pending.min_valid_seq = self._epochs.min_valid_seq
+        self._wake.set()
+
+    def add_aliases(self, names: Mapping[str, str]) -> None:
+        """Have these names outlive this process, unless too many wait already."""
+        if names and len(self._pending.aliases) + len(names) <= MAX_ALIASES:
+            self._pending.aliases.update(names)
+            self._wake.set()
+
+    async def flush(self) -> None:
+        """Return when what waits has been written, or after FLUSH_TIMEOUT_S."""
+        if not self.is_working:
+            return
+        wanted = self._begun + bool(self._pending)
+        self._hurry.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_TIMEOUT_S):
+                while self._ended < wanted:
+                    self._written.clear()
+                    await self._written.wait()
+
+    async def _write_behind(self) -> None:
+        while True:
+            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BATCH_WINDOW_S):
+                    await self._hurry.wait()
+            self._wake.clear()
+            self._hurry.clear()
+            if self.is_working:
+                await self._write_pending()
+            else:
+                await self._clock.sleep(REOPEN_AFTER_S)
+                await self._open()
+                self._wake.set()
+
+    async def _write_pending(self) -> None:
+        batch, self._pending, self._writing = self._pending, WriteBatch(), self._pending
+        self._begun += 1
+        self._keys.add(batch.puts)
+        try:
+            self.stats.evictions += await self._backend.write(batch)
+            self.stats.used_bytes = await self._backend.used_bytes()
+        except StoreError as error:
+            self._keep(batch)
+            self._fail("write", error)
+        except asyncio.CancelledError:
+            # `stop` cut it off, and has what is pending written once more.
+            puts, batch.puts = batch.puts, {}
+            self._keep(batch)
+            for key in puts.keys() - self._pending.deletes - self._pending.puts.keys():
+                self._pending.puts[key] = puts[key]
+            raise
+        finally:
+            self._writing = WriteBatch()
+            self._ended += 1
+            self._written.set()
+
+    def _keep(self, batch: WriteBatch) -> None:
+        # Answers may be lost; that something was invalidated, or dropped, may not.
+        self.stats.dropped += len(batch.puts)
+        self._pending.epochs = {**batch.epochs, **self._pending.epochs}
+        self._pending.deletes |= batch.deletes - self._pending.puts.keys()
+        self._pending.aliases = {**batch.aliases, **self._pending.aliases}
+        self._pending.min_valid_seq = self._epochs.min_valid_seq
+
+    def _replace(self, key: CacheKey) -> None:
+        replaced = self._pending.puts.pop(key, None)
+        if replaced is not None:
+            self._pending.put_bytes -= replaced.size_bytes
+
+    def _discard_all(self) -> None:
+        # The shelf has failed for long: rather than remember more, trust nothing on it.
+        self._pending.epochs.clear()
+        self._pending.deletes.clear()
+        self._pending.min_valid_seq = self._epochs.min_valid_seq = self._epochs.invalidate(())
+
+    async def _open(self) -> None:
+        try:
+            opened = await self._backend.open()
+            self.stats.used_bytes = await self._backend.used_bytes()
+        except StoreError as error:
+            self._fail("open", error)
+            return
+        self._epochs.restore(opened.epochs, opened.min_valid_seq)
+        self._reconcile(opened)
+        self.aliases.restore(opened.aliases)
+        self.newest_at = opened.newest_at
+        self._pending.epochs[_OPENED] = self._epochs.seq
+        self._pending.min_valid_seq = self._epochs.min_valid_seq
+        self._wake.set()
+        self.is_working = self._has_opened = True
+        self._opened.set()
+        self.is_taken = False
+        self._log.event("info", "store opened")
+
+    def _reconcile(self, opened: RecoveredState) -> None:
+        """Make what is found on the shelf obey what this process knows of changes.
+
+        Answers on a shelf that another process had, or in another file than was open before, may
+        have been asked for after an invalidation of ours and before its change was known there.
+        """
+        if opened.is_other:
+            self._discard_all()
+        elif not self._has_opened and self._pending.epochs:
+            seq = self._epochs.again(self._pending.epochs)
+            self._pending.epochs = dict.fromkeys(self._pending.epochs, seq)
+
+    async def look(self) -> None:
+        """As Kept.look; what fails is opened again after REOPEN_AFTER_S."""
+        if not self.is_working:
+            return
+        try:
+            await self._backend.check()
+        except StoreError as error:
+            self._fail("look", error)
+
+    async def _scan_keys(self) -> None:
+        # Until every key is known the filter proves nothing; keys written meanwhile are added
+        # as they are written, so none is missed between the last page and the end.
+        while not self._keys_complete:
+            await self._opened.wait()
+            try:
+                async for keys in self._backend.keys():
+                    self._keys.add(keys)
+            except StoreError as error:
+                self._fail("scan", error)
+            else:
+                self._keys_complete = True
+
+    def _fail(self, action: str, error: StoreError) -> None:
+        if self.is_working or not self.stats.errors:
+            self._log.event("error", "store failed", action=action, error=str(error))
+        self.stats.errors += 1
+        self.is_working = False
+        self._opened.clear()
+        self.is_taken = isinstance(error, DirectoryTaken)
+        self._wake.set()

@@ -1,0 +1,302 @@
+"""The shelf on one machine: aiohttp-client-cache's SQLite backend, bounded on disk (D1).
+
+Reads go through the backend. Writes are batches in one transaction on the backend's connection,
+in a task of ours: a write cancelled between statement and commit would leave the transaction open
+and the database locked for everyone.
+
+Room is made in the order of storing: what was stored longest ago is nearest to useless.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+from aiohttp_client_cache.backends.sqlite import SQLiteBackend, SQLiteCache
+from aiosqlite import Connection
+from proxy.errors import StoreError
+from proxy.model import (CacheKey, StoredResponse, Tag,)
+from proxy.cache.store.alias_table import MAX_ALIASES
+
+from proxy.runtime.directory import (DirectoryLock, Inode, inode_of,)
+from proxy.cache.store.backend import RecoveredState, WriteBatch
+import json
+from proxy.model import (CacheKey, StoredResponse, Tag,)
+
+
+# ---- from store/codec.py: '"""A stored response as bytes: one line of JSON, then the body as it came. No pickle (D1)."""'
+
+_VERSION = 1
+
+
+def dumps(stored: StoredResponse) -> bytes:
+    """What `loads` reads; readable with any sqlite3 shell."""
+    meta = {
+        "v": _VERSION,
+        "status": stored.status,
+        "head": stored.head.decode("latin-1"),
+        "gzip": stored.gzip,
+        "etag": stored.etag,
+        "asked_at": stored.requested_at,
+        "asked_seq": stored.requested_seq,
+        "tags": stored.tags,
+        "missing_since": stored.missing_since,
+        "length": len(stored.body),
+    }
+    return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
+
+
+def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
+    """The stored response, or None for a row that is damaged, cut or of another version."""
+    head, _, body = row.partition(b"\n")
+    try:
+        meta = json.loads(head)
+        if meta["v"] != _VERSION or meta["length"] != len(body):
+            return None
+        missing_since = meta["missing_since"]
+        return StoredResponse(
+            key=key,
+            status=int(meta["status"]),
+            head=meta["head"].encode("latin-1"),
+            body=body,
+            gzip=bool(meta["gzip"]),
+            etag=str(meta["etag"]),
+            requested_at=float(meta["asked_at"]),
+            requested_seq=int(meta["asked_seq"]),
+            tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
+            missing_since=None if missing_since is None else float(missing_since),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return None
+
+
+FILE_NAME = "responses.sqlite"
+READ_TIMEOUT_S = 0.5
+BUSY_TIMEOUT_S = 1.0
+_FLOOR = Tag("floor")
+_FULL, _ROOM_AGAIN = 0.95, 0.85
+"""Shares of the bound at which eviction begins and ends."""
+_EVICT_ROWS = 256
+"""At a time at most; the first time one, then twice as many each time: rows differ in size."""
+_SCAN_ROWS = 5_000
+_ALIAS_SHARE_BYTES = 2_000
+"""One name is kept for so much of the bound; it takes about 150 bytes."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
+    "PRAGMA journal_size_limit = 33554432",
+    "CREATE TABLE IF NOT EXISTS epochs (tag TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, id TEXT NOT NULL)",
+)
+
+
+class _Rows:
+    """Rows are bytes already; keeps the backend from pickling them."""
+
+    @staticmethod
+    def dumps(row: bytes) -> bytes:
+        return row
+
+    @staticmethod
+    def loads(row: bytes) -> bytes:
+        return row
+
+
+class SQLiteStorage:
+    """Stored responses and epochs in one file below `directory`, readable by its owner alone."""
+
+    def __init__(self, directory: DirectoryLock, limit_bytes: int) -> None:
+        self._directory = directory
+        self._path = directory.path / FILE_NAME
+        self._inodes: dict[Path, Inode | None] = {}
+        """Of the database and its journal, as they were opened."""
+        # A quarter of the room is the write-ahead log's.
+        self._limit_bytes = limit_bytes * 3 // 4
+        self._page_bytes = 4096
+        # The backend as a whole is held: its other table closes the shared connection when it goes.
+        self._backend: SQLiteBackend | None = None
+        self._is_damaged = False
+
+    async def open(self) -> RecoveredState:
+        """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
+        with self._translate_errors():
+            before = self._inodes.get(self._path)
+            self._directory.own()
+            if self._is_damaged:
+                await self._quarantine()
+            try:
+                opened = await self._open()
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                await self._quarantine()
+                opened = await self._open()
+            journal = self._path.with_name(f"{FILE_NAME}-wal")
+            self._inodes = {path: inode_of(path) for path in (self._path, journal)}
+            is_new = not (opened.epochs or opened.min_valid_seq)
+            is_same = is_new or before in (None, self._inodes[self._path])
+            return replace(opened, is_other=not is_same)
+
+    async def check(self) -> None:
+        """As Shelf.check: an open database outlives its name, and writing to it fails nowhere."""
+        self._directory.own()
+        if any(inode_of(path) != inode for path, inode in self._inodes.items()):
+            raise StoreError("removed or replaced while it was open")
+
+    async def _quarantine(self) -> None:
+        """Its journal goes: beside another database it would be read into that."""
+        await self.close()
+        if self._path.exists():
+            self._path.replace(self._path.with_suffix(".damaged"))
+        self._path.with_name(f"{FILE_NAME}-wal").unlink(missing_ok=True)
+        self._is_damaged = False
+
+    async def _open(self) -> RecoveredState:
+        await self.close()
+        self._path.touch(mode=0o600)
+        self._backend = SQLiteBackend(
+            str(self._path), serializer=_Rows, timeout=BUSY_TIMEOUT_S, autoclose=False
+        )
+        async with self._connection() as db:
+            for statement in _PRAGMAS:
+                await db.execute(statement)
+            self._page_bytes = await _number(db, "PRAGMA page_size")
+            pages = self._limit_bytes // self._page_bytes
+            await db.execute(f"PRAGMA max_page_count = {pages}")
+            await db.execute(f"PRAGMA wal_autocheckpoint = {min(1000, pages // 16)}")
+            rows = await db.execute_fetchall("SELECT tag, seq FROM epochs ORDER BY seq")
+            named = await db.execute_fetchall("SELECT name, id FROM names ORDER BY rowid")
+            last = await db.execute_fetchall(
+                "SELECT key, value FROM responses ORDER BY rowid DESC LIMIT 1"
+            )
+            await db.commit()
+        epochs = {Tag(str(tag)): int(seq) for tag, seq in rows}
+        names = {str(name): str(known_id) for name, known_id in named}
+        newest = [loads(CacheKey(key), row) for key, row in last if isinstance(row, bytes)]
+        newest_at = max(
+            [stored.requested_at for stored in newest if stored is not None], default=0.0
+        )
+        return RecoveredState(epochs, epochs.pop(_FLOOR, 0), names, newest_at)
+
+    async def get(self, key: CacheKey) -> StoredResponse | None:
+        with self._translate_errors():
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                row = await self._responses.read(key)
+        return loads(key, row) if isinstance(row, bytes) else None
+
+    async def write(self, batch: WriteBatch) -> int:
+        with self._translate_errors():
+            async with self._connection() as db:
+                try:
+                    evicted = await self._make_room(db, batch.put_bytes)
+                    await _apply(db, batch)
+                    await _save_aliases(db, batch.aliases, self._limit_bytes // _ALIAS_SHARE_BYTES)
+                    await db.commit()
+                except BaseException:
+                    await db.rollback()
+                    raise
+                return evicted
+
+    async def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
+        last = 0
+        while True:
+            with self._translate_errors():
+                async with self._connection() as db:
+                    rows = list(
+                        await db.execute_fetchall(
+                            "SELECT rowid, key FROM responses WHERE rowid > ?"
+                            " ORDER BY rowid LIMIT ?",
+                            (last, _SCAN_ROWS),
+                        )
+                    )
+            if not rows:
+                return
+            last = rows[-1][0]
+            yield [CacheKey(row[1]) for row in rows]
+
+    async def used_bytes(self) -> int:
+        with self._translate_errors():
+            async with self._connection() as db:
+                return await self._used(db)
+
+    async def close(self) -> None:
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            await backend.close()  # type: ignore[no-untyped-call]
+
+    async def _used(self, db: Connection) -> int:
+        pages = await _number(db, "PRAGMA page_count")
+        return self._page_bytes * (pages - await _number(db, "PRAGMA freelist_count"))
+
+    async def _make_room(self, db: Connection, wanted_bytes: int) -> int:
+        evicted, rows = 0, 1
+        if await self._used(db) + wanted_bytes <= self._limit_bytes * _FULL:
+            return evicted
+        while await self._used(db) + wanted_bytes > self._limit_bytes * _ROOM_AGAIN:
+            cursor = await db.execute(
+                "DELETE FROM responses WHERE rowid IN"
+                " (SELECT rowid FROM responses ORDER BY rowid LIMIT ?)",
+                (rows,),
+            )
+            await db.commit()
+            if not cursor.rowcount:
+                break
+            evicted += cursor.rowcount
+            rows = min(2 * rows, _EVICT_ROWS)
+        return evicted
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Whatever goes wrong with the disk is a StoreError; damage is remembered."""
+        try:
+            yield
+        except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
+            self._is_damaged |= type(error) is sqlite3.DatabaseError
+            raise StoreError(f"{type(error).__name__}: {error}") from error
+
+    @property
+    def _responses(self) -> SQLiteCache:
+        if self._backend is None:
+            raise StoreError("not open")
+        return cast(SQLiteCache, self._backend.responses)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._responses.get_connection() as db:
+            yield db
+
+
+async def _apply(db: Connection, batch: WriteBatch) -> None:
+    # The generators run in the backend's thread: encoding does not hold the loop.
+    await db.executemany(
+        "INSERT OR REPLACE INTO responses (key, value) VALUES (?, ?)",
+        ((key, dumps(stored)) for key, stored in batch.puts.items()),
+    )
+    await db.executemany("DELETE FROM responses WHERE key = ?", ((key,) for key in batch.deletes))
+    if batch.epochs or batch.min_valid_seq:
+        await db.executemany(
+            "INSERT OR REPLACE INTO epochs (tag, seq) VALUES (?, ?)",
+            [*batch.epochs.items(), (_FLOOR, batch.min_valid_seq)],
+        )
+        await db.execute(
+            "DELETE FROM epochs WHERE seq < ? AND tag <> ?", (batch.min_valid_seq, _FLOOR)
+        )
+
+
+async def _save_aliases(db: Connection, names: Mapping[str, str], most: int) -> None:
+    if names:
+        await db.executemany("INSERT OR REPLACE INTO names (name, id) VALUES (?, ?)", names.items())
+        # A row that is replaced gets a number above all others: these are the latest written.
+        await db.execute(
+            "DELETE FROM names WHERE rowid <= (SELECT max(rowid) FROM names) - ?",
+            (min(most, MAX_ALIASES),),
+        )
+
+
+async def _number(db: Connection, pragma: str) -> int:
+    rows = await db.execute_fetchall(pragma)
+    return int(next(iter(rows))[0])

@@ -1,0 +1,1 @@
+"""How changes made elsewhere are detected: polling and webhooks."""

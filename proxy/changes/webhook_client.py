@@ -1,0 +1,97 @@
+"""The calls that list, make, repair and remove our webhooks at Trello, in the stored identity.
+
+A list of webhooks is to be had only below a path that holds the token: it goes into the request
+line and nowhere else.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import assert_never
+from urllib.parse import quote
+
+from proxy.errors import InvalidResponse
+from proxy.trello.message import ApiRequest
+from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
+from proxy.credentials.identity import StoredCredential
+from proxy.cache.write_through import WriteThrough
+from proxy.model import CacheKey, Priority
+from proxy.http_semantics.cache_control import NONE
+from proxy.trello.webhook_api import (Create, Remove, Repair, Step, Webhook, webhooks_in,)
+from proxy.trello.routes import RouteTable
+
+DESCRIPTION = "trello-proxy"
+_HIDDEN = "-"
+
+
+class WebhookClient:
+    """Speaks of the webhooks that lead to one callback."""
+
+    def __init__(
+        self,
+        callback_url: str,
+        stored: StoredCredential,
+        exchange: UpstreamExchange,
+        writes: WriteThrough,
+        table: RouteTable,
+    ) -> None:
+        self._callback_url = callback_url
+        self._stored = stored
+        self._exchange = exchange
+        self._writes = writes
+        self._table = table
+
+    async def webhooks(self) -> tuple[Webhook, ...]:
+        """Ours, as Trello has them now; UpstreamError when it does not say."""
+        token = quote(self._stored.credential.token, safe="")
+        request = self._request("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
+        fetched = await self._exchange.fetch(request)
+        if not isinstance(fetched, BufferedResponse):
+            await fetched.chunks.aclose()
+            raise InvalidResponse("The token has more webhooks than can be read.")
+        listed = webhooks_in(fetched.plain, self._callback_url) if fetched.status == 200 else None
+        if listed is None:
+            raise InvalidResponse(f"Trello answered {fetched.status} when asked for the webhooks.")
+        return listed
+
+    async def apply(self, step: Step) -> tuple[int, bytes]:
+        """Status and body of Trello's answer to a step; UpstreamError when there is none."""
+        match step:
+            case Create(model):
+                said = {
+                    "callbackURL": self._callback_url,
+                    "idModel": model,
+                    "description": DESCRIPTION,
+                }
+                return await self._write("POST", "webhooks", said)
+            case Repair(webhook):
+                return await self._write("PUT", f"webhooks/{webhook.id}", {"active": True})
+            case Remove(webhook):
+                return await self._write("DELETE", f"webhooks/{webhook.id}", {})
+            case never:
+                assert_never(never)
+
+    async def _write(self, method: str, path: str, said: Mapping[str, object]) -> tuple[int, bytes]:
+        response = await self._writes.serve(self._request(method, path, path, said))
+        if isinstance(response.body, bytes):
+            return response.status, response.body
+        await response.body.aclose()
+        raise InvalidResponse("Trello's answer is too long for a webhook.")
+
+    def _request(
+        self, method: str, path: str, sent_path: str, said: Mapping[str, object] | None = None
+    ) -> ApiRequest:
+        """`path` as it may be seen, `sent_path` as Trello needs it; both below /1/."""
+        return ApiRequest(
+            effective_method=method,
+            method=method,
+            target=f"/1/{sent_path}",
+            match=self._table.classify(method, path.split("/")),
+            query_names=frozenset(),
+            key=CacheKey(""),
+            credential=self._stored.credential,
+            uses_stored_credential=True,
+            directives=NONE,
+            fields=(("Content-Type", "application/json"),) if said else (),
+            body=json.dumps(said).encode() if said else None,
+            priority=Priority.BACKGROUND,
+        )

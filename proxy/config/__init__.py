@@ -1,0 +1,1 @@
+"""proxy.yaml: schema, parsing, secrets."""

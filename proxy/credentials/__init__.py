@@ -1,0 +1,1 @@
+"""Credentials: extraction, redaction, identity."""

@@ -1,1 +1,0 @@
-"""The only users of aiohttp.web."""

@@ -1,1 +1,0 @@
-"""One handler a room of the URL space."""

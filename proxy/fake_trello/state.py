@@ -1,0 +1,181 @@
+"""All that the stand-in remembers: objects by id and by parent. No HTTP here."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from proxy.runtime.clock import Clock
+from proxy.fake_trello.request import File, Obj
+from proxy.fake_trello.ids import Ids, iso
+from proxy.fake_trello.errors import not_found
+
+_STEP = 16384.0
+
+
+class Table:
+    """The objects of one kind; `parent` names the field that holds the id they belong to."""
+
+    def __init__(self, parent: str) -> None:
+        self._parent = parent
+        self._by_id: dict[str, Obj] = {}
+        self._by_parent: dict[str, dict[str, Obj]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def put(self, obj: Obj) -> Obj:
+        """Keep an object."""
+        self._by_id[obj["id"]] = obj
+        self._by_parent.setdefault(obj[self._parent], {})[obj["id"]] = obj
+        return obj
+
+    def drop(self, obj: Obj) -> None:
+        """Forget an object."""
+        self._by_id.pop(obj["id"], None)
+        self._by_parent.get(obj[self._parent], {}).pop(obj["id"], None)
+
+    def move(self, obj: Obj, parent_id: str) -> None:
+        """Give an object another parent."""
+        self.drop(obj)
+        obj[self._parent] = parent_id
+        self.put(obj)
+
+    def of(self, parent_id: str) -> list[Obj]:
+        """What belongs to one parent, in the order it was made."""
+        return list(self._by_parent.get(parent_id, {}).values())
+
+    def all(self) -> list[Obj]:
+        """Everything, in the order it was made."""
+        return list(self._by_id.values())
+
+    def find(self, object_id: str) -> Obj | None:
+        """The object with this id, if there is one."""
+        return self._by_id.get(object_id)
+
+    def get(self, object_id: str) -> Obj:
+        """The object with this id; 404 when there is none."""
+        found = self._by_id.get(object_id)
+        if found is None:
+            raise not_found()
+        return found
+
+
+Listener = Callable[[Obj, str | None], None]
+"""Hears every action, with the identifier of the client that caused it."""
+
+
+class State:
+    """One Trello: its shelves, its tokens, its files."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = Ids()
+        self.members: dict[str, Obj] = {}
+        self.organizations: dict[str, Obj] = {}
+        self.boards: dict[str, Obj] = {}
+        self.aliases: dict[str, str] = {}
+        """shortLinks, usernames and organization names to ids."""
+        self.lists = Table("idBoard")
+        self.labels = Table("idBoard")
+        self.cards = Table("idBoard")
+        self.checklists = Table("idCard")
+        self.attachments = Table("idCard")
+        self.stickers = Table("idCard")
+        self.custom_fields = Table("idModel")
+        self.custom_items = Table("idModel")
+        self.actions = Table("idBoard")
+        self.exports = Table("idBoard")
+        self.webhooks = Table("idToken")
+        self.stars = Table("idMember")
+        self.tokens: dict[str, Obj] = {}
+        self.files: dict[str, File] = {}
+        self.listeners: list[Listener] = []
+        self.hidden: frozenset[str] = frozenset()
+        """Fields that no answer shows, `ixUpdate` for one: its place in answers is not promised."""
+
+    def now(self) -> str:
+        """The present in Trello's spelling."""
+        return iso(self.clock.now())
+
+    def new_id(self) -> str:
+        """An id nobody has."""
+        return self.ids.new(self.clock.now())
+
+    def board(self, ref: str) -> Obj:
+        """A board by id or shortLink; 404 when there is none."""
+        return _by_ref(self.boards, self.aliases, ref)
+
+    def card(self, ref: str) -> Obj:
+        """A card by id or shortLink; 404 when there is none."""
+        return self.cards.get(self.aliases.get(ref, ref))
+
+    def member(self, ref: str) -> Obj:
+        """A member by id or username; 404 when there is none."""
+        return _by_ref(self.members, self.aliases, ref.lower())
+
+    def organization(self, ref: str) -> Obj:
+        """An organization by id or name; 404 when there is none."""
+        return _by_ref(self.organizations, self.aliases, ref)
+
+    def cards_of_list(self, list_: Obj) -> list[Obj]:
+        """The cards of one list, top first."""
+        cards = self.cards.of(list_["idBoard"])
+        return by_pos(card for card in cards if card["idList"] == list_["id"])
+
+    def forget_card(self, card: Obj) -> None:
+        """Drop a card and all that hangs on it; its actions stay."""
+        for attachment in self.attachments.of(card["id"]):
+            self.forget_attachment(attachment)
+        for backend in (self.checklists, self.stickers, self.custom_items):
+            for each in backend.of(card["id"]):
+                backend.drop(each)
+        self.cards.drop(card)
+        self.aliases.pop(card["shortLink"], None)
+
+    def forget_attachment(self, attachment: Obj) -> None:
+        """Drop an attachment, its file and its previews."""
+        self.attachments.drop(attachment)
+        for each in (attachment, *attachment["previews"]):
+            self.files.pop(each["id"], None)
+
+    def touch(self, board: Obj, card: Obj | None = None, *, activity: bool = True) -> None:
+        """Count an update of a board; with `activity`, it and the card were also just active."""
+        board["ixUpdate"] += 1
+        if not activity:
+            return
+        board["dateLastActivity"] = self.now()
+        if card is not None:
+            card["dateLastActivity"] = board["dateLastActivity"]
+
+
+def _by_ref(objects: dict[str, Obj], aliases: dict[str, str], ref: str) -> Obj:
+    found = objects.get(aliases.get(ref, ref))
+    if found is None:
+        raise not_found()
+    return found
+
+
+def by_pos(objects: Iterable[Obj]) -> list[Obj]:
+    """In the order of their positions."""
+    return sorted(objects, key=_pos)
+
+
+def _pos(obj: Obj) -> float:
+    return float(obj["pos"])
+
+
+def position(wanted: Any, siblings: list[Obj]) -> float:
+    """A number for "top", "bottom" or a number; the bottom when nothing sensible was asked."""
+    places = [_pos(sibling) for sibling in siblings]
+    place = min(places) / 2 if wanted == "top" and places else as_number(wanted)
+    if not math.isfinite(place):
+        place = max(places, default=0) + _STEP
+    return int(place) if place.is_integer() else place
+
+
+def as_number(value: Any) -> float:
+    """A number or a text that is one; NaN for all else."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan

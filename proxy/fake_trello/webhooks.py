@@ -1,0 +1,153 @@
+"""Deliveries to webhooks: probed when made, signed, one after the other by one owned task."""
+
+import asyncio
+import base64
+import hmac
+import json
+from dataclasses import dataclass
+
+import aiohttp
+
+from proxy.fake_trello.request import Obj, Requester
+from proxy.fake_trello.errors import Refusal, coded
+from proxy.fake_trello.state import State
+from proxy.fake_trello.field_selection import (BOARD, CARD, LIST, MEMBER, ORGANIZATION, WEBHOOK, view,)
+
+_MOST_WAITING = 1000
+_PATIENCE_S = 10.0
+_OK = 200
+_GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    webhook: Obj
+    body: bytes
+    client: str | None
+
+
+class Deliveries:
+    """Tells webhooks of actions; what is not accepted is counted, and not tried again."""
+
+    def __init__(self, state: State, secret: str) -> None:
+        self._state = state
+        self._secret = secret.encode()
+        self._waiting: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_WAITING)
+        self._session: aiohttp.ClientSession | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self.dropped = 0
+        """Deliveries for which there was no room."""
+        state.listeners.append(self._heard)
+
+    async def start(self) -> None:
+        """Begin to deliver."""
+        timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
+        self._session = aiohttp.ClientSession(timeout=timeout)
+        self._worker = asyncio.create_task(self._work())  # noqa: TID251 - owned by Deliveries
+
+    async def stop(self) -> None:
+        """Leave the rest undelivered."""
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def settled(self) -> None:
+        """Return when every action so far has been delivered or has failed to be."""
+        await self._waiting.join()
+
+    async def probe(self, url: str) -> None:
+        """Ask the callback with HEAD; 400 unless it says 200."""
+        if self._session is None or not url.startswith(("http://", "https://")):
+            raise Refusal(400, "invalid value for callbackURL")
+        try:
+            async with self._session.head(url) as response:
+                status = str(response.status)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            status = "no answer"
+        if status != str(_OK):
+            message = f"URL ({url}) did not return 200 status code, got {status}"
+            raise coded(400, "ERROR", message)
+
+    def signature(self, body: bytes, callback_url: str) -> str:
+        """What X-Trello-Webhook says of a body."""
+        digest = hmac.digest(self._secret, body + callback_url.encode(), "sha1")
+        return base64.b64encode(digest).decode()
+
+    def _heard(self, action: Obj, client: str | None) -> None:
+        names = _concerned(action)
+        for webhook in self._state.webhooks.all():
+            if webhook["active"] and webhook["idModel"] in names:
+                self._enqueue(webhook, action, client)
+
+    def _enqueue(self, webhook: Obj, action: Obj, client: str | None) -> None:
+        asker = Requester(action["idMemberCreator"])
+        said = {
+            "action": action,
+            "model": self._model(webhook["idModel"], asker),
+            "webhook": view(self._state, WEBHOOK, webhook, asker),
+        }
+        body = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+        try:
+            self._waiting.put_nowait(_Delivery(webhook, body, client))
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    def _model(self, model_id: str, asker: Requester) -> Obj:
+        state = self._state
+        places = (
+            (BOARD, state.boards.get(model_id)),
+            (CARD, state.cards.find(model_id)),
+            (LIST, state.lists.find(model_id)),
+            (MEMBER, state.members.get(model_id)),
+            (ORGANIZATION, state.organizations.get(model_id)),
+        )
+        for shape, found in places:
+            if found is not None:
+                return view(state, shape, found, asker)
+        return {"id": model_id}
+
+    async def _work(self) -> None:
+        while True:
+            delivery = await self._waiting.get()
+            try:
+                self._told(delivery.webhook, await self._post(delivery))
+            finally:
+                self._waiting.task_done()
+
+    async def _post(self, delivery: _Delivery) -> int:
+        """The callback's status; 0 when it did not answer."""
+        url = delivery.webhook["callbackURL"]
+        fields = {
+            "Content-Type": "application/json; charset=utf-8",
+            "X-Trello-Webhook": self.signature(delivery.body, url),
+        }
+        if delivery.client:
+            fields["X-Trello-Client-Identifier"] = delivery.client
+        if self._session is None:
+            return 0
+        try:
+            async with self._session.post(url, data=delivery.body, headers=fields) as response:
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return 0
+
+    def _told(self, webhook: Obj, status: int) -> None:
+        if status == _GONE:
+            self._state.webhooks.drop(webhook)
+        elif status == _OK:
+            webhook |= {"consecutiveFailures": 0, "firstConsecutiveFailDate": None}
+        else:
+            webhook["consecutiveFailures"] += 1
+            webhook["firstConsecutiveFailDate"] = (
+                webhook["firstConsecutiveFailDate"] or self._state.now()
+            )
+
+
+def _concerned(action: Obj) -> set[str]:
+    """The ids of every model an action is told to."""
+    data = action["data"]
+    names = ("board", "card", "list", "listBefore", "listAfter", "organization", "member")
+    ids = {data[name]["id"] for name in names if isinstance(data.get(name), dict)}
+    return ids | {action["idMemberCreator"], data.get("idMember")}

@@ -1,1 +1,0 @@
-"""The order of things: obtain values, ask policy, act on the verdict."""

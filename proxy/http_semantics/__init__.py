@@ -1,0 +1,1 @@
+"""HTTP semantics without Trello (RFC 9110, 9111, 9211); pure."""

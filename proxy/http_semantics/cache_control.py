@@ -1,0 +1,66 @@
+"""Cache-Control of a request, parsed once into a value (RFC 9111 §5.2.1)."""
+
+from dataclasses import dataclass
+from proxy.model import Outcome
+
+
+# ---- from policy/cache_status.py: '"""An Outcome as one Cache-Status field value (RFC 9211)."""'
+
+NAME = "trello-proxy"
+
+
+def cache_status(outcome: Outcome) -> str:
+    """`trello-proxy; hit; ttl=27`, `trello-proxy; fwd=uri-miss; fwd-status=200; stored` …"""
+    parts = [NAME]
+    if outcome.hit:
+        parts.append("hit")
+    elif outcome.fwd is not None:
+        parts.append(f"fwd={outcome.fwd}")
+    if outcome.fwd_status is not None:
+        parts.append(f"fwd-status={outcome.fwd_status}")
+    if outcome.ttl_s is not None:
+        parts.append(f"ttl={outcome.ttl_s}")
+    if outcome.stored:
+        parts.append("stored")
+    if outcome.collapsed:
+        parts.append("collapsed")
+    if outcome.detail is not None:
+        parts.append(f"detail={outcome.detail}")
+    return "; ".join(parts)
+
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What a client asks of the cache. Unknown directives are ignored (§5.2.3)."""
+
+    no_cache: bool = False
+    no_store: bool = False
+    only_if_cached: bool = False
+    max_age_s: float | None = None
+
+
+NONE = Directives()
+
+
+def parse(cache_control: str, pragma: str = "") -> Directives:
+    """The directives; a `max-age` that is no number counts as 0, the cautious reading (§4.2.1).
+
+    `Pragma: no-cache` counts only where Cache-Control is absent (§5.4).
+    """
+    if not cache_control:
+        return Directives(no_cache=True) if "no-cache" in pragma.lower() else NONE
+    names: dict[str, str] = {}
+    for part in cache_control.split(","):
+        name, _, value = part.strip().partition("=")
+        names.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return Directives(
+        no_cache="no-cache" in names,
+        no_store="no-store" in names,
+        only_if_cached="only-if-cached" in names,
+        max_age_s=_seconds(names["max-age"]) if "max-age" in names else None,
+    )
+
+
+def _seconds(text: str) -> float:
+    return float(text[:12]) if text.isascii() and text.isdigit() else 0.0

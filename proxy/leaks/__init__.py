@@ -1,1 +1,0 @@
-"""`check --leaks`: a proxy with canary credentials, walked through, and searched for them."""

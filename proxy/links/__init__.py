@@ -1,0 +1,1 @@
+"""Attachment links: rewriting, signing, pasted URLs; pure."""

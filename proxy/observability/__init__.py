@@ -1,0 +1,1 @@
+"""Metrics, logs, statistics per client."""

@@ -1,1 +1,0 @@
-"""What is right: pure decisions, no waiting, no clock, no disk."""

@@ -1,1 +1,0 @@
-"""Pages for people, as HTML: pure functions from values to bytes. Every value is escaped."""

@@ -1,0 +1,1 @@
+"""Trello's rate limits: sliding windows, priorities, the queue."""

@@ -1,0 +1,1 @@
+"""Clock, background tasks, LRU, offloading; no business knowledge."""

@@ -1,0 +1,223 @@
+"""What the operator asks: metrics, health, purge."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.errors import MethodNotAllowed
+from proxy.status.health import Health
+from proxy.cache.invalidation import Invalidator
+from proxy.trello.tags import EVERYTHING
+from proxy.http_semantics.fields import serialize
+from functools import partial
+from aiohttp import web
+from proxy.server.middleware import Handler
+from proxy.server.request_parser import RequestParser
+
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.errors import InvalidTarget
+from proxy.status.explain import Explainer
+from proxy.model import Priority
+from proxy.http_semantics.cache_control import NONE
+from proxy.pages.explain import (as_json, as_page, as_text, target_in, url_in,)
+import hmac
+from functools import wraps
+from aiohttp import web
+from proxy.server.middleware import Handler
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.errors import AdminOnly
+from proxy.server.browser_guard import host_name
+from proxy.server.loopback import is_local
+from functools import partial
+from aiohttp import web
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.middleware import Handler
+
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.pages.credential_usage import (Row, credential_usage_json, credential_usage_page, credential_usage_text,)
+from collections.abc import Callable
+from aiohttp import web
+from proxy.server.response import WireResponse
+from proxy.model import Fields
+from proxy.http_semantics import content
+from proxy.pages.layout import PAGE_FIELDS
+from proxy.http_semantics.fields import serialize
+
+
+# ---- from edge/readable.py: '"""One answer in three forms: a page for a browser, JSON for who names it, else plain text."""'
+
+_ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
+TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
+JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
+
+Make = Callable[[], bytes]
+
+
+def negotiated_response(
+    request: web.BaseRequest, *, page: Make, json: Make, text: Make
+) -> WireResponse:
+    """200, in the form that the request asks for."""
+    if wants_page(request):
+        return WireResponse(200, serialize(PAGE_FIELDS), page())
+    if content.wants_json(request.headers.get("Accept", "")):
+        return WireResponse(200, serialize(JSON_FIELDS), json())
+    return WireResponse(200, serialize(TEXT_FIELDS), text())
+
+
+def wants_page(request: web.BaseRequest) -> bool:
+    """Whether a person in a browser reads the response."""
+    headers = request.headers
+    return content.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
+
+
+
+# ---- from edge/admin.py: '"""Who may use the operator\'s routes."""'
+
+
+class AdminAccess:
+    """Who has the admin token where there is one, else the machine itself."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def admits(self, request: web.BaseRequest) -> bool:
+        """Whether it is the operator who asks."""
+        headers = request.headers
+        if self._token is not None:
+            given = headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+        return is_local(request.remote or "", host_name(headers.get("Host", "")), headers)
+
+    def only(self, route: str, handler: Handler) -> Handler:
+        """The handler of a route, which answers NotAdmin to anybody else."""
+
+        @wraps(handler)
+        async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
+            record.route = route
+            if not self.admits(request):
+                raise AdminOnly(self._cure)
+            return await handler(request, record)
+
+        return handle
+
+    @property
+    def _cure(self) -> str:
+        if self._token is not None:
+            return "Send admin.token of proxy.yaml as `Authorization: Bearer …`."
+        return (
+            "Ask on the proxy's own machine, by 127.0.0.1 or localhost and through nothing in "
+            "front; or set admin.token or admin.listen in proxy.yaml."
+        )
+
+
+METRICS, PURGE = "/metrics", "/-/purge"
+_NO_STORE = ("Cache-Control", "no-store")
+
+
+class AdminHandler:
+    """The proxy's own pages; none of them asks Trello anything."""
+
+    def __init__(
+        self, registry: CollectorRegistry, health: Health, invalidator: Invalidator
+    ) -> None:
+        self._registry = registry
+        self._health = health
+        self._invalidator = invalidator
+
+    async def metrics(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        """All metrics; rendered beside the loop, which goes on answering."""
+        record.route = METRICS
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        body = await asyncio.to_thread(encode, self._registry)
+        return WireResponse(200, serialize((("Content-Type", content_type), _NO_STORE)), body)
+
+    async def healthz(self, _: web.BaseRequest, record: RequestContext) -> WireResponse:
+        """The loop turns."""
+        record.route = "/healthz"
+        return _json({"status": "ok"})
+
+    async def readyz(self, _: web.BaseRequest, record: RequestContext) -> WireResponse:
+        """Requests are answered, though perhaps not as well as they should be; else 503."""
+        record.route = "/readyz"
+        report = self._health.report()
+        status = 503 if report.status == "down" else 200
+        return _json({"status": report.status, **report.parts}, status)
+
+    async def purge(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        """Forget everything stored."""
+        record.route = PURGE
+        if request.method != "POST":
+            raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
+        self._invalidator.invalidate({EVERYTHING}, "purge")
+        await self._invalidator.flush()
+        return _json({"purged": "everything"})
+
+
+def _json(value: Mapping[str, str | float | None], status: int = 200) -> WireResponse:
+    fields = (("Content-Type", "application/json"), _NO_STORE)
+    return WireResponse(status, serialize(fields), json.dumps(value).encode() + b"\n")
+
+
+# ---- from edge/handlers/explain.py: '"""`/-/explain?url=`: what would become of a read, for the operator."""'
+
+EXPLAIN = "/-/explain"
+
+
+def explain_handler(explain: Explainer, parser: RequestParser) -> Handler:
+    """What answers there; what clients may not do is refused as they would be."""
+
+    async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        record.route = EXPLAIN
+        url = url_in(request.raw_path.partition("?")[2])
+        if not url:
+            raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
+        api_request = parser.internal_get(target_in(url), NONE, Priority.API)
+        parts = parser.batch_parts(api_request)
+        parser.permission.check(api_request, parts)
+        explained = await explain.explain(api_request, parts)
+        return negotiated_response(
+            request,
+            page=partial(as_page, explained),
+            json=partial(as_json, explained),
+            text=partial(as_text, explained),
+        )
+
+    return handle
+
+
+# ---- from edge/handlers/legacy.py: '"""`/-/legacy`: the census of tools that still send a key or a token."""'
+
+CLIENT_CREDENTIALS = "/-/legacy"
+
+
+def credential_usage_handler(credential_usage: CredentialUsage) -> Handler:
+    """What answers there."""
+
+    async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        record.route = CLIENT_CREDENTIALS
+        rows = [
+            Row(
+                each.client,
+                each.location,
+                each.owner,
+                each.count,
+                each.first_seen_at,
+                each.last_seen_at,
+            )
+            for each in credential_usage.usages
+        ]
+        return negotiated_response(
+            request,
+            page=partial(credential_usage_page, rows),
+            json=partial(credential_usage_json, rows),
+            text=partial(credential_usage_text, rows),
+        )
+
+    return handle

@@ -1,0 +1,122 @@
+"""An attachment's file over HTTP: conditions, ranges, and how it may be shown.
+
+The same for a file that is kept, that is still arriving, and that only passes through.
+"""
+
+from typing import assert_never
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from proxy.runtime.clock import Clock
+from proxy.server.response import WireResponse
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.attachments.service import (AttachmentService, AuthorizedAttachment, OpenAttachment,)
+from proxy.attachments.body import AttachmentBody
+from proxy.model import Fields, Outcome
+from proxy.trello.attachment_metadata import UploadedFile
+from proxy.http_semantics.charset import lacks_charset
+from proxy.attachments.content_policy import (MAX_AGE_S, disposition, etag_of_file, safe_fields,)
+from proxy.http_semantics.conditional import (Part, Slice, Unsatisfiable, Whole, content_range, resolve,)
+from proxy.http_semantics.conditional import Validators
+from proxy.http_semantics.fields import serialize
+
+_CACHE_CONTROL = ("Cache-Control", f"private, max-age={MAX_AGE_S}, immutable")
+_NO_STORE = ("Cache-Control", "private, no-store")
+
+
+class AttachmentHandler:
+    """Serves …/attachments/{a}/download and …/previews/{p}/download."""
+
+    def __init__(self, downloads: AttachmentService, clock: Clock) -> None:
+        self._attachments = downloads
+        self._clock = clock
+
+    async def handle(
+        self, request: web.BaseRequest, api_request: ApiRequest
+    ) -> tuple[WireResponse, Outcome] | ApiResponse:
+        """The file, or the answer of Trello's that stands for it."""
+        permitted = await self._attachments.authorize(api_request)
+        if isinstance(permitted, ApiResponse):
+            return permitted
+        validators = self._validators(permitted.upload)
+        headers = request.headers
+        if validators.are_held(
+            headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
+        ):
+            head = serialize((("ETag", validators.etag), _CACHE_CONTROL))
+            return WireResponse(304, head), Outcome(hit=True)
+        part = _part(request, validators, permitted.upload.length)
+        at = part.start if isinstance(part, Slice) else 0
+        opened = await self._attachments.open(permitted, at)
+        if isinstance(opened, ApiResponse):
+            return opened
+        return await _rendered(request, permitted, opened, validators), opened.outcome
+
+    def _validators(self, upload: UploadedFile) -> Validators:
+        """Without a date that is later than this answer's own (RFC 9110 §8.8.2.1)."""
+        date = upload.modified_at
+        is_past = date is not None and date <= self._clock.now()
+        return Validators(etag_of_file(upload.id), date if is_past else None)
+
+
+async def _rendered(
+    request: web.BaseRequest,
+    permitted: AuthorizedAttachment,
+    opened: OpenAttachment,
+    validators: Validators,
+) -> WireResponse:
+    length = opened.info.length
+    part = _part(request, validators, length)
+    match part:
+        case Whole():
+            fields = _fields(request, permitted, opened, validators)
+            return WireResponse(200, serialize(fields), await _content(opened), length)
+        case Slice(start, end):
+            opened.body.set_range(start, end)
+            named = ("Content-Range", content_range(part, length or 0))
+            fields = (*_fields(request, permitted, opened, validators), named)
+            return WireResponse(206, serialize(fields), await _content(opened), end - start)
+        case Unsatisfiable():
+            await opened.body.aclose()
+            named = ("Content-Range", content_range(part, length or 0))
+            etag = ("ETag", validators.etag)
+            return WireResponse(416, serialize((named, etag, ("Cache-Control", "no-store"))))
+        case never:
+            assert_never(never)
+
+
+def _part(request: web.BaseRequest, validators: Validators, length: int | None) -> Part:
+    """What is asked for of a file of this length; ranges are for GET (RFC 9110 §14.2)."""
+    ranged = request.headers.get("Range", "") if request.method == "GET" else ""
+    return resolve(ranged, request.headers.get("If-Range", ""), validators, length)
+
+
+async def _content(opened: OpenAttachment) -> bytes | AttachmentBody:
+    short = await opened.body.read_small()
+    return opened.body if short is None else short
+
+
+def _fields(
+    request: web.BaseRequest,
+    permitted: AuthorizedAttachment,
+    opened: OpenAttachment,
+    validators: Validators,
+) -> Fields:
+    content_type = opened.info.content_type
+    save = any(
+        name == "download"
+        for name, _ in parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
+    )
+    # A long text's charset is known once it is kept: nobody is to keep it without.
+    is_settled = opened.outcome.hit or not lacks_charset(content_type)
+    dated = (("Last-Modified", validators.last_modified),) if validators.last_modified else ()
+    return (
+        ("Content-Type", content_type),
+        ("Content-Disposition", disposition(content_type, permitted.upload.name, save=save)),
+        ("ETag", validators.etag),
+        *dated,
+        ("Accept-Ranges", "bytes"),
+        _CACHE_CONTROL if is_settled else _NO_STORE,
+        *safe_fields(content_type),
+    )

@@ -1,0 +1,30 @@
+"""JSON addresses (`/b/{board}.json`, `/c/{card}.json`), served by the API's handler.
+
+So they are cached, conditional and authorised like any read of the API.
+"""
+
+from aiohttp import web
+from yarl import URL
+
+from proxy.server.middleware import Handler
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.errors import MethodNotAllowed
+from proxy.pages.json_addresses import data_target
+
+
+class JsonAddressHandler:
+    """Routes JSON addresses to the API's handler, all others to the page's."""
+
+    def __init__(self, page: Handler, api: Handler) -> None:
+        self._page = page
+        self._api = api
+
+    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
+        """The JSON or the page; MethodNotAllowed for a write to a JSON address."""
+        target = data_target(request.raw_path)
+        if target is None:
+            return await self._page(request, record)
+        if request.method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed("Data are read with GET.", "GET, HEAD, OPTIONS")
+        return await self._api(request.clone(rel_url=URL(target, encoded=True)), record)

@@ -1,0 +1,83 @@
+"""Our own errors as answers: problem+json with a Proxy-Status field (RFC 9457, RFC 9209; D7)."""
+
+import json
+
+from aiohttp import web
+
+from proxy.server.handlers.admin import wants_page
+from proxy.server.response import WireResponse
+from proxy.errors import (CredentialRequired, InvalidWebhookSignature, MethodNotAllowed, ProxyError, RateLimited,)
+from proxy.http_semantics.cache_control import NAME
+from proxy.credentials.extraction import strip_address
+from proxy.pages.error import (Failure, error_page, refusal_text,)
+from proxy.pages.layout import PAGE_FIELDS
+from proxy.http_semantics.fields import serialize
+
+TYPE_PREFIX = "urn:trello-proxy:"
+TRELLO_REFUSAL = "unauthorized permission requested"
+"""What Trello says to a request without a credential."""
+_CHALLENGES: dict[type[ProxyError], str] = {
+    CredentialRequired: 'OAuth realm="https://api.trello.com"',
+    InvalidWebhookSignature: "X-Trello-Webhook",
+}
+"""What goes with a 401 (RFC 9110 §11.6.1)."""
+_UPSTREAM_FAILURE_TITLE = "Trello is in trouble"
+"""What a person needs to know of all the ways in which it can be."""
+
+
+def problem_response(
+    error: ProxyError, request_id: str, request: web.BaseRequest | None
+) -> WireResponse:
+    """The answer that says whose fault it was and what to do; a page for people in a browser.
+
+    No request: what came was none.
+    """
+    fields = [
+        ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
+    ]
+    if error.retry_after_s is not None:
+        fields.append(("Retry-After", str(error.retry_after_s)))
+    if challenge := _CHALLENGES.get(type(error)):
+        fields.append(("WWW-Authenticate", challenge))
+    if isinstance(error, MethodNotAllowed):
+        fields.append(("Allow", error.allowed))
+    if request is not None and wants_page(request):
+        failure = Failure(error.status, _title(error), _remedy(error))
+        page = error_page(failure, strip_address(request.raw_path), request_id)
+        return WireResponse(error.status, serialize((*PAGE_FIELDS, *fields)), page)
+    if isinstance(error, RateLimited):
+        # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
+        said = {"error": error.code, "message": str(error)}
+        fields += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+        return WireResponse(error.status, serialize(fields), json.dumps(said).encode())
+    if isinstance(error, CredentialRequired):
+        # Trello's own words come first: clients look for them in the text of a 401.
+        fields += [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
+        return WireResponse(error.status, serialize(fields), f"{TRELLO_REFUSAL}. {error}".encode())
+    body = {
+        "type": TYPE_PREFIX + error.slug,
+        "title": error.title,
+        "status": error.status,
+        "detail": str(error),
+        "instance": f"urn:trello-proxy:request:{request_id}",
+    }
+    fields += [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
+    return WireResponse(error.status, serialize(fields), json.dumps(body).encode())
+
+
+def _title(error: ProxyError) -> str:
+    if error.source == "upstream":
+        return _UPSTREAM_FAILURE_TITLE
+    return error.title
+
+
+def _remedy(error: ProxyError) -> str:
+    if isinstance(error, RateLimited):
+        return f"Try again in {error.retry_after_s} s; nothing is wrong with the link."
+    return str(error)
+
+
+def file_refused_page(status: int, request_id: str, request: web.BaseRequest) -> WireResponse:
+    """Trello's own refusal of a file, told to a person in a browser."""
+    page = error_page(refusal_text(status), strip_address(request.raw_path), request_id)
+    return WireResponse(status, serialize(PAGE_FIELDS), page)

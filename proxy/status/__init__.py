@@ -1,0 +1,1 @@
+"""What the proxy knows of itself: health, metrics, history, explanations."""

@@ -1,1 +1,0 @@
-"""What we keep: the only disk."""

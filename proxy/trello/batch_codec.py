@@ -1,0 +1,188 @@
+"""What a batch asks for, and what its answer is made of: raw pieces, in their order. Pure.
+
+Facts:
+- `urls` is one list joined by commas; it is decoded once, and every comma then ends a sub-URL.
+  A comma inside one is therefore encoded twice.
+- Some encode each sub-URL whole, and the list again: such an item still begins with `%2F`.
+- Some leave the `&` of a sub-URL as it is. It looks like the batch's own, which knows none but
+  `urls`, so behind a `?` that is not encoded either it belongs to the sub-URL.
+- An item is `{"200": body}`, or `{"name": …, "message": …, "statusCode": …}` where that one failed.
+"""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, unquote_plus
+
+from proxy.model import Kind, StoredResponse
+from proxy.http_semantics.content import identity_of
+from proxy.trello.routes import UNKNOWN, Match
+from proxy.trello.tunnel import is_plain
+
+MAX_PARTS = 10
+"""Trello's bound; what it says of a longer list is its own to say."""
+
+JSON_HEAD = b"Content-Type: application/json; charset=utf-8\r\n"
+"""The fields of an answer that is made here."""
+
+_OF_THE_BATCH = frozenset({"callback", "_", "_method"})
+"""Parameters that scripts add at the end of whatever they ask."""
+_SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
+_ENCODED_SLASH = re.compile("%2f", re.I)
+_SUCCESS = re.compile(r'\{\s*"(\d{3})"\s*:\s*')
+_SPACE = re.compile(r"[ \t\r\n]*")
+_END_OF_ITEM = re.compile(r"[ \t\r\n]*\}")
+_NAMES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}
+_DECODE = json.JSONDecoder().raw_decode
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a batch's answer."""
+
+    status: int
+    """Of the part; 0 where the item does not tell."""
+    raw: bytes = field(repr=False)
+    """The item as it came."""
+    body: bytes = field(default=b"", repr=False)
+    """What a read of its own would have got; empty for a failure."""
+
+
+def parse_urls(query: str) -> tuple[str, ...]:
+    """The sub-URLs of a batch's raw query as targets below `/1`, in their order.
+
+    Empty where the query is not plainly a list of one to ten of them.
+    """
+    urls = _urls_in(query)
+    if urls is None:
+        return ()
+    items = unquote_plus(urls, errors="surrogateescape").split(",")
+    if len(items) > MAX_PARTS or not all(items):
+        return ()
+    targets = [_target_of(item) for item in items]
+    return tuple(target for target in targets if target) if all(targets) else ()
+
+
+def is_cacheable_part(match: Match, query_names: Collection[str]) -> bool:
+    """Whether a sub-URL is a read like any other; what is not, Trello sees as the client sent it.
+
+    No file, no token's path, no path that is not known, no script's call, nothing that tunnels a
+    write, no batch in a batch.
+    """
+    return (
+        match.route.kind is Kind.READ
+        and match.route.template != UNKNOWN
+        and not match.secret_positions
+        and is_plain(query_names)
+    )
+
+
+def batch_target(targets: Sequence[str]) -> str:
+    """The target of a batch of these; every sub-URL survives the one decoding."""
+    urls = ",".join(target.removeprefix("/1").replace(",", "%2C") for target in targets)
+    return f"/1/batch?urls={quote(urls, safe='')}"
+
+
+def split_items(plain: bytes, count: int) -> list[Item] | None:
+    """The items of a batch's answer, cut out of its bytes; None if it is no array of `count`."""
+    try:
+        text = plain.decode()
+        at = _skip(text, 0, "[")
+        items = []
+        for number in range(count):
+            item, at = _item_at(text, _skip(text, at, "," if number else ""))
+            items.append(item)
+        ends = _skip(text, _skip(text, at, "]"), "") == len(text)
+    except (ValueError, RecursionError):
+        return None
+    return items if ends else None
+
+
+def compose_body(pieces: Sequence[StoredResponse | bytes]) -> bytes:
+    """A batch's answer of stored responses and of items as they are, in Trello's compact form."""
+    return b"[%b]" % b",".join(
+        piece
+        if isinstance(piece, bytes)
+        else make_item(piece.status, identity_of(piece.body, gzip=piece.gzip))
+        for piece in pieces
+    )
+
+
+def make_item(status: int, plain: bytes) -> bytes:
+    """The item of a part that was read by itself; a failure keeps Trello's status and sentence."""
+    if 200 <= status < 300:
+        return b'{"%d":%b}' % (status, plain)
+    failure = {
+        "name": _NAMES.get(status, "Error"),
+        "message": _sentence(plain),
+        "statusCode": status,
+    }
+    return json.dumps(failure, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _urls_in(query: str) -> str | None:
+    """The raw value of `urls`; None where there are two, or anything else of the batch's own."""
+    urls: str | None = None
+    for parameter in query.split("&"):
+        name, _, value = parameter.partition("=")
+        if not parameter:
+            continue
+        if urls is None and name == "urls":
+            urls = value
+        elif urls is not None and name not in _OF_THE_BATCH and "?" in urls.rpartition(",")[2]:
+            urls = f"{urls}&{parameter}"
+        else:
+            return None
+    return urls
+
+
+def _target_of(item: str) -> str | None:
+    """One sub-URL below `/1`, fit for the wire; None where a comma may or may not end it."""
+    if _ENCODED_SLASH.match(item):
+        item = unquote(item, errors="surrogateescape")
+        if ",/" in item or "," in item.partition("?")[0]:
+            return None
+    sent = quote(item, safe=_SAFE, errors="surrogateescape")
+    return f"/1{sent}" if sent.startswith("/") else f"/1/{sent}"
+
+
+def _item_at(text: str, at: int) -> tuple[Item, int]:
+    """The item that begins there and where it ends; ValueError where none does."""
+    success = _SUCCESS.match(text, at)
+    if success:
+        _, end = _DECODE(text, success.end())
+        closing = _END_OF_ITEM.match(text, end)
+        if closing is None:
+            raise ValueError("an item of more than one member")
+        status = int(success[1])
+        body = text[success.end() : end].encode() if status == 200 else b""
+        return Item(status, text[at : closing.end()].encode(), body), closing.end()
+    shown, end = _DECODE(text, at)
+    told = shown.get("statusCode") if isinstance(shown, dict) else 0
+    status = told if isinstance(told, int) and told != 200 else 0
+    return Item(status, text[at:end].encode()), end
+
+
+def _skip(text: str, at: int, mark: str) -> int:
+    """Past the mark, with the white space on both sides; ValueError where it is not there."""
+    at = _end_of_space(text, at)
+    if not text.startswith(mark, at):
+        raise ValueError(f"no {mark} where one belongs")
+    return _end_of_space(text, at + len(mark))
+
+
+def _end_of_space(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
+
+
+def _sentence(plain: bytes) -> str:
+    """What an error's body says: bare, or the `message` of one that is JSON."""
+    text = plain.decode("utf-8", "replace").strip()
+    try:
+        shown = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    said = shown.get("message") if isinstance(shown, dict) else None
+    return said if isinstance(said, str) else text

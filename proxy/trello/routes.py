@@ -1,0 +1,271 @@
+"""The route table: what a path below /1 is, whichever way it is spelled (D2, D5)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from proxy.model import (Kind, Lifetimes, Route,)
+from proxy.trello.administrative import (ROOTS, UNKNOWN_WRITE, reason_of,)
+from proxy.trello.read_operations import NEVER, READS
+from proxy.trello.write_operations import operations
+from collections.abc import Collection
+from enum import StrEnum
+from proxy.model import Kind
+
+from proxy.trello.tunnel import is_call
+
+UNKNOWN = "/{unknown}"
+"""The template of a path that no row fits."""
+
+RESOURCES = (
+    "actions",
+    "applications",
+    "boards",
+    "cards",
+    "checklists",
+    "customFields",
+    "enterprises",
+    "labels",
+    "lists",
+    "members",
+    "notifications",
+    "organizations",
+    "plugins",
+    "tokens",
+    "webhooks",
+)
+"""First segments that Trello also takes in the singular."""
+
+_CANONICAL = {
+    spelling.lower(): resource for resource in RESOURCES for spelling in (resource, resource[:-1])
+}
+_SECRETS = {"tokens": "{token}", "applications": "{key}"}
+_READ_AS = {"GET": "GET", "HEAD": "GET"}
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_PARAM = re.compile(r"\{(\w+)(?:=([^}]*))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a path turned out to be."""
+
+    route: Route
+    segments: tuple[str, ...]
+    """The canonical spelling: literals and usernames as Trello writes them, ids as they came."""
+    params: tuple[tuple[str, str], ...] = ()
+    """The template's names and the segments they stand for."""
+    secret_positions: tuple[int, ...] = ()
+    """Which segments hold a token or a key."""
+
+    def __repr__(self) -> str:
+        return f"Match({self.route.kind}, {self.route.template!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOverride:
+    """An operator's lifetimes for the paths a pattern fits; None keeps the built-in one.
+
+    The pattern is a path below /1, plural and lower case; `*` is one segment, a closing `**` any
+    rest, an empty one included. Seconds throughout.
+    """
+
+    pattern: str
+    lifetime_s: float | None = None
+    stale_while_revalidate_s: float | None = None
+    stale_if_error_s: float | None = None
+    lifetime_watched_s: float | None = None
+
+    @property
+    def fitting(self) -> re.Pattern[str]:
+        """Matches, in full, the paths in lower case that the pattern names."""
+        steps = self.pattern.split("/")
+        if steps[-1] == "**":
+            return re.compile(_spelled(steps[:-1]) + r"(?s:/.*)?")
+        return re.compile(_spelled(steps))
+
+    def over(self, lifetimes: Lifetimes) -> Lifetimes:
+        """The built-in lifetimes with the operator's own in their place."""
+        own = {each.name: getattr(self, each.name) for each in fields(Lifetimes)}
+        return replace(lifetimes, **{name: s for name, s in own.items() if s is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A route, with the positions of its literals and parameters worked out."""
+
+    route: Route
+    literals: tuple[tuple[int, str], ...]
+    params: tuple[tuple[str, int], ...]
+    secrets: tuple[int, ...]
+
+    def match(self, segments: Sequence[str]) -> Match:
+        canonical = list(segments)
+        for position, literal in self.literals:
+            canonical[position] = literal
+        _lower_member(canonical)
+        params = tuple([(name, canonical[position]) for name, position in self.params])
+        return Match(self.route, tuple(canonical), params, self.secrets)
+
+
+@dataclass(slots=True)
+class _Node:
+    """One step of a path: what may follow, and the row that ends here."""
+
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    param: "_Node | None" = None
+    row: _Row | None = None
+
+    def find(self, words: Sequence[str], position: int = 0) -> _Row | None:
+        """The row for `words` from `position` on; an earlier literal beats a parameter."""
+        if position == len(words):
+            return self.row
+        literal = self.literals.get(words[position])
+        found = literal.find(words, position + 1) if literal is not None else None
+        if found is None and self.param is not None:
+            found = self.param.find(words, position + 1)
+        return found
+
+    def plant(self, steps: Sequence[str], row: _Row) -> None:
+        """Make `row` the end of every spelling of `steps`."""
+        if not steps:
+            self.row = row
+            return
+        for child in self._children(steps[0]):
+            child.plant(steps[1:], row)
+
+    def _children(self, step: str) -> Iterator["_Node"]:
+        param = _PARAM.fullmatch(step)
+        if param and not param[2]:
+            self.param = self.param or _Node()
+            yield self.param
+        else:
+            for word in param[2].split("|") if param else (step,):
+                yield self.literals.setdefault(word.lower(), _Node())
+
+
+class RouteTable:
+    """Every operation of Trello's, by method and path; an operator's lifetimes on top."""
+
+    def __init__(self, overrides: Sequence[RouteOverride] = ()) -> None:
+        self.override(overrides)
+        self._roots: dict[str, _Node] = {}
+        for kind, lifetimes, block in READS:
+            for template in block.split():
+                row = _row("GET", template, kind, lifetimes)
+                for method in ("GET", "POST") if kind is Kind.AUTHORIZATION_PAGE else ("GET",):
+                    self._plant(method, template, row)
+        for method, template, _words in operations():
+            self._plant(method, template, _row(method, template, Kind.WRITE, NEVER))
+
+    def override(self, overrides: Sequence[RouteOverride]) -> None:
+        """An operator's lifetimes, instead of those that were on top before."""
+        self._overrides = tuple((override.fitting, override) for override in overrides)
+        self._routes: dict[tuple[str, str], Route] = {}
+
+    def classify(self, method: str, segments: Sequence[str]) -> Match:
+        """What `segments`, the decoded path below /1, are for this method.
+
+        A path that no row fits is a read that is never stored, or a write.
+        """
+        words = [segment.lower() for segment in segments]
+        root = self._roots.get(_READ_AS.get(method, method))
+        row = root.find(words) if root is not None else None
+        match = row.match(segments) if row is not None else _unknown(method, segments, words)
+        return self._overridden(match) if self._overrides else match
+
+    def _plant(self, method: str, template: str, row: _Row) -> None:
+        first, *rest = template.strip("/").split("/")
+        for spelling in (first, first[:-1]) if first in RESOURCES else (first,):
+            self._roots.setdefault(method, _Node()).plant((spelling, *rest), row)
+
+    def _overridden(self, match: Match) -> Match:
+        """The match with the lifetimes of the first override that fits it."""
+        if match.route.kind not in (Kind.READ, Kind.SCRIPT):
+            return match
+        path = "/" + "/".join(match.segments).lower()
+        for fitting, override in self._overrides:
+            if fitting.fullmatch(path):
+                route = self._with(override, match.route)
+                return Match(route, match.segments, match.params, match.secret_positions)
+        return match
+
+    def _with(self, override: RouteOverride, route: Route) -> Route:
+        known = (route.template, override.pattern)
+        if known not in self._routes:
+            self._routes[known] = replace(route, lifetimes=override.over(route.lifetimes))
+        return self._routes[known]
+
+
+def _row(method: str, template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:
+    steps = template.strip("/").split("/")
+    params = [(position, _PARAM.fullmatch(step)) for position, step in enumerate(steps)]
+    return _Row(
+        route=Route(re.sub(r"=[^}]*", "", template), kind, lifetimes, reason_of(method, template)),
+        literals=tuple((position, steps[position]) for position, param in params if not param),
+        params=tuple((param[1], position) for position, param in params if param),
+        secrets=tuple(position for position, step in enumerate(steps) if step in _SECRETS.values()),
+    )
+
+
+def _unknown(method: str, segments: Sequence[str], words: Sequence[str]) -> Match:
+    """The match of a path that no row fits: its first segment canonical, the rest as it came."""
+    kind = Kind.READ if method in _SAFE_METHODS else Kind.WRITE
+    canonical = list(segments)
+    if words and words[0] in _CANONICAL:
+        canonical[0] = _CANONICAL[words[0]]
+    _lower_member(canonical)
+    secrets = (1,) if len(canonical) > 1 and canonical[0] in _SECRETS else ()
+    root = ROOTS.get(canonical[0], "") if canonical else ""
+    administrative = root or (UNKNOWN_WRITE if kind is Kind.WRITE else "")
+    return Match(Route(UNKNOWN, kind, NEVER, administrative), tuple(canonical), (), secrets)
+
+
+def _lower_member(segments: list[str]) -> None:
+    """Write a username as Trello does, which has no capital letter; nor have `me` and ids."""
+    if len(segments) > 1 and segments[0] == "members" and segments[1].isascii():
+        segments[1] = segments[1].lower()
+
+
+def _spelled(steps: Sequence[str]) -> str:
+    return "/".join("[^/]+" if step == "*" else re.escape(step) for step in steps)
+
+
+# ---- from policy/way.py: '"""Which flow serves a request: one decision for who serves it and for who explains it."""'
+
+_ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
+"""What the templates of attachments' files begin with."""
+
+
+class Handling(StrEnum):
+    """How an answer comes about."""
+
+    CACHED_READ = "read"
+    """From the store, or asked and stored."""
+    BATCH = "batch"
+    """Part by part like that, where it lists plain reads only; else as `BYPASS`."""
+    ATTACHMENT = "attachment"
+    """A file that can be kept."""
+    EXPORT = "export"
+    """A file that is made for one asker."""
+    WRITE = "write"
+    """Forwarded once."""
+    BYPASS = "bypass"
+    """Asked, and handed on."""
+    AUTH_NOTICE = "grant"
+    """A page of the proxy's own."""
+
+
+def handling_of(match: Match, query_names: Collection[str]) -> Handling:
+    """The way of a request; JSONP is never stored: its answer is a script made for one page."""
+    route = match.route
+    match route.kind:
+        case Kind.WRITE:
+            return Handling.WRITE
+        case Kind.AUTHORIZATION_PAGE:
+            return Handling.AUTH_NOTICE
+        case Kind.FILE:
+            is_kept = route.template.startswith(_ATTACHMENTS)
+            return Handling.ATTACHMENT if is_kept else Handling.EXPORT
+        case Kind.BATCH:
+            return Handling.BATCH
+    is_stored = route.lifetimes.lifetime_s > 0 and not is_call(query_names)
+    return Handling.CACHED_READ if is_stored else Handling.BYPASS

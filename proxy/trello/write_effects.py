@@ -1,0 +1,111 @@
+"""What a write touches: the tags that no stored response asked for before it may carry.
+
+When a write does not say which object it changed, it changed every one of that kind.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from proxy.model import Tag
+from proxy.trello.object_ids import JsonIds, is_id
+from proxy.trello.object_ids import NOTHING, ObjectInfo
+from proxy.trello.routes import Match
+from proxy.trello.tags import (EVERYTHING, INFERRED, ROOTS, SPANNING, tags_for,)
+from proxy.trello.write_operations import MOVES, operations
+
+__all__ = ["EVERYTHING", "board_touched", "touched_tags"]
+
+_EFFECTS = {(method, template): words for method, template, words in operations()}
+
+
+def tags_changed_by(
+    method: str,
+    match: Match,
+    params: Mapping[str, str],
+    response: bytes,
+    known: ObjectInfo = NOTHING,
+) -> frozenset[Tag]:
+    """The tags of everything a write may have changed.
+
+    `params` are the write's own, as far as known; `answer` is what Trello said, b"" when that is
+    not known; `known` is what other answers said of the name in the path. An operation that is
+    not in the table touches everything.
+    """
+    words = _EFFECTS.get((method, match.route.template))
+    if words is None:
+        return frozenset({EVERYTHING})
+    write = _WriteEffects(match, params, JsonIds(response), known)
+    if (method, match.route.template) in MOVES and write.may_move:
+        words = tuple(MOVES[method, match.route.template].split())
+    return frozenset(tag for word in words for tag in write.changed_tags(word))
+
+
+def board_tags(board: str) -> frozenset[Tag]:
+    """The tags of everything that shows a board or what is on it; `board` is its full id."""
+    return frozenset({SPANNING, *tags_for("board", (board,)), *tags_for("cards-of", (board,))})
+
+
+class _WriteEffects:
+    """One write, and what its path, parameters and answer tell of the objects it changed."""
+
+    def __init__(
+        self, match: Match, params: Mapping[str, str], response: JsonIds, known: ObjectInfo
+    ) -> None:
+        self._match = match
+        # What may have come to stand for another object is not what was written to for certain.
+        self._known_id = None if known.is_mutable else known.id
+        self._sent = {name.lower(): value for name, value in params.items()}
+        self._params = self._sent | {name.lower(): value for name, value in match.params}
+        self._response = response
+
+    @property
+    def may_move(self) -> bool:
+        """Whether the object may have left a board that nothing here names."""
+        return not self._sent or "idboard" in self._sent
+
+    def changed_tags(self, word: str) -> Iterator[Tag]:
+        """The tags that one word of the table stands for."""
+        kind, _, every = word.partition(":")
+        if kind == SPANNING:
+            yield SPANNING
+            return
+        ids = set() if every else self._ids(kind)
+        yield from tags_for(kind, ids)
+        if ids:
+            yield Tag(f"{kind}:{INFERRED}")
+
+    def _ids(self, kind: str) -> set[str]:
+        """The ids of the objects of this kind; none when they are not known."""
+        if kind == "cards-of":
+            return self._ids("board")
+        if ROOTS.get(self._match.segments[0]) == kind:
+            return self._own_ids(kind)
+        return {*self._response_ids(kind), *self._sent_ids(kind)}
+
+    def _own_ids(self, kind: str) -> set[str]:
+        """What the path names, as it is named there and in full; or what a creation made."""
+        path = self._match.segments[1:]
+        if path and is_id(path[0]):
+            return {path[0]}
+        own = {*self._response_ids(kind), *filter(None, [self._known_id])}
+        if self._response.id and self._response_is_object(path):
+            own.add(self._response.id)
+        return own.union(path[:1] or self._sent_ids(kind)) if own else own
+
+    def _response_is_object(self, path: Sequence[str]) -> bool:
+        """Whether the answer is the object that the path names, and not a part of it."""
+        return len(path) <= 1 or self._response.members.get("shortLink") == path[0]
+
+    def _response_ids(self, kind: str) -> Iterator[str]:
+        """The ids that the answer gives, be it an object of this kind's or an action."""
+        capital = kind[0].upper() + kind[1:]
+        shown = [self._response.id_at(f"id{capital}"), self._response.id_at("data", kind, "id")]
+        if self._response.members.get("modelType") == kind:
+            shown.append(self._response.id_at("idModel"))
+        yield from filter(None, shown)
+
+    def _sent_ids(self, kind: str) -> Iterator[str]:
+        """The ids that path and parameters give."""
+        names = [f"id{kind.lower()}", f"id{kind.lower()}source"]
+        if self._params.get("modeltype") == kind:
+            names.append("idmodel")
+        yield from filter(is_id, (self._params.get(name) for name in names))

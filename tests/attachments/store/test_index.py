@@ -1,0 +1,35 @@
+"""What is known of files in memory: rows by attachment and by bytes, and links that led to one."""
+
+from proxy.attachments.store.catalog import AttachmentRow
+from proxy.attachments.store.catalog import AttachmentIndex, SeenLinks
+
+
+def row(file_id: str, digest: str) -> AttachmentRow:
+    return AttachmentRow(file_id, digest, "image/png")
+
+
+def test_bytes_that_leave_take_every_attachment_of_theirs_along() -> None:
+    index = AttachmentIndex()
+    for each in (row("1", "a"), row("2", "a"), row("3", "b")):
+        index.put(each)
+    index.drop("a")
+    assert [index.get(name) for name in "123"] == [None, None, row("3", "b")]
+    assert len(index) == 1
+
+
+def test_an_attachment_has_the_bytes_it_was_given_last() -> None:
+    index = AttachmentIndex()
+    index.put(row("1", "a"))
+    index.put(row("1", "b"))
+    index.drop("a")
+    assert index.get("1") == row("1", "b")
+
+
+def test_a_link_is_news_once() -> None:
+    seen = SeenLinks()
+    seen.load(["old"])
+    for link in ("old", "new", "new"):
+        seen.add(link)
+    assert seen.take_pending() == {"new"}
+    assert seen.take_pending() == set()
+    assert "old" in seen

@@ -1,0 +1,105 @@
+"""What is stored, for how long, and what is not even an answer."""
+
+import pytest
+
+from proxy.model import (Kind, Lifetimes, Tag,)
+from proxy.cache.storability import (NOT_FOUND_LIFETIME_S, Reason, Storable, Unstorable, lifetimes_for, may_store, why_unusable,)
+
+ROUTE = Lifetimes(30.0, 60.0, 3600.0)
+NEVER = Lifetimes(0.0)
+TAGS = (Tag("board:1"), Tag("spanning"))
+
+
+def test_a_200_is_stored_for_the_lifetimes_of_its_route() -> None:
+    assert may_store(200, ROUTE, TAGS) == Storable(ROUTE, TAGS)
+
+
+def test_a_404_is_stored_for_seconds() -> None:
+    assert may_store(404, ROUTE, TAGS) == Storable(Lifetimes(NOT_FOUND_LIFETIME_S), TAGS)
+    assert NOT_FOUND_LIFETIME_S <= 10
+    assert lifetimes_for(404, ROUTE) == Lifetimes(NOT_FOUND_LIFETIME_S)
+    assert lifetimes_for(404, Lifetimes(1.0)) == Lifetimes(1.0)
+    assert lifetimes_for(200, ROUTE) == ROUTE
+
+
+@pytest.mark.parametrize(
+    "status", [201, 202, 203, 204, 206, 301, 302, 304, 400, 401, 403, 405, 409, 410, 418, 429, 451]
+)
+def test_no_other_status_is_stored(status: int) -> None:
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+def test_no_trouble_is_stored(status: int) -> None:
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_route_without_a_lifetime_stores_nothing(status: int) -> None:
+    assert may_store(status, NEVER, TAGS) == Unstorable(Reason.ROUTE)
+
+
+def test_a_client_that_says_no_store_has_nothing_stored() -> None:
+    assert may_store(200, ROUTE, TAGS, no_store=True) == Unstorable(Reason.REQUEST)
+
+
+USABLE = {
+    "an object": (Kind.READ, "application/json", b'{"id":1}'),
+    "an array": (Kind.READ, "application/json; charset=utf-8", b" \r\n[]"),
+    "a scalar": (Kind.READ, "application/json", b"null"),
+    "a number": (Kind.READ, "application/json", b"-1"),
+    "a vendor's JSON": (Kind.READ, "application/vnd.api+json", b"{}"),
+    "JSON without a type": (Kind.READ, "", b"{}"),
+    "any letter case": (Kind.READ, "Application/JSON", b"{}"),
+    "a callback": (Kind.READ, "application/javascript", b"cb({})"),
+    "brackets inside of text": (Kind.READ, "application/json", b'{"desc":"a { and ] b"}'),
+    "a script": (Kind.SCRIPT, "application/javascript", b"var x"),
+    "nothing, of a write": (Kind.WRITE, "application/json", b""),
+    "a sentence, of a write": (Kind.WRITE, "text/plain", b"ok"),
+    "an object, of a write": (Kind.WRITE, "application/json", b'{"_value":null}'),
+    "a script of the old type": (Kind.SCRIPT, "text/javascript;charset=utf-8", b""),
+}
+
+UNUSABLE = {
+    "a gateway's page": (Kind.READ, "text/html", b"<html>"),
+    "a page that claims to be JSON": (Kind.READ, "application/json", b"<html>"),
+    "a sentence": (Kind.READ, "text/plain", b"ok"),
+    "a page without a type": (Kind.READ, "", b"<html>"),
+    "nothing": (Kind.READ, "application/json", b""),
+    "space": (Kind.READ, "application/json", b"  "),
+    "a page for a script": (Kind.SCRIPT, "text/html", b"<html>"),
+    "JSON for a script": (Kind.SCRIPT, "application/json", b"{}"),
+    "a script without a type": (Kind.SCRIPT, "", b"var x"),
+    "a page, of a write": (Kind.WRITE, "text/html", b"<html>"),
+    "a page that claims to be JSON, of a write": (Kind.WRITE, "application/json", b"<html>"),
+}
+
+CUT = {
+    "in an object": b'{"id":1,"name":"x',
+    "in an array": b'[{"id":1},',
+    "before the last bracket": b'[{"id":1}',
+    "in a word": b"tru",
+    "in depths nobody can follow": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("length_known", [True, False])
+@pytest.mark.parametrize(("kind", "media_type", "body"), USABLE.values(), ids=USABLE.keys())
+def test_is_an_answer(kind: Kind, media_type: str, body: bytes, *, length_known: bool) -> None:
+    assert why_unusable(kind, media_type, body, length_known=length_known) is None
+
+
+@pytest.mark.parametrize(("kind", "media_type", "body"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_is_no_answer(kind: Kind, media_type: str, body: bytes) -> None:
+    assert why_unusable(kind, media_type, body, length_known=True)
+
+
+@pytest.mark.parametrize("kind", [Kind.READ, Kind.WRITE])
+@pytest.mark.parametrize("body", CUT.values(), ids=CUT.keys())
+def test_is_no_answer_when_it_was_cut(kind: Kind, body: bytes) -> None:
+    assert why_unusable(kind, "application/json", body, length_known=False)
+
+
+def test_a_length_that_was_announced_wrong_does_not_hide_a_cut() -> None:
+    assert why_unusable(Kind.READ, "application/json", b'[{"id":1}', length_known=True)
+    assert why_unusable(Kind.READ, "application/json", b'{"id":1', length_known=True)

@@ -1,0 +1,72 @@
+"""`check --leaks`: silent about a sound proxy, and not about one that tells a secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.main import run
+from proxy.server import middleware
+from proxy.cli.leak_check import check
+from proxy.credentials.redaction import Redactor
+
+
+def leaks(capsys: pytest.CaptureFixture[str], *, code: int) -> str:
+    assert run(["check", "--leaks"]) == code
+    captured = capsys.readouterr()
+    return captured.out + captured.err
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No proxy.yaml around, and no credentials."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "",
+        "clients: {credentials: forward}\nlog: {format: text}",
+        "clients: {credentials: reject}\ncache: {backend: memory}",
+        "links: {sign: true, keys: [0123456789abcdef0123]}",
+        "clients: {credentials: require, writes: all}",
+    ],
+)
+def test_a_sound_proxy_leaks_nothing(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, yaml: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(yaml)
+    told = leaks(capsys, code=0)
+    found = re.fullmatch(
+        r"no leak in ([\d,]+) answers(?:, [\d,]+ files and values)?, .* lines\n", told
+    )
+    assert found is not None, told
+    assert int(found[1].replace(",", "")) > 700
+    assert ("files and values" in told) == ("memory" not in yaml)
+
+
+def test_what_trello_repeats_unmasked_is_found_where_it_is_sent_and_where_it_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Redactor, "whole", lambda _, body: body)
+    told = leaks(capsys, code=1)
+    assert "the stored token, plain, in the answer to GET /members/{id}\n" in told
+    assert "the stored key, plain, in the answer to PUT /cards/{id}\n" in told
+    assert re.search(r"the stored token, plain, in a value in .*sqlite", told), told
+
+
+def test_what_is_logged_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "_tool", lambda request: request.headers.get("User-Agent", "-"))
+    told = leaks(capsys, code=1)
+    assert re.match(r"a client's token, plain, in line \d+ of the log\n", told), told
+
+
+def test_a_walk_before_locked_doors_proves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "LEAST_OK", 100_000)
+    assert "nothing is proven" in leaks(capsys, code=1)

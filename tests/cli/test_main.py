@@ -1,0 +1,327 @@
+"""The command line, as a person meets it."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from proxy.cli.main import run
+
+ROOT = Path(__file__).parents[1]
+KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No proxy.yaml and no credentials around, and the package importable."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("TRELLO_KEY", "TRELLO_TOKEN", "TRELLO_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_serve_without_credentials_says_in_one_screen_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["serve"]) == 2
+    told = capsys.readouterr().err
+    assert "https://trello.com/power-ups/admin" in told
+    assert "https://trello.com/1/authorize" in told
+    assert "TRELLO_KEY" in told
+    assert "trello-proxy demo" in told
+    assert len(told.splitlines()) <= 24
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the key and the token are not there."),
+        (f"credentials: {{key: {KEY}}}", "the token is not there."),
+        (f"credentials: {{token: {TOKEN}}}", "the key is not there."),
+    ],
+)
+def test_serve_says_which_credential_is_not_there(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, text: str, said: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(text)
+    assert run(["serve"]) == 2
+    assert f"needs Trello's key and token; {said}" in capsys.readouterr().err
+
+
+def test_serve_refuses_a_credential_that_is_not_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", "abc")
+    assert run(["serve"]) == 2
+    told = capsys.readouterr().err
+    assert "copy all of it" in told
+    assert "abc" not in told
+
+
+def test_check_prints_what_is_in_force_with_secrets_masked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    assert run(["check"]) == 0
+    printed = capsys.readouterr().out
+    assert "listen: 127.0.0.1:8080" in printed
+    assert "'***'" in printed
+    assert KEY not in printed
+    assert TOKEN not in printed
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:8080", "'[::]:8080'"])
+def test_check_warns_of_links_that_lead_nowhere_and_says_what_to_write(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, listen: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(f"listen: {listen}\n")
+    assert run(["check"]) == 0
+    told = capsys.readouterr()
+    assert "public_url: http://localhost:8080\n" in told.out
+    assert "public_url is not set" in told.err
+    assert told.err.endswith("public_url: http://trello.internal:8080\n")
+    (elsewhere / "proxy.yaml").write_text(f"listen: {listen}\npublic_url: http://a.b\n")
+    assert run(["check"]) == 0
+    assert "public_url" not in capsys.readouterr().err
+
+
+def test_check_says_that_an_ipv6_wildcard_is_every_address(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(
+        "listen: '[::]:8080'\npublic_url: https://a.b\nadmin: {listen: '[::]:8081'}\n"
+    )
+    assert run(["check"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "trello-proxy: listen [::]:8080 is every address, of IPv4 too",
+        "trello-proxy: admin.listen [::]:8081 is every address, of IPv4 too",
+    ]
+
+
+def test_check_reports_every_fault_at_once_with_file_and_line(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(
+        "listen: 127.0.0.1:8080\nroutes:\n  - {match: /boards/*, lifetime: soon}\nspeed: 9\n"
+    )
+    assert run(["check"]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert faults[0].startswith("proxy.yaml:3: routes.0.lifetime: ")
+    assert faults[1].startswith("proxy.yaml:4: speed: ")
+
+
+def test_check_says_that_redis_is_not_there_yet(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "other.yaml").write_text("cache: {backend: redis, redis: 'redis://h:1/0'}\n")
+    assert run(["check", "--config", "other.yaml"]) == 2
+    assert "other.yaml: cache.backend: redis is not there yet" in capsys.readouterr().err
+
+
+def test_a_configuration_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    assert run(["check", "--config", "missing.yaml"]) == 2
+    assert "missing.yaml: cannot be read (No such file or directory)" in capsys.readouterr().err
+    (elsewhere / "old.yaml").write_bytes(b"links: {revoked: [\xe9]}")
+    assert run(["check", "--config", "old.yaml"]) == 2
+    assert "old.yaml: is no UTF-8 text" in capsys.readouterr().err
+
+
+def test_purge_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["purge"]) == 1
+    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(["frobnicate"])
+    assert stopped.value.code == 2
+    assert "serve" in capsys.readouterr().err
+
+
+@contextmanager
+def _running(*arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A demo, and what it printed to begin with."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proxy", "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], "the demo ended"
+        yield process, "".join(lines)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_demo_prints_three_lines_to_try_and_each_works_twice() -> None:
+    with _running("--port", "0") as (process, printed):
+        urls = re.findall(r"curl .*'(http://[^']+)'", printed)
+        assert len(urls) == 3
+        assert "/attachments/" in urls[2]
+        statuses = []
+        for url in (*urls, *urls):
+            with urlopen(Request(url), timeout=10) as response:  # noqa: S310 — printed by ours
+                statuses.append((response.status, response.headers["Cache-Status"].split(";")[1]))
+        assert statuses[:2] == [(200, " fwd=uri-miss")] * 2
+        assert statuses[3:5] == [(200, " hit")] * 2
+        assert (statuses[2][0], statuses[5][0]) == (200, 200)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+
+
+FILE = f"/1/cards/{'5f1a' * 6}/attachments/{'6b2c' * 6}/download/x.png"
+
+
+def test_link_turns_an_address_of_trellos_into_the_proxys(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("public_url: http://trello.internal\n")
+    assert run(["link", "https://trello.com/c/AbCd1234/12-title"]) == 0
+    assert run(["link", f"https://api.trello.com{FILE}"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "http://trello.internal/c/AbCd1234/12-title",
+        f"http://trello.internal{FILE}",
+    ]
+
+
+def test_link_signs_where_links_are_signed(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("links: {sign: true, keys: [link-key-0123456789]}\n")
+    assert run(["link", f"https://trello.com{FILE}"]) == 0
+    link = capsys.readouterr().out.strip()
+    assert re.fullmatch(rf"http://127\.0\.0\.1:8080{FILE}\?s=[0-9]+\.[\w-]{{43}}", link)
+
+
+def test_link_says_what_to_give_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["link", "https://example.com/x"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "not an address of Trello's" in told.err
+
+
+def test_signing_without_a_key_is_refused_at_the_start(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("links: {sign: true}\n")
+    assert run(["serve"]) == 2
+    assert "proxy.yaml:1: links: sign without a key" in capsys.readouterr().err
+
+
+def test_warm_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["warm", "AbCd1234"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("trello-proxy: no proxy answers at 127.0.0.1:9: ")
+    assert len(told.err.splitlines()) == 1
+    assert told.out == ""
+
+
+def test_warm_says_what_names_a_board(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["warm", "AbCd1234", "https://trello.com/c/AbCd1234"]) == 2
+    assert "is no board; give its id" in capsys.readouterr().err
+
+
+def test_warm_fetches_a_board_of_a_running_proxy(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://([0-9.:]+)/b/([0-9a-f]{24})", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
+        assert run(["warm", found[2], "--dry-run"]) == 0
+        assert "2 files, " in capsys.readouterr().out
+        assert run(["warm", found[0]]) == 0
+        assert "fetched 2 files, " in capsys.readouterr().out
+        assert run(["warm", found[2], "0" * 24]) == 1
+        told = capsys.readouterr()
+        assert "already kept 2; failed 1" in told.out
+        assert f"failed: board {'0' * 24}: 404" in told.out
+        assert "2/2 files" in told.err
+
+
+def test_explain_says_what_would_become_of_a_read(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://([0-9.:]+)/1/boards/([0-9a-f]{24})\?fields=name,url", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
+        assert run(["explain", found[0]]) == 0
+        assert "next answer    trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
+        with urlopen(found[0], timeout=10) as response:  # noqa: S310 — printed by ours
+            response.read()
+        assert run(["explain", f"https://api.trello.com/1/boards/{found[2]}?fields=name,url"]) == 0
+        told = capsys.readouterr().out
+        assert "next answer    trello-proxy; hit; ttl=" in told
+        assert f"a change of board {found[2]}" in told
+        assert run(["explain", "/c/AbCd1234"]) == 1
+        assert "Trello's API is below /1/" in capsys.readouterr().err
+
+
+def test_the_operators_commands_reach_a_proxy_that_listens_everywhere(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://127\.0\.0\.1:([0-9]+)/b/([0-9a-f]{24})", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: 0.0.0.0:{found[1]}\n")
+        assert run(["purge"]) == 0
+        assert run(["explain", "/1/members/me"]) == 0
+        assert run(["warm", "--dry-run", found[2]]) == 0
+
+
+CAUTIONED = {
+    "public_url: http://trello.internal:8080": True,
+    "listen: 192.0.2.7:8080": True,
+    "": False,
+    "listen: '[::1]:8080'": False,
+    "public_url: http://localhost:8080": False,
+    "public_url: https://trello.internal": False,
+}
+
+
+@pytest.mark.parametrize(("text", "is_cautioned"), CAUTIONED.items())
+def test_check_says_what_plain_http_under_a_name_costs(
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Path,
+    text: str,
+    is_cautioned: bool,  # noqa: FBT001 — a table's column
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(text)
+    assert run(["check"]) == 0
+    told = capsys.readouterr()
+    assert ("reached by plain http" in told.err) is is_cautioned
+    (elsewhere / "proxy.yaml").write_text(told.out)
+    assert run(["check"]) == 0
+
+
+def test_explain_without_a_running_proxy_says_so(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
+    assert run(["explain", "/1/members/me"]) == 1
+    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err

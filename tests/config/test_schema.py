@@ -1,0 +1,303 @@
+"""The configuration is read wholly or not at all, and every fault says where and what instead."""
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.config import schema
+from proxy.config.addresses import Listen
+from proxy.config.schema import (Admin, Cache, Config, ConfigError, Limits, RouteRule, Upstream,)
+from proxy.config.secret import Secret
+from proxy.config.fields import settings_of
+from proxy.config.units import Rate
+
+DUMMY = "dummy-0123456789ABCDEF"
+ENVIRON = {"TRELLO_KEY": "dummy-key", "TRELLO_TOKEN": "dummy-token", "HOME": "/home/dummy"}
+
+
+def load(text: str) -> Config:
+    return schema.load(text, "proxy.yaml", ENVIRON, read_file)
+
+
+def read_file(path: str) -> str:
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+def faults_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return list(caught.value.faults)
+
+
+READ: dict[str, tuple[str, str, object]] = {
+    "an address": ("listen: '[::1]:8080'", "listen", Listen("::1", 8080)),
+    "links lead to where it listens": ("listen: a:81", "origin", "http://a:81"),
+    "or to this machine": ("listen: 0.0.0.0:81", "origin", "http://localhost:81"),
+    "or to this machine, in IPv6": ("listen: '[::]:80'", "origin", "http://localhost"),
+    "or to what is said": ("{listen: 0.0.0.0:81, public_url: https://a}", "origin", "https://a"),
+    "a duration": ("upstream: {connect_timeout: 500ms}", "upstream.connect_timeout_s", 0.5),
+    "a size": ("cache: {memory: 64KiB}", "cache.memory_bytes", 65_536),
+    "a rate": ("limits: {search: 5/1m}", "limits.search", Rate(5, 60.0)),
+    "off": ("freshness: {watch: off}", "freshness.watch_s", None),
+    "false": ("links: {rewrite: false}", "links.rewrite", False),
+    "a list": ("clients: {hosts: [a, B]}", "clients.hosts", ("a", "b")),
+    "an empty list": ("upstream: {storage_hosts: []}", "upstream.storage_hosts", ()),
+    "a secret": ("admin: {token: dummy}", "admin.token", Secret("dummy")),
+    "a secret of the environment": ("", "credentials.token", Secret("dummy-token")),
+    "a secret that nobody has set": ("", "credentials.secret", None),
+    "a secret that is not wanted": ("credentials: {key: null}", "credentials.key", None),
+    "a Redis address": ("cache: {redis: 'redis://h'}", "cache.redis", Secret("redis://h")),
+    "a section with nothing below it": ("limits:", "limits", Limits()),
+    "a route with one lifetime": (
+        "routes: [{match: /boards/*/**, lifetime: 0s}]",
+        "routes",
+        (RouteRule(match="/boards/*/**", lifetime_s=0.0),),
+    ),
+    "a directory": ("cache: {directory: /var/cache/x}", "cache.directory", "/var/cache/x"),
+    "a directory at home": ("cache: {directory: ~/x}", "cache.directory", f"{Path.home()}/x"),
+}
+
+FAULTS = {
+    "no host": ("listen: :8080", "1: listen: no host; write 127.0.0.1:8080"),
+    "a duration without a unit": (
+        "upstream:\n  read_timeout: 30",
+        "2: upstream.read_timeout: not a duration; write a number with its unit: 500ms, 30s",
+    ),
+    "a time-out of nothing": (
+        "upstream: {read_timeout: 0s}",
+        "1: upstream.read_timeout: a duration of nothing; write at least 1ms",
+    ),
+    "a decimal size": ("cache: {disk: 10GB}", "1: cache.disk: not a size; write a number with"),
+    "a rate of two numbers": ("limits: {key: 100/10}", "1: limits.key: not a rate; write"),
+    "too little memory for a body": ("limits: {memory: 512KiB}", "1: limits.memory: too little"),
+    "a watch that never rests": (
+        "freshness: {watch: 10ms}",
+        "1: freshness.watch: more often than once a second; write 1s or more, or off",
+    ),
+    "a watch that is none": (
+        "freshness: {watch: no}",
+        "1: freshness.watch: not a duration; write 1s or more, or off",
+    ),
+    "no is not false": ("links: {rewrite: no}", "1: links.rewrite: neither true nor false; write"),
+    "a word of another file": (
+        "cache: {backend: postgres}",
+        "1: cache.backend: not a known word; write sqlite, redis or memory",
+    ),
+    "a misspelt key": ("\n\nupstraem: {}", "3: upstraem: unknown key; write upstream"),
+    "a key nobody knows": ("log: {colour: x}", "1: log.colour: unknown key; the keys here are lev"),
+    "a duplicate key": ("log: {}\nlog: {}", "2: log: duplicate key, first on line 1; remove one"),
+    "text for a section": ("log: info", "1: log: not a section; write its keys below it: level"),
+    "a list for a file": ("- a", "1: not a section; write its keys below it: listen, public_url"),
+    "text for a list": (
+        "clients: {hosts: a}",
+        "1: clients.hosts: not a list; write [one, another]",
+    ),
+    "nothing for a list": ("clients: {hosts: }", "1: clients.hosts: not a list; write [one"),
+    "a list for text": ("listen: [a]", "1: listen: not an address; write host:port"),
+    "an item of a list": (
+        "clients:\n  hosts:\n    - a\n    - a:80",
+        "4: clients.hosts.1: not a host name; write it alone",
+    ),
+    "an origin with a path": (
+        "clients: {origins: [https://a/]}",
+        "1: clients.origins.0: not an or",
+    ),
+    "an upstream with a path": (
+        "upstream: {url: https://a/1}",
+        "1: upstream.url: not an origin; w",
+    ),
+    "a storage host with a scheme": (
+        "upstream: {storage_hosts: [https://a]}",
+        "1: upstream.storage_hosts.0: not a storage host; write files.trello.com",
+    ),
+    "a webhook without a scheme": (
+        "freshness: {webhook_url: a/b}",
+        "1: freshness.webhook_url: not a web address; write https://host/path",
+    ),
+    "a webhook without what proves it": (
+        "log: {}\nfreshness: {webhook_url: https://a/b}",
+        "1: freshness.webhook_url without credentials.secret, which proves",
+    ),
+    "a route that matches nothing": (
+        "routes:\n  - lifetime: 1s",
+        "2: routes.0.match: not a pattern; write /boards/*/cards",
+    ),
+    "a route below /1": (
+        "routes: [{match: /1/boards}]",
+        "1: routes.0.match: begins with /1; write",
+    ),
+    "a route in the singular": (
+        "routes: [{match: /board/*/cards}]",
+        "1: routes.0.match: a singular name; write /boards",
+    ),
+    "Redis without an address": (
+        "cache:\n  backend: redis",
+        "1: cache: backend redis has no address; write redis: redis://host:6379/0 too",
+    ),
+    "an address that is not Redis, told once": (
+        "cache: {backend: redis, redis: 'http://a'}",
+        "1: cache.redis: not a Redis address; write redis://host:6379/0",
+    ),
+    "a file nobody can read": (
+        "credentials:\n  key: {file: /none}",
+        "2: credentials.key: the file cannot be read (No such file or directory); check the path",
+    ),
+    "a token in braces": (
+        "credentials: {token: {Ab1}}",
+        "1: credentials.token: not a secret; write",
+    ),
+    "a directory of nothing": ("cache: {directory: ~}", "1: cache.directory: not a directory; wri"),
+    "a home nobody has": (
+        "cache: {directory: ~dummy-nobody/x}",
+        "1: cache.directory: ~ means nothing without a home; write an absolute path",
+    ),
+    "no YAML": ("log: {", "1: not YAML, expected"),
+}
+NOT_PATTERNS = [
+    "''",
+    "boards",
+    "/",
+    "/boards/",
+    "/Boards",
+    "/**/a",
+    "/a/***",
+    "/a*",
+    "/a b",
+    "/a/%",
+]
+
+
+@pytest.mark.parametrize(("text", "place", "value"), READ.values(), ids=READ.keys())
+def test_what_is_read(text: str, place: str, value: object) -> None:
+    found: Any = load(text)
+    for name in place.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+@pytest.mark.parametrize(("text", "fault"), FAULTS.values(), ids=FAULTS.keys())
+def test_what_is_wrong(text: str, fault: str) -> None:
+    (found,) = faults_of(text)
+    assert found.startswith(f"proxy.yaml:{fault}")
+
+
+@pytest.mark.parametrize("pattern", NOT_PATTERNS)
+def test_a_route_pattern_has_one_spelling(pattern: str) -> None:
+    (fault,) = faults_of(f"routes: [{{match: {pattern}}}]")
+    assert fault.startswith("proxy.yaml:1: routes.0.match: not a pattern; write")
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_the_file() -> None:
+    text = (
+        "log: {level: loud, format: xml}\nlisten: here\nlog: {}\ncache:\n  dsik: 1GiB\nlimit: 3\n"
+    )
+    assert [fault.split(";")[0] for fault in faults_of(text)] == [
+        "proxy.yaml:1: log.level: not a known word",
+        "proxy.yaml:1: log.format: not a known word",
+        "proxy.yaml:2: listen: not an address",
+        "proxy.yaml:3: log: duplicate key, first on line 1",
+        "proxy.yaml:5: cache.dsik: unknown key",
+        "proxy.yaml:6: limit: unknown key",
+    ]
+
+
+def test_a_bad_variable_is_told_though_the_file_does_not_name_it() -> None:
+    with pytest.raises(ConfigError, match=r"^f:1: credentials.token: the variable TRELLO_TOKEN"):
+        schema.load("", "f", {"TRELLO_TOKEN": "{dummy}"}, read_file)
+
+
+def test_the_configuration_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        schema.default().limits.wait_s = 0.0  # type: ignore[misc]
+
+
+def test_a_section_alone_has_its_defaults() -> None:
+    assert Config() == schema.default()
+    assert Upstream(url="http://a").storage_hosts == schema.default().upstream.storage_hosts
+
+
+class Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def dump(tree: object) -> str:
+    return str(yaml.dump(tree, Dumper=Dumper))
+
+
+CHOICES: dict[str, st.SearchStrategy[object]] = {
+    "listen": st.sampled_from(["127.0.0.1:0", "[::1]:80", "a.b:1"]),
+    "public_url": st.sampled_from([None, "https://a.b", "http://[::1]:81"]),
+    "credentials": st.fixed_dictionaries({}, optional={"key": st.just(DUMMY), "token": st.none()}),
+    "clients": st.fixed_dictionaries(
+        {"hosts": st.lists(st.sampled_from(["a", "null.b", "[::1]"]))}
+    ),
+    "cache": st.sampled_from([{"backend": "redis", "redis": "redis://h/1"}, {"directory": "off"}]),
+    "routes": st.lists(st.sampled_from([{"match": "/**"}, {"match": "/*", "lifetime": "90s"}])),
+    "freshness": st.fixed_dictionaries({"watch": st.sampled_from(["off", "1s", "90m"])}),
+    "limits": st.fixed_dictionaries({"token": st.sampled_from(["1/1ms", "7/7d"])}),
+    "admin": st.sampled_from([{"listen": "[::]:9", "token": "dummy"}, {"listen": None}, None]),
+}
+
+
+@settings(deadline=None)
+@given(st.fixed_dictionaries({}, optional=CHOICES))
+def test_what_is_in_force_can_be_read_back(tree: dict[str, object]) -> None:
+    shown = schema.masked(load(dump(tree)))
+    assert schema.masked(load(shown)) == shown
+    assert DUMMY not in shown
+
+
+def test_what_is_in_force_is_shown_without_secrets() -> None:
+    text = f"cache: {{backend: redis, redis: 'redis://u:{DUMMY}@h:1/0'}}\nadmin: {{token: {DUMMY}}}"
+    shown = yaml.safe_load(schema.masked(load(text)))
+    assert shown["cache"]["redis"] == "redis://***@h:1/0"
+    assert shown["credentials"] == {"key": "***", "token": "***", "secret": None}
+    assert shown["admin"] == {"listen": None, "token": "***"}
+    assert DUMMY not in repr(load(text))
+
+
+KEYS = [*yaml.safe_load(schema.masked(schema.default())), *settings_of(RouteRule)]
+KEYS += [key for part in (Upstream, Cache, Limits, Admin) for key in settings_of(part)]
+SCALARS = st.none() | st.booleans() | st.integers() | st.dates() | st.text(max_size=9)
+WORDS = st.sampled_from(["off", "30s", "1GiB", "5/1s", "a:80", "/boards/*", "redis", DUMMY])
+TREES = st.recursive(
+    SCALARS | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*KEYS, "env", "file", DUMMY]) | SCALARS, inner)
+    ),
+    max_leaves=12,
+)
+
+
+def assert_loads_or_says_why(text: str) -> None:
+    try:
+        load(text)
+    except ConfigError as error:
+        refusal = error
+    else:
+        return
+    assert all(fault.startswith("proxy.yaml:") and "; " in fault for fault in refusal.faults)
+    assert DUMMY not in str(refusal)
+    assert refusal.__context__ is None
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), TREES) | TREES)
+def test_every_tree_loads_or_says_why_and_repeats_no_value(tree: object) -> None:
+    assert_loads_or_says_why(dump(tree))
+
+
+@settings(deadline=None)
+@given(
+    st.text() | st.text("listen: cah\n{}[]&*!|'\"%@-#?") | st.from_regex(rf"[ -~]*{DUMMY}[ -~]*")
+)
+def test_every_text_loads_or_says_why_and_repeats_no_value(text: str) -> None:
+    assert_loads_or_says_why(text)

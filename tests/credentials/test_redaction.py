@@ -1,0 +1,129 @@
+"""No secret of ours leaves, and every length holds."""
+
+from itertools import pairwise
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.credentials.redaction import MAX_ADDED, Redactor
+
+KEY = "dummykey0123"
+LONG = KEY + "ATTAxyz"
+OTHER = "ATTA-another-one"
+ODD = "a/b+c-d_e"
+SCRUBBER = Redactor([KEY, LONG, ODD])
+
+
+def percent(secret: str) -> str:
+    """Every character percent-encoded."""
+    return "".join(f"%{ord(character):02x}" for character in secret)
+
+
+def escaped(secret: str) -> str:
+    """Every character as JSON can escape it."""
+    return "".join(f"\\u{ord(character):04x}" for character in secret)
+
+
+SPELLINGS = {
+    "as it is": KEY,
+    "one that begins like another": LONG,
+    "in a URL's encoding": quote(ODD, safe=""),
+    "percent-encoded throughout": percent(LONG),
+    "percent-encoded in upper case": percent(LONG).upper(),
+    "JSON-escaped throughout": escaped(KEY),
+    "JSON-escaped, digits in upper case": escaped(KEY).upper().replace("U", "u"),
+}
+
+INNOCENT = {
+    "nothing": b"",
+    "half a secret": KEY[:-1].encode(),
+    "another letter case": KEY.upper().encode(),
+    "some encoding": b"%64%75 \\u0064 100% %",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_a_secret_becomes_asterisks(spelling: str) -> None:
+    expected = f"<{'*' * len(spelling)}>"
+    assert SCRUBBER.redact_text(f"<{spelling}>") == expected
+    assert SCRUBBER.redact(f"<{spelling}>".encode()) == expected.encode()
+    assert SCRUBBER.found_in(spelling)
+
+
+@pytest.mark.parametrize("body", INNOCENT.values(), ids=INNOCENT.keys())
+def test_what_holds_no_secret_comes_back_itself(body: bytes) -> None:
+    assert SCRUBBER.redact(body) is body
+    assert not SCRUBBER.found_in(body)
+
+
+@pytest.mark.parametrize("secret", ["", "short77", "asterisk*s", "sécret-77"])
+def test_a_secret_that_would_spoil_bodies_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError, match="a secret needs"):
+        Redactor([KEY, secret])
+
+
+def test_without_secrets_nothing_changes() -> None:
+    stream = Redactor([]).stream()
+    assert (stream.feed(b"abc"), stream.finish()) == (b"abc", b"")
+    assert Redactor([]).redact_text("%41\\u0041") == "%41\\u0041"
+
+
+def test_a_secret_is_not_in_the_repr() -> None:
+    assert KEY not in f"{SCRUBBER!r} {SCRUBBER.stream()!r}"
+
+
+def test_a_stream_holds_back_less_than_a_secret_can_reach() -> None:
+    stream = SCRUBBER.stream()
+    fed = sent = 0
+    for _ in range(50):
+        sent += len(stream.feed(b"x" * 37))
+        fed += 37
+        assert fed - sent < SCRUBBER.reach_bytes
+    assert len(stream.finish()) == fed - sent
+
+
+PIECES = st.sampled_from([*SPELLINGS.values(), KEY[:5], KEY[5:], LONG[:4], "%", "\\u00", "\udc80"])
+TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8).map("".join)
+
+
+@given(TEXTS)
+def test_no_secret_survives_any_surroundings(text: str) -> None:
+    scrubbed = SCRUBBER.redact_text(text)
+    assert len(scrubbed) == len(text)
+    for spelling in SPELLINGS.values():
+        assert spelling not in scrubbed
+    assert all(new in ("*", old) for new, old in zip(scrubbed, text, strict=True))
+
+
+@given(TEXTS, st.lists(st.integers(0, 300), max_size=6))
+def test_no_cut_changes_anything(text: str, cuts: list[int]) -> None:
+    body = text.encode("utf-8", "surrogatepass")
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    stream = SCRUBBER.stream()
+    out = [stream.feed(body[start:end]) for start, end in pairwise(edges)]
+    assert b"".join(out) + stream.finish() == SCRUBBER.redact(body)
+
+
+def test_what_is_learnt_is_masked_beside_what_was_known() -> None:
+    redactor = Redactor([KEY])
+    redactor.add_secret([OTHER])
+    assert redactor.redact(f"{KEY} {OTHER}".encode()) == b"*" * len(KEY) + b" " + b"*" * len(OTHER)
+
+
+def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
+    redactor = Redactor([KEY])
+    with pytest.raises(ValueError, match="a secret needs"):
+        redactor.add_secret([OTHER, "short"])
+    assert redactor.found_in(KEY)
+    assert not redactor.found_in(OTHER)
+
+
+def test_what_was_there_at_the_start_is_never_forgotten_nor_what_is_learnt_again() -> None:
+    redactor = Redactor([KEY])
+    for number in range(3 * MAX_ADDED):
+        redactor.add_secret([f"rejected-{number}", OTHER])
+    assert redactor.found_in(KEY)
+    assert redactor.found_in(OTHER)
+    assert not redactor.found_in("rejected-0.")

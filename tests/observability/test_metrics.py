@@ -1,0 +1,311 @@
+"""The metrics: their names, which are a contract, and that they add up."""
+
+import os
+import re
+import sys
+import threading
+import urllib.request
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.app.app import App, SystemPorts
+from proxy.runtime.clock import FakeClock
+from proxy.config.schema import load
+from proxy.server.credential_usage import CredentialUsage
+from proxy.observability.log import Log
+from proxy.observability.metrics import (BUCKETS_S, GaugeCallback, Metrics, count,)
+from proxy.model import Credential
+
+LABELS: dict[str, tuple[str, ...]] = {
+    "trello_proxy_breaker_open": (),
+    "trello_proxy_breakers": ("state",),
+    "trello_proxy_client_memory_bytes": ("use",),
+    "trello_proxy_client_memory_limit_bytes": (),
+    "trello_proxy_connections": (),
+    "trello_proxy_connections_closed_total": ("reason",),
+    "trello_proxy_connections_limit": (),
+    "trello_proxy_counterfactual_requests_total": (),
+    "trello_proxy_counterfactual_throttled_total": (),
+    "trello_proxy_errors_total": ("type",),
+    "trello_proxy_file_bytes_total": ("source",),
+    "trello_proxy_file_fills_total": ("result",),
+    "trello_proxy_files": (),
+    "trello_proxy_files_damaged_total": (),
+    "trello_proxy_files_evictions_total": (),
+    "trello_proxy_files_store_bytes": (),
+    "trello_proxy_files_store_limit_bytes": (),
+    "trello_proxy_files_up": (),
+    "trello_proxy_info": ("version",),
+    "trello_proxy_invalidations_total": ("cause",),
+    "trello_proxy_last_good_answer_seconds": (),
+    "trello_proxy_legacy_credentials_total": ("tool", "place", "whose"),
+    "trello_proxy_limit_remaining": ("limit",),
+    "trello_proxy_not_stored_total": ("reason",),
+    "trello_proxy_proofs_total": ("result",),
+    "trello_proxy_request_duration_seconds": ("cache",),
+    "trello_proxy_requests_total": ("route", "method", "status", "cache"),
+    "trello_proxy_retries_total": (),
+    "trello_proxy_saved_requests": (),
+    "trello_proxy_scrubbed_total": (),
+    "trello_proxy_stale_served_ratio": (),
+    "trello_proxy_stale_served_seconds_total": (),
+    "trello_proxy_store_bytes": ("tier",),
+    "trello_proxy_store_dropped_total": (),
+    "trello_proxy_store_errors_total": (),
+    "trello_proxy_store_evictions_total": ("tier",),
+    "trello_proxy_store_facts": (),
+    "trello_proxy_store_limit_bytes": ("tier",),
+    "trello_proxy_store_responses": ("tier",),
+    "trello_proxy_store_up": (),
+    "trello_proxy_throttled_total": ("limit",),
+    "trello_proxy_token_expires_seconds": (),
+    "trello_proxy_token_refused": (),
+    "trello_proxy_tool_requests_total": ("tool",),
+    "trello_proxy_tool_upstream_requests_total": ("tool",),
+    "trello_proxy_turn_wait_seconds": ("urgency",),
+    "trello_proxy_turns_oldest_wait_seconds": (),
+    "trello_proxy_turns_refused_total": ("urgency",),
+    "trello_proxy_turns_waiting": ("urgency",),
+    "trello_proxy_upstream_bytes_total": ("direction",),
+    "trello_proxy_upstream_duration_seconds": (),
+    "trello_proxy_upstream_requests_total": ("route", "method", "status"),
+    "trello_proxy_watch_boards": (),
+    "trello_proxy_watch_lag_seconds": (),
+    "trello_proxy_watch_moves_total": (),
+    "trello_proxy_watch_probes_total": ("result",),
+    "trello_proxy_webhook_deliveries_total": ("result",),
+    "trello_proxy_webhooks": (),
+    "trello_proxy_webhooks_missed_total": (),
+}
+"""Dashboards are built on these: one that changes is a change that users notice."""
+NAMES = frozenset(LABELS)
+
+
+def families(text: str) -> dict[str, Metric]:
+    """By the name a query uses, ours only."""
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(text)
+        if family.name.startswith("trello_proxy_")
+    }
+
+
+class Scrape:
+    """What Prometheus is told, by sample name and labels."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = CollectorRegistry()
+        registry.register(metrics)
+        self._figures = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families(generate_latest(registry).decode()).values()
+            for sample in family.samples
+        }
+
+    def __call__(self, name: str, **labels: str) -> float:
+        return self._figures[f"trello_proxy_{name}", frozenset(labels.items())]
+
+
+def openmetrics(metrics: Metrics) -> list[str]:
+    """The lines of the newer format."""
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
+    return text.decode().splitlines()
+
+
+@pytest.fixture
+async def exposed(tmp_path: Path) -> AsyncIterator[str]:
+    """What a whole proxy tells Prometheus."""
+    text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}, freshness: {{watch: off}}}}"
+    app = App(
+        load(text, "test", {}, str),
+        Credential("dummykey" * 4, "dummytoken" * 4),
+        SystemPorts(FakeClock(), lambda _: None, os.urandom),
+    )
+    await app.start()
+    try:
+        url = f"http://127.0.0.1:{app.port}/metrics"
+
+        def read() -> str:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return str(response.read().decode())
+
+        await to_thread(read)
+        yield await to_thread(read)
+    finally:
+        await app.stop()
+
+
+async def test_the_names_are_these(exposed: str) -> None:
+    assert set(families(exposed)) == NAMES
+
+
+async def test_the_labels_are_these(exposed: str) -> None:
+    seen = dict.fromkeys(NAMES, frozenset[str]())
+    for name, family in families(exposed).items():
+        seen[name] = frozenset[str]().union(*(sample.labels for sample in family.samples)) - {"le"}
+    log = Log(lambda _: None, FakeClock())
+    credential_usage = CredentialUsage(
+        lambda: Credential("", ""), b"", FakeClock(), log, deprecates=True
+    )
+    for metric in (*Metrics().collect(), *credential_usage.collect()):
+        name = metric.name + ("_total" if metric.type == "counter" else "")
+        seen[name] = frozenset(getattr(metric, "_labelnames", ()))
+    assert seen == {name: frozenset(labels) for name, labels in LABELS.items()}
+
+
+def test_the_readme_has_the_labels_of_each() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    told = {
+        name: tuple(re.findall(r"`(\w+)`", labels))
+        for name, labels in re.findall(r"^\| `(trello_proxy_\w+)` \|([^|]*)\|", readme, re.M)
+    }
+    assert told == LABELS
+
+
+async def test_every_metric_says_what_it_is(exposed: str) -> None:
+    for name, family in families(exposed).items():
+        assert family.documentation.endswith("."), name
+        assert family.type in {"counter", "gauge", "histogram"}, name
+        assert name.endswith(("_total", "_seconds", "_bytes")) or family.type == "gauge", name
+
+
+async def test_the_process_tells_of_itself_too(exposed: str) -> None:
+    assert "process_resident_memory_bytes" in exposed
+    assert "python_info" in exposed
+
+
+def test_a_request_is_counted_under_its_labels() -> None:
+    metrics = Metrics()
+    cell = metrics.request_counter("/boards/{id}", "GET", 200, "hit")
+    cell.add(0.002, "", 0.0)
+    cell.add(0.3, "", 0.0)
+    metrics.request_counter("/boards/{id}", "GET", 404, "miss").add(99.0, "", 0.0)
+    seen = Scrape(metrics)
+    labels = {"route": "/boards/{id}", "method": "GET", "status": "200", "cache": "hit"}
+    assert seen("requests_total", **labels) == 2
+    assert seen("request_duration_seconds_count", cache="hit") == 2
+    assert seen("request_duration_seconds_sum", cache="hit") == pytest.approx(0.302)
+    assert seen("request_duration_seconds_bucket", cache="hit", le="0.001") == 0
+    assert seen("request_duration_seconds_bucket", cache="hit", le="0.0025") == 1
+    assert seen("request_duration_seconds_bucket", cache="hit", le="+Inf") == 2
+    assert seen("request_duration_seconds_bucket", cache="miss", le="10.0") == 0
+    assert seen("request_duration_seconds_bucket", cache="miss", le="+Inf") == 1
+
+
+def test_a_bucket_shows_the_request_that_was_counted_there_last() -> None:
+    metrics = Metrics()
+    cell = metrics.request_counter("/boards/{id}", "GET", 200, "hit")
+    cell.add(0.002, "ab-1", 1_800_000_000.5)
+    cell.add(0.0021, "ab-2", 1_800_000_001.5)
+    cell.add(0.3, "", 1_800_000_002.5)
+    lines = openmetrics(metrics)
+    bucket = 'trello_proxy_request_duration_seconds_bucket{cache="hit",le="%s"} %s'
+    assert bucket % ("0.0025", '2.0 # {request_id="ab-2"} 0.0021 1800000001.5') in lines
+    assert bucket % ("0.5", "3.0") in lines
+    assert not [line for line in lines if "ab-1" in line]
+
+
+def test_a_duration_on_a_bound_is_within_it() -> None:
+    metrics = Metrics()
+    for bound in BUCKETS_S:
+        metrics.upstream_durations.observe(bound)
+    seen = Scrape(metrics)
+    for number, bound in enumerate(BUCKETS_S, start=1):
+        assert seen("upstream_duration_seconds_bucket", le=str(bound)) == number
+
+
+def test_the_same_labels_are_the_same_cell() -> None:
+    metrics = Metrics()
+    assert metrics.request_counter("r", "GET", 200, "hit") is metrics.request_counter(
+        "r", "GET", 200, "hit"
+    )
+
+
+def test_a_question_to_trello_is_counted_with_its_status_or_error() -> None:
+    metrics = Metrics()
+    metrics.count_upstream("/boards/{id}", "GET", "200", 0.1)
+    metrics.count_upstream("/boards/{id}", "GET", "upstream-timeout", 30.0)
+    seen = Scrape(metrics)
+    for status in ("200", "upstream-timeout"):
+        labels = {"route": "/boards/{id}", "method": "GET", "status": status}
+        assert seen("upstream_requests_total", **labels) == 1
+    assert seen("upstream_duration_seconds_count") == 2
+
+
+def test_plain_counters_add_up() -> None:
+    metrics = Metrics()
+    count(metrics.invalidations, "write")
+    count(metrics.invalidations, "write", 2)
+    count(metrics.errors, "bad-target")
+    metrics.redacted += 1
+    seen = Scrape(metrics)
+    assert seen("invalidations_total", cause="write") == 3
+    assert seen("errors_total", type="bad-target") == 1
+    assert seen("scrubbed_total") == 1
+
+
+def test_a_counter_is_there_before_it_counts() -> None:
+    seen = Scrape(Metrics())
+    for cause in ("write", "purge", "watch", "webhook"):
+        assert seen("invalidations_total", cause=cause) == 0
+    for result in ("accepted", "repeat", "own", "forged", "malformed"):
+        assert seen("webhook_deliveries_total", result=result) == 0
+    assert seen("errors_total", type="failed") == 0
+
+
+def test_a_reading_is_read_at_the_scrape() -> None:
+    metrics, figures = Metrics(), {"memory": 1.0}
+    metrics.gauge_callbacks.append(GaugeCallback("store_bytes", "Bytes.", lambda: figures, "tier"))
+    assert Scrape(metrics)("store_bytes", tier="memory") == 1
+    figures["memory"] = 2.0
+    assert Scrape(metrics)("store_bytes", tier="memory") == 2
+
+
+@pytest.fixture
+def _hasty_threads() -> Iterator[None]:
+    """Threads take turns after a few instructions."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("_hasty_threads")
+def test_a_scrape_may_happen_while_new_labels_appear() -> None:
+    metrics = Metrics()
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def request(number: int) -> None:
+        metrics.request_counter(f"/{number}", "GET", 200, f"{number % 50}").add(
+            0.001, f"id-{number}", float(number)
+        )
+        metrics.count_upstream(f"/{number}", "GET", "200", 0.001)
+        count(metrics.errors, str(number))
+
+    def scrape() -> None:
+        try:
+            while not stop.is_set():
+                generate_latest(registry)
+        except RuntimeError as error:
+            failures.append(error)
+
+    for number in range(1_000):
+        request(number)
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    for number in range(1_000, 1_300):
+        request(number)
+    stop.set()
+    thread.join()
+    assert not failures

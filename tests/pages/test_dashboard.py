@@ -1,0 +1,92 @@
+"""What the page at `/` shows of the last hour."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.pages.dashboard import (MINUTES, DashboardData, LimitUse, Minute, RecentFailure, dashboard_html, dashboard_text,)
+
+BUSY = Minute(stored=6, shared=1, asked=3, upstream=4, failed=0)
+BAD = Minute(stored=0, shared=0, asked=4, upstream=4, failed=2)
+IDLE = Minute()
+
+HEALTH = {
+    "nothing was asked": ([IDLE], "not asked lately"),
+    "nothing failed": ([BUSY], "well"),
+    "some failed": ([BUSY, BAD], "in trouble: 2 of 8 questions failed lately"),
+    "all that was long ago": ([BAD, *[BUSY] * 5], "well"),
+    "the minute that is going on counts": (
+        [*[BUSY] * 4, BAD],
+        "in trouble: 2 of 20 questions failed lately",
+    ),
+}
+
+
+@pytest.mark.parametrize(("minutes", "health"), HEALTH.values(), ids=HEALTH.keys())
+def test_trellos_health(minutes: list[Minute], health: str) -> None:
+    assert DashboardData(minutes).health == health
+
+
+def test_ratio_and_savings_are_the_hours() -> None:
+    figures = DashboardData([BUSY, BAD, IDLE])
+    assert figures.hit_ratio == 7 / 14
+    assert figures.saved == 14 - 8
+    assert DashboardData([IDLE]).hit_ratio is None
+    assert DashboardData([Minute(upstream=5)]).saved == 0
+
+
+def test_the_text_says_it_in_a_few_lines() -> None:
+    figures = DashboardData([BUSY, BAD], budgets=[LimitUse("token", 90, 100, 10.0)])
+    assert dashboard_text(figures) == (
+        "Last hour: 50% answered without asking Trello, 6 questions spared, 8 asked\n"
+        "Trello:    in trouble: 2 of 8 questions failed lately\n"
+        "Budget:    90 of 100 left (token)\n"
+    )
+    assert "Last hour: - answered" in dashboard_text(DashboardData([IDLE]))
+
+
+def test_the_page_names_who_spends_what_is_left_and_what_failed() -> None:
+    page = dashboard_html(
+        DashboardData(
+            [BUSY],
+            budgets=[LimitUse("members", 30, 100, 900.0)],
+            clients=[("sync-bot", 30), ("curl", 10), ("idle", 0)],
+            failures=[
+                RecentFailure(1_800_000_000.0, "/boards/{id}", "Trello did not answer in time")
+            ],
+        )
+    )
+    assert '<th scope="row">members</th><td>30 of 100</td>' in page
+    assert "in 15 min" in page
+    assert '<th scope="row">sync-bot</th><td>30</td><td>75%</td>' in page
+    assert "idle" not in page
+    assert "Trello did not answer in time" in page
+    assert "15 Jan 2027, 08:00 UTC" in page
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    page = dashboard_html(DashboardData([IDLE]))
+    for heading in ("Left of", "Who asks", "went wrong"):
+        assert heading not in page
+
+
+BARS = re.compile(r'<rect class="(\w+)" x="(\d+)" y="([\d.]+)" width="8" height="([\d.]+)"/>')
+counts = st.integers(0, 10_000)
+minute = st.builds(Minute, counts, counts, counts, counts, st.just(0))
+
+
+@given(st.lists(minute, min_size=1, max_size=MINUTES))
+def test_bars_stay_within_the_plot_and_the_last_is_now(minutes: list[Minute]) -> None:
+    page = dashboard_html(DashboardData(minutes))
+    bars = [(int(x), float(y), float(height)) for _, x, y, height in BARS.findall(page)]
+    assert len(bars) == page.count("<rect")
+    for x, y, height in bars:
+        assert 0 < x < MINUTES * 10
+        assert y >= 0
+        assert y + height <= 101.6
+    if minutes[-1].asked:
+        assert max(x for x, _, _ in bars) == MINUTES * 10 - 9
+    assert page.count('role="img"') == 2
+    assert "style=" not in page

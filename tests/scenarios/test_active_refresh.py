@@ -1,0 +1,106 @@
+"""What is read again and again of a board is asked again, in one question, when the board moved."""
+
+import pytest
+
+from proxy.runtime.clock import FakeClock
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy, until,)
+
+EVERY_S = 10
+BOARDS = "/1/members/me/boards"
+
+
+@pytest.fixture
+async def watched(start_proxy: StartProxy, standin: FakeTrello) -> Proxy:
+    """A proxy whose watcher has seen the boards."""
+    proxy = await start_proxy(freshness={"watch_s": EVERY_S})
+    await _looked(proxy, standin, 1)
+    return proxy
+
+
+async def _looked(proxy: Proxy, fake_trello: FakeTrello, number: int) -> None:
+    """Return when the watcher has heard so many answers."""
+    await until(lambda: fake_trello.request_log.count("GET", BOARDS) >= number)
+    while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < number:
+        pass
+
+
+async def _moved(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock, board: str) -> None:
+    """The board is renamed in Trello, and the watcher has seen it."""
+    looks = fake_trello.request_log.count("GET", BOARDS)
+    fake_trello.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
+    fake_trello.request_log.counts.clear()
+    clock.advance(EVERY_S)
+    await until(lambda: fake_trello.request_log.count("GET", BOARDS) == 1)
+    while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < looks + 1:
+        pass
+
+
+def _targets(board: str) -> list[str]:
+    return [
+        f"/1/boards/{board}?fields=name",
+        f"/1/boards/{board}/actions?limit=5",
+        f"/1/boards/{board}/labels?limit=7",
+        f"/1/boards/{board}/lists?fields=name",
+    ]
+
+
+async def test_what_was_used_is_asked_again_in_one_question(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    for target in _targets(board) * 2:
+        await watched.get(target)
+    await _moved(watched, standin, clock, board)
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
+    heard = [await watched.get(target) for target in _targets(board)]
+    assert heard[0].json["name"] == "Renamed"
+    assert [each.cache.partition(";")[0] for each in heard] == ["hit"] * 4
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1, "GET /1/batch": 1}
+
+
+async def test_what_was_not_used_since_it_came_is_not_asked_again(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    for target in _targets(board):
+        await watched.get(target)
+    await _moved(watched, standin, clock, board)
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1}
+    assert (await watched.get(_targets(board)[0])).cache.startswith("fwd=stale")
+
+
+async def test_one_that_was_used_alone_is_asked_by_itself(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    for _ in range(2):
+        await watched.get(f"/1/boards/{board}?fields=name")
+    await _moved(watched, standin, clock, board)
+    await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}") == 1)
+    assert standin.request_log.count("GET", "/1/batch") == 0
+
+
+async def test_where_it_fails_whoever_reads_next_asks(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    for target in _targets(board) * 2:
+        await watched.get(target)
+    standin.faults.add(Fault("status", "/1/batch", status=503))
+    await _moved(watched, standin, clock, board)
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    heard = await watched.get(_targets(board)[0])
+    assert (heard.json["name"], heard.cache[:9]) == ("Renamed", "fwd=stale")
+
+
+async def test_what_another_account_used_is_not_asked_again(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    member = standin.trello.request("/1/members/me?fields=id")["id"]
+    standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
+    proxy = await start_proxy(clients={"credentials": "forward"}, freshness={"watch_s": EVERY_S})
+    await _looked(proxy, standin, 1)
+    theirs = f"key={OTHER_KEY}&token={OTHER_TOKEN}"
+    heard = [await proxy.get(f"{target}&{theirs}") for target in _targets(board) * 2]
+    assert heard[-1].cache.startswith("hit")
+    await _moved(proxy, standin, clock, board)
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1}

@@ -1,0 +1,85 @@
+"""The page at `/` tells how things are, and nothing that is private."""
+
+from proxy.runtime.clock import FakeClock
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from tests.scenarios.conftest import Proxy, StartProxy
+from tests.scenarios.page import Browser
+
+ME = "/1/members/me"
+
+
+async def told(proxy: Proxy) -> list[str]:
+    return (await proxy.get("/")).body.decode().splitlines()
+
+
+async def test_a_ratio_and_what_was_spared_are_told(start_proxy: StartProxy) -> None:
+    proxy = await start_proxy("freshness: {watch: off}")
+    for _ in range(4):
+        await proxy.get(ME)
+    lines = await told(proxy)
+    assert "Last hour: 75% answered without asking Trello, 3 questions spared, 1 asked" in lines
+    assert "Trello:    well" in lines
+
+
+async def test_who_asks_trello_is_told(proxy: Proxy) -> None:
+    for agent, count in (("sync-bot/2", 3), ("curl/8", 1)):
+        for number in range(count):
+            target = f"{ME}?fields=username&limit={agent[0]}{number}"
+            await proxy.get(target, headers={"User-Agent": agent})
+    page = await Browser(proxy)("/")
+    asked = page.text.partition("Who asks Trello")[2]
+    assert 0 < asked.index("sync-bot") < asked.index("curl")
+
+
+async def test_an_hour_later_all_of_it_is_over(proxy: Proxy, clock: FakeClock) -> None:
+    await proxy.get(ME)
+    await proxy.get(ME)
+    clock.advance(59 * 60)
+    assert "Last hour: 50% answered" in "\n".join(await told(proxy))
+    clock.advance(2 * 60)
+    assert "Last hour: - answered" in "\n".join(await told(proxy))
+    clock.advance(100_000)
+    assert "Last hour: - answered" in "\n".join(await told(proxy))
+
+
+async def test_a_failure_is_told_and_forgotten(
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock
+) -> None:
+    standin.faults.add(Fault("reset", path="/1/cards/*", times=None))
+    await proxy.get("/1/cards/nowhere")
+    page = await Browser(proxy)("/")
+    assert "failed lately" in page.text
+    assert "Trello ended the connection" in page.text
+    assert "/cards/{id}" in page.text
+    assert "nowhere" not in page.text
+    clock.advance(6 * 60)
+    assert "failed lately" not in (await Browser(proxy)("/")).text
+
+
+async def test_what_a_client_did_wrong_is_not_the_proxys_trouble(proxy: Proxy) -> None:
+    await proxy.get("/1//%00")
+    await proxy.get("/nowhere")
+    assert "What went wrong lately" not in (await Browser(proxy)("/")).text
+
+
+async def test_every_client_finds_its_lines(proxy: Proxy) -> None:
+    page = await Browser(proxy)("/")
+    for client in ("curl", "py-trello", "trello.js", "client.js", "requests"):
+        assert client in page.text
+    assert page.text.count(proxy.url) >= 6
+    assert page.all("button", **{"data-copy": f"{proxy.url}/1/"})
+
+
+async def test_nothing_of_a_board_is_on_the_page(
+    proxy: Proxy, standin: FakeTrello, board: str, card: str
+) -> None:
+    names = [each["name"] for each in standin.trello.request(f"/1/boards/{board}/cards")]
+    for target in (f"/1/cards/{card}", f"/1/boards/{board}/cards", f"/1/search?query={names[0]}"):
+        await proxy.get(target.replace(" ", "%20"))
+    standin.faults.add(Fault("reset", times=None))
+    await proxy.get(f"/1/cards/{card}/actions?s3arched=1")
+    for heard in (await proxy.get("/"), await proxy.get("/", headers={"Accept": "text/html"})):
+        text = heard.body.decode()
+        for private in (board, card, "s3arched", *names):
+            assert private not in text

@@ -1,0 +1,195 @@
+"""`explain` says what the next request is told, and asks nothing upstream."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from proxy.runtime.clock import FakeClock
+from proxy.fake_trello.server import FakeTrello
+from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, Heard, Proxy, StartProxy, until,)
+
+ADMIN = {"Accept": "application/json"}
+
+
+async def explained(proxy: Proxy, url: str) -> dict[str, Any]:
+    heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}", headers=ADMIN)
+    assert heard.status == 200, heard.body
+    return dict(heard.json)
+
+
+def said(cache_status: str | None) -> tuple[str, str]:
+    """Hit, stale or not, and why not; without what depends on Trello's answer."""
+    parts = (cache_status or "none").removeprefix("trello-proxy; ").split("; ")
+    if parts[0] == "hit":
+        ttl = next((part for part in parts if part.startswith("ttl=")), "")
+        return ("stale" if ttl.startswith("ttl=-") else "hit"), ttl
+    return parts[0], ""
+
+
+@dataclass
+class Office:
+    """Everything that can happen, and what is asked meanwhile."""
+
+    proxy: Proxy
+    standin: FakeTrello
+    clock: FakeClock
+    targets: list[str] = field(default_factory=list)
+
+    async def foretell(self, target: str) -> None:
+        """Explain, ask, compare; explaining asks nothing."""
+        before = self.standin.request_log.total
+        told = await explained(self.proxy, target)
+        assert self.standin.request_log.total == before
+        heard = await self.proxy.get(target)
+        assert said(told["cache_status"]) == said(heard.fields.get("Cache-Status")), (target, told)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Nothing is asked in the background any more."""
+        services = self.proxy.app.services
+        assert services is not None
+        reads, batches = services.reads, services.batches
+        await until(lambda: not reads.flights and not batches.flights)
+
+
+@pytest.fixture
+async def office(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Office:
+    proxy = await start_proxy("freshness: {watch: off}\nclients: {jsonp: allow}")
+    assert proxy.app.services is not None
+    await proxy.app.services.proof.stop()  # it asks when it likes
+    board, card = standin.trello.example_board, standin.trello.example_card
+    lists = standin.trello.request(f"/1/boards/{board}/lists")
+    return Office(
+        proxy,
+        standin,
+        clock,
+        [
+            f"/1/boards/{board}",
+            f"/1/boards/{board}?fields=name",
+            f"/1/boards/{board}/cards",
+            f"/1/cards/{card}",
+            f"/1/cards/{card}/name",
+            f"/1/lists/{lists[0]['id']}",
+            "/1/members/me",
+            f"/1/members/me?key={'0' * 32}",
+            "/1/search?query=x",
+            "/1/tokens/-",
+            f"/1/cards/{'0' * 24}",
+            f"/1/batch?urls=/cards/{card},/boards/{board}",
+            f"/1/batch?urls=/members/me,/cards/{card}/actions",
+            f"/1/cards/{card}?callback=x",
+            "/1/nowhere",
+            standin.trello.example_attachment_path,
+        ],
+    )
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.integers(0, 15)),
+        st.tuples(st.just("wait"), st.sampled_from([0.4, 1, 4, 6, 29, 31, 61, 95, 400, 100_000])),
+        st.tuples(st.just("write"), st.integers(0, 2)),
+        st.tuples(st.just("purge"), st.just(0)),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+async def _step(office: Office, what: str, value: float) -> None:
+    proxy, trello = office.proxy, office.standin.trello
+    match what:
+        case "ask":
+            await office.foretell(office.targets[int(value)])
+        case "wait":
+            office.clock.advance(value)
+        case "write":
+            target = (f"/1/cards/{trello.example_card}", f"/1/boards/{trello.example_board}")
+            await proxy("PUT", f"{target[int(value) % 2]}?name=n{value}")
+        case _:
+            await proxy("POST", "/-/purge")
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=STEPS)
+async def test_it_foretells_what_the_next_request_is_told(
+    office: Office, steps: list[tuple[str, float]]
+) -> None:
+    for what, value in steps:
+        await _step(office, what, value)
+
+
+async def test_every_kind_of_request_is_foretold_cold_fresh_stale_and_over(office: Office) -> None:
+    for _ in range(2):
+        for pause in (0, 0, 1, 35, 100_000):
+            office.clock.advance(pause)
+            for target in office.targets:
+                await office.foretell(target)
+
+
+async def test_it_says_what_is_stored_and_what_would_change_that(
+    proxy: Proxy, clock: FakeClock, card: str, board: str
+) -> None:
+    target = f"https://api.trello.com/1/cards/{card}"
+    cold = await explained(proxy, target)
+    assert (cold["route"], cold["stored"]) == ("/cards/{id}", None)
+    assert cold["cache_status"] == "trello-proxy; fwd=uri-miss"
+    assert f"card:{card}" in cold["tags"]
+    await proxy.get(f"/1/cards/{card}")
+    requested_at = clock.now()
+    clock.advance(10)
+    warm = await explained(proxy, target)
+    assert warm["cache_status"] == "trello-proxy; hit; ttl=20"
+    assert warm["key"] == cold["key"]
+    assert warm["stored"]["since"] == requested_at
+    assert (warm["stored"]["age_s"], warm["stored"]["remaining_s"]) == (10, 20)
+    assert f"a change of card {card}" in warm["invalidated_by"]
+    assert f"a change of what all cards show of board {board}" in warm["invalidated_by"]
+
+
+async def test_two_spellings_of_one_read_have_one_key(proxy: Proxy, card: str, short: str) -> None:
+    await proxy.get(f"/1/cards/{short}")
+    by_id, by_name = [await explained(proxy, f"/1/card/{each}/") for each in (card, short)]
+    assert by_id["key"] == by_name["key"]
+    assert by_id["cache_status"] == by_name["cache_status"] == "trello-proxy; hit; ttl=30"
+
+
+async def test_a_write_and_a_page_of_ours_are_named_as_such(proxy: Proxy, card: str) -> None:
+    write = await explained(proxy, f"/1/cards/{card}?_method=PUT&name=x")
+    assert (write["way"], write["cache_status"]) == ("write", "trello-proxy; fwd=method")
+    grant = await explained(proxy, "/1/authorize")
+    assert (grant["way"], grant["cache_status"]) == ("grant", None)
+
+
+async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:
+    refused = {"": 400, "//x": 404, "/c/abc": 404, "/1/%00": 400, "/1/boards/x?callback=f": 403}
+    for url, status in refused.items():
+        heard: Heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}")
+        assert (heard.status, bool(heard.problem)) == (status, True), url
+
+
+async def test_only_the_operator_is_told(start_proxy: StartProxy, standin: FakeTrello) -> None:
+    proxy = await start_proxy("admin: {token: 0perat0rs-t0ken}")
+    assert (await proxy.get("/-/explain?url=/1/members/me")).problem == "not-admin"
+    right = {"Authorization": "Bearer 0perat0rs-t0ken"}
+    told = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
+    assert told.status == 200
+    assert told.body.startswith(b"GET /1/members/me\n")
+    assert standin.request_log.total == 0
+
+
+async def test_in_a_clients_own_name_it_explains_the_clients_own(
+    start_proxy: StartProxy, standin: FakeTrello
+) -> None:
+    proxy = await start_proxy("clients: {credentials: forward}")
+    standin.trello.add_token(OTHER_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
+    theirs = f"/1/members/me?key={OTHER_KEY}&token={OTHER_TOKEN}"
+    await proxy.get(theirs)
+    assert (await explained(proxy, theirs))["stored"] is not None
+    assert (await explained(proxy, "/1/members/me"))["stored"] is None

@@ -1,0 +1,171 @@
+"""What a teammate sees in a browser: cards, boards, and the box at `/`."""
+
+import re
+from html import unescape
+from urllib.parse import quote
+
+import pytest
+
+from proxy.fake_trello.request import File
+from proxy.fake_trello.server import FakeTrello
+from proxy.pages.listing import PAGE_FILES
+from tests.scenarios.conftest import Proxy, StartProxy
+from tests.scenarios.page import BROWSER, Browser
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy) -> Proxy:
+    """One that is patient: a large board takes the stand-in a while."""
+    return await start_proxy(upstream={"read_timeout_s": 10.0})
+
+
+@pytest.fixture
+def browse(proxy: Proxy) -> Browser:
+    return Browser(proxy)
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/12-a-title", "/12-a-title?x=y", "/12-caf%E4%2F"])
+async def test_a_cards_page_shows_its_files(browse: Browser, short: str, tail: str) -> None:
+    page = await browse(f"/c/{short}{tail}")
+    assert "New start page" in page.text
+    assert "start page draft.png" in page.text
+    assert "1 file on Release 4.2" in page.text
+    assert "Dana Demo" in page.text
+    assert re.search(r"\d KB", page.text)
+    assert page.all("time")
+
+
+async def test_a_cards_id_will_do_too(browse: Browser, card: str) -> None:
+    assert "start page draft.png" in (await browse(f"/c/{card}")).text
+
+
+async def test_everything_a_page_points_at_opens(proxy: Proxy, browse: Browser, short: str) -> None:
+    page = await browse(f"/c/{short}")
+    targets = [
+        *page.names,
+        *(a["src"] for a in page.all("img")),
+        *(a["src"] for a in page.all("script")),
+    ]
+    targets += [a["href"] for a in page.all("link")]
+    targets += [a["href"] for a in page.all("a") if a["href"].startswith("/")]
+    assert len(targets) >= 8
+    for target in targets:
+        assert (await proxy.get(target, headers=BROWSER)).status == 200, target
+    copied = page.all("button")[0]["data-copy"]
+    assert copied == proxy.url + page.names[0]
+
+
+async def test_a_page_costs_trello_nothing_the_second_time(
+    browse: Browser, standin: FakeTrello, short_board: str
+) -> None:
+    await browse(f"/b/{short_board}")
+    asked = standin.request_log.total
+    await browse(f"/b/{short_board}?q=notes")
+    assert standin.request_log.total == asked
+
+
+async def test_a_board_shows_its_files_card_by_card(
+    browse: Browser, short_board: str, short: str
+) -> None:
+    page = await browse(f"/b/{short_board}/release-4-2")
+    assert len(page.names) == 3
+    assert page.all("a", href=f"/c/{short}")
+    assert "New start page" in page.text
+    assert "Release notes" in page.text
+    assert "3 files" in page.text
+
+
+SEARCHES = {
+    "by name": ("draft", 1),
+    "by card": ("release notes", 2),
+    "by who": ("dana demo", 3),
+    "in any case": ("DRAFT.Png", 1),
+    "every word counts": ("draft notes", 0),
+    "nothing": ("zzz", 0),
+    "blanks": ("  ", 3),
+}
+
+
+@pytest.mark.parametrize(("query", "count"), SEARCHES.values(), ids=SEARCHES.keys())
+async def test_the_search_box_works_without_a_script(
+    browse: Browser, short_board: str, query: str, count: int
+) -> None:
+    page = await browse(f"/b/{short_board}?q={quote(query)}")
+    assert len(page.names) == count
+    assert page.all("input", name="q")[0]["value"] == query
+    assert ("No file is found" in page.text) == (
+        count == 0 or "hidden" in page.all("p", id="none")[0]
+    )
+
+
+async def test_a_large_board_is_shown_in_pages(
+    browse: Browser, standin: FakeTrello, card: str, short_board: str
+) -> None:
+    for number in range(PAGE_FILES):
+        standin.trello.upload(card, File(f"file {number}.txt", "text/plain", b"x"))
+    first = await browse(f"/b/{short_board}")
+    assert len(first.names) == PAGE_FILES
+    assert "Page 1 of 2" in first.text
+    second = await browse(f"/b/{short_board}{first.all('a', rel='next')[0]['href']}")
+    assert len(second.names) == 3
+    assert not set(first.names) & set(second.names)
+    assert len((await browse(f"/b/{short_board}?page=999999")).names) == 3
+    assert len((await browse(f"/b/{short_board}?q=177.txt&page=2")).names) == 1
+
+
+async def test_pages_are_read_only(proxy: Proxy, short: str) -> None:
+    for path in ("/", "/-/style.css", f"/c/{short}"):
+        refused = await proxy("POST", path)
+        assert (refused.status, refused.fields["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert (await proxy("HEAD", f"/c/{short}")).status == 200
+
+
+async def test_the_box_turns_an_address_into_a_link(
+    proxy: Proxy, browse: Browser, short: str
+) -> None:
+    query = f"/?url={quote(f'https://trello.com/c/{short}/1-x', safe='')}"
+    link = f"{proxy.url}/c/{short}/1-x"
+    assert (await browse(query)).all("a", href=link)
+    assert (await proxy.get(query)).body.decode() == f"{link}\n"
+    fault = await browse("/?url=https%3A%2F%2Fexample.com", 400)
+    assert fault.all("p", role="alert")
+    assert fault.all("input")[0]["value"] == "https://example.com"
+
+
+@pytest.mark.parametrize("text", ["<https://trello.com/c/{}>", "See https://trello.com/c/{}.",
+                                  "[card](https://trello.com/c/{})", "{}"])  # fmt: skip
+async def test_the_box_finds_the_address_in_what_was_pasted(
+    proxy: Proxy, browse: Browser, short: str, text: str
+) -> None:
+    query = f"/?url={quote(text.format(short), safe='')}"
+    link = f"{proxy.url}/c/{short}"
+    assert (await browse(query)).all("a", href=link)
+    assert (await proxy.get(query)).body.decode() == f"{link}\n"
+
+
+@pytest.mark.parametrize("by", ["board", "short_board"])
+async def test_a_boards_name_in_a_cards_address_leads_to_the_board(
+    proxy: Proxy, browse: Browser, request: pytest.FixtureRequest, by: str
+) -> None:
+    name = request.getfixturevalue(by)
+    heard = await proxy.get(f"/c/{name}", headers=BROWSER)
+    assert (heard.status, heard.fields["Location"]) == (302, f"/b/{name}")
+    assert len((await browse(heard.fields["Location"])).names) == 3
+    assert (await proxy.get("/c/none0000", headers=BROWSER)).status == 404
+
+
+async def test_the_first_page_tells_people_and_terminals_the_base_url(
+    proxy: Proxy, browse: Browser
+) -> None:
+    assert f"{proxy.url}/1/" in (await browse("/")).text
+    heard = await proxy.get("/")
+    assert heard.fields["Content-Type"].startswith("text/plain")
+    assert f"{proxy.url}/1/" in heard.body.decode()
+
+
+async def test_what_pages_load_is_kept_by_its_content(proxy: Proxy, browse: Browser) -> None:
+    page = await browse("/")
+    heard = await proxy.get(page.all("link", rel="stylesheet")[0]["href"])
+    assert heard.fields["Content-Type"].startswith("text/css")
+    assert "immutable" in heard.fields["Cache-Control"]
+    assert unescape(heard.body.decode()) == heard.body.decode()

@@ -1,0 +1,338 @@
+"""Pages in a real Chromium: every state in light and dark, on phone and desktop, and by keyboard.
+
+`pytest --basetemp=DIR` keeps the screenshots, below DIR.
+"""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from proxy.runtime.clock import FakeClock
+from proxy.fake_trello import pictures
+from proxy.fake_trello.request import File
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from tests.scenarios.chromium import (PATIENCE_S, PROGRAM, Tab, chromium, new_tab,)
+from tests.scenarios.conftest import Proxy, StartProxy
+
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="chromium is not installed (Debian: apt-get install chromium)"
+)
+
+LONG = "A name that goes on for rather longer than anybody would like (final, really) 2026.png"
+LOOKS = [(width, dark) for width in (390, 1280) for dark in (False, True)]
+
+
+@dataclass
+class Scene:
+    """A proxy with something to show, and who may pull its strings."""
+
+    proxy: Proxy
+    standin: FakeTrello
+    clock: FakeClock
+    card: str
+    board: str
+    file: str
+
+    def upload(self, file: File) -> None:
+        self.standin.trello.upload(self.standin.trello.example_card, file)
+
+
+@pytest.fixture
+async def scene(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Scene:
+    proxy = await start_proxy(upstream={"read_timeout_s": PATIENCE_S})
+    trello = standin.trello
+    card = trello.request(f"/1/cards/{trello.example_card}?fields=shortLink")["shortLink"]
+    board = trello.request(f"/1/boards/{trello.example_board}?fields=shortLink")["shortLink"]
+    made = Scene(proxy, standin, clock, card, board, trello.example_attachment_path)
+    made.upload(File(LONG, "image/png", pictures.png(640, 480, (200, 80, 40))))
+    made.upload(File("<b>bold</b> & loud.txt", "text/plain", b"x" * 12_345))
+    return made
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a browser that runs while these tests do."""
+    with chromium(tmp_path_factory.mktemp("profile")) as port:
+        yield port
+
+
+@pytest.fixture
+async def tab(browser: int) -> AsyncIterator[Tab]:
+    async with new_tab(browser) as opened:
+        yield opened
+
+
+def _home(_: Scene) -> str:
+    return "/"
+
+
+async def _an_hour(scene: Scene) -> None:
+    """Tools that ask, some with a key, and Trello in trouble for some of the time."""
+    agents = ("report-builder/2.1", "sync-bot/1.0", "curl/8.5.0", "Mozilla/5.0")
+    for minute in range(50):
+        for number in range(1 + minute * 7 % 5):
+            agent, key = agents[number % 4], f"&key={'0' * 32}" if number == 1 else ""
+            for _ in range(1 + minute % 3):
+                target = f"/1/boards/{scene.board}?fields=name&limit={minute // 3 + number}{key}"
+                await scene.proxy.get(target, headers={"User-Agent": agent})
+        if minute == 40:
+            scene.standin.faults.add(Fault("reset", times=12))
+        scene.clock.advance(60)
+        await scene.proxy.get("/")
+
+
+async def _busy(scene: Scene) -> str:
+    await _an_hour(scene)
+    return "/"
+
+
+async def _legacy(scene: Scene) -> str:
+    await _an_hour(scene)
+    return "/-/legacy"
+
+
+def _link(scene: Scene) -> str:
+    return f"/?url={quote(f'https://trello.com/c/{scene.card}/1-new-start-page', safe='')}"
+
+
+def _no_link(_: Scene) -> str:
+    return "/?url=https://example.com/something"
+
+
+def _card(scene: Scene) -> str:
+    return f"/c/{scene.card}"
+
+
+def _empty_card(scene: Scene) -> str:
+    trello = scene.standin.trello
+    cards = trello.request(f"/1/boards/{scene.board}/cards?attachments=true&fields=shortLink")
+    return next(f"/c/{each['shortLink']}" for each in cards if not each["attachments"])
+
+
+def _malicious(scene: Scene) -> str:
+    scene.standin.trello.attachments.get(scene.file.split("/")[5])["isMalicious"] = True
+    return f"/c/{scene.card}"
+
+
+def _board(scene: Scene) -> str:
+    return f"/b/{scene.board}/release-4-2"
+
+
+def _found(scene: Scene) -> str:
+    return f"/b/{scene.board}?q=notes"
+
+
+def _not_found(scene: Scene) -> str:
+    return f"/b/{scene.board}?q=nothing+like+it"
+
+
+def _many(scene: Scene) -> str:
+    for number in range(220):
+        scene.upload(File(f"page {number}.txt", "text/plain", b"x"))
+    return f"/b/{scene.board}?page=2"
+
+
+def _no_card(_: Scene) -> str:
+    return "/c/ZZZZZZZZ"
+
+
+def _deleted(scene: Scene) -> str:
+    return scene.file.replace(scene.file.split("/")[5], "0" * 24)
+
+
+def _down(scene: Scene) -> str:
+    scene.standin.faults.add(Fault("status", times=None))
+    return f"/c/{scene.card}"
+
+
+def _refused(scene: Scene) -> str:
+    scene.standin.faults.add(Fault("status", status=401, body="unauthorized", times=None))
+    return scene.file
+
+
+def _nowhere(_: Scene) -> str:
+    return "/somewhere/else"
+
+
+STATES: dict[str, Callable[[Scene], str | Awaitable[str]]] = {
+    "home": _home,
+    "home after a busy hour": _busy,
+    "tools that send a key": _legacy,
+    "home with a link": _link,
+    "home with a fault": _no_link,
+    "card": _card,
+    "card without files": _empty_card,
+    "card with a malicious file": _malicious,
+    "board": _board,
+    "board with a search": _found,
+    "board with nothing found": _not_found,
+    "board in pages": _many,
+    "no such card": _no_card,
+    "deleted file": _deleted,
+    "Trello is down": _down,
+    "refused file": _refused,
+    "no such page": _nowhere,
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+async def test_every_state_is_pleasant_everywhere(
+    scene: Scene, tab: Tab, tmp_path: Path, state: str
+) -> None:
+    target = STATES[state](scene)
+    if not isinstance(target, str):
+        target = await target
+    await _shown(tab, scene, target, state, tmp_path)
+
+
+async def test_yesterdays_copy_is_marked(scene: Scene, tab: Tab, tmp_path: Path) -> None:
+    await scene.proxy.get(f"/c/{scene.card}")
+    scene.standin.faults.add(Fault("status", "/1/*", times=None))
+    scene.clock.advance(3600)
+    await _shown(tab, scene, f"/c/{scene.card}", "yesterday's copy", tmp_path)
+    assert "Trello is not answering" in await tab.run("document.body.innerText")
+
+
+async def _shown(tab: Tab, scene: Scene, target: str, state: str, tmp_path: Path) -> None:
+    for width, dark in LOOKS:
+        await tab.look(width=width, dark=dark)
+        await tab.open(scene.proxy.url + target)
+        path = tmp_path / f"{state}, {width}, {'dark' if dark else 'light'}.png"
+        await tab.screenshot(path)
+        png = await asyncio.to_thread(path.read_bytes)
+        assert struct.unpack(">II", png[16:24])[0] <= width
+        assert await tab.run("document.documentElement.scrollWidth") <= width
+        assert await tab.run(_LEAST_CONTRAST) >= 4.5
+    # An error page's own status is the only thing the console may mention.
+    assert not [said for said in tab.complaints if "the server responded with" not in said]
+
+
+_LEAST_CONTRAST = """(() => {
+  const light = (text) => {
+    const [r, g, b] = text.match(/[0-9.]+/g).slice(0, 3).map((each) => {
+      const c = each / 255;
+      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (!/, 0\\)$/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  let least = 21;
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    const pair = [light(getComputedStyle(element).color), light(ground(element))].sort();
+    const [low, high] = pair[0] < pair[1] ? pair : [pair[1], pair[0]];
+    least = Math.min(least, (high + 0.05) / (low + 0.05));
+  }
+  return least;
+})()"""
+
+
+async def test_typing_narrows_the_list_at_once(scene: Scene, tab: Tab) -> None:
+    await tab.open(f"{scene.proxy.url}/b/{scene.board}")
+    shown = "[...document.querySelectorAll('.file')].filter((f) => f.checkVisibility()).length"
+    assert await tab.run(shown) == 5
+    await tab.run("document.querySelector('#q').focus()")
+    await tab.tell("Input.insertText", text="NOTES txt")
+    assert await tab.run(shown) == 1
+    assert await tab.run("document.querySelector('.count').textContent") == "1 of 5 files"
+    await tab.tell("Input.insertText", text="zzz")
+    assert await tab.run(shown) == 0
+    assert await tab.run("document.querySelector('#none').checkVisibility()")
+
+
+async def test_the_button_copies_the_internal_link(scene: Scene, tab: Tab) -> None:
+    await tab.tell(
+        "Browser.grantPermissions",
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        origin=scene.proxy.url,
+    )
+    await tab.open(f"{scene.proxy.url}/c/{scene.card}")
+    await tab.click("[data-copy]")
+    await tab.until("document.querySelector('#said').textContent === 'Copied'")
+    assert await tab.run("navigator.clipboard.readText()") == scene.proxy.url + scene.file
+
+
+async def test_without_https_the_button_copies_all_the_same(scene: Scene, tab: Tab) -> None:
+    await tab.open(f"{scene.proxy.url}/c/{scene.card}")
+    await tab.run(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined});"
+        "document.execCommand = () => {"
+        "  window.copied = document.activeElement.value; return true; }"
+    )
+    await tab.click("[data-copy]")
+    await tab.until("document.querySelector('#said').textContent === 'Copied'")
+    assert await tab.run("window.copied") == scene.proxy.url + scene.file
+
+
+async def test_it_can_be_used_by_keyboard_and_is_read_out_in_full(scene: Scene, tab: Tab) -> None:
+    await tab.open(f"{scene.proxy.url}/b/{scene.board}")
+    reached = []
+    for _ in range(9):
+        await tab.tab_key()
+        reached.append(await tab.run("document.activeElement.textContent.trim()"))
+    assert reached[0] == "Skip to the content"
+    assert reached[1:3] == ["trello-proxy", "Open in Trello"]
+    assert "start page draft.png" in reached
+    told = await tab.accessible()
+    assert ("searchbox", "Find a file by its name, its card or who added it") in told
+    assert ("heading", "New start page") in told
+    assert ("link", "Download start page draft.png") in told
+    assert ("button", "Copy link to start page draft.png") in told
+    assert not [role for role, name in told if role in {"link", "button", "searchbox"} and not name]
+    assert len([role for role, _ in told if role == "main"]) == 1
+
+
+async def test_without_a_script_everything_is_there_but_the_buttons(scene: Scene, tab: Tab) -> None:
+    await tab.tell("Emulation.setScriptExecutionDisabled", value=True)
+    await tab.open(f"{scene.proxy.url}/b/{scene.board}?q=notes")
+    names = [name for role, name in await tab.accessible() if role == "link"]
+    assert "release-notes.txt" in names
+    assert "start page draft.png" not in names
+    assert not [name for role, name in await tab.accessible() if name.startswith("Copy link")]
+
+
+async def test_a_thumbnail_is_a_picture(scene: Scene, tab: Tab) -> None:
+    await tab.open(f"{scene.proxy.url}/c/{scene.card}")
+    await tab.until("[...document.images].every((image) => image.complete)")
+    assert await tab.run("document.images.length") == 2
+    assert await tab.run("[...document.images].every((image) => image.naturalWidth > 0)")
+
+
+async def test_pressing_enter_in_the_box_makes_a_link(scene: Scene, tab: Tab) -> None:
+    await tab.open(f"{scene.proxy.url}/")
+    address = f"https://trello.com/c/{scene.card}"
+    await tab.run(f"document.querySelector('#url').value = '{address}'")
+    await tab.click("form button", loads=True)
+    assert await tab.run("document.querySelector('.result a').href") == (
+        f"{scene.proxy.url}/c/{scene.card}"
+    )
+
+
+@pytest.mark.parametrize("before", [b"", b"<html><script>document.title = 'ran'</script>"])
+async def test_a_pdf_shows_and_runs_nothing(scene: Scene, tab: Tab, before: bytes) -> None:
+    white = b"\xff\xff\xff"
+    script = b"<script>document.title = 'ran'</script>"
+    body = before + pictures.pdf("One page") + script
+    made = scene.standin.trello.upload(scene.standin.trello.example_card,
+                                       File("one page.pdf", "application/pdf", body))  # fmt: skip
+    await tab.look(width=1280, dark=False)
+    await tab.open(str(made["url"]).replace("https://trello.com", scene.proxy.url))
+    async with asyncio.timeout(PATIENCE_S):
+        while await tab.colour(800, 450) != white or await tab.colour(20, 20) == white:
+            pass  # the page is not there yet, or the viewer around it
+    assert await tab.run("document.contentType") == "application/pdf"
+    assert await tab.run("document.title") != "ran"

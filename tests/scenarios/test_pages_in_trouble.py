@@ -1,0 +1,185 @@
+"""What a teammate sees when something is wrong, and what hostile files make of a page."""
+
+from urllib.parse import quote
+
+import pytest
+
+from proxy.runtime.clock import FakeClock
+from proxy.fake_trello.request import File
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from proxy.config.secret import Secret
+from tests.scenarios.conftest import Proxy, StartProxy
+from tests.scenarios.page import (BROWSER, Browser, page_of,)
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>.txt"
+
+
+@pytest.fixture
+async def proxy(start_proxy: StartProxy) -> Proxy:
+    """One that is patient: a large board takes the stand-in a while."""
+    return await start_proxy(upstream={"read_timeout_s": 10.0})
+
+
+@pytest.fixture
+def browse(proxy: Proxy) -> Browser:
+    return Browser(proxy)
+
+
+@pytest.fixture
+def path_id(standin: FakeTrello) -> str:
+    """The id of the card's file."""
+    return standin.trello.example_attachment_path.split("/")[5]
+
+
+async def test_nothing_a_user_wrote_becomes_markup(
+    browse: Browser, standin: FakeTrello, card: str, short: str, short_board: str
+) -> None:
+    standin.trello.upload(card, File(HOSTILE, "text/plain", b"x"))
+    standin.trello.edit("PUT", f"/1/cards/{card}", {"name": HOSTILE})
+    for target in (
+        f"/c/{short}",
+        f"/b/{short_board}?q={quote(HOSTILE)}",
+        f"/?url={quote(HOSTILE)}",
+    ):
+        page = await browse(target, 400 if target.startswith("/?") else 200)
+        assert len(page.all("script")) == 1
+        assert not [a for a in page.all("img") if a.get("src") == "x"]
+
+
+async def test_a_link_that_would_run_in_the_browser_is_no_link(
+    browse: Browser, standin: FakeTrello, card: str, short: str
+) -> None:
+    made = standin.trello.edit(
+        "POST", f"/1/cards/{card}/attachments", {"url": "https://a.example/x"}
+    )
+    standin.trello.attachments.get(made["id"])["url"] = "javascript:alert(1)"
+    page = await browse(f"/c/{short}")
+    assert not [a for a in page.all("a") if not a["href"].startswith(("/", "http", "#"))]
+    assert "opens nowhere" in page.text
+
+
+async def test_a_malicious_file_is_named_and_not_linked(
+    browse: Browser, standin: FakeTrello, card: str, short: str, path_id: str
+) -> None:
+    standin.trello.attachments.get(path_id)["isMalicious"] = True
+    page = await browse(f"/c/{short}")
+    assert page.names == []
+    assert page.all("img") == []
+    assert "malicious" in page.text
+
+
+async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
+    browse: Browser, standin: FakeTrello, clock: FakeClock, short: str
+) -> None:
+    await browse(f"/c/{short}")
+    clock.advance(3600)
+    standin.faults.add(Fault("status", times=None))
+    page = await browse(f"/c/{short}")
+    assert "start page draft.png" in page.text
+    assert "Trello is not answering. This is what it said on" in page.text
+
+
+async def test_without_a_last_one_the_page_says_that_trello_is_down(
+    browse: Browser, standin: FakeTrello, short: str
+) -> None:
+    standin.faults.add(Fault("status", times=None))
+    page = await browse(f"/c/{short}", 502)
+    assert "Try again" in page.text
+
+
+async def test_names_are_left_out_where_trello_does_not_tell_them(
+    browse: Browser, standin: FakeTrello, board: str, short: str
+) -> None:
+    standin.faults.add(Fault("status", f"/1/boards/{board}*", times=None))
+    page = await browse(f"/c/{short}")
+    assert "start page draft.png" in page.text
+    assert "Dana Demo" not in page.text
+
+
+@pytest.mark.parametrize("target", ["/c/ZZZZZZZZ", "/b/ZZZZZZZZ", "/c/", "/c/a%20b", "/nothing"])
+async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs(
+    proxy: Proxy, browse: Browser, target: str
+) -> None:
+    page = await browse(target, 404)
+    assert page.all("h1")
+    assert (await proxy.get(target)).problem in {"not-visible", "no-such-page"}
+
+
+async def test_a_program_that_names_html_among_others_reads_no_page(
+    proxy: Proxy, standin: FakeTrello
+) -> None:
+    gone = standin.trello.example_attachment_path.replace("/download", "/nowhere")
+    for accept in ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, */*", "*/*"):
+        for target, status in (("/1/..", 400), ("/nowhere", 404), (gone, 404)):
+            heard = await proxy.get(target, headers={"Accept": accept})
+            assert heard.status == status
+            assert "html" not in heard.fields["Content-Type"]
+    fetched = {"Accept": BROWSER["Accept"], "Sec-Fetch-Mode": "cors"}
+    assert (await proxy.get("/nowhere", headers=fetched)).problem == "no-such-page"
+    opened = {"Accept": "*/*", "Sec-Fetch-Mode": "navigate"}
+    assert page_of(await proxy.get("/nowhere", headers=opened)).all("h1")
+
+
+async def test_a_card_of_somebody_elses_is_not_visible(
+    proxy: Proxy, standin: FakeTrello, browse: Browser, short: str, board: str
+) -> None:
+    owner = standin.trello.add_member("owner", "Olga Owner")
+    standin.trello.edit("PUT", f"/1/boards/{board}", {"prefs/permissionLevel": "private"})
+    standin.trello.edit("PUT", f"/1/boards/{board}/members/{owner}", {"type": "admin"})
+    standin.trello.edit("DELETE", f"/1/boards/{board}/members/{standin.trello.me['id']}", by=owner)
+    page = await browse(f"/c/{short}", 404)
+    assert "not on the board" in page.text
+
+
+async def test_a_deleted_file_says_so_to_people(
+    proxy: Proxy, browse: Browser, standin: FakeTrello, card: str, path_id: str
+) -> None:
+    path = standin.trello.example_attachment_path
+    standin.trello.edit("DELETE", f"/1/cards/{card}/attachments/{path_id}")
+    page = await browse(path, 404)
+    assert "This file is not there any more" in page.text
+    assert page.all("a", href=f"/c/{card}")
+    assert "html" not in (await proxy.get(path)).fields["Content-Type"]
+
+
+async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
+    proxy: Proxy, browse: Browser, standin: FakeTrello
+) -> None:
+    path = standin.trello.example_attachment_path
+    standin.faults.add(Fault("reset", times=None))
+    page = await browse(path, 502)
+    assert page.all("a", href=path)
+    heard = await proxy.get(path)
+    assert heard.problem == "upstream-terminated"
+
+
+async def test_a_link_without_its_signature_says_so_to_people(
+    start_proxy: StartProxy, standin: FakeTrello, short: str
+) -> None:
+    proxy = await start_proxy(links={"sign": True, "keys": (Secret("k" * 20),)})
+    heard = await proxy.get(standin.trello.example_attachment_path, headers=BROWSER)
+    assert heard.status == 403
+    assert "This link is not signed" in page_of(heard).text
+    shown = page_of(await proxy.get(f"/c/{short}", headers=BROWSER))
+    for target in (*shown.names, *(a["src"] for a in shown.all("img"))):
+        assert "?s=" in target
+        assert (await proxy.get(target)).status == 200
+
+
+async def test_a_name_with_slashes_still_opens(
+    proxy: Proxy, browse: Browser, standin: FakeTrello, card: str, short: str
+) -> None:
+    standin.trello.upload(card, File("a/b\\c %2F ü?#.txt", "text/plain", b"x"))
+    page = await browse(f"/c/{short}")
+    assert (await proxy.get(page.names[-1])).status == 200
+
+
+async def test_a_path_that_is_markup_is_shown_as_text(proxy: Proxy, standin: FakeTrello) -> None:
+    standin.faults.add(Fault("reset", times=None))
+    path = standin.trello.example_attachment_path
+    for target, status in (('/"><script>x</script>', 404), (f"{path}/'\"><script>x</script>", 502)):
+        heard = await proxy.get(target, headers=BROWSER)
+        assert heard.status == status
+        assert b"<script>x" not in heard.body
+        page_of(heard)

@@ -1,0 +1,208 @@
+"""After a change elsewhere: stale at once, never for the wait, and better than nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from weakref import ref
+
+import pytest
+
+from proxy.runtime.clock import FakeClock
+from proxy.config.schema import load
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from proxy.server.fast_path import FastPathDeps, PreparedHit
+from proxy.server.request_context import RequestIdGenerator
+from proxy.errors import NotInCache
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.upstream.exchange import UpstreamExchange
+from proxy.credentials.identity import CachePartitions, StoredCredential
+from proxy.cache.invalidation import Invalidator
+from proxy.upstream.availability import CircuitBreakers
+from proxy.cache.read_through import ReadThrough
+from proxy.upstream.client import UpstreamClient
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.changes.board_poller import BoardPoller
+from proxy.observability.log import Log
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.observability.metrics import Metrics
+from proxy.model import Credential, StoredResponse
+from proxy.cache.key import key_of
+from proxy.http_semantics.cache_control import NONE, Directives
+from proxy.trello.write_effects import board_tags
+from proxy.trello.routes import RouteTable
+from proxy.credentials.redaction import Redactor
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.store.memory_tier import MemoryTier
+from proxy.cache.store.store import ResponseStore
+from proxy.upstream.transport import Transport
+from tests.scenarios.conftest import (KEY, TOKEN, until,)
+
+_TABLE = RouteTable()
+
+
+def _ask(*segments: str, wanted: Directives = NONE) -> ApiRequest:
+    match = _TABLE.classify("GET", segments)
+    return ApiRequest(
+        effective_method="GET",
+        method="GET",
+        target="/1/" + "/".join(segments),
+        match=match,
+        query_names=frozenset(),
+        key=key_of("", "/1/" + "/".join(match.segments)),
+        credential=Credential(KEY, TOKEN),
+        uses_stored_credential=True,
+        directives=wanted,
+    )
+
+
+def _told(response: ApiResponse) -> tuple[bool, str | None, bool, str | None]:
+    outcome = response.outcome
+    return outcome.hit, outcome.fwd, outcome.stored, outcome.detail
+
+
+class Flow:
+    """Reading and outdating, and nothing around them."""
+
+    def __init__(self, fake_trello: FakeTrello, clock: FakeClock) -> None:
+        self.lines: list[bytes] = []
+        self.metrics = Metrics()
+        self.log = Log(self.lines.append, clock, "debug")
+        self.upstream = Transport(connect_timeout_s=5, read_timeout_s=5)
+        self.responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(100))
+        limits = load("", "proxy.yaml", {}, str).limits
+        limiter = RateLimiter(limits, clock, bytes, self.metrics)
+        stored = StoredCredential(Credential(KEY, TOKEN), CachePartitions(b"key", ""))
+        availability = CircuitBreakers(stored, clock, self.log, bytes)
+        sending = UpstreamClient(self.upstream, limiter, availability, self.metrics, clock)
+        cleaning = Redactor([TOKEN]), None
+        self.memory = MemoryBudget(1 << 20)
+        accounts = self.metrics, self.memory
+        exchange = UpstreamExchange(sending, fake_trello.url, "test", cleaning, accounts, clock)
+        self.invalidate = Invalidator(self.responses, self.metrics, self.log)
+        self.watch = BoardPoller(exchange, self.invalidate, clock, self.log, None)
+        self.reads = ReadThrough(
+            self.responses, exchange, "http://proxy", self.metrics, clock, self.watch
+        )
+
+
+@pytest.fixture
+async def flow(standin: FakeTrello, clock: FakeClock) -> AsyncIterator[Flow]:
+    made = Flow(standin, clock)
+    yield made
+    await made.reads.flights.stop()
+    await made.upstream.close()
+
+
+async def test_the_next_reader_is_told_what_trello_says_now_and_waits_for_it(
+    flow: Flow, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    request = _ask("boards", board)
+    before = await flow.reads.serve(request)
+    standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
+    assert (await flow.reads.serve(request)).body == before.body
+    clock.advance(40)  # into stale-while-revalidate
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    after = await flow.reads.serve(request)
+    assert _told(after) == (False, "stale", True, None)
+    assert after.body != before.body
+    assert _told(await flow.reads.serve(request)) == (True, None, False, None)
+
+
+async def test_while_trello_fails_the_old_answer_is_given_and_marked(
+    flow: Flow, standin: FakeTrello, board: str
+) -> None:
+    request = _ask("boards", board)
+    before = await flow.reads.serve(request)
+    flow.invalidate.mark_stale(board_tags(board), "webhook")
+    standin.faults.add(Fault("status", times=None))
+    for wanted in (NONE, Directives(no_cache=True)):
+        stale = await flow.reads.serve(_ask("boards", board, wanted=wanted))
+        assert stale.body == before.body
+        assert _told(stale) == (False, "stale", False, "stale-if-error")
+    with pytest.raises(NotInCache):
+        await flow.reads.serve(_ask("boards", board, wanted=Directives(only_if_cached=True)))
+
+
+async def test_a_removal_later_still_removes(flow: Flow, standin: FakeTrello, board: str) -> None:
+    request = _ask("boards", board)
+    await flow.reads.serve(request)
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    flow.invalidate.invalidate(board_tags(board), "write")
+    standin.faults.add(Fault("status", times=None))
+    assert (await flow.reads.serve(request)).status == 503
+
+
+async def test_an_answer_on_its_way_is_not_stored_and_not_joined(
+    flow: Flow, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    request = _ask("boards", board)
+    standin.faults.add(Fault("late", applied=True))
+    first = asyncio.ensure_future(flow.reads.serve(request))
+    await until(lambda: clock.sleepers > 0)
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    second = await flow.reads.serve(request)
+    assert _told(second) == (False, "uri-miss", True, None)
+    clock.advance(1)
+    assert _told(await first) == (False, "uri-miss", False, "invalidated-meanwhile")
+    assert flow.responses.peek(request.key) is second.stored
+
+
+async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board_goes_on(
+    flow: Flow, clock: FakeClock, board: str, other_board: str
+) -> None:
+    plan = _planner(flow, clock)
+    moved = plan((await flow.reads.serve(_ask("boards", board))).stored)
+    other = plan((await flow.reads.serve(_ask("boards", other_board))).stored)
+    assert moved.respond("peer")
+    assert other.respond("peer")
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    assert [moved.respond("peer"), moved.respond("peer")] == [None, None]
+    assert other.respond("peer")
+
+
+def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], PreparedHit]:
+    ids, client_stats = RequestIdGenerator("test"), flow.metrics.client_stats
+    tools = FastPathDeps(
+        flow.responses, flow.watch, clock, flow.log, ids, str, client_stats, flow.memory
+    )
+
+    def plan(stored: StoredResponse | None) -> PreparedHit:
+        assert stored is not None
+        cell = flow.metrics.request_counter("/boards/{id}", "GET", 200, "hit")
+        return PreparedHit(
+            deps=tools,
+            stored=ref(stored),
+            lifetime_s=30,
+            is_watched=False,
+            status=200,
+            is_inflated=False,
+            head=b"",
+            route="/boards/{id}",
+            user_agent="test",
+            client="test",
+            metric=cell,
+        )
+
+    return plan
+
+
+async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> None:
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    flow.invalidate.mark_stale(board_tags(board), "webhook")
+    assert flow.metrics.invalidations == {"watch": 1, "webhook": 1}
+    flow.log.flush()
+    text = b"".join(flow.lines).decode()
+    assert text.count('"message": "invalidated"') == 2
+    assert f"board:{board}" in text
+
+
+async def test_what_is_outdated_gives_no_part(
+    flow: Flow, standin: FakeTrello, board: str, card: str
+) -> None:
+    await flow.reads.serve(_ask("boards", board, "cards"))
+    assert _told(await flow.reads.serve(_ask("cards", card, "name"))) == (
+        True, None, False, "projected",
+    )  # fmt: skip
+    flow.invalidate.mark_stale(board_tags(board), "watch")
+    for segments in (("cards", card, "name"), ("cards", card, "pos")):
+        assert not (await flow.reads.serve(_ask(*segments))).outcome.hit

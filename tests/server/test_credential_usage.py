@@ -1,0 +1,184 @@
+"""Tools that still send a key or a token: counted, told, listed; the value is nowhere."""
+
+import json
+
+import pytest
+
+from proxy.fake_trello.server import FakeTrello
+from proxy.server.credential_usage import MAX_CLIENTS, REST_S
+from tests.server.conftest import (KEY, TOKEN, Heard, MakeProxy, Proxy,)
+
+ME = "/1/members/me"
+THEIR_KEY, THEIR_TOKEN = "beef" + "1" * 28, "ATTA" + "07be2a" * 12
+OAUTH = f'OAuth oauth_consumer_key="{THEIR_KEY}", oauth_token="{THEIR_TOKEN}"'
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+JSON = {"Content-Type": "application/json"}
+
+Request = tuple[str, str, dict[str, str], bytes]
+
+CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
+    "a stranger's in the query": (
+        ("GET", f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {}, b""),
+        {("query", "strangers")},
+    ),
+    "ours in the query": (
+        ("GET", f"{ME}?key={KEY}&token={TOKEN}", {}, b""),
+        {("query", "ours")},
+    ),
+    "our token beside a stranger's key": (
+        ("GET", f"{ME}?key={THEIR_KEY}&token={TOKEN}", {}, b""),
+        {("query", "ours")},
+    ),
+    "in a batch's URLs": (
+        ("GET", f"/1/batch?urls=/members/me%3Fkey%3D{THEIR_KEY}", {}, b""),
+        {("query", "strangers")},
+    ),
+    "an empty one": (("GET", f"{ME}?key=", {}, b""), {("query", "unknown")}),
+    "in a header": (("GET", ME, {"Authorization": OAUTH}, b""), {("header", "strangers")}),
+    "another kind of header": (
+        ("GET", ME, {"Authorization": "Bearer x"}, b""),
+        {("header", "unknown")},
+    ),
+    "in a form": (
+        ("PUT", ME, FORM, f"token={TOKEN}&bio=x".encode()),
+        {("body", "ours")},
+    ),
+    "in JSON": (
+        ("PUT", ME, JSON, json.dumps({"token": THEIR_TOKEN, "bio": "x"}).encode()),
+        {("body", "strangers")},
+    ),
+    "in the path": (("GET", f"/1/tokens/{THEIR_TOKEN}", {}, b""), {("path", "strangers")}),
+    "in two places": (
+        ("GET", f"{ME}?key={KEY}", {"Authorization": OAUTH}, b""),
+        {("query", "ours"), ("header", "strangers")},
+    ),
+    "none at all": (("GET", ME, {}, b""), set()),
+    "what scripts send for none": (("GET", ME, {"Authorization": "null"}, b""), set()),
+    "the placeholder": (("GET", "/1/tokens/-", {}, b""), set()),
+}
+
+
+async def listed(proxy: Proxy) -> list[dict[str, str | int]]:
+    heard = await proxy.get("/-/legacy", {"Accept": "application/json"})
+    assert heard.fields["content-type"] == "application/json"
+    return list(heard.json["tools"])
+
+
+def is_deprecated(heard: Heard) -> bool:
+    link = '</>; rel="deprecation"; type="text/html"'
+    return ("deprecation", "@1795219200") in heard.field_list and (
+        "link",
+        link,
+    ) in heard.field_list
+
+
+@pytest.mark.parametrize(("request_", "places"), CARRIED.values(), ids=CARRIED.keys())
+async def test_where_and_whose_is_told(
+    proxy: Proxy, request_: Request, places: set[tuple[str, str]]
+) -> None:
+    method, target, fields, body = request_
+    heard = await proxy.ask(method, target, {**fields, "User-Agent": "old-tool/1.2"}, body)
+    rows = await listed(proxy)
+    assert {(row["place"], row["whose"]) for row in rows} == places
+    assert {row["tool"] for row in rows} <= {"old-tool"}
+    assert is_deprecated(heard) == bool(places)
+    metrics = (await proxy.get("/metrics")).body.decode()
+    for place, whose in places:
+        labels = f'{{place="{place}",tool="old-tool",whose="{whose}"}}'
+        assert f"trello_proxy_legacy_credentials_total{labels} 1.0" in metrics
+    assert metrics.count("trello_proxy_legacy_credentials_total{") == len(places)
+    await proxy.stop()
+    assert proxy.log.count(b"a tool sends a credential") == len(places)
+
+
+async def test_a_planned_hit_is_counted_and_told_too(proxy: Proxy) -> None:
+    target = f"{ME}?fields=username&key={THEIR_KEY}"
+    heard = [await proxy.get(target) for _ in range(5)]
+    assert [each.status for each in heard] == [200] * 5
+    assert ["; hit" in each.fields["cache-status"] for each in heard] == [False] + [True] * 4
+    assert all(map(is_deprecated, heard))
+    assert [row["requests"] for row in await listed(proxy)] == [5]
+    plain = [await proxy.get(f"{ME}?fields=username") for _ in range(3)]
+    assert not any(map(is_deprecated, plain))
+    assert [row["requests"] for row in await listed(proxy)] == [5]
+
+
+async def test_an_error_tells_it_too(proxy: Proxy, standin: FakeTrello) -> None:
+    await standin.stop()
+    heard = await proxy.get(f"{ME}?key={THEIR_KEY}")
+    assert heard.status == 502
+    assert is_deprecated(heard)
+
+
+async def test_the_log_tells_it_once_for_each_tool_and_place(proxy: Proxy) -> None:
+    for _ in range(3):
+        await proxy.get(f"{ME}?key={THEIR_KEY}", {"User-Agent": "old-tool/1"})
+        await proxy.get(f"{ME}?key={KEY}", {"User-Agent": "old-tool/1"})
+        await proxy.get(ME, {"User-Agent": "old-tool/1", "Authorization": OAUTH})
+    await proxy.stop()
+    lines = [json.loads(line) for line in proxy.log.splitlines()]
+    told = [line for line in lines if line["message"] == "a tool sends a credential"]
+    assert [(line["tool"], line["place"], line["whose"]) for line in told] == [
+        ("old-tool", "query", "strangers"),
+        ("old-tool", "header", "strangers"),
+    ]
+
+
+async def test_a_rejected_request_is_counted(make_proxy: MakeProxy, standin: FakeTrello) -> None:
+    proxy = await make_proxy(standin.url, "clients: {credentials: reject}")
+    heard = await proxy.get(f"{ME}?key={THEIR_KEY}")
+    assert heard.status == 400
+    assert is_deprecated(heard)
+    assert [row["requests"] for row in await listed(proxy)] == [1]
+
+
+async def test_where_it_is_used_nobody_is_told_to_leave_it_out(
+    make_proxy: MakeProxy, standin: FakeTrello
+) -> None:
+    standin.trello.add_token(THEIR_TOKEN, standin.trello.me["id"], key=THEIR_KEY)
+    proxy = await make_proxy(standin.url, "clients: {credentials: forward}")
+    heard = await proxy.get(f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}")
+    assert heard.status == 200
+    assert not is_deprecated(heard)
+    assert [row["requests"] for row in await listed(proxy)] == [1]
+    await proxy.stop()
+    assert b"a tool sends a credential" not in proxy.log
+
+
+async def test_tools_are_bounded(proxy: Proxy) -> None:
+    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
+    for name in letters:
+        await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
+    rows = await listed(proxy)
+    assert len(rows) == MAX_CLIENTS + 1
+    others = [row["requests"] for row in rows if row["tool"] == "other"]
+    assert others == [len(letters) - MAX_CLIENTS]
+
+
+async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
+    empty = await proxy.get("/-/legacy")
+    assert empty.body.startswith(b"No tool has sent a key or a token")
+    await proxy.get(f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {"User-Agent": "old-tool/1"})
+    text = (await proxy.get("/-/legacy")).body.decode()
+    assert text.startswith("old-tool: in the query, another, 1 request, last ")
+    page = await proxy.get("/-/legacy", {"Accept": "text/html"})
+    assert page.fields["content-type"].startswith("text/html")
+    assert b'<th scope="row">old-tool</th>' in page.body
+    for heard in (page, await proxy.get("/-/legacy", {"Accept": "application/json"})):
+        assert THEIR_KEY.encode() not in heard.raw
+        assert THEIR_TOKEN.encode() not in heard.raw
+
+
+async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
+    letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"][:MAX_CLIENTS]
+    for name in letters:
+        await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
+    await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "late/1"})
+    proxy.clock.advance(REST_S / 2)
+    for _ in range(3):  # in the end without being parsed
+        await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "aa/1"})
+    proxy.clock.advance(REST_S / 2 + 1)
+    await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "new/1"})
+    tools = {row["tool"]: row["requests"] for row in await listed(proxy)}
+    assert (tools["new"], tools["aa"], tools["other"]) == (1, 4, 1)
+    assert len(tools) == MAX_CLIENTS + 1
