@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType
+
+Limit = Literal["key", "token", "members", "search"]
+
 
 Tag = NewType("Tag", str)
 """What an invalidation names: `card:{id}`, `board:{id}`, `spanning` …"""

@@ -2,7 +2,13 @@
 
 import pytest
 
-from proxy.model import (STORED_OVERHEAD_BYTES, Credential, Fwd, Lifetimes, Outcome,)
+from proxy.model import (
+    STORED_OVERHEAD_BYTES,
+    Credential,
+    Fwd,
+    Lifetimes,
+    Outcome,
+)
 from tests.cache.store.conftest import answer
 
 

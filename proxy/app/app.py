@@ -26,62 +26,72 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from proxy.app.factory import (
+    AdminPages,
+    ComponentFactory,
+    Services,
+)
+from proxy.app.from_config import (
+    build_guard,
+    build_route_table,
+    build_signer,
+    links_of,
+    poll_interval,
+    warnings_of,
+)
+from proxy.app.reload import ConfigSource, CredentialServices, ReloadableState, Reloader
+from proxy.attachments.board_export import BoardExport
+from proxy.attachments.fetcher import FetchDeps
+from proxy.attachments.service import AttachmentService
+from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.batch import BatchService
+from proxy.cache.clock_monitor import ClockMonitor
+from proxy.cache.invalidation import Invalidator
+from proxy.cache.read_through import ReadThrough
+from proxy.cache.store.store import ResponseStore
+from proxy.cache.verification import HitVerifier, pause_s
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.cache.write_through import EchoFilter, WriteThrough
+from proxy.changes.board_poller import BoardPoller
+from proxy.changes.poll_diff import TARGET, VALID_INTERVALS
+from proxy.changes.refresh import ActiveRefresher
+from proxy.changes.webhook_client import WebhookClient
+from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.addresses import Listen
-from proxy.runtime.clock import Clock
 from proxy.config.schema import Config
-from proxy.app.factory import AdminPages
-from proxy.app.reload import CredentialServices, ReloadableState
+from proxy.credentials.identity import KEY_BYTES, StoredCredential
+from proxy.credentials.redaction import Redactor
+from proxy.http_semantics.cache_control import NONE
+from proxy.model import Credential, Priority
+from proxy.observability.log import Log, LogFlusher
+from proxy.observability.loop_errors import loop_error_handler
+from proxy.observability.metrics import Metrics, count
+from proxy.pages.layout import ASSETS
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.collectors import client_gauges
 from proxy.server.connection import FastPathCache
-from proxy.server.connection_limits import (ADMIN_CONNECTIONS, ConnectionLimits, limit_of,)
-from proxy.server.middleware import Middleware, Routes
+from proxy.server.connection_limits import (
+    ADMIN_CONNECTIONS,
+    ConnectionLimits,
+    limit_of,
+)
+from proxy.server.fast_path import FastPathDeps
 from proxy.server.handlers.api import ApiHandler
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.webhooks import WebhookHandler
-from proxy.server.request_parser import RequestParser
 from proxy.server.listener import Listener, listen_socket
-from proxy.server.fast_path import FastPathDeps
-from proxy.server.collectors import client_gauges
+from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator
-from proxy.app.factory import ComponentFactory
-from proxy.cache.batch import BatchService
-from proxy.cache.clock_monitor import ClockMonitor
-from proxy.changes.webhook_receiver import WebhookReceiver
-from proxy.attachments.service import AttachmentService
-from proxy.upstream.exchange import UpstreamExchange
-from proxy.attachments.board_export import BoardExport
-from proxy.attachments.fetcher import FetchDeps
-from proxy.changes.webhook_manager import WebhookManager
-from proxy.upstream.credential_manager import TokenInspector
-from proxy.cache.invalidation import Invalidator
-from proxy.cache.write_through import EchoFilter
-from proxy.cache.verification import HitVerifier
-from proxy.cache.read_through import ReadThrough
+from proxy.server.request_parser import RequestParser
 from proxy.status.collectors import verification_gauges
-from proxy.changes.webhook_client import WebhookClient
-from proxy.changes.refresh import ActiveRefresher
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.changes.board_poller import BoardPoller
-from proxy.cache.write_through import WriteThrough
-from proxy.app.factory import Services
-from proxy.observability.log import LogFlusher
-from proxy.observability.log import Log
-from proxy.observability.loop_errors import loop_error_handler
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import Metrics, count
-from proxy.model import Credential, Priority
-from proxy.http_semantics.cache_control import NONE
-from proxy.pages.layout import ASSETS
-from proxy.cache.verification import pause_s
 from proxy.trello.routes import RouteTable
-from proxy.credentials.redaction import Redactor
-from proxy.changes.poll_diff import TARGET
 from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
-from proxy.app.reload import ConfigSource, Reloader
-from proxy.app.factory import (build_guard, build_route_table, build_signer, links_of, poll_interval, warnings_of,)
-from proxy.attachments.store.store import AttachmentStore
-from proxy.credentials.identity import KEY_BYTES
-from proxy.cache.store.store import ResponseStore
+from proxy.upstream.credential_manager import TokenInspector
+from proxy.upstream.exchange import UpstreamExchange
 
 SHUTDOWN_S = 3.0
 """For requests under way; aiohttp may take it twice, and the whole must end within 10 s."""
@@ -190,21 +200,7 @@ class App:
         console = AdminPages(
             config, around, self._metrics, whose, parser, store, services, self.limiter
         )
-        ids, scrub, client_stats = (
-            RequestIdGenerator(instance),
-            self._redactor.redact_text,
-            self._metrics.client_stats,
-        )
-        tools = FastPathDeps(
-            responses,
-            services.watch,
-            self._clock,
-            self._log,
-            ids,
-            scrub,
-            client_stats,
-            self._memory,
-        )
+        tools = self._fast_path_deps(responses, services, instance)
         self._build_refresher(services, parser)
         services.watch.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
         pages = PageHandler(
@@ -214,13 +210,7 @@ class App:
             services.own_writes, services.invalidate, self._metrics
         )
         await self._listen(sockets, (api, console, pages, webhook_receiver), tools, via)
-        if webhook_receiver is not None:
-            webhook_client = WebhookClient(
-                webhook_receiver.callback.url, stored, exchange, services.writes, table
-            )
-            self.webhook_manager = self._factory.webhook_manager(
-                webhook_client, services.reads, services.watch, webhook_receiver, self._metrics
-            )
+        self._manage_webhooks(webhook_receiver, stored, table)
         changeable = ReloadableState(
             table, self.limiter, self._redactor, webhook_receiver, self._fast_paths, self._memory
         )
@@ -228,6 +218,26 @@ class App:
             self._source, credential_manager, changeable, self.webhook_manager
         )
         self._announce(sockets)
+
+    def _fast_path_deps(
+        self, responses: ResponseStore, services: Services, instance: str
+    ) -> FastPathDeps:
+        ids, redact = RequestIdGenerator(instance), self._redactor.redact_text
+        stats, memory = self._metrics.client_stats, self._memory
+        watched, clock, log = services.watched, self._clock, self._log
+        return FastPathDeps(responses, watched, clock, log, ids, redact, stats, memory)
+
+    def _manage_webhooks(
+        self, receiver: WebhookReceiver | None, stored: StoredCredential, table: RouteTable
+    ) -> None:
+        services = self.services
+        if receiver is None or services is None:
+            return
+        url, exchange, writes = receiver.callback.url, services.exchange, services.writes
+        client = WebhookClient(url, stored, exchange, writes, table)
+        self.webhook_manager = self._factory.webhook_manager(
+            client, services.reads, services.watch, receiver, self._metrics
+        )
 
     def _announce(self, groups: list[list[socket.socket]]) -> None:
         """Log the addresses listened on, both of `::`, and the configuration's warnings."""
@@ -258,12 +268,17 @@ class App:
     ) -> Services:
         config = self._config
         invalidator = Invalidator(responses, self._metrics, self._log)
-        watch = BoardPoller(exchange, invalidator, self._clock, self._log, poll_interval(config))
+        interval_s = poll_interval(config)
+        watched = WatchedBoards(self._clock, VALID_INTERVALS * (interval_s or 0.0))
+        watch = BoardPoller(exchange, invalidator, self._clock, self._log, interval_s, watched)
         clock_monitor = ClockMonitor(invalidator, self._clock, self._log)
         clock_monitor.on_set_back.append(watch.clock_set_back)
         clock_monitor.check(responses.newest_at)
         self._ticks.append(clock_monitor.tick)
-        reads = ReadThrough(responses, exchange, self.public_url, self._metrics, self._clock, watch)
+        reads = ReadThrough(
+            responses, exchange, self.public_url, self._metrics, self._clock, watched
+        )
+        reads.on_lookup.append(watch.note_read)
         reads.on_future.append(clock_monitor.check)
         own_writes = EchoFilter(self._random(8).hex())
         writes = WriteThrough(exchange, invalidator, reads.aliases, own_writes)
@@ -277,6 +292,7 @@ class App:
             exchange=exchange,
             invalidate=invalidator,
             watch=watch,
+            watched=watched,
             reads=reads,
             own_writes=own_writes,
             writes=writes,

@@ -3,93 +3,80 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from proxy.runtime.clock import Clock
-from proxy.config.schema import Config
-from proxy.changes.webhook_receiver import WebhookReceiver
-from proxy.upstream.exchange import UpstreamExchange
-from proxy.attachments.fetcher import StorageHosts
-from proxy.changes.webhook_manager import WebhookManager
-from proxy.credentials.identity import CachePartitions, StoredCredential
-from proxy.cache.invalidation import Invalidator
-from proxy.upstream.availability import CircuitBreakers
-from proxy.cache.write_through import EchoFilter
-from proxy.cache.read_through import ReadThrough
-from proxy.status.collectors import (attachment_gauges, cache_gauges, poller_gauges,)
-from proxy.changes.webhook_client import WebhookClient
-from proxy.upstream.client import UpstreamClient
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.changes.board_poller import BoardPoller
-from proxy.observability.log import Log
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import Metrics
-from proxy.model import Credential
-from proxy.links.rewrite import LinkRewriter
-from proxy.attachments.ssrf_guard import may_connect
-from proxy.credentials.redaction import Redactor
 
-from proxy.runtime.directory import DirectoryLock
-from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
-from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.attachments.store.store import AttachmentStore
-from proxy.credentials.identity import IdentityFile, IdentityState
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
-from proxy.cache.store.sqlite_backend import SQLiteStorage
-from proxy.app.storage_monitor import StorageMonitor
-from proxy.upstream.transport import Transport, allow_any
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from aiohttp import web
-from proxy.runtime.clock import Clock
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+
+from proxy.app.from_config import cache_variant, webhook_callback
+from proxy.app.storage_monitor import StorageMonitor
+from proxy.attachments.board_export import BoardExport
+from proxy.attachments.fetcher import StorageHosts
+from proxy.attachments.service import AttachmentService
+from proxy.attachments.ssrf_guard import may_connect
+from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.batch import BatchService
+from proxy.cache.invalidation import Invalidator
+from proxy.cache.read_through import ReadThrough
+from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
+from proxy.cache.store.memory_tier import MemoryTier
+from proxy.cache.store.sqlite_backend import SQLiteStorage
+from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.verification import HitVerifier
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.cache.write_through import EchoFilter, WriteThrough
+from proxy.changes.board_poller import BoardPoller
+from proxy.changes.webhook_client import WebhookClient
+from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
-from proxy.server.handlers.admin import AdminAccess
-from proxy.server.credential_usage import CredentialUsage
-from proxy.server.middleware import Handler
-from proxy.server.handlers.admin import EXPLAIN, explain_handler
-from proxy.server.handlers.admin import CLIENT_CREDENTIALS, credential_usage_handler
-from proxy.server.handlers.admin import (METRICS, PURGE, AdminHandler,)
-from proxy.server.request_parser import RequestParser
-
-from proxy.upstream.credential_manager import CredentialManager
-from proxy.status.explain import Explainer
-from proxy.status.health import Health
-from proxy.credentials.identity import StoredCredential
-from proxy.upstream.availability import CircuitBreakers
-from proxy.status.history import Dashboard
-from proxy.status.collectors import availability_gauges, rate_limit_gauges
-from proxy.ratelimit.limiter import RateLimiter
-
+from proxy.credentials.identity import (
+    CachePartitions,
+    IdentityFile,
+    IdentityState,
+    StoredCredential,
+)
+from proxy.credentials.redaction import Redactor
+from proxy.links.rewrite import LinkRewriter
+from proxy.model import Credential
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.pages.home import Offer
-from proxy.attachments.store.store import AttachmentStore
-from proxy.cache.store.store import ResponseStore
-from collections.abc import Sequence
-from urllib.parse import urlsplit
-from proxy.config.schema import Config, RouteRule
-from proxy.config.schema import Links as LinkSettings
-from proxy.server.browser_guard import BrowserGuard, hosts_of
-from proxy.links.rewrite import LinkRewriter
-from proxy.server.loopback import is_loopback
-from proxy.trello.routes import RouteOverride, RouteTable
-from proxy.links.signing import LinkSigner
-from proxy.changes.poll_diff import interval_s
-from proxy.trello.webhook_payload import Callback
-from dataclasses import dataclass
-from proxy.cache.batch import BatchService
-from proxy.attachments.service import AttachmentService
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.directory import DirectoryLock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.handlers.admin import (
+    CLIENT_CREDENTIALS,
+    EXPLAIN,
+    METRICS,
+    PURGE,
+    AdminAccess,
+    AdminHandler,
+    credential_usage_handler,
+    explain_handler,
+)
+from proxy.server.middleware import Handler
+from proxy.server.request_parser import RequestParser
+from proxy.status.collectors import (
+    attachment_gauges,
+    availability_gauges,
+    cache_gauges,
+    poller_gauges,
+    rate_limit_gauges,
+)
+from proxy.status.explain import Explainer
+from proxy.status.health import Health
+from proxy.status.history import Dashboard
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.client import UpstreamClient
+from proxy.upstream.credential_manager import CredentialManager
 from proxy.upstream.exchange import UpstreamExchange
-from proxy.attachments.board_export import BoardExport
-from proxy.cache.invalidation import Invalidator
-from proxy.cache.write_through import EchoFilter
-from proxy.cache.verification import HitVerifier
-from proxy.cache.read_through import ReadThrough
-from proxy.changes.board_poller import BoardPoller
-from proxy.cache.write_through import WriteThrough
-
+from proxy.upstream.transport import Transport, allow_any
 
 # ---- from flows.py: '"""The flows of one proxy, built: what the app hands around."""'
 
@@ -101,6 +88,7 @@ class Services:
     exchange: UpstreamExchange
     invalidate: Invalidator
     watch: BoardPoller
+    watched: WatchedBoards
     reads: ReadThrough
     own_writes: EchoFilter
     writes: WriteThrough
@@ -108,93 +96,6 @@ class Services:
     downloads: AttachmentService
     exports: BoardExport
     proof: HitVerifier
-
-
-
-# ---- from rules.py: '"""From the configuration to the rules it makes: values in, objects of `policy/` out."""'
-
-_EXAMPLE_HOST = "trello.internal"
-_PLAIN_HTTP = (
-    "the proxy is reached by plain http: browsers do not say there which site asks, so a web page "
-    "elsewhere can have the proxy ask Trello, though it sees no answer; put TLS in front, as "
-    "deploy/README.md does"
-)
-
-
-def build_guard(config: Config) -> BrowserGuard:
-    """The names answered to, and the origins whose pages may call."""
-    admin = config.admin.listen
-    hosts = hosts_of(
-        config.listen.host,
-        urlsplit(config.origin).hostname or "",
-        admin.host if admin else "",
-        extra=config.clients.hosts,
-    )
-    callback_host = urlsplit(config.freshness.webhook_url or "").hostname or ""
-    return BrowserGuard(hosts, frozenset(config.clients.origins), callback_host)
-
-
-def webhook_callback(config: Config) -> Callback | None:
-    """Where Trello delivers; None where it cannot."""
-    url, secret = config.freshness.webhook_url, config.credentials.secret
-    return None if url is None or secret is None else Callback(url, secret.reveal())
-
-
-def links_of(config: Config, public_url: str) -> LinkRewriter:
-    """The link rewriter: to `public_url`, and back from every name the proxy answers to."""
-    return LinkRewriter(public_url, build_signer(config.links), build_guard(config).hosts)
-
-
-def build_signer(links: LinkSettings) -> LinkSigner | None:
-    """What signs links and checks them; None where they are not to be signed."""
-    keys = [key.reveal() for key in links.keys if key is not None]
-    return LinkSigner(keys, links.lifetime_s, links.revoked) if links.sign else None
-
-
-def build_route_table(rules: Sequence[RouteRule]) -> RouteTable:
-    """The route table with the operator's lifetimes on top."""
-    return RouteTable(route_overrides(rules))
-
-
-def route_overrides(rules: Sequence[RouteRule]) -> list[RouteOverride]:
-    """The operator's lifetimes, for the route table."""
-    return [
-        RouteOverride(
-            rule.match,
-            rule.lifetime_s,
-            rule.stale_while_revalidate_s,
-            rule.stale_if_error_s,
-            rule.lifetime_watched_s,
-        )
-        for rule in rules
-    ]
-
-
-def cache_variant(config: Config) -> str:
-    """Everything of the configuration that the bytes of an answer depend on."""
-    links = config.links
-    signer = links.keys[0] if links.sign else None
-    signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
-    return f"{config.origin} {links.rewrite} {signed}"
-
-
-def poll_interval(config: Config) -> float | None:
-    """Seconds from one question of the watcher's to the next; None: it is off."""
-    watch_s, token = config.freshness.watch_s, config.limits.token
-    return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
-
-
-def warnings_of(config: Config) -> tuple[str, ...]:
-    """Warnings about valid settings that cost something; each says what to do instead."""
-    if config.public_url is None and config.listen.is_wildcard:
-        links = f"public_url is not set, so attachment links lead to {config.origin}"
-        wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
-        return (
-            f"{links}, which opens on this machine alone; write the proxy's name, as in {wanted}",
-        )
-    public = urlsplit(config.origin)
-    is_plain = public.scheme == "http" and not is_loopback(public.hostname or "")
-    return (_PLAIN_HTTP,) if is_plain else ()
 
 
 RememberCredential = Callable[[Credential, str], None]

@@ -5,34 +5,32 @@ A configuration with a fault changes nothing, and the log says where the fault i
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
-from typing import Protocol
-from proxy.runtime.clock import Clock
-from proxy.config.schema import Config, ConfigError
-from proxy.upstream.credential_manager import CredentialManager
-from proxy.observability.log import Log
-from proxy.model import Credential
-from proxy.config.fields import settings_of
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from proxy.runtime.clock import Clock
-from proxy.config.schema import Config
-from proxy.server.connection import FastPathCache
-from proxy.app.factory import RememberCredential
-from proxy.upstream.credential_manager import CredentialManager
-from proxy.changes.webhook_receiver import WebhookReceiver
-from proxy.changes.webhook_manager import WebhookManager
-from proxy.credentials.identity import StoredCredential
-from proxy.upstream.credential_manager import TokenInspector
-from proxy.upstream.availability import CircuitBreakers
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.observability.log import Log
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.trello.routes import RouteTable
-from proxy.credentials.redaction import Redactor
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Protocol
 
-from proxy.app.factory import route_overrides, webhook_callback
+from proxy.app.factory import (
+    RememberCredential,
+)
+from proxy.app.from_config import (
+    route_overrides,
+    webhook_callback,
+)
+from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.webhook_receiver import WebhookReceiver
+from proxy.config.fields import settings_of
+from proxy.config.schema import Config, ConfigError
+from proxy.credentials.identity import StoredCredential
+from proxy.credentials.redaction import Redactor
+from proxy.model import Credential
+from proxy.observability.log import Log
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.connection import FastPathCache
+from proxy.trello.routes import RouteTable
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.credential_manager import CredentialManager, TokenInspector
 
 POLL_S = 3.0
 LONGEST_WAIT_S = 300.0

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator
 
-from proxy.cache.results import response_from_buffered
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.attachments.fetcher import (AttachmentFetch, FetchDeps, UpstreamRefused,)
-from proxy.model import Fwd, Outcome
 from proxy.attachments.content_policy import disposition, safe_fields
-from proxy.http_semantics.fields import serialize
+from proxy.attachments.fetcher import (
+    AttachmentFetch,
+    FetchDeps,
+    UpstreamRefused,
+)
 from proxy.attachments.store.shared_file import FileInfo
+from proxy.cache.results import response_from_buffered
+from proxy.http_semantics.fields import serialize
+from proxy.model import Fwd, Outcome
+from proxy.trello.message import ApiRequest, ApiResponse
 
 
 class FetchStream:

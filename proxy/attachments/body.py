@@ -8,9 +8,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
-from proxy.errors import (ChecksumMismatch, IncompleteResponse, StoreError,)
 from proxy.attachments.fetcher import AttachmentFetch, UpstreamRefused
-from proxy.attachments.store.shared_file import (READ_BYTES, SEND_BYTES, FileInfo, SharedFile,)
+from proxy.attachments.store.shared_file import (
+    READ_BYTES,
+    SEND_BYTES,
+    FileInfo,
+    SharedFile,
+)
+from proxy.errors import (
+    ChecksumMismatch,
+    IncompleteResponse,
+    StoreError,
+)
 
 Chunk = bytes | bytearray
 SMALL_BYTES = 128 * 1024

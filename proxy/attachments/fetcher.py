@@ -13,17 +13,37 @@ from dataclasses import dataclass, replace
 
 from yarl import URL
 
-from proxy.errors import (IncompleteResponse, InvalidResponse, UpstreamError,)
-from proxy.trello.message import ApiRequest
-from proxy.upstream.exchange import (BufferedResponse, UpstreamExchange, is_gzip,)
-from proxy.upstream.client import REDIRECTS
-from proxy.observability.metrics import Metrics
-from proxy.model import Fields
-from proxy.http_semantics.charset import (Utf8Probe, in_utf8, lacks_charset,)
-from proxy.attachments.content_policy import (content_type_of, is_named, is_storage_host,)
-from proxy.http_semantics.conditional import resume_offset
+from proxy.attachments.content_policy import (
+    content_type_of,
+    is_named,
+    is_storage_host,
+)
 from proxy.attachments.store.shared_file import FileInfo
-from proxy.upstream.transport import (Transport, UpstreamRequest, UpstreamResponse,)
+from proxy.errors import (
+    IncompleteResponse,
+    InvalidResponse,
+    UpstreamError,
+)
+from proxy.http_semantics.charset import (
+    Utf8Probe,
+    in_utf8,
+    lacks_charset,
+)
+from proxy.http_semantics.conditional import resume_offset
+from proxy.model import Fields
+from proxy.observability.metrics import Metrics
+from proxy.trello.message import ApiRequest
+from proxy.upstream.client import REDIRECTS
+from proxy.upstream.exchange import (
+    BufferedResponse,
+    UpstreamExchange,
+    is_gzip,
+)
+from proxy.upstream.transport import (
+    Transport,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 
 MAX_ATTEMPTS = 5
 """To get one file whole; each goes to Trello's API first."""

@@ -9,24 +9,43 @@ from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import parse_qsl, quote
 
-from proxy.errors import (AttachmentDeleted, AttachmentIsLink, FileTooLarge, InvalidResponse, MaliciousFile, StoreError,)
-from proxy.errors import NotInCache as NothingStored
-from proxy.cache.results import response_from_buffered
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.attachments.fetcher import (AttachmentFetch, FetchDeps, UpstreamRefused,)
 from proxy.attachments.body import AttachmentBody
-from proxy.cache.results import Prediction
-from proxy.cache.read_through import STALE_IF_ERROR, ReadThrough
-from proxy.model import Fwd, Outcome
-from proxy.trello.attachment_metadata import (Link, Malicious, Unreadable, UploadedFile, parse_attachment, preview_of_size,)
-from proxy.cache.key import key_of
-from proxy.http_semantics.content import identity_of
 from proxy.attachments.content_policy import content_type_of
-from proxy.trello.routes import RouteTable
-from proxy.cache.storability import Reason
-from proxy.http_semantics.target import target_of
-from proxy.attachments.store.store import AttachmentStore
+from proxy.attachments.fetcher import (
+    AttachmentFetch,
+    FetchDeps,
+    UpstreamRefused,
+)
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
+from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.key import key_of
+from proxy.cache.read_through import STALE_IF_ERROR, ReadThrough
+from proxy.cache.results import Prediction, response_from_buffered
+from proxy.cache.storability import (
+    Reason,
+)
+from proxy.errors import (
+    AttachmentDeleted,
+    AttachmentIsLink,
+    FileTooLarge,
+    InvalidResponse,
+    MaliciousFile,
+    StoreError,
+)
+from proxy.errors import NotInCache as NothingStored
+from proxy.http_semantics.content import identity_of
+from proxy.http_semantics.target import target_of
+from proxy.model import Fwd, Outcome
+from proxy.trello.attachment_metadata import (
+    Link,
+    Malicious,
+    Unreadable,
+    UploadedFile,
+    parse_attachment,
+    preview_of_size,
+)
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.routes import RouteTable
 
 _TOO_LARGE = "too-large"
 

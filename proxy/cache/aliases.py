@@ -7,16 +7,25 @@ What a spelling alone was told, that there is no such thing, stays its own.
 import asyncio
 from dataclasses import replace
 
-from proxy.runtime.clock import Clock
-from proxy.trello.message import ApiRequest
-from proxy.model import (NEVER_EXPIRES, AliasEntry, CacheKey,)
-from proxy.trello.alias_learning import (OWNERS, alias_name, alias_tags, extract_aliases, is_mutable,)
-from proxy.trello.object_ids import is_id
 from proxy.cache.key import key_of
-from proxy.trello.object_ids import NOTHING, ObjectInfo
-from proxy.trello.tags import ROOTS
-from proxy.http_semantics.target import target_of
 from proxy.cache.store.store import ResponseStore
+from proxy.http_semantics.target import target_of
+from proxy.model import (
+    NEVER_EXPIRES,
+    AliasEntry,
+    CacheKey,
+)
+from proxy.runtime.clock import Clock
+from proxy.trello.alias_learning import (
+    OWNERS,
+    alias_name,
+    alias_tags,
+    extract_aliases,
+    is_mutable,
+)
+from proxy.trello.message import ApiRequest
+from proxy.trello.object_ids import NOTHING, ObjectInfo, is_id
+from proxy.trello.tags import ROOTS
 
 _OFFLOAD_BYTES = 64 * 1024
 """A longer answer is read beside the loop: it takes milliseconds."""

@@ -7,38 +7,64 @@ one batch, which is joined by whoever wants the same ones while the store's `seq
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from proxy.runtime.clock import Clock
-from proxy.errors import InvalidResponse, UpstreamError
-from proxy.errors import NotInCache as NothingStored
-from proxy.cache.results import response_from_buffered, response_from_stored
-from proxy.trello.message import ApiRequest, ApiResponse
 
 from proxy.cache.collapsing import RequestCollapser
-from proxy.upstream.exchange import (MAX_BUFFERED_BYTES, BufferedResponse, StreamedResponse, UpstreamExchange,)
-from proxy.cache.results import Prediction
-from proxy.cache.results import Stored, TooLarge
-from proxy.cache.read_through import (STALE_IF_ERROR, ReadThrough, may_serve_stale_if_error,)
-from proxy.observability.metrics import Metrics, count
-from proxy.model import (CacheKey, Kind, Outcome, StoredResponse,)
-from proxy.trello.batch_codec import (JSON_HEAD, Item, batch_target, compose_body, make_item, split_items,)
-from proxy.http_semantics.content import gzipped, identity_length
-from proxy.cache.freshness import ABSENT, Fresh
-from proxy.cache.storability import Reason, why_unusable
-from proxy.trello.failures import is_upstream_failure
-from proxy.http_semantics.conditional import etag_of
+from proxy.cache.freshness import (
+    ABSENT,
+    Absent,
+    Fresh,
+    Stale,
+    Verdict,
+)
+from proxy.cache.read_through import (
+    STALE_IF_ERROR,
+    ReadThrough,
+    may_serve_stale_if_error,
+)
+from proxy.cache.results import (
+    Prediction,
+    Stored,
+    TooLarge,
+    forward_reason,
+    response_from_buffered,
+    response_from_stored,
+)
+from proxy.cache.storability import (
+    Reason,
+    why_unusable,
+)
 from proxy.cache.store.store import ResponseStore
-from collections.abc import Sequence
-from dataclasses import dataclass
-from proxy.trello.message import ApiRequest
-from proxy.cache.results import forward_reason
-from proxy.cache.read_through import may_serve_stale_if_error
-from proxy.model import Fwd, StoredResponse
-from proxy.trello.batch_codec import Item
-from proxy.cache.freshness import (Absent, Fresh, Stale, Verdict,)
+from proxy.errors import InvalidResponse, UpstreamError
+from proxy.errors import NotInCache as NothingStored
+from proxy.http_semantics.conditional import etag_of
+from proxy.http_semantics.content import gzipped, identity_length
+from proxy.model import (
+    CacheKey,
+    Fwd,
+    Kind,
+    Outcome,
+    StoredResponse,
+)
+from proxy.observability.metrics import Metrics, count
+from proxy.runtime.clock import Clock
+from proxy.trello.batch_codec import (
+    JSON_HEAD,
+    Item,
+    batch_target,
+    compose_body,
+    make_item,
+    split_items,
+)
 from proxy.trello.failures import is_upstream_failure
-
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.upstream.exchange import (
+    MAX_BUFFERED_BYTES,
+    BufferedResponse,
+    StreamedResponse,
+    UpstreamExchange,
+)
 
 # ---- from flow/batch_part.py: '"""One read of a batch: what is known of it, and what it got."""'
 

@@ -6,9 +6,9 @@ was stored "in the future" has no age at all. So everything stored becomes stale
 
 from collections.abc import Callable
 
-from proxy.runtime.clock import Clock
 from proxy.cache.invalidation import Invalidator
 from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
 from proxy.trello.tags import EVERYTHING
 
 TOLERANCE_S = 1.0

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from proxy.model import Lifetimes
 from proxy.http_semantics.cache_control import NONE, Directives
+from proxy.model import Lifetimes
 
 
 @dataclass(frozen=True, slots=True)

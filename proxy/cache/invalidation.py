@@ -7,11 +7,11 @@ changed elsewhere is outdated: stale at once, and better than nothing while Trel
 from collections.abc import Collection
 from typing import Literal
 
+from proxy.cache.store.store import ResponseStore
+from proxy.model import Tag
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics, count
-from proxy.model import Tag
 from proxy.trello.tags import OWNERS_KNOWN
-from proxy.cache.store.store import ResponseStore
 
 Cause = Literal["write", "purge"]
 ExternalCause = Literal["watch", "webhook", "proof", "clock"]

@@ -10,26 +10,57 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from proxy.runtime.clock import Clock
+from proxy.cache.aliases import AliasResolver
+from proxy.cache.collapsing import RequestCollapser
+from proxy.cache.freshness import (
+    ABSENT,
+    Absent,
+    Fresh,
+    Stale,
+    Verdict,
+    judge,
+)
+from proxy.cache.key import missing_key
+from proxy.cache.projection.projector import PROJECTED, Projector
+from proxy.cache.response_storing import ResponseStorer, spelling_key
+from proxy.cache.results import (
+    FetchResult,
+    LookupResult,
+    NotStored,
+    Prediction,
+    Stored,
+    TooLarge,
+    forward_reason,
+    is_refusal,
+    is_refusal_of,
+    outcome_for,
+    response_from_buffered,
+    response_from_stored,
+    response_from_stream,
+)
+from proxy.cache.storability import (
+    Reason,
+    lifetimes_for,
+)
+from proxy.cache.store.store import ResponseStore
+from proxy.cache.watched_boards import WatchedBoards
 from proxy.errors import NotInCache as NothingStored
 from proxy.errors import UpstreamError
-from proxy.cache.results import (response_from_buffered, response_from_stored, response_from_stream,)
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.cache.collapsing import RequestCollapser
-from proxy.upstream.exchange import (BufferedResponse, StreamedResponse, UpstreamExchange,)
-from proxy.cache.results import (Prediction, forward_reason, outcome_for,)
-from proxy.cache.response_storing import ResponseStorer, spelling_key
-from proxy.cache.results import (FetchResult, LookupResult, NotStored, Stored, TooLarge, is_refusal, is_refusal_of,)
-from proxy.cache.aliases import AliasResolver
-from proxy.cache.projection.projector import PROJECTED, Projector
-from proxy.changes.board_poller import BoardPoller
+from proxy.model import (
+    Fwd,
+    Lifetimes,
+    Outcome,
+    StoredResponse,
+)
 from proxy.observability.metrics import Metrics, count
-from proxy.model import (Fwd, Lifetimes, Outcome, StoredResponse,)
-from proxy.cache.key import missing_key
-from proxy.cache.freshness import (ABSENT, Absent, Fresh, Stale, Verdict, judge,)
-from proxy.cache.storability import Reason, lifetimes_for
+from proxy.runtime.clock import Clock
 from proxy.trello.failures import is_upstream_failure
-from proxy.cache.store.store import ResponseStore
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.upstream.exchange import (
+    BufferedResponse,
+    StreamedResponse,
+    UpstreamExchange,
+)
 
 STALE_IF_ERROR = "stale-if-error"
 """The `detail` of an answer that is stale because Trello gives none."""
@@ -45,18 +76,20 @@ class ReadThrough:
         public_url: str,
         metrics: Metrics,
         clock: Clock,
-        watch: BoardPoller,
+        watched: WatchedBoards,
     ) -> None:
         self.responses = responses
         self._exchange = exchange
         self._metrics = metrics
         self._clock = clock
-        self._watched = watch
+        self._watched = watched
         self.aliases = AliasResolver(responses, clock)
         self._projector = Projector(responses, self.judge, self.aliases.lookup, clock)
         self.flights: RequestCollapser[FetchResult] = RequestCollapser(exchange.limiter.is_queued)
         self.on_hit: list[Callable[[ApiRequest, StoredResponse], None]] = []
         """Told of every stored answer that is given while it is fresh, but by a planned hit."""
+        self.on_lookup: list[Callable[[], None]] = []
+        """Called before every lookup that a client waits for."""
         self.on_future: list[Callable[[float], None]] = []
         """Called with the time of a stored response that is in the future, in POSIX seconds."""
         self.storer = ResponseStorer(responses, self.aliases, self._projector, public_url, metrics)
@@ -74,7 +107,8 @@ class ReadThrough:
 
     async def lookup(self, request: ApiRequest) -> LookupResult:
         """What is stored, or is cut out of what is when that alone is fresh."""
-        self._watched.note_read()  # whoever asks this is about to answer somebody
+        for notify in self.on_lookup:
+            notify()
         return await self._lookup(request)
 
     async def predict(self, request: ApiRequest) -> Prediction:

@@ -5,24 +5,34 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.errors import InvalidResponse
-from proxy.cache.results import make_stored
-from proxy.trello.message import ApiRequest
-from proxy.upstream.exchange import BufferedResponse
-from proxy.cache.results import NotStored, Stored
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.projection.projector import Projector
-from proxy.observability.metrics import Metrics, count
-from proxy.model import (CacheKey, Kind, StoredResponse,)
 from proxy.cache.key import missing_key
-from proxy.credentials.extraction import response_contains
-from proxy.trello.routes import UNKNOWN
-from proxy.links.rewrite import rewrite_client_js
-from proxy.cache.storability import (NOT_FOUND_LIFETIME_S, Reason, Storable, Unstorable, may_store, why_unusable,)
-from proxy.trello.tags import stored_tags
-from proxy.trello.failures import is_upstream_failure
-from proxy.http_semantics.fields import serialize
+from proxy.cache.projection.projector import Projector
+from proxy.cache.results import NotStored, Stored, make_stored
+from proxy.cache.storability import (
+    NOT_FOUND_LIFETIME_S,
+    Reason,
+    Storable,
+    Unstorable,
+    may_store,
+    why_unusable,
+)
 from proxy.cache.store.store import ResponseStore
+from proxy.credentials.extraction import response_contains
+from proxy.errors import InvalidResponse
+from proxy.http_semantics.fields import serialize
+from proxy.links.rewrite import rewrite_client_js
+from proxy.model import (
+    CacheKey,
+    Kind,
+    StoredResponse,
+)
+from proxy.observability.metrics import Metrics, count
+from proxy.trello.failures import is_upstream_failure
+from proxy.trello.message import ApiRequest
+from proxy.trello.routes import UNKNOWN
+from proxy.trello.tags import stored_tags
+from proxy.upstream.exchange import BufferedResponse
 
 _INVALIDATING_STATUSES = frozenset({401, 403, 410})
 """After these what was stored is no longer this member's to see."""

@@ -1,23 +1,28 @@
 """What was found in the store, or what a flight brought, and for whom."""
 
 from dataclasses import dataclass
-from proxy.upstream.exchange import BufferedResponse
-from proxy.model import CacheKey, StoredResponse
+
+from proxy.cache.freshness import (
+    Absent,
+    Fresh,
+    Stale,
+    Verdict,
+)
 from proxy.cache.key import missing_key
-from proxy.cache.freshness import Verdict
-from proxy.cache.storability import Reason
+from proxy.cache.storability import (
+    Reason,
+)
+from proxy.http_semantics.conditional import etag_of
+from proxy.http_semantics.fields import serialize, to_store
+from proxy.model import (
+    CacheKey,
+    Fwd,
+    Outcome,
+    StoredResponse,
+    Tag,
+)
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse
-from proxy.model import (Outcome, StoredResponse, Tag,)
-from proxy.http_semantics.fields import to_store
-from proxy.http_semantics.conditional import etag_of
-from proxy.http_semantics.fields import serialize
-from dataclasses import dataclass
-from proxy.trello.message import ApiRequest
-
-from proxy.model import (Fwd, Outcome, StoredResponse,)
-from proxy.cache.freshness import (Absent, Fresh, Stale, Verdict,)
-
 
 # ---- from flow/answers.py: '"""From what is stored, or has just arrived, to an Answer."""'
 
@@ -62,7 +67,6 @@ def make_stored(
         requested_seq=seq,
         tags=tags,
     )
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from proxy.model import (Kind, Lifetimes, Tag,)
+from proxy.model import (
+    Kind,
+    Lifetimes,
+    Tag,
+)
+from proxy.trello.failures import _PAGES, _media_type
 
 NOT_FOUND_LIFETIME_S = 5.0
 """A 404 may turn into a 200 when a member is added: kept for seconds, never past them.
@@ -13,9 +18,6 @@ NOT_FOUND_LIFETIME_S = 5.0
 And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
 """
 
-_PAGES = frozenset({"text/html", "application/xhtml+xml"})
-_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
-_TOO_MANY = 429
 _SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
 
 
@@ -93,15 +95,6 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes, *, length_known: b
             return _why_no_json(media_type, plain, length_known=length_known)
 
 
-def is_page_of_another(status: int, content_type: str, plain: bytes) -> bool:
-    """Whether a refusal is an HTML page, so not Trello's word, but a gateway's (D7).
-
-    Trello refuses in a sentence or in JSON. A 429 and a 5xx are trouble whatever their form.
-    """
-    is_refusal = 400 <= status < 500 and status != _TOO_MANY
-    return is_refusal and (_media_type(content_type) in _PAGES or bool(_PAGE.match(plain)))
-
-
 def _why_no_outcome(media_type: str, plain: bytes, *, length_known: bool) -> str | None:
     """Why a body says nothing of a write; it may be a sentence, or empty."""
     if media_type in _PAGES:
@@ -122,10 +115,6 @@ def _why_no_json(media_type: str, plain: bytes, *, length_known: bool) -> str | 
     if not (media_type and length_known and _is_balanced(plain)) and not _is_json(plain):
         return "JSON that was cut short"
     return None
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
 
 
 def _is_balanced(plain: bytes) -> bool:

@@ -6,25 +6,31 @@ objects is outdated: whatever should have told of the change did not.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from proxy.runtime.clock import Clock
-from proxy.errors import ProxyError
-from proxy.trello.message import ApiRequest
+
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.read_through import ReadThrough
-from proxy.observability.log import Log
-from proxy.model import StoredResponse
-from proxy.http_semantics.cache_control import Directives
-
 from proxy.cache.store.store import ResponseStore
+from proxy.errors import ProxyError
+from proxy.http_semantics.cache_control import Directives
+from proxy.model import (
+    Kind,
+    StoredResponse,
+    Tag,
+)
 from proxy.observability.client_stats import OWN
-from collections.abc import Iterable, Iterator
-from proxy.model import (Kind, StoredResponse, Tag,)
-from proxy.trello.write_effects import board_tags
+from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
+from proxy.trello.message import ApiRequest
 from proxy.trello.routes import Match
-from proxy.trello.tags import (ALL_OF_KIND, SPANNING, UNKNOWN_ID, tags_for,)
-
+from proxy.trello.tags import (
+    ALL_OF_KIND,
+    SPANNING,
+    UNKNOWN_ID,
+    tags_for,
+)
+from proxy.trello.write_effects import board_tags
 
 # ---- from policy/proving.py: '"""Which hits are asked again to see whether they were true, how often, and what follows. Pure."""'
 

@@ -5,24 +5,31 @@ proxy. An unknown outcome invalidates: a lost stored response costs one request,
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import assert_never
-from proxy.errors import InvalidResponse, UpstreamError
-from proxy.cache.results import response_from_buffered, response_from_stream
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.upstream.exchange import (BufferedResponse, StreamedResponse, UpstreamExchange,)
-from proxy.cache.invalidation import Invalidator
-from proxy.cache.aliases import AliasResolver
-
-from proxy.model import (Fwd, Kind, Outcome,)
-from proxy.trello.write_effects import tags_changed_by
-from proxy.cache.storability import why_unusable
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from proxy.trello.message import ApiRequest
-from proxy.model import Tag
+from typing import assert_never
 
+from proxy.cache.aliases import AliasResolver
+from proxy.cache.invalidation import Invalidator
+from proxy.cache.results import response_from_buffered, response_from_stream
+from proxy.cache.storability import (
+    why_unusable,
+)
+from proxy.errors import InvalidResponse, UpstreamError
+from proxy.model import (
+    Fwd,
+    Kind,
+    Outcome,
+    Tag,
+)
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.write_effects import tags_changed_by
+from proxy.upstream.exchange import (
+    BufferedResponse,
+    StreamedResponse,
+    UpstreamExchange,
+)
 
 # ---- from flow/own_writes.py: '"""Which tags our own writes named, so that their echo from Trello\'s webhooks costs nothing.\n\nTrello repeats a write\'s X-Trello-Client-Identifier in the deliveries that tell of it. Each write\ngets one of its own, so an echo is compared with what that very write invalidated, after Trello had\nanswered it, and with nothing else.\n"""'
 

@@ -6,19 +6,26 @@ nothing counts as watched, and the ordinary lifetimes hold.
 """
 
 import asyncio
-import math
 from asyncio import FIRST_COMPLETED
 from collections.abc import Callable, Mapping, Set
 
-from proxy.runtime.clock import Clock
-from proxy.errors import ProxyError
-from proxy.trello.message import ApiRequest
-from proxy.upstream.exchange import StreamedResponse, UpstreamExchange
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.changes.poll_diff import (
+    IDLE_AFTER_S,
+    VALID_INTERVALS,
+    BoardVersion,
+    diff,
+    parse_versions,
+    pause_s,
+    watched_since,
+)
+from proxy.errors import ProxyError
 from proxy.observability.log import Log
 from proxy.observability.metrics import count
-from proxy.model import Lifetimes, StoredResponse
-from proxy.changes.poll_diff import (IDLE_AFTER_S, VALID_INTERVALS, BoardVersion, diff, is_watched, parse_versions, pause_s, watched_lifetimes, watched_since,)
+from proxy.runtime.clock import Clock
+from proxy.trello.message import ApiRequest
+from proxy.upstream.exchange import StreamedResponse, UpstreamExchange
 
 SHORTEST_PAUSE_S = 1.0
 """From one question to the next, however much is written."""
@@ -34,8 +41,9 @@ class BoardPoller:
         clock: Clock,
         log: Log,
         interval_s: float | None,
+        watched: WatchedBoards,
     ) -> None:
-        """`interval_s`: from one question to the next; None: it is off."""
+        """`interval_s`: from one poll to the next; None: polling is off."""
         self.changes = 0
         self.polls = dict.fromkeys(("good", "failed", "refused", "unusable"), 0)
         """Questions asked, by what came of them."""
@@ -46,10 +54,7 @@ class BoardPoller:
         self._interval_s = interval_s or 0.0
         self._versions: Mapping[str, BoardVersion] | None = None
         self._since: dict[str, int] = {}
-        self._is_counted = False
-        self._last_success_at = -math.inf
-        """POSIX seconds when the last good question was asked: both a clock set back and a
-        machine that slept make it look old, never young."""
+        self.watched = watched
         self._started_at = clock.now()
         self._read_at = clock.monotonic()
         self._readers = asyncio.Event()
@@ -73,22 +78,12 @@ class BoardPoller:
         """Seconds since what is known was asked for; 0 while nobody reads."""
         if not self.is_on or self.is_idle:
             return 0.0
-        return max(0.0, self._clock.now() - max(self._last_success_at, self._started_at))
+        return max(0.0, self._clock.now() - max(self.watched.polled_at, self._started_at))
 
     @property
     def is_late(self) -> bool:
         """Whether it is on and knows nothing recent, though somebody reads."""
         return self.is_on and not self.is_idle and self.lag_s > VALID_INTERVALS * self._interval_s
-
-    @property
-    def last_success_at(self) -> float:
-        """POSIX seconds when the last good question was asked; -inf before there is one."""
-        return self._last_success_at
-
-    @property
-    def boards(self) -> int:
-        """How many boards are watched now."""
-        return len(self._versions or ()) if self.is_starting(self._clock.now()) else 0
 
     def start(self, request: ApiRequest) -> None:
         """Begin, unless it is off, to ask in the stored identity; `ask`: policy's question."""
@@ -112,7 +107,7 @@ class BoardPoller:
 
     def clock_set_back(self) -> None:
         """Count from now on: what was noted of the clock is in the future."""
-        self._last_success_at = -math.inf
+        self.watched.distrust()
         self._started_at = self._clock.now()
 
     def note_write(self) -> None:
@@ -121,18 +116,6 @@ class BoardPoller:
         The next regular look would call the board moved, and with it all that was asked since.
         """
         self._write_seen.set()
-
-    def is_starting(self, now: float) -> bool:
-        """Whether the last good answer is recent enough to go by."""
-        return 0.0 <= now - self._last_success_at <= VALID_INTERVALS * self._interval_s
-
-    def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
-        """`plain`, or the longer ones of a stored response of the stored identity's if watched."""
-        if plain.lifetime_watched_s is None or not self.is_starting(self._clock.now()):
-            return plain
-        if not is_watched(stored.tags, stored.requested_seq, self._since):
-            return plain
-        return watched_lifetimes(plain, stored.tags, counted=self._is_counted)
 
     async def _run(self, request: ApiRequest) -> None:
         failures = 0
@@ -205,5 +188,6 @@ class BoardPoller:
                 tell(told.changed)
         if told.appeared or told.vanished:
             self._since = watched_since(self._since, marks, self._invalidate.checkpoint())
-        self._versions, self._last_success_at = marks, requested_at
-        self._is_counted = all(mark.sequence for mark in marks.values())
+        self._versions = marks
+        is_counted = all(mark.sequence for mark in marks.values())
+        self.watched.update(self._since, requested_at, count=len(marks), is_counted=is_counted)

@@ -8,15 +8,15 @@ as it was, as far as marks tell, until a later mark differs.
 
 import json
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
-from proxy.model import Lifetimes, Tag
-from proxy.trello.object_ids import is_id
-from proxy.trello.write_effects import board_tags
-from proxy.trello.read_operations import PEOPLE
+from proxy.cache.watched_boards import OF_BOARDS
+from proxy.model import Tag
 from proxy.ratelimit.share import BACKGROUND_SHARE
-from proxy.trello.tags import (ALL_OF_KIND, INFERRED, SPANNING, tags_for,)
+from proxy.trello.object_ids import is_id
+from proxy.trello.tags import SPANNING, tags_for
+from proxy.trello.write_effects import board_tags
 
 TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
 """The question: about every board of the stored member, the closed ones too."""
@@ -27,13 +27,7 @@ VALID_INTERVALS = 2.5
 IDLE_AFTER_S = 15 * 60.0
 """Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
 that was planned is not noticed, and within one of those the plan ends and its reader is."""
-UNCOUNTED_S = 60.0
-"""Watched actions live so long where boards show only when they were last active."""
 _LONGEST_PAUSE_S = 60.0
-
-_OF_BOARDS = frozenset({"board", "cards-of"})
-_BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
-"""Kinds that change without any board's mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +84,10 @@ def diff(before: Mapping[str, BoardVersion], now: Mapping[str, BoardVersion]) ->
     )
 
 
-def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]) -> bool:
-    """Whether every board that an answer depends on was watched already when it was asked for.
-
-    A board that was learned counts: it was learned while it was watched, and a card that leaves it
-    moves its mark.
-    `since`: by id and by shortLink, the store's `seq` from which on a board is watched.
-    """
-    of_boards = False
-    for tag in tags:
-        kind, _, name = tag.partition(":")
-        if kind == SPANNING:
-            return False
-        if kind in _OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
-            if name not in since or requested_seq < since[name]:
-                return False
-            of_boards = True
-    return of_boards
-
-
 def boards_of(tags: Iterable[Tag]) -> Set[str]:
     """The ids of the boards that an answer with these tags shows, or shows something of."""
     named = (tag.partition(":") for tag in tags)
-    return {name for kind, _, name in named if kind in _OF_BOARDS and is_id(name)}
+    return {name for kind, _, name in named if kind in OF_BOARDS and is_id(name)}
 
 
 def watched_since(
@@ -121,23 +96,6 @@ def watched_since(
     """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
     names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
     return {name: before.get(name, seq) for name in names}
-
-
-def watched_lifetimes(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> Lifetimes:
-    """The lifetimes of a watched answer; what shows people lives no longer than they do.
-
-    `counted`: whether every board's updates are. A date of activity alone need not tell of a
-    comment that was edited or deleted.
-    """
-    watched_s = lifetimes.lifetime_watched_s
-    if watched_s is None:
-        return lifetimes
-    kinds = {tag.partition(":")[0] for tag in tags}
-    if kinds & _BESIDE_BOARDS:
-        watched_s = min(watched_s, PEOPLE.lifetime_s)
-    if "action" in kinds and not counted:
-        watched_s = min(watched_s, UNCOUNTED_S)
-    return replace(lifetimes, lifetime_s=max(lifetimes.lifetime_s, watched_s))
 
 
 def interval_s(wanted_s: float, count: int, window_s: float) -> float:

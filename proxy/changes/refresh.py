@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from proxy.errors import ProxyError
-from proxy.trello.message import ApiRequest
 from proxy.cache.batch import BatchService
 from proxy.cache.collapsing import RequestCollapser
 from proxy.cache.read_through import ReadThrough
+from proxy.changes.poll_diff import boards_of
+from proxy.errors import ProxyError
+from proxy.http_semantics.cache_control import NONE
 from proxy.model import CacheKey, StoredResponse
 from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
-from proxy.http_semantics.cache_control import NONE
-from proxy.changes.poll_diff import boards_of
+from proxy.trello.message import ApiRequest
 
 MAX_BOARDS = 1_000
 """Boards of which uses are remembered: those used last."""

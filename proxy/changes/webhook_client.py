@@ -9,15 +9,22 @@ from collections.abc import Mapping
 from typing import assert_never
 from urllib.parse import quote
 
-from proxy.errors import InvalidResponse
-from proxy.trello.message import ApiRequest
-from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
-from proxy.credentials.identity import StoredCredential
 from proxy.cache.write_through import WriteThrough
-from proxy.model import CacheKey, Priority
+from proxy.credentials.identity import StoredCredential
+from proxy.errors import InvalidResponse
 from proxy.http_semantics.cache_control import NONE
-from proxy.trello.webhook_api import (Create, Remove, Repair, Step, Webhook, webhooks_in,)
+from proxy.model import CacheKey, Priority
+from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable
+from proxy.trello.webhook_api import (
+    Create,
+    Remove,
+    Repair,
+    Step,
+    Webhook,
+    webhooks_in,
+)
+from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
 
 DESCRIPTION = "trello-proxy"
 _HIDDEN = "-"

@@ -7,21 +7,27 @@ next start takes them over. What Trello delivers meanwhile is lost, which lifeti
 import asyncio
 from collections.abc import Collection
 from typing import assert_never
-from proxy.runtime.clock import Clock
-from proxy.errors import UpstreamError
-from proxy.changes.webhook_receiver import WebhookReceiver
-from proxy.cache.read_through import ReadThrough
-from proxy.changes.webhook_client import WebhookClient
 
+from proxy.cache.read_through import ReadThrough
 from proxy.changes.board_poller import BoardPoller
+from proxy.changes.webhook_client import WebhookClient
+from proxy.changes.webhook_receiver import WebhookReceiver
+from proxy.errors import UpstreamError
+from proxy.model import StoredResponse
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
-from proxy.trello.webhook_api import (Create, Step, Webhook, WebhookResult, apply_result, classify_result, reconcile,)
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest
-from proxy.model import StoredResponse
 from proxy.trello.object_ids import is_id
-
+from proxy.trello.webhook_api import (
+    Create,
+    Step,
+    Webhook,
+    WebhookResult,
+    apply_result,
+    classify_result,
+    reconcile,
+)
 
 # ---- from flow/served_boards.py: '"""The boards that answers were stored of lately: those worth a webhook."""'
 
@@ -117,7 +123,9 @@ class WebhookManager:
 
     def subscribe_to(self, watch: BoardPoller) -> None:
         """Learn from the watcher which boards moved: their webhooks have to say so too."""
-        watch.on_change.append(lambda boards: self.on_board_changed(boards, watch.last_success_at))
+        watch.on_change.append(
+            lambda boards: self.on_board_changed(boards, watch.watched.polled_at)
+        )
 
     def on_board_changed(self, boards: Collection[str], since: float) -> None:
         """These have changed at some time after `since`, in POSIX seconds."""

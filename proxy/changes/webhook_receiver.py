@@ -7,12 +7,18 @@ saves questions, and keeps a delivery that somebody recorded from being of use.
 from collections import OrderedDict
 from enum import StrEnum
 
-from proxy.runtime.clock import Clock
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.write_through import EchoFilter
 from proxy.observability.metrics import Metrics, count
+from proxy.runtime.clock import Clock
 from proxy.trello.tags import EVERYTHING
-from proxy.trello.webhook_payload import (Callback, WebhookEvent, not_covered_by, parse_delivery, verify,)
+from proxy.trello.webhook_payload import (
+    Callback,
+    WebhookEvent,
+    not_covered_by,
+    parse_delivery,
+    verify,
+)
 
 MAX_REMEMBERED_ACTIONS = 10_000
 """So many deliveries are known when they come again."""

@@ -5,24 +5,29 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from proxy.runtime.clock import Clock
+from proxy.app.factory import (
+    ComponentFactory,
+)
 from proxy.config.schema import Config
-from proxy.app.factory import ComponentFactory
-from proxy.errors import UpstreamError
-from proxy.upstream.credential_manager import WARN_DAYS
-from proxy.upstream.exchange import UpstreamExchange
 from proxy.credentials.identity import CachePartitions, StoredCredential
-from proxy.upstream.credential_manager import CredentialRefused, TokenInspector
+from proxy.credentials.redaction import Redactor
+from proxy.errors import UpstreamError
+from proxy.model import Credential
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.trello.routes import RouteTable
+from proxy.trello.token_info import (
+    Member,
+    TokenInfo,
+    days_left,
+)
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.client import UpstreamClient
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.observability.log import Log
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import Metrics
-from proxy.model import Credential
-from proxy.trello.routes import RouteTable
-from proxy.credentials.redaction import Redactor
-from proxy.trello.token_info import (Member, TokenInfo, days_left,)
+from proxy.upstream.credential_manager import WARN_DAYS, CredentialRefused, TokenInspector
+from proxy.upstream.exchange import UpstreamExchange
 
 
 @dataclass(frozen=True, slots=True)

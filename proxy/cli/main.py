@@ -17,18 +17,33 @@ from pathlib import Path
 from urllib.parse import quote
 
 from proxy import __version__
-from proxy.runtime.clock import SystemClock
-from proxy.config.schema import (Config, ConfigError, masked,)
-from proxy.cli.leak_check.check import Inconclusive, search_for_leaks
-from proxy.cli.check import check_credentials
-from proxy.links.paste import UnsupportedLink, to_proxy_link
-from proxy.cli.warm_report import NotABoard, parse_board_name
+from proxy.app.from_config import (
+    links_of,
+    warnings_of,
+)
 from proxy.app.reload import credential_of
-from proxy.app.factory import links_of, warnings_of
-from proxy.cli.serve import (demo, serve, to_stderr,)
+from proxy.cli.check import check_credentials
+from proxy.cli.leak_check.check import Inconclusive, search_for_leaks
+from proxy.cli.serve import (
+    demo,
+    serve,
+    to_stderr,
+)
+from proxy.cli.warm import (
+    ProgressOutput,
+    ProxyUnreachable,
+    Warm,
+)
+from proxy.cli.warm_report import NotABoard, parse_board_name
 from proxy.config.loader import DEFAULT, ConfigLoader
+from proxy.config.schema import (
+    Config,
+    ConfigError,
+    masked,
+)
+from proxy.links.paste import UnsupportedLink, to_proxy_link
+from proxy.runtime.clock import SystemClock
 from proxy.runtime.directory import is_in_use
-from proxy.cli.warm import (ProgressOutput, ProxyUnreachable, Warm,)
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Whatever the environment says of proxies: it is this machine that asks itself."""

@@ -12,13 +12,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import SystemClock
-from proxy.config.schema import (Config, ConfigError, load,)
+from proxy.app.reload import ConfigSource, credential_of
+from proxy.config.schema import (
+    Config,
+    ConfigError,
+    load,
+)
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.server.listener import listen_socket
 from proxy.model import Credential
-from proxy.app.reload import ConfigSource, credential_of
+from proxy.runtime.clock import SystemClock
+from proxy.server.listener import listen_socket
 
 MOST_FILES = 16_384
 SECRET_LENGTH = 8

@@ -13,12 +13,30 @@ import aiohttp
 from yarl import URL
 
 from proxy import __version__
-from proxy.runtime.clock import Clock
-from proxy.trello.rate_limits import PREFETCH_USER_AGENT
-from proxy.links.rewrite import LinkRewriter
-from proxy.ratelimit.share import (MOST_AT_ONCE, delay_s, share_of,)
-from proxy.cli.warm_report import (CacheResult, FileToWarm, WarmStats, board_target, cards_target, parse_cache_status, parse_cards, plan_text, problem_detail, progress_line, summary,)
+from proxy.cli.warm_report import (
+    CacheResult,
+    FileToWarm,
+    WarmStats,
+    board_target,
+    cards_target,
+    parse_cache_status,
+    parse_cards,
+    plan_text,
+    problem_detail,
+    progress_line,
+    summary,
+)
 from proxy.config.units import Rate
+from proxy.links.rewrite import LinkRewriter
+from proxy.ratelimit.share import (
+    MOST_AT_ONCE,
+    delay_s,
+    share_of,
+)
+from proxy.runtime.clock import Clock
+from proxy.trello.rate_limits import (
+    PREFETCH_USER_AGENT,
+)
 
 FILES_AT_ONCE = 4
 CHUNK_BYTES = 256 * 1024

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from proxy.attachments.content_policy import harmless_name
+from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
+from proxy.links.signing import FileIds
 from proxy.pages.board_data import CARD_FIELDS, FILE_FIELDS
 from proxy.pages.format import counted, size_text
-from proxy.links.paste import UnsupportedLink, to_proxy_link
-from proxy.links.signing import FileIds
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
 _OF_BOARD = re.compile(r"/(?:b|1/boards?)/([0-9A-Za-z]{1,64})(?:[/?]|\Z)")

@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from proxy.config.schema import (Config, ConfigError, load,)
+from proxy.config.schema import (
+    Config,
+    ConfigError,
+    load,
+)
 
 DEFAULT = "proxy.yaml"
 

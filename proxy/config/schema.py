@@ -8,11 +8,23 @@ from typing import Literal
 
 import yaml
 
-from proxy.config import addresses
-from proxy.config import units
+from proxy.config import addresses, units
 from proxy.config.addresses import Listen
+from proxy.config.fields import (
+    ListOf,
+    OptionalField,
+    Parser,
+    Scalar,
+    SecretField,
+    SectionOf,
+    dump,
+    frozen,
+    one_of,
+    required,
+    section,
+    setting,
+)
 from proxy.config.secret import Secret
-from proxy.config.fields import (ListOf, OptionalField, Parser, Scalar, SecretField, SectionOf, dump, frozen, one_of, required, section, setting,)
 from proxy.config.units import Rate
 from proxy.config.yaml_source import parse
 

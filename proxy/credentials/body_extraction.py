@@ -7,8 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import parse_qsl, quote, quote_from_bytes
 
+from proxy.credentials.extraction import (
+    NOTHING,
+    ExtractedCredential,
+    extracted_from,
+    part_of,
+    strip_parameters,
+)
 from proxy.errors import BodyTooLarge
-from proxy.credentials.extraction import (NOTHING, ExtractedCredential, extracted_from, part_of, strip_parameters,)
 from proxy.http_semantics.media_type import media_type_of
 
 BodyForm = Literal["form", "json", "multipart", "opaque"]

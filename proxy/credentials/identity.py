@@ -4,15 +4,14 @@ It holds the key of all digests, a digest of the credential that was used last, 
 a token that changed while the proxy was not running is noticed, and nothing here tells one.
 """
 
+import hashlib
+import hmac
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from proxy.runtime.directory import DirectoryLock
-import hashlib
-import hmac
-from dataclasses import dataclass
-from proxy.model import Credential
 
+from proxy.model import Credential
+from proxy.runtime.directory import DirectoryLock
 
 # ---- from flow/identity.py: '"""In whose name Trello is asked, and whose share of the cache that is."""'
 

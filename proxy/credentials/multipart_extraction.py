@@ -16,9 +16,14 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from urllib.parse import unquote
 
-from proxy.errors import BodyTooLarge
 from proxy.credentials.body_extraction import MAX_MEMBERS, MAX_PARAMS
-from proxy.credentials.extraction import (NOTHING, Part, extracted_from, part_of,)
+from proxy.credentials.extraction import (
+    NOTHING,
+    Part,
+    extracted_from,
+    part_of,
+)
+from proxy.errors import BodyTooLarge
 from proxy.http_semantics.media_type import parameters_of
 
 LOOKAHEAD_BYTES = 16 * 1024

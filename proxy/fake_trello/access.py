@@ -1,7 +1,11 @@
 """Who may see and change what; every route finds its objects through here."""
 
-from proxy.fake_trello.request import (Obj, Request, Requester,)
 from proxy.fake_trello.errors import Refusal, not_found
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    Requester,
+)
 from proxy.fake_trello.state import State
 
 

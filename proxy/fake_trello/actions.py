@@ -2,11 +2,22 @@
 
 from typing import Any
 
-from proxy.fake_trello.request import (Obj, Request, as_list, names,)
-from proxy.fake_trello.ids import HEX24, parse_date
 from proxy.fake_trello.errors import invalid
+from proxy.fake_trello.field_selection import (
+    ACTION,
+    ACTION_FEED,
+    MEMBER,
+    MEMBER_MEDIUM,
+    view,
+)
+from proxy.fake_trello.ids import HEX24, parse_date
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    as_list,
+    names,
+)
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (ACTION, ACTION_FEED, MEMBER, MEMBER_MEDIUM, view,)
 
 EXCLUDED = frozenset(
     names(

@@ -5,22 +5,28 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.fake_trello import answers
-from proxy.fake_trello import auth
-from proxy.fake_trello import batch
-from proxy.fake_trello import body
+from proxy.fake_trello import answers, auth, batch, body
 from proxy.fake_trello.answers import Response
-from proxy.fake_trello.request_log import ReceivedRequest, RequestLog
 from proxy.fake_trello.auth import Shown
-from proxy.fake_trello.request import (Download, File, Request, Requester,)
+from proxy.fake_trello.errors import SENTENCE, Refusal
 from proxy.fake_trello.faults import Faults
 from proxy.fake_trello.limits import Limits
-from proxy.fake_trello.errors import SENTENCE, Refusal
+from proxy.fake_trello.request import (
+    Download,
+    File,
+    Request,
+    Requester,
+)
+from proxy.fake_trello.request_log import ReceivedRequest, RequestLog
 from proxy.fake_trello.routes.attachments import DOWNLOADS, HEADER_ONLY
 from proxy.fake_trello.routes.tokens import PROBED
 from proxy.fake_trello.routing import Handler
+from proxy.fake_trello.service import (
+    Trello,
+    find_route,
+    segments_of,
+)
 from proxy.fake_trello.storage import Signer, path_of
-from proxy.fake_trello.service import (Trello, find_route, segments_of,)
 from proxy.fake_trello.webhooks import Deliveries
 
 

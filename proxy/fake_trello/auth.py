@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.fake_trello.request import Obj, Requester
 from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.request import Obj, Requester
 from proxy.fake_trello.state import State
 
 _PAIR = re.compile(r'(\w+)\s*=\s*"?([^",\s]*)"?')

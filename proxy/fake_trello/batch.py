@@ -6,10 +6,15 @@ from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from proxy.fake_trello.auth import without
 from proxy.fake_trello.body import nested
-from proxy.fake_trello.request import (Download, File, Obj, Request,)
 from proxy.fake_trello.errors import Refusal, invalid
-from proxy.fake_trello.state import State
+from proxy.fake_trello.request import (
+    Download,
+    File,
+    Obj,
+    Request,
+)
 from proxy.fake_trello.service import find_route
+from proxy.fake_trello.state import State
 
 _MOST = 10
 _LIST = re.compile(r"(?:^|&)urls=(.*?)(?=&(?:key|token|callback|_method|_)=|&?$)", re.S)

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from proxy.fake_trello.request import File
 from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.request import File
 
 MOST_BYTES = 256 * 1024 * 1024
 _BRACKETS = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]\Z")

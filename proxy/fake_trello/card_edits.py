@@ -4,11 +4,19 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello.request import (Obj, Request, converted, names,)
+from proxy.fake_trello import access, actions
 from proxy.fake_trello.errors import Refusal, invalid
-from proxy.fake_trello.state import (State, as_number, position,)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    converted,
+    names,
+)
+from proxy.fake_trello.state import (
+    State,
+    as_number,
+    position,
+)
 
 EDITABLE = names(
     "name desc closed idMembers idAttachmentCover idList idLabels idBoard pos due start "

@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from proxy.fake_trello.api import Parts
-from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.faults import Fault
 
 PREFIX = "/-/demo/"
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from proxy.runtime.clock import Clock
 from proxy.fake_trello.answers import Response
 from proxy.fake_trello.faults import Fault
+from proxy.runtime.clock import Clock
 
 Make = Callable[[], Awaitable[Response]]
 _FOREVER_S = 1e12

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from proxy.fake_trello.request import (Obj, Requester, names,)
 from proxy.fake_trello.ids import slug
+from proxy.fake_trello.request import (
+    Obj,
+    Requester,
+    names,
+)
 from proxy.fake_trello.state import State, by_pos
 
 Derive = Callable[[State, Obj, Requester], Any]

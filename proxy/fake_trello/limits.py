@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from proxy.runtime.clock import Clock
-from proxy.fake_trello.request import Requester
 from proxy.fake_trello.errors import Refusal, coded
+from proxy.fake_trello.request import Requester
+from proxy.runtime.clock import Clock
 
 Fields = list[tuple[str, str]]
 

@@ -3,11 +3,26 @@
 from collections.abc import Callable
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
+from proxy.fake_trello import access, actions
+from proxy.fake_trello.field_selection import (
+    ATTACHMENT,
+    BOARD,
+    CARD,
+    CHECK_ITEM,
+    CHECKLIST,
+    CUSTOM_FIELD,
+    CUSTOM_ITEM,
+    LABEL,
+    LIST,
+    MEMBER,
+    MEMBER_BRIEF,
+    MEMBER_SHORT,
+    ORGANIZATION,
+    STICKER,
+    view,
+)
 from proxy.fake_trello.request import Obj, Request
 from proxy.fake_trello.state import State, by_pos
-from proxy.fake_trello.field_selection import (ATTACHMENT, BOARD, CARD, CHECK_ITEM, CHECKLIST, CUSTOM_FIELD, CUSTOM_ITEM, LABEL, LIST, MEMBER, MEMBER_BRIEF, MEMBER_SHORT, ORGANIZATION, STICKER, view,)
 
 Ride = Callable[[State, Request, Obj], Obj]
 """Adds a member or two to the object that is asked for."""

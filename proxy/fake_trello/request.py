@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.fake_trello.ids import iso, parse_date
 from proxy.fake_trello.errors import Refusal, invalid
+from proxy.fake_trello.ids import iso, parse_date
 
 Obj = dict[str, Any]
 """An object of Trello's, as JSON has it."""

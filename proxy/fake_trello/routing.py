@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxy.fake_trello.request import Request, names
-from proxy.fake_trello.ids import HEX24, SHORT_LINK
 from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.ids import HEX24, SHORT_LINK
+from proxy.fake_trello.request import Request, names
 from proxy.fake_trello.state import State
 
 Handler = Callable[[State, Request], Any]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from proxy.fake_trello import pictures
-from proxy.fake_trello.request import File
 from proxy.fake_trello.ids import iso
+from proxy.fake_trello.request import File
 from proxy.fake_trello.service import Trello
 
 

@@ -5,18 +5,18 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from proxy.runtime.clock import Clock
 from proxy.fake_trello import control_api
 from proxy.fake_trello.answers import Response
 from proxy.fake_trello.api import Api, Parts
-from proxy.fake_trello.request_log import ReceivedRequest, RequestLog
 from proxy.fake_trello.body import MOST_BYTES
+from proxy.fake_trello.fault_injection import respond
 from proxy.fake_trello.faults import Faults
 from proxy.fake_trello.limits import Limits
-from proxy.fake_trello.storage import Signer, Storage
+from proxy.fake_trello.request_log import ReceivedRequest, RequestLog
 from proxy.fake_trello.service import Trello
+from proxy.fake_trello.storage import Signer, Storage
 from proxy.fake_trello.webhooks import Deliveries
-from proxy.fake_trello.fault_injection import respond
+from proxy.runtime.clock import Clock
 
 _LINE_BYTES = 64 * 1024
 _SHUTDOWN_S = 0.2

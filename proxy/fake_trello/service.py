@@ -4,26 +4,34 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from proxy.runtime.clock import Clock
 from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import (Download, File, Obj, Request, Requester,)
-from proxy.fake_trello.ids import iso
 from proxy.fake_trello.errors import no_route
-from proxy.fake_trello.routes import attachments
-from proxy.fake_trello.routes import boards
-from proxy.fake_trello.routes import cards
-from proxy.fake_trello.routes import checklists
-from proxy.fake_trello.routes import comments
-from proxy.fake_trello.routes import custom_fields
-from proxy.fake_trello.routes import lists
-from proxy.fake_trello.routes import members
-from proxy.fake_trello.routes import organizations
-from proxy.fake_trello.routes import others
-from proxy.fake_trello.routes import pages
-from proxy.fake_trello.routes import search
-from proxy.fake_trello.routes import tokens
+from proxy.fake_trello.ids import iso
+from proxy.fake_trello.request import (
+    Download,
+    File,
+    Obj,
+    Request,
+    Requester,
+)
+from proxy.fake_trello.routes import (
+    attachments,
+    boards,
+    cards,
+    checklists,
+    comments,
+    custom_fields,
+    lists,
+    members,
+    organizations,
+    others,
+    pages,
+    search,
+    tokens,
+)
 from proxy.fake_trello.routing import Found, Routes
 from proxy.fake_trello.state import State
+from proxy.runtime.clock import Clock
 
 ROUTES = Routes(
     (

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from proxy.runtime.clock import Clock
-from proxy.fake_trello.request import File, Obj
-from proxy.fake_trello.ids import Ids, iso
 from proxy.fake_trello.errors import not_found
+from proxy.fake_trello.ids import Ids, iso
+from proxy.fake_trello.request import File, Obj
+from proxy.runtime.clock import Clock
 
 _STEP = 16384.0
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote
 
-from proxy.runtime.clock import Clock
 from proxy.fake_trello.answers import Response
 from proxy.fake_trello.request import File
 from proxy.fake_trello.state import State
+from proxy.runtime.clock import Clock
 
 _XML = "application/xml"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from proxy.fake_trello.request import Obj, Requester
 from proxy.fake_trello.errors import Refusal, coded
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    CARD,
+    LIST,
+    MEMBER,
+    ORGANIZATION,
+    WEBHOOK,
+    view,
+)
+from proxy.fake_trello.request import Obj, Requester
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (BOARD, CARD, LIST, MEMBER, ORGANIZATION, WEBHOOK, view,)
 
 _MOST_WAITING = 1000
 _PATIENCE_S = 10.0

@@ -1,8 +1,8 @@
 """Cache-Control of a request, parsed once into a value (RFC 9111 §5.2.1)."""
 
 from dataclasses import dataclass
-from proxy.model import Outcome
 
+from proxy.model import Outcome
 
 # ---- from policy/cache_status.py: '"""An Outcome as one Cache-Status field value (RFC 9211)."""'
 
@@ -27,7 +27,6 @@ def cache_status(outcome: Outcome) -> str:
     if outcome.detail is not None:
         parts.append(f"detail={outcome.detail}")
     return "; ".join(parts)
-
 
 
 @dataclass(frozen=True, slots=True)

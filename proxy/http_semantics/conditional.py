@@ -1,13 +1,10 @@
 """Which bytes of a file a request asks for (RFC 9110 §13.1.5, §14.2, §15.5.17)."""
 
-import re
-from dataclasses import dataclass
-
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
-
 
 # ---- from policy/validation.py: '"""Validators of ours, and a client\'s own preconditions (RFC 9110 §8.8, §13.1)."""'
 

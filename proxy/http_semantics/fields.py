@@ -2,14 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from proxy.model import Fields
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from proxy.model import Fields
-from proxy.trello.rate_limits import Limit
-from collections.abc import Iterable
 
+from proxy.model import (
+    Fields,
+    Limit,
+)
 
 # ---- from policy/wire.py: '"""Header fields as bytes; Latin-1 both ways, so what arrived leaves unchanged (RFC 9110 §5.5)."""'
 
@@ -25,7 +24,6 @@ def _line(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(" " if char < " " and char != "\t" else char for char in value)
-
 
 
 # ---- from policy/quota.py: '"""What is left of the limits, as fields: the draft\'s, and Trello\'s own.\n\ndraft-ietf-httpapi-ratelimit-headers-10; `x-rate-limit-api-{token,key}-{interval-ms,max,remaining}`.\n"""'

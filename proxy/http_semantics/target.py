@@ -12,6 +12,19 @@ from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from proxy.errors import InvalidTarget
 
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
+
+
+def host_name(host: str) -> str | None:
+    """A Host field's name in lower case, without port or brackets; None when it is malformed."""
+    lower = host.lower()
+    if not _HOST.match(lower):
+        return None
+    if lower.startswith("["):
+        return lower[1:].partition("]")[0]
+    return lower.partition(":")[0]
+
+
 MAX_TARGET_BYTES = 32 * 1024
 """The longest target that is taken from a client, and sent."""
 

@@ -9,15 +9,17 @@ Facts:
 - Legacy storage addresses, avatars and backgrounds are public, and stay.
 """
 
+import json
 import re
 from collections.abc import Collection
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
-from proxy.model import Kind
-from proxy.server.browser_guard import host_name
-from proxy.trello.routes import UNKNOWN, Match
-from proxy.links.signing import FileIds, LinkSigner
-import json
 
+from proxy.http_semantics.target import (
+    host_name,
+)
+from proxy.links.signing import FileIds, LinkSigner
+from proxy.model import Kind
+from proxy.trello.routes import UNKNOWN, Match
 
 # ---- from policy/script.py: '"""Trello\'s client.js, pointed at the proxy, so that a page changes only the script\'s address."""'
 

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 from itsdangerous import Signer
 
-from proxy.errors import (LinkExpired, LinkNotSigned, LinkRevoked,)
+from proxy.errors import (
+    LinkExpired,
+    LinkNotSigned,
+    LinkRevoked,
+)
 
 DAY_S = 86_400
 _SALT = "trello-proxy.link"

@@ -1,16 +1,15 @@
 """Log lines: one a request, one an event; JSON or text, written in batches, never a credential."""
 
+import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import inf
 from typing import Literal, NamedTuple
-from proxy.runtime.clock import Clock
-import asyncio
-from collections.abc import Callable, Sequence
 
+from proxy.runtime.clock import Clock
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}

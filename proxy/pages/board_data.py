@@ -1,15 +1,14 @@
 """Cards and their files, read from Trello's answers: whatever is missing there is left out."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
-import json
-import re
-
 
 # ---- from policy/json_value.py: '"""JSON that is read beside the loop.\n\nThe parser lets no other thread run before it is done, 15 ms for each megabyte; so a long array is\nread element by element.\n"""'
 

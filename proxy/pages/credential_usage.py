@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.pages.layout import e, page
 from proxy.pages.format import counted, time_text
+from proxy.pages.layout import e, page
 
 _OWNERS = {
     "ours": "the proxy's own",

@@ -1,97 +1,18 @@
 """What the page at `/` shows of the last hour: numbers, and plots drawn as SVG. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
+from proxy.pages.format import (
+    counted,
+    span_text,
+    time_text,
+)
 from proxy.pages.layout import e
-from proxy.pages.format import (counted, span_text, time_text,)
+from proxy.status.history import MINUTES, DashboardData, LimitUse, Minute, RecentFailure
 
-MINUTES = 60
 _HEIGHT = 100
 """Of a plot, in its own units; a minute is ten wide."""
 _MAX_CLIENTS = 8
-_RECENT = 5
-"""Minutes from which Trello's health is judged."""
-
-
-class Minute(NamedTuple):
-    """What was counted in one minute."""
-
-    stored: int = 0
-    """Requests answered from the store."""
-    shared: int = 0
-    """Requests that shared somebody else's question."""
-    asked: int = 0
-    """Requests for which Trello was asked."""
-    upstream: int = 0
-    """Questions to Trello."""
-    failed: int = 0
-    """Of those, the ones that Trello did not answer as it should."""
-
-    def less(self, other: "Minute") -> "Minute":
-        """The difference."""
-        return Minute(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
-
-
-class LimitUse(NamedTuple):
-    """One of Trello's limits."""
-
-    limit: str
-    left: int
-    limit_now: int
-    window_s: float
-
-
-class RecentFailure(NamedTuple):
-    """Something that went wrong lately."""
-
-    at: float
-    """POSIX seconds."""
-    route: str
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class DashboardData:
-    """Everything that changes on the page."""
-
-    minutes: Sequence[Minute]
-    """The oldest first; the last is still going on."""
-    budgets: Sequence[LimitUse] = ()
-    clients: Sequence[tuple[str, int]] = ()
-    """Tools and how much each has asked of Trello since the start; the greatest first."""
-    failures: Sequence[RecentFailure] = ()
-    """The latest first."""
-
-    @property
-    def hour(self) -> Minute:
-        """All of it."""
-        return Minute(*map(sum, zip(*self.minutes, strict=True)))
-
-    @property
-    def saved(self) -> int:
-        """Questions that Trello was spared in this hour."""
-        hour = self.hour
-        return max(0, hour.stored + hour.shared + hour.asked - hour.upstream)
-
-    @property
-    def hit_ratio(self) -> float | None:
-        """Of the requests for Trello's API, those that needed no question of their own."""
-        hour = self.hour
-        answered = hour.stored + hour.shared + hour.asked
-        return (hour.stored + hour.shared) / answered if answered else None
-
-    @property
-    def health(self) -> str:
-        """Trello's, in words."""
-        lately = self.minutes[-_RECENT:]
-        asked, failed = sum(m.upstream for m in lately), sum(m.failed for m in lately)
-        if not asked:
-            return "not asked lately"
-        if not failed:
-            return "well"
-        return f"in trouble: {failed:,} of {counted(asked, 'question')} failed lately"
 
 
 def dashboard_html(figures: DashboardData) -> str:
@@ -101,7 +22,7 @@ def dashboard_html(figures: DashboardData) -> str:
         ("answered without asking Trello", _percent(figures.hit_ratio)),
         ("questions spared in this hour", f"{figures.saved:,}"),
         ("questions to Trello in this hour", f"{hour.upstream:,}"),
-        ("Trello's health", figures.health),
+        ("Trello's health", health_text(figures)),
     )
     shown = "".join(f"<div><dd>{e(value)}</dd><dt>{e(name)}</dt></div>" for name, value in tiles)
     return f"""<section class="panel" aria-labelledby="now">
@@ -126,8 +47,18 @@ def dashboard_text(figures: DashboardData) -> str:
     ratio = _percent(figures.hit_ratio)
     return (
         f"Last hour: {ratio} answered without asking Trello, {spared}, {asked}\n"
-        f"Trello:    {figures.health}\n{''.join(budgets)}"
+        f"Trello:    {health_text(figures)}\n{''.join(budgets)}"
     )
+
+
+def health_text(figures: DashboardData) -> str:
+    """Trello's health in words, by the upstream requests of the last minutes."""
+    requests, failed = figures.recent
+    if not requests:
+        return "no requests lately"
+    if not failed:
+        return "healthy"
+    return f"failing: {failed:,} of {counted(requests, 'upstream request')} failed lately"
 
 
 def _percent(ratio: float | None) -> str:

@@ -2,61 +2,25 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from proxy.model import Lifetimes, Tag
+from proxy.model import Tag
+from proxy.pages.format import (
+    counted,
+    span_text,
+    time_text,
+)
 from proxy.pages.layout import e, page
-from proxy.pages.format import (counted, span_text, time_text,)
-from proxy.trello.tags import (ALL_OF_KIND, EVERYTHING, INFERRED, SPANNING, UNKNOWN_ID,)
+from proxy.ratelimit.limiter import WaitPrediction
+from proxy.status.explain import Explanation, StoredInfo
 from proxy.trello.routes import Handling
-
-
-@dataclass(frozen=True, slots=True)
-class StoredInfo:
-    """What is stored for a read."""
-
-    status: int
-    since: float
-    """POSIX seconds when Trello was asked for it."""
-    age_s: float
-    size_bytes: int
-    lifetimes: Lifetimes
-    remaining_s: float
-    """Of its lifetime; negative: it is over since then."""
-    is_watched: bool
-    """Whether it lives longer because its boards are watched."""
-    is_outdated: bool
-    """Whether something it shows was changed in Trello itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitPrediction:
-    """What the limiter would say to a question to Trello now."""
-
-    limit: str
-    """Which of Trello's limits decides."""
-    wait_s: float
-    is_rejected: bool
-    """Whether that is longer than `limits.wait`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One request, and what would become of it now."""
-
-    label: str
-    """What it is, where there are several."""
-    route: str
-    handling: Handling
-    key: str
-    cache_status: str
-    """As its answer would say; empty where there is none."""
-    stored: StoredInfo | None
-    tags: tuple[Tag, ...]
-    wait: WaitPrediction | None = None
-    """None: Trello would not be asked first."""
-    parts: tuple["Explanation", ...] = ()
+from proxy.trello.tags import (
+    ALL_OF_KIND,
+    EVERYTHING,
+    INFERRED,
+    SPANNING,
+    UNKNOWN_ID,
+)
 
 
 def target_in(url: str) -> str:

@@ -2,8 +2,18 @@
 
 from dataclasses import dataclass
 
-from proxy.pages.dashboard import (DashboardData, dashboard_html, dashboard_text,)
-from proxy.pages.layout import (copy_button, e, page,)
+from proxy.pages.dashboard import (
+    dashboard_html,
+    dashboard_text,
+)
+from proxy.pages.layout import (
+    copy_button,
+    e,
+    page,
+)
+from proxy.status.history import (
+    DashboardData,
+)
 
 
 @dataclass(frozen=True, slots=True)

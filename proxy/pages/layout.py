@@ -2,10 +2,8 @@
 
 import hashlib
 from html import escape
+
 from proxy.model import Fields
-
-
-
 
 # ---- from policy/pages/script.py: '"""What pages do beyond HTML: copy a link, narrow a list while one types, hide broken thumbnails."""'
 

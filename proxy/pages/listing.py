@@ -4,9 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from proxy.pages.board_data import (Board, Card, File, count_of, matching, sliced,)
-from proxy.pages.layout import (copy_button, e, page,)
-from proxy.pages.format import (counted, day_text, moment_of, size_text, time_text,)
+from proxy.pages.board_data import (
+    Board,
+    Card,
+    File,
+    count_of,
+    matching,
+    sliced,
+)
+from proxy.pages.format import (
+    counted,
+    day_text,
+    moment_of,
+    size_text,
+    time_text,
+)
+from proxy.pages.layout import (
+    copy_button,
+    e,
+    page,
+)
 
 PAGE_FILES = 200
 """So many files are shown at once."""

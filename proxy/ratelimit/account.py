@@ -6,14 +6,21 @@ from dataclasses import dataclass, field
 from math import inf
 
 from proxy.config.schema import Limits
-from proxy.ratelimit.fair_queue import FairQueue
-from proxy.model import (CacheKey, Credential, Fields, Priority,)
-from proxy.trello.rate_limits import Limit, RouteLimit
-from proxy.ratelimit.share import BACKGROUND_SHARE
 from proxy.config.units import Rate
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Fields,
+    Limit,
+    Priority,
+)
+from proxy.ratelimit.fair_queue import FairQueue
+from proxy.ratelimit.share import BACKGROUND_SHARE
 from proxy.ratelimit.sliding_window import SentRequest, SlidingWindowLimit
-from proxy.ratelimit.upstream_headers import MAX_NAMES, parse_rate_limit_headers
-from proxy.ratelimit.upstream_headers import HeaderOnlyLimit
+from proxy.ratelimit.upstream_headers import MAX_NAMES, HeaderOnlyLimit, parse_rate_limit_headers
+from proxy.trello.rate_limits import (
+    RouteLimit,
+)
 
 LOCKOUT_GUARD = 50
 """So many 429s in one window of the key's stop it whole: at 200 Trello would lock it."""

@@ -8,22 +8,50 @@ cancelled leaves the line, and costs Trello nothing.
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import ceil, inf
-from proxy.runtime.clock import Clock
+from typing import Protocol
+
 from proxy.config.schema import Limits
 from proxy.errors import RateLimited
-from proxy.ratelimit.account import (QueueClass, Queued, TokenLimits, TokenLimitsTable, Usage,)
-from proxy.trello.message import ApiRequest
-
-from proxy.observability.metrics import (Histogram, Metrics, count,)
-from proxy.model import (CacheKey, Credential, Fields, Priority,)
-from proxy.pages.explain import WaitPrediction
-from proxy.trello.rate_limits import (Limit, refusal, route_limit,)
 from proxy.http_semantics.fields import RateLimitQuota
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Fields,
+    Limit,
+    Priority,
+)
+from proxy.observability.metrics import (
+    Histogram,
+    Metrics,
+    count,
+)
+from proxy.ratelimit.account import (
+    QueueClass,
+    Queued,
+    TokenLimits,
+    TokenLimitsTable,
+    Usage,
+)
 from proxy.ratelimit.sliding_window import SlidingWindowLimit
-from typing import Protocol
-from proxy.ratelimit.account import (QueueClass, TokenLimits, Usage,)
-from proxy.model import Fields
+from proxy.runtime.clock import Clock
+from proxy.trello.message import ApiRequest
+from proxy.trello.rate_limits import (
+    refusal,
+    route_limit,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPrediction:
+    """What the limiter would say to a question to Trello now."""
+
+    limit: str
+    """Which of Trello's limits decides."""
+    wait_s: float
+    is_rejected: bool
+    """Whether that is longer than `limits.wait`."""
 
 
 # ---- from flow/turn.py: '"""Leave to send one request to Trello."""'

@@ -1,9 +1,9 @@
 """What Trello's answers say of its buckets: `x-rate-limit-{name}-{interval-ms,max,remaining}`."""
 
 from dataclasses import dataclass
-from proxy.model import Fields
 from math import inf
 
+from proxy.model import Fields
 
 _PREFIX = "x-rate-limit-"
 _FIRST = ("X-", "x-")

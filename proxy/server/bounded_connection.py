@@ -8,9 +8,9 @@ import asyncio
 
 from aiohttp import StreamReader, web
 
+from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.server.connection_limits import ConnectionLimits, Reason
 from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
-from proxy.http_semantics.target import MAX_TARGET_BYTES
 
 HEADER_TIMEOUT_S = 20.0
 """From a header's first byte to its last."""

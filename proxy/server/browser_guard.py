@@ -8,14 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proxy.errors import CrossOriginDenied, HostNotAllowed
+from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.target import host_name
 from proxy.model import Fields
 from proxy.server.isolation import EMBEDDABLE, ISOLATED
 from proxy.server.loopback import LOOPBACK_NAMES
-from proxy.http_semantics.fetch_metadata import FetchMetadata
 from proxy.trello.tunnel import is_call_in
 from proxy.trello.webhook_payload import PATH
 
-_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 _API = "/1/"
 _CLIENT_JS = "/1/client.js"
 _FILE = re.compile(r"/1/cards?/[^/?]+/attachments/[^?]*/download")
@@ -115,16 +115,6 @@ EXPOSED = (
     "X-Rate-Limit-Api-Key-Remaining, X-Rate-Limit-Api-Token-Interval-Ms, "
     "X-Rate-Limit-Api-Token-Max, X-Rate-Limit-Api-Token-Remaining, X-Request-Id"
 )
-
-
-def host_name(host: str) -> str | None:
-    """A Host field's name in lower case, without port or brackets; None when it is malformed."""
-    lower = host.lower()
-    if not _HOST.match(lower):
-        return None
-    if lower.startswith("["):
-        return lower[1:].partition("]")[0]
-    return lower.partition(":")[0]
 
 
 def hosts_of(*names: str, extra: Collection[str] = ()) -> frozenset[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import get_args
 
-from proxy.server.connection_limits import ConnectionLimits, Reason
-from proxy.runtime.memory_budget import MemoryBudget
 from proxy.observability.metrics import GaugeCallback
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.connection_limits import ConnectionLimits, Reason
 
 
 def client_gauges(

@@ -17,9 +17,9 @@ from typing import Protocol
 
 from aiohttp import web
 
+from proxy.errors import HeaderFieldsTooLarge
 from proxy.server.bounded_connection import MAX_PARTIAL_BYTES, BoundedConnection
 from proxy.server.connection_limits import ConnectionLimits
-from proxy.errors import HeaderFieldsTooLarge
 
 HALF_OPEN_S = 2.0
 """A client that says no more listens on, or has left: nobody can tell. So long it is believed."""

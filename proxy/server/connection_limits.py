@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal, Protocol, get_args
 
-from proxy.server.overload import OverloadProtocol
 from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.overload import OverloadProtocol
 
 MOST_CONNECTIONS = 2000
 ADMIN_CONNECTIONS = 64

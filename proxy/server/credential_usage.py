@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
+
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from proxy.credentials.extraction import ExtractedCredential, Location
+from proxy.http_semantics.user_agent import client_name
+from proxy.model import Credential
+from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
 from proxy.server.request_context import RequestContext
-from proxy.observability.log import Log
-from proxy.model import Credential
-from proxy.credentials.extraction import ExtractedCredential
-
-from proxy.http_semantics.user_agent import client_name
-from collections.abc import Iterator
-from typing import Literal
-from proxy.credentials.extraction import ExtractedCredential, Location
-
 
 # ---- from policy/legacy.py: '"""Credentials that tools still send: where, and what such a tool is told (RFC 9745)."""'
 

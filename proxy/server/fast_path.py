@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import ref
 
-from proxy.runtime.clock import Clock
-from proxy.server.request_context import Counter, RequestIdGenerator
-from proxy.cache.verification import HitVerifier
-from proxy.changes.board_poller import BoardPoller
-from proxy.observability.log import Log, RequestLine
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import RequestCounter
-from proxy.model import StoredResponse
 from proxy.cache.store.store import ResponseStore
+from proxy.cache.verification import HitVerifier
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.model import StoredResponse
 from proxy.observability.client_stats import ClientStats
+from proxy.observability.log import Log, RequestLine
+from proxy.observability.metrics import RequestCounter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.request_context import Counter, RequestIdGenerator
 
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """A longer body is written in slices, with the ordinary path's patience."""
@@ -24,7 +24,7 @@ class FastPathDeps:
     """What every plan needs and none owns."""
 
     store: ResponseStore
-    watched: BoardPoller
+    watched: WatchedBoards
     clock: Clock
     log: Log
     request_ids: RequestIdGenerator
@@ -106,7 +106,7 @@ class PreparedHit:
 
     def _is_fresh(self, age_s: float, now: float) -> bool:
         return 0 <= age_s < self.lifetime_s and (
-            not self.is_watched or self.deps.watched.is_starting(now)
+            not self.is_watched or self.deps.watched.is_current(now)
         )
 
     def _is_usable(self, stored: StoredResponse) -> bool:

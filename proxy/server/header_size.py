@@ -7,8 +7,8 @@ few milliseconds.
 import re
 from collections.abc import Sequence
 
-from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
 from proxy.credentials.body_extraction import MAX_MEMBERS
+from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
 
 MAX_HEADER_BYTES = 64 * 1024
 """All fields of one request, names and values."""

@@ -5,7 +5,11 @@ import socket
 
 from aiohttp import web
 
-from proxy.server.connection import (Connection, ErrorHandler, FastPathCache,)
+from proxy.server.connection import (
+    Connection,
+    ErrorHandler,
+    FastPathCache,
+)
 from proxy.server.connection_limits import ConnectionLimits
 
 BACKLOG = 1024

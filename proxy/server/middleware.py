@@ -9,26 +9,40 @@ from weakref import ref
 from aiohttp import web
 from aiohttp.http import HttpVersion10, HttpVersion11
 
-from proxy.server import problem_details
-from proxy.server.credential_usage import CredentialUsage
-from proxy.server.connection import Connection
-from proxy.server.parse_errors import of_parse_error
-from proxy.server.fast_path import (MAX_FAST_PATH_BODY_BYTES, FastPathDeps, PreparedHit,)
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.server.request_target import in_origin_form
-from proxy.errors import (HostNotAllowed, InternalError, InvalidTarget, LoopDetected, MethodNotAllowed, NotFound, ProxyError,)
+from proxy.errors import (
+    HostNotAllowed,
+    InternalError,
+    InvalidTarget,
+    LoopDetected,
+    MethodNotAllowed,
+    NotFound,
+    ProxyError,
+)
+from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.fields import serialize
+from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
+from proxy.http_semantics.user_agent import client_name
+from proxy.model import Fields
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import Metrics, count
-from proxy.model import Fields
-from proxy.server.browser_guard import BrowserGuard
+from proxy.server import problem_details
+from proxy.server.browser_guard import (
+    BrowserGuard,
+)
+from proxy.server.connection import Connection
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.fast_path import (
+    MAX_FAST_PATH_BODY_BYTES,
+    FastPathDeps,
+    PreparedHit,
+)
 from proxy.server.header_size import check_fields, check_target
 from proxy.server.isolation import ISOLATED, POLICY
+from proxy.server.parse_errors import of_parse_error
 from proxy.server.preflight import preflight
-from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.user_agent import client_name
-from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
-from proxy.http_semantics.fields import serialize
+from proxy.server.request_context import RequestContext
+from proxy.server.request_target import in_origin_form
+from proxy.server.response import WireResponse
 
 Handler = Callable[[web.BaseRequest, RequestContext], Awaitable[WireResponse]]
 

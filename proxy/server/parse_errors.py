@@ -6,7 +6,13 @@ and RFC 6585 §5. Of what was received nothing is repeated.
 
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, InvalidURLError, LineTooLong
 
-from proxy.errors import (ClientError, HeaderFieldsTooLarge, InvalidTarget, MalformedRequest, UriTooLong,)
+from proxy.errors import (
+    ClientError,
+    HeaderFieldsTooLarge,
+    InvalidTarget,
+    MalformedRequest,
+    UriTooLong,
+)
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 
 MAX_FIELD_BYTES = 32_000

@@ -4,14 +4,26 @@ import json
 
 from aiohttp import web
 
-from proxy.server.handlers.admin import wants_page
-from proxy.server.response import WireResponse
-from proxy.errors import (CredentialRequired, InvalidWebhookSignature, MethodNotAllowed, ProxyError, RateLimited,)
-from proxy.http_semantics.cache_control import NAME
 from proxy.credentials.extraction import strip_address
-from proxy.pages.error import (Failure, error_page, refusal_text,)
-from proxy.pages.layout import PAGE_FIELDS
+from proxy.errors import (
+    CredentialRequired,
+    InvalidWebhookSignature,
+    MethodNotAllowed,
+    ProxyError,
+    RateLimited,
+)
+from proxy.http_semantics.cache_control import NAME
 from proxy.http_semantics.fields import serialize
+from proxy.pages.error import (
+    Failure,
+    error_page,
+    refusal_text,
+)
+from proxy.pages.layout import PAGE_FIELDS
+from proxy.server.negotiation import (
+    wants_page,
+)
+from proxy.server.response import WireResponse
 
 TYPE_PREFIX = "urn:trello-proxy:"
 TRELLO_REFUSAL = "unauthorized permission requested"

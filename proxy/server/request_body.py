@@ -11,14 +11,27 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from proxy.runtime.offload import work_on
-from proxy.errors import (BodyTooLarge, ClientError, IncompleteBody, RequestTimeout, UnsupportedContentEncoding,)
-from proxy.runtime.memory_budget import Hold
-from proxy.credentials.body_extraction import (Parsed, body_form, form_query, json_query, parse_form, parse_json,)
+from proxy.credentials.body_extraction import (
+    Parsed,
+    body_form,
+    form_query,
+    json_query,
+    parse_form,
+    parse_json,
+)
 from proxy.credentials.extraction import NOTHING, ExtractedCredential
-from proxy.http_semantics.media_type import check_charset
 from proxy.credentials.multipart_extraction import MultipartStripper, boundary_of
+from proxy.errors import (
+    BodyTooLarge,
+    ClientError,
+    IncompleteBody,
+    RequestTimeout,
+    UnsupportedContentEncoding,
+)
+from proxy.http_semantics.media_type import check_charset
 from proxy.http_semantics.target import MAX_TARGET_BYTES
+from proxy.runtime.memory_budget import Hold
+from proxy.runtime.offload import work_on
 
 MAX_BUFFERED_BYTES = 256 * 1024
 """A form or JSON body is read whole. Trello's longest text, a description of 16,384 characters,

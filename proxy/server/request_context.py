@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.trello.message import UpstreamTiming
-from proxy.runtime.memory_budget import Hold
-from proxy.model import Outcome
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.http_semantics.trace_context import TraceContext
+from proxy.model import Outcome
+from proxy.runtime.memory_budget import Hold
+from proxy.trello.message import UpstreamTiming
 
 NO_ROUTE = "-"
 

@@ -6,30 +6,58 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from proxy.cache.key import key_of
 from proxy.config.schema import Clients
-from proxy.server.request_body import (RequestBody, read_body, receive_parameters,)
-from proxy.runtime.offload import work_on
-from proxy.server.write_permission import WritePermission
-from proxy.server.request_context import RequestContext
-from proxy.errors import (CredentialRejected, CredentialRequired, InvalidTarget, NotFound,)
-from proxy.trello.message import ApiRequest
+from proxy.credentials.extraction import (
+    ExtractedCredential,
+    read_authorization,
+    replace_in_path,
+    strip_batch_query,
+    strip_query,
+)
 from proxy.credentials.identity import RequestIdentity, StoredCredential
-from proxy.runtime.memory_budget import Hold
-from proxy.model import (Credential, Fields, Kind, Priority,)
+from proxy.errors import (
+    CredentialRejected,
+    CredentialRequired,
+    InvalidTarget,
+    NotFound,
+)
 from proxy.http_semantics import cache_control
 from proxy.http_semantics.content import shows_pictures, wants_page
-from proxy.trello.batch_codec import is_cacheable_part, parse_urls
-from proxy.cache.key import key_of
-from proxy.credentials.extraction import (ExtractedCredential, read_authorization, replace_in_path, strip_batch_query, strip_query,)
-from proxy.http_semantics.fields import WITH_A_READ, to_upstream
-from proxy.server.browser_guard import host_name
-from proxy.trello.rate_limits import PREFETCH_USER_AGENT
-from proxy.links.rewrite import LinkRewriter
-from proxy.trello.routes import Match, RouteTable
 from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.target import (Target, canonical_query, parse, target_of, with_parameters,)
-from proxy.http_semantics.user_agent import client_name
+from proxy.http_semantics.fields import WITH_A_READ, to_upstream
+from proxy.http_semantics.target import (
+    Target,
+    canonical_query,
+    host_name,
+    parse,
+    target_of,
+    with_parameters,
+)
 from proxy.http_semantics.trace_context import TraceContext
+from proxy.http_semantics.user_agent import client_name
+from proxy.links.rewrite import LinkRewriter
+from proxy.model import (
+    Credential,
+    Fields,
+    Kind,
+    Priority,
+)
+from proxy.runtime.memory_budget import Hold
+from proxy.runtime.offload import work_on
+from proxy.server.request_body import (
+    RequestBody,
+    read_body,
+    receive_parameters,
+)
+from proxy.server.request_context import RequestContext
+from proxy.server.write_permission import WritePermission
+from proxy.trello.batch_codec import is_cacheable_part, parse_urls
+from proxy.trello.message import ApiRequest
+from proxy.trello.rate_limits import (
+    PREFETCH_USER_AGENT,
+)
+from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
 PLACEHOLDER = "-"
@@ -103,7 +131,10 @@ class RequestParser:
         return api_request, incoming
 
     def internal_get(
-        self, target: str, wanted: cache_control.Directives, priority: Priority = Priority.INTERACTIVE
+        self,
+        target: str,
+        wanted: cache_control.Directives,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> ApiRequest:
         """What a GET of this target alone means, as when the proxy reads for itself.
 
@@ -303,8 +334,8 @@ def _names(query: str) -> frozenset[str]:
 
 def directives_of(request: web.BaseRequest) -> cache_control.Directives:
     """What a client asks of the cache."""
-    cache_control = ",".join(request.headers.getall("Cache-Control", ()))
-    return cache_control.parse(cache_control, request.headers.get("Pragma", ""))
+    directives = ",".join(request.headers.getall("Cache-Control", ()))
+    return cache_control.parse(directives, request.headers.get("Pragma", ""))
 
 
 def _priority(request: web.BaseRequest, kind: Kind) -> Priority:

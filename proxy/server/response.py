@@ -4,21 +4,20 @@ aiohttp's own Response builds, checks and serialises a dictionary of fields; our
 leave as bytes. A body that breaks off breaks the connection: nothing short looks complete.
 """
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
+
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
-from proxy.server.bounded_connection import WRITE_IDLE_S
 
-from proxy.errors import ProxyError
-from proxy.trello.message import BodyStream
 from proxy.attachments.body import AttachmentBody
 from proxy.cache.verification import HitVerifier
+from proxy.errors import ProxyError
 from proxy.model import StoredResponse
-import asyncio
-from proxy.attachments.body import AttachmentBody
-
+from proxy.server.bounded_connection import WRITE_IDLE_S
+from proxy.trello.message import BodyStream
 
 # ---- from edge/sendfile.py: '"""A kept file to a client, by the kernel: its bytes never come up here.\n\nasyncio\'s transport would copy them, and copy again what the socket does not take at once. The\nsocket is the transport\'s, so it is written to through a descriptor of our own, and only while the\ntransport itself has nothing to send.\n"""'
 

@@ -4,13 +4,18 @@ A response is stored once, as Trello sent it: with gzip, as a rule. Its identity
 it where it is short, and inflated while it is sent where it is not.
 """
 
+from proxy.cache.store.memory_tier import MemoryTier
+from proxy.http_semantics.content import (
+    PIECE_BYTES,
+    Gunzip,
+    gunzip,
+    identity_length,
+)
+from proxy.model import StoredResponse
+from proxy.runtime.memory_budget import Hold
 from proxy.server.fast_path import MAX_FAST_PATH_BODY_BYTES
 from proxy.trello.message import BodyStream
 from proxy.upstream.inflate import inflated
-from proxy.runtime.memory_budget import Hold
-from proxy.model import StoredResponse
-from proxy.http_semantics.content import (PIECE_BYTES, Gunzip, gunzip, identity_length,)
-from proxy.cache.store.memory_tier import MemoryTier
 
 INFLATING_BYTES = 2 * PIECE_BYTES
 """A piece, the next one, and zlib's window."""

@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 
 from proxy.config.schema import Clients
-from proxy.errors import (Administrative, TokenProtected, WritesDenied,)
-from proxy.trello.message import ApiRequest
+from proxy.errors import (
+    Administrative,
+    TokenProtected,
+    WritesDenied,
+)
 from proxy.model import Kind
+from proxy.trello.message import ApiRequest
 from proxy.trello.privileges import why_administrative, why_batch
-from proxy.trello.routes import (UNKNOWN, Match, RouteTable,)
+from proxy.trello.routes import (
+    UNKNOWN,
+    Match,
+    RouteTable,
+)
 from proxy.trello.tunnel import check_call
 
 _TO_THE_TOKEN = frozenset({"/tokens/{token}", UNKNOWN})

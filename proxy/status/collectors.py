@@ -1,16 +1,16 @@
 """Figures that belong to a part of the proxy and are read when somebody asks for metrics."""
 
 from proxy import __version__
-from proxy.config.schema import Config
-from proxy.upstream.credential_manager import CredentialManager
-from proxy.credentials.identity import StoredCredential
-from proxy.upstream.availability import CircuitBreakers
-from proxy.cache.verification import HitVerifier
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.changes.board_poller import BoardPoller
-from proxy.observability.metrics import GaugeCallback, Metrics
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.store.store import ResponseStore
+from proxy.cache.verification import HitVerifier
+from proxy.changes.board_poller import BoardPoller
+from proxy.config.schema import Config
+from proxy.credentials.identity import StoredCredential
+from proxy.observability.metrics import GaugeCallback, Metrics
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.credential_manager import CredentialManager
 
 _FILLS = ("kept", "failed", "too-large", "no-room")
 
@@ -124,7 +124,9 @@ def poller_gauges(watch: BoardPoller) -> list[GaugeCallback]:
             "Seconds since the last good question about all boards was asked; 0 while it rests.",
             lambda: {"": watch.lag_s},
         ),
-        GaugeCallback("watch_boards", "Boards watched for changes.", lambda: {"": watch.boards}),
+        GaugeCallback(
+            "watch_boards", "Boards watched for changes.", lambda: {"": len(watch.watched)}
+        ),
         GaugeCallback(
             "watch_probes",
             "Questions about all boards, by what came of them.",

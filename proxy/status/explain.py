@@ -4,22 +4,65 @@ It says what the flows themselves foresee, each of what it would do.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from proxy.attachments.service import AttachmentService
+from proxy.cache.batch import BatchService
+from proxy.cache.freshness import age_of
+from proxy.cache.read_through import ReadThrough
+from proxy.cache.results import Prediction
+from proxy.cache.store.store import ResponseStore
+from proxy.http_semantics.cache_control import cache_status
+from proxy.http_semantics.target import target_of
+from proxy.model import (
+    Fwd,
+    Lifetimes,
+    Outcome,
+    Tag,
+)
+from proxy.ratelimit.limiter import RateLimiter, WaitPrediction
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest
-from proxy.cache.batch import BatchService
-from proxy.attachments.service import AttachmentService
-from proxy.cache.results import Prediction
-from proxy.cache.read_through import ReadThrough
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.model import (Fwd, Outcome, Tag,)
-from proxy.http_semantics.cache_control import cache_status
-from proxy.pages.explain import Explanation, StoredInfo
-from proxy.cache.freshness import age_of
-from proxy.trello.tags import stored_tags
-from proxy.http_semantics.target import target_of
 from proxy.trello.routes import Handling, handling_of
-from proxy.cache.store.store import ResponseStore
+from proxy.trello.tags import (
+    stored_tags,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInfo:
+    """What is stored for a read."""
+
+    status: int
+    since: float
+    """POSIX seconds when Trello was asked for it."""
+    age_s: float
+    size_bytes: int
+    lifetimes: Lifetimes
+    remaining_s: float
+    """Of its lifetime; negative: it is over since then."""
+    is_watched: bool
+    """Whether it lives longer because its boards are watched."""
+    is_outdated: bool
+    """Whether something it shows was changed in Trello itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One request, and what would become of it now."""
+
+    label: str
+    """What it is, where there are several."""
+    route: str
+    handling: Handling
+    key: str
+    cache_status: str
+    """As its answer would say; empty where there is none."""
+    stored: StoredInfo | None
+    tags: tuple[Tag, ...]
+    wait: WaitPrediction | None = None
+    """None: Trello would not be asked first."""
+    parts: tuple["Explanation", ...] = ()
 
 
 class Explainer:

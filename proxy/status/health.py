@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from proxy.runtime.clock import Clock
-from proxy.upstream.credential_manager import CredentialManager
-from proxy.upstream.availability import CircuitBreakers
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.changes.board_poller import BoardPoller
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.store.store import ResponseStore
+from proxy.changes.board_poller import BoardPoller
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.credential_manager import CredentialManager
 
 _DAY_S = 86_400
 _TAKEN = "another process uses cache.directory"

@@ -4,15 +4,95 @@ Differences between the counters of `metrics.py`, taken when a minute is over: n
 """
 
 from collections import deque
-from proxy.runtime.clock import Clock
-from proxy.observability.metrics import Metrics
-from proxy.pages.dashboard import MINUTES, Minute
-from proxy.runtime.clock import Clock
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxy.credentials.identity import StoredCredential
-from proxy.ratelimit.limiter import RateLimiter
 from proxy.observability.metrics import Metrics
-from proxy.pages.dashboard import (DashboardData, LimitUse, RecentFailure,)
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+
+_RECENT = 5
+"""Minutes from which Trello's health is judged."""
+
+
+MINUTES = 60
+
+
+class Minute(NamedTuple):
+    """What was counted in one minute."""
+
+    stored: int = 0
+    """Requests answered from the store."""
+    shared: int = 0
+    """Requests that shared somebody else's question."""
+    asked: int = 0
+    """Requests for which Trello was asked."""
+    upstream: int = 0
+    """Questions to Trello."""
+    failed: int = 0
+    """Of those, the ones that Trello did not answer as it should."""
+
+    def less(self, other: "Minute") -> "Minute":
+        """The difference."""
+        return Minute(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class LimitUse(NamedTuple):
+    """One of Trello's limits."""
+
+    limit: str
+    left: int
+    limit_now: int
+    window_s: float
+
+
+class RecentFailure(NamedTuple):
+    """Something that went wrong lately."""
+
+    at: float
+    """POSIX seconds."""
+    route: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardData:
+    """Everything that changes on the page."""
+
+    minutes: Sequence[Minute]
+    """The oldest first; the last is still going on."""
+    budgets: Sequence[LimitUse] = ()
+    clients: Sequence[tuple[str, int]] = ()
+    """Tools and how much each has asked of Trello since the start; the greatest first."""
+    failures: Sequence[RecentFailure] = ()
+    """The latest first."""
+
+    @property
+    def hour(self) -> Minute:
+        """All of it."""
+        return Minute(*map(sum, zip(*self.minutes, strict=True)))
+
+    @property
+    def saved(self) -> int:
+        """Questions that Trello was spared in this hour."""
+        hour = self.hour
+        return max(0, hour.stored + hour.shared + hour.asked - hour.upstream)
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Of the requests for Trello's API, those that needed no question of their own."""
+        hour = self.hour
+        answered = hour.stored + hour.shared + hour.asked
+        return (hour.stored + hour.shared) / answered if answered else None
+
+    @property
+    def recent(self) -> tuple[int, int]:
+        """Upstream requests of the last minutes, and how many of them failed."""
+        recent = self.minutes[-_RECENT:]
+        return sum(m.upstream for m in recent), sum(m.failed for m in recent)
+
 
 _MINUTE_S = 60
 

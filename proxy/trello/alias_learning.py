@@ -14,10 +14,20 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from proxy.model import (NEVER_EXPIRES, AliasEntry, Lifetimes, Tag,)
+from proxy.model import (
+    NEVER_EXPIRES,
+    AliasEntry,
+    Lifetimes,
+    Tag,
+)
 from proxy.trello.object_ids import PARSED_BYTES, is_id
 from proxy.trello.routes import Match
-from proxy.trello.tags import (ALL_OF_KIND, EVERYTHING, OWNERS_KNOWN, ROOTS,)
+from proxy.trello.tags import (
+    ALL_OF_KIND,
+    EVERYTHING,
+    OWNERS_KNOWN,
+    ROOTS,
+)
 
 READ_BYTES = 4 << 20
 """A longer array teaches nothing, nor does an object beyond PARSED_BYTES: it is read at once."""

@@ -15,8 +15,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
-from proxy.model import Kind, StoredResponse
 from proxy.http_semantics.content import identity_of
+from proxy.model import Kind, StoredResponse
 from proxy.trello.routes import UNKNOWN, Match
 from proxy.trello.tunnel import is_plain
 

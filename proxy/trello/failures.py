@@ -1,5 +1,29 @@
 """Is an answer Trello's word on the matter, or a sign that Trello is in trouble? (RFC 5861 §4)."""
 
+import re
+
+_PAGES = frozenset({"text/html", "application/xhtml+xml"})
+
+
+_PAGE = re.compile(rb"\s*<(?:!doctype html|html)\b", re.IGNORECASE)
+
+
+_TOO_MANY = 429
+
+
+def is_page_of_another(status: int, content_type: str, plain: bytes) -> bool:
+    """Whether a refusal is an HTML page, so not Trello's word, but a gateway's (D7).
+
+    Trello refuses in a sentence or in JSON. A 429 and a 5xx are trouble whatever their form.
+    """
+    is_refusal = 400 <= status < 500 and status != _TOO_MANY
+    return is_refusal and (_media_type(content_type) in _PAGES or bool(_PAGE.match(plain)))
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
 _BAD_CREDENTIAL = (b"invalid key", b"invalid token", b"invalid app key", b"expired token")
 
 

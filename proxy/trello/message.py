@@ -4,10 +4,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from proxy.model import (CacheKey, Credential, Fields, Outcome, Priority, StoredResponse,)
 from proxy.http_semantics.cache_control import Directives
-from proxy.trello.routes import Match
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Fields,
+    Outcome,
+    Priority,
+    StoredResponse,
+)
 from proxy.observability.client_stats import OWN
+from proxy.trello.routes import Match
 
 Body = bytes | AsyncIterator[bytes] | None
 

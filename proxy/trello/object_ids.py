@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 
 # ---- from policy/known.py: '"""What is known of the object that a path names, beside what an answer shows of it."""'
 

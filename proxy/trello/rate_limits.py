@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from proxy.model import Limit
+
 RouteLimit = Literal["members", "search"]
-Limit = Literal["key", "token", "members", "search"]
 
 PREFETCH_USER_AGENT = "trello-proxy-warm/"
 """What the User-Agent of `trello-proxy warm` begins with."""

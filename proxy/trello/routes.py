@@ -1,17 +1,23 @@
 """The route table: what a path below /1 is, whichever way it is spelled (D2, D5)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from proxy.model import (Kind, Lifetimes, Route,)
-from proxy.trello.administrative import (ROOTS, UNKNOWN_WRITE, reason_of,)
-from proxy.trello.read_operations import NEVER, READS
-from proxy.trello.write_operations import operations
-from collections.abc import Collection
 from enum import StrEnum
-from proxy.model import Kind
 
+from proxy.model import (
+    Kind,
+    Lifetimes,
+    Route,
+)
+from proxy.trello.administrative import (
+    ROOTS,
+    UNKNOWN_WRITE,
+    reason_of,
+)
+from proxy.trello.read_operations import NEVER, READS
 from proxy.trello.tunnel import is_call
+from proxy.trello.write_operations import operations
 
 UNKNOWN = "/{unknown}"
 """The template of a path that no row fits."""

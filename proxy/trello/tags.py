@@ -13,8 +13,7 @@ single card of it, `spanning` for whatever is gathered across boards.
 from collections.abc import Collection, Iterable, Iterator
 
 from proxy.model import Tag
-from proxy.trello.object_ids import JsonIds, is_id
-from proxy.trello.object_ids import NOTHING, ObjectInfo
+from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo, is_id
 from proxy.trello.routes import UNKNOWN, Match
 
 EVERYTHING = Tag("everything")

@@ -6,13 +6,16 @@ When a write does not say which object it changed, it changed every one of that 
 from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.model import Tag
-from proxy.trello.object_ids import JsonIds, is_id
-from proxy.trello.object_ids import NOTHING, ObjectInfo
+from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo, is_id
 from proxy.trello.routes import Match
-from proxy.trello.tags import (EVERYTHING, INFERRED, ROOTS, SPANNING, tags_for,)
+from proxy.trello.tags import (
+    EVERYTHING,
+    INFERRED,
+    ROOTS,
+    SPANNING,
+    tags_for,
+)
 from proxy.trello.write_operations import MOVES, operations
-
-__all__ = ["EVERYTHING", "board_touched", "touched_tags"]
 
 _EFFECTS = {(method, template): words for method, template, words in operations()}
 

@@ -13,12 +13,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil, inf
 
-from proxy.runtime.clock import Clock
-from proxy.errors import (CircuitOpen, ConnectionTerminated, ConnectTimeout, TokenRefused, Unreachable, UpstreamError,)
-from proxy.trello.message import ApiRequest
 from proxy.credentials.identity import StoredCredential
+from proxy.errors import (
+    CircuitOpen,
+    ConnectionTerminated,
+    ConnectTimeout,
+    TokenRefused,
+    Unreachable,
+    UpstreamError,
+)
 from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
 from proxy.trello.failures import is_credential_rejected, is_failure
+from proxy.trello.message import ApiRequest
 from proxy.upstream.circuit_breaker import CircuitBreaker, State
 
 FIRST_PROBE_S = 30.0

@@ -3,19 +3,34 @@
 import asyncio
 from contextlib import AbstractContextManager, ExitStack
 
-from proxy.runtime.clock import Clock
-from proxy.errors import (CircuitOpen, InvalidResponse, UpstreamError,)
-from proxy.trello.message import ApiRequest
-from proxy.upstream.availability import CircuitBreakers
-from proxy.ratelimit.limiter import Permit
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.observability.metrics import Metrics
-from proxy.model import Kind
+from proxy.errors import (
+    CircuitOpen,
+    InvalidResponse,
+    UpstreamError,
+)
 from proxy.http_semantics.content import InvalidEncoding, gunzip
-from proxy.trello.rate_limits import throttled
-from proxy.cache.storability import is_page_of_another
-from proxy.upstream.transport import (Transport, UpstreamRequest, UpstreamResponse,)
-from proxy.upstream.retry import (RetryBudget, may_repeat, pause_s,)
+from proxy.model import Kind
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.limiter import Permit, RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.trello.failures import (
+    is_page_of_another,
+)
+from proxy.trello.message import ApiRequest
+from proxy.trello.rate_limits import (
+    throttled,
+)
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.retry import (
+    RetryBudget,
+    may_repeat,
+    pause_s,
+)
+from proxy.upstream.transport import (
+    Transport,
+    UpstreamRequest,
+    UpstreamResponse,
+)
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SENTENCE_BYTES = 4 * 1024

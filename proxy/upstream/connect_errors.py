@@ -9,7 +9,15 @@ import ssl
 
 import aiohttp
 
-from proxy.errors import (ConnectionRefused, InvalidResponse, NameNotResolved, TlsFailure, Unreachable, UntrustedCertificate, UpstreamError,)
+from proxy.errors import (
+    ConnectionRefused,
+    InvalidResponse,
+    NameNotResolved,
+    TlsFailure,
+    Unreachable,
+    UntrustedCertificate,
+    UpstreamError,
+)
 
 _REASON_CHARS = 300
 

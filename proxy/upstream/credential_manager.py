@@ -7,24 +7,28 @@ stored is that member's. It is used by everybody from one moment to the next.
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
-from proxy.runtime.clock import Clock
-from proxy.errors import UpstreamError
-from proxy.credentials.identity import StoredCredential
-
-from proxy.upstream.availability import CircuitBreakers
-from proxy.observability.log import Log
-from proxy.model import Credential
-from proxy.trello.token_info import days_left
 from urllib.parse import quote
-from proxy.errors import InvalidResponse
-from proxy.trello.message import ApiRequest
-from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
-from proxy.model import CacheKey, Credential
-from proxy.http_semantics.cache_control import NONE
-from proxy.trello.routes import RouteTable
-from proxy.trello.token_info import (FIELDS, MEMBER_FIELDS, Member, TokenInfo, member_in, token_in,)
-from proxy.trello.failures import is_credential_rejected
 
+from proxy.credentials.identity import StoredCredential
+from proxy.errors import InvalidResponse, UpstreamError
+from proxy.http_semantics.cache_control import NONE
+from proxy.model import CacheKey, Credential
+from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
+from proxy.trello.failures import is_credential_rejected
+from proxy.trello.message import ApiRequest
+from proxy.trello.routes import RouteTable
+from proxy.trello.token_info import (
+    FIELDS,
+    MEMBER_FIELDS,
+    Member,
+    TokenInfo,
+    days_left,
+    member_in,
+    token_in,
+)
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
 
 # ---- from flow/inquiry.py: '"""The proxy\'s own questions about a credential; none of their answers is stored."""'
 

@@ -10,23 +10,35 @@ from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontext
 from dataclasses import dataclass, field
 from itertools import chain
 
-from proxy.runtime.clock import Clock
+from proxy.credentials.extraction import authorization
+from proxy.credentials.redaction import Redactor
 from proxy.errors import IncompleteResponse, InvalidResponse
+from proxy.http_semantics import fields as field_policy
+from proxy.http_semantics.content import (
+    Gunzip,
+    InvalidEncoding,
+    TooLong,
+    identity_length,
+)
+from proxy.links.rewrite import LinkRewriter, LinkStream
+from proxy.model import Credential, Fields
+from proxy.observability.metrics import Metrics, count
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.trello.failures import (
+    is_page_of_another,
+)
 from proxy.trello.message import ApiRequest, Body
+from proxy.trello.routes import UNKNOWN
+from proxy.upstream.client import UpstreamClient
 from proxy.upstream.inflate import inflated
 from proxy.upstream.received_body import ReceivedBody
-from proxy.upstream.client import UpstreamClient
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import Metrics, count
-from proxy.model import Credential, Fields
-from proxy.http_semantics import fields as field_policy
-from proxy.http_semantics.content import (Gunzip, InvalidEncoding, TooLong, identity_length,)
-from proxy.credentials.extraction import authorization
-from proxy.links.rewrite import LinkRewriter, LinkStream
-from proxy.upstream.representation import (MAX_PLAIN_BYTES, Cleaning, Representation, is_long,)
-from proxy.trello.routes import UNKNOWN
-from proxy.credentials.redaction import Redactor
-from proxy.cache.storability import is_page_of_another
+from proxy.upstream.representation import (
+    MAX_PLAIN_BYTES,
+    Cleaning,
+    Representation,
+    is_long,
+)
 from proxy.upstream.transport import UpstreamRequest, UpstreamResponse
 
 MAX_BUFFERED_BYTES = 16 * 1024 * 1024

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from proxy.errors import MemoryFull
-from proxy.runtime.memory_budget import MemoryBudget
 from proxy.observability.metrics import Metrics, count
+from proxy.runtime.memory_budget import MemoryBudget
 from proxy.upstream.transport import UpstreamResponse
 
 UNCOUNTED_BYTES = 256 * 1024

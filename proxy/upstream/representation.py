@@ -5,9 +5,13 @@ Linear in the body, and slow enough to be done in a thread where it is long.
 
 from dataclasses import dataclass, field
 
-from proxy.http_semantics.content import (gunzip, gzipped, identity_length,)
-from proxy.links.rewrite import LinkRewriter
 from proxy.credentials.redaction import Redactor
+from proxy.http_semantics.content import (
+    gunzip,
+    gzipped,
+    identity_length,
+)
+from proxy.links.rewrite import LinkRewriter
 
 MAX_PLAIN_BYTES = 32 * 1024 * 1024
 """The identity form of a body that is held whole; a longer one is streamed."""

@@ -4,7 +4,11 @@ Only what cannot do anything twice: a read that a connection ended under, or wha
 machine. Not what was slow: the client has waited enough. Not what was answered, a 429 least of all.
 """
 
-from proxy.errors import (ConnectionTerminated, Unreachable, UpstreamError,)
+from proxy.errors import (
+    ConnectionTerminated,
+    Unreachable,
+    UpstreamError,
+)
 
 SHARE = 0.1
 """Of all requests: so many of them may be sent again."""

@@ -15,7 +15,14 @@ from aiohttp.connector import AddrInfoType
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.errors import (ConnectionTerminated, ConnectTimeout, IncompleteResponse, InvalidResponse, ResponseTimeout, UpstreamError,)
+from proxy.errors import (
+    ConnectionTerminated,
+    ConnectTimeout,
+    IncompleteResponse,
+    InvalidResponse,
+    ResponseTimeout,
+    UpstreamError,
+)
 from proxy.model import Fields
 from proxy.upstream.connect_errors import ForbiddenAddress, connect_error
 

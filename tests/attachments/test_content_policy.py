@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.attachments import content_policy
-from proxy.attachments.content_policy import (content_type_of, disposition, harmless_name, is_named, is_shown, is_storage_host, safe_fields,)
+from proxy.attachments.content_policy import (
+    content_type_of,
+    disposition,
+    harmless_name,
+    is_named,
+    is_shown,
+    is_storage_host,
+    safe_fields,
+)
 
 NAMES = {
     "a plain name": ("photo.png", "photo.png"),

@@ -16,8 +16,16 @@ from functools import partial
 from statistics import median
 
 from tests.bench.figures import Ratio, verdict
-from tests.bench.file_load import (Read, read, request,)
-from tests.bench.file_origin import (BLOCK, bytes_of, file_id,)
+from tests.bench.file_load import (
+    Read,
+    read,
+    request,
+)
+from tests.bench.file_origin import (
+    BLOCK,
+    bytes_of,
+    file_id,
+)
 from tests.bench.file_servers import FileBench
 from tests.bench.servers import Server
 

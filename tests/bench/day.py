@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from itertools import count
 
 from proxy.fake_trello.server import FakeTrello
-from tests.bench.office import (Change, Event, Page, Read,)
-from tests.bench.truth import (Oracle, Staleness, Target,)
+from tests.bench.office import (
+    Change,
+    Event,
+    Page,
+    Read,
+)
+from tests.bench.truth import (
+    Oracle,
+    Staleness,
+    Target,
+)
 from tests.bench.virtual import VirtualClock, VirtualLoop
 from tests.bench.ways import Direct, Heard
 

@@ -17,11 +17,21 @@ from proxy.fake_trello.server import FakeTrello
 from tests.bench.boards import furnish
 from tests.bench.day import Day, Figures
 from tests.bench.figures import verdict
-from tests.bench.office import (HOUR_S, Office, Plan,)
+from tests.bench.office import (
+    HOUR_S,
+    Office,
+    Plan,
+)
 from tests.bench.servers import KEY, TOKEN
 from tests.bench.truth import Oracle
 from tests.bench.virtual import VirtualClock, VirtualLoop
-from tests.bench.ways import (BOUND_S, Direct, direct, kept, proxied,)
+from tests.bench.ways import (
+    BOUND_S,
+    Direct,
+    direct,
+    kept,
+    proxied,
+)
 
 Opened = Callable[[FakeTrello, VirtualClock], AbstractAsyncContextManager[Direct]]
 PLANS = {

@@ -6,7 +6,13 @@ import sys
 from pathlib import Path
 
 from tests.bench.file_origin import BLOCK
-from tests.bench.servers import (OTHER_CORE, Bench, Server, _free_port, nginx_program,)
+from tests.bench.servers import (
+    OTHER_CORE,
+    Bench,
+    Server,
+    _free_port,
+    nginx_program,
+)
 
 _PROXY = """\
 listen: 127.0.0.1:{port}

@@ -10,8 +10,18 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.figures import Ratio, verdict
-from tests.bench.load import (WRK, Slice, Targets, is_disturbed, run,)
-from tests.bench.servers import (Bench, Server, check,)
+from tests.bench.load import (
+    WRK,
+    Slice,
+    Targets,
+    is_disturbed,
+    run,
+)
+from tests.bench.servers import (
+    Bench,
+    Server,
+    check,
+)
 
 BOARDS = 50
 """Different targets in turn, as many for every server."""

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from tests.bench.servers import (Server, ask, expected,)
+from tests.bench.servers import (
+    Server,
+    ask,
+    expected,
+)
 
 WRK = shutil.which("wrk")
 _SCRIPT = Path(__file__).with_name("targets.lua")

@@ -12,8 +12,22 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.figures import Ratio, verdict
-from tests.bench.load import (WRK, Slice, Stalled, is_disturbed, new_targets, run,)
-from tests.bench.servers import (Bench, Server, ask, asked, check, expected,)
+from tests.bench.load import (
+    WRK,
+    Slice,
+    Stalled,
+    is_disturbed,
+    new_targets,
+    run,
+)
+from tests.bench.servers import (
+    Bench,
+    Server,
+    ask,
+    asked,
+    check,
+    expected,
+)
 
 MIB = 2**20
 BEYOND_BYTES = 100 * MIB

@@ -20,14 +20,23 @@ from statistics import median
 import aiohttp
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import (Clock, FakeClock, SystemClock,)
 from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.ratelimit.account import Queued
 from proxy.model import Credential
+from proxy.ratelimit.account import Queued
+from proxy.runtime.clock import (
+    Clock,
+    FakeClock,
+    SystemClock,
+)
 from tests.bench.figures import verdict
-from tests.bench.rivals import (Question, Told, limit_req, no_limiter,)
+from tests.bench.rivals import (
+    Question,
+    Told,
+    limit_req,
+    no_limiter,
+)
 
 KEY, TOKEN = "0123456789abcdef" * 2, "ATTA" + "fedcba98" * 9
 TOOLS, FACTOR, PER_WINDOW, WINDOW_S = 12, 5, 100, 10.0

@@ -6,9 +6,9 @@ real nginx does not know another clock than the machine's.
 
 from dataclasses import dataclass, field
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import Requester
 from proxy.fake_trello.limits import Limits
+from proxy.fake_trello.request import Requester
+from proxy.runtime.clock import FakeClock
 
 ME = Requester("m" * 24, "k", "t", may_write=True)
 _CARDS = ("cards", "x")

@@ -4,7 +4,12 @@ import re
 
 import pytest
 
-from tests.bench import (economy, hits, misses, overload,)
+from tests.bench import (
+    economy,
+    hits,
+    misses,
+    overload,
+)
 from tests.bench.figures import Ratio
 
 

@@ -7,9 +7,18 @@ import pytest
 
 from proxy.fake_trello.service import Trello
 from tests.bench.boards import furnish
-from tests.bench.office import (HOUR_S, Office, Plan,)
+from tests.bench.office import (
+    HOUR_S,
+    Office,
+    Plan,
+)
 from tests.bench.servers import KEY, TOKEN
-from tests.bench.truth import (FRESH, Oracle, Staleness, Target,)
+from tests.bench.truth import (
+    FRESH,
+    Oracle,
+    Staleness,
+    Target,
+)
 from tests.bench.virtual import VirtualClock, VirtualLoop
 
 

@@ -13,7 +13,11 @@ from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
 from tests.bench.office import Change, Page
-from tests.bench.servers import (AUTHORIZATION, KEY, TOKEN,)
+from tests.bench.servers import (
+    AUTHORIZATION,
+    KEY,
+    TOKEN,
+)
 from tests.bench.virtual import VirtualClock
 
 WATCH_S = 10

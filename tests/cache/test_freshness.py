@@ -4,9 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import Lifetimes
+from proxy.cache.freshness import (
+    ABSENT,
+    Fresh,
+    Stale,
+    Verdict,
+    age_of,
+    judge,
+)
 from proxy.http_semantics.cache_control import NONE, Directives
-from proxy.cache.freshness import (ABSENT, Fresh, Stale, Verdict, age_of, judge,)
+from proxy.model import Lifetimes
 
 PLAIN = Lifetimes(30.0)
 KIND = Lifetimes(30.0, stale_while_revalidate_s=10.0, stale_if_error_s=100.0)

@@ -2,8 +2,20 @@
 
 import pytest
 
-from proxy.model import (Kind, Lifetimes, Tag,)
-from proxy.cache.storability import (NOT_FOUND_LIFETIME_S, Reason, Storable, Unstorable, lifetimes_for, may_store, why_unusable,)
+from proxy.cache.storability import (
+    NOT_FOUND_LIFETIME_S,
+    Reason,
+    Storable,
+    Unstorable,
+    lifetimes_for,
+    may_store,
+    why_unusable,
+)
+from proxy.model import (
+    Kind,
+    Lifetimes,
+    Tag,
+)
 
 ROUTE = Lifetimes(30.0, 60.0, 3600.0)
 NEVER = Lifetimes(0.0)

@@ -4,8 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import (CacheKey, StoredResponse, Tag,)
-from proxy.cache.verification import (LEAST_PAUSE_S, MOST_BYTES, kinds_of, may_verify, pause_s, tags_to_invalidate,)
+from proxy.cache.verification import (
+    LEAST_PAUSE_S,
+    MOST_BYTES,
+    kinds_of,
+    may_verify,
+    pause_s,
+    tags_to_invalidate,
+)
+from proxy.model import (
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
 from proxy.trello.routes import RouteTable
 
 _TABLE = RouteTable()

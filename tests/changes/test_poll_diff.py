@@ -8,12 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.watched_boards import is_watched, watched_lifetimes
+from proxy.changes.poll_diff import (
+    BoardVersion,
+    PollDiff,
+    diff,
+    interval_s,
+    parse_versions,
+    pause_s,
+    watched_since,
+)
 from proxy.model import Lifetimes, Tag
-from proxy.trello.write_effects import board_tags
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import INFERRED, stored_tags
-from proxy.changes.poll_diff import (BoardVersion, PollDiff, diff, interval_s, is_watched, parse_versions, pause_s, watched_lifetimes, watched_since,)
-from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.trello.write_effects import board_tags
 
 ONE, TWO, CARD = "1" * 24, "2" * 24, "c" * 24
 SHOWN = {"id": ONE, "dateLastActivity": "2026-11-21T10:00:00.000Z", "shortLink": "abcd1234"}
@@ -49,7 +58,7 @@ def test_what_is_no_json_is_no_answer(body: bytes) -> None:
 
 
 def test_more_boards_than_can_be_watched_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.policy.watching.MOST_BOARDS", 1)
+    monkeypatch.setattr("proxy.changes.poll_diff.MAX_BOARDS", 1)
     body = json.dumps([SHOWN, {**SHOWN, "id": TWO}]).encode()
     assert list(parse_versions(body) or ()) == [ONE]
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.cli.check import CredentialReport, check_credentials
 from proxy.config.schema import Config, default
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.cli.check import CredentialReport, check_credentials
+from proxy.runtime.clock import FakeClock
 
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
 DAY_S = 86_400

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.main import run
-from proxy.server import middleware
 from proxy.cli.leak_check import check
+from proxy.cli.main import run
 from proxy.credentials.redaction import Redactor
+from proxy.server import middleware
 
 
 def leaks(capsys: pytest.CaptureFixture[str], *, code: int) -> str:
@@ -60,7 +60,9 @@ def test_what_trello_repeats_unmasked_is_found_where_it_is_sent_and_where_it_is_
 def test_what_is_logged_is_found(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(middleware, "_tool", lambda request: request.headers.get("User-Agent", "-"))
+    monkeypatch.setattr(
+        middleware, "_user_agent", lambda request: request.headers.get("User-Agent", "-")
+    )
     told = leaks(capsys, code=1)
     assert re.match(r"a client's token, plain, in line \d+ of the log\n", told), told
 
@@ -68,5 +70,5 @@ def test_what_is_logged_is_found(
 def test_a_walk_before_locked_doors_proves_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "LEAST_OK", 100_000)
+    monkeypatch.setattr(check, "MIN_SUCCESSES", 100_000)
     assert "nothing is proven" in leaks(capsys, code=1)

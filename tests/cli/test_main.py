@@ -13,7 +13,7 @@ import pytest
 
 from proxy.cli.main import run
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
 
 

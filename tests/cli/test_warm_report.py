@@ -4,9 +4,20 @@ import json
 
 import pytest
 
+from proxy.cli.warm_report import (
+    CacheResult,
+    FileToWarm,
+    NotABoard,
+    WarmStats,
+    parse_board_name,
+    parse_cache_status,
+    parse_cards,
+    problem_detail,
+    progress_line,
+    summary,
+)
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
-from proxy.cli.warm_report import (CacheResult, FileToWarm, NotABoard, WarmStats, parse_board_name, parse_cache_status, parse_cards, problem_detail, progress_line, summary,)
 
 LINKS = LinkRewriter("http://trello.internal")
 ID = "5f1a" * 6

@@ -8,11 +8,16 @@ from typing import Any
 import pytest
 
 from proxy.config import schema
+from proxy.config.fields import (
+    FieldType,
+    ListOf,
+    SectionOf,
+    settings_of,
+)
 from proxy.config.schema import Config
-from proxy.config.fields import (FieldType, ListOf, SectionOf, settings_of,)
 from proxy.config.yaml_source import KeyPath, parse
 
-TEXT = (Path(__file__).parents[1] / "proxy.yaml").read_text()
+TEXT = (Path(__file__).parents[2] / "proxy.yaml").read_text()
 LINES = parse(TEXT).lines
 
 

@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 
 from proxy.config import schema
 from proxy.config.addresses import Listen
-from proxy.config.schema import (Admin, Cache, Config, ConfigError, Limits, RouteRule, Upstream,)
-from proxy.config.secret import Secret
 from proxy.config.fields import settings_of
+from proxy.config.schema import (
+    Admin,
+    Cache,
+    Config,
+    ConfigError,
+    Limits,
+    RouteRule,
+    Upstream,
+)
+from proxy.config.secret import Secret
 from proxy.config.units import Rate
 
 DUMMY = "dummy-0123456789ABCDEF"

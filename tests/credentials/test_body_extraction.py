@@ -6,9 +6,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.credentials.body_extraction import (
+    MAX_DEPTH,
+    MAX_MEMBERS,
+    MAX_PARAMS,
+    MAX_VALUE_CHARS,
+    BodyForm,
+    body_form,
+    form_params,
+    form_query,
+    json_params,
+    json_query,
+    parse_form,
+    parse_json,
+    strip_form,
+    strip_json,
+)
+from proxy.credentials.extraction import (
+    NOTHING,
+    ExtractedCredential,
+    part_of,
+)
 from proxy.errors import BodyTooLarge
-from proxy.credentials.body_extraction import (MAX_DEPTH, MAX_MEMBERS, MAX_PARAMS, MAX_VALUE_CHARS, BodyForm, body_form, form_params, form_query, json_params, json_query, parse_form, parse_json, strip_form, strip_json,)
-from proxy.credentials.extraction import (NOTHING, ExtractedCredential, part_of,)
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.credentials.extraction import (
+    NOTHING,
+    ExtractedCredential,
+    authorization,
+    part_of,
+    read_authorization,
+    replace_in_path,
+    strip_batch_query,
+    strip_query,
+)
 from proxy.model import Credential
-from proxy.credentials.extraction import (NOTHING, ExtractedCredential, authorization, part_of, read_authorization, replace_in_path, strip_batch_query, strip_query,)
 
 OURS = Credential("our-key", "our-token")
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from proxy.credentials.identity import (
+    KEY_BYTES,
+    IdentityFile,
+    IdentityState,
+)
 from proxy.errors import StoreError
 from proxy.runtime.directory import DirectoryLock
-from proxy.credentials.identity import (KEY_BYTES, IdentityFile, IdentityState,)
 
 NEW = b"k" * KEY_BYTES
 

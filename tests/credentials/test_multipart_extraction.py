@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BodyTooLarge
 from proxy.credentials.body_extraction import MAX_MEMBERS, MAX_PARAMS
 from proxy.credentials.extraction import NOTHING, ExtractedCredential
-from proxy.credentials.multipart_extraction import (LOOKAHEAD_BYTES, MAX_VALUE_BYTES, MultipartStripper, boundary_of,)
+from proxy.credentials.multipart_extraction import (
+    LOOKAHEAD_BYTES,
+    MAX_VALUE_BYTES,
+    MultipartStripper,
+    boundary_of,
+)
+from proxy.errors import BodyTooLarge
 
 BOUNDARY = b"cut-here"
 END = b"--cut-here--\r\n"

@@ -4,10 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from proxy.fake_trello.request import File
 from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
 from proxy.trello.webhook_payload import PATH
-from tests.deploy.fleet import (FAST, SPEED, TOKEN, Instance, Load, ordinary,)
+from tests.deploy.fleet import (
+    FAST,
+    SPEED,
+    TOKEN,
+    Instance,
+    Load,
+    ordinary,
+)
 
 HOOKED = "freshness: {webhook_url: 'http://localhost:{port}/-/webhook'}\n"
 """The proxy answers Trello by another name than its clients."""

@@ -11,11 +11,11 @@ import aiohttp
 from yarl import URL
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import SystemClock
+from proxy.config.loader import ConfigLoader
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.config.loader import ConfigLoader
+from proxy.runtime.clock import SystemClock
 from tests.deploy.prometheus import free_port
 
 KEY = "c0ffee" + "0" * 26

@@ -4,7 +4,11 @@ import json
 import re
 
 from tests.deploy.prometheus import DEPLOY
-from tests.deploy.test_rules import (metrics_in, recorded, recorded_in,)
+from tests.deploy.test_rules import (
+    metrics_in,
+    recorded,
+    recorded_in,
+)
 from tests.observability.test_metrics import NAMES
 
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())

@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
 from proxy.config.schema import load
 from proxy.model import Credential
-from tests.deploy.examples import (DEPLOY, ROOT, Example,)
+from proxy.runtime.clock import FakeClock
+from tests.deploy.examples import (
+    DEPLOY,
+    ROOT,
+    Example,
+)
 from tests.deploy.tools import told, tool
 
 FILE = DEPLOY / "Dockerfile"

@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
-from proxy.app.factory import build_guard
+from proxy.app.from_config import (
+    build_guard,
+)
 from proxy.config.units import size
-from tests.deploy.examples import (DEPLOY, Example, document, documents,)
+from tests.deploy.examples import (
+    DEPLOY,
+    Example,
+    document,
+    documents,
+)
 from tests.deploy.test_image import given
 from tests.deploy.test_unit import OWN_BYTES
 from tests.deploy.tools import told, tool

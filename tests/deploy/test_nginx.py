@@ -10,16 +10,23 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from proxy.config.addresses import Listen
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
+from proxy.config.addresses import Listen
 from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
+from proxy.runtime.clock import FakeClock
 from proxy.trello.webhook_payload import PATH
 from tests.deploy.examples import Example
-from tests.deploy.front import (FILE, NAMES, Front, front, judged, with_webhooks,)
+from tests.deploy.front import (
+    FILE,
+    NAMES,
+    Front,
+    front,
+    judged,
+    with_webhooks,
+)
 
 KEY, TOKEN = "c0ffee" + "0" * 26, "ATTA" + "5ec2e7" * 12
 MIB = 1 << 20

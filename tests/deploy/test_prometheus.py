@@ -9,8 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.faults import CASES
-from tests.deploy.fleet import (Instance, ordinary, repeated, varied,)
-from tests.deploy.prometheus import (DEPLOY, MISSING, PROMETHEUS, Prometheus,)
+from tests.deploy.fleet import (
+    Instance,
+    ordinary,
+    repeated,
+    varied,
+)
+from tests.deploy.prometheus import (
+    DEPLOY,
+    MISSING,
+    PROMETHEUS,
+    Prometheus,
+)
 from tests.deploy.test_rules import BY_NAME
 
 pytestmark = [pytest.mark.skipif(PROMETHEUS is None, reason=MISSING), pytest.mark.timeout(240)]

@@ -6,7 +6,11 @@ import subprocess
 import pytest
 import yaml
 
-from tests.deploy.prometheus import (DEPLOY, MISSING, PROMTOOL,)
+from tests.deploy.prometheus import (
+    DEPLOY,
+    MISSING,
+    PROMTOOL,
+)
 from tests.observability.test_metrics import NAMES
 
 RULES = DEPLOY / "prometheus"

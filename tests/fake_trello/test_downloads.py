@@ -5,8 +5,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.request import File
+from proxy.runtime.clock import FakeClock
 
 KEY, TOKEN = "0" * 32, "1" * 64
 

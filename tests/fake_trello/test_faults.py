@@ -6,9 +6,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 
 
 def card(request: Any) -> str:
@@ -71,10 +71,10 @@ def plain(request: Any) -> dict[str, str]:
 async def test_a_write_may_take_effect_before_it_fails(ask: Any) -> None:
     ask.standin.faults.add(Fault("status", method="PUT", applied=True))
     assert (await ask("PUT", card(ask), json={"name": "done"})).status == 503
-    assert ask.trello.ask(card(ask))["name"] == "done"
+    assert ask.trello.request(card(ask))["name"] == "done"
     ask.standin.faults.add(Fault("status", method="PUT"))
     assert (await ask("PUT", card(ask), json={"name": "undone"})).status == 503
-    assert ask.trello.ask(card(ask))["name"] == "done"
+    assert ask.trello.request(card(ask))["name"] == "done"
 
 
 async def arrived(fake_trello: FakeTrello) -> None:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import Requester
 from proxy.fake_trello.limits import Limits
+from proxy.fake_trello.request import Requester
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 
 ME = Requester("m" * 24, "k", "t", may_write=True)
 CARD = ("cards", "x")

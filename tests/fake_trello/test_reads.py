@@ -75,7 +75,7 @@ async def test_a_card_takes_its_company_along(ask: Any) -> None:
 
 async def test_lists_filter_by_state(ask: Any) -> None:
     board = ask.trello.example_board
-    first = ask.trello.ask(f"/1/boards/{board}/lists")[0]["id"]
+    first = ask.trello.request(f"/1/boards/{board}/lists")[0]["id"]
     ask.trello.edit("PUT", f"/1/lists/{first}/closed", {"value": "true"})
     counts = [
         len((await ask.get(f"/1/boards/{board}/lists/{which}")).json)
@@ -116,7 +116,7 @@ async def test_a_get_may_tunnel_a_write(ask: Any) -> None:
     card = ask.trello.example_card
     heard = await ask.get(f"/1/cards/{card}?_method=PUT&name=tunnelled")
     assert heard.json["name"] == "tunnelled"
-    assert ask.trello.ask(f"/1/cards/{card}")["name"] == "tunnelled"
+    assert ask.trello.request(f"/1/cards/{card}")["name"] == "tunnelled"
 
 
 async def test_jsonp_calls_the_clients_function(ask: Any) -> None:

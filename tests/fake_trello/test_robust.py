@@ -8,18 +8,20 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import names
 from proxy.fake_trello.errors import Refusal
-from proxy.fake_trello.routes import boards
-from proxy.fake_trello.routes import cards
-from proxy.fake_trello.routes import checklists
-from proxy.fake_trello.routes import comments
-from proxy.fake_trello.routes import custom_fields
-from proxy.fake_trello.routes import lists
-from proxy.fake_trello.routes import members
+from proxy.fake_trello.request import names
+from proxy.fake_trello.routes import (
+    boards,
+    cards,
+    checklists,
+    comments,
+    custom_fields,
+    lists,
+    members,
+)
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
+from proxy.runtime.clock import FakeClock
 
 TABLES = (boards, cards, checklists, comments, custom_fields, lists, members)
 PATTERNS = [route for table in TABLES for route in table.TABLE]

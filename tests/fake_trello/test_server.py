@@ -3,7 +3,11 @@
 import zlib
 from typing import Any
 
-from proxy.fake_trello.ids import (HEX24, SHORT_LINK, Ids,)
+from proxy.fake_trello.ids import (
+    HEX24,
+    SHORT_LINK,
+    Ids,
+)
 
 KEY, TOKEN = "0" * 32, "1" * 64
 

@@ -54,7 +54,7 @@ async def subscribe(request: Any, receiver: Receiver, model: str) -> Any:
 async def test_a_webhook_hears_what_the_feed_does_not_list(ask: Any, receiver: Receiver) -> None:
     board = ask.trello.example_board
     assert (await subscribe(ask, receiver, board)).json["idModel"] == board
-    label = ask.trello.ask(f"/1/boards/{board}/labels")[0]["id"]
+    label = ask.trello.request(f"/1/boards/{board}/labels")[0]["id"]
     ask.trello.edit("PUT", f"/1/labels/{label}", {"name": "renamed"})
     ask.trello.edit("PUT", f"/1/cards/{ask.trello.example_card}", {"pos": 7, "name": "x"})
     await ask.standin.deliveries.settled()

@@ -152,7 +152,8 @@ async def test_a_card_moves_to_another_board(ask: Any) -> None:
     assert moved["idBoard"] == other
     assert moved["labels"] == []
     newest = [
-        ask.trello.ask(f"/1/boards/{board}/actions?limit=1")[0]["type"] for board in (home, other)
+        ask.trello.request(f"/1/boards/{board}/actions?limit=1")[0]["type"]
+        for board in (home, other)
     ]
     assert newest == ["moveCardFromBoard", "moveCardToBoard"]
 
@@ -163,7 +164,7 @@ async def test_a_deleted_card_is_gone_everywhere(ask: Any) -> None:
     assert (await ask.get(f"/1/cards/{card}")).status == 404
     cards = (await ask.get(f"/1/boards/{ask.trello.example_board}/cards?fields=id")).json
     assert {"id": card} not in cards
-    newest = ask.trello.ask(f"/1/boards/{ask.trello.example_board}/actions?limit=1")[0]
+    newest = ask.trello.request(f"/1/boards/{ask.trello.example_board}/actions?limit=1")[0]
     assert newest["type"] == "deleteCard"
 
 
@@ -247,4 +248,4 @@ async def test_deleting_a_label_takes_it_off_its_cards(ask: Any) -> None:
     names = names_of(ask.trello)
     label = ask.trello.card(names["card"])["idLabels"][0]
     await ask("DELETE", f"/1/labels/{label}")
-    assert ask.trello.ask(f"/1/cards/{names['card']}")["labels"] == []
+    assert ask.trello.request(f"/1/cards/{names['card']}")["labels"] == []

@@ -2,7 +2,11 @@
 
 import pytest
 
-from proxy.http_semantics.content import (navigates, shows_pictures, wants_page,)
+from proxy.http_semantics.content import (
+    navigates,
+    shows_pictures,
+    wants_page,
+)
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"

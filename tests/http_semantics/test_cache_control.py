@@ -2,7 +2,11 @@
 
 import pytest
 
-from proxy.http_semantics.cache_control import (NONE, Directives, parse,)
+from proxy.http_semantics.cache_control import (
+    NONE,
+    Directives,
+    parse,
+)
 
 CASES = {
     "nothing": ("", NONE),

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from proxy.model import Fwd, Outcome
+from proxy.cache.storability import (
+    Reason,
+)
 from proxy.http_semantics.cache_control import cache_status
-from proxy.cache.storability import Reason
+from proxy.model import Fwd, Outcome
 
 CASES = {
     "a hit": (Outcome(hit=True, ttl_s=27), "hit; ttl=27"),

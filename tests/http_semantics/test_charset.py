@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http_semantics.charset import (Utf8Probe, in_utf8, lacks_charset,)
+from proxy.http_semantics.charset import (
+    Utf8Probe,
+    in_utf8,
+    lacks_charset,
+)
 
 TEXTS = {
     "plain letters": (b"hello\r\n\tworld", True),

@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http_semantics.conditional import (UNSATISFIABLE, WHOLE, Part, Slice, Whole, content_range, resolve, resume_offset,)
-from proxy.http_semantics.conditional import Validators
+from proxy.http_semantics.conditional import (
+    UNSATISFIABLE,
+    WHOLE,
+    Part,
+    Slice,
+    Validators,
+    Whole,
+    content_range,
+    resolve,
+    resume_offset,
+)
 
 ETAG = '"this"'
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"

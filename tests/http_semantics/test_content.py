@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http_semantics import content
-from proxy.http_semantics.content import (MAX_MEMBERS, PIECE_BYTES, Gunzip, InvalidEncoding, TooLong, accepts_gzip, gunzip, identity_length,)
+from proxy.http_semantics.content import (
+    MAX_MEMBERS,
+    PIECE_BYTES,
+    Gunzip,
+    InvalidEncoding,
+    TooLong,
+    accepts_gzip,
+    gunzip,
+    identity_length,
+)
 
 TAKES = {
     "by name": ("gzip", True),

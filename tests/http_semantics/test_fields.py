@@ -2,8 +2,13 @@
 
 import pytest
 
+from proxy.http_semantics.fields import (
+    MAX_FIELD_CHARS,
+    to_client,
+    to_store,
+    to_upstream,
+)
 from proxy.model import Fields
-from proxy.http_semantics.fields import (MAX_FIELD_CHARS, to_client, to_store, to_upstream,)
 
 KEPT_FROM_CLIENTS = (
     "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",

@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import CharsetNotUtf8
-from proxy.http_semantics.media_type import (check_charset, media_type_of, parameters_of,)
+from proxy.http_semantics.media_type import (
+    check_charset,
+    media_type_of,
+    parameters_of,
+)
 
 PARAMETERS = {
     "none": ("text/plain", []),

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from proxy.errors import InvalidTarget
-from proxy.http_semantics.target import (canonical_query, parse, target_of, with_parameters,)
+from proxy.http_semantics.target import (
+    canonical_query,
+    parse,
+    target_of,
+    with_parameters,
+)
 
 SEGMENTS = {
     "the root": ("/", ()),

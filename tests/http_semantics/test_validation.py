@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http_semantics.conditional import (Validators, etag_for_encoding, etag_of, not_modified, seconds_of,)
+from proxy.http_semantics.conditional import (
+    Validators,
+    etag_for_encoding,
+    etag_of,
+    not_modified,
+    seconds_of,
+)
 
 ETAG = '"abc"'
 

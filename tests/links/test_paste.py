@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.links.rewrite import LinkRewriter
 from proxy.links.paste import UnsupportedLink, to_proxy_link
+from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds, LinkSigner
 
 US = "http://trello.internal:8080"

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.links.rewrite import (REACH_BYTES, LinkRewriter, file_of,)
+from proxy.links.rewrite import (
+    REACH_BYTES,
+    LinkRewriter,
+    file_of,
+)
 from proxy.links.signing import FileIds, LinkSigner
 
 US = "http://trello.internal:8080"

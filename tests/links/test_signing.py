@@ -4,8 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.errors import (LinkExpired, LinkNotSigned, LinkRevoked,)
-from proxy.links.signing import (DAY_S, FileIds, LinkSigner, strip_signature,)
+from proxy.errors import (
+    LinkExpired,
+    LinkNotSigned,
+    LinkRevoked,
+)
+from proxy.links.signing import (
+    DAY_S,
+    FileIds,
+    LinkSigner,
+    strip_signature,
+)
 
 NOW = 1_790_000_000.0
 OLD, NEW, OTHER = "old-key-of-the-past", "new-key-of-today-1", "somebody-elses-key"

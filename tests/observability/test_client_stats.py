@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.observability.client_stats import (MOST_TOOLS, OTHER, OWN, REST_S, WINDOW_REQUESTS, WINDOW_S, ClientStats,)
+from proxy.observability.client_stats import (
+    MOST_TOOLS,
+    OTHER,
+    OWN,
+    REST_S,
+    WINDOW_REQUESTS,
+    WINDOW_S,
+    ClientStats,
+)
 
 AT = 1_800_000_000.0
 """The beginning of a window."""

@@ -4,9 +4,14 @@ import json
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.observability.log import (BUFFER_BYTES, Level, Log, RequestLine,)
 from proxy.credentials.redaction import Redactor
+from proxy.observability.log import (
+    BUFFER_BYTES,
+    Level,
+    Log,
+    RequestLine,
+)
+from proxy.runtime.clock import FakeClock
 
 SECRET = "0123456789abcdef"  # noqa: S105
 LINE = RequestLine(

@@ -16,12 +16,17 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
 from proxy.config.schema import load
-from proxy.server.credential_usage import CredentialUsage
-from proxy.observability.log import Log
-from proxy.observability.metrics import (BUCKETS_S, GaugeCallback, Metrics, count,)
 from proxy.model import Credential
+from proxy.observability.log import Log
+from proxy.observability.metrics import (
+    BUCKETS_S,
+    GaugeCallback,
+    Metrics,
+    count,
+)
+from proxy.runtime.clock import FakeClock
+from proxy.server.credential_usage import CredentialUsage
 
 LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_breaker_open": (),
@@ -163,7 +168,7 @@ async def test_the_labels_are_these(exposed: str) -> None:
 
 
 def test_the_readme_has_the_labels_of_each() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     told = {
         name: tuple(re.findall(r"`(\w+)`", labels))
         for name, labels in re.findall(r"^\| `(trello_proxy_\w+)` \|([^|]*)\|", readme, re.M)

@@ -6,27 +6,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.pages.dashboard import (MINUTES, DashboardData, LimitUse, Minute, RecentFailure, dashboard_html, dashboard_text,)
+from proxy.pages.dashboard import (
+    dashboard_html,
+    dashboard_text,
+    health_text,
+)
+from proxy.status.history import (
+    MINUTES,
+    DashboardData,
+    LimitUse,
+    Minute,
+    RecentFailure,
+)
 
 BUSY = Minute(stored=6, shared=1, asked=3, upstream=4, failed=0)
 BAD = Minute(stored=0, shared=0, asked=4, upstream=4, failed=2)
 IDLE = Minute()
 
 HEALTH = {
-    "nothing was asked": ([IDLE], "not asked lately"),
-    "nothing failed": ([BUSY], "well"),
-    "some failed": ([BUSY, BAD], "in trouble: 2 of 8 questions failed lately"),
-    "all that was long ago": ([BAD, *[BUSY] * 5], "well"),
+    "nothing was asked": ([IDLE], "no requests lately"),
+    "nothing failed": ([BUSY], "healthy"),
+    "some failed": ([BUSY, BAD], "failing: 2 of 8 upstream requests failed lately"),
+    "all that was long ago": ([BAD, *[BUSY] * 5], "healthy"),
     "the minute that is going on counts": (
         [*[BUSY] * 4, BAD],
-        "in trouble: 2 of 20 questions failed lately",
+        "failing: 2 of 20 upstream requests failed lately",
     ),
 }
 
 
 @pytest.mark.parametrize(("minutes", "health"), HEALTH.values(), ids=HEALTH.keys())
 def test_trellos_health(minutes: list[Minute], health: str) -> None:
-    assert DashboardData(minutes).health == health
+    assert health_text(DashboardData(minutes)) == health
 
 
 def test_ratio_and_savings_are_the_hours() -> None:
@@ -41,7 +52,7 @@ def test_the_text_says_it_in_a_few_lines() -> None:
     figures = DashboardData([BUSY, BAD], budgets=[LimitUse("token", 90, 100, 10.0)])
     assert dashboard_text(figures) == (
         "Last hour: 50% answered without asking Trello, 6 questions spared, 8 asked\n"
-        "Trello:    in trouble: 2 of 8 questions failed lately\n"
+        "Trello:    failing: 2 of 8 upstream requests failed lately\n"
         "Budget:    90 of 100 left (token)\n"
     )
     assert "Last hour: - answered" in dashboard_text(DashboardData([IDLE]))

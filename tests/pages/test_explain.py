@@ -5,7 +5,20 @@ import json
 import pytest
 
 from proxy.model import Lifetimes, Tag
-from proxy.pages.explain import (Explanation, StoredInfo, WaitPrediction, as_json, as_page, as_text, target_in, url_in,)
+from proxy.pages.explain import (
+    as_json,
+    as_page,
+    as_text,
+    target_in,
+    url_in,
+)
+from proxy.ratelimit.limiter import (
+    WaitPrediction,
+)
+from proxy.status.explain import (
+    Explanation,
+    StoredInfo,
+)
 from proxy.trello.routes import Handling
 
 TARGETS = {

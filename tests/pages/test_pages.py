@@ -9,13 +9,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.links.rewrite import LinkRewriter
-from proxy.pages.error import (Failure, error_page, refusal_text,)
-from proxy.pages.dashboard import (DashboardData, LimitUse, Minute, RecentFailure,)
-from proxy.pages.board_data import (BoardReader, board_of, count_of, matching, members_of, sliced,)
-from proxy.pages.home import (Offer, Pasted, home_page,)
+from proxy.pages.board_data import (
+    BoardReader,
+    board_of,
+    count_of,
+    matching,
+    members_of,
+    sliced,
+)
 from proxy.pages.credential_usage import Row, credential_usage_page
-from proxy.pages.listing import (PageContext, board_page, card_page,)
-from proxy.pages.format import (counted, day_text, moment_of, size_text, time_text,)
+from proxy.pages.error import (
+    Failure,
+    error_page,
+    refusal_text,
+)
+from proxy.pages.format import (
+    counted,
+    day_text,
+    moment_of,
+    size_text,
+    time_text,
+)
+from proxy.pages.home import (
+    Offer,
+    Pasted,
+    home_page,
+)
+from proxy.pages.listing import (
+    PageContext,
+    board_page,
+    card_page,
+)
+from proxy.status.history import (
+    DashboardData,
+    LimitUse,
+    Minute,
+    RecentFailure,
+)
 
 US = "http://trello.internal"
 BARE = Offer(operated=True, keyless=True)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.ratelimit.upstream_headers import RateLimitHeader
-from proxy.ratelimit.upstream_headers import HeaderOnlyLimit
+from proxy.ratelimit.upstream_headers import HeaderOnlyLimit, RateLimitHeader
 
 MEMBER_S, DATABASE_S = 10.0, 600.0
 

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.ratelimit.share import (BACKGROUND_SHARE, MOST_AT_ONCE, delay_s,)
+from proxy.ratelimit.share import (
+    BACKGROUND_SHARE,
+    MOST_AT_ONCE,
+    delay_s,
+)
 
 CASES = {
     "nothing spent: at once": ([], 2, 100.0, 100, 0.0),

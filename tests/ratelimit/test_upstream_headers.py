@@ -3,7 +3,11 @@
 import pytest
 
 from proxy.model import Fields
-from proxy.ratelimit.upstream_headers import (MAX_NAMES, RateLimitHeader, parse_rate_limit_headers,)
+from proxy.ratelimit.upstream_headers import (
+    MAX_NAMES,
+    RateLimitHeader,
+    parse_rate_limit_headers,
+)
 
 
 def fields(name: str, *figures: str) -> Fields:

@@ -8,7 +8,7 @@ from aiohttp import web
 from proxy.trello.webhook_payload import PATH
 
 if TYPE_CHECKING:
-    from tests.flow.conftest import Proxy
+    from tests.scenarios.conftest import Proxy
 
 _NOT_PASSED_ON = frozenset({"host", "content-length", "accept-encoding", "connection"})
 

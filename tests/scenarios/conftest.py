@@ -15,15 +15,15 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
 from proxy.config.schema import load
+from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.config.units import Rate
-from tests.scenarios.upstream import Upstream
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.callback_proxy import WayIn, opened
+from tests.scenarios.upstream import Upstream
 
 KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12

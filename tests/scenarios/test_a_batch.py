@@ -6,10 +6,19 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy, turns,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+    turns,
+)
 
 LATE_S = 1.0
 MISSING = "0" * 24

@@ -2,9 +2,16 @@
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    StartProxy,
+)
 
 LIFETIME_S = 30
 

@@ -10,11 +10,20 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, TOKEN, turns,)
-from tests.scenarios.test_files import (BODY, attach, kept, partial,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    TOKEN,
+    turns,
+)
+from tests.scenarios.test_files import (
+    BODY,
+    attach,
+    kept,
+    partial,
+)
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[[], Awaitable[tuple[asyncio.subprocess.Process, str]]]

@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Heard, Proxy, Raw, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Heard,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 LATE_S = 1.0
 

@@ -5,10 +5,18 @@ import asyncio
 import aiohttp
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (DELIBERATE, KEY, TOKEN, Proxy, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    DELIBERATE,
+    KEY,
+    TOKEN,
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
 
 
 async def _is_hit(proxy: Proxy, target: str) -> bool:

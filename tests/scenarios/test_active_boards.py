@@ -1,7 +1,11 @@
 """Boards that were read within a day, so many at most, and none that is not named in full."""
 
+from proxy.changes.webhook_manager import (
+    IDLE_S,
+    MAX_BOARDS,
+    ActiveBoards,
+)
 from proxy.runtime.clock import FakeClock
-from proxy.changes.webhook_manager import (IDLE_S, MAX_BOARDS, ActiveBoards,)
 
 
 def test_a_board_is_served_for_a_day_after_it_was_seen() -> None:

@@ -2,10 +2,16 @@
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    StartProxy,
+    until,
+)
 
 EVERY_S = 10
 BOARDS = "/1/members/me/boards"

@@ -5,18 +5,22 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.trello.message import ApiRequest
 from proxy.cache.aliases import AliasResolver
-from proxy.model import (CacheKey, Credential, Tag,)
 from proxy.cache.key import key_of
-from proxy.http_semantics.cache_control import NONE
-from proxy.trello.write_effects import board_tags
-from proxy.trello.routes import RouteTable
-from proxy.trello.tags import EVERYTHING, stored_tags
-from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.http_semantics.cache_control import NONE
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Tag,
+)
+from proxy.runtime.clock import FakeClock
+from proxy.trello.message import ApiRequest
+from proxy.trello.routes import RouteTable
+from proxy.trello.tags import EVERYTHING, stored_tags
+from proxy.trello.write_effects import board_tags
 
 CARD, OTHER_CARD = "c" * 24, "d" * 24
 A, B = "a" * 24, "b" * 24

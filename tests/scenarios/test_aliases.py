@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, Raw, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 LATE_S = 1.0
 PEOPLE_S = 300

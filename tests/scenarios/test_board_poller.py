@@ -7,11 +7,20 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from proxy.config.units import Rate
-from tests.scenarios.conftest import (BREATH_S, OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    BREATH_S,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 EVERY_S = 10
 LATE_S = 26

@@ -5,12 +5,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from proxy.upstream.circuit_breaker import (GOOD_PROBES, MAX_PAUSE_S, MIN_FAILURES,)
+from proxy.runtime.clock import FakeClock
+from proxy.upstream.circuit_breaker import (
+    GOOD_PROBES,
+    MAX_PAUSE_S,
+    MIN_FAILURES,
+)
+from tests.scenarios.conftest import (
+    DELIBERATE,
+    Heard,
+    Proxy,
+    StartProxy,
+)
 from tests.server.raw_upstream import RawUpstream, answer
-from tests.scenarios.conftest import (DELIBERATE, Heard, Proxy, StartProxy,)
 
 DOWN = Fault("status", status=503, times=None)
 

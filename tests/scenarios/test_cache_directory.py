@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli import main
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.server import FakeTrello
-from proxy.runtime.directory import DirectoryLock
-from proxy.cache.store.disk_tier import REOPEN_AFTER_S
 from proxy.app.storage_monitor import LOOK_S
-from tests.scenarios.conftest import (BREATH_S, UNPROVEN, Proxy, StartProxy, turns, until,)
+from proxy.cache.store.disk_tier import REOPEN_AFTER_S
+from proxy.cli import main
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
+from proxy.runtime.directory import DirectoryLock
+from tests.scenarios.conftest import (
+    BREATH_S,
+    UNPROVEN,
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
 
 ONLY_IF_CACHED = {"Cache-Control": "only-if-cached"}
 DATABASE = "responses.sqlite"

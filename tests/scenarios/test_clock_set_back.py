@@ -2,12 +2,25 @@
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, StartProxy, until,)
-from tests.scenarios.test_fast_path import (Connect, _header, _learnt,)
-from tests.scenarios.test_board_poller import (EVERY_S, LATE_S, _heard, _look,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    until,
+)
+from tests.scenarios.test_board_poller import (
+    EVERY_S,
+    LATE_S,
+    _heard,
+    _look,
+)
+from tests.scenarios.test_fast_path import (
+    Connect,
+    _header,
+    _learnt,
+)
 
 HOUR_S = 3600.0
 EVENT = "clock set back"

@@ -6,7 +6,12 @@ from pathlib import Path
 import aiohttp
 
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, TOKEN, Proxy, StartProxy,)
+from tests.scenarios.conftest import (
+    KEY,
+    TOKEN,
+    Proxy,
+    StartProxy,
+)
 
 TAKES_GZIP = ("gzip", "GZIP, br", "deflate, gzip;q=0.5", "*", "x-gzip", "gzip;q=1.0, *;q=0")
 TAKES_NONE = (None, "", "identity", "br, deflate", "gzip;q=0", "gzip; q=0.000, *", "*;q=0", "gzipx")

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.cli.check import check_credentials
 from proxy.config.schema import default
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.cli.check import check_credentials
+from proxy.runtime.clock import FakeClock
 from tests.deploy.tools import told, tool
-from tests.scenarios.conftest import (KEY, TOKEN, StartProxy,)
+from tests.scenarios.conftest import (
+    KEY,
+    TOKEN,
+    StartProxy,
+)
 
 ME = "/1/members/me"
 

@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (DELIBERATE, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    DELIBERATE,
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+)
 
 ME = "/1/members/me?fields=username"
 

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (StartProxy, answering, reopened,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    StartProxy,
+    answering,
+    reopened,
+)
 
 DATABASE = "responses.sqlite"
 ONLY_IF_CACHED = {"Cache-Control": "only-if-cached"}

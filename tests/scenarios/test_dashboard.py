@@ -1,8 +1,8 @@
 """The page at `/` tells how things are, and nothing that is private."""
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, StartProxy
 from tests.scenarios.page import Browser
 
@@ -19,7 +19,7 @@ async def test_a_ratio_and_what_was_spared_are_told(start_proxy: StartProxy) -> 
         await proxy.get(ME)
     lines = await told(proxy)
     assert "Last hour: 75% answered without asking Trello, 3 questions spared, 1 asked" in lines
-    assert "Trello:    well" in lines
+    assert "Trello:    healthy" in lines
 
 
 async def test_who_asks_trello_is_told(proxy: Proxy) -> None:

@@ -3,7 +3,12 @@
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, TOKEN, Proxy, StartProxy,)
+from tests.scenarios.conftest import (
+    KEY,
+    TOKEN,
+    Proxy,
+    StartProxy,
+)
 from tests.scenarios.page import BROWSER
 
 

@@ -1,9 +1,14 @@
 """What our own writes named is remembered by the mark they carried, and not for ever."""
 
-from proxy.trello.message import ApiRequest
 from proxy.cache.write_through import MAX_REMEMBERED_WRITES, EchoFilter
-from proxy.model import (CacheKey, Credential, Fields, Tag,)
 from proxy.http_semantics.cache_control import NONE
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Fields,
+    Tag,
+)
+from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable
 
 TABLE = RouteTable()

@@ -8,9 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, Heard, Proxy, StartProxy, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+    until,
+)
 
 ADMIN = {"Accept": "application/json"}
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.ratelimit.fair_queue import MAX_CLIENTS, FairQueue
 from proxy.model import Priority
+from proxy.ratelimit.fair_queue import MAX_CLIENTS, FairQueue
 
 P, T, B, W = Priority.INTERACTIVE, Priority.API, Priority.BACKGROUND, Priority.PREFETCH
 

@@ -6,10 +6,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, Raw, StartProxy, turns,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+)
 
 Connect = Callable[[], Awaitable[Raw]]
 _OWN = (b"Age:", b"Cache-Status:", b"X-Request-Id:")

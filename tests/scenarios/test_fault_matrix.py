@@ -11,8 +11,20 @@ from dataclasses import dataclass
 import pytest
 
 from proxy.runtime.clock import FakeClock
-from tests.server.raw_upstream import (BODY, JSON, OK, RawUpstream, Speak, answer, hang,)
-from tests.scenarios.conftest import (Heard, Proxy, StartProxy,)
+from tests.scenarios.conftest import (
+    Heard,
+    Proxy,
+    StartProxy,
+)
+from tests.server.raw_upstream import (
+    BODY,
+    JSON,
+    OK,
+    RawUpstream,
+    Speak,
+    answer,
+    hang,
+)
 
 READ = "/1/boards/5e93ba403f1ab3603ba81a09?fields=name"
 STALE_S = 100

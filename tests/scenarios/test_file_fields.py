@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import File
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.server import FakeTrello
 from proxy.attachments.fetcher import AHEAD_BYTES
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, StartProxy
 from tests.scenarios.test_files import attach, stored
 

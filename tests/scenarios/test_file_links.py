@@ -5,12 +5,24 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import File
 from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy,)
-from tests.scenarios.test_files import (BODY, attach, metadata_of, stored,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    StartProxy,
+)
+from tests.scenarios.test_files import (
+    BODY,
+    attach,
+    metadata_of,
+    stored,
+)
 
 
 def metadata(fake_trello: FakeTrello, attachment: str) -> dict[str, Any]:

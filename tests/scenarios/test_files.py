@@ -13,12 +13,19 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import File
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.server import FakeTrello
 from proxy.attachments.store import store
-from tests.scenarios.conftest import (Heard, Proxy, Raw, StartProxy, turns, until,)
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Heard,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 BODY = random.Random(7).randbytes(1_000_000)  # noqa: S311 — any bytes
 PER_S = 100_000
@@ -135,7 +142,7 @@ class TestManyReaders:
     async def test_behind_many_slow_files_another_passes_through(
         self, patient: Proxy, standin: FakeTrello, card: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(store, "TURN_S", 0.05)
+        monkeypatch.setattr(store, "SLOT_WAIT_S", 0.05)
         slow = [
             attach(standin, card, BODY[number:]) for number in range(store.MAX_CONCURRENT_DOWNLOADS)
         ]

@@ -12,7 +12,13 @@ from aiohttp import web
 from proxy.fake_trello import pictures
 from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.chromium import (PATIENCE_S, PROGRAM, Tab, chromium, new_tab,)
+from tests.scenarios.chromium import (
+    PATIENCE_S,
+    PROGRAM,
+    Tab,
+    chromium,
+    new_tab,
+)
 from tests.scenarios.conftest import Proxy, StartProxy
 
 pytestmark = pytest.mark.skipif(

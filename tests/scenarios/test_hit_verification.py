@@ -5,10 +5,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (BREATH_S, OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    BREATH_S,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 PAUSE_S = 121
 """After so long a sample is due, whatever chance says."""

@@ -11,11 +11,20 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from proxy.fake_trello.request import File
 from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, StartProxy, turns, until,)
-from tests.scenarios.upstream import (MIB, Upstream, resident,)
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
+from tests.scenarios.upstream import (
+    MIB,
+    Upstream,
+    resident,
+)
 
 HELD_BYTES = 16 * MIB
 """What is longer is not held."""
@@ -198,7 +207,7 @@ async def test_a_file_passes_whole_from_behind_the_redirect(
 async def test_gzip_that_would_fill_the_memory_is_trouble(
     proxy: Proxy, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.policy.codings.MAX_PLAIN_BYTES", MIB)
+    monkeypatch.setattr("proxy.http_semantics.content.MAX_PLAIN_BYTES", MIB)
     bomb = gzip.compress(b"[" + b" " * MIB + b"]")
 
     async def response(upstream: Upstream, writer: asyncio.StreamWriter) -> None:

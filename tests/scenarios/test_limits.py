@@ -5,12 +5,20 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 from proxy.server import connection
-from proxy.config.units import Rate
-from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, turns, until,)
+from tests.scenarios.conftest import (
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
 
 STALE_S = 100
 TEN: dict[str, Any] = {"token": Rate(10, 10.0)}

@@ -9,12 +9,16 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.config.secret import Secret
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.signing import DAY_S
-from proxy.config.secret import Secret
-from tests.scenarios.conftest import (Heard, Proxy, StartProxy,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Heard,
+    Proxy,
+    StartProxy,
+)
 
 KEY = Secret("link-key-0123456789")
 NEW_KEY = Secret("another-key-9876543210")

@@ -13,13 +13,21 @@ import aiohttp
 import pytest
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.server import FakeTrello
 from proxy.app.reload import POLL_S, credential_of
 from proxy.config.loader import ConfigLoader
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    BREATH_S,
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    until,
+)
 from tests.server.canary import shown_in
-from tests.scenarios.conftest import (BREATH_S, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, until,)
 
 NEW_TOKEN = "ATTA" + "4e77ab" * 12
 DAY_S = 86_400

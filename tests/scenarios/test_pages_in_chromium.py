@@ -12,12 +12,18 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello import pictures
-from proxy.fake_trello.request import File
 from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.chromium import (PATIENCE_S, PROGRAM, Tab, chromium, new_tab,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.chromium import (
+    PATIENCE_S,
+    PROGRAM,
+    Tab,
+    chromium,
+    new_tab,
+)
 from tests.scenarios.conftest import Proxy, StartProxy
 
 pytestmark = pytest.mark.skipif(

@@ -4,13 +4,17 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import File
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.server import FakeTrello
 from proxy.config.secret import Secret
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, StartProxy
-from tests.scenarios.page import (BROWSER, Browser, page_of,)
+from tests.scenarios.page import (
+    BROWSER,
+    Browser,
+    page_of,
+)
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>.txt"
 

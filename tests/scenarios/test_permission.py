@@ -6,7 +6,13 @@ from urllib.parse import quote
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (DELIBERATE, OTHER_KEY, OTHER_TOKEN, Proxy, StartProxy,)
+from tests.scenarios.conftest import (
+    DELIBERATE,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    StartProxy,
+)
 
 ALL = "clients: {writes: all}"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -4,10 +4,22 @@ from random import Random
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy,)
-from tests.scenarios.projected import (FIELD_SETS, LIFETIME_S, PROJECTED, is_trellos_word,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    StartProxy,
+)
+from tests.scenarios.projected import (
+    FIELD_SETS,
+    LIFETIME_S,
+    PROJECTED,
+    is_trellos_word,
+)
 
 
 async def test_five_sets_of_fields_one_question_to_trello(

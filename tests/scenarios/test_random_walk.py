@@ -7,9 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, StartProxy, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    until,
+)
 
 EVERY_S = 10
 BOARDS = "/1/members/me/boards"

@@ -6,16 +6,23 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.config.schema import Limits, load
 from proxy.errors import RateLimited
-from proxy.ratelimit.account import (LOCKOUT_GUARD, MAX_TOKENS, TokenLimitsTable,)
-from proxy.trello.message import ApiRequest
-from proxy.ratelimit.limiter import Permit
-from proxy.ratelimit.limiter import MAX_QUEUED, RateLimiter
-from proxy.observability.metrics import Metrics
-from proxy.model import (CacheKey, Credential, Priority,)
 from proxy.http_semantics.cache_control import NONE
+from proxy.model import (
+    CacheKey,
+    Credential,
+    Priority,
+)
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.account import (
+    LOCKOUT_GUARD,
+    MAX_TOKENS,
+    TokenLimitsTable,
+)
+from proxy.ratelimit.limiter import MAX_QUEUED, Permit, RateLimiter
+from proxy.runtime.clock import FakeClock
+from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable
 from tests.scenarios.conftest import turns as breathe
 

@@ -2,10 +2,19 @@
 
 import asyncio
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (BREATH_S, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Proxy, StartProxy, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    BREATH_S,
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Proxy,
+    StartProxy,
+    until,
+)
 
 ME = "/1/members/me"
 STALE_S = 100

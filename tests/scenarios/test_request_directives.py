@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, turns
 
 FORWARD = {

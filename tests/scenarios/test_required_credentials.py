@@ -6,7 +6,16 @@ from urllib.parse import quote
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (DELIBERATE, KEY, OTHER_KEY, OTHER_TOKEN, TOKEN, Heard, Proxy, StartProxy,)
+from tests.scenarios.conftest import (
+    DELIBERATE,
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+)
 
 ME = "/1/members/me?fields=username"
 PAIR = f"key={OTHER_KEY}&token={OTHER_TOKEN}"

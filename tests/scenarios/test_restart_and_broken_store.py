@@ -10,10 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, StartProxy, answering, reopened, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    answering,
+    reopened,
+    until,
+)
 
 JSON = "application/json; charset=utf-8"
 DATABASE = "responses.sqlite"
@@ -88,7 +94,7 @@ async def test_a_write_that_stopping_cuts_off_counts_as_done(
     board: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proxy.app.SHUTDOWN_S", 0.05)
+    monkeypatch.setattr("proxy.app.app.SHUTDOWN_S", 0.05)
     path = f"/1/boards/{board}"
     proxy = await start_proxy(upstream={"read_timeout_s": 30.0})
     await proxy.get(path)

@@ -6,36 +6,40 @@ from weakref import ref
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.config.schema import load
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.server import FakeTrello
-from proxy.server.fast_path import FastPathDeps, PreparedHit
-from proxy.server.request_context import RequestIdGenerator
-from proxy.errors import NotInCache
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.upstream.exchange import UpstreamExchange
-from proxy.credentials.identity import CachePartitions, StoredCredential
 from proxy.cache.invalidation import Invalidator
-from proxy.upstream.availability import CircuitBreakers
-from proxy.cache.read_through import ReadThrough
-from proxy.upstream.client import UpstreamClient
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.changes.board_poller import BoardPoller
-from proxy.observability.log import Log
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.observability.metrics import Metrics
-from proxy.model import Credential, StoredResponse
 from proxy.cache.key import key_of
-from proxy.http_semantics.cache_control import NONE, Directives
-from proxy.trello.write_effects import board_tags
-from proxy.trello.routes import RouteTable
-from proxy.credentials.redaction import Redactor
-from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.config.schema import load
+from proxy.credentials.identity import CachePartitions, StoredCredential
+from proxy.credentials.redaction import Redactor
+from proxy.errors import NotInCache
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.server import FakeTrello
+from proxy.http_semantics.cache_control import NONE, Directives
+from proxy.model import Credential, StoredResponse
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import FakeClock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.fast_path import FastPathDeps, PreparedHit
+from proxy.server.request_context import RequestIdGenerator
+from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.routes import RouteTable
+from proxy.trello.write_effects import board_tags
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.client import UpstreamClient
+from proxy.upstream.exchange import UpstreamExchange
 from proxy.upstream.transport import Transport
-from tests.scenarios.conftest import (KEY, TOKEN, until,)
+from tests.scenarios.conftest import (
+    KEY,
+    TOKEN,
+    until,
+)
 
 _TABLE = RouteTable()
 
@@ -79,9 +83,9 @@ class Flow:
         accounts = self.metrics, self.memory
         exchange = UpstreamExchange(sending, fake_trello.url, "test", cleaning, accounts, clock)
         self.invalidate = Invalidator(self.responses, self.metrics, self.log)
-        self.watch = BoardPoller(exchange, self.invalidate, clock, self.log, None)
+        self.watched = WatchedBoards(clock, 0.0)
         self.reads = ReadThrough(
-            self.responses, exchange, "http://proxy", self.metrics, clock, self.watch
+            self.responses, exchange, "http://proxy", self.metrics, clock, self.watched
         )
 
 
@@ -163,7 +167,7 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], PreparedHit]:
     ids, client_stats = RequestIdGenerator("test"), flow.metrics.client_stats
     tools = FastPathDeps(
-        flow.responses, flow.watch, clock, flow.log, ids, str, client_stats, flow.memory
+        flow.responses, flow.watched, clock, flow.log, ids, str, client_stats, flow.memory
     )
 
     def plan(stored: StoredResponse | None) -> PreparedHit:

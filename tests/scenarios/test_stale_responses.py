@@ -5,10 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, StartProxy, turns, until,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
 
 REVALIDATED_S = 40
 """Into stale-while-revalidate: fresh for 30 s, then usable for 60 s while somebody asks."""

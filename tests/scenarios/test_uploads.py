@@ -6,8 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.scenarios.conftest import (Proxy, Raw, StartProxy, turns, until,)
-from tests.scenarios.upstream import (MIB, Upstream, resident,)
+from tests.scenarios.conftest import (
+    Proxy,
+    Raw,
+    StartProxy,
+    turns,
+    until,
+)
+from tests.scenarios.upstream import (
+    MIB,
+    Upstream,
+    resident,
+)
 
 JSON = "application/json; charset=utf-8"
 

@@ -4,16 +4,31 @@ import asyncio
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.app.from_config import (
+    build_signer,
+)
+from proxy.cli.warm import (
+    ProgressOutput,
+    ProxyUnreachable,
+    Warm,
+)
+from proxy.config.secret import Secret
+from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.rewrite import LinkRewriter
-from proxy.app.factory import build_signer
-from proxy.config.secret import Secret
-from proxy.config.units import Rate
-from proxy.cli.warm import (ProgressOutput, ProxyUnreachable, Warm,)
-from tests.scenarios.conftest import (Proxy, StartProxy, turns, until,)
-from tests.scenarios.test_files import (attach, metadata_of, slowly,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
+from tests.scenarios.test_files import (
+    attach,
+    metadata_of,
+    slowly,
+)
 
 RATE = Rate(1000, 10.0)
 

@@ -13,23 +13,34 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from proxy.runtime.clock import FakeClock
-from proxy.fake_trello.request import File
-from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.errors import Refusal
-from proxy.fake_trello.server import FakeTrello
-from proxy.server.handlers.webhooks import MAX_BODY_BYTES
-from proxy.changes.webhook_receiver import (MAX_REMEMBERED_ACTIONS, DeliveryResult, WebhookReceiver,)
 from proxy.cache.invalidation import Invalidator
-from proxy.cache.write_through import EchoFilter
-from proxy.observability.log import Log
-from proxy.observability.metrics import Metrics
-from proxy.trello.webhook_payload import PATH, Callback
-from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
-from tests.scenarios.conftest import (TOKEN, Heard, Proxy, StartProxy, turns, until,)
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.cache.write_through import EchoFilter
+from proxy.changes.webhook_receiver import (
+    MAX_REMEMBERED_ACTIONS,
+    DeliveryResult,
+    WebhookReceiver,
+)
+from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.request import File
+from proxy.fake_trello.server import FakeTrello
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.runtime.clock import FakeClock
+from proxy.server.handlers.webhooks import MAX_BODY_BYTES
+from proxy.trello.webhook_payload import PATH, Callback
 from tests.scenarios.callback_proxy import Arrived, WayIn
+from tests.scenarios.conftest import (
+    TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+    turns,
+    until,
+)
 
 DELIVERIES = "trello_proxy_webhook_deliveries_total"
 INVALIDATIONS = 'trello_proxy_invalidations_total{cause="webhook"}'

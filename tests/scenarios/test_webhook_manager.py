@@ -5,13 +5,26 @@ from typing import Any
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.changes.webhook_manager import (
+    IDLE_S,
+    MISSED_REVIEW_S,
+    REVIEW_S,
+    SKIP_S,
+    STEP_INTERVAL_S,
+)
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from proxy.changes.webhook_manager import (MISSED_REVIEW_S, REVIEW_S, SKIP_S, STEP_INTERVAL_S,)
-from proxy.changes.webhook_manager import IDLE_S
-from tests.scenarios.conftest import (OTHER_KEY, OTHER_TOKEN, TOKEN, UNPROVEN, Proxy, StartProxy, until,)
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.callback_proxy import WayIn
+from tests.scenarios.conftest import (
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    UNPROVEN,
+    Proxy,
+    StartProxy,
+    until,
+)
 
 ELSEWHERE = "http://127.0.0.1:9/another-program"
 REGISTERED = "trello_proxy_webhooks"

@@ -2,12 +2,21 @@
 
 import asyncio
 
-from proxy.runtime.clock import FakeClock
+from proxy.cache.projection.containment_index import REFUSED_S, WINDOW_S
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
-from proxy.cache.projection.containment_index import REFUSED_S, WINDOW_S
-from tests.scenarios.conftest import (Proxy, answering, turns,)
-from tests.scenarios.projected import (FIELD_SETS, LIFETIME_S, PROJECTED, is_trellos_word,)
+from proxy.runtime.clock import FakeClock
+from tests.scenarios.conftest import (
+    Proxy,
+    answering,
+    turns,
+)
+from tests.scenarios.projected import (
+    FIELD_SETS,
+    LIFETIME_S,
+    PROJECTED,
+    is_trellos_word,
+)
 
 WIDENED = "fwd=uri-miss; fwd-status=200; stored; detail=projected"
 

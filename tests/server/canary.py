@@ -12,7 +12,11 @@ from urllib.parse import quote
 import pytest
 
 from proxy.credentials.redaction import Redactor
-from tests.server.conftest import (KEY, TOKEN, Proxy,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    Proxy,
+)
 
 
 def spellings(secret: str) -> Iterator[bytes]:

@@ -11,13 +11,22 @@ from typing import Any
 import pytest
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
-from proxy.config.schema import (Backend, Config, Limits, load,)
+from proxy.config.schema import (
+    Backend,
+    Config,
+    Limits,
+    load,
+)
+from proxy.config.units import Rate
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.config.units import Rate
-from tests.server.raw_upstream import (PATIENCE_S, RawUpstream, Speak,)
+from proxy.runtime.clock import FakeClock
+from tests.server.raw_upstream import (
+    PATIENCE_S,
+    RawUpstream,
+    Speak,
+)
 
 KEY = "c4a3a2a1" + "k" * 24
 TOKEN = "ATTA5ca1ab1e" + "7oken" * 12

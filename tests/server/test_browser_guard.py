@@ -3,7 +3,11 @@
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (Heard, MakeProxy, Proxy,)
+from tests.server.conftest import (
+    Heard,
+    MakeProxy,
+    Proxy,
+)
 
 ME = "/1/members/me"
 APP = "http://app.example:3000"

@@ -3,9 +3,15 @@
 import pytest
 
 from proxy.errors import CrossOriginDenied, HostNotAllowed
-from proxy.server.browser_guard import (BrowserGuard, host_name, hosts_of,)
-from proxy.server.isolation import EMBEDDABLE, ISOLATED
 from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.target import (
+    host_name,
+)
+from proxy.server.browser_guard import (
+    BrowserGuard,
+    hosts_of,
+)
+from proxy.server.isolation import EMBEDDABLE, ISOLATED
 
 ALLOWED = "https://tools.internal"
 GUARD = BrowserGuard(

@@ -9,15 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config.schema import Clients
-from proxy.server.request_parser import RequestParser
-from proxy.errors import InvalidTarget
 from proxy.credentials.identity import CachePartitions, StoredCredential
-from proxy.trello.batch_codec import batch_target
+from proxy.errors import InvalidTarget
 from proxy.http_semantics.cache_control import NONE
 from proxy.links.rewrite import LinkRewriter
+from proxy.server.request_parser import RequestParser
+from proxy.trello.batch_codec import batch_target
 from proxy.trello.routes import RESOURCES, RouteTable
-from tests.server.conftest import (CREDENTIAL, MakeProxy, Proxy,)
-from tests.server.raw_upstream import (FILE, RawUpstream, answer,)
+from tests.server.conftest import (
+    CREDENTIAL,
+    MakeProxy,
+    Proxy,
+)
+from tests.server.raw_upstream import (
+    FILE,
+    RawUpstream,
+    answer,
+)
 
 ID = "5e93ba403f1ab3603ba81a09"
 READ = f"/1/boards/{ID}?cards=open&fields=name,url"

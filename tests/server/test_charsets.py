@@ -3,7 +3,11 @@
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (MakeProxy, Proxy, says,)
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    says,
+)
 
 CARD = "/1/cards/5e9310df53f23017628a8011"
 JSON = '{"token":"ATTAsecret","name":"x"}'

@@ -11,9 +11,23 @@ import pytest
 
 from proxy.server import bounded_connection
 from proxy.upstream import representation
-from tests.server.conftest import (Heard, Proxy, Start, Wire, says,)
-from tests.server.raw_upstream import (BODY, JSON, PATIENCE_S, READ, RawUpstream, answer, hang,)
 from tests.scenarios.upstream import resident
+from tests.server.conftest import (
+    Heard,
+    Proxy,
+    Start,
+    Wire,
+    says,
+)
+from tests.server.raw_upstream import (
+    BODY,
+    JSON,
+    PATIENCE_S,
+    READ,
+    RawUpstream,
+    answer,
+    hang,
+)
 
 CARD = "/1/cards/5e9310df53f23017628a8011"
 CARDS = "/1/boards/5e93ba403f1ab3603ba81a09/cards"

@@ -9,7 +9,11 @@ import pytest
 
 from proxy.fake_trello.server import FakeTrello
 from tests.server.canary import nothing_stays, shown_in
-from tests.server.conftest import (KEY, TOKEN, MakeProxy,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    MakeProxy,
+)
 from tests.server.raw_upstream import RawUpstream
 
 JUNK_KEY = "dead0beef0" + "0123456789abcdef" + "aa0bb0"

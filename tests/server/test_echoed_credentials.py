@@ -6,8 +6,22 @@ from pathlib import Path
 import pytest
 
 from tests.server.canary import shows
-from tests.server.conftest import (KEY, TOKEN, Start,)
-from tests.server.raw_upstream import (BODY, FILE, JSON, OK, READ, answer, attached, chunked, file,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    Start,
+)
+from tests.server.raw_upstream import (
+    BODY,
+    FILE,
+    JSON,
+    OK,
+    READ,
+    answer,
+    attached,
+    chunked,
+    file,
+)
 
 
 def spelt(secret: str) -> dict[str, bytes]:
@@ -58,7 +72,7 @@ async def test_an_echoed_credential_is_blanked_in_any_body(before: Start, echo: 
 async def test_an_echo_in_an_answer_too_long_to_hold_is_blanked(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.flow.exchange.WHOLE_BYTES", 10_000)
+    monkeypatch.setattr("proxy.upstream.exchange.MAX_BUFFERED_BYTES", 10_000)
     filler = b"x" * 5_000
     body = b'["' + filler + TOKEN.encode() + filler + KEY.encode() + filler + b'"]'
     cut = [body[at : at + 13] for at in range(0, len(body), 13)]

@@ -9,7 +9,11 @@ import pytest
 
 from proxy.fake_trello.server import FakeTrello
 from proxy.server.listener import listen_socket
-from tests.server.conftest import (MakeProxy, Proxy, Wire,)
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    Wire,
+)
 
 IPV4, IPV6 = "127.0.0.1", "::1"
 

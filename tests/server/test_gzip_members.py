@@ -4,7 +4,16 @@ import gzip
 import json
 
 from tests.server.conftest import Proxy, Start
-from tests.server.raw_upstream import (BODY, FILE, JSON, READ, RawUpstream, answer, attached, chunked,)
+from tests.server.raw_upstream import (
+    BODY,
+    FILE,
+    JSON,
+    READ,
+    RawUpstream,
+    answer,
+    attached,
+    chunked,
+)
 
 CODED = b"Content-Encoding: gzip\r\n"
 HALVES = gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])

@@ -2,9 +2,13 @@
 
 import pytest
 
-from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
 from proxy.credentials.body_extraction import MAX_MEMBERS
-from proxy.server.header_size import (MAX_HEADER_BYTES, check_fields, check_target,)
+from proxy.errors import HeaderFieldsTooLarge, InvalidTarget
+from proxy.server.header_size import (
+    MAX_HEADER_BYTES,
+    check_fields,
+    check_target,
+)
 
 
 @pytest.mark.parametrize("piece", ["&a", "/a", ",", "%2C", "%26", "%3b", "%3F", ";a"])

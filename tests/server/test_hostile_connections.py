@@ -5,8 +5,7 @@ import asyncio
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import request_body
-from proxy.server import bounded_connection
+from proxy.server import bounded_connection, request_body
 from tests.server.conftest import Proxy
 
 CARD = "/1/members/me"
@@ -79,12 +78,12 @@ async def test_pipelined_requests_are_answered_in_their_order(
     wire = await proxy.connect()
     wire.send(b"".join(proxy.request("GET", target) for target in targets))
     bodies = [(await wire.hear()).json for _ in targets]
-    assert [list(body) for body in request_body[:3]] == [
+    assert [list(body) for body in bodies[:3]] == [
         ["id"],
         ["id", "username"],
         ["id", "fullName"],
     ]
-    assert request_body[3] == request_body[0]
+    assert bodies[3] == bodies[0]
     assert standin.request_log.total == 3  # who `me` is, then a field, then all of them
 
 
@@ -195,7 +194,9 @@ async def test_a_stalled_body_is_408_and_ends_the_connection(
 
 
 async def test_a_form_too_large_to_hold_is_413(proxy: Proxy, standin: FakeTrello) -> None:
-    heard = await proxy.ask("POST", "/1/cards", {}, b"desc=" + b"x" * request_body.MAX_BUFFERED_BYTES)
+    heard = await proxy.ask(
+        "POST", "/1/cards", {}, b"desc=" + b"x" * request_body.MAX_BUFFERED_BYTES
+    )
     assert heard.status == 413
     assert heard.is_problem
     assert standin.request_log.total == 0

@@ -9,8 +9,26 @@ import pytest
 
 from proxy.upstream.transport import MAX_CONNECTIONS
 from tests.server.canary import shows
-from tests.server.conftest import (KEY, TOKEN, Heard, Proxy, Start, Wire, says,)
-from tests.server.raw_upstream import (FILE, JSON, OK, RawUpstream, answer, attached, chunked, file, hang,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    Heard,
+    Proxy,
+    Start,
+    Wire,
+    says,
+)
+from tests.server.raw_upstream import (
+    FILE,
+    JSON,
+    OK,
+    RawUpstream,
+    answer,
+    attached,
+    chunked,
+    file,
+    hang,
+)
 
 SIGNED = "/files/a.png?X-Amz-Signature=5igned5ecret"
 

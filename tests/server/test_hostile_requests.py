@@ -6,7 +6,11 @@ from urllib.parse import quote
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (MakeProxy, Proxy, says,)
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    says,
+)
 
 CARD = "/1/members/me"
 

@@ -6,8 +6,21 @@ import zlib
 
 import pytest
 
-from tests.server.conftest import (MakeProxy, Start, says,)
-from tests.server.raw_upstream import (BODY, JSON, OK, READ, RawUpstream, answer, chunked, hang,)
+from tests.server.conftest import (
+    MakeProxy,
+    Start,
+    says,
+)
+from tests.server.raw_upstream import (
+    BODY,
+    JSON,
+    OK,
+    READ,
+    RawUpstream,
+    answer,
+    chunked,
+    hang,
+)
 
 BROKEN = {
     "nothing": (b"", "upstream-terminated"),
@@ -230,7 +243,7 @@ async def test_json_that_does_not_say_so_is_json(before: Start) -> None:
 async def test_a_decompression_bomb_is_no_answer(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.policy.codings.MAX_PLAIN_BYTES", 1_000_000)
+    monkeypatch.setattr("proxy.http_semantics.content.MAX_PLAIN_BYTES", 1_000_000)
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = bomb.compress(b"[" + b" " * 20_000_000) + bomb.flush()
     proxy = await before(answer(packed, JSON + b"Content-Encoding: gzip\r\n"))

@@ -6,8 +6,20 @@ import pytest
 
 from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (Heard, MakeProxy, Proxy, Start, says,)
-from tests.server.raw_upstream import (BODY, JSON, READ, RawUpstream, answer,)
+from tests.server.conftest import (
+    Heard,
+    MakeProxy,
+    Proxy,
+    Start,
+    says,
+)
+from tests.server.raw_upstream import (
+    BODY,
+    JSON,
+    READ,
+    RawUpstream,
+    answer,
+)
 
 ME = "/1/members/me"
 HTML = b"Content-Type: text/html; charset=utf-8\r\n"

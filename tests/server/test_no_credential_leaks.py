@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from proxy.fake_trello.request import File
 from proxy.fake_trello.faults import Fault, Kind
+from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
 from proxy.trello.read_operations import READS
 from tests.server.canary import nothing_stays, shown_in
-from tests.server.conftest import (KEY, TOKEN, Heard, MakeProxy, Proxy,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    Heard,
+    MakeProxy,
+    Proxy,
+)
 
 JUNK_KEY = "dead0beef0" + "0123456789abcdef" + "aa0bb0"
 JUNK_TOKEN = "ATTAd15ea5ed" + "0cafe" * 12

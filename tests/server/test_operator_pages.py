@@ -10,9 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.observability.metrics import GaugeCallback
 from proxy.observability.client_stats import MOST_TOOLS, WINDOW_REQUESTS
-from tests.server.conftest import (MakeProxy, Proxy, Wire,)
+from proxy.observability.metrics import GaugeCallback
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    Wire,
+)
 from tests.server.raw_upstream import RawUpstream
 
 ME = "/1/members/me"

@@ -15,11 +15,16 @@ import pytest
 import requests
 
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
 from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (CREDENTIAL, ENDLESS, KEY, TOKEN,)
+from proxy.runtime.clock import FakeClock
+from tests.server.conftest import (
+    CREDENTIAL,
+    ENDLESS,
+    KEY,
+    TOKEN,
+)
 
 JUNK_KEY = "0123456789abcdef" * 2
 JUNK_TOKEN = "ATTA" + "fedcba9876543210" * 4

@@ -8,7 +8,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.server.conftest import (KEY, TOKEN, Heard, MakeProxy, Proxy,)
+from tests.server.conftest import (
+    KEY,
+    TOKEN,
+    Heard,
+    MakeProxy,
+    Proxy,
+)
 from tests.server.raw_upstream import RawUpstream
 
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"

@@ -6,8 +6,7 @@ import socket
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import request_body
-from proxy.server import bounded_connection
+from proxy.server import bounded_connection, request_body
 from tests.server.conftest import MakeProxy, Proxy
 from tests.server.raw_upstream import PATIENCE_S, RawUpstream
 

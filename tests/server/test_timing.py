@@ -3,9 +3,13 @@
 import asyncio
 from typing import Any
 
-from proxy.runtime.clock import FakeClock
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import (MakeProxy, Proxy, Start,)
+from proxy.runtime.clock import FakeClock
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    Start,
+)
 from tests.server.raw_upstream import RawUpstream, answer
 
 ME = "/1/members/me"

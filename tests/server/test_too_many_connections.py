@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import overload
-from proxy.server import connection_limits
-from tests.server.conftest import (MakeProxy, Proxy, Wire,)
+from proxy.server import connection_limits, overload
+from tests.server.conftest import (
+    MakeProxy,
+    Proxy,
+    Wire,
+)
 
 CARD = "/1/cards/5e9310df53f23017628a8011"
 ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -115,7 +118,7 @@ async def test_one_too_many_that_says_nothing_is_closed(
 async def test_a_body_that_drips_is_waited_for_only_so_long_in_all(
     proxy: Proxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.edge.bodies.BODY_S", 0.1)
+    monkeypatch.setattr("proxy.server.request_body.BODY_S", 0.1)
     wire = await at_work(proxy)
 
     async def drip() -> None:

@@ -3,7 +3,12 @@
 import pytest
 
 from tests.server.conftest import Start, says
-from tests.server.raw_upstream import (BODY, JSON, READ, answer,)
+from tests.server.raw_upstream import (
+    BODY,
+    JSON,
+    READ,
+    answer,
+)
 
 NEVER = {
     "Set-Cookie": "dsc=5ecret; Path=/; Secure",

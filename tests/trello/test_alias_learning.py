@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import NEVER_EXPIRES, AliasEntry
-from proxy.trello.alias_learning import (MAX_ALIASES, READ_BYTES, alias_name, alias_tags, extract_aliases, is_mutable,)
+from proxy.trello.alias_learning import (
+    MAX_ALIASES,
+    READ_BYTES,
+    alias_name,
+    alias_tags,
+    extract_aliases,
+    is_mutable,
+)
 from proxy.trello.object_ids import PARSED_BYTES, is_id
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import OWNERS_KNOWN

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.attachment_metadata import (AttachmentInfo, Link, Malicious, Unreadable, UploadedFile, parse_attachment, preview_of_size,)
+from proxy.trello.attachment_metadata import (
+    AttachmentInfo,
+    Link,
+    Malicious,
+    Unreadable,
+    UploadedFile,
+    parse_attachment,
+    preview_of_size,
+)
 
 UPLOAD: dict[str, Any] = {
     "id": "a" * 24,

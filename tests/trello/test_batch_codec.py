@@ -7,9 +7,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.model import CacheKey, StoredResponse
-from proxy.trello.batch_codec import (Item, batch_target, compose_body, is_cacheable_part, make_item, parse_urls, split_items,)
 from proxy.http_semantics.content import gzipped
+from proxy.model import CacheKey, StoredResponse
+from proxy.trello.batch_codec import (
+    Item,
+    batch_target,
+    compose_body,
+    is_cacheable_part,
+    make_item,
+    parse_urls,
+    split_items,
+)
 from proxy.trello.routes import RouteTable
 
 LISTS: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.object_ids import (PARSED_BYTES, JsonIds, is_id,)
+from proxy.trello.object_ids import (
+    PARSED_BYTES,
+    JsonIds,
+    is_id,
+)
 
 ID, OTHER = "a" * 24, "b" * 24
 LARGE = b" " * PARSED_BYTES

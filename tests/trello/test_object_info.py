@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from proxy.trello.write_effects import board_tags, tags_changed_by
 from proxy.trello.object_ids import NOTHING, ObjectInfo
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import stored_tags
+from proxy.trello.write_effects import board_tags, tags_changed_by
 
 CARD, BOARD, LIST, MEMBER = "c" * 24, "b" * 24, "1" * 24, "a" * 24
 OTHER_BOARD = "e" * 24

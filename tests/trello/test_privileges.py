@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.privileges import (MOST_PIECES, why_administrative, why_batch,)
+from proxy.trello.privileges import (
+    MOST_PIECES,
+    why_administrative,
+    why_batch,
+)
 from proxy.trello.routes import RouteTable
 
 TABLE = RouteTable()

@@ -2,7 +2,14 @@
 
 import pytest
 
-from proxy.trello.rate_limits import (Limit, refusal, route_limit, throttled,)
+from proxy.model import (
+    Limit,
+)
+from proxy.trello.rate_limits import (
+    refusal,
+    route_limit,
+    throttled,
+)
 
 PATHS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "a member": (("members", "me"), "members"),

@@ -8,8 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Kind, Lifetimes
-from proxy.trello.read_operations import (ACTIONS, CONTENT, LIBRARY, NEVER, PEOPLE, SEARCH,)
-from proxy.trello.routes import (RESOURCES, UNKNOWN, RouteOverride, RouteTable,)
+from proxy.trello.read_operations import (
+    ACTIONS,
+    CONTENT,
+    LIBRARY,
+    NEVER,
+    PEOPLE,
+    SEARCH,
+)
+from proxy.trello.routes import (
+    RESOURCES,
+    UNKNOWN,
+    RouteOverride,
+    RouteTable,
+)
 
 OPERATIONS = Path(__file__).parents[2] / "../shared/trello/operations.txt"
 CARD = "5e93ba665c58c44a46cb2ef9"

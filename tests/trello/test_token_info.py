@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.token_info import (Member, TokenInfo, days_left, member_in, token_in,)
+from proxy.trello.token_info import (
+    Member,
+    TokenInfo,
+    days_left,
+    member_in,
+    token_in,
+)
 
 ID = "5e93ba403f1ab3603ba81a09"
 READ = {"idModel": "*", "modelType": "Board", "read": True, "write": False}

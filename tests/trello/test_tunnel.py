@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from proxy.errors import JsonpDenied, TunnelDenied
 from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.trello.tunnel import (check_call, check_tunnel, is_call_in, is_plain, tunnelled_method, tunnelled_method_in,)
+from proxy.trello.tunnel import (
+    check_call,
+    check_tunnel,
+    is_call_in,
+    is_plain,
+    tunnelled_method,
+    tunnelled_method_in,
+)
 
 NAMES = ("_method", "callback")
 

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.webhook_api import (Create, Remove, Repair, Step, Webhook, WebhookResult, apply_result, classify_result, reconcile, webhooks_in,)
+from proxy.trello.webhook_api import (
+    Create,
+    Remove,
+    Repair,
+    Step,
+    Webhook,
+    WebhookResult,
+    apply_result,
+    classify_result,
+    reconcile,
+    webhooks_in,
+)
 
 URL = "https://hooks.example.com/-/webhook"
 A, B, C = "a" * 24, "b" * 24, "c" * 24

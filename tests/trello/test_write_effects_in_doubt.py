@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Kind, Tag
-from proxy.trello.write_effects import EVERYTHING, tags_changed_by
 from proxy.trello.read_operations import READS
 from proxy.trello.routes import RouteTable
-from proxy.trello.tags import ROOTS, stored_tags
+from proxy.trello.tags import EVERYTHING, ROOTS, stored_tags
+from proxy.trello.write_effects import tags_changed_by
 from proxy.trello.write_operations import operations
 
 TABLE = RouteTable()

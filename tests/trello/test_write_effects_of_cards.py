@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.model import Tag
-from proxy.trello.write_effects import tags_changed_by
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import stored_tags
+from proxy.trello.write_effects import tags_changed_by
 
 TABLE = RouteTable()
 CARD, OTHER_CARD = "c" * 24, "d" * 24

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.circuit_breaker import (FIRST_PAUSE_S, GOOD_PROBES, MAX_PAUSE_S, MIN_FAILURES, WINDOW_S, CircuitBreaker,)
+from proxy.upstream.circuit_breaker import (
+    FIRST_PAUSE_S,
+    GOOD_PROBES,
+    MAX_PAUSE_S,
+    MIN_FAILURES,
+    WINDOW_S,
+    CircuitBreaker,
+)
 
 
 def told(breaker: CircuitBreaker, now: float, *, good: int = 0, bad: int = 0) -> None:

@@ -4,11 +4,16 @@ import gzip
 
 import pytest
 
-from proxy.upstream import representation
-from proxy.http_semantics.content import (InvalidEncoding, TooLong, gunzip, identity_length,)
-from proxy.links.rewrite import LinkRewriter
-from proxy.upstream.representation import Cleaning, is_long
 from proxy.credentials.redaction import Redactor
+from proxy.http_semantics.content import (
+    InvalidEncoding,
+    TooLong,
+    gunzip,
+    identity_length,
+)
+from proxy.links.rewrite import LinkRewriter
+from proxy.upstream import representation
+from proxy.upstream.representation import Cleaning, is_long
 
 SECRET = "ATTA" + "5ec2e7" * 12
 LINK = b"https://trello.com/1/cards/a1/attachments/b2/download/x.png"

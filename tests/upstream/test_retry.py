@@ -4,8 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import (CircuitOpen, ConnectionTerminated, ConnectTimeout, IncompleteResponse, InvalidResponse, RateLimited, ResponseTimeout, Unreachable, UpstreamError,)
-from proxy.upstream.retry import (MAX_PAUSE_S, MAX_SAVED, RetryBudget, may_repeat, pause_s,)
+from proxy.errors import (
+    CircuitOpen,
+    ConnectionTerminated,
+    ConnectTimeout,
+    IncompleteResponse,
+    InvalidResponse,
+    RateLimited,
+    ResponseTimeout,
+    Unreachable,
+    UpstreamError,
+)
+from proxy.upstream.retry import (
+    MAX_PAUSE_S,
+    MAX_SAVED,
+    RetryBudget,
+    may_repeat,
+    pause_s,
+)
 
 REPEATED: dict[str, tuple[UpstreamError, bool, bool, bool]] = {
     "a read whose connection ended": (ConnectionTerminated(""), True, True, True),

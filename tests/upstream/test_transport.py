@@ -9,10 +9,27 @@ from typing import Literal
 
 import pytest
 
-from proxy.errors import (ConnectionTerminated, ConnectTimeout, IncompleteResponse, InvalidResponse, ResponseTimeout, Unreachable, UpstreamError,)
+from proxy.errors import (
+    ConnectionTerminated,
+    ConnectTimeout,
+    IncompleteResponse,
+    InvalidResponse,
+    ResponseTimeout,
+    Unreachable,
+    UpstreamError,
+)
 from proxy.upstream import transport
-from proxy.upstream.transport import (MAX_LINE_BYTES, Transport, UpstreamRequest,)
-from tests.upstream.conftest import (OK, Ask, Say, Server,)
+from proxy.upstream.transport import (
+    MAX_LINE_BYTES,
+    Transport,
+    UpstreamRequest,
+)
+from tests.upstream.conftest import (
+    OK,
+    Ask,
+    Say,
+    Server,
+)
 
 
 def header(*lines: bytes, status: bytes = b"200 OK") -> bytes:

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from proxy.runtime.directory import Inode, inode_of
 from proxy.attachments.store.capacity import Signature
+from proxy.runtime.directory import Inode, inode_of
 
 _HASHED_BYTES = 1 << 20
 _SUFFIX = ".blob"

@@ -5,14 +5,13 @@ a row, which is swept at start. Everything here blocks, and is called in one thr
 """
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from proxy.runtime.directory import Inode, inode_of
-from proxy.attachments.store.capacity import Blob
-from collections import OrderedDict
-from collections.abc import Iterable
 
+from proxy.attachments.store.capacity import Blob
+from proxy.runtime.directory import Inode, inode_of
 
 FILE_NAME = "files.sqlite"
 MAX_SEEN = 50_000

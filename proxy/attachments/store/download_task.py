@@ -11,8 +11,16 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
 
-from proxy.errors import (ChecksumMismatch, FileTooLarge, InsufficientSpace,)
-from proxy.attachments.store.shared_file import (FileInfo, FileIo, SharedFile,)
+from proxy.attachments.store.shared_file import (
+    FileInfo,
+    FileIo,
+    SharedFile,
+)
+from proxy.errors import (
+    ChecksumMismatch,
+    FileTooLarge,
+    InsufficientSpace,
+)
 
 STEP_BYTES = 8 * 1024 * 1024
 """So much room is promised at a time where the length is not known."""

@@ -7,10 +7,14 @@ served meanwhile: a mismatch breaks off whoever is still reading.
 
 import asyncio
 
-from proxy.errors import ChecksumMismatch
-from proxy.attachments.store.blob_directory import (BlobDirectory, digest_of, file_signature,)
+from proxy.attachments.store.blob_directory import (
+    BlobDirectory,
+    digest_of,
+    file_signature,
+)
 from proxy.attachments.store.capacity import Blob
 from proxy.attachments.store.shared_file import FileIo, SharedFile
+from proxy.errors import ChecksumMismatch
 
 CHECKED_AT_ONCE_BYTES = 8 * 1024 * 1024
 _NEVER = -1

@@ -14,17 +14,35 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from proxy.runtime.clock import Clock
-from proxy.errors import (DirectoryTaken, FileTooLarge, InsufficientSpace, StoreError,)
-from proxy.observability.log import Log
 from proxy.attachments.store.blob_directory import BlobDirectory, file_signature
-from proxy.attachments.store.catalog import (AttachmentRow, Catalog, CatalogContents,)
-from proxy.runtime.directory import DirectoryLock
-from proxy.attachments.store.capacity import (Blob, DiskBudget, blocks_for,)
+from proxy.attachments.store.capacity import (
+    Blob,
+    DiskBudget,
+    blocks_for,
+)
+from proxy.attachments.store.catalog import (
+    AttachmentIndex,
+    AttachmentRow,
+    Catalog,
+    CatalogContents,
+    SeenLinks,
+)
 from proxy.attachments.store.download_task import ByteSource, DownloadTask
-from proxy.attachments.store.shared_file import (FileInfo, FileIo, SharedFile,)
-from proxy.attachments.store.catalog import AttachmentIndex, SeenLinks
 from proxy.attachments.store.integrity import OpenFiles
+from proxy.attachments.store.shared_file import (
+    FileInfo,
+    FileIo,
+    SharedFile,
+)
+from proxy.errors import (
+    DirectoryTaken,
+    FileTooLarge,
+    InsufficientSpace,
+    StoreError,
+)
+from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
+from proxy.runtime.directory import DirectoryLock
 
 DIRECTORY = "files"
 MAX_CONCURRENT_DOWNLOADS = 16

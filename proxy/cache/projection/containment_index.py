@@ -5,13 +5,18 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from proxy.model import CacheKey
-from proxy.cache.projection.query_shape import (QueryShape, Source, contains, possible_sources,)
-from proxy.trello.routes import Match
-from proxy.trello.resource_schema import PLURALS
-from collections import OrderedDict
-from proxy.cache.projection.query_shape import (Chosen, Names, QueryShape,)
 
+from proxy.cache.projection.query_shape import (
+    Chosen,
+    Names,
+    QueryShape,
+    Source,
+    contains,
+    possible_sources,
+)
+from proxy.model import CacheKey
+from proxy.trello.resource_schema import PLURALS
+from proxy.trello.routes import Match
 
 # ---- from flow/demand.py: '"""How many different parts of one answer are asked for: from two on, the whole is cheaper.\n\nOne of them must be of the very path: who reads a card or two has no use for all of its board.\n"""'
 

@@ -5,22 +5,34 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from proxy.cache.freshness import Fresh, Verdict
+from proxy.cache.key import key_of
+from proxy.cache.projection.containment_index import (
+    ContainmentIndex,
+    FieldDemand,
+    has_items,
+    items_in,
+)
+from proxy.cache.projection.query_shape import (
+    Chosen,
+    QueryShape,
+    Source,
+    contains,
+    parse_shape,
+    project,
+    widened,
+)
+from proxy.cache.store.store import ResponseStore
+from proxy.http_semantics.cache_control import NONE
+from proxy.http_semantics.conditional import etag_of
+from proxy.http_semantics.content import identity_of
+from proxy.http_semantics.target import canonical_query, target_of
+from proxy.model import StoredResponse
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest
-from proxy.cache.projection.containment_index import FieldDemand
-from proxy.cache.projection.containment_index import (ContainmentIndex, has_items, items_in,)
-from proxy.model import StoredResponse
-from proxy.cache.key import key_of
-from proxy.http_semantics.content import identity_of
-from proxy.http_semantics.cache_control import NONE
-from proxy.cache.freshness import Fresh, Verdict
 from proxy.trello.object_ids import ObjectInfo
-from proxy.cache.projection.query_shape import (Chosen, QueryShape, Source, contains, parse_shape, project, widened,)
 from proxy.trello.routes import Match
 from proxy.trello.tags import stored_tags
-from proxy.http_semantics.target import canonical_query, target_of
-from proxy.http_semantics.conditional import etag_of
-from proxy.cache.store.store import ResponseStore
 
 PROJECTED = "projected"
 """The `detail` of an answer that was cut out of a larger one."""

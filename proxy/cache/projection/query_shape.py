@@ -10,10 +10,22 @@ from enum import Enum
 from itertools import islice
 from urllib.parse import parse_qsl
 
+from proxy.cache.projection.json_spans import (
+    Object,
+    object_at,
+    objects_at,
+)
 from proxy.trello.object_ids import is_id
+from proxy.trello.resource_schema import (
+    CHILDREN,
+    FIELDS,
+    INCONSISTENT_FIELDS,
+    PLURALS,
+    RESOURCE_FORMS,
+    SINGLE,
+    ResourceForm,
+)
 from proxy.trello.routes import Match
-from proxy.trello.resource_schema import (CHILDREN, FIELDS, INCONSISTENT_FIELDS, PLURALS, RESOURCE_FORMS, SINGLE, ResourceForm,)
-from proxy.cache.projection.json_spans import (Object, object_at, objects_at,)
 
 MOST_ITEMS = 1_000
 """Trello's cap on lists: one of this length may have been cut, so it is not filtered (FACTS §9)."""

@@ -4,7 +4,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.model import (CacheKey, StoredResponse, Tag,)
+from proxy.model import (
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
 
 
 @dataclass(slots=True)

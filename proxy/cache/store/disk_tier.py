@@ -10,14 +10,22 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from proxy.runtime.clock import Clock
-from proxy.errors import DirectoryTaken, StoreError
-from proxy.observability.log import Log
-from proxy.model import (CacheKey, StoredResponse, Tag,)
 from proxy.cache.store.alias_table import MAX_ALIASES, AliasTable
-from proxy.cache.store.tag_epochs import MAX_TAGS, TagEpochs
+from proxy.cache.store.backend import (
+    RecoveredState,
+    StorageBackend,
+    WriteBatch,
+)
 from proxy.cache.store.bloom_filter import BloomFilter
-from proxy.cache.store.backend import (RecoveredState, StorageBackend, WriteBatch,)
+from proxy.cache.store.tag_epochs import MAX_TAGS, TagEpochs
+from proxy.errors import DirectoryTaken, StoreError
+from proxy.model import (
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
+from proxy.observability.log import Log
+from proxy.runtime.clock import Clock
 
 PENDING_BYTES = 32 * 1024 * 1024
 """What may wait to be written at most; above it an answer stays in memory only."""

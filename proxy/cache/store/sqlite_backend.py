@@ -8,23 +8,30 @@ Room is made in the order of storing: what was stored longest ago is nearest to 
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
+
 from aiohttp_client_cache.backends.sqlite import SQLiteBackend, SQLiteCache
 from aiosqlite import Connection
-from proxy.errors import StoreError
-from proxy.model import (CacheKey, StoredResponse, Tag,)
+
 from proxy.cache.store.alias_table import MAX_ALIASES
-
-from proxy.runtime.directory import (DirectoryLock, Inode, inode_of,)
 from proxy.cache.store.backend import RecoveredState, WriteBatch
-import json
-from proxy.model import (CacheKey, StoredResponse, Tag,)
-
+from proxy.errors import StoreError
+from proxy.model import (
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
+from proxy.runtime.directory import (
+    DirectoryLock,
+    Inode,
+    inode_of,
+)
 
 # ---- from store/codec.py: '"""A stored response as bytes: one line of JSON, then the body as it came. No pickle (D1)."""'
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from proxy.model import (AliasEntry, CacheKey, StoredResponse, Tag,)
 from proxy.cache.store.alias_table import AliasTable
 from proxy.cache.store.disk_tier import WriteBehindTier
-from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.store.memory_tier import MemoryTier
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.model import (
+    AliasEntry,
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
 
 
 class ResponseStore:

@@ -1,20 +1,15 @@
 """Credentials that open nothing, and the search for them in all that is said and kept."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
-
 import base64
 import re
-import zlib
-from collections.abc import Iterator
-from typing import Literal
-from urllib.parse import quote
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-
+from typing import Literal, NamedTuple
+from urllib.parse import quote
 
 # ---- from store/kept.py: '"""Everything that lies in a directory, as bytes: names, contents, and values of databases."""'
 
@@ -41,7 +36,6 @@ def _values(path: Path) -> Iterator[bytes]:
             for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 — its own
                 for value in row:
                     yield value if isinstance(value, bytes) else str(value).encode()
-
 
 
 # ---- from policy/spellings.py: '"""A secret as it may be written down: looked for where it must not be."""'

@@ -7,21 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from proxy.config.addresses import Listen
 from proxy.app.app import App, SystemPorts
-from proxy.runtime.clock import FakeClock
-from proxy.config.schema import (Admin, Backend, Config, Credentials, Log,)
-from proxy.fake_trello.request import File
-from proxy.fake_trello.faults import Fault, Kind
-from proxy.fake_trello.samples import fill
-from proxy.fake_trello.server import FakeTrello
-from proxy.cli.leak_check.canaries import Canary, CanarySearch
+from proxy.cli.leak_check.canaries import Canary, CanarySearch, kept
 from proxy.cli.leak_check.client import Client, Request
 from proxy.cli.leak_check.requests import ClientCredential, RequestSet
-from proxy.model import Credential
+from proxy.config.addresses import Listen
+from proxy.config.schema import (
+    Admin,
+    Backend,
+    Config,
+    Credentials,
+    Log,
+)
 from proxy.config.secret import Secret
-from proxy.cli.leak_check.canaries import kept
 from proxy.config.units import Rate
+from proxy.fake_trello.faults import Fault, Kind
+from proxy.fake_trello.request import File
+from proxy.fake_trello.samples import fill
+from proxy.fake_trello.server import FakeTrello
+from proxy.model import Credential
+from proxy.runtime.clock import FakeClock
 
 STEP_S = 0.2
 """Of the proxy's clock, after each request: so nothing waits for Trello's limits."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from proxy.fake_trello.service import Trello
 from proxy.cli.leak_check.client import Request
+from proxy.fake_trello.service import Trello
 from proxy.trello.read_operations import READS
 from proxy.trello.write_operations import operations
 

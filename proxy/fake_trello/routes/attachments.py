@@ -5,15 +5,22 @@ import struct
 from typing import Any
 from urllib.parse import quote
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello.request import (Download, File, Obj, Request,)
+from proxy.fake_trello import access, actions, nested_resources
 from proxy.fake_trello.errors import invalid, not_found
+from proxy.fake_trello.field_selection import (
+    ATTACHMENT,
+    EXPORT,
+    view,
+)
+from proxy.fake_trello.request import (
+    Download,
+    File,
+    Obj,
+    Request,
+)
 from proxy.fake_trello.routes.cards import LIMITS
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
-from proxy.fake_trello.field_selection import (ATTACHMENT, EXPORT, view,)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PREVIEWS = ((70, 50, False), (250, 150, False), (150, 0, True), (300, 0, True), (600, 0, True))
@@ -28,7 +35,9 @@ def _on_card(state: State, call: Request) -> Obj:
 
 def _of_card(state: State, call: Request) -> list[Obj]:
     found = access.card(state, call, call.ids[0])
-    seen = nested_resources.attachments(state, call, found, nested_resources.fields_of(call, "fields"))
+    seen = nested_resources.attachments(
+        state, call, found, nested_resources.fields_of(call, "fields")
+    )
     if call.text("filter") == "cover":
         return [each for each in seen if each["id"] == found["idAttachmentCover"]]
     return seen
@@ -36,7 +45,11 @@ def _of_card(state: State, call: Request) -> list[Obj]:
 
 def _get(state: State, call: Request) -> Obj:
     return view(
-        state, ATTACHMENT, _on_card(state, call), call.asker, nested_resources.fields_of(call, "fields")
+        state,
+        ATTACHMENT,
+        _on_card(state, call),
+        call.asker,
+        nested_resources.fields_of(call, "fields"),
     )
 
 

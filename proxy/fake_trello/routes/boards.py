@@ -2,16 +2,28 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import (Obj, Request, as_flag, converted, names,)
-from proxy.fake_trello.errors import (invalid, no_route, not_found,)
+from proxy.fake_trello import access, actions, nested_resources, object_factory
+from proxy.fake_trello.errors import (
+    invalid,
+    no_route,
+    not_found,
+)
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    CARD,
+    MEMBER_SHORT,
+    view,
+)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    as_flag,
+    converted,
+    names,
+)
 from proxy.fake_trello.routes.cards import NOTHING, field_value
 from proxy.fake_trello.routing import Handler, Table
 from proxy.fake_trello.state import State, by_pos
-from proxy.fake_trello.field_selection import (BOARD, CARD, MEMBER_SHORT, view,)
 
 _DEFAULT_LISTS = ("To Do", "Doing", "Done")
 _PLAIN = ("name", "desc", "closed", "idOrganization")
@@ -162,13 +174,17 @@ def _lists(state: State, call: Request) -> list[Obj]:
 
 def _labels(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
-    return nested_resources.labels(state, call, found, nested_resources.fields_of(call, "fields"), "limit")
+    return nested_resources.labels(
+        state, call, found, nested_resources.fields_of(call, "fields"), "limit"
+    )
 
 
 def _checklists(state: State, call: Request) -> list[Obj]:
     found = access.board(state, call, call.ids[0])
     kept = nested_resources.on_board(state, found)
-    return nested_resources.checklists(state, call, kept, nested_resources.fields_of(call, "fields"))
+    return nested_resources.checklists(
+        state, call, kept, nested_resources.fields_of(call, "fields")
+    )
 
 
 def _custom_fields(state: State, call: Request) -> list[Obj]:
@@ -181,7 +197,9 @@ def _members(state: State, call: Request) -> list[Obj]:
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
     kind = {"admins": "admin", "normal": "normal", "observers": "observer"}.get(wanted)
     ids = [p["idMember"] for p in found["memberships"] if kind in (None, p["memberType"])]
-    return nested_resources.members(state, call, ids, nested_resources.fields_of(call, "fields", MEMBER_SHORT))
+    return nested_resources.members(
+        state, call, ids, nested_resources.fields_of(call, "fields", MEMBER_SHORT)
+    )
 
 
 def _memberships(state: State, call: Request) -> list[Obj]:

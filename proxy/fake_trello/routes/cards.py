@@ -3,16 +3,32 @@
 import math
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import card_edits
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import (Obj, Request, converted, names,)
-from proxy.fake_trello.errors import (Refusal, invalid, no_route,)
+from proxy.fake_trello import access, actions, card_edits, nested_resources, object_factory
+from proxy.fake_trello.errors import (
+    Refusal,
+    invalid,
+    no_route,
+)
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    CARD,
+    LIST,
+    MEMBER_MEDIUM,
+    STICKER,
+    view,
+)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    converted,
+    names,
+)
 from proxy.fake_trello.routing import Handler, Table
-from proxy.fake_trello.state import (State, as_number, position,)
-from proxy.fake_trello.field_selection import (BOARD, CARD, LIST, MEMBER_MEDIUM, STICKER, view,)
+from proxy.fake_trello.state import (
+    State,
+    as_number,
+    position,
+)
 
 NOTHING = {"_value": None}
 """What most deletions answer."""

@@ -2,16 +2,26 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
+from proxy.fake_trello import access, actions, nested_resources, object_factory
+from proxy.fake_trello.errors import (
+    invalid,
+    no_route,
+    not_found,
+)
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    CHECK_ITEM,
+    CHECKLIST,
+    view,
+)
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.errors import (invalid, no_route, not_found,)
 from proxy.fake_trello.routes.cards import LIMITS, field_value
 from proxy.fake_trello.routing import Table
-from proxy.fake_trello.state import (State, by_pos, position,)
-from proxy.fake_trello.field_selection import (BOARD, CHECK_ITEM, CHECKLIST, view,)
+from proxy.fake_trello.state import (
+    State,
+    by_pos,
+    position,
+)
 
 
 def _checklist(state: State, call: Request) -> Obj:
@@ -47,7 +57,9 @@ def _create(state: State, call: Request) -> Obj:
 
 def _of_card(state: State, call: Request) -> list[Obj]:
     kept = by_pos(state.checklists.of(access.card(state, call, call.ids[0])["id"]))
-    return nested_resources.checklists(state, call, kept, nested_resources.fields_of(call, "fields"))
+    return nested_resources.checklists(
+        state, call, kept, nested_resources.fields_of(call, "fields")
+    )
 
 
 def _update(state: State, call: Request) -> Obj:
@@ -119,7 +131,9 @@ def _create_item(state: State, call: Request) -> Obj:
     found = _checklist(state, call)
     if not call.text("name"):
         raise invalid("name")
-    made = object_factory.check_item(state, found, call.text("name"), call.params.get("pos", "bottom"))
+    made = object_factory.check_item(
+        state, found, call.text("name"), call.params.get("pos", "bottom")
+    )
     if call.flag("checked"):
         made["state"] = "complete"
     _item_changed(state, call, "createCheckItem", found, made)

@@ -3,15 +3,26 @@
 from collections import Counter
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
+from proxy.fake_trello import access, actions, nested_resources
+from proxy.fake_trello.errors import (
+    Refusal,
+    invalid,
+    no_route,
+    not_found,
+)
+from proxy.fake_trello.field_selection import (
+    ACTION,
+    BOARD,
+    CARD,
+    LIST,
+    MEMBER,
+    MEMBER_MEDIUM,
+    view,
+)
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.errors import (Refusal, invalid, no_route, not_found,)
 from proxy.fake_trello.routes.cards import NOTHING, field_value
 from proxy.fake_trello.routing import Handler, Table
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (ACTION, BOARD, CARD, LIST, MEMBER, MEMBER_MEDIUM, view,)
 
 
 def _action(state: State, call: Request, action_id: str) -> Obj:

@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import Obj, Request
+from proxy.fake_trello import access, actions, nested_resources, object_factory
 from proxy.fake_trello.errors import invalid, not_found
+from proxy.fake_trello.field_selection import CUSTOM_ITEM, view
+from proxy.fake_trello.request import Obj, Request
 from proxy.fake_trello.routes.cards import LIMITS
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
-from proxy.fake_trello.field_selection import CUSTOM_ITEM, view
 
 _KINDS = ("checkbox", "date", "list", "number", "text")
 

@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import card_edits
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import (Obj, Request, converted,)
+from proxy.fake_trello import access, actions, card_edits, nested_resources, object_factory
 from proxy.fake_trello.errors import invalid, no_route
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    LABEL,
+    LIST,
+    view,
+)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    converted,
+)
 from proxy.fake_trello.routes.cards import LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
-from proxy.fake_trello.field_selection import (BOARD, LABEL, LIST, view,)
 
 _LIST_FIELDS = "name,closed,idBoard,pos"
 
@@ -36,7 +41,9 @@ def _create(state: State, call: Request) -> Obj:
     board = access.board(state, call, ref) if call.ids else _named_board(state, call, ref)
     if not call.text("name"):
         raise invalid("name")
-    made = object_factory.list_(state, board["id"], call.text("name"), call.params.get("pos", "top"))
+    made = object_factory.list_(
+        state, board["id"], call.text("name"), call.params.get("pos", "top")
+    )
     state.touch(board)
     data = {"list": actions.ref(made), "board": actions.ref(board)}
     actions.record(state, call, "createList", data)
@@ -104,7 +111,9 @@ def _update_field(state: State, call: Request) -> Obj:
 def _cards(state: State, call: Request) -> list[Obj]:
     found = _list(state, call)
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
-    return nested_resources.cards(state, call, nested_resources.by_state(state.cards_of_list(found), wanted))
+    return nested_resources.cards(
+        state, call, nested_resources.by_state(state.cards_of_list(found), wanted)
+    )
 
 
 def _actions(state: State, call: Request) -> Any:
@@ -133,7 +142,9 @@ def _label(state: State, call: Request) -> Obj:
 
 
 def _get_label(state: State, call: Request) -> Obj:
-    return view(state, LABEL, _label(state, call), call.asker, nested_resources.fields_of(call, "fields"))
+    return view(
+        state, LABEL, _label(state, call), call.asker, nested_resources.fields_of(call, "fields")
+    )
 
 
 def _create_label(state: State, call: Request) -> Obj:
@@ -141,7 +152,9 @@ def _create_label(state: State, call: Request) -> Obj:
         board = access.board(state, call, call.ids[0])
     else:
         board = _named_board(state, call, call.text("idBoard"))
-    made = object_factory.label(state, board["id"], call.text("name"), call.params.get("color") or None)
+    made = object_factory.label(
+        state, board["id"], call.text("name"), call.params.get("color") or None
+    )
     _relabelled(state, call, "createLabel", made)
     return {**view(state, LABEL, made, call.asker), "limits": {}}
 

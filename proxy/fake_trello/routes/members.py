@@ -2,15 +2,26 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello.request import (Obj, Request, names,)
+from proxy.fake_trello import access, actions, nested_resources
 from proxy.fake_trello.errors import not_found
+from proxy.fake_trello.field_selection import (
+    MEMBER,
+    ORGANIZATION,
+    STAR,
+    view,
+)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    names,
+)
 from proxy.fake_trello.routes.cards import LIMITS, field_value
 from proxy.fake_trello.routing import Table
-from proxy.fake_trello.state import (State, by_pos, position,)
-from proxy.fake_trello.field_selection import (MEMBER, ORGANIZATION, STAR, view,)
+from proxy.fake_trello.state import (
+    State,
+    by_pos,
+    position,
+)
 
 
 def _get(state: State, call: Request) -> Obj:
@@ -84,7 +95,9 @@ def _cards_of(state: State, call: Request, found: Obj) -> list[Obj]:
 def _cards(state: State, call: Request) -> list[Obj]:
     found = access.member(state, call, call.ids[0])
     wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
-    return nested_resources.cards(state, call, nested_resources.by_state(_cards_of(state, call, found), wanted))
+    return nested_resources.cards(
+        state, call, nested_resources.by_state(_cards_of(state, call, found), wanted)
+    )
 
 
 def _actions(state: State, call: Request) -> Any:

@@ -2,17 +2,22 @@
 
 from typing import Any
 
-from proxy.fake_trello import access
-from proxy.fake_trello import actions
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello import object_factory
-from proxy.fake_trello.request import Obj, Request
+from proxy.fake_trello import access, actions, nested_resources, object_factory
+from proxy.fake_trello.errors import (
+    Refusal,
+    invalid,
+    not_found,
+)
+from proxy.fake_trello.field_selection import (
+    MEMBER_SHORT,
+    ORGANIZATION,
+    view,
+)
 from proxy.fake_trello.ids import slug
-from proxy.fake_trello.errors import (Refusal, invalid, not_found,)
+from proxy.fake_trello.request import Obj, Request
 from proxy.fake_trello.routes.cards import LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (MEMBER_SHORT, ORGANIZATION, view,)
 
 
 def _get(state: State, call: Request) -> Obj:
@@ -69,7 +74,10 @@ def _boards(state: State, call: Request) -> list[Obj]:
         if each["idOrganization"] == found["id"] and access.sees(state, call.asker, each)
     ]
     call.params.setdefault("fields", "all")
-    return [nested_resources.board(state, call, each) for each in nested_resources.by_state(mine, wanted)]
+    return [
+        nested_resources.board(state, call, each)
+        for each in nested_resources.by_state(mine, wanted)
+    ]
 
 
 def _members(state: State, call: Request) -> list[Obj]:

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 
 from proxy.fake_trello import access
-from proxy.fake_trello.request import (Obj, Request, names,)
 from proxy.fake_trello.errors import not_found
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    names,
+)
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
 

@@ -2,8 +2,12 @@
 
 import json
 
-from proxy.fake_trello.request import (File, Obj, Request,)
 from proxy.fake_trello.errors import Refusal
+from proxy.fake_trello.request import (
+    File,
+    Obj,
+    Request,
+)
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
 

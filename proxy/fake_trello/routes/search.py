@@ -1,12 +1,21 @@
 """/1/search and /1/search/members: plain substring search over what the asker sees."""
 
-from proxy.fake_trello import access
-from proxy.fake_trello import nested_resources
-from proxy.fake_trello.request import (Obj, Request, as_list,)
+from proxy.fake_trello import access, nested_resources
 from proxy.fake_trello.errors import invalid
+from proxy.fake_trello.field_selection import (
+    BOARD,
+    CARD,
+    MEMBER,
+    ORGANIZATION,
+    view,
+)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    as_list,
+)
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (BOARD, CARD, MEMBER, ORGANIZATION, view,)
 
 _ALL = ("actions", "boards", "cards", "members", "organizations")
 _MEMBER_FIELDS = "avatarHash,fullName,initials,username,confirmed"

@@ -1,15 +1,30 @@
 """/1/tokens and /1/webhooks. The token in the path speaks for itself; the header's must be good."""
 
-from proxy.fake_trello import access
-from proxy.fake_trello import nested_resources
+from proxy.fake_trello import access, nested_resources
 from proxy.fake_trello.auth import valid
-from proxy.fake_trello.request import (Obj, Request, as_flag,)
+from proxy.fake_trello.errors import (
+    Refusal,
+    invalid,
+    not_found,
+)
+from proxy.fake_trello.field_selection import (
+    MEMBER,
+    WEBHOOK,
+    view,
+)
 from proxy.fake_trello.ids import HEX24
-from proxy.fake_trello.errors import (Refusal, invalid, not_found,)
-from proxy.fake_trello.routes.cards import (LIMITS, NOTHING, field_value,)
+from proxy.fake_trello.request import (
+    Obj,
+    Request,
+    as_flag,
+)
+from proxy.fake_trello.routes.cards import (
+    LIMITS,
+    NOTHING,
+    field_value,
+)
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
-from proxy.fake_trello.field_selection import (MEMBER, WEBHOOK, view,)
 
 
 def _token(state: State, call: Request) -> Obj:

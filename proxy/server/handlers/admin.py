@@ -1,81 +1,48 @@
 """What the operator asks: metrics, health, purge."""
 
 import asyncio
+import hmac
 import json
 from collections.abc import Mapping
+from functools import partial, wraps
+
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.errors import MethodNotAllowed
-from proxy.status.health import Health
+
 from proxy.cache.invalidation import Invalidator
-from proxy.trello.tags import EVERYTHING
-from proxy.http_semantics.fields import serialize
-from functools import partial
-from aiohttp import web
-from proxy.server.middleware import Handler
-from proxy.server.request_parser import RequestParser
-
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.errors import InvalidTarget
-from proxy.status.explain import Explainer
-from proxy.model import Priority
+from proxy.errors import AdminOnly, InvalidTarget, MethodNotAllowed
 from proxy.http_semantics.cache_control import NONE
-from proxy.pages.explain import (as_json, as_page, as_text, target_in, url_in,)
-import hmac
-from functools import wraps
-from aiohttp import web
-from proxy.server.middleware import Handler
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.errors import AdminOnly
-from proxy.server.browser_guard import host_name
-from proxy.server.loopback import is_local
-from functools import partial
-from aiohttp import web
-from proxy.server.credential_usage import CredentialUsage
-from proxy.server.middleware import Handler
-
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.pages.credential_usage import (Row, credential_usage_json, credential_usage_page, credential_usage_text,)
-from collections.abc import Callable
-from aiohttp import web
-from proxy.server.response import WireResponse
-from proxy.model import Fields
-from proxy.http_semantics import content
-from proxy.pages.layout import PAGE_FIELDS
 from proxy.http_semantics.fields import serialize
-
+from proxy.http_semantics.target import (
+    host_name,
+)
+from proxy.model import Priority
+from proxy.pages.credential_usage import (
+    Row,
+    credential_usage_json,
+    credential_usage_page,
+    credential_usage_text,
+)
+from proxy.pages.explain import (
+    as_json,
+    as_page,
+    as_text,
+    target_in,
+    url_in,
+)
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.loopback import is_local
+from proxy.server.middleware import Handler
+from proxy.server.negotiation import negotiated_response
+from proxy.server.request_context import RequestContext
+from proxy.server.request_parser import RequestParser
+from proxy.server.response import WireResponse
+from proxy.status.explain import Explainer
+from proxy.status.health import Health
+from proxy.trello.tags import EVERYTHING
 
 # ---- from edge/readable.py: '"""One answer in three forms: a page for a browser, JSON for who names it, else plain text."""'
-
-_ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
-TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
-JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
-
-Make = Callable[[], bytes]
-
-
-def negotiated_response(
-    request: web.BaseRequest, *, page: Make, json: Make, text: Make
-) -> WireResponse:
-    """200, in the form that the request asks for."""
-    if wants_page(request):
-        return WireResponse(200, serialize(PAGE_FIELDS), page())
-    if content.wants_json(request.headers.get("Accept", "")):
-        return WireResponse(200, serialize(JSON_FIELDS), json())
-    return WireResponse(200, serialize(TEXT_FIELDS), text())
-
-
-def wants_page(request: web.BaseRequest) -> bool:
-    """Whether a person in a browser reads the response."""
-    headers = request.headers
-    return content.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
-
 
 
 # ---- from edge/admin.py: '"""Who may use the operator\'s routes."""'

@@ -1,44 +1,40 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
 from dataclasses import replace
-from aiohttp import web
-from proxy.runtime.clock import Clock
-from proxy.server import problem_details
-from proxy.server.request_body import RequestBody
-from proxy.runtime.offload import work_on
-from proxy.server.handlers.attachments import AttachmentHandler
 
-from proxy.server.request_parser import RequestParser
-from proxy.server.handlers.admin import wants_page
+from aiohttp import web
+
+from proxy.attachments.board_export import BoardExport
+from proxy.attachments.service import AttachmentService
+from proxy.cache.batch import BatchService
+from proxy.cache.freshness import age_of
+from proxy.cache.read_through import ReadThrough
+from proxy.cache.verification import HitVerifier, may_verify
+from proxy.cache.write_through import WriteThrough
+from proxy.errors import NoTokenGiven, UpstreamError
+from proxy.http_semantics.cache_control import NONE, cache_status
+from proxy.http_semantics.conditional import etag_for_encoding, not_modified
+from proxy.http_semantics.content import accepts_gzip
+from proxy.http_semantics.fields import quota_fields, serialize
+from proxy.links.rewrite import file_in
+from proxy.links.signing import LinkSigner, strip_signature
+from proxy.model import Kind, StoredResponse
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import Hold
+from proxy.runtime.offload import work_on
+from proxy.server import problem_details
+from proxy.server.handlers.attachments import AttachmentHandler
+from proxy.server.negotiation import (
+    wants_page,
+)
+from proxy.server.request_body import RequestBody
 from proxy.server.request_context import RequestContext
+from proxy.server.request_parser import RequestParser
 from proxy.server.response import SLICE_BYTES, WireResponse
 from proxy.server.stored_body import body_of
-from proxy.errors import UpstreamError
 from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.cache.batch import BatchService
-from proxy.attachments.service import AttachmentService
-from proxy.attachments.board_export import BoardExport
-from proxy.cache.verification import HitVerifier
-from proxy.cache.read_through import ReadThrough
-from proxy.ratelimit.limiter import RateLimiter
-from proxy.cache.write_through import WriteThrough
-from proxy.runtime.memory_budget import Hold
-from proxy.model import Kind, StoredResponse
-from proxy.http_semantics.cache_control import cache_status
-from proxy.http_semantics.content import accepts_gzip
-from proxy.http_semantics.cache_control import NONE
-from proxy.cache.freshness import age_of
-from proxy.links.rewrite import file_in
-from proxy.cache.verification import may_verify
-from proxy.http_semantics.fields import quota_fields
-from proxy.links.signing import LinkSigner, strip_signature
-from proxy.http_semantics.conditional import etag_for_encoding, not_modified
 from proxy.trello.routes import Handling, handling_of
-from proxy.http_semantics.fields import serialize
-from proxy.server.response import WireResponse
-from proxy.errors import NoTokenGiven
-from proxy.http_semantics.fields import serialize
-
 
 # ---- from edge/handlers/grant.py: '"""Trello\'s token-granting pages, asked of the proxy: where a token is needed, and where not."""'
 
@@ -74,7 +70,6 @@ def authorize_notice(template: str, method: str, *, keyless: bool) -> WireRespon
     return WireResponse(
         200, serialize(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode()
     )
-
 
 
 class ApiHandler:

@@ -8,18 +8,34 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from proxy.attachments.body import AttachmentBody
+from proxy.attachments.content_policy import (
+    MAX_AGE_S,
+    disposition,
+    etag_of_file,
+    safe_fields,
+)
+from proxy.attachments.service import (
+    AttachmentService,
+    AuthorizedAttachment,
+    OpenAttachment,
+)
+from proxy.http_semantics.charset import lacks_charset
+from proxy.http_semantics.conditional import (
+    Part,
+    Slice,
+    Unsatisfiable,
+    Validators,
+    Whole,
+    content_range,
+    resolve,
+)
+from proxy.http_semantics.fields import serialize
+from proxy.model import Fields, Outcome
 from proxy.runtime.clock import Clock
 from proxy.server.response import WireResponse
-from proxy.trello.message import ApiRequest, ApiResponse
-from proxy.attachments.service import (AttachmentService, AuthorizedAttachment, OpenAttachment,)
-from proxy.attachments.body import AttachmentBody
-from proxy.model import Fields, Outcome
 from proxy.trello.attachment_metadata import UploadedFile
-from proxy.http_semantics.charset import lacks_charset
-from proxy.attachments.content_policy import (MAX_AGE_S, disposition, etag_of_file, safe_fields,)
-from proxy.http_semantics.conditional import (Part, Slice, Unsatisfiable, Whole, content_range, resolve,)
-from proxy.http_semantics.conditional import Validators
-from proxy.http_semantics.fields import serialize
+from proxy.trello.message import ApiRequest, ApiResponse
 
 _CACHE_CONTROL = ("Cache-Control", f"private, max-age={MAX_AGE_S}, immutable")
 _NO_STORE = ("Cache-Control", "private, no-store")

@@ -6,11 +6,11 @@ So they are cached, conditional and authorised like any read of the API.
 from aiohttp import web
 from yarl import URL
 
+from proxy.errors import MethodNotAllowed
+from proxy.pages.json_addresses import data_target
 from proxy.server.middleware import Handler
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
-from proxy.errors import MethodNotAllowed
-from proxy.pages.json_addresses import data_target
 
 
 class JsonAddressHandler:

@@ -10,29 +10,54 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from proxy.runtime.clock import Clock
-from proxy.server.request_parser import RequestParser, directives_of
-from proxy.server.handlers.admin import TEXT_FIELDS, wants_page
-from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
-from proxy.errors import (InvalidResponse, MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError,)
-from proxy.trello.message import ApiResponse
-from proxy.status.history import Dashboard
 from proxy.cache.read_through import ReadThrough
-from proxy.http_semantics.cache_control import cache_status
-from proxy.http_semantics.content import TooLong, gunzip
 from proxy.credentials.extraction import strip_address
-from proxy.http_semantics.cache_control import Directives
-from proxy.pages.board_data import value_of
-from proxy.links.rewrite import LinkRewriter
-from proxy.pages.board_data import (CARD_FIELDS, FILE_FIELDS, Board, BoardReader, Card, board_of, members_of,)
-from proxy.pages.home import (Offer, Pasted, home_page, home_text,)
-from proxy.pages.listing import (PageContext, board_page, card_page,)
-from proxy.pages.layout import ASSETS, PAGE_FIELDS
-from proxy.links.paste import UnsupportedLink, to_proxy_link
-from proxy.http_semantics.target import parse
-from proxy.trello.failures import is_upstream_failure
+from proxy.errors import (
+    InvalidResponse,
+    MethodNotAllowed,
+    NotFound,
+    NotFoundAtTrello,
+    ProxyError,
+)
+from proxy.http_semantics.cache_control import Directives, cache_status
+from proxy.http_semantics.content import TooLong, gunzip
 from proxy.http_semantics.fields import serialize
+from proxy.http_semantics.target import parse
+from proxy.links.paste import UnsupportedLink, to_proxy_link
+from proxy.links.rewrite import LinkRewriter
+from proxy.pages.board_data import (
+    CARD_FIELDS,
+    FILE_FIELDS,
+    Board,
+    BoardReader,
+    Card,
+    board_of,
+    members_of,
+    value_of,
+)
+from proxy.pages.home import (
+    Offer,
+    Pasted,
+    home_page,
+    home_text,
+)
+from proxy.pages.layout import ASSETS, PAGE_FIELDS
+from proxy.pages.listing import (
+    PageContext,
+    board_page,
+    card_page,
+)
+from proxy.runtime.clock import Clock
+from proxy.server.negotiation import (
+    TEXT_FIELDS,
+    wants_page,
+)
+from proxy.server.request_context import RequestContext
+from proxy.server.request_parser import RequestParser, directives_of
+from proxy.server.response import WireResponse
+from proxy.status.history import Dashboard
+from proxy.trello.failures import is_upstream_failure
+from proxy.trello.message import ApiResponse
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """A board whose cards take more JSON is not shown as a page."""

@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
+from proxy.changes.webhook_receiver import DeliveryResult, WebhookReceiver
+from proxy.errors import InvalidWebhookSignature, MethodNotAllowed
+from proxy.http_semantics.fields import serialize
+from proxy.runtime.memory_budget import Hold
 from proxy.server.request_body import read_limited
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
-from proxy.errors import InvalidWebhookSignature, MethodNotAllowed
-from proxy.changes.webhook_receiver import DeliveryResult, WebhookReceiver
-from proxy.runtime.memory_budget import Hold
 from proxy.trello.webhook_payload import PATH
-from proxy.http_semantics.fields import serialize
 
 MAX_BODY_BYTES = 256 * 1024
 """Above it nothing is taken in; Trello's deliveries are some kilobytes."""

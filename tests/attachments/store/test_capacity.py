@@ -3,7 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.attachments.store.capacity import (BLOCK_BYTES, Blob, DiskBudget, blocks_for,)
+from proxy.attachments.store.capacity import (
+    BLOCK_BYTES,
+    Blob,
+    DiskBudget,
+    blocks_for,
+)
 
 
 def blob(name: str, length: int = 1) -> Blob:

@@ -1,7 +1,6 @@
 """What is known of files in memory: rows by attachment and by bytes, and links that led to one."""
 
-from proxy.attachments.store.catalog import AttachmentRow
-from proxy.attachments.store.catalog import AttachmentIndex, SeenLinks
+from proxy.attachments.store.catalog import AttachmentIndex, AttachmentRow, SeenLinks
 
 
 def row(file_id: str, digest: str) -> AttachmentRow:

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import (ChecksumMismatch, InsufficientSpace, StoreError,)
-from proxy.attachments.store.shared_file import (FileInfo, FileIo, SharedFile,)
+from proxy.attachments.store.shared_file import (
+    FileInfo,
+    FileIo,
+    SharedFile,
+)
+from proxy.errors import (
+    ChecksumMismatch,
+    InsufficientSpace,
+    StoreError,
+)
 
 BODY = random.Random(3).randbytes(100_000)  # noqa: S311 — any bytes
 Make = Callable[[], SharedFile]

@@ -7,13 +7,19 @@ from random import Random
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
+from proxy.cache.projection.query_shape import (
+    QueryShape,
+    contains,
+    parse_shape,
+    possible_sources,
+    project,
+)
 from proxy.fake_trello.answers import from_value
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
-from proxy.cache.projection.query_shape import (QueryShape, contains, parse_shape, possible_sources, project,)
-from proxy.trello.routes import RouteTable
+from proxy.runtime.clock import FakeClock
 from proxy.trello.resource_schema import FIELDS, INCONSISTENT_FIELDS
+from proxy.trello.routes import RouteTable
 
 COMPARED = 3_000
 SEED = 7

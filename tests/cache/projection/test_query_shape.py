@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from proxy.cache.projection.query_shape import (MOST_ITEMS, Projection, QueryShape, contains, parse_shape, possible_sources, project, widened,)
-from proxy.trello.routes import RouteTable
+from proxy.cache.projection.query_shape import (
+    MOST_ITEMS,
+    Projection,
+    QueryShape,
+    contains,
+    parse_shape,
+    possible_sources,
+    project,
+    widened,
+)
 from proxy.trello.resource_schema import FIELDS, INCONSISTENT_FIELDS
+from proxy.trello.routes import RouteTable
 
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 TABLE = RouteTable()

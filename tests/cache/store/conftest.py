@@ -5,14 +5,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
-from proxy.runtime.clock import FakeClock
-from proxy.errors import StoreError
-from proxy.observability.log import Log
-from proxy.model import (CacheKey, StoredResponse, Tag,)
 from proxy.cache.store import disk_tier
+from proxy.cache.store.backend import RecoveredState, WriteBatch
 from proxy.cache.store.disk_tier import WriteBehindTier
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.cache.store.backend import RecoveredState, WriteBatch
+from proxy.errors import StoreError
+from proxy.model import (
+    CacheKey,
+    StoredResponse,
+    Tag,
+)
+from proxy.observability.log import Log
+from proxy.runtime.clock import FakeClock
 
 BOARD = Tag("board:1")
 BEGAN = 1_000

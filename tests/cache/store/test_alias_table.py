@@ -2,12 +2,17 @@
 
 import pytest
 
-from proxy.model import NEVER_EXPIRES, AliasEntry
 from proxy.cache.store import alias_table
 from proxy.cache.store.alias_table import AliasTable
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
-from tests.cache.store.conftest import (BOARD, Process, RamShelf, Start,)
+from proxy.model import NEVER_EXPIRES, AliasEntry
+from tests.cache.store.conftest import (
+    BOARD,
+    Process,
+    RamShelf,
+    Start,
+)
 
 ID, OTHER = "c" * 24, "d" * 24
 
@@ -58,7 +63,7 @@ def test_names_that_are_new_and_last_are_told_once() -> None:
 
 
 def test_the_least_recently_used_leaves_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alias_table, "MAX_FACTS", 3)
+    monkeypatch.setattr(alias_table, "MAX_ALIASES", 3)
     kept = AliasTable()
     kept.add([name("card:1"), name("card:2"), name("card:3")])
     assert kept.get("card:1") is not None

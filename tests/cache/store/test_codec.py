@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import StoredResponse, Tag
 from proxy.cache.store.sqlite_backend import dumps, loads
+from proxy.model import StoredResponse, Tag
 from tests.cache.store.conftest import answer, key
 
 ROW = dumps(answer(1, b'{"a":1}\n{"b":2}'))
@@ -22,8 +22,8 @@ RESPONSES = st.builds(
     body=st.binary(max_size=200),
     gzip=st.booleans(),
     etag=st.text("0123456789abcdef", max_size=30),
-    asked_at=st.floats(0, 1e11),
-    asked_seq=st.integers(0, 1 << 62),
+    requested_at=st.floats(0, 1e11),
+    requested_seq=st.integers(0, 1 << 62),
     tags=st.lists(st.text(max_size=10).map(Tag), max_size=4).map(tuple),
     missing_since=st.none() | st.floats(0, 1e11),
 )
@@ -47,7 +47,7 @@ DAMAGED = {
     "nested beyond reason": b"[" * 100_000 + b"\n",
     "not UTF-8": b'{"v":"\xff"}\n' + BODY,
     "a word for a number": with_head(status="soon"),
-    "no number": with_head(asked_at=None),
+    "no number": with_head(requested_at=None),
     "a number without end": HEAD.replace(b'"status":200', b'"status":1e999') + b"\n" + BODY,
     "a number for text": with_head(head=1),
     "text no field can hold": with_head(head="\u2603"),

@@ -5,7 +5,15 @@ import asyncio
 import pytest
 
 from proxy.cache.store import disk_tier
-from tests.cache.store.conftest import (BOARD, Process, RamShelf, Start, answer, key, turns,)
+from tests.cache.store.conftest import (
+    BOARD,
+    Process,
+    RamShelf,
+    Start,
+    answer,
+    key,
+    turns,
+)
 
 
 async def test_what_was_put_is_there_for_the_next_process(start: Start, shelf: RamShelf) -> None:

@@ -5,9 +5,17 @@ import json
 
 import pytest
 
-from proxy.model import Tag
 from proxy.cache.store import disk_tier
-from tests.cache.store.conftest import (BEGAN, BOARD, RamShelf, Start, answer, key, turns,)
+from proxy.model import Tag
+from tests.cache.store.conftest import (
+    BEGAN,
+    BOARD,
+    RamShelf,
+    Start,
+    answer,
+    key,
+    turns,
+)
 
 
 async def test_a_read_that_fails_is_a_miss_and_told_once(start: Start, shelf: RamShelf) -> None:
@@ -18,7 +26,7 @@ async def test_a_read_that_fails_is_a_miss_and_told_once(start: Start, shelf: Ra
     assert await process.durable.get(key(1)) is None
     assert await process.durable.get(key(1)) is None
     assert not process.durable.is_working
-    assert process.durable.counts.errors == shelf.asked == 1
+    assert process.durable.stats.errors == shelf.asked == 1
     told = [json.loads(line) for line in process.lines if b"store failed" in line]
     assert [(line["action"], line["error"]) for line in told] == [("read", "out of order")]
 
@@ -70,7 +78,7 @@ async def test_what_was_invalidated_and_dropped_meanwhile_is_not(
 async def test_more_drops_than_it_remembers_are_a_distrust_of_all(
     start: Start, shelf: RamShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_tier, "MAX_DROPS", 3)
+    monkeypatch.setattr(disk_tier, "MAX_PENDING_DELETES", 3)
     shelf.broken = True
     process = await start()
     for number in range(4):

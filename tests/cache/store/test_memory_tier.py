@@ -5,8 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import STORED_OVERHEAD_BYTES, StoredResponse
 from proxy.cache.store.memory_tier import MemoryTier
+from proxy.model import STORED_OVERHEAD_BYTES, StoredResponse
 from tests.cache.store.conftest import answer, key
 
 ROOM = 16 * answer(0).size_bytes

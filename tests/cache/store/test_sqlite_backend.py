@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from proxy.errors import StoreError
-from proxy.model import CacheKey, Tag
 from proxy.cache.store import sqlite_backend
-from proxy.runtime.directory import DirectoryLock
 from proxy.cache.store.backend import RecoveredState, WriteBatch
 from proxy.cache.store.sqlite_backend import FILE_NAME, SQLiteStorage
-from tests.cache.store.conftest import (BOARD, answer, key,)
+from proxy.errors import StoreError
+from proxy.model import CacheKey, Tag
+from proxy.runtime.directory import DirectoryLock
+from tests.cache.store.conftest import (
+    BOARD,
+    answer,
+    key,
+)
 
 ROOM = 8 << 20
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import Tag
 from proxy.cache.store import tag_epochs
 from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.model import Tag
 
 CARD, BOARD, LIST = Tag("card:1"), Tag("board:1"), Tag("list:1")
 

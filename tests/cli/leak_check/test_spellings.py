@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli.leak_check.canaries import (Spelling, layers, spellings,)
+from proxy.cli.leak_check.canaries import (
+    Spelling,
+    layers,
+    spellings,
+)
 
 SECRET = "ATTA5ec2e70f1d8b4a6c9e3750d2"  # noqa: S105 - opens nothing
 PLAIN = SECRET.encode()

@@ -1,0 +1,98 @@
+"""Watched boards: whose changes made elsewhere are noticed, and since which `seq`.
+
+The board poller writes it after every good poll; lookups read it. Without a recent poll no board
+counts as watched, and the ordinary lifetimes hold.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from proxy.model import Lifetimes, StoredResponse, Tag
+from proxy.runtime.clock import Clock
+from proxy.trello.read_operations import PEOPLE
+from proxy.trello.tags import ALL_OF_KIND, INFERRED, SPANNING
+
+UNCOUNTED_S = 60.0
+"""Lifetime of watched actions where boards show only when they were last active."""
+OF_BOARDS = frozenset({"board", "cards-of"})
+"""Kinds of tags that name a board."""
+_BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
+"""Kinds of tags that change without any board's version."""
+
+
+class WatchedBoards:
+    """The boards of the last good poll, usable for `max_age_s` seconds."""
+
+    def __init__(self, clock: Clock, max_age_s: float) -> None:
+        self._clock = clock
+        self._max_age_s = max_age_s
+        self._since: Mapping[str, int] = {}
+        self._is_counted = False
+        self._count = 0
+        self.polled_at = -math.inf
+        """POSIX seconds when the last good poll was sent: a clock set back and a machine that
+        slept both make it look old, never recent."""
+
+    def update(
+        self, since: Mapping[str, int], polled_at: float, *, count: int, is_counted: bool
+    ) -> None:
+        """Replace what is known. `since`: by id and by shortLink, the `seq` from which a board is
+        watched; `is_counted`: every board shows a count of its updates."""
+        self._since, self.polled_at = since, polled_at
+        self._count, self._is_counted = count, is_counted
+
+    def distrust(self) -> None:
+        """Nothing is watched until the next good poll."""
+        self.polled_at = -math.inf
+
+    def __len__(self) -> int:
+        """How many boards are watched now."""
+        return self._count if self.is_current(self._clock.now()) else 0
+
+    def is_current(self, now: float) -> bool:
+        """Whether the last good poll is recent enough to rely on."""
+        return 0.0 <= now - self.polled_at <= self._max_age_s
+
+    def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
+        """The longer lifetimes where every board of `stored` is watched, else `plain`."""
+        if plain.lifetime_watched_s is None or not self.is_current(self._clock.now()):
+            return plain
+        if not is_watched(stored.tags, stored.requested_seq, self._since):
+            return plain
+        return watched_lifetimes(plain, stored.tags, counted=self._is_counted)
+
+
+def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]) -> bool:
+    """Whether every board a response depends on was watched when the response was requested.
+
+    A board that was inferred counts: it was learned while it was watched, and a card that leaves
+    it changes its version.
+    """
+    of_boards = False
+    for tag in tags:
+        kind, _, name = tag.partition(":")
+        if kind == SPANNING:
+            return False
+        if kind in OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
+            if name not in since or requested_seq < since[name]:
+                return False
+            of_boards = True
+    return of_boards
+
+
+def watched_lifetimes(lifetimes: Lifetimes, tags: Iterable[Tag], *, counted: bool) -> Lifetimes:
+    """The lifetimes of a watched response; one that shows people lives no longer than they do.
+
+    `counted`: whether every board's updates are counted. A date of activity alone need not move
+    when a comment is edited or deleted.
+    """
+    watched_s = lifetimes.lifetime_watched_s
+    if watched_s is None:
+        return lifetimes
+    kinds = {tag.partition(":")[0] for tag in tags}
+    if kinds & _BESIDE_BOARDS:
+        watched_s = min(watched_s, PEOPLE.lifetime_s)
+    if "action" in kinds and not counted:
+        watched_s = min(watched_s, UNCOUNTED_S)
+    return replace(lifetimes, lifetime_s=max(lifetimes.lifetime_s, watched_s))

@@ -1,0 +1,39 @@
+"""Content negotiation: HTML for a browser, JSON where it is named, else plain text (RFC 9110 §12)."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from proxy.http_semantics import content
+from proxy.http_semantics.fields import serialize
+from proxy.model import Fields
+from proxy.pages.layout import PAGE_FIELDS
+from proxy.server.response import WireResponse
+
+_ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
+
+
+TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
+
+
+JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
+
+
+Make = Callable[[], bytes]
+
+
+def negotiated_response(
+    request: web.BaseRequest, *, page: Make, json: Make, text: Make
+) -> WireResponse:
+    """200, in the form that the request asks for."""
+    if wants_page(request):
+        return WireResponse(200, serialize(PAGE_FIELDS), page())
+    if content.wants_json(request.headers.get("Accept", "")):
+        return WireResponse(200, serialize(JSON_FIELDS), json())
+    return WireResponse(200, serialize(TEXT_FIELDS), text())
+
+
+def wants_page(request: web.BaseRequest) -> bool:
+    """Whether a person in a browser reads the response."""
+    headers = request.headers
+    return content.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
