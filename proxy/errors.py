@@ -79,17 +79,17 @@ class ClientError(ProxyError):
 
 
 class MalformedRequest(ClientError):
-    status, slug, title = 400, "not-http", "Not an acceptable HTTP request"
+    status, slug, title = 400, "malformed-request", "Not an acceptable HTTP request"
     proxy_error = "http_request_error"
 
 
 class InvalidTarget(ClientError):
-    status, slug, title = 400, "bad-target", "The request target is not acceptable"
+    status, slug, title = 400, "invalid-target", "The request target is not acceptable"
     proxy_error = "http_request_error"
 
 
 class IncompleteBody(ClientError):
-    status, slug, title = 400, "body-cut", "The request body ended early"
+    status, slug, title = 400, "incomplete-body", "The request body ended early"
     proxy_error = "http_request_error"
 
 
@@ -104,11 +104,11 @@ class CredentialRequired(ClientError):
 
 
 class InvalidWebhookSignature(ClientError):
-    status, slug, title = 401, "not-trello", "This delivery is not signed by Trello"
+    status, slug, title = 401, "invalid-webhook-signature", "This delivery is not signed by Trello"
 
 
 class CrossOriginDenied(ClientError):
-    status, slug, title = 403, "cross-site", "This web origin may not call the proxy"
+    status, slug, title = 403, "cross-origin-denied", "This web origin may not call the proxy"
 
 
 class TunnelDenied(ClientError):
@@ -141,11 +141,11 @@ class NoTokenGiven(ClientError):
 
 
 class TokenProtected(ClientError):
-    status, slug, title = 403, "token-kept", "The stored token cannot be changed from here"
+    status, slug, title = 403, "token-protected", "The stored token cannot be changed from here"
 
 
 class AdminOnly(ClientError):
-    status, slug, title = 403, "not-admin", "For the operator only"
+    status, slug, title = 403, "admin-only", "For the operator only"
 
 
 class LinkNotSigned(ClientError):
@@ -161,15 +161,15 @@ class MaliciousFile(ClientError):
 
 
 class AttachmentIsLink(ClientError):
-    status, slug, title = 404, "not-a-file", "This attachment is a link, not a file"
+    status, slug, title = 404, "attachment-is-link", "This attachment is a link, not a file"
 
 
 class NotFound(ClientError):
-    status, slug, title = 404, "no-such-page", "Nothing is here"
+    status, slug, title = 404, "not-found", "Nothing is here"
 
 
 class NotFoundAtTrello(ClientError):
-    status, slug, title = 404, "not-visible", "Trello shows no such card or board"
+    status, slug, title = 404, "not-found-at-trello", "Trello shows no such card or board"
 
 
 class MethodNotAllowed(ClientError):
@@ -191,7 +191,7 @@ class LinkExpired(ClientError):
 
 
 class AttachmentDeleted(ClientError):
-    status, slug, title = 410, "file-gone", "This attachment was deleted"
+    status, slug, title = 410, "attachment-deleted", "This attachment was deleted"
 
 
 class BodyTooLarge(ClientError):
@@ -205,7 +205,7 @@ class UriTooLong(ClientError):
 
 
 class UnsupportedContentEncoding(ClientError):
-    status, slug, title = 415, "coded-body", "Send the request body as it is"
+    status, slug, title = 415, "unsupported-content-encoding", "Send the request body as it is"
     proxy_error = "http_request_error"
 
 
@@ -224,7 +224,7 @@ class HeaderFieldsTooLarge(ClientError):
 
 
 class NotInCache(ClientError):
-    status, slug, title = 504, "not-stored", "Nothing usable is stored"
+    status, slug, title = 504, "not-in-cache", "Nothing usable is stored"
 
 
 class LoopDetected(ClientError):
@@ -234,7 +234,7 @@ class LoopDetected(ClientError):
 
 class InternalError(ProxyError):
     source = "proxy"
-    status, slug, title = 500, "failed", "The proxy failed"
+    status, slug, title = 500, "internal-error", "The proxy failed"
     proxy_error = "proxy_internal_error"
 
 
@@ -298,7 +298,7 @@ class ResponseTimeout(UpstreamError):
 class CircuitOpen(UpstreamError):
     """Trello fails so often that it is not asked for a while; nothing was sent."""
 
-    status, slug, title = 503, "upstream-resting", "Trello fails, and is left alone for a while"
+    status, slug, title = 503, "circuit-open", "Trello fails, and is left alone for a while"
     proxy_error = "destination_unavailable"
     sent = False
 
@@ -321,17 +321,17 @@ class TokenRefused(UpstreamError):
 
 
 class ConnectionTerminated(UpstreamError):
-    status, slug, title = 502, "upstream-terminated", "Trello ended the connection"
+    status, slug, title = 502, "connection-terminated", "Trello ended the connection"
     proxy_error = "connection_terminated"
 
 
 class IncompleteResponse(UpstreamError):
-    status, slug, title = 502, "upstream-incomplete", "Trello's answer was cut short"
+    status, slug, title = 502, "incomplete-response", "Trello's answer was cut short"
     proxy_error = "http_response_incomplete"
 
 
 class InvalidResponse(UpstreamError):
-    status, slug, title = 502, "upstream-unusable", "Trello's answer is not usable"
+    status, slug, title = 502, "invalid-response", "Trello's answer is not usable"
     proxy_error = "http_protocol_error"
 
 
@@ -339,7 +339,7 @@ class RateLimited(UpstreamError):
     """Trello's limits leave no room in time; nothing was sent."""
 
     source = "proxy"
-    status, slug, title = 429, "turn-too-late", "Too many ask Trello at once"
+    status, slug, title = 429, "rate-limited", "Too many ask Trello at once"
     proxy_error = "http_request_denied"
     sent = False
 

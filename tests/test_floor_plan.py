@@ -62,7 +62,8 @@ PURE_FOLDERS = {"http_semantics", "links", "pages", "trello"}
 IMPURE = {"proxy/trello/message.py"}
 """In a pure folder, though it names an asynchronous protocol: that of a body's stream."""
 PURE_MAY_IMPORT = {
-    "array", "base64", "bisect", "codecs", "collections", "dataclasses", "datetime", "email.utils", "enum", "functools",
+    "array", "base64", "bisect", "codecs", "collections", "dataclasses", "datetime", "email.utils",
+    "enum", "functools",
     "gzip", "hashlib", "hmac", "html", "importlib.resources", "ipaddress", "itertools",
     "itsdangerous", "json", "markupsafe", "math", "msgspec", "re", "struct", "typing",
     "unicodedata", "urllib.parse", "zlib", "proxy",
@@ -188,7 +189,7 @@ def test_a_library_is_known_where_it_belongs_and_nowhere_else(library: str) -> N
 def test_only_the_transport_warm_and_the_fake_trello_are_http_clients() -> None:
     clients = {module_of(file) for file in FILES if "ClientSession" in file.read_text()}
     assert {each for each in clients if folder_of(each) != "fake_trello"} == {
-        "proxy.cli.main.warm",
+        "proxy.cli.warm",
         "proxy.upstream.transport",
     }
 

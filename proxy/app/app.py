@@ -185,14 +185,7 @@ class App:
         )
         self.services = services = self._build_services(responses, files, exchange, table)
         parser = RequestParser(table, stored, config.clients, links)
-        served = (
-            services.reads,
-            services.writes,
-            services.downloads,
-            services.exports,
-            services.batches,
-        )
-        api = ApiHandler(parser, (*served, services.proof), self.limiter, self._clock, self._signer)
+        api = self._api_handler(parser, services)
         whose, store = (
             (stored, credential_services.availability, credential_manager),
             (responses, files),
@@ -218,6 +211,11 @@ class App:
             self._source, credential_manager, changeable, self.webhook_manager
         )
         self._announce(sockets)
+
+    def _api_handler(self, parser: RequestParser, services: Services) -> ApiHandler:
+        reads, writes, batches = services.reads, services.writes, services.batches
+        served = reads, writes, services.downloads, services.exports, batches, services.proof
+        return ApiHandler(parser, served, self.limiter, self._clock, self._signer)
 
     def _fast_path_deps(
         self, responses: ResponseStore, services: Services, instance: str

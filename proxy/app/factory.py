@@ -78,8 +78,6 @@ from proxy.upstream.credential_manager import CredentialManager
 from proxy.upstream.exchange import UpstreamExchange
 from proxy.upstream.transport import Transport, allow_any
 
-# ---- from flows.py: '"""The flows of one proxy, built: what the app hands around."""'
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -240,9 +238,6 @@ def build_registry(
     metrics.gauge_callbacks.extend(poller_gauges(watch))
     registry.register(metrics)
     return registry
-
-
-# ---- from console.py: '"""What the operator looks into: pages, metrics, the census, and how things are."""'
 
 
 @dataclass(slots=True, eq=False)

@@ -104,11 +104,11 @@ class Reloader:
         try:
             self._apply(config)
         except ValueError as error:
-            self._log.event("error", "configuration refused", fault=str(error))
+            self._log.event("error", "configuration rejected", fault=str(error))
             return
         names = restart_required(self._config, config)
         waiting = [name for name in names if name.partition(".")[0] not in _RELOADABLE]
-        self._log.event("info", "configuration read again", restart_for=", ".join(waiting))
+        self._log.event("info", "configuration reloaded", restart_for=", ".join(waiting))
         await self._try_credential(credential_of(config))
 
     async def _poll_secret_files(self) -> None:
@@ -126,7 +126,7 @@ class Reloader:
             return await asyncio.to_thread(self._source.load)
         except ConfigError as error:
             for fault in error.faults:
-                self._log.event("error", "configuration refused", fault=fault)
+                self._log.event("error", "configuration rejected", fault=fault)
             return None
 
     async def _try_credential(self, credential: Credential | None) -> None:
@@ -153,9 +153,6 @@ def credential_of(config: Config) -> Credential | None:
     """The stored one; None where the key or the token is not there."""
     key, token = config.credentials.key, config.credentials.token
     return Credential(key.reveal(), token.reveal()) if key and token else None
-
-
-# ---- from custody.py: '"""The stored credential with all that looks after it, and what may change without a restart."""'
 
 
 @dataclass(frozen=True, slots=True)

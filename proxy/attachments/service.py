@@ -264,4 +264,4 @@ def _is_stored(permitted: AuthorizedAttachment) -> Outcome:
 
 
 def _reason(error: StoreError) -> str:
-    return _TOO_LARGE if isinstance(error, FileTooLarge) else "no-room"
+    return _TOO_LARGE if isinstance(error, FileTooLarge) else "insufficient-space"

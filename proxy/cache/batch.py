@@ -66,8 +66,6 @@ from proxy.upstream.exchange import (
     UpstreamExchange,
 )
 
-# ---- from flow/batch_part.py: '"""One read of a batch: what is known of it, and what it got."""'
-
 
 @dataclass(frozen=True, slots=True)
 class PartLookup:
@@ -374,5 +372,5 @@ def _plain_length(stored: StoredResponse) -> int:
 
 
 def _was_fetched(count_asked: int, parts: Sequence[PartLookup]) -> str:
-    """How many of how many were asked for: `asked-2-of-10`."""
-    return f"asked-{count_asked}-of-{len(parts)}"
+    """How many of how many were asked for: `fetched-2-of-10`."""
+    return f"fetched-{count_asked}-of-{len(parts)}"

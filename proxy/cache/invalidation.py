@@ -14,7 +14,7 @@ from proxy.observability.metrics import Metrics, count
 from proxy.trello.tags import OWNERS_KNOWN
 
 Cause = Literal["write", "purge"]
-ExternalCause = Literal["watch", "webhook", "proof", "clock"]
+ExternalCause = Literal["poll", "webhook", "verification", "clock"]
 """How a change made elsewhere became known; `proof`: by a hit that was asked again; `clock`: none
 did, but the clock was set back, and no age is known."""
 

@@ -24,8 +24,6 @@ from proxy.model import (
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse
 
-# ---- from flow/answers.py: '"""From what is stored, or has just arrived, to an Answer."""'
-
 
 def response_from_stored(stored: StoredResponse, outcome: Outcome) -> ApiResponse:
     """A stored response, for whatever reason it is used."""
@@ -123,9 +121,6 @@ def is_refusal_of(result: FetchResult, key: CacheKey) -> bool:
         case NotStored(key=refused):
             return refused == key
     return False
-
-
-# ---- from flow/foresight.py: '"""What a read would be told now, said without asking Trello and without serving it."""'
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,9 @@ class Reason(StrEnum):
     ROUTE = "route-not-stored"
     STATUS = "status-not-stored"
     REQUEST = "request-no-store"
-    INVALIDATED = "invalidated-meanwhile"
+    INVALIDATED = "invalidated-during-fetch"
     TOO_LARGE = "too-large"
-    ECHO = "credential-in-answer"
+    ECHO = "credential-in-response"
 
 
 @dataclass(frozen=True, slots=True)

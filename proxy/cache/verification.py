@@ -32,8 +32,6 @@ from proxy.trello.tags import (
 )
 from proxy.trello.write_effects import board_tags
 
-# ---- from policy/proving.py: '"""Which hits are asked again to see whether they were true, how often, and what follows. Pure."""'
-
 LEAST_PAUSE_S = 60.0
 SHARE = 100
 """At most a hundredth of what a token may ask is spent on this."""
@@ -117,7 +115,7 @@ class HitVerifier:
         self._task: asyncio.Task[None] | None = None
         self.wants_sample = False
         """Whether the next hit that may be asked again is wanted."""
-        self.results = {"true": 0, "stale": 0, "overtaken": 0, "unanswered": 0}
+        self.results = {"match": 0, "mismatch": 0, "raced": 0, "failed": 0}
         """`overtaken`: something was invalidated meanwhile, which may be the difference."""
         self.stale_s = 0.0
         """Of the stale ones, how long they had been stored: none was stale for longer."""
@@ -125,8 +123,8 @@ class HitVerifier:
     @property
     def stale_ratio(self) -> float:
         """Of the samples that tell, how many were stale; not a number while none does."""
-        told = self.results["true"] + self.results["stale"]
-        return self.results["stale"] / told if told else float("nan")
+        told = self.results["match"] + self.results["mismatch"]
+        return self.results["mismatch"] / told if told else float("nan")
 
     def start(self) -> None:
         """Begin to ask, the first pause from now."""
@@ -159,16 +157,16 @@ class HitVerifier:
             anew = replace(request.in_background(), directives=_REVALIDATE, client_name=OWN)
             response = await self._reads.serve(anew)
         except ProxyError:
-            return "unanswered"
+            return "failed"
         if self._responses.seq != seq:
-            return "overtaken"
+            return "raced"
         found = response.stored
         if found is None or not response.outcome.stored:
-            return "unanswered"
+            return "failed"
         if found.etag == served.etag:
-            return "true"
+            return "match"
         self._on_mismatch(request, served, found, offered_at)
-        return "stale"
+        return "mismatch"
 
     def _on_mismatch(
         self, request: ApiRequest, served: StoredResponse, found: StoredResponse, offered_at: float
@@ -176,12 +174,12 @@ class HitVerifier:
         at_most_s = max(0.0, offered_at - served.requested_at)
         self.stale_s += at_most_s
         touched = tags_to_invalidate({*served.tags, *found.tags})
-        self._invalidate.mark_stale(touched, "proof")
+        self._invalidate.mark_stale(touched, "verification")
         # What has just been found is what all the others are outdated for.
         self._responses.put(replace(found, requested_seq=self._responses.seq))
         self._log.event(
             "info",
-            "a hit was stale",
+            "stale hit detected",
             route=request.match.route.template,
             kinds=kinds_of(touched),
             at_most_s=round(at_most_s, 1),

@@ -31,8 +31,6 @@ from proxy.upstream.exchange import (
     UpstreamExchange,
 )
 
-# ---- from flow/own_writes.py: '"""Which tags our own writes named, so that their echo from Trello\'s webhooks costs nothing.\n\nTrello repeats a write\'s X-Trello-Client-Identifier in the deliveries that tell of it. Each write\ngets one of its own, so an echo is compared with what that very write invalidated, after Trello had\nanswered it, and with nothing else.\n"""'
-
 FIELD = "X-Trello-Client-Identifier"
 MAX_REMEMBERED_WRITES = 1000
 """Of older ones nothing is remembered: their echoes invalidate once more."""

@@ -176,13 +176,15 @@ class BoardPoller:
         if self.is_late != self._lag_logged:
             self._lag_logged = self.is_late
             late = self._lag_logged
-            self._log.event("warning" if late else "info", "watch late" if late else "watch back")
+            self._log.event(
+                "warning" if late else "info", "board poll late" if late else "board poll recovered"
+            )
 
     def _update(self, marks: Mapping[str, BoardVersion], requested_at: float) -> None:
         """Outdate what moved; what appeared is watched from this moment on. Synchronous."""
         told = diff(self._versions or {}, marks)
         if self._versions is not None and told.changed_tags:
-            self._invalidate.mark_stale(told.changed_tags, "watch")
+            self._invalidate.mark_stale(told.changed_tags, "poll")
             self.changes += len(told.changed)
             for tell in self.on_change:
                 tell(told.changed)

@@ -29,8 +29,6 @@ from proxy.trello.webhook_api import (
     reconcile,
 )
 
-# ---- from flow/served_boards.py: '"""The boards that answers were stored of lately: those worth a webhook."""'
-
 MAX_BOARDS = 200
 """A newcomer waits until another one has been idle: webhooks are not made and removed in turns."""
 IDLE_S = 86_400.0
@@ -155,7 +153,7 @@ class WebhookManager:
             except UpstreamError as error:
                 self._failures += 1
                 self._review_at = 0.0  # a step without an answer may have been taken
-                self._log.event("warning", "webhooks not looked after", error=error.slug)
+                self._log.event("warning", "webhook sync failed", error=error.slug)
             pace_s = STEP_INTERVAL_S * 2 ** min(self._failures, MAX_BACKOFF_DOUBLINGS)
             await self._clock.sleep(pace_s)
 
@@ -205,7 +203,7 @@ class WebhookManager:
                 self._review_at = 0.0
             case never:
                 assert_never(never)
-        self._log.event("warning", "webhook refused", step=_name(step), status=status)
+        self._log.event("warning", "webhook rejected", step=_name(step), status=status)
         return isinstance(step, Create) and verdict is WebhookResult.REFUSED
 
     def _applied(self, step: Step, body: bytes) -> bool:

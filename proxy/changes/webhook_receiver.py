@@ -30,10 +30,10 @@ class DeliveryResult(StrEnum):
     """What became of a delivery."""
 
     ACCEPTED = "accepted"
-    DUPLICATE = "repeat"
-    ECHO = "own"
+    DUPLICATE = "duplicate"
+    ECHO = "echo"
     """It tells of a write that went through this proxy, and of nothing more."""
-    INVALID_SIGNATURE = "forged"
+    INVALID_SIGNATURE = "invalid-signature"
     MALFORMED = "malformed"
     """Trello's, and not to be understood: anything may have changed."""
 

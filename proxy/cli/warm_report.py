@@ -170,10 +170,9 @@ def progress_line(client_stats: WarmStats, elapsed_s: float) -> str:
     bar = ("#" * int(done * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
     rate = client_stats.downloaded_bytes / elapsed_s if elapsed_s else 0.0
     left = f", {_time_text(elapsed_s * (1 - done) / done)} left" if done and elapsed_s else ""
-    return (
-        f"[{bar}] {files_done}/{counted(client_stats.files, 'file')}, "
-        f"{size_text(bytes_done)} of {size_text(client_stats.total_bytes)}, {size_text(rate)}/s{left}"
-    )
+    files = f"{files_done}/{counted(client_stats.files, 'file')}"
+    bytes_text = f"{size_text(bytes_done)} of {size_text(client_stats.total_bytes)}"
+    return f"[{bar}] {files}, {bytes_text}, {size_text(rate)}/s{left}"
 
 
 def _part(done: int, of: int) -> float:

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, replace
 from proxy.model import Credential
 from proxy.runtime.directory import DirectoryLock
 
-# ---- from flow/identity.py: '"""In whose name Trello is asked, and whose share of the cache that is."""'
-
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentity:

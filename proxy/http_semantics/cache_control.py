@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from proxy.model import Outcome
 
-# ---- from policy/cache_status.py: '"""An Outcome as one Cache-Status field value (RFC 9211)."""'
-
 NAME = "trello-proxy"
 
 

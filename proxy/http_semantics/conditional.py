@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 
-# ---- from policy/validation.py: '"""Validators of ours, and a client\'s own preconditions (RFC 9110 §8.8, §13.1)."""'
-
 
 @dataclass(frozen=True, slots=True)
 class Validators:

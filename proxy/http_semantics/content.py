@@ -6,8 +6,6 @@ A gzip body is one member or several, one behind the other (RFC 1952 §2.2).
 import zlib
 from collections.abc import Iterator
 
-# ---- from policy/accepts.py: '"""Who reads a response: a person in a browser, or a program (RFC 9110 §12.5.1)."""'
-
 _FOR_PROGRAMS = frozenset({"application/json", "application/problem+json", "text/plain"})
 _WILDCARDS = frozenset({"*/*", "*", "application/*"})
 

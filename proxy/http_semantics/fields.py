@@ -10,8 +10,6 @@ from proxy.model import (
     Limit,
 )
 
-# ---- from policy/wire.py: '"""Header fields as bytes; Latin-1 both ways, so what arrived leaves unchanged (RFC 9110 §5.5)."""'
-
 
 def serialize(fields: Iterable[tuple[str, str]]) -> bytes:
     """`Name: value CRLF` lines. Control characters, which could end a line, are blanked."""
@@ -24,9 +22,6 @@ def _line(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(" " if char < " " and char != "\t" else char for char in value)
-
-
-# ---- from policy/quota.py: '"""What is left of the limits, as fields: the draft\'s, and Trello\'s own.\n\ndraft-ietf-httpapi-ratelimit-headers-10; `x-rate-limit-api-{token,key}-{interval-ms,max,remaining}`.\n"""'
 
 
 @dataclass(frozen=True, slots=True)

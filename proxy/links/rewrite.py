@@ -21,8 +21,6 @@ from proxy.links.signing import FileIds, LinkSigner
 from proxy.model import Kind
 from proxy.trello.routes import UNKNOWN, Match
 
-# ---- from policy/script.py: '"""Trello\'s client.js, pointed at the proxy, so that a page changes only the script\'s address."""'
-
 _ENDPOINTS = (b'"https://api.trello.com"', b'"https:\\/\\/api.trello.com"')
 
 

@@ -139,8 +139,6 @@ def _text(name: str, value: str | float | None) -> str:
     return f"{name}={plain if _BARE.match(plain) else json.dumps(plain)}"
 
 
-# ---- from flusher.py: '"""Writes what was logged, several times a second: a request does not wait for that."""'
-
 FLUSH_S = 0.2
 
 

@@ -17,7 +17,7 @@ def loop_error_handler(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[st
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         fault = context.get("exception")
         if isinstance(fault, OSError) and fault.errno in _NO_DESCRIPTOR:
-            log.event_once_a_minute("error", "no room for a connection", fault=fault.strerror)
+            log.event_once_a_minute("error", "connection limit reached", fault=fault.strerror)
         else:
             log.event("error", "failed", where=context["message"], fault=repr(fault))
 

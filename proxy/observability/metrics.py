@@ -21,10 +21,10 @@ from proxy.model import Priority
 from proxy.observability.client_stats import ClientStats
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_CAUSES = ("write", "purge", "watch", "webhook", "proof")
+_CAUSES = ("write", "purge", "poll", "webhook", "verification", "clock")
 _LIMITS = ("key", "token", "member", "members", "search", "db-query-time")
-_URGENCIES = tuple(each.label for each in Priority)
-_DELIVERIES = ("accepted", "repeat", "own", "forged", "malformed")
+_PRIORITIES = tuple(each.label for each in Priority)
+_DELIVERIES = ("accepted", "duplicate", "echo", "invalid-signature", "malformed")
 _BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 
 Seen = tuple[str, float, float]
@@ -143,7 +143,7 @@ class Metrics(Collector):
         errors = _zeros((InternalError.slug,)) | self.errors
         yield _counter("errors", "Errors of the proxy's own, by type.", "type", errors)
         yield _counter(
-            "scrubbed",
+            "responses_redacted",
             "Answers from Trello that contained a stored credential, now masked.",
             "",
             {"": self.redacted},
@@ -193,34 +193,28 @@ class Metrics(Collector):
     def _client_stats(self) -> Iterator[Metric]:
         client_stats = self.client_stats
         yield _counter(
-            "tool_requests",
-            "Requests for Trello's API, by tool.",
-            "tool",
+            "client_requests",
+            "Requests for Trello's API, by client.",
+            "client",
             client_stats.requests_by_client,
         )
         yield _counter(
-            "tool_upstream_requests",
-            "Requests to Trello, by the tool for which they were made.",
-            "tool",
+            "client_upstream_requests",
+            "Requests to Trello, by the client for which they were made.",
+            "client",
             client_stats.upstream_by_client,
         )
         yield _counter(
-            "counterfactual_requests",
+            "client_api_requests",
             "Requests that Trello would have got without the proxy.",
             "",
             {"": client_stats.requests},
         )
         yield _counter(
-            "counterfactual_throttled",
+            "client_api_requests_throttled_without_proxy",
             "Those of them that Trello would have refused with a 429.",
             "",
             {"": client_stats.would_be_throttled},
-        )
-        yield _gauge(
-            "saved_requests",
-            "Requests that Trello would have got without the proxy, less those it got.",
-            "",
-            {"": client_stats.requests - client_stats.sent},
         )
 
     def _upstream(self) -> Iterator[Metric]:
@@ -245,21 +239,21 @@ class Metrics(Collector):
 
     def _rate_limit(self) -> Iterator[Metric]:
         waits = HistogramMetricFamily(
-            "trello_proxy_turn_wait_seconds",
-            "Until a request could be sent within Trello's limits, by urgency.",
-            labels=("urgency",),
+            "trello_proxy_rate_limit_wait_seconds",
+            "Until a request could be sent within Trello's limits, by priority.",
+            labels=("priority",),
         )
         for priority, histogram in self.rate_limit_waits.copy().items():
             waits.add_metric((priority,), histogram.buckets(), histogram.sum_s)
         yield waits
         yield _counter(
-            "turns_refused",
-            "Requests answered 429 by us, their turn being too far, by urgency.",
-            "urgency",
-            _zeros(_URGENCIES) | self.rate_limit_rejected,
+            "rate_limit_rejected",
+            "Requests answered 429 by us, their turn being too far, by priority.",
+            "priority",
+            _zeros(_PRIORITIES) | self.rate_limit_rejected,
         )
         throttled = _zeros(_LIMITS) | self.upstream_throttled
-        yield _counter("throttled", "429s that Trello sent, by limit.", "limit", throttled)
+        yield _counter("upstream_throttled", "429s that Trello sent, by limit.", "limit", throttled)
 
 
 Label = TypeVar("Label")

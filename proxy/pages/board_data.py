@@ -10,8 +10,6 @@ from urllib.parse import quote
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
 
-# ---- from policy/json_value.py: '"""JSON that is read beside the loop.\n\nThe parser lets no other thread run before it is done, 15 ms for each megabyte; so a long array is\nread element by element.\n"""'
-
 _MORE = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _FIRST = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*+(?!\])")
 _LAST = re.compile(r"[ \t\n\r]*\][ \t\n\r]*\Z")

@@ -1,4 +1,4 @@
-"""The page at `/-/legacy`: tools that still send a key or a token, as HTML, JSON and text."""
+"""The page at `/-/client-credentials`: clients that still send a key or a token. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from proxy.pages.format import counted, time_text
 from proxy.pages.layout import e, page
 
 _OWNERS = {
-    "ours": "the proxy's own",
-    "strangers": "another",
+    "own": "the proxy's own",
+    "foreign": "another",
     "unknown": "cannot be told",
 }
 _NONE = "No tool has sent a key or a token since the proxy started."
@@ -53,8 +53,8 @@ def credential_usage_json(rows: Sequence[Row]) -> bytes:
 def credential_usage_text(rows: Sequence[Row]) -> bytes:
     """The same for a terminal."""
     lines = [
-        f"{row.client}: in the {row.location}, {_OWNERS[row.owner]}, {counted(row.requests, 'request')},"
-        f" last {time_text(row.last_seen_at)}"
+        f"{row.client}: in the {row.location}, {_OWNERS[row.owner]}, "
+        f"{counted(row.requests, 'request')}, last {time_text(row.last_seen_at)}"
         for row in rows
     ]
     return "\n".join([*lines, _REMEDY] if lines else [_NONE]).encode() + b"\n"

@@ -135,4 +135,4 @@ _MAIN = """{intro}
 {figures}
 {operator}"""
 _OPERATOR = """<p class="small"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·
-<a href="/-/legacy">Tools that still send a key</a></p>"""
+<a href="/-/client-credentials">Tools that still send a key</a></p>"""

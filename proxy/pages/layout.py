@@ -5,8 +5,6 @@ from html import escape
 
 from proxy.model import Fields
 
-# ---- from policy/pages/script.py: '"""What pages do beyond HTML: copy a link, narrow a list while one types, hide broken thumbnails."""'
-
 SCRIPT = """\
 "use strict";
 const said = document.getElementById("said");
@@ -229,8 +227,6 @@ tbody tr:last-child > * { border-bottom: 0; }
 @media print { .do, .search, header, .skip { display: none; } }
 """
 
-
-# ---- from policy/pages/shell.py: '"""What every page has around it: head, header, footer, and the policy it is served under.\n\nScripts and styles are files of their own, so that the policy allows nothing inline; a page works\nwithout either.\n"""'
 
 PAGE_FIELDS: Fields = (
     ("Content-Type", "text/html; charset=utf-8"),

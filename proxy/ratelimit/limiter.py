@@ -54,9 +54,6 @@ class WaitPrediction:
     """Whether that is longer than `limits.wait`."""
 
 
-# ---- from flow/turn.py: '"""Leave to send one request to Trello."""'
-
-
 class PermitIssuer(Protocol):
     """Who is told what came of a turn."""
 

@@ -41,8 +41,6 @@ def parse_rate_limit_headers(fields: Fields) -> dict[str, RateLimitHeader]:
     return out
 
 
-# ---- from upstream/told.py: '"""A bucket of which only Trello\'s answers tell: the member\'s, database time, actions. Pure."""'
-
 COUNTED_WINDOW_S = 60.0
 """In a longer one a request is not one unit (time in the database), or mostly none (actions)."""
 _LOOK_AGAIN_S = 60.0

@@ -17,8 +17,6 @@ from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
 from proxy.server.request_context import RequestContext
 
-# ---- from policy/legacy.py: '"""Credentials that tools still send: where, and what such a tool is told (RFC 9745)."""'
-
 UsageLocation = Literal["query", "body", "header", "path"]
 
 _WHERE: dict[Location, UsageLocation] = {
@@ -55,7 +53,7 @@ REST_S = 3600.0
 """A tool that was not seen for so long leaves its place to another."""
 OTHER = "other"
 
-Owner = Literal["ours", "strangers", "unknown"]
+Owner = Literal["own", "foreign", "unknown"]
 """`ours`: a part of it is the stored key or token; `unknown`: nothing that could be compared."""
 
 
@@ -119,9 +117,9 @@ class CredentialUsage(Collector):
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
-            "trello_proxy_legacy_credentials",
+            "trello_proxy_client_credentials",
             "Requests that carried a key or a token, by tool, place and whose it was.",
-            labels=("tool", "place", "whose"),
+            labels=("client", "location", "owner"),
         )
         for labels, usage in self._usages.copy().items():
             family.add_metric(labels, usage.count)
@@ -159,7 +157,7 @@ class CredentialUsage(Collector):
             found = self._usages[tool, place, whose] = Usage(tool, place, whose, now, now)
             if is_new and self._deprecates:
                 self._log.event(
-                    "warning", "a tool sends a credential", tool=tool, place=place, whose=whose
+                    "warning", "client sent credential", client=tool, location=place, owner=whose
                 )
         return found
 
@@ -169,8 +167,8 @@ class CredentialUsage(Collector):
             return "unknown"
         stored = self._stored()
         own = [self._digest(part) for part in (stored.key, stored.token)]
-        is_ours = [hmac.compare_digest(self._digest(part), each) for part in parts for each in own]
-        return "ours" if any(is_ours) else "strangers"
+        is_own = [hmac.compare_digest(self._digest(part), each) for part in parts for each in own]
+        return "own" if any(is_own) else "foreign"
 
     def _digest(self, part: str) -> bytes:
         data = part.encode("utf-8", "surrogateescape")

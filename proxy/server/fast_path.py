@@ -18,6 +18,8 @@ from proxy.server.request_context import Counter, RequestIdGenerator
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """A longer body is written in slices, with the ordinary path's patience."""
 
+_HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
+
 
 @dataclass(frozen=True, slots=True)
 class FastPathDeps:
@@ -122,6 +124,4 @@ class PreparedHit:
     def _log_request(self, stored: StoredResponse, told_s: tuple[int, int]) -> None:
         self._told_s = told_s
         head = b"" if self.status == 304 else stored.head
-        self._header_cache = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: " % (
-            self.head, head, *told_s,
-        )  # fmt: skip
+        self._header_cache = _HEAD % (self.head, head, *told_s)

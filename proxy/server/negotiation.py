@@ -1,4 +1,4 @@
-"""Content negotiation: HTML for a browser, JSON where it is named, else plain text (RFC 9110 §12)."""
+"""Content negotiation: HTML for browsers, JSON where named, else text (RFC 9110 §12)."""
 
 from collections.abc import Callable
 

@@ -125,7 +125,7 @@ class RequestParser:
             timing=record.timing,
             body=incoming.content or None,
             priority=_priority(request, match.route.kind),
-            queue_key=f"{request.remote} {request.headers.get('User-Agent', '')[:_USER_AGENT_CHARS]}",
+            queue_key=_queue_key(request),
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
         )
         return api_request, incoming
@@ -336,6 +336,11 @@ def directives_of(request: web.BaseRequest) -> cache_control.Directives:
     """What a client asks of the cache."""
     directives = ",".join(request.headers.getall("Cache-Control", ()))
     return cache_control.parse(directives, request.headers.get("Pragma", ""))
+
+
+def _queue_key(request: web.BaseRequest) -> str:
+    """Whose turn it is in the fair queue: an address and a User-Agent."""
+    return f"{request.remote} {request.headers.get('User-Agent', '')[:_USER_AGENT_CHARS]}"
 
 
 def _priority(request: web.BaseRequest, kind: Kind) -> Priority:

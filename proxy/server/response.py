@@ -19,8 +19,6 @@ from proxy.model import StoredResponse
 from proxy.server.bounded_connection import WRITE_IDLE_S
 from proxy.trello.message import BodyStream
 
-# ---- from edge/sendfile.py: '"""A kept file to a client, by the kernel: its bytes never come up here.\n\nasyncio\'s transport would copy them, and copy again what the socket does not take at once. The\nsocket is the transport\'s, so it is written to through a descriptor of our own, and only while the\ntransport itself has nothing to send.\n"""'
-
 
 async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: float) -> int:
     """How many bytes went; what is left comes by iterating the body.

@@ -12,7 +12,7 @@ from proxy.ratelimit.limiter import RateLimiter
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.credential_manager import CredentialManager
 
-_FILLS = ("kept", "failed", "too-large", "no-room")
+_FILLS = ("stored", "failed", "too-large", "insufficient-space")
 
 
 def cache_gauges(responses: ResponseStore, config: Config) -> list[GaugeCallback]:
@@ -69,7 +69,7 @@ def cache_gauges(responses: ResponseStore, config: Config) -> list[GaugeCallback
 
 def _facts_reading(responses: ResponseStore) -> GaugeCallback:
     return GaugeCallback(
-        "store_facts",
+        "aliases",
         "Names and owners of objects that answers have shown, remembered.",
         lambda: {"": len(responses.aliases)},
     )
@@ -79,39 +79,43 @@ def attachment_gauges(files: AttachmentStore, metrics: Metrics) -> list[GaugeCal
     """What is kept of files, and what came of their downloads."""
     room = files.budget
     return [
-        GaugeCallback("files", "Attachments and previews kept on disk.", lambda: {"": len(files)}),
-        GaugeCallback("files_store_bytes", "What they take.", lambda: {"": room.used_bytes}),
         GaugeCallback(
-            "files_store_limit_bytes", "The bound of that.", lambda: {"": room.limit_bytes}
+            "attachments", "Attachments and previews kept on disk.", lambda: {"": len(files)}
+        ),
+        GaugeCallback("attachment_store_bytes", "What they take.", lambda: {"": room.used_bytes}),
+        GaugeCallback(
+            "attachment_store_limit_bytes", "The bound of that.", lambda: {"": room.limit_bytes}
         ),
         GaugeCallback(
-            "files_evictions",
+            "attachment_evictions",
             "Files that left for room.",
             lambda: {"": room.evictions},
             counter=True,
         ),
         GaugeCallback(
-            "file_fills",
+            "attachment_downloads",
             "Downloads of files into the store, by how they ended.",
             lambda: {name: float(files.downloads_total.get(name, 0)) for name in _FILLS},
             "result",
             counter=True,
         ),
         GaugeCallback(
-            "file_bytes",
+            "attachment_bytes",
             "Bytes of files, by where they were read.",
             lambda: {"disk": files.disk.read_bytes, "trello": metrics.downloaded_bytes},
             "source",
             counter=True,
         ),
         GaugeCallback(
-            "files_damaged",
+            "attachment_checksum_failures",
             "Files that were not on disk as they were put there; each is fetched again.",
             lambda: {"": files.checksum_failures},
             counter=True,
         ),
         GaugeCallback(
-            "files_up", "Whether files are kept: 1, or 0.", lambda: {"": float(files.is_working)}
+            "attachment_store_up",
+            "Whether files are kept: 1, or 0.",
+            lambda: {"": float(files.is_working)},
         ),
     ]
 
@@ -120,22 +124,22 @@ def poller_gauges(watch: BoardPoller) -> list[GaugeCallback]:
     """How well changes made elsewhere are noticed."""
     return [
         GaugeCallback(
-            "watch_lag_seconds",
+            "board_poll_lag_seconds",
             "Seconds since the last good question about all boards was asked; 0 while it rests.",
             lambda: {"": watch.lag_s},
         ),
         GaugeCallback(
-            "watch_boards", "Boards watched for changes.", lambda: {"": len(watch.watched)}
+            "boards_watched", "Boards watched for changes.", lambda: {"": len(watch.watched)}
         ),
         GaugeCallback(
-            "watch_probes",
+            "board_polls",
             "Questions about all boards, by what came of them.",
             lambda: {name: float(number) for name, number in watch.polls.items()},
             "result",
             counter=True,
         ),
         GaugeCallback(
-            "watch_moves",
+            "board_changes",
             "Boards that were seen to have moved, each time.",
             lambda: {"": watch.changes},
             counter=True,
@@ -147,7 +151,7 @@ def verification_gauges(proof: HitVerifier) -> list[GaugeCallback]:
     """How many of the hits that were asked again had been true, and how old the others were."""
     return [
         GaugeCallback(
-            "proofs",
+            "hit_verifications",
             "Hits that were asked again, by what was found.",
             lambda: {name: float(number) for name, number in proof.results.items()},
             "result",
@@ -171,15 +175,18 @@ def rate_limit_gauges(limiter: RateLimiter, stored: StoredCredential) -> list[Ga
     """Who waits for Trello's limits, and what is left of those of the stored token."""
     return [
         GaugeCallback(
-            "turns_waiting", "Requests in line, by urgency.", limiter.queue_lengths, "urgency"
+            "rate_limit_queue_length",
+            "Requests in line, by priority.",
+            limiter.queue_lengths,
+            "priority",
         ),
         GaugeCallback(
-            "turns_oldest_wait_seconds",
+            "rate_limit_queue_oldest_seconds",
             "How long the oldest of them has waited.",
             lambda: {"": limiter.oldest_wait_s()},
         ),
         GaugeCallback(
-            "limit_remaining",
+            "rate_limit_remaining",
             "Requests that are left to tools, by limit of Trello's.",
             lambda: limiter.remaining(stored.credential),
             "limit",
@@ -193,18 +200,18 @@ def availability_gauges(
     """Whether Trello may be asked, and with the stored token."""
     return [
         GaugeCallback(
-            "breakers",
+            "circuit_breakers",
             "Breakers by state: the host's, and one a route.",
             availability.states,
             "state",
         ),
         GaugeCallback(
-            "breaker_open",
+            "upstream_circuit_open",
             "Whether no connection is made to Trello at all: 1, or 0.",
             lambda: {"": float(availability.host_state() != "closed")},
         ),
         GaugeCallback(
-            "last_good_answer_seconds",
+            "upstream_last_success_age_seconds",
             "Seconds since Trello last gave an answer that is none of trouble.",
             lambda: _unless_none(availability.last_success_age_s()),
         ),

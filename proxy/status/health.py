@@ -53,9 +53,9 @@ class Health:
             "files": _files_text(self._files),
             "trello": f"failing; not asked: {', '.join(resting)}" if resting else "ok",
             "token": self._token(),
-            "watch": _poller_text(self._poller),
-            "last_good_answer_seconds": None if good_s is None else round(good_s, 3),
-            "oldest_wait_seconds": round(self._limiter.oldest_wait_s(), 3),
+            "board_poll": _poller_text(self._poller),
+            "last_success_age_seconds": None if good_s is None else round(good_s, 3),
+            "queue_oldest_seconds": round(self._limiter.oldest_wait_s(), 3),
         }
         cannot_ask = refused or availability.host_state() != "closed"
         if cannot_ask and self._responses.is_empty:

@@ -147,8 +147,6 @@ def _is_failure(status: str) -> bool:
     return not status.isdigit() or status == "429" or int(status) >= 500
 
 
-# ---- from flow/overview.py: '"""How things are, for the page that tells: the last hour, limits, who asks Trello, what failed."""'
-
 _NAMES = {"members": "/1/members/", "search": "/1/search"}
 """What people call a limit of a route's."""
 

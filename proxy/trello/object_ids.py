@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
 
-# ---- from policy/known.py: '"""What is known of the object that a path names, beside what an answer shows of it."""'
-
 
 def _nothing() -> Mapping[str, str]:
     return {}

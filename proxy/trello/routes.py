@@ -235,8 +235,6 @@ def _spelled(steps: Sequence[str]) -> str:
     return "/".join("[^/]+" if step == "*" else re.escape(step) for step in steps)
 
 
-# ---- from policy/way.py: '"""Which flow serves a request: one decision for who serves it and for who explains it."""'
-
 _ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
 """What the templates of attachments' files begin with."""
 

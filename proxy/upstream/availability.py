@@ -190,12 +190,12 @@ class CircuitBreakers:
         if error.sent or now < self._silent_until.get(error.slug, 0.0):
             return
         self._silent_until[error.slug] = now + SILENT_S
-        self._log.event("error", "no connection", type=error.slug, reason=error.reason)
+        self._log.event("error", "connect failed", type=error.slug, reason=error.reason)
 
     def mark_refused(self) -> None:
         """Trello does not accept the stored credential."""
         if self.token.mark_refused(self._clock.monotonic()):
-            self._log.event("error", "token refused")
+            self._log.event("error", "token rejected")
 
     def mark_accepted(self) -> None:
         """A question with the stored credential was answered."""
@@ -266,19 +266,19 @@ class CircuitBreakers:
             self._cancel_attempt(route)
         if own.fail(now, self.jitter(), is_probe=is_probe):
             self._log.event(
-                "warning", "breaker opened", name=_name(request), tool=request.client_name
+                "warning", "circuit opened", name=_name(request), tool=request.client_name
             )
 
     def _fail(self, breaker: tuple[CircuitBreaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
         now = self._clock.monotonic()
         if each.fail(now, self.jitter(), is_probe=is_probe, client=client):
-            self._log.event("error", "breaker opened", name=name)
+            self._log.event("error", "circuit opened", name=name)
 
     def _succeed(self, breaker: tuple[CircuitBreaker, bool], name: str, client: str = "") -> None:
         each, is_probe = breaker
         if each.succeed(self._clock.monotonic(), is_probe=is_probe, client=client):
-            self._log.event("info", "breaker closed", name=name)
+            self._log.event("info", "circuit closed", name=name)
 
     @staticmethod
     def _cancel_attempt(*breakers: tuple[CircuitBreaker, bool]) -> None:

@@ -30,8 +30,6 @@ from proxy.trello.token_info import (
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
 
-# ---- from flow/inquiry.py: '"""The proxy\'s own questions about a credential; none of their answers is stored."""'
-
 _HIDDEN = "-"
 """Stands for a token in what is seen of a path."""
 
@@ -157,20 +155,22 @@ class CredentialManager:
             self._inspector.redact(credential, self._stored.credential)
             member = await self._inspector.member(credential)
         except ValueError:
-            self._log.event("error", "new credentials refused", reason="not whole; copy all")
+            self._log.event(
+                "error", "credential replacement rejected", reason="not whole; copy all"
+            )
             return True
         except CredentialRefused:
-            self._log.event("error", "new credentials refused", reason="not accepted")
+            self._log.event("error", "credential replacement rejected", reason="not accepted")
             return True
         except UpstreamError as error:
-            self._log.event("warning", "new credentials not verified", reason=error.slug)
+            self._log.event("warning", "credential not verified", reason=error.slug)
             return False
         if self._stored.member not in ("", member.id):
             reason = "they are another member's; restart with another cache.directory"
-            self._log.event("error", "new credentials refused", reason=reason)
+            self._log.event("error", "credential replacement rejected", reason=reason)
             return True
         await self._switch_to(credential, member.id)
-        self._log.event("info", "new credentials in use")
+        self._log.event("info", "credential replaced")
         return True
 
     async def _switch_to(self, credential: Credential, member: str) -> None:

@@ -25,7 +25,8 @@ _BOARD = "5f1a5f1a5f1a5f1a5f1a5f1a"
 
 def _stored(status: int = 200, size: int = 10, tags: tuple[Tag, ...] = ()) -> StoredResponse:
     return StoredResponse(
-        CacheKey("k"), status, b"", b"x" * size, gzip=False, etag="e", requested_at=0.0, requested_seq=0,
+        CacheKey("k"), status, b"", b"x" * size, gzip=False, etag="e",
+        requested_at=0.0, requested_seq=0,
         tags=tags,
     )  # fmt: skip
 

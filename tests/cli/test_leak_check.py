@@ -50,7 +50,7 @@ def test_a_sound_proxy_leaks_nothing(
 def test_what_trello_repeats_unmasked_is_found_where_it_is_sent_and_where_it_is_kept(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Redactor, "whole", lambda _, body: body)
+    monkeypatch.setattr(Redactor, "redact", lambda _, body: body)
     told = leaks(capsys, code=1)
     assert "the stored token, plain, in the answer to GET /members/{id}\n" in told
     assert "the stored key, plain, in the answer to PUT /cards/{id}\n" in told

@@ -110,7 +110,8 @@ LINES = {
         "[....................] 0/4 files, 0 bytes of 40 MB, 0 bytes/s",
     ),
     "half of the bytes, most of the files": (
-        WarmStats(files=4, total_bytes=40_000_000, downloaded=2, downloaded_bytes=10_000_000, hits=1,
+        WarmStats(files=4, total_bytes=40_000_000, downloaded=2, downloaded_bytes=10_000_000,
+                  hits=1,
               hit_bytes=10_000_000),
         10.0,
         "[##########..........] 3/4 files, 20 MB of 40 MB, 1.0 MB/s, 10 s left",
@@ -121,7 +122,8 @@ LINES = {
         "[####################] 1/1 file, 1.0 KB of 1.0 KB, 1.0 KB/s, 0 s left",
     ),
     "no files at all": (
-        WarmStats(), 1.0, "[####################] 0/0 files, 0 bytes of 0 bytes, 0 bytes/s, 0 s left",
+        WarmStats(), 1.0,
+        "[####################] 0/0 files, 0 bytes of 0 bytes, 0 bytes/s, 0 s left",
     ),
 }  # fmt: skip
 

@@ -166,7 +166,7 @@ async def test_on_a_shared_port_nobody_behind_it_is_the_machine_itself(
     async with front(tmp_path, shared.port) as nginx:
         response, body = await nginx.ask(method, path, headers={"Host": name})
     await shared.stop()
-    assert (response.status, json.loads(body)["type"]) == (403, "urn:trello-proxy:not-admin")
+    assert (response.status, json.loads(body)["type"]) == (403, "urn:trello-proxy:admin-only")
 
 
 async def test_without_tls_one_is_sent_to_it(nginx: Front) -> None:

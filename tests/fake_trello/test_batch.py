@@ -36,7 +36,7 @@ async def test_more_than_ten_are_refused(ask: Any) -> None:
 
 async def test_a_batch_is_asked_once(ask: Any) -> None:
     await ask.get("/1/batch?urls=/members/me,/members/me")
-    assert ask.standin.asked.total == 1
+    assert ask.standin.request_log.total == 1
 
 
 SPELLINGS = {

@@ -44,9 +44,9 @@ def names_of(trello: Any) -> dict[str, str]:
         "board": board,
         "card": card,
         "list": trello.card(card)["idList"],
-        "action": trello.ask(f"/1/boards/{board}/actions?limit=1")[0]["id"],
-        "checklist": trello.ask(f"/1/boards/{board}/checklists")[0]["id"],
-        "field": trello.ask(f"/1/boards/{board}/customFields")[0]["id"],
+        "action": trello.request(f"/1/boards/{board}/actions?limit=1")[0]["id"],
+        "checklist": trello.request(f"/1/boards/{board}/checklists")[0]["id"],
+        "field": trello.request(f"/1/boards/{board}/customFields")[0]["id"],
         "token": "1" * 64,
     }
 

@@ -48,21 +48,21 @@ async def test_what_was_asked_is_counted_without_credentials(ask: Any) -> None:
     card = ask.trello.example_card
     await ask.get(f"/1/cards/{card}?fields=id&key={KEY}&token={TOKEN}", headers={})
     await ask.get(f"/1/tokens/{TOKEN}/member")
-    first, second = ask.standin.asked.requests
+    first, second = ask.standin.request_log.requests
     assert first.target == f"/1/cards/{card}?fields=id"
     assert first.credential == "query"
     assert first.status == 200
     assert second.target == "/1/tokens/***/member"
     assert second.fields["authorization"] == "OAuth"
-    assert ask.standin.asked.count("GET", f"/1/cards/{card}") == 1
-    assert ask.standin.asked.total == 2
-    assert TOKEN not in repr(ask.standin.asked.requests)
+    assert ask.standin.request_log.count("GET", f"/1/cards/{card}") == 1
+    assert ask.standin.request_log.total == 2
+    assert TOKEN not in repr(ask.standin.request_log.requests)
 
 
 async def test_body_sizes_are_counted(ask: Any) -> None:
     body = b'{"name": "x"}'
     await ask("PUT", f"/1/cards/{ask.trello.example_card}", data=body)
-    assert ask.standin.asked.requests[0].body_bytes == len(body)
+    assert ask.standin.request_log.requests[0].body_bytes == len(body)
 
 
 async def test_the_controls_work_over_http(ask: Any) -> None:

@@ -77,9 +77,9 @@ def names_of(trello: Any) -> dict[str, str]:
     return {
         "board": board,
         "card": trello.example_card,
-        "list": trello.ask(f"/1/boards/{board}/lists")[0]["id"],
-        "label": trello.ask(f"/1/boards/{board}/labels")[1]["id"],
-        "field": trello.ask(f"/1/boards/{board}/customFields")[0]["id"],
+        "list": trello.request(f"/1/boards/{board}/lists")[0]["id"],
+        "label": trello.request(f"/1/boards/{board}/labels")[1]["id"],
+        "field": trello.request(f"/1/boards/{board}/customFields")[0]["id"],
         "me": trello.me["id"],
     }
 
@@ -94,14 +94,14 @@ async def test_what_a_write_moves(ask: Any, clock: FakeClock, effect: Effect) ->
     card, board = trello.card(names["card"]), trello.board(names["board"])
     clock.advance(10)
     before = (card["dateLastActivity"], board["dateLastActivity"], board["ixUpdate"])
-    feed = trello.ask(f"/1/boards/{names['board']}/actions?filter=all&limit=1")
+    feed = trello.request(f"/1/boards/{names['board']}/actions?filter=all&limit=1")
     params = {name: spelt(value, names) for name, value in effect.params.items()}
     heard = await ask(effect.method, effect.path.format(**names), json=params)
     assert heard.status == 200
     assert (card["dateLastActivity"] != before[0]) is ("card" in effect.moves)
     assert (board["dateLastActivity"] != before[1]) is ("board" in effect.moves)
     assert board["ixUpdate"] > before[2]
-    newest = trello.ask(f"/1/boards/{names['board']}/actions?filter=all&limit=1")
+    newest = trello.request(f"/1/boards/{names['board']}/actions?filter=all&limit=1")
     if effect.feed is None:
         assert newest[0]["id"] == feed[0]["id"]
     else:

@@ -29,62 +29,61 @@ from proxy.runtime.clock import FakeClock
 from proxy.server.credential_usage import CredentialUsage
 
 LABELS: dict[str, tuple[str, ...]] = {
-    "trello_proxy_breaker_open": (),
-    "trello_proxy_breakers": ("state",),
+    "trello_proxy_upstream_circuit_open": (),
+    "trello_proxy_circuit_breakers": ("state",),
     "trello_proxy_client_memory_bytes": ("use",),
     "trello_proxy_client_memory_limit_bytes": (),
     "trello_proxy_connections": (),
     "trello_proxy_connections_closed_total": ("reason",),
     "trello_proxy_connections_limit": (),
-    "trello_proxy_counterfactual_requests_total": (),
-    "trello_proxy_counterfactual_throttled_total": (),
+    "trello_proxy_client_api_requests_total": (),
+    "trello_proxy_client_api_requests_throttled_without_proxy_total": (),
     "trello_proxy_errors_total": ("type",),
-    "trello_proxy_file_bytes_total": ("source",),
-    "trello_proxy_file_fills_total": ("result",),
-    "trello_proxy_files": (),
-    "trello_proxy_files_damaged_total": (),
-    "trello_proxy_files_evictions_total": (),
-    "trello_proxy_files_store_bytes": (),
-    "trello_proxy_files_store_limit_bytes": (),
-    "trello_proxy_files_up": (),
+    "trello_proxy_attachment_bytes_total": ("source",),
+    "trello_proxy_attachment_downloads_total": ("result",),
+    "trello_proxy_attachments": (),
+    "trello_proxy_attachment_checksum_failures_total": (),
+    "trello_proxy_attachment_evictions_total": (),
+    "trello_proxy_attachment_store_bytes": (),
+    "trello_proxy_attachment_store_limit_bytes": (),
+    "trello_proxy_attachment_store_up": (),
     "trello_proxy_info": ("version",),
     "trello_proxy_invalidations_total": ("cause",),
-    "trello_proxy_last_good_answer_seconds": (),
-    "trello_proxy_legacy_credentials_total": ("tool", "place", "whose"),
-    "trello_proxy_limit_remaining": ("limit",),
+    "trello_proxy_upstream_last_success_age_seconds": (),
+    "trello_proxy_client_credentials_total": ("client", "location", "owner"),
+    "trello_proxy_rate_limit_remaining": ("limit",),
     "trello_proxy_not_stored_total": ("reason",),
-    "trello_proxy_proofs_total": ("result",),
+    "trello_proxy_hit_verifications_total": ("result",),
     "trello_proxy_request_duration_seconds": ("cache",),
     "trello_proxy_requests_total": ("route", "method", "status", "cache"),
     "trello_proxy_retries_total": (),
-    "trello_proxy_saved_requests": (),
-    "trello_proxy_scrubbed_total": (),
+    "trello_proxy_responses_redacted_total": (),
     "trello_proxy_stale_served_ratio": (),
     "trello_proxy_stale_served_seconds_total": (),
     "trello_proxy_store_bytes": ("tier",),
     "trello_proxy_store_dropped_total": (),
     "trello_proxy_store_errors_total": (),
     "trello_proxy_store_evictions_total": ("tier",),
-    "trello_proxy_store_facts": (),
+    "trello_proxy_aliases": (),
     "trello_proxy_store_limit_bytes": ("tier",),
     "trello_proxy_store_responses": ("tier",),
     "trello_proxy_store_up": (),
-    "trello_proxy_throttled_total": ("limit",),
+    "trello_proxy_upstream_throttled_total": ("limit",),
     "trello_proxy_token_expires_seconds": (),
     "trello_proxy_token_refused": (),
-    "trello_proxy_tool_requests_total": ("tool",),
-    "trello_proxy_tool_upstream_requests_total": ("tool",),
-    "trello_proxy_turn_wait_seconds": ("urgency",),
-    "trello_proxy_turns_oldest_wait_seconds": (),
-    "trello_proxy_turns_refused_total": ("urgency",),
-    "trello_proxy_turns_waiting": ("urgency",),
+    "trello_proxy_client_requests_total": ("client",),
+    "trello_proxy_client_upstream_requests_total": ("client",),
+    "trello_proxy_rate_limit_wait_seconds": ("priority",),
+    "trello_proxy_rate_limit_queue_oldest_seconds": (),
+    "trello_proxy_rate_limit_rejected_total": ("priority",),
+    "trello_proxy_rate_limit_queue_length": ("priority",),
     "trello_proxy_upstream_bytes_total": ("direction",),
     "trello_proxy_upstream_duration_seconds": (),
     "trello_proxy_upstream_requests_total": ("route", "method", "status"),
-    "trello_proxy_watch_boards": (),
-    "trello_proxy_watch_lag_seconds": (),
-    "trello_proxy_watch_moves_total": (),
-    "trello_proxy_watch_probes_total": ("result",),
+    "trello_proxy_boards_watched": (),
+    "trello_proxy_board_poll_lag_seconds": (),
+    "trello_proxy_board_changes_total": (),
+    "trello_proxy_board_polls_total": ("result",),
     "trello_proxy_webhook_deliveries_total": ("result",),
     "trello_proxy_webhooks": (),
     "trello_proxy_webhooks_missed_total": (),
@@ -250,21 +249,21 @@ def test_plain_counters_add_up() -> None:
     metrics = Metrics()
     count(metrics.invalidations, "write")
     count(metrics.invalidations, "write", 2)
-    count(metrics.errors, "bad-target")
+    count(metrics.errors, "invalid-target")
     metrics.redacted += 1
     seen = Scrape(metrics)
     assert seen("invalidations_total", cause="write") == 3
-    assert seen("errors_total", type="bad-target") == 1
-    assert seen("scrubbed_total") == 1
+    assert seen("errors_total", type="invalid-target") == 1
+    assert seen("responses_redacted_total") == 1
 
 
 def test_a_counter_is_there_before_it_counts() -> None:
     seen = Scrape(Metrics())
-    for cause in ("write", "purge", "watch", "webhook"):
+    for cause in ("write", "purge", "poll", "webhook", "verification", "clock"):
         assert seen("invalidations_total", cause=cause) == 0
-    for result in ("accepted", "repeat", "own", "forged", "malformed"):
+    for result in ("accepted", "duplicate", "echo", "invalid-signature", "malformed"):
         assert seen("webhook_deliveries_total", result=result) == 0
-    assert seen("errors_total", type="failed") == 0
+    assert seen("errors_total", type="internal-error") == 0
 
 
 def test_a_reading_is_read_at_the_scrape() -> None:

@@ -187,7 +187,7 @@ def test_no_text_becomes_markup(text: str, other: str) -> None:
         ),
         lambda t: home_page(US, Pasted(f"x{t}", f"{US}/{t}"), DashboardData([Minute()]), BARE),
         lambda t: home_page(US, Pasted(f"x{t}", fault=f"x{t}"), figures(t), BARE),
-        lambda t: credential_usage_page([Row(t, "query", "ours", 1, 0.0, 0.0)]),
+        lambda t: credential_usage_page([Row(t, "query", "own", 1, 0.0, 0.0)]),
         lambda t: error_page(Failure(404, t, t), f"/{t}", t),
     ]
     for page in pages:

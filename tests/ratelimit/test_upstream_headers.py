@@ -28,7 +28,8 @@ CASES: dict[str, tuple[Fields, dict[str, RateLimitHeader]]] = {
     "two of them": (
         fields("Api-Key", "10000", "300", "1")
         + fields("Db-Query-Time", "600000", "7200000", "5"),
-        {"api-key": RateLimitHeader(10.0, 300, 1), "db-query-time": RateLimitHeader(600.0, 7_200_000, 5)},
+        {"api-key": RateLimitHeader(10.0, 300, 1),
+         "db-query-time": RateLimitHeader(600.0, 7_200_000, 5)},
     ),
     "one without what is left": (fields("Api-Key", "10000", "300", "")[:2], {}),
     "a maximum of none": (fields("Api-Key", "10000", "0", "0"), {}),

@@ -13,8 +13,8 @@ from proxy.runtime.directory import DirectoryLock, is_in_use
 OWNER = """
 import sys
 from pathlib import Path
-from proxy.runtime.directory import Directory
-directory = Directory(Path(sys.argv[1]))
+from proxy.runtime.directory import DirectoryLock
+directory = DirectoryLock(Path(sys.argv[1]))
 directory.own()
 print("owned", flush=True)
 sys.stdin.read()

@@ -61,7 +61,7 @@ async def test_asked_in_one_question_and_then_from_the_store(
     assert standin.request_log.total == 1
     assert {each.body for each in heard} == {expected}
     assert [(each.cache, each.fields["Age"]) for each in heard] == [
-        ("fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3", "0"),
+        ("fwd=uri-miss; fwd-status=200; stored; detail=fetched-3-of-3", "0"),
         ("hit; ttl=30", "0"),
         ("hit; ttl=23", "7"),
     ]
@@ -99,7 +99,7 @@ async def test_only_what_is_missing_is_asked_for(
 ) -> None:
     await proxy.get(f"/1{urls[1]}")
     heard = await proxy.get(batch)
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-2-of-3"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-2-of-3"
     assert lists_asked(standin) == [f"urls={quote(f'{urls[0]},{urls[2]}', safe='')}"]
     assert heard.body == await direct(proxy, standin, batch)
 
@@ -110,7 +110,7 @@ async def test_one_that_is_missing_is_read_by_itself(
     for url in urls[1:]:
         await proxy.get(f"/1{url}")
     heard = await proxy.get(batch)
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-1-of-3"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-1-of-3"
     assert lists_asked(standin) == []
     assert heard.body == await direct(proxy, standin, batch)
 
@@ -127,7 +127,7 @@ async def test_one_that_is_missing_joins_whoever_reads_it(
     clock.advance(LATE_S)
     read, listed = await asyncio.gather(reader, lister)
     assert listed.body == b'[{"200":%b}]' % read.body
-    assert listed.cache == "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=asked-1-of-1"
+    assert listed.cache == "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=fetched-1-of-1"
     assert standin.request_log.total == 1
 
 
@@ -195,8 +195,8 @@ async def test_failures_come_in_their_order_and_are_not_stored(
     heard = await proxy.get(target)
     assert heard.body == await direct(proxy, standin, target)
     assert [item.get("statusCode") for item in heard.json] == [404, None, 400, None]
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=asked-4-of-4"
-    assert (await proxy.get(target)).cache == "fwd=uri-miss; fwd-status=200; detail=asked-2-of-4"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=fetched-4-of-4"
+    assert (await proxy.get(target)).cache == "fwd=uri-miss; fwd-status=200; detail=fetched-2-of-4"
     missing = await proxy.get(f"/1/cards/{MISSING}")
     assert missing.cache == "fwd=uri-miss; fwd-status=404; stored"
     assert missing.body == b"The requested resource was not found."
@@ -278,10 +278,10 @@ async def test_a_part_that_was_throttled_is_told_and_not_stored(
     standin.faults.add(items(THROTTLED, '{"200":[]}'))
     heard = await proxy.get(target)
     assert heard.body == b'[%b,{"200":[]}]' % THROTTLED.encode()
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=asked-2-of-2"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=fetched-2-of-2"
     again = await proxy.get(target)
     assert again.json[0]["200"]["id"] == board
-    assert again.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-1-of-2"
+    assert again.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-1-of-2"
 
 
 async def test_a_part_that_was_throttled_is_the_last_good_one(
@@ -300,11 +300,11 @@ async def test_a_part_that_was_throttled_is_the_last_good_one(
 FAILURES = {
     "a server error": (Fault("status", status=503), 503, ""),
     "throttled": (Fault("status", status=429), 429, ""),
-    "a reset": (Fault("reset"), 502, "upstream-terminated"),
+    "a reset": (Fault("reset"), 502, "connection-terminated"),
     "silence": (Fault("hang"), 504, "upstream-timeout"),
-    "a gateway's page": (Fault("html"), 502, "upstream-unusable"),
-    "an item too few": (items('{"200":[]}'), 502, "upstream-unusable"),
-    "no items": (items('{"200":[]},{"200":[]}]x['), 502, "upstream-unusable"),
+    "a gateway's page": (Fault("html"), 502, "invalid-response"),
+    "an item too few": (items('{"200":[]}'), 502, "invalid-response"),
+    "no items": (items('{"200":[]},{"200":[]}]x['), 502, "invalid-response"),
 }
 
 
@@ -383,7 +383,7 @@ async def test_what_is_stale_is_renewed_with_what_is_missing(
     clock.advance(40)
     await proxy.get(f"/1{urls[1]}")
     heard = await proxy.get(batch)
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-2-of-3"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-2-of-3"
     assert (await proxy.get(batch)).cache == "hit; ttl=30"
     assert len(lists_asked(standin)) == 1
 
@@ -392,18 +392,18 @@ async def test_the_clients_directives_are_each_parts(
     proxy: Proxy, standin: FakeTrello, clock: FakeClock, batch: str, urls: list[str]
 ) -> None:
     heard = await proxy.get(batch, headers={"Cache-Control": "only-if-cached"})
-    assert (heard.status, heard.problem) == (504, "not-stored")
+    assert (heard.status, heard.problem) == (504, "not-in-cache")
     heard = await proxy.get(batch, headers={"Cache-Control": "no-store"})
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=asked-3-of-3"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=fetched-3-of-3"
     await proxy.get(batch)
     heard = await proxy.get(batch, headers={"Cache-Control": "only-if-cached"})
     assert heard.cache == "hit; ttl=30"
     heard = await proxy.get(batch, headers={"Cache-Control": "no-cache"})
-    assert heard.cache == "fwd=request; fwd-status=200; stored; detail=asked-3-of-3"
+    assert heard.cache == "fwd=request; fwd-status=200; stored; detail=fetched-3-of-3"
     clock.advance(10)
     await proxy.get(f"/1{urls[0]}", headers={"Cache-Control": "no-cache"})
     heard = await proxy.get(batch, headers={"Cache-Control": "max-age=5"})
-    assert heard.cache == "fwd=request; fwd-status=200; stored; detail=asked-2-of-3"
+    assert heard.cache == "fwd=request; fwd-status=200; stored; detail=fetched-2-of-3"
     assert len(lists_asked(standin)) == 4
 
 
@@ -423,8 +423,8 @@ async def test_a_hundred_callers_one_question_to_trello(
     assert standin.request_log.total == 1
     assert {(each.status, each.body) for each in heard} == {(200, heard[0].body)}
     assert sorted(each.cache for each in heard) == [
-        "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=asked-3-of-3"
-    ] * 99 + ["fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3"]
+        "fwd=uri-miss; fwd-status=200; stored; collapsed; detail=fetched-3-of-3"
+    ] * 99 + ["fwd=uri-miss; fwd-status=200; stored; detail=fetched-3-of-3"]
 
 
 async def test_who_refuses_what_is_stored_asks_alone(
@@ -433,7 +433,7 @@ async def test_who_refuses_what_is_stored_asks_alone(
     standin.faults.add(Fault("late", "/1/batch", delay_s=LATE_S))
     callers = await all_of(proxy, batch, 1)
     heard = await proxy.get(batch, headers={"Cache-Control": "no-cache"})
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-3-of-3"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-3-of-3"
     clock.advance(LATE_S)
     await asyncio.gather(*callers)
     assert len(lists_asked(standin)) == 2
@@ -473,7 +473,7 @@ async def test_a_write_forgets_the_part_it_touches(
     await proxy("PUT", f"/1/cards/{card}", params={"name": "After"})
     heard = await proxy.get(target)
     assert heard.json[1]["200"]["name"] == "After"
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=asked-1-of-2"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; stored; detail=fetched-1-of-2"
 
 
 async def test_a_part_never_brings_an_identity_of_its_own(
@@ -501,7 +501,7 @@ async def test_in_forward_mode_every_part_is_the_askers(
     theirs = await proxy.get(f"{mine}&key={OTHER_KEY}&token={OTHER_TOKEN}")
     assert theirs.json[0]["statusCode"] == 401
     assert theirs.json[1]["200"]["username"] == "sam"
-    assert theirs.cache == "fwd=uri-miss; fwd-status=200; detail=asked-2-of-2"
+    assert theirs.cache == "fwd=uri-miss; fwd-status=200; detail=fetched-2-of-2"
     own = await proxy.get(f"/1/members/me?fields=username&key={OTHER_KEY}&token={OTHER_TOKEN}")
     assert (own.json["username"], own.cache) == ("sam", "hit; ttl=300")
     assert (await proxy.get(mine)).cache == "hit; ttl=30"
@@ -574,7 +574,7 @@ async def test_a_read_that_is_never_stored_is_asked_for_each_time(
     target = f"/1/batch?urls=/boards/{board},/boards/{board}/deltas"
     standin.faults.add(items('{"200":{"name":"x"}}', '{"200":[1]}'))
     first = await proxy.get(target)
-    assert first.cache == "fwd=uri-miss; fwd-status=200; detail=asked-2-of-2"
+    assert first.cache == "fwd=uri-miss; fwd-status=200; detail=fetched-2-of-2"
     path = f"/1/boards/{board}/deltas"
     response = Fault("status", path, status=200, body="[2]", content_type="application/json")
     standin.faults.add(response)

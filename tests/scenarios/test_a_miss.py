@@ -113,9 +113,9 @@ async def test_what_nobody_waits_for_any_more_is_stored_all_the_same(
 
 FAILURES = {
     "a server error": (Fault("status", status=503), 503, ""),
-    "a reset": (Fault("reset"), 502, "upstream-terminated"),
+    "a reset": (Fault("reset"), 502, "connection-terminated"),
     "silence": (Fault("hang"), 504, "upstream-timeout"),
-    "a gateway's page": (Fault("html"), 502, "upstream-unusable"),
+    "a gateway's page": (Fault("html"), 502, "invalid-response"),
 }
 
 
@@ -155,7 +155,7 @@ async def test_an_answer_older_than_a_write_is_never_stored(
     held.let_go()
     heard = await early
     assert heard.json["name"] == "Release 4.2"
-    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=invalidated-meanwhile"
+    assert heard.cache == "fwd=uri-miss; fwd-status=200; detail=invalidated-during-fetch"
     now = await proxy.get(target)
     assert (now.json["name"], now.cache) == ("After", "fwd=uri-miss; fwd-status=200; stored")
     assert held.asked == 2

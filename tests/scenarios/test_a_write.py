@@ -111,13 +111,13 @@ async def test_a_refused_write_invalidates_nothing(
 
 DOUBTFUL = {
     "a timed-out write": (Fault("hang", applied=True), 504, "upstream-timeout"),
-    "a reset": (Fault("reset", applied=True), 502, "upstream-terminated"),
+    "a reset": (Fault("reset", applied=True), 502, "connection-terminated"),
     "a server error": (Fault("status", status=500, body="oops", applied=True), 500, ""),
     "a gateway's timeout": (Fault("status", status=504, applied=True), 504, ""),
     "a 408": (Fault("status", status=408, applied=True), 408, ""),
-    "a cut answer": (Fault("cut"), 502, "upstream-incomplete"),
-    "a gateway's page": (Fault("html", applied=True), 502, "upstream-unusable"),
-    "an answer that ends too soon": (Fault("too_short", applied=True), 502, "upstream-unusable"),
+    "a cut answer": (Fault("cut"), 502, "incomplete-response"),
+    "a gateway's page": (Fault("html", applied=True), 502, "invalid-response"),
+    "an answer that ends too soon": (Fault("too_short", applied=True), 502, "invalid-response"),
 }
 
 
@@ -154,7 +154,7 @@ async def test_a_write_is_not_repeated(
     await proxy.get("/1/members/me")  # leaves a connection that is kept
     standin.faults.add(Fault("reset", f"/1/cards/{card}*", times=None))
     path = f"/1/cards/{card}/actions/comments" if method == "POST" else f"/1/cards/{card}"
-    assert (await proxy(method, path, params={"text": "x"})).problem == "upstream-terminated"
+    assert (await proxy(method, path, params={"text": "x"})).problem == "connection-terminated"
     assert standin.request_log.count(method, path) == 1
 
 
@@ -204,7 +204,7 @@ async def test_a_write_in_the_body_of_a_get_is_refused(
     proxy: Proxy, standin: FakeTrello, card: str
 ) -> None:
     heard = await proxy.get(f"/1/cards/{card}", data={"_method": "DELETE"})
-    assert (heard.status, heard.problem) == (400, "bad-target")
+    assert (heard.status, heard.problem) == (400, "invalid-target")
     assert standin.request_log.total == 0
 
 

@@ -28,7 +28,7 @@ async def watched(start_proxy: StartProxy, standin: FakeTrello) -> Proxy:
 async def _looked(proxy: Proxy, fake_trello: FakeTrello, number: int) -> None:
     """Return when the watcher has heard so many answers."""
     await until(lambda: fake_trello.request_log.count("GET", BOARDS) >= number)
-    while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < number:
+    while await proxy.metric('trello_proxy_board_polls_total{result="good"}') < number:
         pass
 
 
@@ -39,7 +39,7 @@ async def _moved(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock, board:
     fake_trello.request_log.counts.clear()
     clock.advance(EVERY_S)
     await until(lambda: fake_trello.request_log.count("GET", BOARDS) == 1)
-    while await proxy.metric('trello_proxy_watch_probes_total{result="good"}') < looks + 1:
+    while await proxy.metric('trello_proxy_board_polls_total{result="good"}') < looks + 1:
         pass
 
 

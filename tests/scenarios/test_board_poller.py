@@ -26,7 +26,7 @@ EVERY_S = 10
 LATE_S = 26
 """Longer than two and a half intervals."""
 BOARDS = "/1/members/me/boards"
-_PROBES = re.compile(r"^trello_proxy_watch_probes_total\{.*\} (.*)$", re.MULTILINE)
+_PROBES = re.compile(r"^trello_proxy_board_polls_total\{.*\} (.*)$", re.MULTILINE)
 
 
 async def _until(is_so: Callable[[], Awaitable[bool]]) -> None:
@@ -89,8 +89,8 @@ async def test_an_edit_is_seen_at_the_next_look_and_not_before(
     await _look(watched, clock, 1)
     new = await watched.get(path)
     assert new.json["name"] == "Renamed"
-    assert await watched.metric("trello_proxy_watch_moves_total") == 1
-    assert await watched.metric('trello_proxy_invalidations_total{cause="watch"}') == 1
+    assert await watched.metric("trello_proxy_board_changes_total") == 1
+    assert await watched.metric('trello_proxy_invalidations_total{cause="poll"}') == 1
 
 
 async def test_after_a_write_the_watcher_looks_at_once_and_what_is_asked_then_stays(
@@ -241,19 +241,19 @@ async def test_a_watcher_that_is_cut_off_is_late_says_so_and_comes_back(
     await _look(watched, clock)
     await _look(watched, clock)
     assert (await watched.get(path)).cache == "hit; ttl=580"
-    assert (await watched.get("/readyz")).json["watch"] == "ok"
+    assert (await watched.get("/readyz")).json["board_poll"] == "ok"
     clock.advance(LATE_S - 2 * EVERY_S)
     await turns()
     assert (await watched.get(path)).cache == f"hit; ttl={30 - LATE_S}"
     ready = (await watched.get("/readyz")).json
-    assert (ready["status"], ready["watch"][:4]) == ("degraded", "late")
-    assert await watched.metric("trello_proxy_watch_lag_seconds") == LATE_S
-    assert await watched.metric("trello_proxy_watch_boards") == 0
-    assert await watched.metric(f'trello_proxy_watch_probes_total{{result="{result}"}}') == 2
+    assert (ready["status"], ready["board_poll"][:4]) == ("degraded", "late")
+    assert await watched.metric("trello_proxy_board_poll_lag_seconds") == LATE_S
+    assert await watched.metric("trello_proxy_boards_watched") == 0
+    assert await watched.metric(f'trello_proxy_board_polls_total{{result="{result}"}}') == 2
     standin.faults.clear()
     await _look(watched, clock, 4 * EVERY_S - LATE_S)
     ready = (await watched.get("/readyz")).json
-    assert (ready["status"], ready["store"], ready["watch"]) == ("ready", "ok", "ok")
+    assert (ready["status"], ready["store"], ready["board_poll"]) == ("ready", "ok", "ok")
     assert (await watched.get(path)).cache == f"hit; ttl={600 - 4 * EVERY_S}"
     assert standin.request_log.count("GET", path) == 1
 
@@ -263,13 +263,13 @@ async def test_a_throttled_watcher_asks_again_when_its_limit_has_rested(
 ) -> None:
     standin.faults.add(Fault("status", BOARDS, status=429))
     await _look(watched, clock)
-    assert await watched.metric('trello_proxy_watch_probes_total{result="refused"}') == 1
-    assert await watched.metric('trello_proxy_throttled_total{limit="token"}') == 1
+    assert await watched.metric('trello_proxy_board_polls_total{result="refused"}') == 1
+    assert await watched.metric('trello_proxy_upstream_throttled_total{limit="token"}') == 1
     clock.advance(EVERY_S)
     await turns()
     clock.advance(1)
     await _heard(watched, 3)
-    assert await watched.metric('trello_proxy_watch_probes_total{result="good"}') == 2
+    assert await watched.metric('trello_proxy_board_polls_total{result="good"}') == 2
     assert standin.request_log.count("GET", BOARDS) == 3
 
 
@@ -372,7 +372,7 @@ async def test_a_board_that_does_not_say_when_it_was_active_is_not_watched(
     standin.faults.add(fault)
     proxy = await start_proxy(freshness={"watch_s": EVERY_S})
     await _heard(proxy, 1)
-    assert await proxy.metric("trello_proxy_watch_boards") == 1
+    assert await proxy.metric("trello_proxy_boards_watched") == 1
     for each, ttl_s in ((board, 30), (other_board, 600)):
         await proxy.get(f"/1/boards/{each}")
         assert (await proxy.get(f"/1/boards/{each}")).cache == f"hit; ttl={ttl_s}"
@@ -391,13 +391,13 @@ async def test_nobody_reads_nobody_asks_and_the_first_reader_wakes_it(
     clock.advance(3_600)
     await turns()
     assert standin.request_log.count("GET", BOARDS) == asked
-    assert await watched.metric("trello_proxy_watch_lag_seconds") == 0
+    assert await watched.metric("trello_proxy_board_poll_lag_seconds") == 0
     ready = (await watched.get("/readyz")).json
     assert ready["status"] == "ready"
     number = await _asked(watched)
     assert (await watched.get(f"/1/boards/{board}")).cache.startswith("fwd=stale")
     await _heard(watched, number + 1)
-    assert (await watched.get("/readyz")).json["watch"] == "ok"
+    assert (await watched.get("/readyz")).json["board_poll"] == "ok"
 
 
 async def test_another_identity_has_plain_lifetimes_and_hears_of_every_change(
@@ -452,8 +452,10 @@ async def test_it_tells_once_that_it_is_late_and_once_that_it_is_back(
     standin.faults.clear()
     for after_s in (60, 10):
         await _look(watched, clock, after_s)
-    await until(lambda: bool(watched.logged("watch back")))
-    assert len(watched.logged("watch late")) == len(watched.logged("watch back")) == 1
+    await until(lambda: bool(watched.logged("board poll recovered")))
+    assert (
+        len(watched.logged("board poll late")) == len(watched.logged("board poll recovered")) == 1
+    )
 
 
 async def test_it_takes_a_fifth_of_the_limit_at_most(
@@ -478,4 +480,4 @@ async def test_when_it_is_off_nothing_is_asked_and_nothing_is_watched(
     assert (await proxy.get(f"/1/boards/{board}")).cache == f"hit; ttl={30 - EVERY_S}"
     assert standin.request_log.count("GET", BOARDS) == 0
     ready = (await proxy.get("/readyz")).json
-    assert (ready["status"], ready["watch"]) == ("ready", "off")
+    assert (ready["status"], ready["board_poll"]) == ("ready", "off")

@@ -47,12 +47,12 @@ async def test_a_route_that_fails_is_not_asked_and_what_is_stored_is_given_at_on
         "fwd=stale; fwd-status=503; detail=stale-if-error",
     )
     absent = await proxy.get(f"{path}?fields=desc")
-    assert (absent.status, absent.problem) == (503, "upstream-resting")
+    assert (absent.status, absent.problem) == (503, "circuit-open")
     assert absent.fields["Proxy-Status"] == "trello-proxy; error=destination_unavailable"
     assert 1 <= int(absent.fields["Retry-After"]) <= 2
     assert standin.request_log.total == asked
-    assert [line["name"] for line in proxy.logged("breaker opened")] == ["GET /boards/{id}"]
-    assert await proxy.metric('trello_proxy_breakers{state="open"}') == 1
+    assert [line["name"] for line in proxy.logged("circuit opened")] == ["GET /boards/{id}"]
+    assert await proxy.metric('trello_proxy_circuit_breakers{state="open"}') == 1
 
 
 UPLOAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n.\r\n--x--\r\n'
@@ -68,16 +68,16 @@ async def test_what_one_tool_causes_stops_that_tool_and_nobody_else(
 ) -> None:
     standin.faults.add(Fault("reset", method="POST", times=MIN_FAILURES))
     for _ in range(MIN_FAILURES):
-        assert (await upload(proxy, card, "careless/1")).problem == "upstream-terminated"
+        assert (await upload(proxy, card, "careless/1")).problem == "connection-terminated"
     asked = standin.request_log.total
     stopped = await upload(proxy, card, "careless/1")
-    assert (stopped.status, stopped.problem) == (503, "upstream-resting")
+    assert (stopped.status, stopped.problem) == (503, "circuit-open")
     assert standin.request_log.total == asked
     assert (await upload(proxy, card, "careful/1")).status == 200
-    (told,) = proxy.logged("breaker opened")
+    (told,) = proxy.logged("circuit opened")
     assert (told["name"], told["tool"]) == ("POST /cards/{id}/attachments", "careless")
     assert (await proxy.get("/readyz")).json["status"] == "ready"
-    assert await proxy.metric('trello_proxy_breakers{state="open"}') == 0
+    assert await proxy.metric('trello_proxy_circuit_breakers{state="open"}') == 0
     clock.advance(2)
     for _ in range(GOOD_PROBES):
         assert (await upload(proxy, card, "careless/1")).status == 200
@@ -103,9 +103,9 @@ async def test_a_tool_that_goes_on_failing_keeps_a_route_closed_to_nobody(
     for _ in range(MIN_FAILURES):
         await upload(proxy, card, "careless/1")
     await upload(proxy, card, "careful/1")
-    assert (await upload(proxy, card, "careful/1")).problem == "upstream-resting"
+    assert (await upload(proxy, card, "careful/1")).problem == "circuit-open"
     clock.advance(2)
-    assert (await upload(proxy, card, "careless/1")).problem == "upstream-terminated"
+    assert (await upload(proxy, card, "careless/1")).problem == "connection-terminated"
     standin.faults.clear()
     assert (await upload(proxy, card, "careful/1")).status == 200
 
@@ -115,11 +115,11 @@ async def test_one_route_that_fails_leaves_the_others_alone(
 ) -> None:
     standin.faults.add(Fault("status", f"/1/boards/{board}", status=503, times=None))
     await fail_often(proxy, f"/1/boards/{board}")
-    assert (await proxy.get(f"/1/boards/{board}")).problem == "upstream-resting"
+    assert (await proxy.get(f"/1/boards/{board}")).problem == "circuit-open"
     assert (await proxy.get(f"/1/cards/{card}")).status == 200
     renamed = await proxy("PUT", f"/1/boards/{board}?name=After")
     assert (renamed.status, renamed.problem) == (503, "")
-    assert await proxy.metric("trello_proxy_breaker_open") == 0
+    assert await proxy.metric("trello_proxy_upstream_circuit_open") == 0
 
 
 async def test_a_client_whose_requests_are_bad_opens_nothing(
@@ -138,7 +138,7 @@ async def test_bodies_that_make_no_sense_count_as_failures(
     standin.faults.add(Fault("html", times=MIN_FAILURES // 2))
     standin.faults.add(Fault("cut", times=None))
     await fail_often(proxy, f"/1/boards/{board}")
-    assert (await proxy.get(f"/1/boards/{board}")).problem == "upstream-resting"
+    assert (await proxy.get(f"/1/boards/{board}")).problem == "circuit-open"
 
 
 async def test_probes_go_one_at_a_time_and_close_it(
@@ -153,11 +153,11 @@ async def test_probes_go_one_at_a_time_and_close_it(
     standin.faults.add(Fault("hang", path))
     heard = await asyncio.gather(*(proxy.get(f"{path}?fields=id&_={n}") for n in range(20)))
     assert standin.request_log.total == asked + 1
-    assert sorted({each.problem for each in heard}) == ["upstream-resting", "upstream-timeout"]
+    assert sorted({each.problem for each in heard}) == ["circuit-open", "upstream-timeout"]
     clock.advance(4)  # the pause has doubled
     for number in range(GOOD_PROBES):
         assert (await proxy.get(f"{path}?_=good{number}")).status == 200
-    assert len(proxy.logged("breaker closed")) == 1
+    assert len(proxy.logged("circuit closed")) == 1
     heard = await asyncio.gather(*(proxy.get(f"{path}?fields=id&_={n}") for n in range(20)))
     assert {each.status for each in heard} == {200}
 
@@ -170,9 +170,9 @@ async def test_a_trello_that_cannot_be_reached_is_asked_nothing_at_all_writes_in
     for number in range(MIN_FAILURES // 2):  # each is tried twice
         assert (await proxy.get(f"/1/boards/{board}?_={number}")).problem == "upstream-refused"
     write = await proxy("PUT", f"/1/cards/{card}?name=After")
-    assert (write.status, write.problem) == (503, "upstream-resting")
+    assert (write.status, write.problem) == (503, "circuit-open")
     assert "Nothing was sent" in write.json["detail"]
-    assert await proxy.metric("trello_proxy_breaker_open") == 1
+    assert await proxy.metric("trello_proxy_upstream_circuit_open") == 1
     assert (await proxy.get("/1/members/me")).status == 200
     ready = await proxy.get("/readyz")
     assert (ready.status, ready.json["status"]) == (200, "degraded")
@@ -203,7 +203,7 @@ async def test_a_read_is_sent_once_more_when_its_connection_ended_and_a_write_is
     raw.said = only_the_second
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
     assert await proxy.metric("trello_proxy_retries_total") == 1
-    assert (await proxy("PUT", f"/1/boards/{board}?name=x")).problem == "upstream-terminated"
+    assert (await proxy("PUT", f"/1/boards/{board}?name=x")).problem == "connection-terminated"
     tunnelled = await proxy.get(f"/1/cards/{board}?_method=DELETE", headers=DELIBERATE)
     assert tunnelled.status == 200  # the second of two requests, and sent once
     assert len(raw.asked) == 4
@@ -217,6 +217,6 @@ async def test_retries_have_a_budget_for_all_requests_together(
     reads = [f"/1/{kind}/5e93ba403f1ab3603ba81a{n:02}" for kind in ("boards", "cards", "lists")
              for n in range(9)]  # fmt: skip
     for read in reads:
-        assert (await proxy.get(read)).problem == "upstream-terminated"
+        assert (await proxy.get(read)).problem == "connection-terminated"
     assert len(raw.asked) == len(reads) + 10 + len(reads) // 10
     assert await proxy.metric("trello_proxy_retries_total") == 12

@@ -81,7 +81,7 @@ def out_of_the_way(directory: Path) -> None:
     directory.unlink()
 
 
-RESPONSES, FILES = "store failed", "file store failed"
+RESPONSES, FILES = "store failed", "attachment store failed"
 LOSSES: dict[Callable[[Path], None], set[str]] = {
     whole: {RESPONSES, FILES},
     everything_in_it: {RESPONSES, FILES},
@@ -101,7 +101,7 @@ async def kept(proxy: Proxy, board: str, file: str) -> None:
     for target in (f"/1/boards/{board}/lists", file):
         assert (await proxy.get(target)).status == 200
     async with asyncio.timeout(10):
-        while await proxy.metric("trello_proxy_files") == 0:
+        while await proxy.metric("trello_proxy_attachments") == 0:
             await turns(5)
     assert (await proxy("POST", "/1/notifications/all/read")).status == 200  # waits for the disk
 

@@ -129,11 +129,11 @@ async def test_the_watcher_begins_to_count_anew(
     await proxy.get(f"/1/boards/{board}")
     clock.set_back(HOUR_S)
     await proxy.get(f"/1/boards/{board}")
-    assert await proxy.metric("trello_proxy_watch_boards") == 0
+    assert await proxy.metric("trello_proxy_boards_watched") == 0
     await _look(proxy, clock)
-    assert await proxy.metric("trello_proxy_watch_boards") > 0
+    assert await proxy.metric("trello_proxy_boards_watched") > 0
     standin.faults.add(Fault("status", status=503, body="down", times=None))
     clock.set_back(HOUR_S)
     await proxy.get(f"/1/boards/{board}")
     clock.advance(LATE_S)
-    assert await proxy.metric("trello_proxy_watch_lag_seconds") == LATE_S
+    assert await proxy.metric("trello_proxy_board_poll_lag_seconds") == LATE_S

@@ -93,7 +93,7 @@ async def test_each_cause_is_told_apart(
     assert (heard.status, heard.problem) == (502, f"upstream-{cause}")
     assert heard.fields["Proxy-Status"] == f"trello-proxy; error={error}"
     assert sentence in heard.json["detail"]
-    (line,) = proxy.logged("no connection")
+    (line,) = proxy.logged("connect failed")
     assert (line["level"], line["type"]) == ("error", f"upstream-{cause}")
     host = origins[cause].partition("://")[2]
     assert line["reason"].startswith(f"{host}:" if ":" in host else f"{host}:443:")
@@ -123,11 +123,11 @@ async def test_the_log_tells_each_cause_once_a_minute(
     proxy = await start_proxy(upstream={"url": untrusted})
     for number in range(8):
         assert (await proxy.get(f"{ME}?_={number}")).status in {502, 503}
-    assert len(proxy.logged("no connection")) == 1
+    assert len(proxy.logged("connect failed")) == 1
     clock.advance(61)
     assert (await proxy.get(ME)).status == 502
-    assert len(proxy.logged("no connection")) == 2
-    told = str(proxy.logged("no connection"))
+    assert len(proxy.logged("connect failed")) == 2
+    told = str(proxy.logged("connect failed"))
     assert KEY not in told
     assert TOKEN not in told
     assert "members" not in told
@@ -145,6 +145,6 @@ async def test_the_storage_of_files_is_told_of_likewise(
     proxy = await start_proxy(upstream={"storage_hosts": (host,)})
     heard = await proxy.get(path)
     assert (heard.status, heard.problem) == (502, "upstream-certificate")
-    (line,) = proxy.logged("no connection")
+    (line,) = proxy.logged("connect failed")
     assert line["reason"].startswith(f"{host}: CERTIFICATE_VERIFY_FAILED")
     assert "5igned" not in str(line)

@@ -241,7 +241,7 @@ async def test_no_client_can_revoke_the_stored_token(
     path = target.replace("{key}", KEY).replace("{token}", TOKEN)
     heard = await proxy(method, path, headers=DELIBERATE)
     assert heard.status == 403
-    assert method == "HEAD" or heard.problem == "token-kept"
+    assert method == "HEAD" or heard.problem == "token-protected"
     assert standin.request_log.total == 0
     assert TOKEN in standin.trello.tokens
 

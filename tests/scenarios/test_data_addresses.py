@@ -94,5 +94,5 @@ async def test_a_page_elsewhere_cannot_read_it(
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     for headers in (embedded, {"Origin": "https://evil.example"}):
         heard = await proxy.get(f"/b/{short_board}.json", headers=headers)
-        assert (heard.status, heard.problem) == (403, "cross-site")
+        assert (heard.status, heard.problem) == (403, "cross-origin-denied")
     assert standin.request_log.total == 0

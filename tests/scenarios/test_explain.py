@@ -183,7 +183,7 @@ async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:
 
 async def test_only_the_operator_is_told(start_proxy: StartProxy, standin: FakeTrello) -> None:
     proxy = await start_proxy("admin: {token: 0perat0rs-t0ken}")
-    assert (await proxy.get("/-/explain?url=/1/members/me")).problem == "not-admin"
+    assert (await proxy.get("/-/explain?url=/1/members/me")).problem == "admin-only"
     right = {"Authorization": "Bearer 0perat0rs-t0ken"}
     told = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
     assert told.status == 200

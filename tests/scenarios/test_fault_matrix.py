@@ -80,24 +80,24 @@ TROUBLE = {
     "refused": Trouble(None, 502, "upstream-refused", None, "connection_refused"),
     "no such name": Trouble(None, 502, "upstream-dns", None, "dns_error"),
     "reset before the header": Trouble(
-        reset, 502, "upstream-terminated", None, "connection_terminated"
+        reset, 502, "connection-terminated", None, "connection_terminated"
     ),
     "reset in the body": Trouble(
-        reset_in_the_body, 502, "upstream-incomplete", None, "http_response_incomplete"
+        reset_in_the_body, 502, "incomplete-response", None, "http_response_incomplete"
     ),
-    "cut": Trouble(HEAD + HALF, 502, "upstream-incomplete", None, "http_response_incomplete"),
+    "cut": Trouble(HEAD + HALF, 502, "incomplete-response", None, "http_response_incomplete"),
     "a length too long": Trouble(
-        OK + JSON + b"Content-Length: 999\r\n\r\n" + BODY, 502, "upstream-incomplete"
+        OK + JSON + b"Content-Length: 999\r\n\r\n" + BODY, 502, "incomplete-response"
     ),
     "a length too short": Trouble(
-        OK + JSON + b"Content-Length: 9\r\n\r\n" + BODY, 502, "upstream-unusable"
+        OK + JSON + b"Content-Length: 9\r\n\r\n" + BODY, 502, "invalid-response"
     ),
     "silence": Trouble(hang, 504, "upstream-timeout", None, "http_response_timeout"),
     "silence in the body": Trouble(stall_in_the_body, 504, "upstream-timeout"),
     "a header that drips": Trouble(drip, 504, "upstream-timeout", None, "http_response_timeout"),
-    "garbage": Trouble(b"\x00\xff\x00garbage\r\n\r\n", 502, "upstream-unusable"),
+    "garbage": Trouble(b"\x00\xff\x00garbage\r\n\r\n", 502, "invalid-response"),
     "a gateway's page": Trouble(
-        answer(b"<html>", b"Content-Type: text/html\r\n"), 502, "upstream-unusable"
+        answer(b"<html>", b"Content-Type: text/html\r\n"), 502, "invalid-response"
     ),
     "500": Trouble(refusal(b"500 Internal Server Error", b"oops"), 500),
     "503": Trouble(refusal(b"503 Service Unavailable", b"later"), 503),

@@ -93,7 +93,7 @@ async def test_a_short_text_that_breaks_off_is_resumed_before_a_word_is_said(
     assert (heard.body, heard.fields["Content-Type"]) == (body, TEXT_IN_UTF8)
     standin.faults.add(Fault("cut", "/files/*", after_bytes=10, times=None))
     heard = await proxy.get(attach(standin, card, body + b"x", "a.txt", TEXT))
-    assert (heard.status, heard.problem) == (502, "upstream-incomplete")
+    assert (heard.status, heard.problem) == (502, "incomplete-response")
 
 
 @pytest.mark.parametrize(

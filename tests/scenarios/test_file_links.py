@@ -92,7 +92,7 @@ class TestPermission:
         standin.trello.edit("DELETE", metadata_of(path))
         clock.advance(200)
         heard = await proxy.get(path)
-        assert (heard.status, heard.problem) == (410, "file-gone")
+        assert (heard.status, heard.problem) == (410, "attachment-deleted")
 
     async def test_what_was_deleted_through_the_proxy_is_gone_at_once(
         self, start_proxy: StartProxy, standin: FakeTrello, card: str
@@ -149,7 +149,7 @@ class TestPermission:
         path = attach(standin, card)
         await proxy.get(metadata_of(path))
         heard = await proxy.get(path, headers={"Cache-Control": "only-if-cached"})
-        assert (heard.status, heard.problem) == (504, "not-stored")
+        assert (heard.status, heard.problem) == (504, "not-in-cache")
         await proxy.get(path)
         kept = await proxy.get(path, headers={"Cache-Control": "only-if-cached"})
         assert kept.body == BODY
@@ -187,7 +187,7 @@ class TestWhatItLeadsTo:
         url = "http://169.254.169.254/latest?a=<b>"
         made = standin.trello.edit("POST", f"/1/cards/{card}/attachments", {"url": url})
         heard = await proxy.get(f"/1/cards/{card}/attachments/{made['id']}/download/x")
-        assert (heard.status, heard.problem) == (404, "not-a-file")
+        assert (heard.status, heard.problem) == (404, "attachment-is-link")
         assert url in heard.json["detail"]
 
     async def test_a_malicious_file_is_refused(
@@ -228,7 +228,7 @@ async def test_a_redirect_is_followed_to_listed_hosts_only(
     fields = (("Location", where),)
     standin.faults.add(Fault("status", "*/download/*", status=302, fields=fields, times=None))
     heard = await proxy.get(path)
-    assert (heard.status, heard.problem) == (502, "upstream-unusable")
+    assert (heard.status, heard.problem) == (502, "invalid-response")
     assert standin.request_log.downloads == 0
     assert where not in heard.body.decode()
 
@@ -341,4 +341,4 @@ async def test_an_export_is_streamed_and_not_kept(
         assert json.loads(heard.body)["id"] == board
     assert (await proxy("HEAD", path)).status == 200
     assert standin.request_log.downloads == 3
-    assert await proxy.metric("trello_proxy_files") == 0
+    assert await proxy.metric("trello_proxy_attachments") == 0

@@ -82,7 +82,7 @@ def _get(proxy: Proxy, path: str, **fields: str) -> "asyncio.Task[Heard]":
 
 async def stored(proxy: Proxy, path: str) -> None:
     """Somebody has read it, and it is kept."""
-    sample = 'trello_proxy_file_fills_total{result="kept"}'
+    sample = 'trello_proxy_attachment_downloads_total{result="stored"}'
     before = await proxy.metric(sample)
     assert (await proxy.get(path)).status == 200
     async with asyncio.timeout(10):
@@ -150,7 +150,10 @@ class TestManyReaders:
         asked = [_get(patient, path) for path in slow]
         await until(lambda: standin.request_log.downloads == len(slow))
         heard = await patient.get(attach(standin, card, BODY * 2))
-        assert (heard.body == BODY * 2, heard.cache) == (True, "fwd=bypass; detail=no-room")
+        assert (heard.body == BODY * 2, heard.cache) == (
+            True,
+            "fwd=bypass; detail=insufficient-space",
+        )
         for each in asked:
             each.cancel()
 
@@ -393,7 +396,7 @@ class TestTroubleOnTheWay:
         path = attach(standin, card)
         standin.faults.add(Fault(kind, "/files/*", times=None))
         heard = await proxy.get(path)
-        assert (heard.status, heard.problem) == (502, "upstream-unusable")
+        assert (heard.status, heard.problem) == (502, "invalid-response")
         assert (kept(directory), partial(directory)) == ([], [])
 
 
@@ -405,7 +408,7 @@ class TestTheStore:
         for path in paths:
             await stored(patient, path)
         assert len(kept(directory)) == 1
-        assert await patient.metric("trello_proxy_files") == 12
+        assert await patient.metric("trello_proxy_attachments") == 12
         assert standin.request_log.downloads == 12
 
     async def test_a_restart_keeps_what_was_whole_and_sweeps_the_rest(
@@ -469,7 +472,7 @@ class TestTheStore:
         assert (await proxy.get(paths[0])).cache == "hit"
         assert (await proxy.get(paths[1])).body == bodies[1]
         assert standin.request_log.downloads == before + 1
-        assert await proxy.metric("trello_proxy_files_evictions_total") == 2
+        assert await proxy.metric("trello_proxy_attachment_evictions_total") == 2
 
     async def test_a_file_that_is_being_read_does_not_leave(
         self, start_proxy: StartProxy, standin: FakeTrello, card: str
@@ -481,7 +484,10 @@ class TestTheStore:
         async with proxy.session.get(URL(proxy.url + path, encoded=True)) as reading:
             await reading.content.readexactly(10)
             passed = await proxy.get(other)
-            assert (passed.body == BODY, passed.cache) == (True, "fwd=bypass; detail=no-room")
+            assert (passed.body == BODY, passed.cache) == (
+                True,
+                "fwd=bypass; detail=insufficient-space",
+            )
             assert await reading.content.read() == body[10:]
         await stored(proxy, other)
 
@@ -531,7 +537,7 @@ class TestTheStore:
         proxy = await start_proxy()
         path = attach(standin, card)
         assert (await proxy.get(path)).body == BODY
-        assert await proxy.metric("trello_proxy_files_up") == 0
+        assert await proxy.metric("trello_proxy_attachment_store_up") == 0
 
     async def test_two_proxies_do_not_share_a_directory(
         self, start_proxy: StartProxy, standin: FakeTrello, card: str
@@ -539,7 +545,7 @@ class TestTheStore:
         first, second = await start_proxy(), await start_proxy()
         path = attach(standin, card)
         await stored(first, path)
-        assert (await second.get(path)).cache == "fwd=bypass; detail=no-room"
+        assert (await second.get(path)).cache == "fwd=bypass; detail=insufficient-space"
 
     async def test_nobody_else_on_the_machine_can_read_it(
         self, proxy: Proxy, standin: FakeTrello, card: str, directory: Path

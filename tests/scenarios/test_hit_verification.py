@@ -21,7 +21,7 @@ from tests.scenarios.conftest import (
 
 PAUSE_S = 121
 """After so long a sample is due, whatever chance says."""
-RESULTS = ("true", "stale", "overtaken", "unanswered")
+RESULTS = ("match", "mismatch", "raced", "failed")
 
 
 async def _due(clock: FakeClock) -> None:
@@ -30,7 +30,7 @@ async def _due(clock: FakeClock) -> None:
 
 
 async def _proofs(proxy: Proxy) -> dict[str, float]:
-    told = {each: await proxy.metric(f'trello_proxy_proofs_total{{result="{each}"}}')
+    told = {each: await proxy.metric(f'trello_proxy_hit_verifications_total{{result="{each}"}}')
             for each in RESULTS}  # fmt: skip
     return {each: number for each, number in told.items() if number}
 
@@ -51,12 +51,12 @@ async def test_a_hit_is_asked_again_once_and_was_true(
     assert (await proxy.get(path)).cache.startswith("fwd=uri-miss")
     clock.advance(5)
     assert (await proxy.get(path)).cache == "hit; ttl=25"
-    assert await _proven(proxy) == {"true": 1}
+    assert await _proven(proxy) == {"match": 1}
     assert await proxy.metric("trello_proxy_stale_served_ratio") == 0
     for _ in range(5):
         assert (await proxy.get(path)).cache == "hit; ttl=30"
     await turns()
-    assert await _proofs(proxy) == {"true": 1}
+    assert await _proofs(proxy) == {"match": 1}
     assert standin.request_log.count("GET", path) == 2
 
 
@@ -82,14 +82,14 @@ async def test_a_hit_that_was_not_true_is_counted_and_replaced_and_outdates_its_
     standin.trello.edit("PUT", f"/1/cards/{card}", {"name": "Another"})
     clock.advance(7)
     assert (await proxy.get(path)).json == old
-    assert await _proven(proxy) == {"stale": 1}
+    assert await _proven(proxy) == {"mismatch": 1}
     assert await proxy.metric("trello_proxy_stale_served_ratio") == 1
     assert await proxy.metric("trello_proxy_stale_served_seconds_total") == 7
-    assert await proxy.metric('trello_proxy_invalidations_total{cause="proof"}') == 1
+    assert await proxy.metric('trello_proxy_invalidations_total{cause="verification"}') == 1
     replaced = await proxy.get(path)
     assert (replaced.cache, replaced.json["name"]) == ("hit; ttl=30", "Another")
     assert (await proxy.get(other)).cache.startswith("fwd=stale")
-    (line,) = proxy.logged("a hit was stale")
+    (line,) = proxy.logged("stale hit detected")
     assert (line["route"], line["at_most_s"]) == ("/cards/{id}", 7.0)
     assert line["kinds"] == "board card cards-of spanning"
     assert card not in str(line)
@@ -111,7 +111,7 @@ async def test_a_planned_hit_is_a_sample_like_any_other(
             await _due(clock)
         await raw.send(header)
         bodies.append((await raw.answer())[2])
-    assert await _proven(proxy) == {"true": 1}
+    assert await _proven(proxy) == {"match": 1}
     assert len(set(bodies)) == 1
     assert standin.request_log.count("GET", path) == 2
 
@@ -139,7 +139,7 @@ async def test_when_trello_gives_no_answer_nothing_is_proven_and_nothing_lost(
     await proxy.get(path)
     standin.faults.add(Fault(kind, times=None))  # type: ignore[arg-type]  # three of its kinds
     assert (await proxy.get(path)).cache == "hit; ttl=30"
-    assert await _proven(proxy) == {"unanswered": 1}
+    assert await _proven(proxy) == {"failed": 1}
     assert (await proxy.get(path)).cache == "hit; ttl=30"
     assert str(await proxy.metric("trello_proxy_stale_served_ratio")) == "nan"
 
@@ -156,5 +156,5 @@ async def test_a_write_meanwhile_may_be_the_difference_and_proves_nothing(
     await until(lambda: clock.sleepers > asleep)
     await proxy("PUT", f"{path}?name=Another")
     clock.advance(1)
-    assert await _proven(proxy) == {"overtaken": 1}
+    assert await _proven(proxy) == {"raced": 1}
     assert (await proxy.get(path)).json["name"] == "Another"

@@ -216,4 +216,4 @@ async def test_gzip_that_would_fill_the_memory_is_trouble(
 
     upstream.answer = response
     heard = await proxy.get("/1/boards/5abbe4b7ddc1b351ef961414")
-    assert (heard.status, heard.problem) == (502, "upstream-incomplete")
+    assert (heard.status, heard.problem) == (502, "incomplete-response")

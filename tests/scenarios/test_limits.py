@@ -56,8 +56,8 @@ async def test_a_refusal_is_trellos_own_with_the_proxys_mark(
     assert heard.json == {"error": "API_TOKEN_LIMIT_EXCEEDED", "message": "Rate limit exceeded"}
     assert heard.fields["Proxy-Status"] == "trello-proxy; error=http_request_denied"
     assert len(standin.request_log.requests) == asked
-    assert await proxy.metric('trello_proxy_turns_refused_total{urgency="tool"}') == 1
-    assert await proxy.metric('trello_proxy_errors_total{type="turn-too-late"}') == 1
+    assert await proxy.metric('trello_proxy_rate_limit_rejected_total{priority="api"}') == 1
+    assert await proxy.metric('trello_proxy_errors_total{type="rate-limited"}') == 1
 
 
 async def test_a_person_hears_of_it_on_a_page(start_proxy: StartProxy, card: str) -> None:
@@ -109,7 +109,7 @@ async def test_every_answer_that_was_asked_for_tells_what_is_left(
     heard = await proxy.get("/1/members/me")
     assert '"members";r=96;t=900' in heard.fields["RateLimit"]
     assert "RateLimit" not in (await proxy.get("/1/members/me")).fields
-    assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') == 94
+    assert await proxy.metric('trello_proxy_rate_limit_remaining{limit="token"}') == 94
 
 
 async def test_the_figures_have_trellos_names_too_and_are_the_proxys_own(
@@ -129,7 +129,7 @@ async def test_the_figures_have_trellos_names_too_and_are_the_proxys_own(
         assert heard.fields[f"{prefix}Token-Interval-Ms"] == "10000"
         (remaining[name],) = heard.fields.getall(f"{prefix}Token-Remaining")
     assert remaining == {"a miss": "48", "a write": "47", "what is not stored": "46"}
-    assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') == 46
+    assert await proxy.metric('trello_proxy_rate_limit_remaining{limit="token"}') == 46
     await proxy.get(f"/1/boards/{board}/lists")
     hit = await proxy.get(f"/1/boards/{board}/lists")
     assert hit.cache.startswith("hit")
@@ -151,7 +151,7 @@ async def test_trellos_429_passes_and_nothing_is_sent_until_its_window_is_over(
     assert int(heard.fields["Retry-After"]) in {10, 11}
     clock.advance(11)
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert await proxy.metric('trello_proxy_throttled_total{limit="token"}') == 1
+    assert await proxy.metric('trello_proxy_upstream_throttled_total{limit="token"}') == 1
 
 
 async def test_a_question_that_is_too_large_is_no_throttle(
@@ -217,7 +217,7 @@ async def test_a_renewal_waits_behind_people_and_no_client_waits_for_it(
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=-11"
     await until(lambda: len(proxy.app.limiter.queue_length) == 1)
     assert proxy.app.limiter.queue_length[0].priority.label == "background"
-    assert await proxy.metric('trello_proxy_turns_waiting{urgency="background"}') == 1
+    assert await proxy.metric('trello_proxy_rate_limit_queue_length{priority="background"}') == 1
     clock.advance(1)
     await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}") == 2)
     await turns()
@@ -237,12 +237,15 @@ async def test_tokens_of_clients_have_budgets_of_their_own(start_proxy: StartPro
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
 """What Java's own client sends where its program says nothing."""
 WHO = {
-    "a browser that opens it": ({"Sec-Fetch-Mode": "navigate"}, "person"),
-    "a page that shows it": ({"Sec-Fetch-Mode": "no-cors"}, "person"),
-    "one that opens it over plain http": ({"Accept": "text/html,application/xhtml+xml"}, "person"),
-    "a page that shows it over plain http": ({"Accept": "image/webp,*/*;q=0.8"}, "person"),
-    "a script": ({"Accept": "*/*"}, "tool"),
-    "warm": ({"User-Agent": "trello-proxy-warm/1"}, "warm"),
+    "a browser that opens it": ({"Sec-Fetch-Mode": "navigate"}, "interactive"),
+    "a page that shows it": ({"Sec-Fetch-Mode": "no-cors"}, "interactive"),
+    "one that opens it over plain http": (
+        {"Accept": "text/html,application/xhtml+xml"},
+        "interactive",
+    ),
+    "a page that shows it over plain http": ({"Accept": "image/webp,*/*;q=0.8"}, "interactive"),
+    "a script": ({"Accept": "*/*"}, "api"),
+    "warm": ({"User-Agent": "trello-proxy-warm/1"}, "prefetch"),
 }
 
 
@@ -252,11 +255,14 @@ async def test_a_file_is_for_a_person_when_a_browser_asks(
 ) -> None:
     target = standin.trello.example_attachment_path
     assert (await proxy.get(target, headers=headers)).status == 200
-    waits = "trello_proxy_turn_wait_seconds_count"
-    assert await proxy.metric(f'{waits}{{urgency="{urgency}"}}') == 2
-    assert await proxy.metric("trello_proxy_turns_oldest_wait_seconds") == 0
+    waits = "trello_proxy_rate_limit_wait_seconds_count"
+    assert await proxy.metric(f'{waits}{{priority="{urgency}"}}') == 2
+    assert await proxy.metric("trello_proxy_rate_limit_queue_oldest_seconds") == 0
 
 
 async def test_a_page_is_for_a_person(proxy: Proxy, short: str) -> None:
     await proxy.get(f"/c/{short}")
-    assert await proxy.metric('trello_proxy_turn_wait_seconds_count{urgency="person"}') == 3
+    assert (
+        await proxy.metric('trello_proxy_rate_limit_wait_seconds_count{priority="interactive"}')
+        == 3
+    )

@@ -124,7 +124,7 @@ async def test_a_changed_file_is_noticed_verified_and_used_and_the_cache_is_kept
     before = await proxy.get(f"/1/boards/{board}")
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"], key=OTHER_KEY)
     office.write(OTHER_KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
     standin.trello.revoke(TOKEN)
     again = await proxy.get(f"/1/boards/{board}")
     assert (again.body, again.cache.partition(";")[0]) == (before.body, "hit")
@@ -136,7 +136,7 @@ async def test_old_and_new_ones_are_masked(office: Office, standin: FakeTrello, 
     proxy = await office.start()
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
     body = json.dumps([TOKEN, NEW_TOKEN, KEY])
     path = f"*/boards/{board}/lists"  # not the proxy's own look at the token
     standin.faults.add(
@@ -158,8 +158,8 @@ async def test_another_members_are_refused(
     await learned(office)
     standin.trello.add_token(OTHER_TOKEN, standin.trello.add_member("eve", "Eve"), key=OTHER_KEY)
     office.write(OTHER_KEY, OTHER_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials refused")))
-    assert "another member" in str(office.told("new credentials refused")[0]["reason"])
+    await office.look(lambda: bool(office.told("credential replacement rejected")))
+    assert "another member" in str(office.told("credential replacement rejected")[0]["reason"])
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
     asked = standin.request_log.total
     clock.advance(POLL_S)
@@ -172,21 +172,21 @@ async def test_ones_that_trello_does_not_accept_are_refused(
 ) -> None:
     proxy = await office.start()
     office.write(OTHER_KEY, OTHER_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials refused")))
+    await office.look(lambda: bool(office.told("credential replacement rejected")))
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert office.told("token refused") == []
+    assert office.told("token rejected") == []
 
 
 async def test_half_a_change_is_borne(office: Office, standin: FakeTrello, board: str) -> None:
     proxy = await office.start()
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     (office.directory / "token").write_text("")
-    await office.look(lambda: bool(office.told("configuration refused")))
-    fault = str(office.told("configuration refused")[0]["fault"])
+    await office.look(lambda: bool(office.told("configuration rejected")))
+    fault = str(office.told("configuration rejected")[0]["fault"])
     assert fault.startswith(f"{office.config}:3: credentials.token:")
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
 
 
 async def test_while_trello_is_down_they_are_offered_again_and_again(
@@ -197,9 +197,9 @@ async def test_while_trello_is_down_they_are_offered_again_and_again(
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     standin.faults.add(Fault("status", status=503, times=None))
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: len(office.told("new credentials not verified")) > 2)
+    await office.look(lambda: len(office.told("credential not verified")) > 2)
     standin.faults.clear()
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
 
 
 async def test_a_refused_token_is_replaced_without_a_restart(
@@ -213,7 +213,7 @@ async def test_a_refused_token_is_replaced_without_a_restart(
     assert (await proxy.get(f"/1/boards/{board}/cards")).problem == "token-refused"
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
     assert (await proxy.get(f"/1/boards/{board}/cards")).status == 200
     assert (await proxy.get(f"/1/boards/{board}")).body == before.body
     assert (await proxy.get("/readyz")).json["status"] == "ready"
@@ -290,16 +290,16 @@ async def test_routes_and_limits_change_on_request_and_the_rest_is_named(
     )
     assert proxy.app.reloader is not None
     proxy.app.reloader.request()
-    await until(lambda: bool(office.told("configuration read again")))
-    waiting = office.told("configuration read again")[0]["restart_for"]
+    await until(lambda: bool(office.told("configuration reloaded")))
+    waiting = office.told("configuration reloaded")[0]["restart_for"]
     assert waiting == "attachments.disk, links.rewrite, log.level"
     assert (await proxy.get(path)).cache == "hit; ttl=5"
-    assert await proxy.metric('trello_proxy_limit_remaining{limit="token"}') <= 7
+    assert await proxy.metric('trello_proxy_rate_limit_remaining{limit="token"}') <= 7
     assert await proxy.metric("trello_proxy_client_memory_limit_bytes") == 2 << 20
     office.config.write_text(text + "routes: nonsense\n")
     proxy.app.reloader.request()
-    await until(lambda: bool(office.told("configuration refused")))
-    assert ":6: routes" in str(office.told("configuration refused")[0]["fault"])
+    await until(lambda: bool(office.told("configuration rejected")))
+    assert ":6: routes" in str(office.told("configuration rejected")[0]["fault"])
     assert (await proxy.get(path)).cache == "hit; ttl=5"
 
 
@@ -308,10 +308,10 @@ async def test_ones_that_are_not_whole_are_refused_and_the_next_are_not(
 ) -> None:
     await office.start()
     office.write(KEY, "short")
-    await office.look(lambda: bool(office.told("new credentials refused")))
+    await office.look(lambda: bool(office.told("credential replacement rejected")))
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
 
 
 async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: FakeTrello) -> None:
@@ -320,7 +320,7 @@ async def test_the_watcher_goes_on_with_the_new_ones(office: Office, standin: Fa
     await learned(office)
     standin.trello.add_token(NEW_TOKEN, standin.trello.me["id"])
     office.write(KEY, NEW_TOKEN)
-    await office.look(lambda: bool(office.told("new credentials in use")))
+    await office.look(lambda: bool(office.told("credential replaced")))
     standin.trello.revoke(TOKEN)
     asked = standin.request_log.count("GET", WATCHED)
     await office.look(lambda: standin.request_log.count("GET", WATCHED) > asked)

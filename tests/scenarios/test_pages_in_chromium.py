@@ -100,7 +100,7 @@ async def _busy(scene: Scene) -> str:
 
 async def _legacy(scene: Scene) -> str:
     await _an_hour(scene)
-    return "/-/legacy"
+    return "/-/client-credentials"
 
 
 def _link(scene: Scene) -> str:

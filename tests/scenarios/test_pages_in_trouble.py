@@ -107,7 +107,7 @@ async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs
 ) -> None:
     page = await browse(target, 404)
     assert page.all("h1")
-    assert (await proxy.get(target)).problem in {"not-visible", "no-such-page"}
+    assert (await proxy.get(target)).problem in {"not-found-at-trello", "not-found"}
 
 
 async def test_a_program_that_names_html_among_others_reads_no_page(
@@ -120,7 +120,7 @@ async def test_a_program_that_names_html_among_others_reads_no_page(
             assert heard.status == status
             assert "html" not in heard.fields["Content-Type"]
     fetched = {"Accept": BROWSER["Accept"], "Sec-Fetch-Mode": "cors"}
-    assert (await proxy.get("/nowhere", headers=fetched)).problem == "no-such-page"
+    assert (await proxy.get("/nowhere", headers=fetched)).problem == "not-found"
     opened = {"Accept": "*/*", "Sec-Fetch-Mode": "navigate"}
     assert page_of(await proxy.get("/nowhere", headers=opened)).all("h1")
 
@@ -155,7 +155,7 @@ async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
     page = await browse(path, 502)
     assert page.all("a", href=path)
     heard = await proxy.get(path)
-    assert heard.problem == "upstream-terminated"
+    assert heard.problem == "connection-terminated"
 
 
 async def test_a_link_without_its_signature_says_so_to_people(

@@ -163,7 +163,7 @@ async def test_all_leaves_the_stored_token_alone(
     start_proxy: StartProxy, standin: FakeTrello
 ) -> None:
     proxy = await start_proxy(ALL)
-    assert (await proxy("DELETE", "/1/tokens/-")).problem == "token-kept"
+    assert (await proxy("DELETE", "/1/tokens/-")).problem == "token-protected"
     assert standin.request_log.total == 0
 
 

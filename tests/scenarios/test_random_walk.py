@@ -118,7 +118,7 @@ async def _look(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock) -> None
     """Let the watcher ask once more, and hear."""
 
     async def heard() -> float:
-        return await proxy.metric('trello_proxy_watch_probes_total{result="good"}')
+        return await proxy.metric('trello_proxy_board_polls_total{result="good"}')
 
     number = await heard()
     clock.advance(EVERY_S)

@@ -164,7 +164,7 @@ async def test_what_nobody_waits_for_goes_last_but_for_the_watcher(office: Offic
     last = [ask_of(each.label, each) for each in (Priority.PREFETCH, Priority.BACKGROUND)]
     await office.wait(*last, ask_of("tool"), ask_of("watch", Priority.POLLER))
     await office.pass_time(5)
-    assert office.served == ["watch", "tool", "background", "warm"]
+    assert office.served == ["watch", "tool", "background", "prefetch"]
 
 
 async def test_the_watcher_keeps_to_a_fifth(office_of: MakeOffice) -> None:
@@ -240,7 +240,7 @@ async def test_who_was_let_in_waits_no_longer_than_that(office_of: MakeOffice) -
     turn.throttled("token")
     await office.pass_time(5.1)
     assert isinstance(late.exception(), RateLimited)
-    assert office.metrics.rate_limit_rejected == {"tool": 1}
+    assert office.metrics.rate_limit_rejected == {"api": 1}
 
 
 async def test_the_line_has_an_end(office_of: MakeOffice) -> None:

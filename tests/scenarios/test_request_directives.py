@@ -94,7 +94,7 @@ async def test_only_if_cached_without_a_usable_answer_is_504(
     asked = standin.request_log.total
     for _ in range(2):
         heard = await proxy.get(path, headers={"Cache-Control": "only-if-cached"})
-        assert (heard.status, heard.problem) == (504, "not-stored")
+        assert (heard.status, heard.problem) == (504, "not-in-cache")
     assert standin.request_log.total == asked
 
 

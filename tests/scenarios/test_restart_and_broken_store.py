@@ -305,7 +305,7 @@ async def test_in_memory_only_nothing_touches_the_disk(
     proxy = await start_proxy(cache={"backend": "memory"})
     assert await _lasting(proxy, f"/1/boards/{board}") == "hit; ttl=30"
     file = await proxy.get(standin.trello.example_attachment_path)
-    assert (file.status, file.cache) == (200, "fwd=bypass; detail=no-room")
+    assert (file.status, file.cache) == (200, "fwd=bypass; detail=insufficient-space")
     await proxy.app.stop()
     assert not _modes(directory)
     proxy = await start_proxy(cache={"backend": "memory"})

@@ -82,22 +82,22 @@ async def test_a_failure_in_the_background_is_nobodys_and_the_next_caller_has_it
 
 
 TROUBLE = {
-    "a reset": (Fault("reset"), 502, "upstream-terminated"),
+    "a reset": (Fault("reset"), 502, "connection-terminated"),
     "silence": (Fault("hang"), 504, "upstream-timeout"),
     "500": (Fault("status", status=500), 500, ""),
     "503": (Fault("status", status=503), 503, ""),
     "429": (Fault("status", status=429), 429, ""),
-    "a gateway's page with 200": (Fault("html"), 502, "upstream-unusable"),
-    "a body cut in its first bytes": (Fault("cut"), 502, "upstream-incomplete"),
-    "a body cut before its last byte": (Fault("cut", after_bytes=-1), 502, "upstream-incomplete"),
-    "an empty body": (Fault("cut", after_bytes=0), 502, "upstream-incomplete"),
-    "a length that is never reached": (Fault("too_long"), 502, "upstream-incomplete"),
+    "a gateway's page with 200": (Fault("html"), 502, "invalid-response"),
+    "a body cut in its first bytes": (Fault("cut"), 502, "incomplete-response"),
+    "a body cut before its last byte": (Fault("cut", after_bytes=-1), 502, "incomplete-response"),
+    "an empty body": (Fault("cut", after_bytes=0), 502, "incomplete-response"),
+    "a length that is never reached": (Fault("too_long"), 502, "incomplete-response"),
     "half a body under its own length": (
         Fault("status", status=200, body='{"id":"5","members":[{"id":"6"}', content_type=JSON),
         502,
-        "upstream-unusable",
+        "invalid-response",
     ),
-    "a length that is too short": (Fault("too_short"), 502, "upstream-un"),
+    "a length that is too short": (Fault("too_short"), 502, "in"),
 }
 TARGETS = {
     "identity": "/1/boards/{board}?fields=name",

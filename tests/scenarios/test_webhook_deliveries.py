@@ -211,7 +211,7 @@ async def test_the_same_delivery_twice_is_the_same_as_once(
     await told.get(f"/1/cards/{card}")
     assert await way_in.deliver(way_in.arrived[-1]) == 200
     assert (await told.get(f"/1/cards/{card}")).cache.startswith("hit")
-    assert (await counted(told, "accepted"), await counted(told, "repeat")) == (1, 1)
+    assert (await counted(told, "accepted"), await counted(told, "duplicate")) == (1, 1)
     assert await told.metric(INVALIDATIONS) == 1
 
 
@@ -285,10 +285,10 @@ async def test_a_forged_delivery_changes_nothing(
     await rename(standin, card, "New")
     real = way_in.arrived[-1]
     heard = await told("POST", PATH, data=real.body, headers={**real.fields, **fields})
-    assert (heard.status, heard.problem) == (401, "not-trello")
+    assert (heard.status, heard.problem) == (401, "invalid-webhook-signature")
     assert "WWW-Authenticate" in heard.fields
     assert (await told.get(f"/1/cards/{card}")).cache.startswith("hit")
-    assert (await counted(told, "forged"), await told.metric(INVALIDATIONS)) == (1, 0)
+    assert (await counted(told, "invalid-signature"), await told.metric(INVALIDATIONS)) == (1, 0)
     # It has not used up the action's id either.
     assert await way_in.deliver(real) == 200
     assert (await told.get(f"/1/cards/{card}")).json["name"] == "New"
@@ -302,7 +302,7 @@ async def test_another_secret_than_trellos_accepts_nothing(
     wanted = {"callbackURL": way_in.url, "idModel": board}
     standin.trello.edit("POST", f"/1/tokens/{TOKEN}/webhooks", wanted)
     await rename(standin, card, "New")
-    assert (way_in.statuses, await counted(proxy, "forged")) == ([401], 1)
+    assert (way_in.statuses, await counted(proxy, "invalid-signature")) == ([401], 1)
 
 
 async def test_a_signed_delivery_that_is_not_understood_may_mean_anything(
@@ -316,7 +316,7 @@ async def test_a_signed_delivery_that_is_not_understood_may_mean_anything(
     assert (await told.get(f"/1/cards/{card}")).cache == "fwd=stale; fwd-status=200; stored"
     assert await way_in.deliver(delivery) == 200
     assert (await told.get(f"/1/cards/{card}")).cache.startswith("hit")
-    assert (await counted(told, "malformed"), await counted(told, "repeat")) == (1, 1)
+    assert (await counted(told, "malformed"), await counted(told, "duplicate")) == (1, 1)
 
 
 async def test_a_delivery_during_a_fetch_keeps_it_from_being_stored(
@@ -331,7 +331,7 @@ async def test_a_delivery_during_a_fetch_keeps_it_from_being_stored(
     clock.advance(0.1)
     heard = await asked
     assert heard.json != {"_value": "New"}
-    assert heard.cache.endswith("detail=invalidated-meanwhile")
+    assert heard.cache.endswith("detail=invalidated-during-fetch")
     assert (await told.get(target)).json == {"_value": "New"}
 
 
@@ -345,7 +345,7 @@ class TestOwnWrites:
         await told.get(f"/1/cards/{card}")
         assert await way_in.deliver(way_in.arrived[-1]) == 200
         assert (await told.get(f"/1/cards/{card}")).cache.startswith("hit")
-        assert (await counted(told, "own"), await told.metric(INVALIDATIONS)) == (1, 0)
+        assert (await counted(told, "echo"), await told.metric(INVALIDATIONS)) == (1, 0)
 
     async def test_one_that_touched_more_than_the_write_told_is_heeded(
         self, told: Proxy, way_in: WayIn, standin: FakeTrello, ids: dict[str, str]
@@ -371,7 +371,7 @@ class TestOwnWrites:
         await standin.deliveries.settled()
         await told.get(f"/1/cards/{card}")
         await way_in.deliver(way_in.arrived[-1])
-        assert (await counted(told, "own"), await counted(told, "accepted")) == (0, 1)
+        assert (await counted(told, "echo"), await counted(told, "accepted")) == (0, 1)
         assert (await told.get(f"/1/cards/{card}")).cache.startswith("fwd=stale")
 
     async def test_a_clients_own_mark_is_passed_on_and_its_delivery_is_heeded(
@@ -381,7 +381,7 @@ class TestOwnWrites:
         await told("PUT", f"/1/cards/{card}", json={"name": "Mine"}, headers=marked)
         await standin.deliveries.settled()
         assert way_in.arrived[-1].fields["X-Trello-Client-Identifier"] == "a-tool"
-        assert (await counted(told, "own"), await counted(told, "accepted")) == (0, 1)
+        assert (await counted(told, "echo"), await counted(told, "accepted")) == (0, 1)
 
     async def test_each_has_a_mark_of_its_own_and_reads_have_none(
         self, told: Proxy, standin: FakeTrello, card: str
@@ -404,7 +404,7 @@ class TestOwnWrites:
         written = asyncio.ensure_future(told("PUT", path, json={"name": "Mine"}))
         await until(lambda: bool(way_in.statuses))
         assert not written.done()
-        assert (await counted(told, "own"), await counted(told, "accepted")) == (0, 1)
+        assert (await counted(told, "echo"), await counted(told, "accepted")) == (0, 1)
         clock.advance(0.1)
         assert (await written).status == 200
         assert (await told.get(path)).json["name"] == "Mine"
@@ -453,7 +453,7 @@ class TestTheDoor:
         for host in ("hooks.example.com", "Hooks.Example.COM:8443"):
             assert (await heard_at(host, "HEAD", PATH)).status == 200
             assert (await heard_at(host, "HEAD", f"{PATH}?x=y")).status == 200
-            assert (await heard_at(host, "POST", PATH)).problem == "not-trello"
+            assert (await heard_at(host, "POST", PATH)).problem == "invalid-webhook-signature"
             for other in ("/", "/1/members/me", "/metrics", "/-/purge", f"{PATH}/", f"{PATH}x"):
                 assert (await heard_at(host, "GET", other)).status == 421
         assert (await heard_at("evil.example", "HEAD", PATH)).status == 421
@@ -462,7 +462,7 @@ class TestTheDoor:
         self, told: Proxy, way_in: WayIn, standin: FakeTrello, card: str
     ) -> None:
         await rename(standin, card, "New")
-        lines = json.dumps(told.logged("listening") + told.logged("webhook refused"))
+        lines = json.dumps(told.logged("listening") + told.logged("webhook rejected"))
         metrics = (await told.get("/metrics")).body.decode()
         for text in (lines, metrics):
             assert "demo-secret" not in text

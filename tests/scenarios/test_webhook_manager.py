@@ -261,7 +261,7 @@ async def test_a_creation_without_an_answer_is_looked_for_before_it_is_tried_aga
     calls = [call for _ in range(6) for call in await trello.turn()]
     assert calls == [LISTED]
     assert (trello.models, await hooked.metric(REGISTERED)) == ([board], 1)
-    assert hooked.logged("webhooks not looked after")
+    assert hooked.logged("webhook sync failed")
 
 
 TROUBLES: dict[str, dict[str, Any]] = {
@@ -283,7 +283,7 @@ async def test_trouble_when_listing_is_waited_out(
     calls = [call for _ in range(8) for call in await trello.turn()]
     assert calls == [LISTED] * 3
     assert [each["id"] for each in trello.webhooks] == [theirs]
-    assert len(proxy.logged("webhooks not looked after")) == 2
+    assert len(proxy.logged("webhook sync failed")) == 2
 
 
 async def test_a_missed_delivery_is_counted_and_its_webhook_looked_at(

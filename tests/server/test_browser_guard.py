@@ -126,7 +126,7 @@ async def test_a_page_elsewhere_is_refused_and_trello_hears_nothing(
     assert heard.status == 403
     assert "access-control-allow-origin" not in heard.fields
     if method != "HEAD":
-        assert refused(heard, 403, "cross-site")
+        assert refused(heard, 403, "cross-origin-denied")
     assert standin.request_log.total == 0
 
 
@@ -282,7 +282,7 @@ async def test_a_file_is_never_run(
 ) -> None:
     runs = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": destination, "Sec-Fetch-Mode": "no-cors"}
     for target in (standin.trello.example_attachment_path, ME):
-        assert refused(await guarded.get(target, runs), 403, "cross-site")
+        assert refused(await guarded.get(target, runs), 403, "cross-origin-denied")
     assert standin.request_log.total == 0
 
 

@@ -126,7 +126,7 @@ async def test_a_forwarded_credential_that_is_echoed_is_not_kept(
     proxy = await make_proxy(raw_upstream.url, yaml, directory=tmp_path / "kept")
     for _ in range(2):
         heard = await proxy.get(f"/1/members/me?key={JUNK_KEY}&token={OTHER_TOKEN}")
-        assert heard.fields["cache-status"].endswith("; detail=credential-in-answer")
+        assert heard.fields["cache-status"].endswith("; detail=credential-in-response")
     await nothing_stays(proxy, caplog, JUNK_KEY, OTHER_TOKEN, KEY, TOKEN)
 
 

@@ -25,38 +25,38 @@ Request = tuple[str, str, dict[str, str], bytes]
 CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
     "a stranger's in the query": (
         ("GET", f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {}, b""),
-        {("query", "strangers")},
+        {("query", "foreign")},
     ),
     "ours in the query": (
         ("GET", f"{ME}?key={KEY}&token={TOKEN}", {}, b""),
-        {("query", "ours")},
+        {("query", "own")},
     ),
     "our token beside a stranger's key": (
         ("GET", f"{ME}?key={THEIR_KEY}&token={TOKEN}", {}, b""),
-        {("query", "ours")},
+        {("query", "own")},
     ),
     "in a batch's URLs": (
         ("GET", f"/1/batch?urls=/members/me%3Fkey%3D{THEIR_KEY}", {}, b""),
-        {("query", "strangers")},
+        {("query", "foreign")},
     ),
     "an empty one": (("GET", f"{ME}?key=", {}, b""), {("query", "unknown")}),
-    "in a header": (("GET", ME, {"Authorization": OAUTH}, b""), {("header", "strangers")}),
+    "in a header": (("GET", ME, {"Authorization": OAUTH}, b""), {("header", "foreign")}),
     "another kind of header": (
         ("GET", ME, {"Authorization": "Bearer x"}, b""),
         {("header", "unknown")},
     ),
     "in a form": (
         ("PUT", ME, FORM, f"token={TOKEN}&bio=x".encode()),
-        {("body", "ours")},
+        {("body", "own")},
     ),
     "in JSON": (
         ("PUT", ME, JSON, json.dumps({"token": THEIR_TOKEN, "bio": "x"}).encode()),
-        {("body", "strangers")},
+        {("body", "foreign")},
     ),
-    "in the path": (("GET", f"/1/tokens/{THEIR_TOKEN}", {}, b""), {("path", "strangers")}),
+    "in the path": (("GET", f"/1/tokens/{THEIR_TOKEN}", {}, b""), {("path", "foreign")}),
     "in two places": (
         ("GET", f"{ME}?key={KEY}", {"Authorization": OAUTH}, b""),
-        {("query", "ours"), ("header", "strangers")},
+        {("query", "own"), ("header", "foreign")},
     ),
     "none at all": (("GET", ME, {}, b""), set()),
     "what scripts send for none": (("GET", ME, {"Authorization": "null"}, b""), set()),
@@ -65,7 +65,7 @@ CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
 
 
 async def listed(proxy: Proxy) -> list[dict[str, str | int]]:
-    heard = await proxy.get("/-/legacy", {"Accept": "application/json"})
+    heard = await proxy.get("/-/client-credentials", {"Accept": "application/json"})
     assert heard.fields["content-type"] == "application/json"
     return list(heard.json["tools"])
 
@@ -85,16 +85,16 @@ async def test_where_and_whose_is_told(
     method, target, fields, body = request_
     heard = await proxy.ask(method, target, {**fields, "User-Agent": "old-tool/1.2"}, body)
     rows = await listed(proxy)
-    assert {(row["place"], row["whose"]) for row in rows} == places
-    assert {row["tool"] for row in rows} <= {"old-tool"}
+    assert {(row["location"], row["owner"]) for row in rows} == places
+    assert {row["client"] for row in rows} <= {"old-tool"}
     assert is_deprecated(heard) == bool(places)
     metrics = (await proxy.get("/metrics")).body.decode()
     for place, whose in places:
-        labels = f'{{place="{place}",tool="old-tool",whose="{whose}"}}'
-        assert f"trello_proxy_legacy_credentials_total{labels} 1.0" in metrics
-    assert metrics.count("trello_proxy_legacy_credentials_total{") == len(places)
+        labels = f'{{client="old-tool",location="{place}",owner="{whose}"}}'
+        assert f"trello_proxy_client_credentials_total{labels} 1.0" in metrics
+    assert metrics.count("trello_proxy_client_credentials_total{") == len(places)
     await proxy.stop()
-    assert proxy.log.count(b"a tool sends a credential") == len(places)
+    assert proxy.log.count(b"client sent credential") == len(places)
 
 
 async def test_a_planned_hit_is_counted_and_told_too(proxy: Proxy) -> None:
@@ -123,10 +123,10 @@ async def test_the_log_tells_it_once_for_each_tool_and_place(proxy: Proxy) -> No
         await proxy.get(ME, {"User-Agent": "old-tool/1", "Authorization": OAUTH})
     await proxy.stop()
     lines = [json.loads(line) for line in proxy.log.splitlines()]
-    told = [line for line in lines if line["message"] == "a tool sends a credential"]
-    assert [(line["tool"], line["place"], line["whose"]) for line in told] == [
-        ("old-tool", "query", "strangers"),
-        ("old-tool", "header", "strangers"),
+    told = [line for line in lines if line["message"] == "client sent credential"]
+    assert [(line["client"], line["location"], line["owner"]) for line in told] == [
+        ("old-tool", "query", "foreign"),
+        ("old-tool", "header", "foreign"),
     ]
 
 
@@ -148,7 +148,7 @@ async def test_where_it_is_used_nobody_is_told_to_leave_it_out(
     assert not is_deprecated(heard)
     assert [row["requests"] for row in await listed(proxy)] == [1]
     await proxy.stop()
-    assert b"a tool sends a credential" not in proxy.log
+    assert b"client sent credential" not in proxy.log
 
 
 async def test_tools_are_bounded(proxy: Proxy) -> None:
@@ -157,20 +157,20 @@ async def test_tools_are_bounded(proxy: Proxy) -> None:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
     rows = await listed(proxy)
     assert len(rows) == MAX_CLIENTS + 1
-    others = [row["requests"] for row in rows if row["tool"] == "other"]
+    others = [row["requests"] for row in rows if row["client"] == "other"]
     assert others == [len(letters) - MAX_CLIENTS]
 
 
 async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
-    empty = await proxy.get("/-/legacy")
+    empty = await proxy.get("/-/client-credentials")
     assert empty.body.startswith(b"No tool has sent a key or a token")
     await proxy.get(f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {"User-Agent": "old-tool/1"})
-    text = (await proxy.get("/-/legacy")).body.decode()
+    text = (await proxy.get("/-/client-credentials")).body.decode()
     assert text.startswith("old-tool: in the query, another, 1 request, last ")
-    page = await proxy.get("/-/legacy", {"Accept": "text/html"})
+    page = await proxy.get("/-/client-credentials", {"Accept": "text/html"})
     assert page.fields["content-type"].startswith("text/html")
     assert b'<th scope="row">old-tool</th>' in page.body
-    for heard in (page, await proxy.get("/-/legacy", {"Accept": "application/json"})):
+    for heard in (page, await proxy.get("/-/client-credentials", {"Accept": "application/json"})):
         assert THEIR_KEY.encode() not in heard.raw
         assert THEIR_TOKEN.encode() not in heard.raw
 
@@ -185,6 +185,6 @@ async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "aa/1"})
     proxy.clock.advance(REST_S / 2 + 1)
     await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "new/1"})
-    tools = {row["tool"]: row["requests"] for row in await listed(proxy)}
+    tools = {row["client"]: row["requests"] for row in await listed(proxy)}
     assert (tools["new"], tools["aa"], tools["other"]) == (1, 4, 1)
     assert len(tools) == MAX_CLIENTS + 1

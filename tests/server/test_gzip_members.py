@@ -73,4 +73,4 @@ async def test_what_comes_behind_is_still_no_gzip(before: Start) -> None:
     proxy = await before(answer(HALVES + b"x", JSON + CODED))
     heard = await proxy.get(READ)
     assert heard.status == 502
-    assert json.loads(heard.body)["type"] == "urn:trello-proxy:upstream-incomplete"
+    assert json.loads(heard.body)["type"] == "urn:trello-proxy:incomplete-response"

@@ -76,7 +76,7 @@ HEADS = {
     "the preface of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 }
 UNPARSABLE = {
-    "no Host": (400, "not-http", "Send a Host field", "GET {t} HTTP/1.1\r\n\r\n"),
+    "no Host": (400, "malformed-request", "Send a Host field", "GET {t} HTTP/1.1\r\n\r\n"),
     "a target of 33 kB": (
         414,
         "uri-too-long",
@@ -99,23 +99,23 @@ UNPARSABLE = {
     ),
     "a raw letter in the path": (
         400,
-        "bad-target",
+        "invalid-target",
         "percent-encode",
         "GET {t}\xc3\xbc HTTP/1.1\r\nHost: {h}\r\n\r\n",
     ),
     "a raw letter in the query": (
         400,
-        "bad-target",
+        "invalid-target",
         "percent-encode",
         "GET {t}?q=\xfc HTTP/1.1\r\nHost: {h}\r\n\r\n",
     ),
     "a raw space": (
         400,
-        "not-http",
+        "malformed-request",
         "percent-encoded (%20)",
         "GET {t}?q=a b HTTP/1.1\r\nHost: {h}\r\n\r\n",
     ),
-    "TLS": (400, "not-http", "without TLS", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
+    "TLS": (400, "malformed-request", "without TLS", "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"),
 }
 
 

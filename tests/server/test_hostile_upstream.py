@@ -23,76 +23,76 @@ from tests.server.raw_upstream import (
 )
 
 BROKEN = {
-    "nothing": (b"", "upstream-terminated"),
-    "half a status line": (b"HTTP/1.1 20", "upstream-terminated"),
-    "half a header": (OK + b"Content-Type: appl", "upstream-terminated"),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "upstream-unusable"),
-    "no number for a status": (b"HTTP/1.1 OK 200\r\n\r\n", "upstream-unusable"),
+    "nothing": (b"", "connection-terminated"),
+    "half a status line": (b"HTTP/1.1 20", "connection-terminated"),
+    "half a header": (OK + b"Content-Type: appl", "connection-terminated"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "invalid-response"),
+    "no number for a status": (b"HTTP/1.1 OK 200\r\n\r\n", "invalid-response"),
     "a field of 200 kB": (
         OK + JSON + b"X-Long: " + b"x" * 200_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
-        "upstream-unusable",
+        "invalid-response",
     ),
     "a status line of 200 kB": (
         b"HTTP/1.1 200 " + b"x" * 200_000 + b"\r\n\r\n{}",
-        "upstream-unusable",
+        "invalid-response",
     ),
     "a NUL in a field": (
         OK + JSON + b"X-A: \0\r\nContent-Length: 2\r\n\r\n{}",
-        "upstream-unusable",
+        "invalid-response",
     ),
-    "a length that is none": (OK + JSON + b"Content-Length: two\r\n\r\n{}", "upstream-unusable"),
-    "a negative length": (OK + JSON + b"Content-Length: -2\r\n\r\n{}", "upstream-unusable"),
+    "a length that is none": (OK + JSON + b"Content-Length: two\r\n\r\n{}", "invalid-response"),
+    "a negative length": (OK + JSON + b"Content-Length: -2\r\n\r\n{}", "invalid-response"),
     "two lengths": (
         OK + JSON + b"Content-Length: 2\r\nContent-Length: 9\r\n\r\n{}",
-        "upstream-unusable",
+        "invalid-response",
     ),
-    "a cut body": (OK + JSON + b"Content-Length: 500\r\n\r\n" + BODY, "upstream-incomplete"),
+    "a cut body": (OK + JSON + b"Content-Length: 500\r\n\r\n" + BODY, "incomplete-response"),
     "a cut chunk": (
         OK + JSON + b"Transfer-Encoding: chunked\r\n\r\nff\r\n" + BODY,
-        "upstream-incomplete",
+        "incomplete-response",
     ),
     "no last chunk": (
         OK + JSON + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(BODY), BODY),
-        "upstream-incomplete",
+        "incomplete-response",
     ),
     "a chunk size that is none": (
         OK + JSON + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-        "upstream-unusable",
+        "invalid-response",
     ),
-    "a cut body without a length": (OK + JSON + b"\r\n" + BODY[:-9], "upstream-unusable"),
-    "an empty body without a length": (OK + JSON + b"\r\n", "upstream-unusable"),
-    "a gateway's page": (answer(b"<html>", b"Content-Type: text/html\r\n"), "upstream-unusable"),
-    "a page that says it is JSON": (answer(b"<html>"), "upstream-unusable"),
-    "a page without a type": (answer(b"<html>", b""), "upstream-unusable"),
-    "brotli, unasked": (answer(BODY, JSON + b"Content-Encoding: br\r\n"), "upstream-unusable"),
+    "a cut body without a length": (OK + JSON + b"\r\n" + BODY[:-9], "invalid-response"),
+    "an empty body without a length": (OK + JSON + b"\r\n", "invalid-response"),
+    "a gateway's page": (answer(b"<html>", b"Content-Type: text/html\r\n"), "invalid-response"),
+    "a page that says it is JSON": (answer(b"<html>"), "invalid-response"),
+    "a page without a type": (answer(b"<html>", b""), "invalid-response"),
+    "brotli, unasked": (answer(BODY, JSON + b"Content-Encoding: br\r\n"), "invalid-response"),
     "two codings": (
         answer(BODY, JSON + b"Content-Encoding: gzip, br\r\n"),
-        "upstream-unusable",
+        "invalid-response",
     ),
     "gzip that is none": (
         answer(BODY, JSON + b"Content-Encoding: gzip\r\n"),
-        "upstream-incomplete",
+        "incomplete-response",
     ),
     "gzip that was cut": (
         answer(gzip.compress(BODY)[:-6], JSON + b"Content-Encoding: gzip\r\n"),
-        "upstream-incomplete",
+        "incomplete-response",
     ),
     "gzip and more": (
         answer(gzip.compress(BODY) + b"x", JSON + b"Content-Encoding: gzip\r\n"),
-        "upstream-incomplete",
+        "incomplete-response",
     ),
     "a redirect": (
         answer(b"Found", b"Location: http://evil.example/\r\n", b"HTTP/1.1 302 Found\r\n"),
-        "upstream-unusable",
+        "invalid-response",
     ),
-    "a 304 nobody asked for": (b"HTTP/1.1 304 Not Modified\r\n\r\n", "upstream-unusable"),
+    "a 304 nobody asked for": (b"HTTP/1.1 304 Not Modified\r\n\r\n", "invalid-response"),
     "a change of protocols": (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
-        "upstream-unusable",
+        "invalid-response",
     ),
     "a status outside the classes": (
         answer(BODY, JSON, b"HTTP/1.1 999 Odd\r\n"),
-        "upstream-unusable",
+        "invalid-response",
     ),
 }
 
@@ -147,7 +147,7 @@ async def test_a_redirect_of_a_write_is_not_followed_nor_shown(
     location = b"Location: %b/x?signature=5igned5ecret\r\n" % elsewhere.url.encode()
     proxy = await before(answer(b"Moved to " + location, location, b"HTTP/1.1 307 Moved\r\n"))
     heard = await proxy.ask("POST", "/1/cards", {}, b"name=x")
-    assert says(heard, 502, "upstream-unusable")
+    assert says(heard, 502, "invalid-response")
     assert b"5igned" not in heard.raw
     assert elsewhere.asked == []
 
@@ -202,7 +202,7 @@ async def test_a_length_beside_chunks_never_frames_our_answer(before: Start) -> 
     wire = await proxy.connect()
     wire.send(proxy.request("GET", READ))
     heard = await wire.hear()
-    assert says(heard, 502, "upstream-unusable") or heard.body == BODY
+    assert says(heard, 502, "invalid-response") or heard.body == BODY
     assert not {"transfer-encoding"} & set(heard.fields)
     wire.send(proxy.request("GET", "/healthz"))
     assert (await wire.hear()).status == 200
@@ -247,4 +247,4 @@ async def test_a_decompression_bomb_is_no_answer(
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = bomb.compress(b"[" + b" " * 20_000_000) + bomb.flush()
     proxy = await before(answer(packed, JSON + b"Content-Encoding: gzip\r\n"))
-    assert says(await proxy.get(READ), 502, "upstream-incomplete")
+    assert says(await proxy.get(READ), 502, "incomplete-response")

@@ -148,7 +148,7 @@ class TestPages:
         proxy = await before(answer(body, head, status))
         for target in (READ, f"/1/batch?urls={READ[2:]},/members/me"):
             heard = await proxy.get(target)
-            assert says(heard, 502, "upstream-unusable")
+            assert says(heard, 502, "invalid-response")
             assert b"<script" not in heard.raw
         raw_upstream.said = answer()
         assert "fwd=uri-miss" in (await proxy.get(READ)).fields["cache-status"]
@@ -172,7 +172,7 @@ class TestPages:
         await proxy.get(READ)
         raw_upstream.said = answer(PAGE, HTML, b"HTTP/1.1 403 Forbidden\r\n")
         heard = await proxy.ask("PUT", READ, {}, b"name=x")
-        assert says(heard, 502, "upstream-unusable")
+        assert says(heard, 502, "invalid-response")
         assert (await proxy.get(READ)).status == 502
 
     async def test_a_sentence_is_trellos_word(self, before: Start) -> None:
@@ -209,4 +209,4 @@ class TestPages:
         raw_upstream.said = speak
         proxy = await make_proxy(raw_upstream.url)
         file = "/1/cards/5e9310df53f23017628a8011/attachments/5e94756a8ed68535838d852d/download/a"
-        assert says(await proxy.get(file), 502, "upstream-unusable")
+        assert says(await proxy.get(file), 502, "invalid-response")

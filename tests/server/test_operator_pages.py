@@ -94,8 +94,8 @@ class TestPages:
         for sample in (each for family in families for each in family.samples):
             for label, value in sample.labels.items():
                 values.setdefault(label, set()).add(value)
-        assert {"other", "unclear", "trello-proxy"} <= values["tool"]
-        assert len(values["tool"]) == MOST_TOOLS
+        assert {"other", "unclear", "trello-proxy"} <= values["client"]
+        assert len(values["client"]) == MOST_TOOLS
         assert values["route"] == {"/cards/{id}", "/{unknown}"}
         assert not [each for each in set[str]().union(*values.values()) if card in each]
 
@@ -110,13 +110,12 @@ class TestPages:
         lines = {line for line in text.splitlines() if line.startswith("trello_proxy_")}
         assert standin.request_log.total == 2
         assert {
-            'trello_proxy_tool_requests_total{tool="curl"} 104.0',
-            'trello_proxy_tool_requests_total{tool="sync"} 1.0',
-            'trello_proxy_tool_upstream_requests_total{tool="curl"} 1.0',
-            'trello_proxy_tool_upstream_requests_total{tool="sync"} 1.0',
-            "trello_proxy_counterfactual_requests_total 105.0",
-            "trello_proxy_counterfactual_throttled_total 5.0",
-            "trello_proxy_saved_requests 103.0",
+            'trello_proxy_client_requests_total{client="curl"} 104.0',
+            'trello_proxy_client_requests_total{client="sync"} 1.0',
+            'trello_proxy_client_upstream_requests_total{client="curl"} 1.0',
+            'trello_proxy_client_upstream_requests_total{client="sync"} 1.0',
+            "trello_proxy_client_api_requests_total 105.0",
+            "trello_proxy_client_api_requests_throttled_without_proxy_total 5.0",
         } <= lines
         assert "kubelet" not in text
 
@@ -156,7 +155,12 @@ class TestPages:
         assert b'href="/metrics"' not in (await proxy.get("/", elsewhere)).body
 
 
-KEPT = [("POST", "/-/purge"), ("GET", "/metrics"), ("GET", "/-/legacy"), ("GET", EXPLAIN)]
+KEPT = [
+    ("POST", "/-/purge"),
+    ("GET", "/metrics"),
+    ("GET", "/-/client-credentials"),
+    ("GET", EXPLAIN),
+]
 FRONTS = {
     "nginx": {"X-Forwarded-For": "203.0.113.9"},
     "nginx, as some have it": {"X-Real-IP": "203.0.113.9"},
@@ -181,7 +185,7 @@ class TestBehindAFront:
         await proxy.get(ME)
         for method, page in KEPT:
             heard = await proxy.ask(method, page, fields)
-            assert (heard.status, heard.json["type"]) == (403, "urn:trello-proxy:not-admin")
+            assert (heard.status, heard.json["type"]) == (403, "urn:trello-proxy:admin-only")
         assert "; hit" in (await proxy.get(ME)).fields["cache-status"]
         for page in ("/healthz", "/readyz", ME):
             assert (await proxy.get(page, fields)).status == 200
@@ -238,7 +242,7 @@ class TestPurge:
         for given in ("", "Bearer", "Bearer x", "Basic 0perat0rs-t0ken", "Bearer 0perat0rs-t0kenx"):
             heard = await proxy.ask("POST", "/-/purge", {"Authorization": given})
             assert heard.status == 403
-            assert heard.json["type"] == "urn:trello-proxy:not-admin"
+            assert heard.json["type"] == "urn:trello-proxy:admin-only"
         right = {"Authorization": "Bearer 0perat0rs-t0ken"}
         assert (await proxy.ask("POST", "/-/purge", right)).status == 200
         await proxy.stop()

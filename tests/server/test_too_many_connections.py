@@ -158,7 +158,7 @@ async def test_without_a_descriptor_there_is_one_event_and_service_goes_on_later
     assert (await proxy.get("/healthz")).status == 200
     lines = [json.loads(line) for line in proxy.log.splitlines()]
     events = [line for line in lines if line["level"] == "error"]
-    assert [line["message"] for line in events] == ["no room for a connection"]
+    assert [line["message"] for line in events] == ["connection limit reached"]
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,6 @@ class Catalog:
         return self._db
 
 
-# ---- from store/index.py: '"""Which attachments have which bytes, and which links have led to a file; in memory, bounded."""'
-
 MAX_ROWS = 200_000
 
 

@@ -181,7 +181,7 @@ class AttachmentStore:
                 return held, row
             if self.budget.get(blob.digest) is blob:
                 self.checksum_failures += 1
-                self._log.event("warning", "damaged file", digest=blob.digest)
+                self._log.event("warning", "attachment checksum failure", digest=blob.digest)
                 with suppress(StoreError):
                     await self._remove([blob])
 
@@ -215,13 +215,13 @@ class AttachmentStore:
         try:
             digest = await self._fetch(fill)
             await self._store(file_id, fill, digest)
-            ended = "kept"
+            ended = "stored"
         except FileTooLarge as error:
             ended = "too-large"
             held.fail(error)
         except StoreError as error:
-            ended = "no-room" if isinstance(error, InsufficientSpace) else "failed"
-            self._log.event("warning", "file not kept", reason=str(error))
+            ended = "insufficient-space" if isinstance(error, InsufficientSpace) else "failed"
+            self._log.event("warning", "attachment not stored", reason=str(error))
             self._abort(held, error)
         except asyncio.CancelledError:
             self._abort(held, StoreError("stopping"))
@@ -309,7 +309,7 @@ class AttachmentStore:
     def _fail(self, action: str, error: StoreError) -> None:
         """Keep nothing until it can be opened again; readers of what is open go on."""
         if self.is_working or not self._has_failed:
-            self._log.event("error", "file store failed", action=action, error=str(error))
+            self._log.event("error", "attachment store failed", action=action, error=str(error))
         self._has_failed = True
         self.is_working = False
         self.is_taken = isinstance(error, DirectoryTaken)

@@ -18,8 +18,6 @@ from proxy.model import CacheKey
 from proxy.trello.resource_schema import PLURALS
 from proxy.trello.routes import Match
 
-# ---- from flow/demand.py: '"""How many different parts of one answer are asked for: from two on, the whole is cheaper.\n\nOne of them must be of the very path: who reads a card or two has no use for all of its board.\n"""'
-
 MAX_FAMILIES = 20_000
 PER_FAMILY = 16
 """Parts remembered of one family: the ones asked for last."""

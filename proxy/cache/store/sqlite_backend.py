@@ -33,9 +33,7 @@ from proxy.runtime.directory import (
     inode_of,
 )
 
-# ---- from store/codec.py: '"""A stored response as bytes: one line of JSON, then the body as it came. No pickle (D1)."""'
-
-_VERSION = 1
+_VERSION = 2
 
 
 def dumps(stored: StoredResponse) -> bytes:
@@ -46,8 +44,8 @@ def dumps(stored: StoredResponse) -> bytes:
         "head": stored.head.decode("latin-1"),
         "gzip": stored.gzip,
         "etag": stored.etag,
-        "asked_at": stored.requested_at,
-        "asked_seq": stored.requested_seq,
+        "requested_at": stored.requested_at,
+        "requested_seq": stored.requested_seq,
         "tags": stored.tags,
         "missing_since": stored.missing_since,
         "length": len(stored.body),
@@ -70,8 +68,8 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
             body=body,
             gzip=bool(meta["gzip"]),
             etag=str(meta["etag"]),
-            requested_at=float(meta["asked_at"]),
-            requested_seq=int(meta["asked_seq"]),
+            requested_at=float(meta["requested_at"]),
+            requested_seq=int(meta["requested_seq"]),
             tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
             missing_since=None if missing_since is None else float(missing_since),
         )

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import quote
 
-# ---- from store/kept.py: '"""Everything that lies in a directory, as bytes: names, contents, and values of databases."""'
-
 _SQLITE = b"SQLite format 3"
 
 
@@ -37,8 +35,6 @@ def _values(path: Path) -> Iterator[bytes]:
                 for value in row:
                     yield value if isinstance(value, bytes) else str(value).encode()
 
-
-# ---- from policy/spellings.py: '"""A secret as it may be written down: looked for where it must not be."""'
 
 Spelling = Literal["plain", "cut", "URL-encoded", "escaped", "hex", "base64"]
 

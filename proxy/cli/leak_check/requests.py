@@ -76,7 +76,15 @@ class RequestSet:
     def operator_pages(self) -> Iterator[Request]:
         """The proxy's own pages, as programs and browsers ask for them."""
         token, card = self._client.token, self._trello.example_card
-        pages = ("/", "/healthz", "/readyz", "/metrics", "/-/legacy", "/-/webhook", "/-/nothing")
+        pages = (
+            "/",
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/-/client-credentials",
+            "/-/webhook",
+            "/-/nothing",
+        )
         for page in (*pages, f"/c/{card}", f"/b/{self._trello.example_board}", "/-/page.js"):
             for more in ((), (_BROWSER,), (self._admin,), (self._admin, _BROWSER)):
                 yield Request(page, "GET", page, more)

@@ -42,11 +42,6 @@ from proxy.status.explain import Explainer
 from proxy.status.health import Health
 from proxy.trello.tags import EVERYTHING
 
-# ---- from edge/readable.py: '"""One answer in three forms: a page for a browser, JSON for who names it, else plain text."""'
-
-
-# ---- from edge/admin.py: '"""Who may use the operator\'s routes."""'
-
 
 class AdminAccess:
     """Who has the admin token where there is one, else the machine itself."""
@@ -132,8 +127,6 @@ def _json(value: Mapping[str, str | float | None], status: int = 200) -> WireRes
     return WireResponse(status, serialize(fields), json.dumps(value).encode() + b"\n")
 
 
-# ---- from edge/handlers/explain.py: '"""`/-/explain?url=`: what would become of a read, for the operator."""'
-
 EXPLAIN = "/-/explain"
 
 
@@ -159,9 +152,7 @@ def explain_handler(explain: Explainer, parser: RequestParser) -> Handler:
     return handle
 
 
-# ---- from edge/handlers/legacy.py: '"""`/-/legacy`: the census of tools that still send a key or a token."""'
-
-CLIENT_CREDENTIALS = "/-/legacy"
+CLIENT_CREDENTIALS = "/-/client-credentials"
 
 
 def credential_usage_handler(credential_usage: CredentialUsage) -> Handler:

@@ -36,8 +36,6 @@ from proxy.server.stored_body import body_of
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.trello.routes import Handling, handling_of
 
-# ---- from edge/handlers/grant.py: '"""Trello\'s token-granting pages, asked of the proxy: where a token is needed, and where not."""'
-
 _KEYLESS = """\
 No token is needed here: this proxy asks Trello in its own name.
 Leave the key and token out, or send any; they are removed.

@@ -19,7 +19,7 @@ from proxy.cache.projection.query_shape import (
 from proxy.trello.resource_schema import FIELDS, INCONSISTENT_FIELDS
 from proxy.trello.routes import RouteTable
 
-RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
+RECORDED = Path(__file__).parents[3] / "../shared/trello/recorded.jsonl"
 TABLE = RouteTable()
 BOARD = "5e93ba403f1ab3603ba81a09"
 CARD = "5e9310df53f23017628a8011"

@@ -40,7 +40,7 @@ DAMAGED = {
     "cut in its head": HEAD[:20],
     "cut in its body": ROW[:-1],
     "followed by more": ROW + b"x",
-    "of another version": with_head(v=2),
+    "of another version": with_head(v=1),
     "of no version": with_head(v=None),
     "no object": b"[]\n" + BODY,
     "a number": b"1\n" + BODY,
