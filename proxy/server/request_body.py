@@ -31,7 +31,7 @@ from proxy.errors import (
 from proxy.http_semantics.media_type import check_charset
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import work_on
+from proxy.runtime.offload import run_for_client
 
 MAX_BUFFERED_BYTES = 256 * 1024
 """A form or JSON body is read whole. Trello's longest text, a description of 16,384 characters,
@@ -112,7 +112,7 @@ class _Arrival:
     async def parsed(self, head: bytes, parse: Callable[[bytes], Parsed]) -> RequestBody:
         """All of it, understood."""
         body = await self.whole(head, MAX_BUFFERED_BYTES)
-        parsed = await work_on(body, parse, body)
+        parsed = await run_for_client(len(body), parse, body)
         return RequestBody(parsed.body, parsed.found, lambda: parsed.params)
 
     def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
@@ -171,7 +171,9 @@ async def receive_parameters(
     if not request.body_exists:
         return "", NOTHING
     body = await read_limited(request, hold, MAX_TARGET_BYTES)
-    return await work_on(body, _parameters, request.headers.get("Content-Type", ""), body)
+    return await run_for_client(
+        len(body), _parameters, request.headers.get("Content-Type", ""), body
+    )
 
 
 async def read_limited(request: web.BaseRequest, hold: Hold, most_bytes: int) -> bytes:

@@ -44,7 +44,7 @@ from proxy.model import (
     Priority,
 )
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import work_on
+from proxy.runtime.offload import run_for_client
 from proxy.server.request_body import (
     RequestBody,
     read_body,
@@ -215,7 +215,9 @@ class RequestParser:
         """
         body = incoming.content
         if isinstance(body, bytes):
-            incoming.content = await work_on(body, self._link_rewriter.to_trello, body, names)
+            incoming.content = await run_for_client(
+                len(body), self._link_rewriter.to_trello, body, names
+            )
         return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
     def _route(self, sent: str, target: Target) -> tuple[str, Match]:

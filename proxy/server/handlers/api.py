@@ -22,7 +22,7 @@ from proxy.model import Kind, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import work_on
+from proxy.runtime.offload import run_for_client
 from proxy.server import problem_details
 from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.negotiation import (
@@ -104,7 +104,7 @@ class ApiHandler:
             )
         parts = self._parser.batch_parts(api_request)
         body = api_request.body if isinstance(api_request.body, bytes) else b""
-        await work_on(body, self._parser.permission.check, api_request, parts)
+        await run_for_client(len(body), self._parser.permission.check, api_request, parts)
         api_request = self._check_signature(api_request)
         if handling_of(api_request.match, api_request.query_names) is Handling.ATTACHMENT:
             served = await self._attachments.handle(request, api_request)
