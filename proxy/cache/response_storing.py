@@ -110,7 +110,7 @@ class ResponseStorer:
         return Stored(kept[0])
 
     async def mark_missing(self, request: ApiRequest, asked: tuple[int, float]) -> None:
-        """Trello answered 404: what is stored is stale, and removed by a second one (D50).
+        """Trello answered 404: what is stored is stale, and removed by a second one (D45).
 
         What is stored under the object's id stays where only a name of it may be gone.
         """

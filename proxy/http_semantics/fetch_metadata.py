@@ -1,4 +1,4 @@
-"""What a request says of the page that sent it, in fields that no page can forge (D80).
+"""What a request says of the page that sent it, in fields that no page can forge (D6).
 
 Facts:
 - Over https, and to the loopback, a browser sends Sec-Fetch-* with every request: from which site,

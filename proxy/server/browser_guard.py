@@ -1,4 +1,4 @@
-"""Who may send a request: a proxy without credentials is guarded against web pages (D6, D80).
+"""Who may send a request: a proxy without credentials is guarded against web pages (D6).
 
 Programs send neither Origin, nor Referer, nor Fetch Metadata, and are unaffected.
 """

@@ -1,4 +1,4 @@
-"""What a browser may do with a response: fields of whatever is no page and no file (D80).
+"""What a browser may do with a response: fields of whatever is no page and no file (D6).
 
 Trello's answers are data, whatever their type says: never guessed at, never run, no part of any
 origin, and shown to pages of this origin only. Every browser in use heeds this over plain http too.

@@ -1,4 +1,4 @@
-"""What a CORS preflight is granted: a page of an allowed origin may send what it asks to (D80)."""
+"""What a CORS preflight is granted: a page of an allowed origin may send what it asks to (D6)."""
 
 import re
 
