@@ -17,7 +17,7 @@ LOOK_S = 20.0
 class MonitoredStorage(Protocol):
     """What keeps something in the cache directory."""
 
-    async def look(self) -> None:
+    async def check_directory(self) -> None:
         """Make anew what is missing, or what could not be opened before; raises nothing."""
 
 
@@ -43,4 +43,4 @@ class StorageMonitor:
         while True:
             await self._clock.sleep(LOOK_S)
             for each in self._kept:
-                await each.look()
+                await each.check_directory()

@@ -84,7 +84,7 @@ _SUFFIX_CHARS = 20
 _SEPARATORS = str.maketrans("/\\:", "___")
 
 
-def content_type_of(named: Iterable[str]) -> str:
+def first_content_type(named: Iterable[str]) -> str:
     """The first of these types that says something, under its registered name.
 
     No parameter stays but `charset`.
@@ -99,7 +99,7 @@ def content_type_of(named: Iterable[str]) -> str:
     return UNTYPED
 
 
-def is_shown(content_type: str) -> bool:
+def is_inline(content_type: str) -> bool:
     """Whether a browser may show it: of a passive type, without scripts."""
     media_type = content_type.partition(";")[0].strip().lower()
     in_tree = media_type.startswith(_SHOWN_TREES) and not media_type.endswith("+xml")
@@ -112,7 +112,7 @@ def safe_fields(content_type: str) -> Fields:
     SVG is saved when it is opened, and a picture in an `<img>`, where its scripts do not run.
     """
     media_type = content_type.partition(";")[0].strip().lower()
-    is_embedded = is_shown(content_type) or media_type.startswith("image/")
+    is_embedded = is_inline(content_type) or media_type.startswith("image/")
     return (
         ("X-Content-Type-Options", "nosniff"),
         (
@@ -134,8 +134,8 @@ def etag_of_file(file_id: str) -> str:
 @lru_cache(maxsize=1024)
 def disposition(content_type: str, name: str, *, save: bool = False) -> str:
     """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
-    kind = "inline" if is_shown(content_type) and not save else "attachment"
-    harmless = harmless_name(name)
+    kind = "inline" if is_inline(content_type) and not save else "attachment"
+    harmless = safe_name(name)
     return (
         f'{kind}; filename="{_plain_name(name, harmless)}"; '
         f"filename*=UTF-8''{quote(harmless, safe='')}"
@@ -158,7 +158,7 @@ def _plain_name(name: str, harmless: str) -> str:
     return f"{stem}-{digest}.{suffix}" if stem and dot else f"{plain}-{digest}"
 
 
-def harmless_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """The name without what deceives or escapes: controls, direction marks, path separators."""
     seen = "".join(char for char in name if unicodedata.category(char) not in _UNSEEN)
     flat = seen.translate(_SEPARATORS).strip(" ")
@@ -185,7 +185,7 @@ def is_storage_host(host: str, port: int | None, allowed: Iterable[str]) -> bool
     return False
 
 
-def is_named(host: str, port: int | None, allowed: Iterable[str]) -> bool:
+def is_listed_by_name(host: str, port: int | None, allowed: Iterable[str]) -> bool:
     """As `is_storage_host`, without the patterns."""
     return is_storage_host(host, port, (each for each in allowed if not each.startswith("*.")))
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from yarl import URL
 
 from proxy.attachments.content_policy import (
-    content_type_of,
-    is_named,
+    first_content_type,
+    is_listed_by_name,
     is_storage_host,
 )
 from proxy.attachments.store.shared_file import FileInfo
@@ -26,8 +26,8 @@ from proxy.errors import (
 )
 from proxy.http_semantics.charset import (
     Utf8Probe,
-    in_utf8,
     lacks_charset,
+    with_utf8_charset,
 )
 from proxy.http_semantics.conditional import resume_offset
 from proxy.model import Fields
@@ -89,7 +89,7 @@ class StorageHosts:
                 "Trello redirected a download to a host that is not in upstream.storage_hosts; "
                 "the operator can add it to proxy.yaml."
             )
-        return self.named if is_named(host, port, self.hosts) else self.wildcard
+        return self.named if is_listed_by_name(host, port, self.hosts) else self.wildcard
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,15 @@ class AttachmentFetch:
     def _name_charset(self) -> None:
         """Add `charset=utf-8` to the type if every byte was; after the last chunk."""
         if self.header and self._probe and self._probe.is_utf8():
-            content_type = in_utf8(self.header.content_type)
+            content_type = with_utf8_charset(self.header.content_type)
             self.header = replace(self.header, content_type=content_type)
 
     def _content_type(self, response: UpstreamResponse) -> str:
         """What the reply or else Trello says that it is; never with our credential in it."""
         named = (response.content_type, self._expected.content_type)
-        return content_type_of(each for each in named if not self._exchange.contains_secret(each))
+        return first_content_type(
+            each for each in named if not self._exchange.contains_secret(each)
+        )
 
     def _length(self, response: UpstreamResponse) -> int | None:
         """Of the whole file, as far as the reply tells."""

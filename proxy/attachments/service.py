@@ -10,7 +10,7 @@ from functools import partial
 from urllib.parse import parse_qsl, quote
 
 from proxy.attachments.body import AttachmentBody
-from proxy.attachments.content_policy import content_type_of
+from proxy.attachments.content_policy import first_content_type
 from proxy.attachments.fetcher import (
     AttachmentFetch,
     FetchDeps,
@@ -54,7 +54,7 @@ _TOO_LARGE = "too-large"
 class AuthorizedAttachment:
     """A file that the asker may have."""
 
-    upload: UploadedFile
+    file: UploadedFile
     request: ApiRequest
     outcome: Outcome
     """Of reading the metadata."""
@@ -138,12 +138,12 @@ class AttachmentService:
 
         `at`: the first byte that will be wanted, as far as that is known by now.
         """
-        upload, directives = permitted.upload, permitted.request.directives
+        upload, directives = permitted.file, permitted.request.directives
         through = partial(self._pass_through, permitted, at)
         try:
             found = await self._store.open(upload.id)
             if found is not None and found[1] is not None:
-                content_type = content_type_of([found[1].content_type])
+                content_type = first_content_type([found[1].content_type])
                 header = FileInfo(found[0].written, content_type)
                 return OpenAttachment(
                     header, _is_stored(permitted), self._body(permitted, header, found[0])
@@ -208,7 +208,7 @@ class AttachmentService:
 
     def _fetch(self, permitted: AuthorizedAttachment, at: int) -> AttachmentFetch:
         """A download from an offset on."""
-        upload = permitted.upload
+        upload = permitted.file
         request = _download_request(permitted.request, upload)
         return AttachmentFetch(
             self._fetch_deps, request, FileInfo(upload.length, upload.content_type), at

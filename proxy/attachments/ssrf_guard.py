@@ -7,7 +7,7 @@ moment of connecting, not before.
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from proxy.attachments.content_policy import is_named
+from proxy.attachments.content_policy import is_listed_by_name
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
@@ -36,7 +36,7 @@ def may_connect(address: str, port: int, listed: Iterable[str], *, is_host_named
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if is_public(found) or is_named(str(found), port, listed):
+    if is_public(found) or is_listed_by_name(str(found), port, listed):
         return True
     return is_host_named and _is_ordinary(found)
 

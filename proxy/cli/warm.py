@@ -29,7 +29,7 @@ from proxy.cli.warm_report import (
 from proxy.config.units import Rate
 from proxy.links.rewrite import LinkRewriter
 from proxy.ratelimit.share import (
-    MOST_AT_ONCE,
+    MAX_BURST,
     delay_s,
     share_of,
 )
@@ -161,7 +161,7 @@ class Warm:
     async def _work(self, session: aiohttp.ClientSession, left: Iterator[FileToWarm]) -> None:
         """Take files until none is left, or the proxy is not there any more."""
         for file in left:
-            await self._rate.acquire(MOST_AT_ONCE)
+            await self._rate.acquire(MAX_BURST)
             if self._unreachable:
                 return
             try:

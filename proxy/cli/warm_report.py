@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from proxy.attachments.content_policy import harmless_name
+from proxy.attachments.content_policy import safe_name
 from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
@@ -82,7 +82,7 @@ def _uploads(card: dict[str, object]) -> Iterator[FileToWarm]:
             names = (_text(card, "name"), _text(attachment, "name") or ids.attachment)
             length = attachment.get("bytes")
             known = length if isinstance(length, int) and length > 0 else 0
-            yield FileToWarm(ids, " / ".join(map(harmless_name, names)), known)
+            yield FileToWarm(ids, " / ".join(map(safe_name, names)), known)
 
 
 def _objects(value: object) -> list[dict[str, object]]:

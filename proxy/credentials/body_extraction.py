@@ -41,12 +41,12 @@ _STRUCTURE = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+([\[\]{},])", re
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedBody:
     """A form or JSON body, understood."""
 
     body: bytes = field(repr=False)
     """Without credentials; every other byte as sent."""
-    found: ExtractedCredential
+    credential: ExtractedCredential
     params: dict[str, str] = field(repr=False)
 
 
@@ -67,19 +67,19 @@ def body_form(content_type: str | None, head: bytes) -> BodyForm:
     return "form" if media_type == _FORM_TYPE else "opaque"
 
 
-def parse_form(body: bytes) -> Parsed:
+def parse_form(body: bytes) -> ParsedBody:
     """An `application/x-www-form-urlencoded` body; BodyTooLarge for too many parameters."""
     if body.count(b"&") + body.count(b";") >= MAX_MEMBERS:
         raise BodyTooLarge(f"Send a form of at most {MAX_MEMBERS:,} parameters.")
     stripped, found = strip_form(body)
-    return Parsed(stripped, found, form_params(stripped))
+    return ParsedBody(stripped, found, form_params(stripped))
 
 
-def parse_json(body: bytes) -> Parsed:
+def parse_json(body: bytes) -> ParsedBody:
     """A JSON body; BodyTooLarge for too many values or too deep nesting."""
     _check_size(body)
     stripped, found = strip_json(body)
-    return Parsed(stripped, found, json_params(stripped))
+    return ParsedBody(stripped, found, json_params(stripped))
 
 
 def strip_form(body: bytes) -> tuple[bytes, ExtractedCredential]:

@@ -117,7 +117,7 @@ def strip_query(raw: str) -> tuple[str, ExtractedCredential]:
     return _strip(raw, _PLAIN, "query")
 
 
-def strip_address(address: str) -> str:
+def strip_url(address: str) -> str:
     """A URL, or a request's target, to be shown again: without the credentials in its query."""
     path, mark, query = address.partition("?")
     return path + mark + _strip(query, _SHOWN, "query")[0]

@@ -100,7 +100,7 @@ class IdentityFile:
         self._known = known
         return known
 
-    async def look(self) -> None:
+    async def check_directory(self) -> None:
         """As Kept.look."""
         if self._known is not None and self._read() != self._known:
             self.save(self._known)

@@ -23,7 +23,7 @@ _LONGEST_SPELLING = len(r"\u0041")
 class Redactor:
     """Knows the secrets, cannot be printed; none of them is in what it returns."""
 
-    __slots__ = ("_added", "_encoded", "_initial", "_plain", "_secret", "reach_bytes")
+    __slots__ = ("_added", "_encoded", "_initial", "_plain", "_secret", "max_secret_bytes")
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """ValueError for a secret that is short, not ASCII, or has an asterisk."""
@@ -49,10 +49,10 @@ class Redactor:
             (mark, re.compile(p)) for mark, p in zip(_MARKS, encoded, strict=True)
         )
         self._secret = re.compile(_any_of([*map(re.escape, self._plain), *encoded]))
-        self.reach_bytes = max(map(len, known), default=0) * _LONGEST_SPELLING
+        self.max_secret_bytes = max(map(len, known), default=0) * _LONGEST_SPELLING
         """The longest that a secret can be spelt."""
 
-    def found_in(self, data: bytes | str) -> bool:
+    def contains_secret(self, data: bytes | str) -> bool:
         """Whether a secret stands there."""
         body = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
         return any(secret in body for secret in self._plain) or any(
@@ -61,7 +61,7 @@ class Redactor:
 
     def redact(self, body: bytes) -> bytes:
         """The body without secrets, as long as before; the same object if it has none."""
-        return self._secret.sub(_asterisks, body) if self.found_in(body) else body
+        return self._secret.sub(_asterisks, body) if self.contains_secret(body) else body
 
     def redact_text(self, text: str) -> str:
         """As `whole`, for a text."""
@@ -74,7 +74,7 @@ class Redactor:
 
     def redact_until(self, body: bytes, until: int) -> tuple[bytes, bytes]:
         """What begins before `until`, scrubbed, and the rest, untouched."""
-        if not self.found_in(body):
+        if not self.contains_secret(body):
             return body[:until], body[until:]
         settled: list[bytes] = []
         at = 0
@@ -102,7 +102,7 @@ class RedactionStream:
         A secret that begins further from the end than it can reach is there in full.
         """
         held = self._held + chunk
-        until = len(held) - max(0, self._redactor.reach_bytes - 1)
+        until = len(held) - max(0, self._redactor.max_secret_bytes - 1)
         settled, self._held = self._redactor.redact_until(held, until) if until > 0 else (b"", held)
         return settled
 

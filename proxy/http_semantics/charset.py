@@ -17,7 +17,7 @@ def lacks_charset(content_type: str) -> bool:
     return content_type.startswith("text/") and ";" not in content_type
 
 
-def in_utf8(content_type: str) -> str:
+def with_utf8_charset(content_type: str) -> str:
     """The text type with `charset=utf-8`."""
     return f"{content_type}; charset=utf-8"
 

@@ -24,20 +24,20 @@ class Validators:
         """The Last-Modified field; empty where that is not known."""
         return "" if self.modified_at is None else formatdate(self.modified_at, usegmt=True)
 
-    def are_held(self, if_none_match: str, if_modified_since: str) -> bool:
+    def is_not_modified(self, if_none_match: str, if_modified_since: str) -> bool:
         """Whether a GET or HEAD gets 304 (§13.2.2); the date counts only without If-None-Match."""
         if if_none_match:
             return not_modified(if_none_match, self.etag)
-        since = seconds_of(if_modified_since)
+        since = parse_http_date(if_modified_since)
         return since is not None and self.modified_at is not None and self.modified_at <= since
 
-    def match(self, if_range: str) -> bool:
+    def match_if_range(self, if_range: str) -> bool:
         """Whether an If-Range names this representation exactly (§13.1.5)."""
         given = if_range.strip(" \t")
         return bool(given) and given in (self.etag, self.last_modified)
 
 
-def seconds_of(http_date: str) -> int | None:
+def parse_http_date(http_date: str) -> int | None:
     """POSIX seconds of an HTTP-date in any of its three forms (§5.6.7); None for what is none."""
     try:
         moment = parsedate_to_datetime(http_date)
@@ -100,10 +100,10 @@ def resolve(range_: str, if_range: str, validators: Validators, length: int | No
     another representation; also while the length is unknown.
     """
     asked = _ONE_RANGE.fullmatch(range_.strip(" \t"))
-    if asked is None or length is None or (if_range and not validators.match(if_range)):
+    if asked is None or length is None or (if_range and not validators.match_if_range(if_range)):
         return WHOLE
     if asked["suffix"] is not None:
-        return _last(int(asked["suffix"]), length)
+        return _suffix_slice(int(asked["suffix"]), length)
     first = int(asked["first"])
     end = int(asked["last"]) + 1 if asked["last"] else length
     if end <= first and asked["last"]:
@@ -129,7 +129,7 @@ def resume_offset(content_range: str) -> tuple[int, int] | None:
     return (first, length) if first <= last < length else None
 
 
-def _last(suffix: int, length: int) -> Part:
+def _suffix_slice(suffix: int, length: int) -> Part:
     if suffix == 0:
         return UNSATISFIABLE
     # The last bytes of nothing are all of it, which no Content-Range can say (§14.1.2).

@@ -10,7 +10,7 @@ _FOR_PROGRAMS = frozenset({"application/json", "application/problem+json", "text
 _WILDCARDS = frozenset({"*/*", "*", "application/*"})
 
 
-def navigates(fetch_mode: str, accept: str) -> bool:
+def is_navigation(fetch_mode: str, accept: str) -> bool:
     """Whether a browser opens the address for a person.
 
     By Sec-Fetch-Mode where it is sent, else by `application/xhtml+xml`, which browsers name when
@@ -21,13 +21,13 @@ def navigates(fetch_mode: str, accept: str) -> bool:
     return "application/xhtml+xml" in accept.lower()
 
 
-def wants_page(accept: str, fetch_mode: str) -> bool:
+def prefers_html(accept: str, fetch_mode: str) -> bool:
     """Whether HTML is the response to send: to who navigates, else by weights.
 
     Without a navigation, HTML must be named and weigh more than what programs read; a wildcard
     takes that too: Java's default names HTML first and is a program's.
     """
-    if navigates(fetch_mode, accept):
+    if is_navigation(fetch_mode, accept):
         return True
     weights = dict(_weights(accept))
     if any(weights.get(wildcard, 0.0) > 0.0 for wildcard in _WILDCARDS):
@@ -41,7 +41,7 @@ def wants_json(accept: str) -> bool:
     return "application/json" in accept.lower()
 
 
-def shows_pictures(accept: str) -> bool:
+def accepts_images(accept: str) -> bool:
     """Whether it is what browsers send for an `<img>`; programs do not name WebP."""
     return "image/webp" in accept.lower()
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.http_semantics.content import navigates
+from proxy.http_semantics.content import is_navigation
 
 _ORIGIN = re.compile(r"(https?://[^/?#@]+)", re.IGNORECASE)
 
@@ -51,9 +51,9 @@ class FetchMetadata:
         return self.fields.get("Sec-Fetch-Dest", "")
 
     @property
-    def navigates(self) -> bool:
+    def is_navigation(self) -> bool:
         """Whether a person opens the address."""
-        return navigates(self.fields.get("Sec-Fetch-Mode", ""), self.fields.get("Accept", ""))
+        return is_navigation(self.fields.get("Sec-Fetch-Mode", ""), self.fields.get("Accept", ""))
 
     @property
     def is_preflighted(self) -> bool:

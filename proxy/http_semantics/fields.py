@@ -83,7 +83,7 @@ TO_UPSTREAM = frozenset(
 )
 """All that a write takes along."""
 
-WITH_A_READ = frozenset({"via", EXTENSION})
+TO_UPSTREAM_WITH_READS = frozenset({"via", EXTENSION})
 """Of those what a read takes along: nothing unkeyed that could shape a stored response."""
 
 MAX_FIELD_CHARS = 1024
@@ -127,7 +127,7 @@ NEVER_TO_CLIENT = frozenset(
 """Trello's cookies, its promises about its own host, addresses that may be signed, what we write
 ourselves, and validators and digests of bytes that may leave here as others (RFC 9110 §7.7)."""
 
-OF_ONE_EXCHANGE = frozenset(
+NEVER_STORED = frozenset(
     {"cache-control", "expires", "pragma", "surrogate-control", "vary", "last-modified"}
 )
 """Trello's orders to caches: replaced by ours on what we store (D2)."""
@@ -172,7 +172,7 @@ def to_store(fields: Fields) -> Fields:
     return tuple(
         (name, value)
         for name, value in fields
-        if (lower := name.lower()) not in OF_ONE_EXCHANGE and not lower.startswith("x-rate-limit-")
+        if (lower := name.lower()) not in NEVER_STORED and not lower.startswith("x-rate-limit-")
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 from proxy.credentials.extraction import strip_query
-from proxy.links.rewrite import LinkRewriter, file_of
+from proxy.links.rewrite import LinkRewriter, file_in_path
 
 _TRELLO = frozenset({"trello.com", "www.trello.com", "api.trello.com"})
 _PUBLIC = re.compile(r"(?:.+\.)?(?:amazonaws\.com|cloudfront\.net|atl-paas\.net)\Z")
@@ -73,7 +73,7 @@ def _link_of(address: str, links: LinkRewriter, now: float) -> str:
         host = url.hostname or ""
     except ValueError:
         raise UnsupportedLink(f"That is not an address. {_WANTED}") from None
-    if host not in _TRELLO and not links.is_ours(host):
+    if host not in _TRELLO and not links.is_own_host(host):
         raise UnsupportedLink(_elsewhere(host))
     path = _path_of(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
     return links.public_url + path
@@ -83,7 +83,7 @@ def _path_of(path: str, query: str, links: LinkRewriter, now: float) -> str:
     page = _PAGE.match(path)
     if page:
         return page[0]
-    file = file_of(path)
+    file = file_in_path(path)
     if file is not None:
         return links.href(file, path, now)
     if path.startswith("/1/"):

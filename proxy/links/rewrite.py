@@ -129,7 +129,7 @@ class LinkRewriter:
                 at = signed.end()
         return b"".join((*out, body[at:])) if at else body
 
-    def is_ours(self, host: str) -> bool:
+    def is_own_host(self, host: str) -> bool:
         """Whether a host name, without port or brackets, is one of the proxy's."""
         return host in self._hosts
 
@@ -173,7 +173,7 @@ class LinkStream:
         return self._links.rewrite_until(held, self._now, len(held))[0]
 
 
-def file_of(path: str) -> FileIds | None:
+def file_in_path(path: str) -> FileIds | None:
     """The ids in a path below `/1`, when it is an attachment's file; None otherwise."""
     segments = [unquote(segment) for segment in path.split("/") if segment]
     match segments:
@@ -190,7 +190,7 @@ def file_of(path: str) -> FileIds | None:
     return None
 
 
-def file_in(match: Match) -> FileIds | None:
+def file_in_route(match: Match) -> FileIds | None:
     """The ids of the file that a request is for, however it spells the path; None for no file.
 
     What no route fits and yet looks like a file has ids that nothing is signed for.

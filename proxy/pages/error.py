@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from proxy.links.rewrite import file_of
+from proxy.links.rewrite import file_in_path
 from proxy.pages.layout import e, page
 
 
@@ -46,7 +46,7 @@ def error_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
     """The page; `raw_path` is what was asked for, which may be tried again."""
     again = failure.status in {408, 429} or failure.status >= 500
     links = [f'<a class="button first" href="{e(raw_path)}">Try again</a>'] if again else []
-    file = file_of(raw_path.partition("?")[0])
+    file = file_in_path(raw_path.partition("?")[0])
     if file is not None and file.card.isalnum():
         card = e(file.card)
         links.append(f'<a class="button" href="/c/{card}">All files of this card</a>')

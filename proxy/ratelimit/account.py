@@ -35,11 +35,11 @@ class Usage:
     """A request that was counted; `before` it, its token had sent so many."""
 
     sent: tuple[SentRequest, ...]
-    before: int
+    sent_before: int
 
 
 @dataclass(slots=True, eq=False)
-class Queued:
+class QueuedRequest:
     """A request that waits for its turn."""
 
     priority: Priority
@@ -49,7 +49,7 @@ class Queued:
     queued_at: float
     ready_at: float
     """When it should have its turn, as foreseen when it came."""
-    granted: "asyncio.Future[Usage]"
+    usage: "asyncio.Future[Usage]"
     task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
 
 
@@ -74,8 +74,8 @@ class QueueClass:
         """`share`: what they keep to besides, of their own accord."""
         self.token_limits = account
         self.limits = buckets
-        self.queue: FairQueue[Queued] = FairQueue()
-        self._all = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
+        self.queue: FairQueue[QueuedRequest] = FairQueue()
+        self._all_limits = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
         names = [_NAMES.get(limit, "") for limit, _ in buckets]
         self._names = (*names, "") if share else tuple(names)
 
@@ -83,7 +83,7 @@ class QueueClass:
         """When one more may go; `inf` where only an answer can tell."""
         for_people = priority is Priority.INTERACTIVE
         at = now
-        for bucket in self._all:
+        for bucket in self._all_limits:
             at = max(at, bucket.earliest_send_at(now, for_people=for_people, in_line=in_line))
         for told in self.token_limits.header_limits.values():
             at = max(at, told.earliest_send_at(now, self.token_limits.sent))
@@ -93,31 +93,31 @@ class QueueClass:
         """Whether who waits here waits for a bucket that `lane` does not draw from."""
         return any(
             bucket.earliest_send_at(now, for_people=False, in_line=True) > now
-            for bucket in self._all
-            if bucket not in queue_class._all
+            for bucket in self._all_limits
+            if bucket not in queue_class._all_limits
         )
 
     def acquire(self, now: float) -> Usage:
         """Count one that goes now, in every bucket."""
         before = self.token_limits.sent
         self.token_limits.sent += 1
-        return Usage(tuple([bucket.acquire(now) for bucket in self._all]), before)
+        return Usage(tuple([bucket.acquire(now) for bucket in self._all_limits]), before)
 
     def release(self) -> None:
         """One never left the machine."""
-        for bucket in self._all:
+        for bucket in self._all_limits:
             bucket.release()
 
     def end(self, taken: Usage, now: float, fields: Fields) -> None:
         """One was answered, with these fields; or will not be."""
         said = parse_rate_limit_headers(fields)
-        for bucket, name, sent in zip(self._all, self._names, taken.sent, strict=True):
+        for bucket, name, sent in zip(self._all_limits, self._names, taken.sent, strict=True):
             bucket.end(sent, now, said.pop(name, None))
         told = self.token_limits.header_limits
         for name, statement in said.items():
             if name in told or len(told) < MAX_NAMES:
                 told.setdefault(name, HeaderOnlyLimit()).observe(
-                    statement, taken.sent[0].at, taken.before
+                    statement, taken.sent[0].at, taken.sent_before
                 )
 
     def ready_at(
@@ -146,18 +146,18 @@ class TokenLimits:
             "search": _sliding_window(limits.search),
         }
         self._share = _sliding_window(_share_of(limits))
-        self._lanes: dict[tuple[RouteLimit | None, bool], QueueClass] = {}
+        self._queue_classes: dict[tuple[RouteLimit | None, bool], QueueClass] = {}
 
     def queue_class(self, route: RouteLimit | None, *, is_watch: bool) -> QueueClass:
         """Where requests under this limit wait; the watcher keeps to a fifth of the token's."""
-        found = self._lanes.get((route, is_watch))
+        found = self._queue_classes.get((route, is_watch))
         if found is None:
             buckets: tuple[tuple[Limit, SlidingWindowLimit], ...]
             buckets = (("key", self.key.limit), ("token", self.token_limit))
             if route is not None:
                 buckets = (*buckets, (route, self._routes[route]))
             found = QueueClass(self, buckets, self._share if is_watch else None)
-            self._lanes[route, is_watch] = found
+            self._queue_classes[route, is_watch] = found
         return found
 
     def limits(self) -> dict[Limit, SlidingWindowLimit]:
@@ -178,7 +178,7 @@ class TokenLimits:
             rate: Rate = getattr(limits, name)
             bucket.reconfigure(rate.count, rate.window_s)
 
-    def stop(self, name: str, now: float, jitter: float) -> None:
+    def block(self, name: str, now: float, jitter: float) -> None:
         """A bucket ran over; so many of them at once, and the key rests."""
         for limit, bucket in self.limits().items():
             if limit == name:

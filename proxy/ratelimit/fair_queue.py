@@ -10,7 +10,7 @@ MAX_CLIENTS = 256
 _OTHERS = ""
 
 
-class QueuedRequest(Protocol):
+class Queueable(Protocol):
     """Somebody in the line."""
 
     @property
@@ -20,7 +20,7 @@ class QueuedRequest(Protocol):
     def client(self) -> str: ...
 
 
-W = TypeVar("W", bound=QueuedRequest)
+W = TypeVar("W", bound=Queueable)
 
 
 class FairQueue(Generic[W]):

@@ -10,7 +10,6 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import Protocol
 
 from proxy.config.schema import Limits
 from proxy.errors import RateLimited
@@ -29,7 +28,7 @@ from proxy.observability.metrics import (
 )
 from proxy.ratelimit.account import (
     QueueClass,
-    Queued,
+    QueuedRequest,
     TokenLimits,
     TokenLimitsTable,
     Usage,
@@ -54,20 +53,10 @@ class WaitPrediction:
     """Whether that is longer than `limits.wait`."""
 
 
-class PermitIssuer(Protocol):
-    """Who is told what came of a turn."""
-
-    def end(self, queue_class: QueueClass, taken: Usage, fields: Fields) -> None: ...
-
-    def release(self, queue_class: QueueClass) -> None: ...
-
-    def stop_limit(self, account: TokenLimits, limit: str) -> None: ...
-
-
 class Permit:
     """Leave to send one request; `end`, `fail` or `throttled` says what came of it."""
 
-    def __init__(self, limiter: PermitIssuer, queue_class: QueueClass, taken: Usage) -> None:
+    def __init__(self, limiter: "RateLimiter", queue_class: QueueClass, taken: Usage) -> None:
         self._limiter = limiter
         self._queue_class = queue_class
         self._usage = taken
@@ -85,7 +74,7 @@ class Permit:
 
     def throttled(self, limit: str) -> None:
         """Trello refused it for this limit's sake."""
-        self._limiter.stop_limit(self._queue_class.token_limits, limit)
+        self._limiter.block_limit(self._queue_class.token_limits, limit)
 
 
 MAX_QUEUED = 2000
@@ -108,12 +97,12 @@ class RateLimiter:
         self._random = random
         self._metrics = metrics
         self._tokens = TokenLimitsTable(limits)
-        self._waiting: dict[Queued, None] = {}
+        self._queued: dict[QueuedRequest, None] = {}
         """In the order they came."""
-        self._by_key: dict[CacheKey, Queued] = {}
+        self._by_key: dict[CacheKey, QueuedRequest] = {}
         self._queue_classes: OrderedDict[QueueClass, None] = OrderedDict()
         """Those with a waiter; the one that was served longest ago comes first."""
-        self._last_served = 0
+        self._issued = 0
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = inf
 
@@ -123,12 +112,12 @@ class RateLimiter:
         is_first = all(other.is_blocked(now, queue_class) for other in self._queue_classes)
         if is_first and queue_class.earliest_send_at(now, request.priority, in_line=False) <= now:
             return Permit(self, queue_class, self._issue(queue_class, request.priority, now, 0.0))
-        waiter = self._admit(request, queue_class, now)
+        waiter = self._enqueue(request, queue_class, now)
         self._dispatch()
         try:
-            return Permit(self, queue_class, await waiter.granted)
+            return Permit(self, queue_class, await waiter.usage)
         except asyncio.CancelledError:
-            self._abandon(waiter)
+            self._cancel(waiter)
             raise
 
     def raise_priority(self, request: ApiRequest) -> None:
@@ -142,7 +131,7 @@ class RateLimiter:
 
     def is_queued(self, task: "asyncio.Task[object]") -> bool:
         """Whether this task waits here: nothing of it was sent."""
-        return any(waiter.task is task for waiter in self._waiting)
+        return any(waiter.task is task for waiter in self._queued)
 
     @property
     def max_wait_s(self) -> float:
@@ -161,18 +150,18 @@ class RateLimiter:
             await asyncio.gather(self._timer, return_exceptions=True)
 
     @property
-    def queue_length(self) -> tuple[Queued, ...]:
+    def queued(self) -> tuple[QueuedRequest, ...]:
         """Everybody, in the order they came."""
-        return tuple(self._waiting)
+        return tuple(self._queued)
 
     def queue_lengths(self) -> dict[str, float]:
         """How many wait, by urgency."""
-        waiting = Counter(waiter.priority for waiter in tuple(self._waiting))
+        waiting = Counter(waiter.priority for waiter in tuple(self._queued))
         return {priority.label: float(waiting[priority]) for priority in Priority}
 
     def oldest_wait_s(self) -> float:
         """How long the oldest waiter has waited."""
-        oldest = next(iter(tuple(self._waiting)), None)
+        oldest = next(iter(tuple(self._queued)), None)
         return self._clock.monotonic() - oldest.queued_at if oldest is not None else 0.0
 
     def predict_wait(self, request: ApiRequest) -> WaitPrediction:
@@ -211,25 +200,25 @@ class RateLimiter:
         queue_class.release()
         self._dispatch()
 
-    def stop_limit(self, account: TokenLimits, limit: str) -> None:
+    def block_limit(self, account: TokenLimits, limit: str) -> None:
         """Trello answered 429: this limit's window has to end first."""
         count(self._metrics.upstream_throttled, limit)
         jitter = int.from_bytes(self._random(2), "big") / 0xFFFF
-        account.stop(limit, self._clock.monotonic(), jitter)
+        account.block(limit, self._clock.monotonic(), jitter)
 
     def _dispatch(self) -> None:
         """Give a turn to everybody who may have one now."""
-        if not self._waiting:
+        if not self._queued:
             return
         now = self._clock.monotonic()
         self._reject_expired(now)
         while (waiter := self._next(now)) is not None:
-            self._withdraw(waiter)
-            if waiter.granted.cancelled():  # it leaves, and has not been told yet
+            self._dequeue(waiter)
+            if waiter.usage.cancelled():  # it leaves, and has not been told yet
                 continue
             waited_s = now - waiter.queued_at
             taken = self._issue(waiter.queue_class, waiter.priority, now, waited_s)
-            waiter.granted.set_result(taken)
+            waiter.usage.set_result(taken)
         self._set_timer(now)
 
     def _queue_class(self, request: ApiRequest) -> QueueClass:
@@ -240,22 +229,22 @@ class RateLimiter:
     def _issue(
         self, queue_class: QueueClass, priority: Priority, now: float, waited_s: float
     ) -> Usage:
-        self._last_served += 1
+        self._issued += 1
         self._metrics.rate_limit_waits.setdefault(priority.label, Histogram()).observe(waited_s)
         return queue_class.acquire(now)
 
-    def _admit(self, request: ApiRequest, queue_class: QueueClass, now: float) -> Queued:
+    def _enqueue(self, request: ApiRequest, queue_class: QueueClass, now: float) -> QueuedRequest:
         """A waiter in the line, or TurnTooLate."""
         limit, due = queue_class.ready_at(
             now, request.priority, self._queued_ahead(queue_class, request)
         )
-        if len(self._waiting) >= MAX_QUEUED or due - now > self.limits.wait_s * ADMISSION_SHARE:
+        if len(self._queued) >= MAX_QUEUED or due - now > self.limits.wait_s * ADMISSION_SHARE:
             raise self._rate_limited(request.priority, limit, due - now)
         granted = asyncio.get_running_loop().create_future()
-        waiter = Queued(
+        waiter = QueuedRequest(
             request.priority, request.queue_key, queue_class, request.key, now, due, granted
         )
-        self._waiting[waiter] = None
+        self._queued[waiter] = None
         self._by_key[request.key] = waiter
         self._queue_classes[queue_class] = None
         queue_class.queue.push(waiter)
@@ -279,9 +268,9 @@ class RateLimiter:
         count(self._metrics.rate_limit_rejected, priority.label)
         return RateLimited(*refusal(limit), max(1, ceil(wait_s)))
 
-    def _next(self, now: float) -> Queued | None:
+    def _next(self, now: float) -> QueuedRequest | None:
         """Who may go now, the first of them by urgency; each so-many-th time, by age."""
-        if (self._last_served + 1) % OLDEST_FIRST_EVERY == 0 and (
+        if (self._issued + 1) % OLDEST_FIRST_EVERY == 0 and (
             aged := self._oldest_ready(now)
         ) is not None:
             return aged
@@ -295,10 +284,10 @@ class RateLimiter:
                     break
         return best[1].queue.first(best[0]) if best is not None else None
 
-    def _oldest_ready(self, now: float) -> Queued | None:
+    def _oldest_ready(self, now: float) -> QueuedRequest | None:
         """The oldest who may go now, if it is old."""
         ready: dict[tuple[QueueClass, Priority], bool] = {}
-        for waiter in self._waiting:
+        for waiter in self._queued:
             if now - waiter.queued_at < self.limits.wait_s * OLD_AFTER_S:
                 return None
             group = waiter.queue_class, waiter.priority
@@ -310,21 +299,21 @@ class RateLimiter:
 
     def _reject_expired(self, now: float) -> None:
         """Whoever has waited for all of `limits.wait` hears that it was in vain."""
-        while self._waiting:
-            oldest = next(iter(self._waiting))
+        while self._queued:
+            oldest = next(iter(self._queued))
             if now < oldest.queued_at + self.limits.wait_s:
                 return
-            self._withdraw(oldest)
-            if oldest.granted.cancelled():
+            self._dequeue(oldest)
+            if oldest.usage.cancelled():
                 continue
             limit, due = oldest.queue_class.ready_at(
                 now, oldest.priority, {bucket: 0 for _, bucket in oldest.queue_class.limits}
             )
-            oldest.granted.set_exception(self._rate_limited(oldest.priority, limit, due - now))
+            oldest.usage.set_exception(self._rate_limited(oldest.priority, limit, due - now))
 
-    def _withdraw(self, waiter: Queued) -> None:
+    def _dequeue(self, waiter: QueuedRequest) -> None:
         """Out of the line, whatever comes."""
-        del self._waiting[waiter]
+        del self._queued[waiter]
         if self._by_key.get(waiter.key) is waiter:
             del self._by_key[waiter.key]
         queue_class = waiter.queue_class
@@ -334,18 +323,18 @@ class RateLimiter:
         else:
             del self._queue_classes[queue_class]
 
-    def _abandon(self, waiter: Queued) -> None:
+    def _cancel(self, waiter: QueuedRequest) -> None:
         """Nobody is there to use the turn."""
-        if waiter in self._waiting:
-            self._withdraw(waiter)
-        elif not waiter.granted.cancelled() and waiter.granted.exception() is None:
+        if waiter in self._queued:
+            self._dequeue(waiter)
+        elif not waiter.usage.cancelled() and waiter.usage.exception() is None:
             self.release(waiter.queue_class)
 
     def _set_timer(self, now: float) -> None:
         """Ring when the next may go, or has waited for too long."""
-        if not self._waiting:
+        if not self._queued:
             return
-        at = next(iter(self._waiting)).queued_at + self.limits.wait_s
+        at = next(iter(self._queued)).queued_at + self.limits.wait_s
         for queue_class in self._queue_classes:
             for priority in queue_class.queue.priorities():
                 at = min(at, queue_class.earliest_send_at(now, priority))

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 BACKGROUND_SHARE = 5
 """Four fifths are left to the tools."""
-MOST_AT_ONCE = 2
+MAX_BURST = 2
 """Requests to Trello that a cold file takes: its metadata and its download."""
 
 
 def share_of(count: int) -> int:
     """Requests in one window: a fifth of `count`, and enough for one file however few that is."""
-    return max(MOST_AT_ONCE, count // BACKGROUND_SHARE)
+    return max(MAX_BURST, count // BACKGROUND_SHARE)
 
 
 def delay_s(spent: Sequence[float], cost: int, now: float, count: int, window_s: float) -> float:

@@ -30,11 +30,11 @@ class SentRequest:
     """One request that a bucket counts."""
 
     at: float
-    before: int
+    sent_before: int
     """How many had been sent before it, ever."""
-    beside: int
+    in_flight: int
     """Others that were in flight then."""
-    is_counted: int
+    counted: int
     """What the bucket counted then, this one included."""
 
 
@@ -54,8 +54,8 @@ class SlidingWindowLimit:
     def __init__(self, ceiling: int, window_s: float) -> None:
         self.limit = ceiling
         self.window_s = window_s
-        self._ceiling = ceiling
-        self._own_window_s = window_s
+        self._configured_limit = ceiling
+        self._configured_window_s = window_s
         self._in_flight = 0
         self._answered: deque[float] = deque()
         """When; those of a window ago are taken out, so it holds `most` and what is in flight."""
@@ -69,8 +69,8 @@ class SlidingWindowLimit:
 
     def reconfigure(self, ceiling: int, window_s: float) -> None:
         """Another limit, from here on; what was sent still counts."""
-        self.limit = self._ceiling = ceiling
-        self.window_s = self._own_window_s = window_s
+        self.limit = self._configured_limit = ceiling
+        self.window_s = self._configured_window_s = window_s
 
     @property
     def reserve(self) -> int:
@@ -88,7 +88,9 @@ class SlidingWindowLimit:
         """Requests that may go at once, the reserve left out."""
         if self.earliest_send_at(now, for_people=True) > now:
             return 0
-        return max(0, int(min(self.limit - self.used(now), self._known(now))) - self.reserve)
+        return max(
+            0, int(min(self.limit - self.used(now), self._remaining_by_header(now))) - self.reserve
+        )
 
     def reset_after_s(self, now: float) -> float:
         """Seconds until all of it is there again, should nothing more be sent."""
@@ -107,7 +109,9 @@ class SlidingWindowLimit:
             return self._blocked_until
         kept = 0 if for_people else self.reserve
         used = self.used(now)
-        at = max(self._free_at(now, used + kept + 1 - self.limit), self._known_at(now, kept))
+        at = max(
+            self._free_at(now, used + kept + 1 - self.limit), self._send_at_by_header(now, kept)
+        )
         if not for_people and (in_line or used * 2 >= self.limit):
             at = max(at, self._last_at + self._gap_s)
         return at
@@ -176,37 +180,43 @@ class SlidingWindowLimit:
         return self._answered[missing - 1] + self.window_s
 
     @property
-    def _shared(self) -> _Observed | None:
+    def _observed_if_shared(self) -> _Observed | None:
         """What was heard last, where it shows that other programs draw from this bucket too."""
         return (
             self._observed if self._observed is not None and self._observed.other_clients else None
         )
 
-    def _left(self, heard: _Observed) -> int:
+    def _remaining_now(self, heard: _Observed) -> int:
         """What Trello said is left, less all that may not be counted in it."""
-        return heard.remaining.remaining - heard.sent.beside - (self._sent - heard.sent.before - 1)
+        return (
+            heard.remaining.remaining
+            - heard.sent.in_flight
+            - (self._sent - heard.sent.sent_before - 1)
+        )
 
-    def _known(self, now: float) -> float:
+    def _remaining_by_header(self, now: float) -> float:
         """What is left by what was heard; `inf` where that says nothing."""
-        heard = self._shared
+        heard = self._observed_if_shared
         if self._is_uncertain or (heard and now >= heard.sent.at + self.window_s):
             return 1 - self._in_flight
         if heard is None:
             return inf
-        return min(self._left(heard), heard.remaining.limit - self.used(now) - heard.other_clients)
+        return min(
+            self._remaining_now(heard), heard.remaining.limit - self.used(now) - heard.other_clients
+        )
 
-    def _known_at(self, now: float, kept: int) -> float:
+    def _send_at_by_header(self, now: float, kept: int) -> float:
         """When what was heard lets one more go.
 
         Where others draw from it too, an answer in flight is waited for; and after a while without
         one, somebody looks, alone.
         """
-        heard = self._shared
+        heard = self._observed_if_shared
         if self._is_uncertain or (heard and now >= heard.sent.at + self.window_s):
             return now if not self._in_flight else inf
         if heard is None:
             return now
-        left = self._left(heard)
+        left = self._remaining_now(heard)
         free_at = self._free_at(
             now, self.used(now) + heard.other_clients + kept + 1 - heard.remaining.limit
         )
@@ -219,7 +229,7 @@ class SlidingWindowLimit:
 
     def _fit(self, said: RateLimitHeader) -> None:
         """No more than the operator allows, and than Trello says; in the longer of two windows."""
-        ceiling, window_s = self._ceiling, self._own_window_s
+        ceiling, window_s = self._configured_limit, self._configured_window_s
         if ceiling * ceil(said.interval_s / window_s) > said.limit:
             ceiling, window_s = min(ceiling, said.limit), max(window_s, said.interval_s)
         self.limit, self.window_s = ceiling, window_s
@@ -228,5 +238,5 @@ class SlidingWindowLimit:
         """Requests in Trello's count that cannot be ours: so many at least."""
         if said.interval_s > self.window_s:
             return 0  # what we sent so long ago is not known any more
-        ours = sent.is_counted + self._sent - sent.before - 1
+        ours = sent.counted + self._sent - sent.sent_before - 1
         return max(0, said.limit - said.remaining - ours)

@@ -73,7 +73,7 @@ class BrowserGuard:
             raise CrossOriginDenied(
                 "What is here is shown or saved; none of it is a script or a style."
             )
-        if origin or (is_read and (sender.navigates or _may_embed(raw_path))):
+        if origin or (is_read and (sender.is_navigation or _may_embed(raw_path))):
             return
         if self._is_elsewhere(sender) and not (is_read and sender.referrer in self.origins):
             raise CrossOriginDenied(

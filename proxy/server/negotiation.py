@@ -36,4 +36,4 @@ def negotiated_response(
 def wants_page(request: web.BaseRequest) -> bool:
     """Whether a person in a browser reads the response."""
     headers = request.headers
-    return content.wants_page(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))
+    return content.prefers_html(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))

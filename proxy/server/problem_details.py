@@ -4,7 +4,7 @@ import json
 
 from aiohttp import web
 
-from proxy.credentials.extraction import strip_address
+from proxy.credentials.extraction import strip_url
 from proxy.errors import (
     CredentialRequired,
     InvalidWebhookSignature,
@@ -55,7 +55,7 @@ def problem_response(
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request):
         failure = Failure(error.status, _title(error), _remedy(error))
-        page = error_page(failure, strip_address(request.raw_path), request_id)
+        page = error_page(failure, strip_url(request.raw_path), request_id)
         return WireResponse(error.status, serialize((*PAGE_FIELDS, *fields)), page)
     if isinstance(error, RateLimited):
         # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
@@ -91,5 +91,5 @@ def _remedy(error: ProxyError) -> str:
 
 def file_refused_page(status: int, request_id: str, request: web.BaseRequest) -> WireResponse:
     """Trello's own refusal of a file, told to a person in a browser."""
-    page = error_page(refusal_text(status), strip_address(request.raw_path), request_id)
+    page = error_page(refusal_text(status), strip_url(request.raw_path), request_id)
     return WireResponse(status, serialize(PAGE_FIELDS), page)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from proxy.credentials.body_extraction import (
-    Parsed,
+    ParsedBody,
     body_form,
     form_query,
     json_query,
@@ -109,11 +109,11 @@ class _Arrival:
             chunk = await self.chunk()
         return bytes(held)
 
-    async def parsed(self, head: bytes, parse: Callable[[bytes], Parsed]) -> RequestBody:
+    async def parsed(self, head: bytes, parse: Callable[[bytes], ParsedBody]) -> RequestBody:
         """All of it, understood."""
         body = await self.whole(head, MAX_BUFFERED_BYTES)
         parsed = await run_for_client(len(body), parse, body)
-        return RequestBody(parsed.body, parsed.found, lambda: parsed.params)
+        return RequestBody(parsed.body, parsed.credential, lambda: parsed.params)
 
     def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
         """All of it from `first` on, as it comes; what is not multipart passes as sent."""
@@ -220,11 +220,11 @@ def _parameters(content_type: str, body: bytes) -> tuple[str, ExtractedCredentia
         case "form":
             check_charset(content_type, body)
             parsed = parse_form(body)
-            return form_query(parsed.body), parsed.found
+            return form_query(parsed.body), parsed.credential
         case "json":
             check_charset(content_type, body)
             parsed = parse_json(body)
-            return json_query(parsed.body), parsed.found
+            return json_query(parsed.body), parsed.credential
         case "multipart" if boundary is not None:
             stripper = MultipartStripper(boundary, None)
             stripper.feed(body)

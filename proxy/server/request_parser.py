@@ -23,9 +23,9 @@ from proxy.errors import (
     NotFound,
 )
 from proxy.http_semantics import cache_control
-from proxy.http_semantics.content import shows_pictures, wants_page
+from proxy.http_semantics.content import accepts_images, prefers_html
 from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.fields import WITH_A_READ, to_upstream
+from proxy.http_semantics.fields import TO_UPSTREAM_WITH_READS, to_upstream
 from proxy.http_semantics.target import (
     Target,
     canonical_query,
@@ -351,7 +351,7 @@ def _priority(request: web.BaseRequest, kind: Kind) -> Priority:
     if headers.get("User-Agent", "").startswith(PREFETCH_USER_AGENT):
         return Priority.PREFETCH
     accept, fetch_mode = headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", "")
-    is_browser = bool(fetch_mode) or wants_page(accept, "") or shows_pictures(accept)
+    is_browser = bool(fetch_mode) or prefers_html(accept, "") or accepts_images(accept)
     return Priority.INTERACTIVE if kind is Kind.FILE and is_browser else Priority.API
 
 
@@ -361,7 +361,7 @@ def _fields(
     """What goes along: of a read the way it came, who asks, and its trace."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
-        fields = tuple(field for field in fields if field[0].lower() in WITH_A_READ)
+        fields = tuple(field for field in fields if field[0].lower() in TO_UPSTREAM_WITH_READS)
     elif request.method in _SAFE:
         fields = tuple(field for field in fields if field[0].lower() != "content-type")
     if trace is not None:

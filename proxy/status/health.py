@@ -61,7 +61,7 @@ class Health:
         if cannot_ask and self._responses.is_empty:
             return Report("down", parts)
         is_late = self._poller.is_late
-        works = self._responses.is_working and (self._files.is_working or self._files.is_off)
+        works = self._responses.is_working and (self._files.is_working or self._files.is_disabled)
         failing = resting or refused or not works
         is_worse = failing or is_late or credential_manager.is_expiring
         return Report("degraded" if is_worse else "ready", parts)
@@ -83,7 +83,7 @@ def _store_text(responses: ResponseStore) -> str:
 
 
 def _files_text(files: AttachmentStore) -> str:
-    if files.is_off:
+    if files.is_disabled:
         return "off"
     if files.is_working:
         return "ok"

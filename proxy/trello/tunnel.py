@@ -63,7 +63,7 @@ def check_tunnel(sender: FetchMetadata) -> None:
     An Origin, where there is one, is an allowed one (`Guard`). Never from a navigation: a link in
     a mail or a chat is enough for one.
     """
-    is_opened = sender.navigates or sender.site == "none"
+    is_opened = sender.is_navigation or sender.site == "none"
     if is_opened or not (sender.origin or sender.is_preflighted):
         raise TunnelDenied(
             "Send the method itself instead of `_method`; "

@@ -34,7 +34,7 @@ SILENT_S = 60.0
 """From one log line about a kind of failed connection to the next."""
 _MAX_ROUTES = 1000
 """More than Trello has; further ones share a breaker."""
-MOST_CLIENTS = 1000
+MAX_CLIENTS = 1000
 """Clients at routes that have a breaker of their own; of others the one used longest ago goes."""
 
 
@@ -43,7 +43,7 @@ class TokenHealth:
 
     def __init__(self) -> None:
         self.is_refused = False
-        self.changed = asyncio.Event()
+        self.refused = asyncio.Event()
         """Set while it is refused."""
         self.next_probe_at = 0.0
         self._pause_s = 0.0
@@ -58,7 +58,7 @@ class TokenHealth:
             return False
         self.is_refused = True
         self.next_probe_at, self._pause_s = now, FIRST_PROBE_S / 2
-        self.changed.set()
+        self.refused.set()
         return True
 
     def postpone_probe(self, now: float, jitter: float) -> float:
@@ -71,7 +71,7 @@ class TokenHealth:
         """A question was answered with it; whether that is news."""
         was_refused, self.is_refused = self.is_refused, False
         self._trusted_until = now + FIRST_PROBE_S
-        self.changed.clear()
+        self.refused.clear()
         return was_refused
 
 
@@ -145,7 +145,7 @@ class CircuitBreakers:
         except (Unreachable, ConnectTimeout) as error:
             self._cancel_attempt(made.route, made.client)
             self._fail(made.host, "connections")
-            self.unconnected(error)
+            self.log_connect_error(error)
             raise
         except UpstreamError as error:
             self._succeed(made.host, "connections")
@@ -160,7 +160,7 @@ class CircuitBreakers:
         self._record_response(request, made)
 
     @contextmanager
-    def reading(self, request: ApiRequest) -> Iterator[None]:
+    def body_errors(self, request: ApiRequest) -> Iterator[None]:
         """Around the body of an answer: one that is cut or makes no sense is a failure."""
         try:
             yield
@@ -173,7 +173,7 @@ class CircuitBreakers:
             self._fail_route(request, route, client)
             raise
 
-    def token_refused(self, request: ApiRequest, status: int, sentence: bytes) -> None:
+    def note_unauthorized(self, request: ApiRequest, status: int, sentence: bytes) -> None:
         """An answer that may say that a credential is no good; the one stored now is heeded.
 
         What names a token in its path may speak of that.
@@ -184,7 +184,7 @@ class CircuitBreakers:
         if is_stored and is_credential_rejected(status, sentence):
             self.mark_refused()
 
-    def unconnected(self, error: UpstreamError) -> None:
+    def log_connect_error(self, error: UpstreamError) -> None:
         """No connection came about: one log line for each kind of reason in a minute."""
         now = self._clock.monotonic()
         if error.sent or now < self._silent_until.get(error.slug, 0.0):
@@ -248,7 +248,7 @@ class CircuitBreakers:
         key = (_name(request), request.queue_key)
         breaker = self._clients.setdefault(key, CircuitBreaker())
         self._clients.move_to_end(key)
-        if len(self._clients) > MOST_CLIENTS:
+        if len(self._clients) > MAX_CLIENTS:
             self._clients.popitem(last=False)
         return breaker
 

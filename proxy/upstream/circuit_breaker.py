@@ -17,7 +17,7 @@ FIRST_PAUSE_S = 2.0
 MAX_PAUSE_S = 60.0
 GOOD_PROBES = 3
 """So many in a row close it."""
-MOST_CLIENTS = 20
+MAX_CLIENTS = 20
 """Told apart in one slice of a window."""
 _SLICE_S = 3.0
 _GOOD, _FAILED = 0, 1
@@ -32,9 +32,9 @@ class _Slice:
     number: int
     clients: dict[str, list[int]] = field(default_factory=dict)
 
-    def of(self, client: str) -> list[int]:
+    def counts_of(self, client: str) -> list[int]:
         """A client's two counts; further clients than MOST_CLIENTS share one entry."""
-        if client not in self.clients and len(self.clients) >= MOST_CLIENTS:
+        if client not in self.clients and len(self.clients) >= MAX_CLIENTS:
             client = ""
         return self.clients.setdefault(client, [0, 0])
 
@@ -79,7 +79,7 @@ class CircuitBreaker:
     def succeed(self, now: float, *, is_probe: bool, client: str = "") -> bool:
         """One went well; whether that closed it."""
         if self._is_closed:
-            self._slice(now).of(client)[_GOOD] += 1
+            self._slice(now).counts_of(client)[_GOOD] += 1
         if self._is_closed or not is_probe:
             return False
         self._is_probed = False
@@ -95,7 +95,7 @@ class CircuitBreaker:
         """One failed; whether that opened it."""
         was_closed = self._is_closed
         if was_closed:
-            self._slice(now).of(client)[_FAILED] += 1
+            self._slice(now).counts_of(client)[_FAILED] += 1
             if not self._fails_too_often(now):
                 return False
         elif not is_probe:

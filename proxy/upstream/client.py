@@ -88,15 +88,15 @@ class UpstreamClient:
         try:
             return await upstream.send(request)
         except UpstreamError as error:
-            self._availability.unconnected(error)
+            self._availability.log_connect_error(error)
             if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
                 raise
             await asyncio.sleep(pause_s(error, self._availability.jitter()))
             return await upstream.send(request)
 
-    def reading(self, request: ApiRequest) -> AbstractContextManager[None]:
+    def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
         """Around the body of a reply: one that is no answer is a failure of its route's."""
-        return self._availability.reading(request)
+        return self._availability.body_errors(request)
 
     async def _send(
         self,
@@ -154,7 +154,7 @@ class UpstreamClient:
         self, turn: Permit, request: ApiRequest, status: int, sentence: bytes
     ) -> None:
         if status == 401:
-            self._availability.token_refused(request, status, sentence)
+            self._availability.note_unauthorized(request, status, sentence)
         elif limit := throttled(sentence):
             turn.throttled(limit)
 

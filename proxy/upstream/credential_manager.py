@@ -187,7 +187,7 @@ class CredentialManager:
         """While Trello refuses it, ask whether it still does, more and more seldom."""
         token = self._availability.token
         while True:
-            await token.changed.wait()
+            await token.refused.wait()
             try:
                 await self._inspector.member(self._stored.credential)
             except (CredentialRefused, UpstreamError):

@@ -128,7 +128,7 @@ class UpstreamExchange:
 
     def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
         """Around what is made of an answer's body: where it is none, that is Trello's failure."""
-        return self.client.reading(request)
+        return self.client.body_errors(request)
 
     async def read_error_body(
         self, request: ApiRequest, response: UpstreamResponse
@@ -151,12 +151,12 @@ class UpstreamExchange:
 
     def contains_secret(self, text: str) -> bool:
         """Whether our credential stands there."""
-        return self._redactor.found_in(text)
+        return self._redactor.contains_secret(text)
 
     def filtered_headers(self, response: UpstreamResponse) -> Fields:
         """The fields that may reach a client."""
         fields = field_policy.to_client(response.fields)
-        if not self._redactor.found_in("\n".join(chain.from_iterable(fields))):
+        if not self._redactor.contains_secret("\n".join(chain.from_iterable(fields))):
             return fields
         scrub = self._redactor.redact_text
         return tuple((scrub(name), scrub(value)) for name, value in fields)

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from proxy.attachments import content_policy
 from proxy.attachments.content_policy import (
-    content_type_of,
     disposition,
-    harmless_name,
-    is_named,
-    is_shown,
+    first_content_type,
+    is_inline,
+    is_listed_by_name,
     is_storage_host,
     safe_fields,
+    safe_name,
 )
 
 NAMES = {
@@ -39,7 +39,7 @@ NAMES = {
 
 @pytest.mark.parametrize(("name", "harmless"), NAMES.values(), ids=NAMES.keys())
 def test_a_name_without_what_deceives(name: str, harmless: str) -> None:
-    assert harmless_name(name) == harmless
+    assert safe_name(name) == harmless
 
 
 def test_a_name_is_told_twice_once_for_everybody_and_once_in_full() -> None:
@@ -83,7 +83,7 @@ def test_any_name_makes_one_field_that_reads_back(name: str) -> None:
     assert value.count('"') == 2
     field = _FIELD.fullmatch(value)
     assert field is not None
-    assert unquote(field[3]) == harmless_name(name)
+    assert unquote(field[3]) == safe_name(name)
     assert not set(unquote(field[3])) & set("/\\\r\n\x00\u202e")
 
 
@@ -102,7 +102,7 @@ TYPES = {
 
 @pytest.mark.parametrize(("named", "chosen"), TYPES.values(), ids=TYPES.keys())
 def test_a_type_that_says_something(named: tuple[str, ...], chosen: str) -> None:
-    assert content_type_of(named) == chosen
+    assert first_content_type(named) == chosen
 
 
 ALIASES = {
@@ -118,15 +118,15 @@ ALIASES = {
 def test_an_alias_of_a_passive_type_is_shown_under_its_registered_name(
     alias: str, name: str
 ) -> None:
-    assert content_type_of([alias]) == name
-    assert content_type_of([content_type_of([alias])]) == name
-    assert is_shown(name)
+    assert first_content_type([alias]) == name
+    assert first_content_type([first_content_type([alias])]) == name
+    assert is_inline(name)
 
 
 def test_no_alias_leads_to_what_is_not_passive() -> None:
     for alias, name in content_policy._ALIASES.items():
-        assert is_shown(name)
-        assert not is_shown(alias) or alias == name
+        assert is_inline(name)
+        assert not is_inline(alias) or alias == name
 
 
 SHOWN = ["image/png", "IMAGE/JPEG", "image/webp", "text/plain; charset=utf-8", "application/pdf",
@@ -138,14 +138,14 @@ SAVED = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "tex
 
 @pytest.mark.parametrize("content_type", SHOWN)
 def test_passive_files_are_shown(content_type: str) -> None:
-    assert is_shown(content_type)
+    assert is_inline(content_type)
     assert disposition(content_type, "a").startswith("inline; ")
     assert disposition(content_type, "a", save=True).startswith("attachment; ")
 
 
 @pytest.mark.parametrize("content_type", SAVED)
 def test_everything_else_is_saved(content_type: str) -> None:
-    assert not is_shown(content_type)
+    assert not is_inline(content_type)
     assert disposition(content_type, "a").startswith("attachment; ")
 
 
@@ -192,7 +192,10 @@ HOSTS = {
 def test_a_download_may_be_redirected_to(
     host: str, port: int | None, verdicts: tuple[bool, bool]
 ) -> None:
-    assert (is_storage_host(host, port, ALLOWED), is_named(host, port, ALLOWED)) == verdicts
+    assert (
+        is_storage_host(host, port, ALLOWED),
+        is_listed_by_name(host, port, ALLOWED),
+    ) == verdicts
 
 
 def test_an_empty_list_allows_nothing() -> None:

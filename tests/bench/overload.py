@@ -24,7 +24,7 @@ from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.ratelimit.account import Queued
+from proxy.ratelimit.account import QueuedRequest
 from proxy.runtime.clock import (
     Clock,
     FakeClock,
@@ -107,7 +107,7 @@ class Play:
         self.seen = Seen()
         self._app, self._standin, self._session = parts
         self._clock = clock
-        self._line: dict[Queued, None] = {}
+        self._line: dict[QueuedRequest, None] = {}
         """Who waited when it was last looked."""
 
     async def run(self, questions: list[Question], seconds: float) -> None:
@@ -152,15 +152,15 @@ class Play:
             now = (
                 self._standin.request_log.total,
                 self.seen.events,
-                len(self._app.limiter.queue_length),
+                len(self._app.limiter.queued),
             )
             quiet, last = (quiet + 1 if now == last else 0), now
 
     def _note(self) -> None:
         """Who came into the line, and who had their turn since the last look."""
-        waiting, now = dict.fromkeys(self._app.limiter.queue_length), self._clock.now()
+        waiting, now = dict.fromkeys(self._app.limiter.queued), self._clock.now()
         for waiter in [each for each in self._line if each not in waiting]:
-            granted = waiter.granted
+            granted = waiter.usage
             if granted.done() and not granted.cancelled() and not granted.exception():
                 self.seen.promises.append(
                     (waiter.ready_at - waiter.queued_at, now - waiter.queued_at)

@@ -267,12 +267,12 @@ def test_more_is_too_much(body: bytes) -> None:
 def test_what_stands_in_a_text_is_one_value() -> None:
     for text in ("," * 16_384, "[{" * 8_192, '"' * 16_384, "\\" * 16_384, '\\",' * 9_000):
         body = json.dumps({"desc": text, "token": "T"}).encode()
-        assert parse_json(body).found == ExtractedCredential(None, "T", ("json",))
+        assert parse_json(body).credential == ExtractedCredential(None, "T", ("json",))
 
 
 def test_so_many_parameters_may_be_in_a_form() -> None:
     parsed = parse_form(b"a&" * (MAX_MEMBERS - 1) + b"token=T")
-    assert parsed.found == ExtractedCredential(None, "T", ("form",))
+    assert parsed.credential == ExtractedCredential(None, "T", ("form",))
     with pytest.raises(BodyTooLarge):
         parse_form(b"a&" * MAX_MEMBERS)
     with pytest.raises(BodyTooLarge):

@@ -56,10 +56,10 @@ async def test_what_was_removed_or_exchanged_is_written_again(tmp_path: Path) ->
     known = file.open(NEW)
     path = tmp_path / "identity.json"
     path.unlink()
-    await file.look()
+    await file.check_directory()
     assert file_in(tmp_path).open(b"x" * KEY_BYTES) == known
     path.write_text(f'{{"key": "{"ab" * KEY_BYTES}"}}')
-    await file.look()
+    await file.check_directory()
     assert file_in(tmp_path).open(b"x" * KEY_BYTES) == known
 
 
@@ -69,5 +69,5 @@ async def test_in_another_processs_directory_nothing_is_written(tmp_path: Path) 
     second = file_in(tmp_path)
     assert second.open(b"x" * KEY_BYTES) == known
     second.save(IdentityState("cd" * KEY_BYTES))
-    await second.look()
+    await second.check_directory()
     assert first.open(NEW) == known

@@ -49,13 +49,13 @@ def test_a_secret_becomes_asterisks(spelling: str) -> None:
     expected = f"<{'*' * len(spelling)}>"
     assert SCRUBBER.redact_text(f"<{spelling}>") == expected
     assert SCRUBBER.redact(f"<{spelling}>".encode()) == expected.encode()
-    assert SCRUBBER.found_in(spelling)
+    assert SCRUBBER.contains_secret(spelling)
 
 
 @pytest.mark.parametrize("body", INNOCENT.values(), ids=INNOCENT.keys())
 def test_what_holds_no_secret_comes_back_itself(body: bytes) -> None:
     assert SCRUBBER.redact(body) is body
-    assert not SCRUBBER.found_in(body)
+    assert not SCRUBBER.contains_secret(body)
 
 
 @pytest.mark.parametrize("secret", ["", "short77", "asterisk*s", "sécret-77"])
@@ -80,7 +80,7 @@ def test_a_stream_holds_back_less_than_a_secret_can_reach() -> None:
     for _ in range(50):
         sent += len(stream.feed(b"x" * 37))
         fed += 37
-        assert fed - sent < SCRUBBER.reach_bytes
+        assert fed - sent < SCRUBBER.max_secret_bytes
     assert len(stream.finish()) == fed - sent
 
 
@@ -116,14 +116,14 @@ def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
     redactor = Redactor([KEY])
     with pytest.raises(ValueError, match="a secret needs"):
         redactor.add_secret([OTHER, "short"])
-    assert redactor.found_in(KEY)
-    assert not redactor.found_in(OTHER)
+    assert redactor.contains_secret(KEY)
+    assert not redactor.contains_secret(OTHER)
 
 
 def test_what_was_there_at_the_start_is_never_forgotten_nor_what_is_learnt_again() -> None:
     redactor = Redactor([KEY])
     for number in range(3 * MAX_ADDED):
         redactor.add_secret([f"rejected-{number}", OTHER])
-    assert redactor.found_in(KEY)
-    assert redactor.found_in(OTHER)
-    assert not redactor.found_in("rejected-0.")
+    assert redactor.contains_secret(KEY)
+    assert redactor.contains_secret(OTHER)
+    assert not redactor.contains_secret("rejected-0.")

@@ -3,9 +3,9 @@
 import pytest
 
 from proxy.http_semantics.content import (
-    navigates,
-    shows_pictures,
-    wants_page,
+    accepts_images,
+    is_navigation,
+    prefers_html,
 )
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -38,17 +38,17 @@ ACCEPTS = {
 
 @pytest.mark.parametrize(("accept", "page"), ACCEPTS.items(), ids=map(str, range(len(ACCEPTS))))
 def test_who_wants_a_page(accept: str, page: bool) -> None:  # noqa: FBT001 - a table's column
-    assert wants_page(accept, "") is page
+    assert prefers_html(accept, "") is page
 
 
 def test_a_browser_that_says_what_it_does_is_believed() -> None:
-    assert wants_page("*/*", "navigate")
-    assert not wants_page(BROWSER, "cors")
-    assert not navigates("no-cors", BROWSER)
-    assert navigates("", BROWSER.upper())
-    assert not navigates("", JAVA)
+    assert prefers_html("*/*", "navigate")
+    assert not prefers_html(BROWSER, "cors")
+    assert not is_navigation("no-cors", BROWSER)
+    assert is_navigation("", BROWSER.upper())
+    assert not is_navigation("", JAVA)
 
 
 def test_what_a_page_shows_is_told_from_what_a_program_reads() -> None:
-    assert shows_pictures(PICTURE)
-    assert not [accept for accept in (JAVA, BROWSER, "*/*", "") if shows_pictures(accept)]
+    assert accepts_images(PICTURE)
+    assert not [accept for accept in (JAVA, BROWSER, "*/*", "") if accepts_images(accept)]

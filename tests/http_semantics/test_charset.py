@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from proxy.http_semantics.charset import (
     Utf8Probe,
-    in_utf8,
     lacks_charset,
+    with_utf8_charset,
 )
 
 TEXTS = {
@@ -65,4 +65,4 @@ TYPES = {
 @pytest.mark.parametrize(("content_type", "lacks"), TYPES.items())
 def test_only_a_text_lacks_a_charset(content_type: str, *, lacks: bool) -> None:
     assert lacks_charset(content_type) is lacks
-    assert not lacks_charset(in_utf8(content_type))
+    assert not lacks_charset(with_utf8_charset(content_type))

@@ -51,4 +51,4 @@ def test_of_a_referer_the_origin_counts(referrer: str, origin: str) -> None:
 def test_a_program_says_nothing() -> None:
     silent = FetchMetadata({"Host": "P:1", "Accept": "*/*"})
     assert (silent.host, silent.origin, silent.referrer, silent.site) == ("p:1", "", "", "")
-    assert (silent.destination, silent.navigates) == ("", False)
+    assert (silent.destination, silent.is_navigation) == ("", False)

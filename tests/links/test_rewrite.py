@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proxy.links.rewrite import (
     REACH_BYTES,
     LinkRewriter,
-    file_of,
+    file_in_path,
 )
 from proxy.links.signing import FileIds, LinkSigner
 
@@ -283,4 +283,4 @@ FILES = {
 
 @pytest.mark.parametrize(("path", "file"), FILES.items(), ids=FILES.keys())
 def test_the_ids_of_a_file_stand_in_its_path(path: str, file: FileIds | None) -> None:
-    assert file_of(path) == file
+    assert file_in_path(path) == file

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.ratelimit.share import (
     BACKGROUND_SHARE,
-    MOST_AT_ONCE,
+    MAX_BURST,
     delay_s,
 )
 
@@ -26,14 +26,14 @@ def test_wait(spent: list[float], cost: int, now: float, count: int, wait: float
     assert delay_s(spent, cost, now, count, 10.0) == pytest.approx(wait)
 
 
-@given(st.integers(1, 200), st.lists(st.tuples(st.integers(1, MOST_AT_ONCE), st.floats(0, 9))))
+@given(st.integers(1, 200), st.lists(st.tuples(st.integers(1, MAX_BURST), st.floats(0, 9))))
 def test_no_window_holds_more_than_a_fifth(count: int, wanted: list[tuple[int, float]]) -> None:
     now, spent = 0.0, list[float]()
     for cost, idle_s in wanted:
         now += idle_s
         now += delay_s(spent, cost, now, count, 10.0)
         spent += [now] * cost
-    window_s = 10.0 * max(1.0, MOST_AT_ONCE * BACKGROUND_SHARE / count)
+    window_s = 10.0 * max(1.0, MAX_BURST * BACKGROUND_SHARE / count)
     for at in spent:
         within = [each for each in spent if at <= each < at + window_s - 1e-6]
-        assert len(within) <= max(MOST_AT_ONCE, count / BACKGROUND_SHARE)
+        assert len(within) <= max(MAX_BURST, count / BACKGROUND_SHARE)

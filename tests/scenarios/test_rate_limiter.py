@@ -122,7 +122,7 @@ async def test_while_there_is_room_nobody_waits_and_nothing_else_runs(office: Of
         taking = office.turns.acquire(ask_of())
         with pytest.raises(StopIteration):  # without having waited once
             taking.send(None)
-    assert not office.turns.queue_length
+    assert not office.turns.queued
 
 
 async def test_who_has_to_wait_goes_when_there_is_room_again(office: Office) -> None:
@@ -180,7 +180,7 @@ async def test_nobody_starves(office: Office) -> None:
     await office.spend(5)
     await office.wait(ask_of("renewal", Priority.BACKGROUND))
     for _ in range(200):
-        if len(office.turns.queue_length) < 10:
+        if len(office.turns.queued) < 10:
             await office.wait(ask_of("tool"))
         await office.pass_time(0.1)
     assert "renewal" in office.served
@@ -264,7 +264,7 @@ async def test_who_leaves_as_the_turn_comes_gives_it_back(office: Office) -> Non
     await office.spend(5)
     (task,) = await office.wait(ask_of("a"))
     office.clock.advance(1.0)
-    while office.turns.queue_length:  # noqa: ASYNC110 — the very moment is wanted
+    while office.turns.queued:  # noqa: ASYNC110 — the very moment is wanted
         await asyncio.sleep(0)
     task.cancel()
     await breathe(5)

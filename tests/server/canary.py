@@ -79,4 +79,4 @@ async def nothing_stays(proxy: Proxy, caplog: pytest.LogCaptureFixture, *secrets
 
 def shows(raw: bytes) -> bool:
     """Whether the proxy's own credential stands there, in a spelling it answers for."""
-    return Redactor((KEY, TOKEN)).found_in(raw)
+    return Redactor((KEY, TOKEN)).contains_secret(raw)

@@ -26,14 +26,14 @@ class BlobDirectory:
         self._made: dict[Path, Inode | None] = {}
         self._count = 0
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Make the directories, readable by their owner alone."""
         for each in (self.directory, self._blobs, self._partial):
             each.mkdir(mode=0o700, exist_ok=True)
             each.chmod(0o700)
         self._made = {each: inode_of(each) for each in (self._blobs, self._partial)}
 
-    def are_there(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether the directories are those that were made or found."""
         return all(inode_of(path) == inode for path, inode in self._made.items())
 

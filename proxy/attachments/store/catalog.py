@@ -49,8 +49,8 @@ class CatalogContents:
 
     blobs: list[Blob]
     """In the order of their last use."""
-    files: list[AttachmentRow]
-    seen: list[str]
+    rows: list[AttachmentRow]
+    seen_links: list[str]
 
 
 class Catalog:
@@ -74,7 +74,7 @@ class Catalog:
                 self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
             return self._open()
 
-    def is_there(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether what is open is what would be found: an open file outlives its name."""
         return all(inode_of(path) == inode for path, inode in self._inodes.items())
 
@@ -96,7 +96,7 @@ class Catalog:
             db.executemany("DELETE FROM files WHERE digest = ?", named)
             db.executemany("DELETE FROM blobs WHERE digest = ?", named)
 
-    def used(self, blobs: Iterable[tuple[str, float]], seen: Iterable[str]) -> None:
+    def save_usage(self, blobs: Iterable[tuple[str, float]], seen: Iterable[str]) -> None:
         """Write down when blobs were last used, and which links have led to a file."""
         with self._connected() as db:
             db.executemany(

@@ -29,7 +29,7 @@ class OpenFiles:
         self._open: dict[str, SharedFile] = {}
         self._checks: dict[SharedFile, asyncio.Task[bool]] = {}
 
-    def is_read(self, digest: str) -> bool:
+    def is_open(self, digest: str) -> bool:
         return digest in self._open
 
     def add(self, digest: str, held: SharedFile) -> None:

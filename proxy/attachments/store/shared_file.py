@@ -44,7 +44,7 @@ class SharedFile:
         self.written = 0
         self.complete = False
         self.failure: BaseException | None = None
-        self.holders = 0
+        self.references = 0
         self.digest = ""
         """Of a complete file; empty while that is not known."""
         self._disk = disk
@@ -53,12 +53,12 @@ class SharedFile:
         self._no_wait = True
 
     def retain(self) -> "SharedFile":
-        self.holders += 1
+        self.references += 1
         return self
 
     def release(self) -> None:
-        self.holders -= 1
-        if self.holders == 0:
+        self.references -= 1
+        if self.references == 0:
             os.close(self.fd)
             self._on_idle(self)
 

@@ -100,7 +100,7 @@ class AttachmentStore:
 
         Where there is no room at all nothing touches the disk.
         """
-        if self.is_off:
+        if self.is_disabled:
             return
         try:
             self._directory.own()
@@ -112,21 +112,21 @@ class AttachmentStore:
         for blob in kept.blobs:
             if blob.digest in here:
                 self.budget.add(blob)
-        for row in kept.files:
+        for row in kept.rows:
             if row.digest in here:
                 self._rows.put(row)
-        self.seen_links.load(kept.seen)
+        self.seen_links.load(kept.seen_links)
         self.is_working = True
         self.is_taken = self._has_failed = False
         with suppress(StoreError):
             await self._reserve(0, None)
 
     @property
-    def is_off(self) -> bool:
+    def is_disabled(self) -> bool:
         """Whether no file is to be kept at all."""
         return not self.budget.limit_bytes
 
-    async def look(self) -> None:
+    async def check_directory(self) -> None:
         """As Kept.look."""
         if self.is_working:
             try:
@@ -139,7 +139,7 @@ class AttachmentStore:
     def _check(self) -> None:
         """StoreError unless what is open lies in this process's directory."""
         self._directory.own()
-        if not (self._blobs.are_there() and self._catalog.is_there()):
+        if not (self._blobs.is_intact() and self._catalog.is_intact()):
             raise StoreError("removed or replaced while it was in use")
 
     async def stop(self) -> None:
@@ -151,7 +151,7 @@ class AttachmentStore:
         await self._open_files.stop()
         if self.is_working:
             with suppress(StoreError):
-                await self._record(self._catalog.used, *self._pending_metadata())
+                await self._record(self._catalog.save_usage, *self._pending_metadata())
         await self._in_writer_thread(self._catalog.close)
         for threads in (self.disk.threads, self._writer_thread):
             threads.shutdown(wait=False)
@@ -267,7 +267,7 @@ class AttachmentStore:
             if self.budget.get(digest) is None:
                 return  # it left meanwhile: fetched again when somebody asks
         self._rows.put(row)
-        await self._record(self._catalog.used, *self._pending_metadata())
+        await self._record(self._catalog.save_usage, *self._pending_metadata())
 
     def _commit(self, fill: DownloadTask, row: AttachmentRow) -> Blob:
         """The bytes' name first, then the row: what has no row is swept at start."""
@@ -286,7 +286,7 @@ class AttachmentStore:
         if self._blobs.free_bytes() < more_bytes + SPARE_BYTES:
             raise InsufficientSpace("the disk is full")
         more_bytes = blocks_for(more_bytes) if more_bytes else 0
-        leaving = self.budget.reserve(more_bytes, self._open_files.is_read)
+        leaving = self.budget.reserve(more_bytes, self._open_files.is_open)
         if leaving is None:
             raise InsufficientSpace("attachments.disk has no room for it")
         if held is not None:
@@ -325,7 +325,7 @@ class AttachmentStore:
         self._open_files.remove(held)
 
     def _recover(self) -> tuple[CatalogContents, set[str]]:
-        self._blobs.make()
+        self._blobs.create()
         kept = self._catalog.open()
         here = self._blobs.remove_orphans((blob.digest, blob.length) for blob in kept.blobs)
         self._catalog.drop(blob.digest for blob in kept.blobs if blob.digest not in here)

@@ -262,7 +262,7 @@ class WriteBehindTier:
             seq = self._epochs.again(self._pending.epochs)
             self._pending.epochs = dict.fromkeys(self._pending.epochs, seq)
 
-    async def look(self) -> None:
+    async def check_directory(self) -> None:
         """As Kept.look; what fails is opened again after REOPEN_AFTER_S."""
         if not self.is_working:
             return

@@ -16,7 +16,7 @@ from proxy.http_semantics.cache_control import NONE, cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
 from proxy.http_semantics.content import accepts_gzip
 from proxy.http_semantics.fields import quota_fields, serialize
-from proxy.links.rewrite import file_in
+from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature
 from proxy.model import Kind, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
@@ -151,7 +151,7 @@ class ApiHandler:
     def _check_signature(self, request: ApiRequest) -> ApiRequest:
         """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
         path, _, query = request.target.partition("?")
-        file = file_in(request.match)
+        file = file_in_route(request.match)
         if file is None:
             return request
         if self._signer:

@@ -55,14 +55,14 @@ class AttachmentHandler:
         permitted = await self._attachments.authorize(api_request)
         if isinstance(permitted, ApiResponse):
             return permitted
-        validators = self._validators(permitted.upload)
+        validators = self._validators(permitted.file)
         headers = request.headers
-        if validators.are_held(
+        if validators.is_not_modified(
             headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
         ):
             head = serialize((("ETag", validators.etag), _CACHE_CONTROL))
             return WireResponse(304, head), Outcome(hit=True)
-        part = _part(request, validators, permitted.upload.length)
+        part = _part(request, validators, permitted.file.length)
         at = part.start if isinstance(part, Slice) else 0
         opened = await self._attachments.open(permitted, at)
         if isinstance(opened, ApiResponse):
@@ -129,7 +129,7 @@ def _fields(
     dated = (("Last-Modified", validators.last_modified),) if validators.last_modified else ()
     return (
         ("Content-Type", content_type),
-        ("Content-Disposition", disposition(content_type, permitted.upload.name, save=save)),
+        ("Content-Disposition", disposition(content_type, permitted.file.name, save=save)),
         ("ETag", validators.etag),
         *dated,
         ("Accept-Ranges", "bytes"),

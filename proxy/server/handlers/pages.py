@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from proxy.cache.read_through import ReadThrough
-from proxy.credentials.extraction import strip_address
+from proxy.credentials.extraction import strip_url
 from proxy.errors import (
     InvalidResponse,
     MethodNotAllowed,
@@ -116,7 +116,7 @@ class PageHandler:
             fault = str(error)
         status = 400 if fault else 200
         if wants_page(request):
-            shown = Pasted(strip_address(pasted), link, fault)
+            shown = Pasted(strip_url(pasted), link, fault)
             url, figures = self._link_rewriter.public_url, self._dashboard.figures()
             body = home_page(url, shown, figures, self._offer(request))
             return WireResponse(status, serialize(PAGE_FIELDS), body)
