@@ -102,6 +102,37 @@ class Fwd(StrEnum):
     REQUEST = "request"
 
 
+class Detail(StrEnum):
+    """Why a response was not stored, or what it was made of: `detail` of RFC 9211 §2.8."""
+
+    CREDENTIAL_IN_RESPONSE = "credential-in-response"
+    """Not stored: it repeats the client's own key or token (D1)."""
+    INSUFFICIENT_SPACE = "insufficient-space"
+    """Not stored: the disk, or the share of it that attachments have, is full."""
+    INVALIDATED = "invalidated-during-fetch"
+    """Not stored: one of its tags was invalidated after it was requested."""
+    PROJECTED = "projected"
+    """Cut out of a stored response that contains it."""
+    REFUSED = "refused"
+    """Not stored: the download that it would have joined was refused to another credential."""
+    REQUEST_NO_STORE = "request-no-store"
+    ROUTE_NOT_STORED = "route-not-stored"
+    STALE_IF_ERROR = "stale-if-error"
+    """A stored response past its lifetime, because Trello gives none (RFC 5861 §4)."""
+    STATUS_NOT_STORED = "status-not-stored"
+    TOO_LARGE = "too-large"
+
+
+class FetchedParts(NamedTuple):
+    """How many parts of a batch were fetched, and how many it has; a `detail` as well."""
+
+    fetched: int
+    parts: int
+
+    def __str__(self) -> str:
+        return f"fetched-{self.fetched}-of-{self.parts}"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What was done with a request and why: feeds Cache-Status, the log line and the metrics."""
@@ -113,8 +144,7 @@ class Outcome:
     """Seconds of freshness left; negative: stale for so long (RFC 9211 §2.4)."""
     stored: bool = False
     collapsed: bool = False
-    detail: str | None = None
-    """A token of ours: why not stored, why stale was served."""
+    detail: Detail | FetchedParts | None = None
 
     @property
     def result(self) -> str:

@@ -5,7 +5,7 @@ most as old as that route allows. Bytes are shared: what is kept is served, what
 joined, else one download begins, always of the whole file. What cannot be kept passes through.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl, quote
 
@@ -18,12 +18,8 @@ from proxy.attachments.fetcher import (
 )
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
 from proxy.attachments.store.store import AttachmentStore
-from proxy.cache.key import key_of
-from proxy.cache.read_through import STALE_IF_ERROR, ReadThrough
+from proxy.cache.read_through import ReadThrough
 from proxy.cache.results import Prediction, response_from_buffered
-from proxy.cache.storability import (
-    Reason,
-)
 from proxy.errors import (
     AttachmentDeleted,
     AttachmentIsLink,
@@ -35,7 +31,7 @@ from proxy.errors import (
 from proxy.errors import NotInCache as NothingStored
 from proxy.http_semantics.content import identity_of
 from proxy.http_semantics.target import target_of
-from proxy.model import Fwd, Outcome
+from proxy.model import Detail, Fwd, Outcome
 from proxy.trello.attachment_metadata import (
     Link,
     Malicious,
@@ -46,8 +42,6 @@ from proxy.trello.attachment_metadata import (
 )
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.trello.routes import RouteTable
-
-_TOO_LARGE = "too-large"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +122,7 @@ class AttachmentService:
             if not isinstance(described, UploadedFile):
                 return prediction, None
             if self._is_too_long(described):
-                return prediction, Outcome(fwd=Fwd.BYPASS, detail=_TOO_LARGE)
+                return prediction, Outcome(fwd=Fwd.BYPASS, detail=Detail.TOO_LARGE)
             file_id = described.id
         is_here = self._store.contains(file_id)
         return prediction, Outcome(hit=True) if is_here else Outcome(fwd=Fwd.URI_MISS)
@@ -155,9 +149,9 @@ class AttachmentService:
             if found is not None:
                 return await self._join_download(permitted, found[0], at, joined=True)
             if self._is_too_long(upload):
-                return await through(_TOO_LARGE)
+                return await through(Detail.TOO_LARGE)
             if directives.no_store:
-                return await through(Reason.REQUEST)
+                return await through(Detail.REQUEST_NO_STORE)
             held, joined = self._store.start_download(upload.id, self._fetch(permitted, 0))
             return await self._join_download(permitted, held, at, joined=joined)
         except StoreError as error:
@@ -172,7 +166,7 @@ class AttachmentService:
         except UpstreamRefused as refused:
             held.release()
             if refused.partition != permitted.request.partition:  # it is somebody else's
-                return await self._pass_through(permitted, at, "refused")
+                return await self._pass_through(permitted, at, Detail.REFUSED)
             return response_from_buffered(
                 refused.response, Outcome(fwd=Fwd.URI_MISS, collapsed=joined)
             )
@@ -185,7 +179,7 @@ class AttachmentService:
         return OpenAttachment(header, outcome, self._body(permitted, header, held))
 
     async def _pass_through(
-        self, permitted: AuthorizedAttachment, at: int, reason: str
+        self, permitted: AuthorizedAttachment, at: int, reason: Detail
     ) -> OpenAttachment | ApiResponse:
         """The file from Trello, for this asker alone."""
         fetch = self._fetch(permitted, at)
@@ -220,16 +214,7 @@ class AttachmentService:
     def _metadata_request(self, request: ApiRequest, card: str, attachment: str) -> ApiRequest:
         """The plain question about an attachment: the one that tools ask, so they share it."""
         match = self._routes.classify("GET", ("cards", card, "attachments", attachment))
-        target = target_of(match.segments, "")
-        return replace(
-            request,
-            effective_method="GET",
-            method="GET",
-            target=target,
-            match=match,
-            query_names=frozenset(),
-            key=key_of(request.partition, target),
-        )
+        return request.derive(target=target_of(match.segments, ""), match=match)
 
 
 def _preview(request: ApiRequest, metadata: bytes) -> str | None:
@@ -249,7 +234,7 @@ def _download_request(request: ApiRequest, upload: UploadedFile) -> ApiRequest:
     name = upload.segment or quote(upload.name, safe="", errors="replace")
     if name.strip("."):
         target += f"/{name}"
-    return replace(request, effective_method="GET", method="GET", target=target)
+    return request.derive(target=target)
 
 
 def _identity_body(response: ApiResponse) -> bytes:
@@ -260,8 +245,9 @@ def _identity_body(response: ApiResponse) -> bytes:
 
 def _is_stored(permitted: AuthorizedAttachment) -> Outcome:
     """A hit; or, where its permission is an old one for want of a newer, that."""
-    return permitted.outcome if permitted.outcome.detail == STALE_IF_ERROR else Outcome(hit=True)
+    is_stale = permitted.outcome.detail is Detail.STALE_IF_ERROR
+    return permitted.outcome if is_stale else Outcome(hit=True)
 
 
-def _reason(error: StoreError) -> str:
-    return _TOO_LARGE if isinstance(error, FileTooLarge) else "insufficient-space"
+def _reason(error: StoreError) -> Detail:
+    return Detail.TOO_LARGE if isinstance(error, FileTooLarge) else Detail.INSUFFICIENT_SPACE

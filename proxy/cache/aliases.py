@@ -7,7 +7,6 @@ What a spelling alone was told, that there is no such thing, stays its own.
 import asyncio
 from dataclasses import replace
 
-from proxy.cache.key import key_of
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.target import target_of
 from proxy.model import (
@@ -23,7 +22,7 @@ from proxy.trello.alias_learning import (
     extract_aliases,
     is_mutable,
 )
-from proxy.trello.message import ApiRequest
+from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.object_ids import NOTHING, ObjectInfo, is_id
 from proxy.trello.tags import ROOTS
 

@@ -19,7 +19,6 @@ from proxy.cache.freshness import (
     Verdict,
 )
 from proxy.cache.read_through import (
-    STALE_IF_ERROR,
     ReadThrough,
     may_serve_stale_if_error,
 )
@@ -32,7 +31,6 @@ from proxy.cache.results import (
     response_from_stored,
 )
 from proxy.cache.storability import (
-    Reason,
     why_unusable,
 )
 from proxy.cache.store.store import ResponseStore
@@ -42,6 +40,8 @@ from proxy.http_semantics.conditional import etag_of
 from proxy.http_semantics.content import gzipped, identity_length
 from proxy.model import (
     CacheKey,
+    Detail,
+    FetchedParts,
     Fwd,
     Kind,
     Outcome,
@@ -201,7 +201,7 @@ class BatchService:
             return await self.serve(request, [each.request for each in parts])
         item = Item(response.status, make_item(response.status, response.body))
         outcome = replace(
-            response.outcome, detail=response.outcome.detail or _was_fetched(1, parts)
+            response.outcome, detail=response.outcome.detail or FetchedParts(1, len(parts))
         )
         return await self._compose(
             request, parts, {part.request.key: response.stored or item}, outcome
@@ -210,14 +210,15 @@ class BatchService:
     async def _fetch_many(
         self, request: ApiRequest, parts: Sequence[PartLookup], wanted: Sequence[PartLookup]
     ) -> ApiResponse:
-        outcome = Outcome(fwd=batch_forward_reason(wanted), detail=_was_fetched(len(wanted), parts))
+        fetched = FetchedParts(len(wanted), len(parts))
+        outcome = Outcome(fwd=batch_forward_reason(wanted), detail=fetched)
         is_all_stored = all(may_serve_stale_if_error(part.verdict) for part in wanted)
         try:
             result, joined = await self._fetch_collapsed(request, wanted)
         except UpstreamError as error:
             if not is_all_stored:
                 raise
-            outcome = replace(outcome, fwd_status=error.status, detail=STALE_IF_ERROR)
+            outcome = replace(outcome, fwd_status=error.status, detail=Detail.STALE_IF_ERROR)
             return await self._compose(request, parts, {}, outcome)
         if isinstance(result, TooLarge):
             return await self._reads.bypass(request)
@@ -227,9 +228,9 @@ class BatchService:
             if is_all_stored and is_upstream_failure(
                 result.status, result.plain, own=request.uses_stored_credential
             ):
-                outcome = replace(outcome, detail=STALE_IF_ERROR)
+                outcome = replace(outcome, detail=Detail.STALE_IF_ERROR)
                 return await self._compose(request, parts, {}, outcome)
-            return response_from_buffered(result, replace(outcome, detail=Reason.STATUS))
+            return response_from_buffered(result, replace(outcome, detail=Detail.STATUS_NOT_STORED))
         got = {
             part.request.key: result[part.request.key]
             for part in wanted
@@ -239,7 +240,7 @@ class BatchService:
             outcome,
             fwd_status=200,
             stored=all(isinstance(piece, StoredResponse) for piece in result.values()),
-            detail=outcome.detail if len(got) == len(result) else STALE_IF_ERROR,
+            detail=outcome.detail if len(got) == len(result) else Detail.STALE_IF_ERROR,
         )
         return await self._compose(request, parts, got, outcome)
 
@@ -265,10 +266,10 @@ class BatchService:
         fetched = await self._exchange.fetch(_upstream_target(request, wanted), gzip=True)
         if isinstance(fetched, StreamedResponse):
             await fetched.chunks.aclose()
-            count(self._metrics.not_stored, Reason.TOO_LARGE)
+            count(self._metrics.not_stored, Detail.TOO_LARGE)
             return TooLarge()
         if fetched.status != 200:
-            count(self._metrics.not_stored, Reason.STATUS)
+            count(self._metrics.not_stored, Detail.STATUS_NOT_STORED)
             return fetched
         with self._exchange.body_errors(request):
             if len(fetched.plain) > _OFFLOAD_BYTES:
@@ -296,7 +297,7 @@ class BatchService:
                 item.status, item.raw, own=request.uses_stored_credential
             ):
                 self._reads.storer.forget(request)
-            count(self._metrics.not_stored, Reason.STATUS)
+            count(self._metrics.not_stored, Detail.STATUS_NOT_STORED)
             return item
         result = await self._reads.storer.store(request, whole, requested_at, seq)
         return result.stored if isinstance(result, Stored) else item
@@ -344,7 +345,7 @@ def _upstream_target(request: ApiRequest, wanted: Sequence[PartLookup]) -> ApiRe
     """The batch of these parts; its key is that of their flight, whatever their order."""
     target = batch_target([part.request.target for part in wanted])
     key = CacheKey(" ".join(sorted(part.request.key for part in wanted)))
-    return replace(request, target=target, key=key)
+    return replace(request.derive(target=target), key=key)
 
 
 def _split_items(batch: BufferedResponse, count: int) -> list[tuple[Item, BufferedResponse]]:
@@ -369,8 +370,3 @@ def _is_private(piece: PartResult) -> bool:
 
 def _plain_length(stored: StoredResponse) -> int:
     return identity_length(stored.body) if stored.gzip else len(stored.body)
-
-
-def _was_fetched(count_asked: int, parts: Sequence[PartLookup]) -> str:
-    """How many of how many were asked for: `fetched-2-of-10`."""
-    return f"fetched-{count_asked}-of-{len(parts)}"

@@ -20,8 +20,7 @@ from proxy.cache.freshness import (
     Verdict,
     judge,
 )
-from proxy.cache.key import missing_key
-from proxy.cache.projection.projector import PROJECTED, Projector
+from proxy.cache.projection.projector import Projector
 from proxy.cache.response_storing import ResponseStorer, spelling_key
 from proxy.cache.results import (
     FetchResult,
@@ -39,7 +38,6 @@ from proxy.cache.results import (
     response_from_stream,
 )
 from proxy.cache.storability import (
-    Reason,
     lifetimes_for,
 )
 from proxy.cache.store.store import ResponseStore
@@ -47,6 +45,7 @@ from proxy.cache.watched_boards import WatchedBoards
 from proxy.errors import NotInCache as NothingStored
 from proxy.errors import UpstreamError
 from proxy.model import (
+    Detail,
     Fwd,
     Lifetimes,
     Outcome,
@@ -55,15 +54,12 @@ from proxy.model import (
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
 from proxy.trello.failures import is_upstream_failure
-from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.message import ApiRequest, ApiResponse, missing_key
 from proxy.upstream.exchange import (
     BufferedResponse,
     StreamedResponse,
     UpstreamExchange,
 )
-
-STALE_IF_ERROR = "stale-if-error"
-"""The `detail` of an answer that is stale because Trello gives none."""
 
 
 class ReadThrough:
@@ -125,7 +121,7 @@ class ReadThrough:
         projected = None if isinstance(verdict, Fresh) else await self._projector.serve(request)
         if projected is None:
             return LookupResult(stored, verdict)
-        return LookupResult(projected.stored, Fresh(projected.ttl_s), PROJECTED)
+        return LookupResult(projected.stored, Fresh(projected.ttl_s), Detail.PROJECTED)
 
     def lifetimes(self, request: ApiRequest, stored: StoredResponse) -> Lifetimes:
         """The route's; in the stored identity longer ones while its boards are watched."""
@@ -248,7 +244,7 @@ class ReadThrough:
             case Stored(stored):
                 part = await self._projector.from_widened(request, wide, stored)
                 if part is not None:
-                    return Stored(part, PROJECTED), joined
+                    return Stored(part, Detail.PROJECTED), joined
             case NotStored(whole) if is_upstream_failure(
                 whole.status, whole.plain, own=request.uses_stored_credential
             ):
@@ -286,7 +282,7 @@ class ReadThrough:
         fetched = await self._exchange.fetch(request, gzip=True)
         if isinstance(fetched, StreamedResponse):
             await fetched.chunks.aclose()
-            count(self._metrics.not_stored, Reason.TOO_LARGE)
+            count(self._metrics.not_stored, Detail.TOO_LARGE)
             return TooLarge()
         with self._exchange.body_errors(request):
             whole = self.storer.validate(request, fetched)
@@ -294,7 +290,7 @@ class ReadThrough:
 
     @staticmethod
     def _stale_response(stored: StoredResponse, fwd: Fwd, status: int) -> ApiResponse:
-        outcome = Outcome(fwd=fwd, fwd_status=status, detail=STALE_IF_ERROR)
+        outcome = Outcome(fwd=fwd, fwd_status=status, detail=Detail.STALE_IF_ERROR)
         return response_from_stored(stored, outcome)
 
 

@@ -6,12 +6,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.key import missing_key
 from proxy.cache.projection.projector import Projector
 from proxy.cache.results import NotStored, Stored, make_stored
 from proxy.cache.storability import (
     NOT_FOUND_LIFETIME_S,
-    Reason,
     Storable,
     Unstorable,
     may_store,
@@ -24,12 +22,13 @@ from proxy.http_semantics.fields import serialize
 from proxy.links.rewrite import rewrite_client_js
 from proxy.model import (
     CacheKey,
+    Detail,
     Kind,
     StoredResponse,
 )
 from proxy.observability.metrics import Metrics, count
 from proxy.trello.failures import is_upstream_failure
-from proxy.trello.message import ApiRequest
+from proxy.trello.message import ApiRequest, missing_key
 from proxy.trello.routes import UNKNOWN
 from proxy.trello.tags import stored_tags
 from proxy.upstream.exchange import BufferedResponse
@@ -81,7 +80,7 @@ class ResponseStorer:
                     await self.mark_missing(request, stored.asked)
                 kept = self._keep(request, stored)
                 if kept is None:
-                    return self._not_stored(request, whole, Reason.INVALIDATED)
+                    return self._not_stored(request, whole, Detail.INVALIDATED)
                 self._projector.add_stored(request, kept.stored, whole.plain)
                 return kept
             case Unstorable(reason):
@@ -127,7 +126,7 @@ class ResponseStorer:
             self._responses.drop(key)
 
     def _not_stored(
-        self, request: ApiRequest, whole: BufferedResponse, reason: Reason
+        self, request: ApiRequest, whole: BufferedResponse, reason: Detail
     ) -> NotStored:
         count(self._metrics.not_stored, reason)
         return NotStored(whole, reason, spelling_key(request))

@@ -8,20 +8,17 @@ from proxy.cache.freshness import (
     Stale,
     Verdict,
 )
-from proxy.cache.key import missing_key
-from proxy.cache.storability import (
-    Reason,
-)
 from proxy.http_semantics.conditional import etag_of
 from proxy.http_semantics.fields import serialize, to_store
 from proxy.model import (
     CacheKey,
+    Detail,
     Fwd,
     Outcome,
     StoredResponse,
     Tag,
 )
-from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.message import ApiRequest, ApiResponse, missing_key
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse
 
 
@@ -73,7 +70,7 @@ class LookupResult:
 
     stored: StoredResponse | None
     verdict: Verdict
-    detail: str | None = None
+    detail: Detail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +78,7 @@ class Stored:
     """A flight's answer that is now stored: everybody may have it."""
 
     stored: StoredResponse
-    detail: str | None = None
-    """A token of ours: how the answer came to be."""
+    detail: Detail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class NotStored:
     """A flight's answer that is not stored: its leader's alone, unless it is an error."""
 
     response: BufferedResponse
-    reason: Reason
+    reason: Detail
     key: CacheKey
     """Of the spelling that was asked."""
 

@@ -3,9 +3,9 @@
 import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from proxy.model import (
+    Detail,
     Kind,
     Lifetimes,
     Tag,
@@ -21,17 +21,6 @@ And for so long one 404 is no proof against a stored 200: a second one, later th
 _SCALAR = re.compile(rb'\s*[\[{"\-0-9tfn]')
 
 
-class Reason(StrEnum):
-    """Why an answer was not stored; the `detail` of Cache-Status."""
-
-    ROUTE = "route-not-stored"
-    STATUS = "status-not-stored"
-    REQUEST = "request-no-store"
-    INVALIDATED = "invalidated-during-fetch"
-    TOO_LARGE = "too-large"
-    ECHO = "credential-in-response"
-
-
 @dataclass(frozen=True, slots=True)
 class Storable:
     """It may be stored, under these lifetimes, until one of these tags is invalidated."""
@@ -44,7 +33,7 @@ class Storable:
 class Unstorable:
     """It may not, and this is why."""
 
-    reason: Reason
+    reason: Detail
 
 
 def may_store(
@@ -60,13 +49,13 @@ def may_store(
     Nor what `echoes` the client's own credential: nothing stored holds one (D1).
     """
     if no_store or echoes:
-        return Unstorable(Reason.REQUEST if no_store else Reason.ECHO)
+        return Unstorable(Detail.REQUEST_NO_STORE if no_store else Detail.CREDENTIAL_IN_RESPONSE)
     if lifetimes.lifetime_s <= 0:
-        return Unstorable(Reason.ROUTE)
+        return Unstorable(Detail.ROUTE_NOT_STORED)
     if status == 404:
         return Storable(_of_gone(lifetimes), tags)
     if status != 200:
-        return Unstorable(Reason.STATUS)
+        return Unstorable(Detail.STATUS_NOT_STORED)
     return Storable(lifetimes, tags)
 
 

@@ -8,7 +8,7 @@ client chooses what it asks for, never how.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from proxy.errors import InvalidTarget
 
@@ -101,6 +101,11 @@ def with_parameters(query: str, others: str) -> str:
     names = {_pair(part)[0] for part in parts}
     added = [part for part in others.split("&") if part and _pair(part)[0] not in names]
     return "&".join(parts + added) if added else query
+
+
+def names_in(query: str) -> frozenset[str]:
+    """The decoded names of a raw query's parameters."""
+    return frozenset([name for name, _ in parse_qsl(query, keep_blank_values=True)])
 
 
 def _pair(part: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import inf
 from typing import Literal, NamedTuple
 
+from proxy.model import Detail, FetchedParts
 from proxy.runtime.clock import Clock
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -29,7 +30,7 @@ class RequestLine(NamedTuple):
     route: str
     status: int
     cache: str
-    detail: str | None
+    detail: Detail | FetchedParts | None
     duration_s: float
     sent_bytes: int
     user_agent: str

@@ -6,7 +6,6 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.cache.key import key_of
 from proxy.config.schema import Clients
 from proxy.credentials.extraction import (
     ExtractedCredential,
@@ -30,6 +29,7 @@ from proxy.http_semantics.target import (
     Target,
     canonical_query,
     host_name,
+    names_in,
     parse,
     target_of,
     with_parameters,
@@ -53,7 +53,7 @@ from proxy.server.request_body import (
 from proxy.server.request_context import RequestContext
 from proxy.server.write_permission import WritePermission
 from proxy.trello.batch_codec import is_cacheable_part, parse_urls
-from proxy.trello.message import ApiRequest
+from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.rate_limits import (
     PREFETCH_USER_AGENT,
 )
@@ -114,7 +114,7 @@ class RequestParser:
             method="GET" if request.method == "HEAD" else request.method,
             target=target_of(sent, query),
             match=masked,
-            query_names=_names(query),
+            query_names=names_in(query),
             key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
@@ -152,7 +152,7 @@ class RequestParser:
             method="GET",
             target=target_of(sent, query),
             match=masked,
-            query_names=_names(query),
+            query_names=names_in(query),
             key=key_of(identity.partition, target_of(masked.segments, query)),
             partition=identity.partition,
             credential=identity.credential,
@@ -196,17 +196,9 @@ class RequestParser:
             return None
         match = self._routes.classify("GET", parsed.segments[1:])
         query = _without_credentials(match, parsed.query)[0]
-        names = _names(query)
-        if not is_cacheable_part(match, names):
+        if not is_cacheable_part(match, names_in(query)):
             return None
-        target = target_of(match.segments, query)
-        return replace(
-            batch,
-            target=target,
-            match=match,
-            query_names=names,
-            key=key_of(batch.partition, target),
-        )
+        return batch.derive(target=target_of(match.segments, query), match=match)
 
     async def _restore_links(self, query: str, incoming: RequestBody, names: frozenset[str]) -> str:
         """The query of a write, Trello's links for the proxy's in it and in its form or JSON.
@@ -328,10 +320,6 @@ def _without_credentials(match: Match, raw_query: str) -> tuple[str, ExtractedCr
 
 def _without_placeholder(in_path: ExtractedCredential) -> ExtractedCredential:
     return ExtractedCredential() if in_path.token == PLACEHOLDER else in_path
-
-
-def _names(query: str) -> frozenset[str]:
-    return frozenset(name for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def directives_of(request: web.BaseRequest) -> cache_control.Directives:

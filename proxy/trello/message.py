@@ -1,10 +1,12 @@
-"""What travels through every flow: the Ask on the way in, the Answer on the way out."""
+"""Request and response of the API, as handlers, cache and upstream pass them on."""
 
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.http_semantics.cache_control import Directives
+from proxy.http_semantics.target import names_in
 from proxy.model import (
     CacheKey,
     Credential,
@@ -17,6 +19,21 @@ from proxy.observability.client_stats import OWN
 from proxy.trello.routes import Match
 
 Body = bytes | AsyncIterator[bytes] | None
+
+
+def key_of(partition: str, target: str) -> CacheKey:
+    """The cache key of a canonical target: one key is one upstream target, byte for byte (D5).
+
+    A digest, so that a key can be logged, stored and shared without revealing an id or a name. The
+    partition is framed by its length: no two pairs run together (RFC 9111 §2).
+    """
+    framed = b"%d:%b%b" % (len(partition.encode()), partition.encode(), target.encode())
+    return CacheKey(hashlib.blake2b(framed, digest_size=20).hexdigest())
+
+
+def missing_key(key: CacheKey) -> CacheKey:
+    """The cache key of a 404 for the same target: it must not replace a stored 200."""
+    return CacheKey(f"{key}-404")
 
 
 def _no_parameters() -> Mapping[str, str]:
@@ -70,8 +87,22 @@ class ApiRequest:
     """A write's own parameters; complete once the body has been sent."""
     timing: UpstreamTiming = field(default_factory=UpstreamTiming, repr=False, compare=False)
 
+    def derive(self, *, target: str, match: Match | None = None) -> "ApiRequest":
+        """The same request for another target: the key and the query's names are that target's.
+
+        `target` is canonical and holds no credential; without `match` it keeps its route.
+        """
+        return replace(
+            self,
+            target=target,
+            match=match or self.match,
+            query_names=names_in(target.partition("?")[2]),
+            key=key_of(self.partition, target),
+            spelled_key=None,
+        )
+
     def in_background(self) -> "ApiRequest":
-        """The same, with nobody who waits for the answer."""
+        """The same request at background priority or below; no client is waiting for it."""
         return replace(self, priority=max(self.priority, Priority.BACKGROUND))
 
 

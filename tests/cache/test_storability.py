@@ -4,7 +4,6 @@ import pytest
 
 from proxy.cache.storability import (
     NOT_FOUND_LIFETIME_S,
-    Reason,
     Storable,
     Unstorable,
     lifetimes_for,
@@ -12,6 +11,7 @@ from proxy.cache.storability import (
     why_unusable,
 )
 from proxy.model import (
+    Detail,
     Kind,
     Lifetimes,
     Tag,
@@ -38,21 +38,21 @@ def test_a_404_is_stored_for_seconds() -> None:
     "status", [201, 202, 203, 204, 206, 301, 302, 304, 400, 401, 403, 405, 409, 410, 418, 429, 451]
 )
 def test_no_other_status_is_stored(status: int) -> None:
-    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Detail.STATUS_NOT_STORED)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 def test_no_trouble_is_stored(status: int) -> None:
-    assert may_store(status, ROUTE, TAGS) == Unstorable(Reason.STATUS)
+    assert may_store(status, ROUTE, TAGS) == Unstorable(Detail.STATUS_NOT_STORED)
 
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_a_route_without_a_lifetime_stores_nothing(status: int) -> None:
-    assert may_store(status, NEVER, TAGS) == Unstorable(Reason.ROUTE)
+    assert may_store(status, NEVER, TAGS) == Unstorable(Detail.ROUTE_NOT_STORED)
 
 
 def test_a_client_that_says_no_store_has_nothing_stored() -> None:
-    assert may_store(200, ROUTE, TAGS, no_store=True) == Unstorable(Reason.REQUEST)
+    assert may_store(200, ROUTE, TAGS, no_store=True) == Unstorable(Detail.REQUEST_NO_STORE)
 
 
 USABLE = {

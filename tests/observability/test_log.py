@@ -5,6 +5,7 @@ import json
 import pytest
 
 from proxy.credentials.redaction import Redactor
+from proxy.model import Detail
 from proxy.observability.log import (
     BUFFER_BYTES,
     Level,
@@ -60,9 +61,9 @@ def test_a_request_is_one_object_on_one_line(written: list[bytes]) -> None:
     ]
 
 
-def test_a_detail_is_told_where_there_is_one(written: list[bytes]) -> None:
+def test_a_detail_is_logged_where_there_is_one(written: list[bytes]) -> None:
     log = Log(written.append, FakeClock())
-    log.request(LINE._replace(detail="stale-if-error"))
+    log.request(LINE._replace(detail=Detail.STALE_IF_ERROR))
     log.flush()
     assert parsed(written)[0]["detail"] == "stale-if-error"
 

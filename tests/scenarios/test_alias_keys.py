@@ -6,7 +6,6 @@ from collections.abc import Callable
 import pytest
 
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.key import key_of
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
@@ -17,7 +16,7 @@ from proxy.model import (
     Tag,
 )
 from proxy.runtime.clock import FakeClock
-from proxy.trello.message import ApiRequest
+from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import EVERYTHING, stored_tags
 from proxy.trello.write_effects import board_tags

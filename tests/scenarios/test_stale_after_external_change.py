@@ -7,7 +7,6 @@ from weakref import ref
 import pytest
 
 from proxy.cache.invalidation import Invalidator
-from proxy.cache.key import key_of
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
@@ -20,7 +19,7 @@ from proxy.errors import NotInCache
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.http_semantics.cache_control import NONE, Directives
-from proxy.model import Credential, StoredResponse
+from proxy.model import Credential, Detail, FetchedParts, Fwd, StoredResponse
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
@@ -28,7 +27,7 @@ from proxy.runtime.clock import FakeClock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.server.fast_path import FastPathDeps, PreparedHit
 from proxy.server.request_context import RequestIdGenerator
-from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.message import ApiRequest, ApiResponse, key_of
 from proxy.trello.routes import RouteTable
 from proxy.trello.write_effects import board_tags
 from proxy.upstream.availability import CircuitBreakers
@@ -59,7 +58,7 @@ def _ask(*segments: str, wanted: Directives = NONE) -> ApiRequest:
     )
 
 
-def _told(response: ApiResponse) -> tuple[bool, str | None, bool, str | None]:
+def _told(response: ApiResponse) -> tuple[bool, Fwd | None, bool, Detail | FetchedParts | None]:
     outcome = response.outcome
     return outcome.hit, outcome.fwd, outcome.stored, outcome.detail
 

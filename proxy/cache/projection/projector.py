@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from proxy.cache.freshness import Fresh, Verdict
-from proxy.cache.key import key_of
 from proxy.cache.projection.containment_index import (
     ContainmentIndex,
     FieldDemand,
@@ -34,8 +33,6 @@ from proxy.trello.object_ids import ObjectInfo
 from proxy.trello.routes import Match
 from proxy.trello.tags import stored_tags
 
-PROJECTED = "projected"
-"""The `detail` of an answer that was cut out of a larger one."""
 MAX_SUPERSET_BYTES = 1 << 20
 """A larger answer is not cut."""
 _OFFLOAD_BYTES = 64 * 1024
@@ -144,11 +141,7 @@ class Projector:
         wide = replace(within, chosen=Chosen.ALL)
         if within.pass_through_params or within.nested or not contains(wide, shape):
             return None
-        return replace(
-            _asking(request, target_of(match.segments, "fields=all")),
-            match=match,
-            query_names=frozenset({"fields"}),
-        )
+        return request.derive(target=target_of(match.segments, "fields=all"), match=match)
 
     async def _from(
         self,
@@ -182,11 +175,7 @@ def _with_all_fields(request: ApiRequest, shape: QueryShape) -> ApiRequest | Non
     parameters = request.target.partition("?")[2].split("&")
     others = [each for each in parameters if not each.startswith("fields=")]
     query = canonical_query("&".join([*others, "fields=all"]))
-    return _asking(request, target_of(request.match.segments, query))
-
-
-def _asking(request: ApiRequest, target: str) -> ApiRequest:
-    return replace(request, target=target, key=key_of(request.partition, target), spelled_key=None)
+    return request.derive(target=target_of(request.match.segments, query))
 
 
 def _cut(

@@ -1,7 +1,5 @@
 """Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
 
-from dataclasses import replace
-
 from aiohttp import web
 
 from proxy.attachments.board_export import BoardExport
@@ -157,7 +155,7 @@ class ApiHandler:
         if self._signer:
             self._signer.check(file, query, self._clock.now())
         kept = strip_signature(query)
-        return replace(request, target=f"{path}?{kept}" if kept else path)
+        return request.derive(target=f"{path}?{kept}" if kept else path)
 
     async def _write(self, request: ApiRequest, incoming: RequestBody) -> ApiResponse:
         try:

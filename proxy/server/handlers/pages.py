@@ -25,6 +25,7 @@ from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import parse
 from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
+from proxy.model import Detail
 from proxy.pages.board_data import (
     CARD_FIELDS,
     FILE_FIELDS,
@@ -80,7 +81,7 @@ class FetchedJson:
     def stale_since(self) -> float | None:
         """POSIX seconds."""
         stored = self.response.stored
-        is_stale = self.response.outcome.detail == "stale-if-error"
+        is_stale = self.response.outcome.detail is Detail.STALE_IF_ERROR
         return stored.requested_at if stored is not None and is_stale else None
 
 

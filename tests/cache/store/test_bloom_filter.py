@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.key import key_of
 from proxy.cache.store.bloom_filter import BloomFilter
 from proxy.model import CacheKey
+from proxy.trello.message import key_of
 from tests.cache.store.conftest import key
 
 
