@@ -24,12 +24,12 @@ from proxy.errors import (
     InvalidResponse,
     UpstreamError,
 )
-from proxy.http_semantics.charset import (
+from proxy.http_semantics.conditional import resume_offset
+from proxy.http_semantics.media_type import (
     Utf8Probe,
     lacks_charset,
     with_utf8_charset,
 )
-from proxy.http_semantics.conditional import resume_offset
 from proxy.model import Fields
 from proxy.observability.metrics import Metrics
 from proxy.trello.message import ApiRequest

@@ -1,4 +1,4 @@
-"""Cache-Control of a request, parsed once into a value (RFC 9111 §5.2.1)."""
+"""Cache directives of a request (RFC 9111 §5.2.1) and the Cache-Status field (RFC 9211)."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,10 @@ NAME = "trello-proxy"
 
 
 def cache_status(outcome: Outcome) -> str:
-    """`trello-proxy; hit; ttl=27`, `trello-proxy; fwd=uri-miss; fwd-status=200; stored` …"""
+    """An outcome as a Cache-Status field value (RFC 9211 §2).
+
+    `trello-proxy; hit; ttl=27`, `trello-proxy; fwd=uri-miss; fwd-status=200; stored` …
+    """
     parts = [NAME]
     if outcome.hit:
         parts.append("hit")
@@ -29,7 +32,7 @@ def cache_status(outcome: Outcome) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """What a client asks of the cache. Unknown directives are ignored (§5.2.3)."""
+    """Request directives that the cache honours; unknown ones are ignored (RFC 9111 §5.2.3)."""
 
     no_cache: bool = False
     no_store: bool = False
@@ -41,9 +44,9 @@ NONE = Directives()
 
 
 def parse(cache_control: str, pragma: str = "") -> Directives:
-    """The directives; a `max-age` that is no number counts as 0, the cautious reading (§4.2.1).
+    """The directives of a request; an invalid `max-age` counts as 0 (RFC 9111 §4.2.1).
 
-    `Pragma: no-cache` counts only where Cache-Control is absent (§5.4).
+    `Pragma: no-cache` counts only in the absence of Cache-Control (§5.4).
     """
     if not cache_control:
         return Directives(no_cache=True) if "no-cache" in pragma.lower() else NONE

@@ -1,6 +1,6 @@
-"""Content codings: what a client takes, and gzip as Trello sent it (RFC 9110 §8.4, §12.5.3).
+"""Content negotiation and gzip (RFC 9110 §8.4, §12.5).
 
-A gzip body is one member or several, one behind the other (RFC 1952 §2.2).
+A gzip body is a series of one or more members (RFC 1952 §2.2).
 """
 
 import zlib
@@ -11,10 +11,10 @@ _WILDCARDS = frozenset({"*/*", "*", "application/*"})
 
 
 def is_navigation(fetch_mode: str, accept: str) -> bool:
-    """Whether a browser opens the address for a person.
+    """Whether a browser navigates to the URL.
 
-    By Sec-Fetch-Mode where it is sent, else by `application/xhtml+xml`, which browsers name when
-    they navigate and programs do not.
+    By Sec-Fetch-Mode if present, else by `application/xhtml+xml`, which only navigating browsers
+    name in Accept.
     """
     if fetch_mode:
         return fetch_mode == "navigate"
@@ -22,10 +22,10 @@ def is_navigation(fetch_mode: str, accept: str) -> bool:
 
 
 def prefers_html(accept: str, fetch_mode: str) -> bool:
-    """Whether HTML is the response to send: to who navigates, else by weights.
+    """Whether to send HTML: for a navigation, else by the weights of Accept.
 
-    Without a navigation, HTML must be named and weigh more than what programs read; a wildcard
-    takes that too: Java's default names HTML first and is a program's.
+    Without a navigation, HTML must be named and outweigh the media types of programs, which a
+    wildcard includes: Java's default Accept names HTML first.
     """
     if is_navigation(fetch_mode, accept):
         return True
@@ -37,21 +37,23 @@ def prefers_html(accept: str, fetch_mode: str) -> bool:
 
 
 def wants_json(accept: str) -> bool:
-    """Whether a program asks for JSON by name."""
+    """Whether Accept names JSON."""
     return "application/json" in accept.lower()
 
 
 def accepts_images(accept: str) -> bool:
-    """Whether it is what browsers send for an `<img>`; programs do not name WebP."""
+    """Whether Accept is that of an `<img>`: only browsers name WebP."""
     return "image/webp" in accept.lower()
 
 
 def _weights(accept: str) -> Iterator[tuple[str, float]]:
-    """Each media range in lower case, with its weight from 0 to 1; 0 for one that is malformed."""
+    """Each media range in lower case, and its weight from 0 to 1; 0 for a malformed weight."""
     for part in accept.lower().split(","):
         media_range, *parameters = (piece.strip() for piece in part.split(";"))
-        named = [value for name, _, value in (p.partition("=") for p in parameters) if name == "q"]
-        yield media_range, _weight(named[0]) if named else 1.0
+        weights = [
+            value for name, _, value in (p.partition("=") for p in parameters) if name == "q"
+        ]
+        yield media_range, _weight(weights[0]) if weights else 1.0
 
 
 def _weight(text: str) -> float:
@@ -62,89 +64,90 @@ def _weight(text: str) -> float:
 
 
 MAX_PLAIN_BYTES = 256 * 1024 * 1024
-"""Inflated bytes of one body; more is a decompression bomb, not a response."""
+"""Inflated size of one body; more is a decompression bomb, not a response."""
 MAX_MEMBERS = 1000
-"""Gzip members of one body; each costs a decompressor."""
+"""Gzip members of one body; each needs a decompressor."""
 PIECE_BYTES = 64 * 1024
-"""Inflated bytes that are handed out at once: some tenths of a millisecond."""
+"""Inflated bytes produced at once, in some tenths of a millisecond."""
 
 _INPUT_BYTES = 16 * 1024
-"""Compressed bytes given to zlib at once: what it leaves over is copied."""
+"""Compressed bytes given to zlib at once: it copies what it does not consume."""
 _LEVEL = 3
-"""Six times smaller at 100 MB/s; higher levels gain a tenth and take twice as long."""
+"""Six times smaller at 100 MB/s; higher levels gain 10 % and take twice as long."""
 _GZIP = 16 + zlib.MAX_WBITS
 _LENGTH_BYTES = 4
-_MOST_RATIO = 1032
+_MAX_RATIO = 1032
 """Deflate stores 258 bytes in two bits at best."""
 
 
 class InvalidEncoding(ValueError):
-    """Bytes that are not the gzip they claim to be, are cut, or inflate beyond the bound."""
+    """The bytes are not gzip, are truncated, or inflate to more than MAX_PLAIN_BYTES."""
 
 
 class TooLong(InvalidEncoding):
-    """Sound gzip, as far as it was read, that inflates to more than the caller takes."""
+    """The body, valid as far as it was read, inflates to more than the caller's limit."""
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is named, or covered by `*`, with a weight above 0; absence means no."""
+    """Whether Accept-Encoding has gzip, or `*`, with a weight above 0; an absent field does not."""
     weights: dict[str, bool] = {}
     for part in accept_encoding.lower().split(","):
         coding, _, parameters = part.partition(";")
-        weights.setdefault(coding.strip(), _wanted(parameters))
+        weights.setdefault(coding.strip(), _has_weight(parameters))
     return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
 
 
 def identity_of(body: bytes, *, gzip: bool) -> bytes:
-    """The identity form of a body that is held as it came; BadCoding as `gunzip`."""
+    """The identity form of a body; InvalidEncoding as `gunzip`."""
     return gunzip(body) if gzip else body
 
 
-def gunzip(body: bytes, most_bytes: int | None = None) -> bytes:
-    """The identity form of a whole gzip body; BadCoding when it is cut, garbage or a bomb.
+def gunzip(body: bytes, max_bytes: int | None = None) -> bytes:
+    """The identity form of a complete gzip body.
 
-    TooLong when it inflates to more than `most_bytes`.
+    InvalidEncoding if it is truncated, not gzip or a bomb; TooLong if it inflates to more than
+    `max_bytes`.
     """
-    inflater = Gunzip(most_bytes)
+    inflater = Gunzip(max_bytes)
     plain = b"".join(inflater.feed(body))
     inflater.finish()
     return plain
 
 
 def identity_length(body: bytes) -> int:
-    """The length in bytes that a gzip body of one member inflates to (RFC 1952 §2.3.1, ISIZE).
+    """The inflated length in bytes of a gzip body of one member (RFC 1952 §2.3.1, ISIZE).
 
-    Of what may not be gzip, no more than such a body could inflate to.
+    Never more than gzip of this length can inflate to, as the body may be something else.
     """
-    return min(int.from_bytes(body[-_LENGTH_BYTES:], "little"), len(body) * _MOST_RATIO)
+    return min(int.from_bytes(body[-_LENGTH_BYTES:], "little"), len(body) * _MAX_RATIO)
 
 
 def gzipped(plain: bytes) -> bytes:
-    """The gzip form; the same bytes for the same body."""
+    """The gzip form of a body; deterministic."""
     deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
     return deflater.compress(plain) + deflater.flush()
 
 
 class Gunzip:
-    """Inflates one gzip body, chunk by chunk; `finish` raises BadCoding when it was cut."""
+    """Incremental gzip decoder for one body; call `finish` after the last chunk."""
 
     __slots__ = ("_inflater", "_is_bomb", "_left_bytes", "_members")
 
-    def __init__(self, most_bytes: int | None = None) -> None:
-        self._left_bytes = min(most_bytes or MAX_PLAIN_BYTES, MAX_PLAIN_BYTES)
+    def __init__(self, max_bytes: int | None = None) -> None:
+        self._left_bytes = min(max_bytes or MAX_PLAIN_BYTES, MAX_PLAIN_BYTES)
         self._is_bomb = self._left_bytes == MAX_PLAIN_BYTES
         self._inflater = zlib.decompressobj(_GZIP)
         self._members = 1
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """What the chunk inflates to, in pieces of at most PIECE_BYTES; BadCoding, TooLong."""
+        """The inflated chunk in pieces of at most PIECE_BYTES; InvalidEncoding, TooLong."""
         for at in range(0, len(chunk), _INPUT_BYTES):
             yield from self._pieces(chunk[at : at + _INPUT_BYTES])
 
     def finish(self) -> None:
-        """BadCoding unless the last member is complete."""
+        """InvalidEncoding unless the last member is complete."""
         if not self._inflater.eof:
-            raise InvalidEncoding("gzip cut")
+            raise InvalidEncoding("gzip truncated")
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         is_more = True
@@ -170,11 +173,11 @@ class Gunzip:
     def _count(self, more_bytes: int) -> None:
         self._left_bytes -= more_bytes
         if self._left_bytes < 0:
-            fault = InvalidEncoding if self._is_bomb else TooLong
-            raise fault("gzip that inflates to more than it may")
+            error = InvalidEncoding if self._is_bomb else TooLong
+            raise error("gzip that inflates to more than the limit")
 
 
-def _wanted(parameters: str) -> bool:
+def _has_weight(parameters: str) -> bool:
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         if name.strip() == "q":

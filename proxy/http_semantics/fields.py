@@ -1,4 +1,4 @@
-"""Which header fields cross the proxy, each way (RFC 9110 §7.6)."""
+"""Header fields: which ones are forwarded, serialization, rate-limit fields (RFC 9110 §7.6)."""
 
 import re
 from collections import Counter
@@ -12,7 +12,10 @@ from proxy.model import (
 
 
 def serialize(fields: Iterable[tuple[str, str]]) -> bytes:
-    """`Name: value CRLF` lines. Control characters, which could end a line, are blanked."""
+    """`Name: value CRLF` lines in Latin-1, which leaves obs-text unchanged (RFC 9110 §5.5).
+
+    Control characters, which could end a line, become spaces.
+    """
     return "".join(f"{name}: {_line(value)}\r\n" for name, value in fields).encode(
         "latin-1", "replace"
     )
@@ -26,22 +29,25 @@ def _line(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RateLimitQuota:
-    """One limit: `most` requests in any `window_s` seconds; times are rounded up."""
+    """A rate limit of `limit` requests per `window_s` seconds; times are rounded up."""
 
     limit: int
     window_s: int
     remaining: int
-    """Requests that are left to tools."""
+    """Requests that API clients may still send."""
     reset_after_s: int
-    """Until all of it is there again, should nothing more be sent."""
+    """Until the full limit is available again, if nothing more is sent."""
 
 
 _TRELLO_NAMES: dict[Limit, str] = {"key": "api-key", "token": "api-token"}
-"""Trello tells of these two in every answer; clients pace themselves by them."""
+"""Limits that Trello reports in every response, and clients pace themselves by."""
 
 
 def quota_fields(quotas: Mapping[Limit, RateLimitQuota]) -> Fields:
-    """`RateLimit-Policy` and `RateLimit`, and the figures of key and token by Trello's names."""
+    """RateLimit-Policy and RateLimit, and `X-Rate-Limit-Api-{Key,Token}-…` as Trello sends them.
+
+    The format is that of draft-ietf-httpapi-ratelimit-headers-10.
+    """
     policies = [f'"{name}";q={each.limit};w={each.window_s}' for name, each in quotas.items()]
     now = [f'"{name}";r={each.remaining};t={each.reset_after_s}' for name, each in quotas.items()]
     standard = (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(now)))
@@ -75,22 +81,24 @@ HOP_BY_HOP = frozenset(
 """About one connection, not the message (RFC 9110 §7.6.1)."""
 
 EXTENSION = "x-trello-user-agent-extension"
-"""Names the program that asks. Trello counts requests by it, and a browser extension that leaves it
-out shares one limit with all others that do (`UNKNOWN_EXTENSION_LIMIT_EXCEEDED`)."""
+"""Name of the client program. Trello counts requests by it; browser extensions that omit it share
+one limit (`UNKNOWN_EXTENSION_LIMIT_EXCEEDED`)."""
 
 TO_UPSTREAM = frozenset(
     {"accept", "content-type", "user-agent", "via", "x-trello-client-identifier", EXTENSION}
 )
-"""All that a write takes along."""
+"""Request fields forwarded with a write."""
 
 TO_UPSTREAM_WITH_READS = frozenset({"via", EXTENSION})
-"""Of those what a read takes along: nothing unkeyed that could shape a stored response."""
+"""Request fields forwarded with a read: none that is outside the cache key and could change a
+stored response."""
 
 MAX_FIELD_CHARS = 1024
-"""Of one field that goes along, its values together: no client lengthens what Trello is sent."""
+"""Limit for all values of one forwarded field: no client lengthens requests to Trello."""
 
 _EXTENSION_NAME = re.compile(r"[\x20-\x7e]{1,200}")
-"""Longer or other names are dropped: no client has Trello refuse what others ask for too."""
+"""Longer or other names are dropped: a request can be shared (collapsed), and one client's field
+must not have Trello refuse it for all."""
 
 NEVER_TO_CLIENT = frozenset(
     {
@@ -124,35 +132,35 @@ NEVER_TO_CLIENT = frozenset(
         "content-security-policy-report-only",
     }
 )
-"""Trello's cookies, its promises about its own host, addresses that may be signed, what we write
-ourselves, and validators and digests of bytes that may leave here as others (RFC 9110 §7.7)."""
+"""Trello's cookies, policies about its own host, URLs that may be signed, fields that the proxy
+writes, and validators and digests of bytes that the proxy may change (RFC 9110 §7.7)."""
 
 NEVER_STORED = frozenset(
     {"cache-control", "expires", "pragma", "surrogate-control", "vary", "last-modified"}
 )
-"""Trello's orders to caches: replaced by ours on what we store (D2)."""
+"""Trello's cache directives: replaced by the proxy's on stored responses (D2)."""
 
 
 def to_upstream(fields: Iterable[tuple[str, str]]) -> Fields:
-    """The fields of a write that Trello needs to see, and the way it came (RFC 9110 §7.6.3).
+    """The request fields that are forwarded to Trello, Via among them (RFC 9110 §7.6.3).
 
-    Those of a name that are longer than MAX_FIELD_CHARS, together, stay here.
+    A field whose values are together longer than MAX_FIELD_CHARS is dropped.
     """
-    sent = [(name, value) for name, value in fields if _may_be_sent(name.lower(), value)]
+    forwarded = [(name, value) for name, value in fields if _may_forward(name.lower(), value)]
     lengths = Counter[str]()
-    for name, value in sent:
+    for name, value in forwarded:
         lengths[name.lower()] += len(value)
-    return tuple(field for field in sent if lengths[field[0].lower()] <= MAX_FIELD_CHARS)
+    return tuple(field for field in forwarded if lengths[field[0].lower()] <= MAX_FIELD_CHARS)
 
 
-def _may_be_sent(lower: str, value: str) -> bool:
+def _may_forward(lower: str, value: str) -> bool:
     return lower in TO_UPSTREAM and (lower != EXTENSION or bool(_EXTENSION_NAME.fullmatch(value)))
 
 
 def to_client(fields: Fields) -> Fields:
-    """The fields of Trello's answer that may reach a client: not hop-by-hop, no cookie, no CORS.
+    """The response fields that may reach a client: none that is hop-by-hop, a cookie, or CORS.
 
-    What Trello says is left of the key and the token is not for one client: we tell our own.
+    Trello's figures for key and token are dropped: the proxy sends its own (`quota_fields`).
     """
     listed = _named_by_connection(fields)
     return tuple(
@@ -168,7 +176,7 @@ def to_client(fields: Fields) -> Fields:
 
 
 def to_store(fields: Fields) -> Fields:
-    """Of those, the ones that stay true when the answer is used again; rate limits do not."""
+    """Of those, the fields to store: those still valid when the response is reused."""
     return tuple(
         (name, value)
         for name, value in fields

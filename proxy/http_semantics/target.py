@@ -1,8 +1,8 @@
-"""Request targets: decoded once, decided on, and sent upstream in one canonical form (D5).
+"""Request targets: decoded once, routed, and sent upstream in one canonical form (D5).
 
-Of all spellings of a target (RFC 3986 §6.2.2: letter case, percent-encoding, empty segments, the
-order of parameters) exactly one is ever sent upstream, and the cache key is a digest of it: a
-client chooses what it asks for, never how.
+Of all spellings of a target (RFC 3986 §6.2.2: letter case, percent-encoding, empty segments, order
+of parameters) exactly one is ever sent upstream, and the cache key is a digest of it: a client
+chooses the resource, never the spelling.
 """
 
 import re
@@ -16,7 +16,7 @@ _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 
 
 def host_name(host: str) -> str | None:
-    """A Host field's name in lower case, without port or brackets; None when it is malformed."""
+    """The host of a Host field in lower case, without port or brackets; None if malformed."""
     lower = host.lower()
     if not _HOST.match(lower):
         return None
@@ -26,7 +26,7 @@ def host_name(host: str) -> str | None:
 
 
 MAX_TARGET_BYTES = 32 * 1024
-"""The longest target that is taken from a client, and sent."""
+"""The longest target that is accepted from a client or sent to Trello."""
 
 _PRINTABLE = re.compile(r"[!-~]*\Z")
 _SEPARATOR = re.compile(r"%(?:2f|5c)|\\", re.IGNORECASE)
@@ -38,18 +38,18 @@ _CARDS = frozenset({"card", "cards"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An origin-form target (RFC 9112 §3.2.1), parsed."""
+    """A parsed origin-form target (RFC 9112 §3.2.1)."""
 
     query: str
-    """As sent, without the `?`; empty when there is none."""
+    """The raw query without the `?`; empty if there is none."""
     segments: tuple[str, ...]
-    """Decoded, empty ones left out."""
+    """Decoded path segments, without empty ones."""
 
 
 def split_absolute(raw: str) -> tuple[str, str]:
     """The authority and the origin-form target of an absolute-form one (RFC 9112 §3.2.2).
 
-    A target of another form comes back as it is, with no authority.
+    A target of another form is returned unchanged, with an empty authority.
     """
     found = _ABSOLUTE.match(raw)
     if found is None:
@@ -59,7 +59,7 @@ def split_absolute(raw: str) -> tuple[str, str]:
 
 
 def parse(raw: str) -> Target:
-    """The parsed target; BadTarget where two parsers could disagree about it."""
+    """The parsed target; InvalidTarget if two parsers could disagree about it."""
     if not raw.startswith("/"):
         raise InvalidTarget("Send a path that begins with '/', not a whole URL.")
     if raw.startswith("//"):
@@ -77,17 +77,17 @@ def parse(raw: str) -> Target:
 
 
 def target_of(segments: Sequence[str], query: str) -> str:
-    """The canonical target below `/1` of decoded segments and a canonical query."""
+    """The canonical target, below `/1`, of decoded segments and a canonical query."""
     path = "/1" + "".join([f"/{quote(segment, safe=',')}" for segment in segments])
     return f"{path}?{query}" if query else path
 
 
 def canonical_query(raw: str, *, ordered: bool = False) -> str:
-    """The one spelling of a raw query: every octet but unreserved ones and commas encoded.
+    """The canonical spelling of a raw query: all octets encoded but unreserved ones and commas.
 
-    Parameters are sorted by name, those of one name in their own order; `ordered` leaves all in
-    their order. `+` and `%20` are a space, only `&` separates (application/x-www-form-urlencoded);
-    a parameter without `=` has an empty value.
+    Parameters are sorted by name, stably; `ordered` keeps their order. `+` and `%20` are a space,
+    only `&` separates (application/x-www-form-urlencoded); a parameter without `=` has an empty
+    value.
     """
     pairs = [_pair(part) for part in raw.split("&") if part]
     if not ordered:
@@ -96,7 +96,7 @@ def canonical_query(raw: str, *, ordered: bool = False) -> str:
 
 
 def with_parameters(query: str, others: str) -> str:
-    """A raw query with those parameters of another one whose names it does not have."""
+    """The raw query `query`, and those parameters of `others` whose names it does not have."""
     parts = [part for part in query.split("&") if part]
     names = {_pair(part)[0] for part in parts}
     added = [part for part in others.split("&") if part and _pair(part)[0] not in names]
@@ -120,7 +120,7 @@ def _encoded(text: str) -> str:
 
 
 def _decoded(part: str) -> str:
-    """A segment, percent-decoded once; BadTarget where it could end up as another path."""
+    """A segment, percent-decoded once; InvalidTarget if it could become another path."""
     if _CANONICAL.match(part):
         return _no_dots(part)
     if _SEPARATOR.search(part):
@@ -135,18 +135,18 @@ def _decoded(part: str) -> str:
 
 
 def _file_name(part: str) -> str:
-    """The segment behind `download`: any octets, since nothing is decided by it."""
+    """The segment after `download`: any octets, as nothing is decided by it."""
     return _no_dots(unquote(part, errors="replace"))
 
 
 def _no_dots(segment: str) -> str:
     if segment in {".", ".."}:
-        raise InvalidTarget("Dot segments are not accepted; send the path they stand for.")
+        raise InvalidTarget("Dot segments are not accepted; send the path that they resolve to.")
     return segment
 
 
 def _is_download(segments: Sequence[str]) -> bool:
-    """Whether the segment that follows these is the file name of an attachment or a preview."""
+    """Whether the next segment is the file name of an attachment or a preview."""
     if segments[-1:] and segments[-1].lower() != "download":
         return False
     match [segment.lower() for segment in segments]:

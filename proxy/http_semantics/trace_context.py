@@ -1,4 +1,4 @@
-"""Whose doing a request is: the `traceparent` field (W3C Trace Context §3.2). Pure."""
+"""Trace context of a request: the `traceparent` field (W3C Trace Context §3.2). Pure."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _FORBIDDEN_VERSION = "ff"
 
 
 class TraceContext(NamedTuple):
-    """A trace, and where a request stands in it."""
+    """A trace, and the parent of a request in it."""
 
     trace_id: str
     parent: str
@@ -18,9 +18,9 @@ class TraceContext(NamedTuple):
 
 
 def parse_traceparent(values: Sequence[str]) -> TraceContext | None:
-    """What a request says of it; None for no field, for two, and for one that is not valid.
+    """The trace context of a request; None for no field, several, or an invalid one.
 
-    Of a version to come what is known now is taken, and passed on as version 00 (§3.2.4).
+    A later version is read and forwarded as version 00 (§3.2.4).
     """
     match = _FIELD.fullmatch(values[0].strip()) if len(values) == 1 else None
     if match is None:

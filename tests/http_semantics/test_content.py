@@ -1,4 +1,4 @@
-"""Gzip goes to whoever takes it, as it came; everybody else gets the identity form."""
+"""Content negotiation and gzip: HTML for navigations, gzip for clients that accept it."""
 
 import gzip
 import zlib
@@ -15,11 +15,14 @@ from proxy.http_semantics.content import (
     InvalidEncoding,
     TooLong,
     accepts_gzip,
+    accepts_images,
     gunzip,
     identity_length,
+    is_navigation,
+    prefers_html,
 )
 
-TAKES = {
+ACCEPTS = {
     "by name": ("gzip", True),
     "among others": ("br, gzip, deflate", True),
     "in any letter case": ("GZIP", True),
@@ -66,9 +69,9 @@ def inflated(body: bytes, step: int) -> bytes:
     return b"".join(pieces)
 
 
-@pytest.mark.parametrize(("field", "taken"), TAKES.values(), ids=TAKES.keys())
-def test_gzip_is_taken(field: str, *, taken: bool) -> None:
-    assert accepts_gzip(field) is taken
+@pytest.mark.parametrize(("field", "accepted"), ACCEPTS.values(), ids=ACCEPTS.keys())
+def test_gzip_is_accepted(field: str, *, accepted: bool) -> None:
+    assert accepts_gzip(field) is accepted
 
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
@@ -91,7 +94,7 @@ def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.binary(max_size=2_000), st.integers(1, 50))
-def test_what_was_squeezed_comes_back_whole_and_in_chunks(plain: bytes, step: int) -> None:
+def test_gzip_round_trips_whole_and_in_chunks(plain: bytes, step: int) -> None:
     body = gzip.compress(plain, 1)
     assert inflated(body, step) == gunzip(body) == plain
 
@@ -121,7 +124,7 @@ def test_pieces_end_where_they_may(size: int) -> None:
     assert inflated(gzip.compress(plain), 10) == plain
 
 
-def test_what_is_longer_than_is_wanted_is_told_apart_from_a_bomb() -> None:
+def test_a_body_longer_than_the_caller_takes_is_not_called_a_bomb() -> None:
     body = gzip.compress(bytes(1_001))
     assert gunzip(body, 1_001) == bytes(1_001)
     with pytest.raises(TooLong):
@@ -129,9 +132,55 @@ def test_what_is_longer_than_is_wanted_is_told_apart_from_a_bomb() -> None:
 
 
 @given(st.binary(max_size=2_000))
-def test_one_member_tells_how_long_it_inflates_to(plain: bytes) -> None:
+def test_one_member_names_its_inflated_length(plain: bytes) -> None:
     assert identity_length(gzip.compress(plain)) == len(plain)
 
 
-def test_garbage_does_not_promise_much() -> None:
+def test_garbage_announces_no_great_length() -> None:
     assert identity_length(b"\xff" * 100) <= 200_000
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
+PICTURE = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+
+ACCEPTS = {
+    BROWSER: True,
+    JAVA: False,
+    "text/html, text/*;q=0.5, application/*": False,
+    "text/html, application/json": False,
+    "text/html, application/json;q=0.5": True,
+    "text/html;q=0.5, application/problem+json": False,
+    "text/html, text/plain;q=0.9": True,
+    "text/html, */*;q=0": True,
+    "text/html;q=1, */*;q=soon": True,
+    "text/html;level=1;q=0.4, application/json;q=0.3": True,
+    "text/html": True,
+    "TEXT/HTML; q=0.5": True,
+    "text/html;q=0, */*": False,
+    "text/html;q=0.0": False,
+    "*/*": False,
+    "": False,
+    "application/json, text/plain, */*": False,
+    "image/avif,image/webp,image/*,*/*;q=0.8": False,
+    "text/*": False,
+    ",;,q=": False,
+}
+
+
+@pytest.mark.parametrize(("accept", "page"), ACCEPTS.items(), ids=map(str, range(len(ACCEPTS))))
+def test_html_is_preferred(accept: str, page: bool) -> None:  # noqa: FBT001 - a table's column
+    assert prefers_html(accept, "") is page
+
+
+def test_sec_fetch_mode_decides_where_it_is_sent() -> None:
+    assert prefers_html("*/*", "navigate")
+    assert not prefers_html(BROWSER, "cors")
+    assert not is_navigation("no-cors", BROWSER)
+    assert is_navigation("", BROWSER.upper())
+    assert not is_navigation("", JAVA)
+
+
+def test_images_of_a_page_differ_from_json_of_a_program() -> None:
+    assert accepts_images(PICTURE)
+    assert not [accept for accept in (JAVA, BROWSER, "*/*", "") if accepts_images(accept)]

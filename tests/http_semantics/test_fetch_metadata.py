@@ -1,4 +1,4 @@
-"""What a browser says of the page that sends a request."""
+"""Fetch metadata: the fields by which a browser describes the page that sends a request."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_of_a_referer_the_origin_counts(referrer: str, origin: str) -> None:
     assert FetchMetadata({"Referer": referrer}).referrer == origin
 
 
-def test_a_program_says_nothing() -> None:
+def test_a_program_sends_none_of_these_fields() -> None:
     silent = FetchMetadata({"Host": "P:1", "Accept": "*/*"})
     assert (silent.host, silent.origin, silent.referrer, silent.site) == ("p:1", "", "", "")
     assert (silent.destination, silent.is_navigation) == ("", False)

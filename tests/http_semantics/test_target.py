@@ -1,4 +1,4 @@
-"""A target is decoded once, and every spelling of it is sent as one; or it is refused."""
+"""Targets: each is decoded once and has one canonical spelling, or is refused."""
 
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
@@ -65,7 +65,7 @@ def test_a_route_is_found_by_decoded_segments(raw: str, segments: tuple[str, ...
 
 
 @pytest.mark.parametrize("raw", REFUSED.values(), ids=REFUSED.keys())
-def test_what_two_readers_could_read_differently_is_refused(raw: str) -> None:
+def test_an_ambiguous_target_is_refused(raw: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
         parse(raw)
     assert refused.value.status == 400
@@ -165,9 +165,7 @@ def canonical(raw: str) -> str | None:
 
 
 @given(PRINTABLE, PRINTABLE)
-def test_what_is_sent_is_a_target_that_means_the_same_and_stays_as_it_is(
-    path: str, query: str
-) -> None:
+def test_the_canonical_target_means_the_same_and_is_stable(path: str, query: str) -> None:
     sent = canonical(f"/1/{path}?{query}")
     if sent is None:
         return

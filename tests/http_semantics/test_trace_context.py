@@ -1,4 +1,4 @@
-"""A traceparent is passed on as it came, or not at all (W3C Trace Context §3.2)."""
+"""Trace context: a traceparent is forwarded unchanged or not at all (W3C Trace Context §3.2)."""
 
 import pytest
 

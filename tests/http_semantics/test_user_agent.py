@@ -1,4 +1,4 @@
-"""A tool's name in metrics is short, readable, and nothing that could be an id or a key."""
+"""Client names in metrics: short, readable, and nothing that could be an id or a key."""
 
 import re
 
@@ -29,12 +29,12 @@ CASES = {
 
 
 @pytest.mark.parametrize(("user_agent", "name"), CASES.values(), ids=CASES.keys())
-def test_tool_name(user_agent: str, name: str) -> None:
+def test_client_name(user_agent: str, name: str) -> None:
     assert client_name(user_agent) == name
 
 
 @given(st.text())
-def test_whatever_a_client_sends_is_a_short_plain_word(user_agent: str) -> None:
+def test_any_user_agent_becomes_a_short_plain_word(user_agent: str) -> None:
     name = client_name(user_agent)
     assert re.fullmatch(r"[a-z][a-z0-9._-]{0,31}", name)
     assert sum(map(str.isdigit, name)) <= 3

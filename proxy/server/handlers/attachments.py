@@ -20,7 +20,6 @@ from proxy.attachments.service import (
     AuthorizedAttachment,
     OpenAttachment,
 )
-from proxy.http_semantics.charset import lacks_charset
 from proxy.http_semantics.conditional import (
     Part,
     Slice,
@@ -31,6 +30,7 @@ from proxy.http_semantics.conditional import (
     resolve,
 )
 from proxy.http_semantics.fields import serialize
+from proxy.http_semantics.media_type import lacks_charset
 from proxy.model import Fields, Outcome
 from proxy.runtime.clock import Clock
 from proxy.server.response import WireResponse
