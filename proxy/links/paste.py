@@ -1,8 +1,8 @@
-"""A pasted text, turned into the proxy's own link. Pure.
+"""Pasted URLs, converted into links to the proxy. Pure.
 
-Accepted: a card's or board's web address, an attachment's file, any address of the API, with or
-without a scheme, links of the proxy's own, and a bare shortLink or id; in brackets, in Markdown, in
-a sentence. The first address that leads somewhere counts. Keys and tokens in it are left out.
+Accepted: the page of a card or board, an attachment's file, any API URL, with or without a scheme,
+the proxy's own links, and a bare shortLink or id; in brackets, in Markdown, in a sentence. The
+first URL that has a link is used. Keys and tokens in it are removed.
 """
 
 import re
@@ -16,70 +16,73 @@ _TRELLO = frozenset({"trello.com", "www.trello.com", "api.trello.com"})
 _PUBLIC = re.compile(r"(?:.+\.)?(?:amazonaws\.com|cloudfront\.net|atl-paas\.net)\Z")
 _PAGE = re.compile(r"/[cb]/[0-9A-Za-z]{1,64}(?![0-9A-Za-z])(?:/.*)?")
 _BARE = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
-"""A shortLink, or an id."""
-_MOST_CHARS = 4096
-_UNSEEN = r"\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
-_ADDRESS = re.compile(
+"""A shortLink or an id."""
+_MAX_CHARS = 4096
+_INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_URL = re.compile(
     r"(?:https?://(?:\[[0-9a-f:.]{2,45}\])?|(?<![\w/.@:-])(?=(?:www\.|api\.)?trello\.com/))"
-    rf"[^{_UNSEEN}<>\"`|\\^\[\]{{}}]+",
+    rf"[^{_INVISIBLE}<>\"`|\\^\[\]{{}}]+",
     re.IGNORECASE,
 )
-"""What may be an address; in a text it ends at a blank, a quote or a bracket."""
-_BEHIND = (
+"""A possible URL; in a text it ends at a space, a quote or a bracket."""
+_TRAILING = (
     ".,;:!?'*_~"
     "\u00bb\u2019\u201d\u2026\u3001\u3002\u300d\u300f\u3011\uff01\uff09\uff0c\uff1a\uff1b\uff1f"
 )
-"""What a text, of the West or the East, puts behind an address."""
-_AROUND = "<>[]()\"'`" + _BEHIND
+"""Punctuation that may follow a URL in a text, Western or East Asian."""
+_SURROUNDING = "<>[]()\"'`" + _TRAILING
 _PATH_CHARS = "%/!$&'()*+,;=:@~"
-_WANTED = (
+_EXPECTED = (
     "Paste the address of a card (https://trello.com/c/…), of a board (https://trello.com/b/…) "
     "or of an attachment."
 )
 
 
 class UnsupportedLink(ValueError):
-    """Nothing that can be turned into a link; `str()` says what to paste instead."""
+    """The text contains no URL that has a link; `str()` says what to paste instead."""
 
 
 def to_proxy_link(text: str, links: LinkRewriter, now: float) -> str:
-    """The proxy's link for what was pasted; NotALink, of the first address, otherwise."""
-    if len(text) > _MOST_CHARS:
-        raise UnsupportedLink(f"That is too long for an address. {_WANTED}")
-    bare = text.strip().strip(_AROUND)
+    """The proxy's link for a pasted text; UnsupportedLink, about its first URL, if there is none.
+
+    `now`: POSIX seconds, for the signature.
+    """
+    if len(text) > _MAX_CHARS:
+        raise UnsupportedLink(f"That is too long for an address. {_EXPECTED}")
+    bare = text.strip().strip(_SURROUNDING)
     if _BARE.fullmatch(bare):
         return f"{links.public_url}/c/{bare}"
-    fault: UnsupportedLink | None = None
-    for address in _addresses(text.replace("\\/", "/")):
+    first_error: UnsupportedLink | None = None
+    for url in _urls(text.replace("\\/", "/")):
         try:
-            return _link_of(address, links, now)
+            return _link_for(url, links, now)
         except UnsupportedLink as error:
-            fault = fault or error
-    raise fault or UnsupportedLink(f"There is no address of Trello's in that. {_WANTED}")
+            first_error = first_error or error
+    raise first_error or UnsupportedLink(f"There is no address of Trello's in that. {_EXPECTED}")
 
 
-def _addresses(text: str) -> Iterator[str]:
-    """What stands in a text like an address, without what only stands behind it."""
-    for found in _ADDRESS.finditer(text):
-        address = found[0].rstrip(_BEHIND)
-        while address.endswith(")") and address.count("(") < address.count(")"):
-            address = address[:-1].rstrip(_BEHIND)
-        yield address
+def _urls(text: str) -> Iterator[str]:
+    """The possible URLs of a text, without the punctuation that follows them."""
+    for found in _URL.finditer(text):
+        url = found[0].rstrip(_TRAILING)
+        while url.endswith(")") and url.count("(") < url.count(")"):
+            url = url[:-1].rstrip(_TRAILING)
+        yield url
 
 
-def _link_of(address: str, links: LinkRewriter, now: float) -> str:
+def _link_for(text: str, links: LinkRewriter, now: float) -> str:
     try:
-        url = urlsplit(address if "://" in address else f"https://{address}")
+        url = urlsplit(text if "://" in text else f"https://{text}")
         host = url.hostname or ""
     except ValueError:
-        raise UnsupportedLink(f"That is not an address. {_WANTED}") from None
+        raise UnsupportedLink(f"That is not an address. {_EXPECTED}") from None
     if host not in _TRELLO and not links.is_own_host(host):
-        raise UnsupportedLink(_elsewhere(host))
-    path = _path_of(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
+        raise UnsupportedLink(_other_site(host))
+    path = _proxy_path(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
     return links.public_url + path
 
 
-def _path_of(path: str, query: str, links: LinkRewriter, now: float) -> str:
+def _proxy_path(path: str, query: str, links: LinkRewriter, now: float) -> str:
     page = _PAGE.match(path)
     if page:
         return page[0]
@@ -87,12 +90,12 @@ def _path_of(path: str, query: str, links: LinkRewriter, now: float) -> str:
     if file is not None:
         return links.href(file, path, now)
     if path.startswith("/1/"):
-        kept = quote(strip_query(query)[0], safe=f"{_PATH_CHARS}?", errors="replace")
-        return f"{path}?{kept}" if kept else path
-    raise UnsupportedLink(f"Trello has that page, but the proxy does not. {_WANTED}")
+        stripped = quote(strip_query(query)[0], safe=f"{_PATH_CHARS}?", errors="replace")
+        return f"{path}?{stripped}" if stripped else path
+    raise UnsupportedLink(f"Trello has that page, but the proxy does not. {_EXPECTED}")
 
 
-def _elsewhere(host: str) -> str:
+def _other_site(host: str) -> str:
     if _PUBLIC.match(host):
         return "That address is public storage: it opens as it is, as long as it lasts."
-    return f"That is not an address of Trello's. {_WANTED}"
+    return f"That is not an address of Trello's. {_EXPECTED}"

@@ -1,12 +1,11 @@
-"""Links to attachments: Trello's become the proxy's own in what clients read, and Trello's again
-in what they write (D4). Byte-level, pure: everything but the link itself passes as it came.
+"""Attachment links, rewritten to the proxy in responses and back to Trello in requests (D4). Pure.
 
-Facts:
-- Trello's host is `trello.com` or `api.trello.com`; both are the same object.
-- JSON may spell a slash `\\/`, a query or form `%2F`; a link keeps the spelling it is found in.
-- Downloads of 2020 carry the storage address in `?backingUrl=`; those of previews have no id:
+Works on bytes: everything but the link is unchanged. Facts:
+- Trello's host is `trello.com` or `api.trello.com`; both serve the same object.
+- JSON may spell a slash `\\/`, a query or form `%2F`; a link keeps its spelling.
+- Downloads of 2020 have the storage URL in `?backingUrl=`; those of previews have no id:
   `…/previews/download?backingUrl=…`.
-- Legacy storage addresses, avatars and backgrounds are public, and stay.
+- Legacy storage URLs, avatars and backgrounds are public, and are not rewritten.
 """
 
 import json
@@ -21,19 +20,23 @@ from proxy.links.signing import FileIds, LinkSigner
 from proxy.model import Kind
 from proxy.trello.routes import UNKNOWN, Match
 
+_CARDS = frozenset({"card", "cards"})
 _ENDPOINTS = (b'"https://api.trello.com"', b'"https:\\/\\/api.trello.com"')
 
 
 def rewrite_client_js(script: bytes, public_url: str) -> bytes:
-    """The script with its API endpoint set to `public_url`; every other byte as it came."""
+    """Trello's client.js with `public_url` as its API endpoint; all other bytes unchanged.
+
+    A web page that uses the script then needs no change but the script's address.
+    """
     endpoint = json.dumps(public_url).encode()
-    for theirs in _ENDPOINTS:
-        script = script.replace(theirs, endpoint)
+    for trello in _ENDPOINTS:
+        script = script.replace(trello, endpoint)
     return script
 
 
-REACH_BYTES = 4096
-"""No link is longer; what would be is read as ending there."""
+MAX_LINK_BYTES = 4096
+"""A longer link is read as ending here."""
 
 _MARKS = (b"/attachments/", b"\\/attachments\\/")
 _FILE = (
@@ -41,57 +44,63 @@ _FILE = (
     rb"(?P=s)attachments(?P=s)(?P<attachment>[0-9A-Za-z]{1,64})(?P=s)"
     rb"(?:previews(?P=s)(?:(?P<preview>[\w-]{1,64})(?P=s))?)?download)(?![\w-])"
 )
-_THEIRS = re.compile(rb"https?:(?P<s>\\?/)(?P=s)(?:api\.)?trello\.com" + _FILE)
+_TRELLO_LINK = re.compile(rb"https?:(?P<s>\\?/)(?P=s)(?:api\.)?trello\.com" + _FILE)
 _AUTHORITY = rb"(?P<authority>(?:[\w.\-\[\]:]|%(?:3[Aa]|5[BbDd])){1,280})"
-_ANYONES = re.compile(rb"https?(?P<c>:|%3[Aa])(?P<s>\\?/|%2[Ff])(?P=s)" + _AUTHORITY + _FILE)
-_OTHER = rb"(?<!backingUrl=)https?(?::|%3[Aa])"
-"""How another link begins: none reaches into the next."""
+_ANY_LINK = re.compile(rb"https?(?P<c>:|%3[Aa])(?P<s>\\?/|%2[Ff])(?P=s)" + _AUTHORITY + _FILE)
+_NEXT_LINK = rb"(?<!backingUrl=)https?(?::|%3[Aa])"
+"""The beginning of another link, which ends the one before it."""
 _NAME = (
-    rb"(?:(?!" + _OTHER + rb")(?:[^\x00-\x20\"\\<>()\[\]{}|`?#]"
+    rb"(?:(?!" + _NEXT_LINK + rb")(?:[^\x00-\x20\"\\<>()\[\]{}|`?#]"
     rb"|\([^\x00-\x20\"\\<>()?#:]{0,255}\)|\\u(?!00[0-7])[0-9A-Fa-f]{4})){0,1024}"
 )
-"""A file's name in a URL; brackets belong to it in pairs, as in `photo%20(1).png`."""
-_AFTER_ID = re.compile(
+"""A file name in a URL; brackets are part of it in pairs, as in `photo%20(1).png`."""
+_AFTER_PATH = re.compile(
     rb"(?:\\?/" + _NAME + rb"(?<![.,;:!?'*~]))?"
-    rb"(?P<query>\?(?:(?!" + _OTHER + rb")[^\x00-\x20\"\\<>()\[\]#]){0,1024})?"
+    rb"(?P<query>\?(?:(?!" + _NEXT_LINK + rb")[^\x00-\x20\"\\<>()\[\]#]){0,1024})?"
 )
 _SIGNED = re.compile(
-    rb"(?P<rest>(?:(?!" + _OTHER + rb")"
+    rb"(?P<rest>(?:(?!" + _NEXT_LINK + rb")"
     rb"(?:[^\x00-\x20\"<>\\]|\\/|\\u[0-9A-Fa-f]{4})){0,1024}?)"
     rb"(?:\?|%3[Ff]|&|%26)s(?:=|%3[Dd])[0-9]{1,7}\.[A-Za-z0-9_-]{43}"
 )
-"""The rest of a link, to the end of its signature."""
+"""The rest of a link up to the end of its signature."""
 
 
 class LinkRewriter:
-    """Rewrites attachment links to the proxy's public URL and back, signed where that is wanted."""
+    """Rewrites attachment links to the proxy's public URL and back."""
 
     def __init__(
-        self, public_url: str, signing: LinkSigner | None = None, hosts: Collection[str] = ()
+        self, public_url: str, signer: LinkSigner | None = None, hosts: Collection[str] = ()
     ) -> None:
-        """`hosts`: every other host name the proxy answers to, without port or brackets."""
+        """Links are signed by `signer`, if any.
+
+        `hosts`: all other host names of the proxy, without port or brackets.
+        """
         self.public_url = public_url
-        self._signer = signing
+        self._signer = signer
         self._origins = {b"/": public_url.encode(), b"\\/": public_url.replace("/", r"\/").encode()}
         self._hosts = frozenset({urlsplit(public_url).hostname or "", *hosts})
 
     def rewrite(self, body: bytes, now: float) -> bytes:
-        """The body with our links for Trello's; the same object when there is none."""
+        """The body with links to the proxy for those to Trello; the same object without any.
+
+        `now`: POSIX seconds, for signatures.
+        """
         if not any(mark in body for mark in _MARKS):
             return body
         return self.rewrite_until(body, now, len(body))[0]
 
     def rewrite_until(self, body: bytes, now: float, until: int) -> tuple[bytes, bytes]:
-        """What begins before `until`, rewritten, and the rest, untouched."""
+        """The part of the body whose links begin before `until`, rewritten; and the rest."""
         out: list[bytes] = []
         at = 0
-        for link in _THEIRS.finditer(body):
+        for link in _TRELLO_LINK.finditer(body):
             if link.start() >= until:
                 break
             out += (body[at : link.start()], self._origins[link["s"]], link["path"])
             at = link.end()
             if self._signer:
-                rest = _AFTER_ID.match(body, at)
+                rest = _AFTER_PATH.match(body, at)
                 if rest:
                     at = rest.end()
                     mark = b"&" if rest["query"] else b"?"
@@ -102,20 +111,20 @@ class LinkRewriter:
         return b"".join((*out, body[at:until])), body[until:]
 
     def stream(self, now: float) -> "LinkStream":
-        """As `rewrite`, for a body that comes in chunks."""
+        """As `rewrite`, for a body in chunks."""
         return LinkStream(self, now)
 
     def to_trello(self, body: bytes, also: Collection[str] = ()) -> bytes:
-        """The body with Trello's links for the proxy's, in any spelling, whatever the port.
+        """The body with links to Trello for those to the proxy, in any spelling, at any port.
 
-        `also`: more host names that this request's client may know the proxy by. The same object
-        when there is no such link. A signature is no part of the link: it goes.
+        The same object without any. `also`: further host names by which this client may know the
+        proxy. Signatures are removed.
         """
         if b"attachments" not in body:
             return body
         out: list[bytes] = []
         at = 0
-        for link in _ANYONES.finditer(body):
+        for link in _ANY_LINK.finditer(body):
             host = host_name(unquote_to_bytes(link["authority"]).decode("ascii", "replace"))
             if host not in self._hosts and host not in also:
                 continue
@@ -130,51 +139,51 @@ class LinkRewriter:
         return b"".join((*out, body[at:])) if at else body
 
     def is_own_host(self, host: str) -> bool:
-        """Whether a host name, without port or brackets, is one of the proxy's."""
+        """Whether `host`, without port or brackets, is one of the proxy's names."""
         return host in self._hosts
 
     def href(self, file: FileIds, path: str, now: float) -> str:
-        """The path of a file's link with what opens it."""
+        """The path of a file's link, with its signature if links are signed."""
         return f"{path}?s={self._signer.sign(file, now)}" if self._signer else path
 
     @staticmethod
-    def _signature(signing: LinkSigner, link: re.Match[bytes], now: float) -> bytes:
+    def _signature(signer: LinkSigner, link: re.Match[bytes], now: float) -> bytes:
         preview = link["preview"] or b""
         ids = (link["card"].decode(), link["attachment"].decode(), preview.decode())
-        return signing.sign(FileIds(*ids), now).encode()
+        return signer.sign(FileIds(*ids), now).encode()
 
 
 class LinkStream:
-    """One body on its way; holds back less than `2 * REACH_BYTES`."""
+    """Incremental `rewrite` of one body; buffers less than `2 * MAX_LINK_BYTES`."""
 
-    __slots__ = ("_held", "_links", "_now")
+    __slots__ = ("_buffer", "_links", "_now")
 
     def __init__(self, links: LinkRewriter, now: float) -> None:
         self._links = links
         self._now = now
-        self._held = b""
+        self._buffer = b""
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be sent on, now that `chunk` has come.
+        """The bytes that can be sent after `chunk`.
 
-        A link that begins further from the end than it can reach is there in full.
+        A link that begins MAX_LINK_BYTES or more before the end is complete.
         """
-        held = self._held + chunk
-        until = len(held) - REACH_BYTES
+        buffer = self._buffer + chunk
+        until = len(buffer) - MAX_LINK_BYTES
         if until <= 0:
-            self._held = held
+            self._buffer = buffer
             return b""
-        settled, self._held = self._links.rewrite_until(held, self._now, until)
-        return settled
+        rewritten, self._buffer = self._links.rewrite_until(buffer, self._now, until)
+        return rewritten
 
     def finish(self) -> bytes:
-        """The rest."""
-        held, self._held = self._held, b""
-        return self._links.rewrite_until(held, self._now, len(held))[0]
+        """The rest of the body; call it after the last chunk."""
+        buffer, self._buffer = self._buffer, b""
+        return self._links.rewrite_until(buffer, self._now, len(buffer))[0]
 
 
 def file_in_path(path: str) -> FileIds | None:
-    """The ids in a path below `/1`, when it is an attachment's file; None otherwise."""
+    """The ids in a path below `/1` of an attachment's file; None for any other path."""
     segments = [unquote(segment) for segment in path.split("/") if segment]
     match segments:
         case ["1", cards, card, "attachments", attachment, "download", *_] if cards in _CARDS:
@@ -191,9 +200,9 @@ def file_in_path(path: str) -> FileIds | None:
 
 
 def file_in_route(match: Match) -> FileIds | None:
-    """The ids of the file that a request is for, however it spells the path; None for no file.
+    """The ids of the file that a request is for, in any spelling of its path; None for no file.
 
-    What no route fits and yet looks like a file has ids that nothing is signed for.
+    An unknown route that looks like a file gets empty ids, which no signature is valid for.
     """
     if match.route.kind is Kind.FILE:
         params = dict(match.params)
@@ -203,6 +212,3 @@ def file_in_route(match: Match) -> FileIds | None:
         words = {segment.lower() for segment in match.segments}
         return FileIds("", "") if {"attachments", "download"} <= words else None
     return None
-
-
-_CARDS = frozenset({"card", "cards"})

@@ -1,8 +1,8 @@
-"""Signed links: a file opens only with a signature of ours, for as long as it says. Pure.
+"""Signed links: an attachment opens only with a valid, unexpired signature. Pure.
 
-`?s={day}.{signature}` signs the ids of card, attachment and preview, and the day the link ends,
-counted from 1970 in UTC. The file's name is not signed: it decides nothing. Days, not seconds: an
-answer that is fetched twice in a day has the same bytes, and so the same ETag.
+`?s={day}.{signature}` signs the ids of card, attachment and preview, and the day on which the link
+expires, counted from 1970 in UTC. The file name is not signed, as nothing depends on it. Days, not
+seconds: a response fetched twice in a day has the same bytes, and so the same ETag (D17).
 """
 
 import hashlib
@@ -21,25 +21,26 @@ from proxy.errors import (
 DAY_S = 86_400
 _SALT = "trello-proxy.link"
 _SIGNATURE = re.compile(r"(?:\A|&)s=([0-9]{1,7})\.([A-Za-z0-9_-]{43})")
-"""Of fixed length: what a text puts right behind a link does no harm."""
+"""A signature has a fixed length: text directly after a link does not become part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileIds:
-    """What a link to a file names, spelt as in its path."""
+    """The ids in the path of a file's link, as spelled there."""
 
     card: str
     attachment: str
     preview: str = ""
-    """Empty for the file itself."""
+    """Empty for the attachment itself."""
 
 
 class LinkSigner:
-    """Signs with the first key, accepts every one of them; cannot be printed."""
+    """Signs with the first key and verifies with all of them; its repr shows none."""
 
     def __init__(
         self, keys: Sequence[str], lifetime_s: float, revoked: Collection[str] = ()
     ) -> None:
+        """`revoked`: ids of attachments whose links are refused."""
         self._signer = Signer(
             list(reversed(keys)), _SALT, key_derivation="hmac", digest_method=hashlib.sha256
         )
@@ -47,17 +48,17 @@ class LinkSigner:
         self._revoked = frozenset(revoked)
 
     def __repr__(self) -> str:
-        return "Signing(***)"
+        return "LinkSigner(***)"
 
     def sign(self, file: FileIds, now: float) -> str:
-        """The value of `s`: good for the lifetime, and until the day ends on which it does."""
+        """The value of `s`: valid for `lifetime_s` from `now`, and to the end of that UTC day."""
         day = int((now + self._lifetime_s) // DAY_S) + 1
         return f"{day}.{self._signer.get_signature(_message(file, str(day))).decode()}"
 
     def check(self, file: FileIds, query: str, now: float) -> None:
-        """LinkNotSigned, LinkExpired or LinkRevoked unless the query holds a good signature.
+        """LinkNotSigned, LinkExpired or LinkRevoked unless the query has a valid signature.
 
-        Signatures are compared in constant time, and before anything is told of the link.
+        Comparison takes constant time, and precedes every other fact about the link.
         """
         signed = [
             int(day)
@@ -73,10 +74,10 @@ class LinkSigner:
 
 
 def strip_signature(query: str) -> str:
-    """A raw query without signatures."""
+    """The raw query without signatures."""
     return _SIGNATURE.sub("", query).removeprefix("&")
 
 
 def _message(file: FileIds, day: str) -> str:
-    """What is signed; an id holds no slash."""
+    """The signed text; ids contain no slash."""
     return f"{file.card}/{file.attachment}/{file.preview}/{day}"

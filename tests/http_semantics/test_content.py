@@ -22,7 +22,7 @@ from proxy.http_semantics.content import (
     prefers_html,
 )
 
-ACCEPTS = {
+GZIP_FIELDS = {
     "by name": ("gzip", True),
     "among others": ("br, gzip, deflate", True),
     "in any letter case": ("GZIP", True),
@@ -69,7 +69,7 @@ def inflated(body: bytes, step: int) -> bytes:
     return b"".join(pieces)
 
 
-@pytest.mark.parametrize(("field", "accepted"), ACCEPTS.values(), ids=ACCEPTS.keys())
+@pytest.mark.parametrize(("field", "accepted"), GZIP_FIELDS.values(), ids=GZIP_FIELDS.keys())
 def test_gzip_is_accepted(field: str, *, accepted: bool) -> None:
     assert accepts_gzip(field) is accepted
 

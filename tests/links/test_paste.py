@@ -1,4 +1,4 @@
-"""What somebody pastes becomes a link of the proxy's, or a sentence that says what to paste."""
+"""A pasted text becomes a link to the proxy, or a sentence that says what to paste."""
 
 import time
 
@@ -10,12 +10,12 @@ from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds, LinkSigner
 
-US = "http://trello.internal:8080"
+PROXY = "http://trello.internal:8080"
 NOW = 1_790_000_000.0
 C, A = "5f1a" * 6, "6b2c" * 6
 FILE = f"/1/cards/{C}/attachments/{A}/download/x%20y.png"
 SIGNING = LinkSigner(["k" * 16], 7 * 86_400)
-PLAIN, SIGNED = LinkRewriter(US, hosts=("localhost", "::1")), LinkRewriter(US, SIGNING)
+PLAIN, SIGNED = LinkRewriter(PROXY, hosts=("localhost", "::1")), LinkRewriter(PROXY, SIGNING)
 
 LINKS = {
     "a card": ("https://trello.com/c/AbCd1234/12-title", "/c/AbCd1234/12-title"),
@@ -27,7 +27,7 @@ LINKS = {
     "a file": (f"https://trello.com{FILE}", FILE),
     "a file at the API's host": (f"https://api.trello.com{FILE}", FILE),
     "a file with a key and token": (f"https://api.trello.com{FILE}?key=k&token=t", FILE),
-    "our own": (f"{US}{FILE}", FILE),
+    "our own": (f"{PROXY}{FILE}", FILE),
     "our own by another name": (f"http://localhost:9000{FILE}", FILE),
     "our own page, in IPv6": ("http://[::1]:8080/b/AbCd1234", "/b/AbCd1234"),
     "a card in angle brackets": ("<https://trello.com/c/AbCd1234/12-t>", "/c/AbCd1234/12-t"),
@@ -97,31 +97,34 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "path"), LINKS.values(), ids=LINKS.keys())
-def test_an_address_of_trellos_becomes_a_link(text: str, path: str) -> None:
-    assert to_proxy_link(text, PLAIN, NOW) == US + path
+def test_a_url_of_trello_becomes_a_link(text: str, path: str) -> None:
+    assert to_proxy_link(text, PLAIN, NOW) == PROXY + path
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.items(), ids=map(str, range(len(REFUSED))))
-def test_anything_else_is_told_what_to_paste(text: str, why: str) -> None:
+def test_for_anything_else_the_error_says_what_to_paste(text: str, why: str) -> None:
     with pytest.raises(UnsupportedLink, match=why):
         to_proxy_link(text, PLAIN, NOW)
 
 
-def test_a_file_is_signed_where_links_are() -> None:
+def test_a_files_link_is_signed_when_links_are() -> None:
     signature = SIGNING.sign(FileIds(C, A), NOW)
-    assert to_proxy_link(f"https://trello.com{FILE}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
-    assert to_proxy_link(f"{US}{FILE}?s=1.{'x' * 43}", SIGNED, NOW) == f"{US}{FILE}?s={signature}"
+    assert to_proxy_link(f"https://trello.com{FILE}", SIGNED, NOW) == f"{PROXY}{FILE}?s={signature}"
+    assert (
+        to_proxy_link(f"{PROXY}{FILE}?s=1.{'x' * 43}", SIGNED, NOW)
+        == f"{PROXY}{FILE}?s={signature}"
+    )
 
 
 @given(
     st.text() | st.from_regex(r"[ -~]*https://(api\.)?trello\.com/[cb1]/\S*(.|\n)*", fullmatch=True)
 )
-def test_nothing_that_is_pasted_breaks_it(text: str) -> None:
+def test_any_text_gives_a_link_or_the_error(text: str) -> None:
     try:
         link = to_proxy_link(text, PLAIN, NOW)
     except UnsupportedLink:
         return
-    assert link.startswith(f"{US}/")
+    assert link.startswith(f"{PROXY}/")
     assert link.isascii()
     assert not set(link) & set(' \t\r\n<>"`\\')
 

@@ -1,4 +1,4 @@
-"""A signature opens one file, for so many days, until its key or the file is withdrawn."""
+"""A signature opens one file, until it expires or its key or the file is withdrawn."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("file", OTHERS.values(), ids=OTHERS.keys())
-def test_it_opens_no_other(file: FileIds) -> None:
+def test_it_opens_no_other_file(file: FileIds) -> None:
     with pytest.raises(LinkNotSigned):
         SIGNING.check(file, QUERY, NOW)
 
@@ -55,7 +55,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("query", FORGED.values(), ids=FORGED.keys())
-def test_a_forged_one_opens_nothing(query: str) -> None:
+def test_a_forged_signature_opens_nothing(query: str) -> None:
     with pytest.raises(LinkNotSigned):
         SIGNING.check(FILE, query, NOW)
 
@@ -76,7 +76,7 @@ def test_a_new_key_signs_while_the_old_one_is_still_accepted() -> None:
         SIGNING.check(FILE, before, NOW)
 
 
-def test_a_revoked_file_opens_no_more_and_only_a_signature_learns_it() -> None:
+def test_a_revoked_file_opens_no_more_and_only_a_valid_signature_reveals_that() -> None:
     revoking = LinkSigner([NEW], 7 * DAY_S, [FILE.attachment])
     with pytest.raises(LinkRevoked):
         revoking.check(FILE, QUERY, NOW)
