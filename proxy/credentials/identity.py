@@ -1,7 +1,7 @@
-"""What is remembered of the stored identity from one start to the next: a small file of JSON.
+"""Stored credential, cache partitions, and the file that keeps their identity across restarts.
 
-It holds the key of all digests, a digest of the credential that was used last, and whose it is. So
-a token that changed while the proxy was not running is noticed, and nothing here tells one.
+The file is a small JSON object: the key of all digests, a digest of the credential used last, and
+its member. So a token that changed while the proxy was not running is noticed; no token is stored.
 """
 
 import hashlib
@@ -16,48 +16,48 @@ from proxy.runtime.directory import DirectoryLock
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentity:
-    """In whose name Trello is asked."""
+    """The credential that a request is sent with, and its cache partition."""
 
     credential: Credential
     partition: str
-    """Names a share of the cache; a keyed digest, so it tells nothing."""
+    """A keyed digest: it reveals nothing of the credential."""
     uses_stored_credential: bool
 
 
 class CachePartitions:
-    """Names shares of the cache, for as long as its key is kept."""
+    """Names of cache partitions: HMAC-SHA-256 digests under the key of the identity file."""
 
     def __init__(self, key: bytes, variant: str) -> None:
-        """`variant` names how answers are changed: under another one they are other answers."""
+        """`variant`: the settings that change response bodies, so also the partitions."""
         self._key = key
         self._variant = variant
 
     def of_credential(self, credential: Credential) -> str:
-        """A client's own, and the proxy's while its member is not known."""
+        """The partition of a client's credential, or of the stored one of an unknown member."""
         return self.digest(f"{credential.key}:{credential.token}:{self._variant}")
 
     def of_member(self, member: str) -> str:
-        """The proxy's own, whatever its token: what a member may see does not depend on that."""
+        """The partition of the stored credential: a member sees the same with any token."""
         return self.digest(f"member:{member}:{self._variant}")
 
     def digest(self, text: str) -> str:
-        """What may stand for a text that must not be told."""
+        """HMAC-SHA-256 digest used in place of a secret; 32 hexadecimal digits."""
         data = text.encode("utf-8", "surrogateescape")
         return hmac.new(self._key, data, hashlib.sha256).hexdigest()[:32]
 
 
 class StoredCredential:
-    """The proxy's own, as it is now: whoever needs it asks here each time."""
+    """The proxy's own credential, which may be replaced while it runs; read it at each use."""
 
     def __init__(
         self, credential: Credential, partitions: CachePartitions, member: str = ""
     ) -> None:
-        """`member`: the id of whose token it is; empty while that is not known."""
+        """`member`: the id of the token's member; empty while unknown."""
         self.partitions = partitions
         self.use(credential, member)
 
     def use(self, credential: Credential, member: str) -> None:
-        """From here on Trello is asked with this one."""
+        """Replace the credential for all requests that follow."""
         self.member = member
         of_credential, of_member = self.partitions.of_credential, self.partitions.of_member
         partition = of_member(member) if member else of_credential(credential)
@@ -74,7 +74,7 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class IdentityState:
-    """`key` is hexadecimal; `credential` is a digest with it; `member` an id."""
+    """Content of the file: `key` in hexadecimal, a digest of the credential, a member's id."""
 
     key: str
     credential: str = ""
@@ -82,38 +82,38 @@ class IdentityState:
 
 
 class IdentityFile:
-    """The file; where there is no directory, or it cannot be used, nothing is remembered.
+    """The identity file; without a usable directory, nothing is kept across restarts.
 
-    In a directory that another process owns it is read and not written.
+    In a directory owned by another process it is read and not written.
     """
 
     def __init__(self, directory: DirectoryLock | None) -> None:
         self._directory = directory
-        self._known: IdentityState | None = None
+        self._state: IdentityState | None = None
 
     def open(self, new_key: bytes) -> IdentityState:
-        """What was kept, or a beginning with `new_key`, which is kept then; blocks."""
-        known = self._read()
-        if known is None:
-            known = IdentityState(new_key.hex())
-            self.save(known)
-        self._known = known
-        return known
+        """The saved state, else a new one with `new_key`, which is saved; blocks."""
+        state = self._read()
+        if state is None:
+            state = IdentityState(new_key.hex())
+            self.save(state)
+        self._state = state
+        return state
 
     async def check_directory(self) -> None:
-        """As Kept.look."""
-        if self._known is not None and self._read() != self._known:
-            self.save(self._known)
+        """Write the file again if it was removed or replaced."""
+        if self._state is not None and self._read() != self._state:
+            self.save(self._state)
 
-    def save(self, known: IdentityState) -> None:
-        """In place of what was kept; blocks. A disk that fails costs one question at the start."""
-        self._known = known
+    def save(self, state: IdentityState) -> None:
+        """Replace the file; blocks. After a disk error the next start asks Trello once more."""
+        self._state = state
         if self._directory is None or not self._directory.is_owned:
             return
         partial = self._directory.path / f"{_NAME}.partial"
         try:
             partial.touch(mode=0o600)
-            partial.write_text(json.dumps(asdict(known)), encoding="ascii")
+            partial.write_text(json.dumps(asdict(state)), encoding="ascii")
             partial.replace(self._directory.path / _NAME)
         except OSError:
             with suppress(OSError):
@@ -123,8 +123,8 @@ class IdentityFile:
         if self._directory is None:
             return None
         try:
-            read = json.loads((self._directory.path / _NAME).read_bytes())
-            known = replace(IdentityState(""), **read)
-            return known if len(bytes.fromhex(known.key)) == KEY_BYTES else None
+            content = json.loads((self._directory.path / _NAME).read_bytes())
+            state = replace(IdentityState(""), **content)
+            return state if len(bytes.fromhex(state.key)) == KEY_BYTES else None
         except (OSError, ValueError, TypeError):
             return None

@@ -20,7 +20,7 @@ from proxy.credentials.extraction import (
 )
 from proxy.model import Credential
 
-OURS = Credential("our-key", "our-token")
+STORED = Credential("our-key", "our-token")
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 
 K = ExtractedCredential("K", None, ("query",))
@@ -47,7 +47,7 @@ QUERIES = {
     "blanks around a name": ("+key=K&token%20=T", "", KT),
     "a doubled question mark": ("?key=K&x=1", "x=1", K),
     "OAuth parameters": ("oauth_consumer_key=K&oauth_token=T&oauth_nonce=N&x=1", "x=1", KT),
-    "an OAuth parameter nobody knows": ("oauth_new=1&x=1", "x=1", UNKNOWN),
+    "an unknown OAuth parameter": ("oauth_new=1&x=1", "x=1", UNKNOWN),
     "the first of two wins": ("key=K&key=L", "", K),
     "an empty value is carried but is no key": ("key=&x=1", "x=1", UNKNOWN),
     "a name without value": ("token&x=1", "x=1", UNKNOWN),
@@ -122,7 +122,7 @@ BATCHES = {
         "urls=/search?query=a%2526key%253Db,/cards/y",
         NOTHING,
     ),
-    "an encoded question inside stays": (
+    "an encoded question mark inside stays": (
         "urls=/search?query=a%253F%2526key%253Db",
         "urls=/search?query=a%253F%2526key%253Db",
         NOTHING,
@@ -198,21 +198,21 @@ def test_replace_in_path(
 ) -> None:
     found = ExtractedCredential(key, token, ("path",) if positions else ())
     segments = tuple(path.split("/"))
-    assert replace_in_path(segments, positions, OURS) == (tuple(replaced.split("/")), found)
+    assert replace_in_path(segments, positions, STORED) == (tuple(replaced.split("/")), found)
     assert replace_in_path(segments, positions, None) == (segments, found)
 
 
-def test_our_header_is_read_as_our_pair() -> None:
-    assert read_authorization(authorization(OURS)) == ExtractedCredential(
+def test_the_proxys_own_header_is_read_as_its_credential() -> None:
+    assert read_authorization(authorization(STORED)) == ExtractedCredential(
         "our-key", "our-token", ("header",)
     )
 
 
-def test_what_was_found_cannot_be_printed() -> None:
+def test_an_extracted_credential_is_not_in_its_repr() -> None:
     assert "secret" not in f"{ExtractedCredential('secret-key', 'secret-token', ('query',))!r}"
 
 
-def test_what_is_found_first_wins_and_every_place_is_named() -> None:
+def test_the_first_key_and_token_win_and_every_location_is_named() -> None:
     header = ExtractedCredential("H", "T", ("header", "query"))
     assert K.merge(header) == ExtractedCredential("K", "T", ("query", "header"))
 
@@ -225,7 +225,7 @@ PARAMETERS = st.lists(st.one_of(JUNK, st.builds("{}=secret".format, NAMES)), max
 
 
 @given(PARAMETERS)
-def test_what_is_no_credential_keeps_its_bytes_and_its_place(parameters: list[str]) -> None:
+def test_all_other_parameters_keep_their_bytes_and_order(parameters: list[str]) -> None:
     kept, found = strip_query("&".join(parameters))
     others = [p for p in parameters if not p.endswith("=secret")]
     assert kept == "&".join(others)
@@ -233,12 +233,12 @@ def test_what_is_no_credential_keeps_its_bytes_and_its_place(parameters: list[st
 
 
 @given(st.lists(st.sampled_from([*"&;=?,[]/%+", "key", "%6b", "ey", "é"])).map("".join))
-def test_nothing_is_found_in_what_was_stripped(raw: str) -> None:
+def test_nothing_is_found_in_a_stripped_query(raw: str) -> None:
     assert strip_query(strip_query(raw)[0])[1] == NOTHING
 
 
 @given(st.text(max_size=80))
-def test_what_holds_no_credential_comes_back_itself_whatever_it_is(raw: str) -> None:
+def test_any_string_without_a_credential_is_the_same_object(raw: str) -> None:
     read_authorization(raw)
     for strip in (strip_query, strip_batch_query):
         kept, found = strip(raw)

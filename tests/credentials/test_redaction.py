@@ -1,4 +1,4 @@
-"""No secret of ours leaves, and every length holds."""
+"""No secret of the proxy is in a redacted body, and every length stays the same."""
 
 from itertools import pairwise
 from urllib.parse import quote
@@ -13,7 +13,7 @@ KEY = "dummykey0123"
 LONG = KEY + "ATTAxyz"
 OTHER = "ATTA-another-one"
 ODD = "a/b+c-d_e"
-SCRUBBER = Redactor([KEY, LONG, ODD])
+REDACTOR = Redactor([KEY, LONG, ODD])
 
 
 def percent(secret: str) -> str:
@@ -47,19 +47,19 @@ INNOCENT = {
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_a_secret_becomes_asterisks(spelling: str) -> None:
     expected = f"<{'*' * len(spelling)}>"
-    assert SCRUBBER.redact_text(f"<{spelling}>") == expected
-    assert SCRUBBER.redact(f"<{spelling}>".encode()) == expected.encode()
-    assert SCRUBBER.contains_secret(spelling)
+    assert REDACTOR.redact_text(f"<{spelling}>") == expected
+    assert REDACTOR.redact(f"<{spelling}>".encode()) == expected.encode()
+    assert REDACTOR.contains_secret(spelling)
 
 
 @pytest.mark.parametrize("body", INNOCENT.values(), ids=INNOCENT.keys())
-def test_what_holds_no_secret_comes_back_itself(body: bytes) -> None:
-    assert SCRUBBER.redact(body) is body
-    assert not SCRUBBER.contains_secret(body)
+def test_a_body_without_secrets_is_the_same_object(body: bytes) -> None:
+    assert REDACTOR.redact(body) is body
+    assert not REDACTOR.contains_secret(body)
 
 
 @pytest.mark.parametrize("secret", ["", "short77", "asterisk*s", "sécret-77"])
-def test_a_secret_that_would_spoil_bodies_is_refused(secret: str) -> None:
+def test_a_secret_that_would_damage_bodies_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="a secret needs"):
         Redactor([KEY, secret])
 
@@ -71,16 +71,16 @@ def test_without_secrets_nothing_changes() -> None:
 
 
 def test_a_secret_is_not_in_the_repr() -> None:
-    assert KEY not in f"{SCRUBBER!r} {SCRUBBER.stream()!r}"
+    assert KEY not in f"{REDACTOR!r} {REDACTOR.stream()!r}"
 
 
-def test_a_stream_holds_back_less_than_a_secret_can_reach() -> None:
-    stream = SCRUBBER.stream()
+def test_a_stream_buffers_less_than_the_longest_secret() -> None:
+    stream = REDACTOR.stream()
     fed = sent = 0
     for _ in range(50):
         sent += len(stream.feed(b"x" * 37))
         fed += 37
-        assert fed - sent < SCRUBBER.max_secret_bytes
+        assert fed - sent < REDACTOR.max_secret_bytes
     assert len(stream.finish()) == fed - sent
 
 
@@ -90,29 +90,29 @@ TEXTS = st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=8).map("".join
 
 @given(TEXTS)
 def test_no_secret_survives_any_surroundings(text: str) -> None:
-    scrubbed = SCRUBBER.redact_text(text)
-    assert len(scrubbed) == len(text)
+    redacted = REDACTOR.redact_text(text)
+    assert len(redacted) == len(text)
     for spelling in SPELLINGS.values():
-        assert spelling not in scrubbed
-    assert all(new in ("*", old) for new, old in zip(scrubbed, text, strict=True))
+        assert spelling not in redacted
+    assert all(new in ("*", old) for new, old in zip(redacted, text, strict=True))
 
 
 @given(TEXTS, st.lists(st.integers(0, 300), max_size=6))
-def test_no_cut_changes_anything(text: str, cuts: list[int]) -> None:
+def test_chunk_boundaries_change_nothing(text: str, cuts: list[int]) -> None:
     body = text.encode("utf-8", "surrogatepass")
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
-    stream = SCRUBBER.stream()
+    stream = REDACTOR.stream()
     out = [stream.feed(body[start:end]) for start, end in pairwise(edges)]
-    assert b"".join(out) + stream.finish() == SCRUBBER.redact(body)
+    assert b"".join(out) + stream.finish() == REDACTOR.redact(body)
 
 
-def test_what_is_learnt_is_masked_beside_what_was_known() -> None:
+def test_an_added_secret_is_redacted_besides_the_first() -> None:
     redactor = Redactor([KEY])
     redactor.add_secret([OTHER])
     assert redactor.redact(f"{KEY} {OTHER}".encode()) == b"*" * len(KEY) + b" " + b"*" * len(OTHER)
 
 
-def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
+def test_an_invalid_secret_is_not_added_and_changes_nothing() -> None:
     redactor = Redactor([KEY])
     with pytest.raises(ValueError, match="a secret needs"):
         redactor.add_secret([OTHER, "short"])
@@ -120,7 +120,7 @@ def test_what_cannot_be_a_secret_is_not_learnt_and_changes_nothing() -> None:
     assert not redactor.contains_secret(OTHER)
 
 
-def test_what_was_there_at_the_start_is_never_forgotten_nor_what_is_learnt_again() -> None:
+def test_initial_secrets_and_those_added_again_are_never_dropped() -> None:
     redactor = Redactor([KEY])
     for number in range(3 * MAX_ADDED):
         redactor.add_secret([f"rejected-{number}", OTHER])
