@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-
 from proxy.http_semantics.cache_control import (
     NONE,
     Directives,
