@@ -39,7 +39,6 @@ FAKE_TRELLO_MAY_IMPORT = {"proxy.runtime.clock", "proxy.model", "proxy.fake_trel
 
 PURE = {
     "proxy/cache/freshness.py",
-    "proxy/cache/projection/json_spans.py",
     "proxy/cache/projection/query_shape.py",
     "proxy/cache/storability.py",
     "proxy/changes/poll_diff.py",

@@ -1,9 +1,9 @@
 """May an answer be stored, and is it one at all? (RFC 9111 §3; D2, D7)."""
 
-import json
 import re
 from dataclasses import dataclass
 
+from proxy.http_semantics.json_members import value_of
 from proxy.model import (
     Detail,
     Kind,
@@ -114,7 +114,7 @@ def _is_balanced(plain: bytes) -> bool:
 
 def _is_json(plain: bytes) -> bool:
     try:
-        json.loads(plain)
+        value_of(plain)
     except (ValueError, RecursionError):
         return False
     return True

@@ -6,12 +6,12 @@ any difference is a move. So what was asked for after the first mark of its boar
 as it was, as far as marks tell, until a later mark differs.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 
 from proxy.cache.watched_boards import OF_BOARDS
+from proxy.http_semantics.json_members import array_of
 from proxy.model import Tag
 from proxy.ratelimit.share import BACKGROUND_SHARE
 from proxy.trello.object_ids import is_id
@@ -64,11 +64,9 @@ def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
 
     A board that does not show when it was last active is left out: it is not watched.
     """
-    try:
-        boards = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(boards, list) or not all(isinstance(each, dict) for each in boards):
+    listed = array_of(body)
+    boards = [each for each in listed or () if isinstance(each, dict)]
+    if listed is None or len(boards) < len(listed):
         return None
     shown = ((each.get("id"), each) for each in islice(boards, MAX_BOARDS))
     return {each: _mark(board) for each, board in shown if is_id(each) and _is_active(board)}

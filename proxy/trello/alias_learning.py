@@ -10,10 +10,10 @@ facts are used no longer than the answer that showed them could be, and not once
 has named what they are about.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from proxy.http_semantics.json_members import elements, value_of
 from proxy.model import (
     NEVER_EXPIRES,
     AliasEntry,
@@ -79,10 +79,6 @@ _HISTORIC_ROUTES = frozenset({"action", "notification"})
 """In their `data`, which says how things were then: names that last can be learned of it."""
 _DEEPEST = 6
 
-_DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"\s*")
-_COMMA = re.compile(r"\s*,\s*")
-
 
 def alias_name(kind: str, name: str, partition: str) -> str | None:
     """What a fact about this spelling is found by; None for an id, and for what is no name.
@@ -126,14 +122,14 @@ def extract_aliases(
     reading = _Extraction(asked, match.route.lifetimes)
     inside = {"idBoard": own_id} if match.segments[0] == "boards" else {}
     try:
-        for value in _values(body.decode()):
+        for value in _values(body, is_array=is_array):
             reading.read(kind, value, inside, lasting=lasting, depth=0)
             if len(match.segments) == 2:
                 reading.response_to(kind, match.segments[1], value, partition)
             if len(reading.entries) > MAX_ALIASES:
                 break
     except (ValueError, RecursionError):
-        pass  # what was whole has been read
+        return []
     return list(reading.entries.values())[:MAX_ALIASES]
 
 
@@ -240,22 +236,6 @@ def _tags(depends: Iterable[tuple[str, str]]) -> tuple[Tag, ...]:
     return EVERYTHING, *named
 
 
-def _values(text: str) -> Iterator[object]:
-    """The value, or the items of an array one by one: between them others may run."""
-    at = _end_of(_SPACE, text, 0)
-    if not text.startswith("[", at):
-        yield _DECODER.raw_decode(text, at)[0]
-        return
-    at = _end_of(_SPACE, text, at + 1)
-    while not text.startswith("]", at):
-        value, at = _DECODER.raw_decode(text, at)
-        yield value
-        comma = _COMMA.match(text, at)
-        if comma is None:
-            return
-        at = comma.end()
-
-
-def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
+def _values(body: bytes, *, is_array: bool) -> Iterator[object]:
+    """The value, or the elements of an array one by one: other threads run between them."""
+    yield from map(value_of, elements(body) if is_array else [body])

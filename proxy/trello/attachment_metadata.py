@@ -1,6 +1,5 @@
 """What an attachment's metadata says of its file."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,10 +7,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import unquote
 
+from proxy.http_semantics.json_members import object_of
+
 _SEGMENT = re.compile(
     r"/download/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)(?:\?[^/]*)?\Z"
 )
 """The name at the end of a URL; behind it may stand what signs a link."""
+_LENGTH = re.compile("[0-9]{1,15}")
 _SIZE = re.compile(r"/([0-9]{1,5})x([0-9]{1,5})/")
 """Width and height of a preview, in the storage address that links of 2020 carry."""
 
@@ -65,7 +67,7 @@ def parse_attachment(metadata: bytes, preview: str | None = None) -> AttachmentI
 
 
 def _parse(metadata: bytes, preview: str | None) -> AttachmentInfo:
-    shown = _shown(metadata)
+    shown = object_of(metadata)
     identity = shown.get("id")
     if not isinstance(identity, str) or not identity:
         return Unreadable()
@@ -92,7 +94,7 @@ def preview_of_size(metadata: bytes, backing_url: str) -> str | None:
     size = _SIZE.search(backing_url)
     if size is None:
         return None
-    for each in _previews(_shown(metadata)):
+    for each in _previews(object_of(metadata)):
         if (str(each.get("width")), str(each.get("height"))) == size.groups():
             return _text(each, "id") or None
     return None
@@ -120,14 +122,6 @@ def _previews(shown: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     )
 
 
-def _shown(metadata: bytes) -> Mapping[str, object]:
-    try:
-        parsed = json.loads(metadata)
-    except (ValueError, RecursionError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
 def _text(shown: Mapping[str, object], key: str) -> str:
     value = shown.get(key)
     return value if isinstance(value, str) else ""
@@ -144,6 +138,6 @@ def _date(shown: Mapping[str, object]) -> int | None:
 
 def _length(shown: Mapping[str, object]) -> int | None:
     value = shown.get("bytes")
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
+    if isinstance(value, str) and _LENGTH.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, unquote_plus
 
 from proxy.http_semantics.content import identity_of
+from proxy.http_semantics.json_members import elements, object_of, only_member
 from proxy.model import Kind, StoredResponse
 from proxy.trello.routes import UNKNOWN, Match
 from proxy.trello.tunnel import is_plain
@@ -30,11 +31,8 @@ _OF_THE_BATCH = frozenset({"callback", "_", "_method"})
 """Parameters that scripts add at the end of whatever they ask."""
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 _ENCODED_SLASH = re.compile("%2f", re.I)
-_SUCCESS = re.compile(r'\{\s*"(\d{3})"\s*:\s*')
-_SPACE = re.compile(r"[ \t\r\n]*")
-_END_OF_ITEM = re.compile(r"[ \t\r\n]*\}")
+_STATUS = re.compile("[0-9]{3}")
 _NAMES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}
-_DECODE = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +83,12 @@ def batch_target(targets: Sequence[str]) -> str:
 
 
 def split_items(plain: bytes, count: int) -> list[Item] | None:
-    """The items of a batch's answer, cut out of its bytes; None if it is no array of `count`."""
+    """The items of a batch response, cut out of its bytes; None unless it is `count` of them."""
     try:
-        text = plain.decode()
-        at = _skip(text, 0, "[")
-        items = []
-        for number in range(count):
-            item, at = _item_at(text, _skip(text, at, "," if number else ""))
-            items.append(item)
-        ends = _skip(text, _skip(text, at, "]"), "") == len(text)
-    except (ValueError, RecursionError):
+        items = [_item(each) for each in elements(plain)]
+    except ValueError:
         return None
-    return items if ends else None
+    return items if len(items) == count else None
 
 
 def compose_body(pieces: Sequence[StoredResponse | bytes]) -> bytes:
@@ -147,42 +139,20 @@ def _target_of(item: str) -> str | None:
     return f"/1{sent}" if sent.startswith("/") else f"/1/{sent}"
 
 
-def _item_at(text: str, at: int) -> tuple[Item, int]:
-    """The item that begins there and where it ends; ValueError where none does."""
-    success = _SUCCESS.match(text, at)
-    if success:
-        _, end = _DECODE(text, success.end())
-        closing = _END_OF_ITEM.match(text, end)
-        if closing is None:
-            raise ValueError("an item of more than one member")
-        status = int(success[1])
-        body = text[success.end() : end].encode() if status == 200 else b""
-        return Item(status, text[at : closing.end()].encode(), body), closing.end()
-    shown, end = _DECODE(text, at)
-    told = shown.get("statusCode") if isinstance(shown, dict) else 0
-    status = told if isinstance(told, int) and told != 200 else 0
-    return Item(status, text[at:end].encode()), end
-
-
-def _skip(text: str, at: int, mark: str) -> int:
-    """Past the mark, with the white space on both sides; ValueError where it is not there."""
-    at = _end_of_space(text, at)
-    if not text.startswith(mark, at):
-        raise ValueError(f"no {mark} where one belongs")
-    return _end_of_space(text, at + len(mark))
-
-
-def _end_of_space(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at
+def _item(raw: bytes) -> Item:
+    """ValueError for an item of a status and other members."""
+    name, value = only_member(raw) or ("", b"")
+    if _STATUS.fullmatch(name):
+        return Item(int(name), raw, value if name == "200" else b"")
+    shown = object_of(raw)
+    if _STATUS.fullmatch(next(iter(shown), "")):
+        raise ValueError("a status and other members")
+    status = shown.get("statusCode")
+    return Item(status if isinstance(status, int) and status != 200 else 0, raw)
 
 
 def _sentence(plain: bytes) -> str:
-    """What an error's body says: bare, or the `message` of one that is JSON."""
+    """The message of an error response: its text, or the `message` of a JSON object."""
     text = plain.decode("utf-8", "replace").strip()
-    try:
-        shown = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    said = shown.get("message") if isinstance(shown, dict) else None
-    return said if isinstance(said, str) else text
+    message = object_of(text).get("message")
+    return message if isinstance(message, str) else text

@@ -1,11 +1,12 @@
 """The ids that a JSON answer shows: exact where shown, nothing where in doubt."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeGuard
+
+from proxy.http_semantics.json_members import object_of
 
 
 def _nothing() -> Mapping[str, str]:
@@ -58,11 +59,7 @@ class JsonIds:
         """The members of the object; empty if it is none, was cut, or is too large to parse."""
         if len(self._body) > PARSED_BYTES or not self._starts_with(b"{"):
             return {}
-        try:
-            parsed = json.loads(self._body)
-        except (ValueError, RecursionError):
-            return {}
-        return parsed if isinstance(parsed, dict) else {}
+        return object_of(self._body)
 
     @property
     def id(self) -> str | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from urllib.parse import parse_qsl, unquote_plus
 
+from proxy.http_semantics.json_members import value_of
 from proxy.model import Kind
 from proxy.trello.routes import Match
 from proxy.trello.tunnel import tunnelled_method
@@ -183,7 +184,7 @@ def _in_body(body: bytes) -> Iterator[Parameter]:
     text = body.decode("utf-8", "replace")
     yield from _in_query(text)
     try:
-        yield from _members(json.loads(text.removeprefix("\ufeff")))
+        yield from _members(value_of(text.removeprefix("\ufeff")))
     except ValueError:
         return
     except RecursionError:

@@ -1,10 +1,10 @@
 """What Trello says of a token and of its member."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from proxy.http_semantics.json_members import object_of
 from proxy.trello.object_ids import is_id
 
 FIELDS = "idMember,dateExpires,permissions"
@@ -33,7 +33,7 @@ class Member:
 
 def token_in(body: bytes) -> TokenInfo | None:
     """None where it is not told."""
-    told = _object(body)
+    told = object_of(body)
     member, expires = told.get("idMember"), told.get("dateExpires")
     if not is_id(member) or "dateExpires" not in told:
         return None
@@ -46,7 +46,7 @@ def token_in(body: bytes) -> TokenInfo | None:
 
 def member_in(body: bytes) -> Member | None:
     """None where it is not told."""
-    told = _object(body)
+    told = object_of(body)
     member, username = told.get("id"), told.get("username")
     return Member(member, str(username)) if is_id(member) and username else None
 
@@ -60,11 +60,3 @@ def _scopes(permissions: object) -> list[str]:
     listed = permissions if isinstance(permissions, list) else []
     granted = [each for each in listed if isinstance(each, Mapping)]
     return [scope for scope in ("read", "write") if any(each.get(scope) for each in granted)]
-
-
-def _object(body: bytes) -> Mapping[str, object]:
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return told if isinstance(told, dict) else {}

@@ -1,11 +1,11 @@
 """Which webhooks of ours there should be at Trello, and the next step towards that."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
+from proxy.http_semantics.json_members import array_of
 from proxy.trello.object_ids import JsonIds, is_id
 
 
@@ -44,11 +44,8 @@ Step = Create | Repair | Remove
 
 def webhooks_in(body: bytes, callback_url: str) -> tuple[Webhook, ...] | None:
     """Those of a list of a token's webhooks that lead to us, and to us alone; None: no list."""
-    try:
-        listed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(listed, list):
+    listed = array_of(body)
+    if listed is None:
         return None
     return tuple(
         Webhook(each["id"], each["idModel"], each.get("active") is True)

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.bench import (
+    cutting,
     economy,
     hits,
     misses,
@@ -52,6 +53,13 @@ def test_the_benchmark_of_overload_plays_all_three_and_measures_hits(
     assert re.search(r"limit_req +\d+ answered", told)
     assert re.search(r"no limiter +\d+ answered, +0 refused by it, [1-9]\d* by Trello", told)
     assert re.search(r"hits +[\d,]+/s alone", told)
+
+
+def test_the_benchmark_of_cutting_measures_all_that_is_cut(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cutting.main(["--smoke"])
+    assert len(re.findall(r"\d ms, .* of json.loads", capsys.readouterr().out)) == 3
 
 
 def test_a_ratio_is_the_median_of_neighbouring_slices() -> None:

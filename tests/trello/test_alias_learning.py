@@ -154,11 +154,16 @@ CASES: dict[str, tuple[str, object, str]] = {
     ),
     "a name of a list is no alias": (f"/lists/{LIST}", {"id": LIST, "name": "todo"}, ""),
     "an unknown path": ("/inventions/1", A_CARD, ""),
-    "an answer that was cut": (f"/boards/{BOARD}/cards", b'[{"id":"' + CARD.encode(), ""),
-    "what was whole of an answer that was cut": (
+    "an object that was cut": (f"/boards/{BOARD}", b'{"id":"' + CARD.encode(), ""),
+    "an array that was cut, and its first object whole": (
         f"/lists/{LIST}/cards",
         json.dumps([A_CARD]).encode()[:-1] + b',{"id":',
-        f"{THE_CARD} {OWNED}",
+        "",
+    ),
+    "an array with half a surrogate pair": (
+        f"/lists/{LIST}/cards",
+        b'[{"id":"%b","name":"\\ud83d","shortLink":"AbCdEf12"}]' % CARD.encode(),
+        THE_CARD,
     ),
     "no JSON": (f"/cards/{CARD}", b"not found", ""),
     "no text": (f"/cards/{CARD}", b"\xff", ""),

@@ -57,6 +57,11 @@ CASES: dict[str, tuple[dict[str, Any], str | None, AttachmentInfo]] = {
     ),
     "no date": ({"date": "soon"}, None, WHOLE),
     "a length in words": ({"bytes": "5"}, None, WHOLE),
+    "a length of thousands of digits": (
+        {"bytes": "9" * 5_000},
+        None,
+        replace(WHOLE, length=None),
+    ),
     "no length": ({"bytes": None}, None, replace(WHOLE, length=None)),
     "no type": ({"mimeType": None}, None, replace(WHOLE, content_type="")),
     "an upload whose link is signed": (

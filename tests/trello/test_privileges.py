@@ -104,6 +104,10 @@ BODIES = {
     "a byte order mark": (b'\xef\xbb\xbf{"prefs_selfJoin": true}', True),
     "a form that begins like JSON": (b'{"a":1}&prefs/permissionLevel=public', True),
     "members": (b'{"members": {"x": "admin"}}', True),
+    "JSON with an integer of thousands of digits": (
+        b'{"prefs": {"permissionLevel": "public"}, "pos": %b}' % (b"9" * 5_000),
+        True,
+    ),
     "JSON too deep to be read": (b'{"a":' * 50_000, True),
     "a second method": (b"name=y&_method=DELETE", True),
     "a second method in escapes": (b'{"\\u005fmethod": "DELETE"}', True),

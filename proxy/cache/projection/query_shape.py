@@ -4,17 +4,12 @@ Nothing is guessed: a parameter, a field or a member that shapes.py does not kno
 one object of the larger answer lacks, make it None, and Trello is asked.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import islice
 from urllib.parse import parse_qsl
 
-from proxy.cache.projection.json_spans import (
-    Object,
-    object_at,
-    objects_at,
-)
+from proxy.http_semantics.json_members import elements, members
 from proxy.trello.object_ids import is_id
 from proxy.trello.resource_schema import (
     CHILDREN,
@@ -30,7 +25,7 @@ from proxy.trello.routes import Match
 MOST_ITEMS = 1_000
 """Trello's cap on lists: one of this length may have been cut, so it is not filtered (FACTS §9)."""
 
-_STATES = {"open": "false", "closed": "true"}
+_STATES = {"open": b"false", "closed": b"true"}
 """Values of `filter`, and what `closed` is in what they choose."""
 _SPELLABLE = frozenset({"all", "visible", *_STATES})
 
@@ -151,13 +146,12 @@ def contains(wide: QueryShape, narrow: QueryShape) -> bool:
 def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | None:
     """The answer to `narrow`, cut out of one that holds `source`; None when it is not in there.
 
-    Members are in the order of the larger answer, `id` first; their texts are copied (D4).
+    Members are in the order of the larger answer, `id` first; their bytes are copied (D4).
     """
     try:
-        text = body.decode()
-        start, end = _place(text, source.member)
-        return _cut(text[start:end], source.shape, narrow)
-    except (ValueError, IndexError, RecursionError, StopIteration):
+        held = body if source.member is None else members(body)[source.member]
+        return _cut(held, source.shape, narrow)
+    except (ValueError, KeyError):
         return None
 
 
@@ -221,82 +215,58 @@ def _holds_fields(wide: QueryShape, narrow: QueryShape, *, by_name: bool = False
     return isinstance(wide.chosen, Chosen) or narrow.chosen - {"id"} <= wide.chosen
 
 
-def _place(text: str, member: str | None) -> tuple[int, int]:
-    """From where to where the source lies."""
-    if member is None:
-        return 0, len(text)
-    whole = object_at(text, 0)
-    found = whole.members.get(member)
-    if found is None or whole.end != len(text):
-        raise ValueError("no such member")
-    return found.value, found.end
-
-
-def _cut(text: str, wide: QueryShape, narrow: QueryShape) -> Projection | None:
+def _cut(held: bytes, wide: QueryShape, narrow: QueryShape) -> Projection:
+    """ValueError or KeyError where something is missing, or cannot be cut out for certain."""
     if narrow.many:
-        found = list(islice(objects_at(text, 0), MOST_ITEMS + 1))
-        return _cut_items(text, found, wide, narrow)
-    item = _item(text, narrow.path[-1]) if wide.many else object_at(text, 0)
-    if item is None or (not wide.many and item.end != len(text)):
-        return None
-    body = _cut_object(text, item, wide, narrow)
-    if body is None:
-        return None
-    return Projection(body.encode(), text[item.start : item.end].encode())
+        return _cut_items(held, wide, narrow)
+    item = _item(held, narrow.path[-1]) if wide.many else held
+    return Projection(_cut_object(members(item), wide, narrow), item)
 
 
-def _cut_items(
-    text: str, found: Collection[Object], wide: QueryShape, narrow: QueryShape
-) -> Projection | None:
-    end = max((item.end for item in found), default=1) + 1
-    state = _STATES[narrow.filter] if wide.filter != narrow.filter else None
-    if end != len(text) or (state and len(found) >= MOST_ITEMS):
-        return None
-    cut = []
-    for item in found:
-        if state and _value(text, item, "closed") != state:
-            continue
-        body = _cut_object(text, item, wide, narrow)
-        if body is None:
-            return None
-        cut.append(body)
-    return Projection(f"[{','.join(cut)}]".encode(), text.encode())
+def _cut_items(held: bytes, wide: QueryShape, narrow: QueryShape) -> Projection:
+    items = elements(held)
+    if len(held) != 1 + max(1, sum(map(len, items)) + len(items)):
+        raise ValueError("white space between objects")
+    objects = [members(item) for item in items]
+    if wide.filter != narrow.filter:
+        if len(items) >= MOST_ITEMS:
+            raise ValueError("a list that may be incomplete")
+        closed = _STATES[narrow.filter]
+        objects = [item for item in objects if item["closed"] == closed]
+    cut = [_cut_object(item, wide, narrow) for item in objects]
+    return Projection(b"[%b]" % b",".join(cut), held)
 
 
-def _item(text: str, wanted: str) -> Object | None:
+def _item(held: bytes, wanted: str) -> bytes:
     """The object with this id."""
-    for item in objects_at(text, 0):
-        if _value(text, item, "id") == f'"{wanted}"':
+    own_id = b'"%b"' % wanted.encode()
+    for item in elements(held):
+        if members(item)["id"] == own_id:
             return item
-    return None
+    raise ValueError("no such object")
 
 
-def _cut_object(text: str, item: Object, wide: QueryShape, narrow: QueryShape) -> str | None:
+def _cut_object(item: Mapping[str, bytes], wide: QueryShape, narrow: QueryShape) -> bytes:
     if narrow.single is not None:
-        value = _value(text, item, narrow.single)
-        return None if value[0] in "{[" else f'{{"_value":{value}}}'
-    names = _kept(item, wide, narrow)
-    if names is None or "id" not in item.members:
-        return None
-    members = [item.members["id"]]
-    members += [member for name, member in item.members.items() if name in names and name != "id"]
-    return f"{{{','.join([text[member.start : member.end] for member in members])}}}"
+        value = item[narrow.single]
+        if value[:1] in b"{[":
+            raise ValueError("not a scalar")
+        return b'{"_value":%b}' % value
+    names = _names_to_keep(item.keys(), wide, narrow)
+    rest = [(name, value) for name, value in item.items() if name in names and name != "id"]
+    kept = [("id", item["id"]), *rest]
+    return b"{%b}" % b",".join([b'"%b":%b' % (name.encode(), value) for name, value in kept])
 
 
-def _kept(item: Object, wide: QueryShape, narrow: QueryShape) -> Collection[str] | None:
-    """The members to keep; None when one is missing, or it is not known what one is."""
-    added = narrow.added & item.members.keys()
+def _names_to_keep(shown: Set[str], wide: QueryShape, narrow: QueryShape) -> Set[str]:
+    """ValueError when a field is missing, or when a member is neither a field nor nested."""
+    added = narrow.added & shown
     if not isinstance(narrow.chosen, Chosen):
-        return narrow.chosen | added if narrow.chosen <= item.members.keys() else None
+        if not narrow.chosen <= shown:
+            raise ValueError("a field is missing")
+        return narrow.chosen | added
     dropped = wide.added - narrow.added
-    kept = item.members.keys() - dropped
-    known = FIELDS[narrow.kind] | narrow.added
-    return kept if not dropped or kept <= known else None
-
-
-def _value(text: str, item: Object, name: str) -> str:
-    """A member's value as it stands; a ValueError when it is missing."""
-    member = item.members.get(name)
-    if member is None:
-        raise ValueError("no such member")
-    return text[member.value : member.end]
+    kept = shown - dropped
+    if dropped and not kept <= FIELDS[narrow.kind] | narrow.added:
+        raise ValueError("an unknown member")
+    return kept

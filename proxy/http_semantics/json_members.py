@@ -1,0 +1,128 @@
+"""JSON values, and the parts of a JSON text as the bytes they came as (RFC 8259).
+
+A part is never encoded anew: its numbers, escapes and white space stay as they are (D4). What
+cannot be cut out for certain is a ValueError, so that its reader asks upstream instead. No function
+here raises anything else, but for RecursionError of `value_of`.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from msgspec import Raw
+from msgspec.json import Decoder
+
+T = TypeVar("T")
+
+_ARRAY = Decoder(list[Raw])
+_OBJECT = Decoder(dict[str, Raw])
+_VALUE = Decoder(Raw)
+_ANY = Decoder[object]()
+_OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
+_MAX_INT_DIGITS = 4_000
+"""Python converts no decimal integer of more than 4 300 digits."""
+
+
+def value_of(body: bytes | str) -> object:
+    """The value of a JSON text; an integer of thousands of digits is infinite, as in JavaScript.
+
+    ValueError when it is not JSON, RecursionError when it is nested too deep to tell.
+    """
+    try:
+        return _ANY.decode(body)
+    except (ValueError, RecursionError):
+        return _lenient_value_of(body)
+
+
+def object_of(body: bytes | str) -> Mapping[str, object]:
+    """The members of a JSON object; empty for anything else. Of a name given twice the last."""
+    try:
+        value = value_of(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def array_of(body: bytes | str) -> Sequence[object] | None:
+    """The elements of a JSON array; None for anything else."""
+    try:
+        value = value_of(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else None
+
+
+def elements(body: bytes) -> list[bytes]:
+    """The elements of a JSON array, as they came."""
+    text = _without_surrogates(body)
+    raws = _decode(_ARRAY, text)
+    if text is body:
+        return [bytes(raw) for raw in raws]
+    at, found = 0, []
+    for raw in raws:
+        # Only white space and a comma lie between two elements, so this is where it begins.
+        at = text.index(raw, at)
+        found.append(body[at : at + len(raw)])
+        at += len(raw)
+    return found
+
+
+def members(body: bytes) -> dict[str, bytes]:
+    """The values of a compact JSON object by name, as they came and in their order.
+
+    Every member then came as `"name":value`. ValueError for white space between tokens, an escape
+    in a name, a name given twice, or half a surrogate pair.
+    """
+    values = _decode(_OBJECT, body)
+    text_bytes = len("".join(values).encode()) + len(b"".join(values.values()))
+    # Quotes, a colon, and a comma or brace for each; whatever else there is makes it longer.
+    if len(body) != max(1 + text_bytes + 4 * len(values), len(b"{}")):
+        raise ValueError("not a compact object with different names")
+    return {name: bytes(raw) for name, raw in values.items()}
+
+
+def only_member(body: bytes) -> tuple[str, bytes] | None:
+    """The name and the value, as it came, of a JSON object of one member; None for others.
+
+    White space may lie between its tokens. `body` must be a JSON value, as `elements` returns it.
+    """
+    opening = _OPENING.match(body)
+    if opening is None:
+        return None
+    value = body[opening.end() : body.rindex(b"}")].rstrip()
+    try:
+        _decode(_VALUE, _without_surrogates(value))
+    except ValueError:
+        return None
+    return opening[1].decode(), value
+
+
+def _decode(decoder: Decoder[T], body: bytes) -> T:
+    body.decode()  # The decoder does not look into the strings of raw values.
+    try:
+        return decoder.decode(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _without_surrogates(body: bytes) -> bytes:
+    r"""A text of the same structure and length, without `\ud…` escapes.
+
+    JSON allows half a surrogate pair (RFC 8259 §8.2), and the decoder does not.
+    """
+    return body.replace(rb"\ud", rb"\u0").replace(rb"\uD", rb"\u0") if rb"\u" in body else body
+
+
+def _lenient_value_of(body: bytes | str) -> object:
+    """Also of half a surrogate pair, a byte order mark and an integer of more than 64 bits."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        if isinstance(error, json.JSONDecodeError | UnicodeError):
+            raise
+        return json.loads(body, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
