@@ -87,7 +87,7 @@ ONLY_IN = {
     "pickle": set[str](),
     "subprocess": set[str](),
     "threading": set[str](),
-    "prometheus_client": {"observability", "app", "server"},
+    "prometheus_client": {"observability"},
 }
 """Which folders may import it, or anything within it."""
 

@@ -71,7 +71,7 @@ from proxy.pages.layout import ASSETS
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.collectors import client_gauges
+from proxy.server.collectors import client_readings
 from proxy.server.connection import FastPathCache
 from proxy.server.connection_limits import (
     ADMIN_CONNECTIONS,
@@ -87,7 +87,7 @@ from proxy.server.listener import Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator
 from proxy.server.request_parser import RequestParser
-from proxy.status.collectors import verification_gauges
+from proxy.status.collectors import verification_readings
 from proxy.trello.routes import RouteTable
 from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
 from proxy.upstream.credential_manager import TokenInspector
@@ -311,7 +311,7 @@ class App:
         proof = HitVerifier(reads, store, drawn_s, self._clock, self._log)
         proof.start()
         self._closing.push_async_callback(proof.stop)
-        self._metrics.gauge_callbacks.extend(verification_gauges(proof))
+        self._metrics.provide(verification_readings(proof))
         return proof
 
     async def stop(self) -> None:
@@ -368,7 +368,7 @@ class App:
         busy = partial(count, self._metrics.errors, "busy")
         most = limit_of(self._max_files), ADMIN_CONNECTIONS
         everyone = [ConnectionLimits(limit, self._memory, busy) for limit in most[: len(groups)]]
-        self._metrics.gauge_callbacks.extend(client_gauges(self._memory, everyone))
+        self._metrics.provide(client_readings(self._memory, everyone))
         for sockets, served, connections in zip(groups, routes, everyone, strict=False):
             middleware = Middleware(
                 served,

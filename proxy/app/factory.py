@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 
 from proxy.app.from_config import cache_variant, webhook_callback
 from proxy.app.storage_monitor import StorageMonitor
@@ -63,11 +62,11 @@ from proxy.server.handlers.admin import (
 from proxy.server.middleware import Handler
 from proxy.server.request_parser import RequestParser
 from proxy.status.collectors import (
-    attachment_gauges,
-    availability_gauges,
-    cache_gauges,
-    poller_gauges,
-    rate_limit_gauges,
+    attachment_readings,
+    availability_readings,
+    cache_readings,
+    poller_readings,
+    rate_limit_readings,
 )
 from proxy.status.explain import Explainer
 from proxy.status.health import Health
@@ -222,24 +221,6 @@ class ComponentFactory:
         return ResponseStore(MemoryTier(cache.memory_bytes), disk, epochs)
 
 
-def build_registry(
-    metrics: Metrics,
-    responses: ResponseStore,
-    files: AttachmentStore,
-    watch: BoardPoller,
-    config: Config,
-) -> CollectorRegistry:
-    """Everything that /metrics shows."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    metrics.gauge_callbacks.extend(cache_gauges(responses, config))
-    metrics.gauge_callbacks.extend(attachment_gauges(files, metrics))
-    metrics.gauge_callbacks.extend(poller_gauges(watch))
-    registry.register(metrics)
-    return registry
-
-
 @dataclass(slots=True, eq=False)
 class AdminPages:
     """Made of the parts of one proxy, once they are there."""
@@ -291,14 +272,17 @@ class AdminPages:
             self.credentials,
         )
         clock = self.ports[0]
-        self.metrics.gauge_callbacks += rate_limit_gauges(self.limiter, stored)
-        self.metrics.gauge_callbacks += availability_gauges(availability, credential_manager)
+        provide = self.metrics.provide
+        provide(rate_limit_readings(self.limiter, stored))
+        provide(availability_readings(availability, credential_manager))
+        provide(cache_readings(responses, self.config))
+        provide(attachment_readings(files, self.metrics))
+        provide(poller_readings(services.watch))
+        provide({"client_credentials_total": self.credential_usage.counts})
         health = Health(
             self.store, self.limiter, services.watch, availability, credential_manager, clock
         )
-        registry = build_registry(self.metrics, responses, files, services.watch, self.config)
-        registry.register(self.credential_usage)
-        ops = AdminHandler(registry, health, services.invalidate)
+        ops = AdminHandler(self.metrics, health, services.invalidate)
         served = services.reads, services.batches, services.downloads
         explain = Explainer(served, self.limiter, responses, clock)
         kept = {PURGE: ops.purge, EXPLAIN: explain_handler(explain, self.intake)}

@@ -1,66 +1,205 @@
-"""Every metric, named and explained in one place.
+"""Metrics: the table of all of them, and the counters to which requests add.
 
-Counting is plain arithmetic on plain integers: a request costs well under a microsecond. The
-Prometheus objects exist only while a scrape is answered, in a thread of its own: what grows
-meanwhile is copied in one step of the interpreter, which iterating, even into a list, is not.
+Counting is plain arithmetic on plain integers: a request costs well under a microsecond. A figure
+that a part of the proxy keeps itself is read from there at each scrape (`Metrics.provide`); what
+Prometheus is sent is made in `exposition.py`.
 """
 
+import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from proxy.errors import InternalError
 from proxy.model import Priority
 from proxy.observability.client_stats import ClientStats
+
+_TABLE = """
+counter requests_total{route,method,status,cache}
+    Requests answered; `cache` is `hit`, `stale`, `collapsed`, `miss`, `pass` or `none`.
+histogram request_duration_seconds{cache}
+    Time from the end of the request's header section to the response.
+
+counter upstream_requests_total{route,method,status}
+    Requests to Trello; `status` is a number, or the problem type of a failure.
+histogram upstream_duration_seconds
+    Time from sending a request to Trello to the header section of its response.
+counter upstream_bytes_total{direction}
+    Body bytes exchanged with Trello: `received`, `sent`.
+counter retries_total
+    Requests to Trello that were sent again.
+gauge circuit_breakers{state}
+    Circuit breakers that are `closed`, `half-open` or `open`: one for connections, one per route.
+gauge upstream_circuit_open
+    1 while no connection to Trello is attempted, otherwise 0.
+gauge upstream_last_success_age_seconds
+    Time since Trello last sent a response that is not a failure.
+gauge token_refused
+    1 while Trello does not accept the stored token, otherwise 0.
+gauge token_expires_seconds
+    Time until the stored token expires; absent when it never does or the date is not known.
+
+histogram rate_limit_wait_seconds{priority}
+    Time until Trello's limits allowed a request to be sent, for each one sent; `priority` is
+    `interactive`, `poller`, `api`, `background` or `prefetch`.
+gauge rate_limit_queue_length{priority}
+    Requests waiting for Trello's limits.
+gauge rate_limit_queue_oldest_seconds
+    How long the oldest request in the queue has waited.
+counter rate_limit_rejected_total{priority}
+    Requests answered 429 by the proxy: they would have waited longer than `limits.wait`.
+gauge rate_limit_remaining{limit}
+    Requests left for clients with the stored token: `key`, `token`, `members`, `search`.
+counter upstream_throttled_total{limit}
+    Responses 429 from Trello, by the limit that they name; there should be none.
+
+counter not_stored_total{reason}
+    Responses that were not stored.
+counter invalidations_total{cause}
+    Invalidations: by a `write`, a `purge`, the board `poll`, a `webhook`, a `verification` that
+    found a stale hit, or a `clock` that was set back.
+counter hit_verifications_total{result}
+    Hits compared with Trello's response: `match`, `mismatch`, `raced` with an invalidation, or
+    `failed`.
+gauge stale_served_ratio
+    Share of `mismatch` in `match` and `mismatch`; NaN before the first.
+counter stale_served_seconds_total
+    Sum of the times for which the `mismatch` hits had been stored: none was stale for longer.
+gauge aliases
+    Names and owners of objects remembered from responses; 50 000 at most.
+gauge store_bytes{tier}
+    Size of the stored responses, in `memory` and on `disk`.
+gauge store_limit_bytes{tier}
+    Largest size of each tier.
+gauge store_responses{tier}
+    Stored responses in `memory`.
+counter store_evictions_total{tier}
+    Stored responses evicted for space.
+counter store_errors_total
+    Failures of the store on disk; each was a miss, never an error to a client.
+counter store_dropped_total
+    Responses stored in memory only, because the disk was slow or failing.
+gauge store_up
+    1 while the store works, 0 while its disk tier fails.
+
+gauge attachments
+    Attachments and previews stored on disk.
+gauge attachment_store_bytes
+    Size of the stored attachments.
+gauge attachment_store_limit_bytes
+    Largest size of the stored attachments.
+counter attachment_evictions_total
+    Attachments evicted for space.
+counter attachment_downloads_total{result}
+    Downloads into the store: `stored`, `failed`, `too-large`, `insufficient-space`.
+counter attachment_bytes_total{source}
+    Bytes of attachments read from `disk` and from `trello`.
+counter attachment_checksum_failures_total
+    Stored attachments whose bytes had changed on disk; each is downloaded again.
+gauge attachment_store_up
+    1 while attachments can be stored, otherwise 0.
+
+gauge board_poll_lag_seconds
+    Time since the last successful poll of all boards was sent; 0 while the poller is idle or off.
+gauge boards_watched
+    Boards whose changes are noticed by polling; 0 while the poller is late.
+counter board_polls_total{result}
+    Polls of all boards: `good`, `failed` (no response), `refused` (not 200), `unusable` (no list of
+    boards).
+counter board_changes_total
+    Changes of boards found by polling.
+counter webhook_deliveries_total{result}
+    Webhook deliveries: `accepted`, `duplicate`, `echo` (of a write through the proxy),
+    `invalid-signature`, `malformed` (signed but not understood: everything is marked stale).
+gauge webhooks
+    Active webhooks of the proxy at Trello, as far as is known.
+counter webhooks_missed_total
+    Changes of boards with a webhook for which no delivery came.
+
+gauge connections
+    Open client connections.
+gauge connections_limit
+    Largest number of client connections.
+counter connections_closed_total{reason}
+    Connections closed by the proxy: `idle` to make room, `header` (incomplete or endless), `slow`
+    (the client read nothing), `memory` (`limits.memory` was used up).
+gauge client_memory_bytes{use}
+    Memory held for clients: `requests`, `responses`, and `buffers` of connections.
+gauge client_memory_limit_bytes
+    Largest size of the memory held for clients: `limits.memory`.
+counter errors_total{type}
+    Error responses made by the proxy, by problem type.
+counter responses_redacted_total
+    Responses from Trello in which a stored credential was masked.
+counter client_credentials_total{client,location,owner}
+    Requests with a key or token in the `query`, `body`, `header` or `path`; `owner` is `own`,
+    `foreign` or `unknown`.
+counter client_requests_total{client}
+    API requests by client: the product in its User-Agent, unless it could be an id. 30 at most,
+    `other` among them; a new client replaces one without a request for an hour.
+counter client_upstream_requests_total{client}
+    Requests to Trello by the client that caused them; `trello-proxy` for the proxy's own.
+counter client_api_requests_total
+    API requests of all clients: what Trello would receive without the proxy.
+counter client_api_requests_throttled_without_proxy_total
+    Those of them over 100 in 10 s, which Trello would have answered 429.
+
+gauge info{version}
+    The version of the proxy; always 1.
+"""
+_ROW = re.compile(r"^(counter|gauge|histogram) (\w+)(?:\{(.*)\})?\n((?: {4}.*\n)+)", re.M)
+
+
+class Metric(NamedTuple):
+    """One metric; `name` as queries write it."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    help: str
+    """Sentences, with literal values in backticks."""
+
+
+def describe() -> list[Metric]:
+    """Every metric, in the order of the documentation."""
+    return [
+        Metric(f"trello_proxy_{name}", kind, tuple(filter(None, labels.split(","))), _joined(text))
+        for kind, name, labels, text in _ROW.findall(_TABLE)
+    ]
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CAUSES = ("write", "purge", "poll", "webhook", "verification", "clock")
 _LIMITS = ("key", "token", "member", "members", "search", "db-query-time")
 _PRIORITIES = tuple(each.label for each in Priority)
 _DELIVERIES = ("accepted", "duplicate", "echo", "invalid-signature", "malformed")
-_BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 
-Seen = tuple[str, float, float]
-"""A request's id, its duration in seconds, and when, in POSIX seconds."""
-Bucket = tuple[str, float] | tuple[str, float, Exemplar]
-"""Its bound, how many are within it, and one of them (OpenMetrics 1.0, Exemplars)."""
+Observation = tuple[str, float, float]
+"""A request's id, its duration in seconds, and when it ended, in POSIX seconds."""
 
 
 class Histogram:
-    """A histogram in seconds."""
+    """A histogram of durations in seconds."""
 
     __slots__ = ("counts", "last", "sum_s")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS_S) + 1)
-        self.last: list[Seen | None] = [None] * len(self.counts)
-        """Of each bucket, the request that was counted there last."""
+        self.last: list[Observation | None] = [None] * len(self.counts)
+        """The last request counted in each bucket: its exemplar (OpenMetrics 1.0)."""
         self.sum_s = 0.0
 
-    def observe(self, duration_s: float, seen: Seen | None = None) -> None:
+    def observe(self, duration_s: float, exemplar: Observation | None = None) -> None:
         bucket = bisect_left(BUCKETS_S, duration_s)
         self.counts[bucket] += 1
-        self.last[bucket] = seen
+        self.last[bucket] = exemplar
         self.sum_s += duration_s
-
-    def buckets(self) -> list[Bucket]:
-        """Cumulative, as Prometheus wants them."""
-        total, out = 0, list[Bucket]()
-        for bound, number, seen in zip(_BOUNDS, self.counts, self.last, strict=True):
-            total += number
-            if seen is None:
-                out.append((bound, float(total)))
-            else:
-                exemplar = Exemplar({"request_id": seen[0]}, *seen[1:])
-                out.append((bound, float(total), exemplar))
-        return out
 
 
 class RequestCounter:
@@ -73,52 +212,77 @@ class RequestCounter:
         self.durations = durations
 
     def add(self, duration_s: float, request_id: str, now: float) -> None:
-        """One more; `request_id` is empty where it may not be shown."""
+        """Count one request; `request_id` is empty where it may not be shown."""
         self.count += 1
         self.durations.observe(duration_s, (request_id, duration_s, now) if request_id else None)
 
 
-@dataclass(frozen=True, slots=True)
-class GaugeCallback:
-    """A figure read at the scrape from the part that owns it."""
-
-    name: str
-    help: str
-    read: Callable[[], dict[str, float]]
-    """Label value → figure; one entry under "" for a metric without a label."""
-    label: str = ""
-    counter: bool = False
+Reading = float | Histogram | None | dict[Any, Any]
+"""A figure, or figures by label value (a tuple for several labels); None: absent."""
+Readings = Mapping[str, Callable[[], Reading]]
+"""What gives a metric's reading, by its name without `trello_proxy_`."""
 
 
 @dataclass(slots=True, eq=False)
-class Metrics(Collector):
-    """All counters; label values are route templates, statuses and words of ours, never ids."""
+class Metrics:
+    """All counters; label values are route templates, statuses and literals, never ids."""
 
     requests: dict[tuple[str, str, int, str], RequestCounter] = field(default_factory=dict)
     durations: dict[str, Histogram] = field(default_factory=dict)
     upstream_requests: dict[tuple[str, str, str], int] = field(default_factory=dict)
     upstream_durations: Histogram = field(default_factory=Histogram)
     upstream_bytes: dict[str, int] = field(default_factory=lambda: {"received": 0, "sent": 0})
-    invalidations: dict[str, int] = field(default_factory=dict)
-    not_stored: dict[str, int] = field(default_factory=dict)
-    errors: dict[str, int] = field(default_factory=dict)
-    webhook_deliveries: dict[str, int] = field(default_factory=dict)
-    webhooks: int = 0
-    """Of ours at Trello, as far as is known."""
-    webhooks_missed: int = 0
-    client_stats: ClientStats = field(default_factory=ClientStats)
-    redacted: int = 0
     retries: int = 0
     rate_limit_waits: dict[str, Histogram] = field(default_factory=dict)
     rate_limit_rejected: dict[str, int] = field(default_factory=dict)
     upstream_throttled: dict[str, int] = field(default_factory=dict)
+    not_stored: dict[str, int] = field(default_factory=dict)
+    invalidations: dict[str, int] = field(default_factory=dict)
     downloaded_bytes: int = 0
+    webhook_deliveries: dict[str, int] = field(default_factory=dict)
+    webhooks: int = 0
+    webhooks_missed: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    redacted: int = 0
+    client_stats: ClientStats = field(default_factory=ClientStats)
     recent_failures: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=8))
-    """The last errors that no client made: when (POSIX seconds), on which route, and what."""
-    gauge_callbacks: list[GaugeCallback] = field(default_factory=list)
+    """The last errors not caused by a client: POSIX seconds, route template, title."""
+    readings: dict[str, Callable[[], Reading]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        stats = self.client_stats
+        self.readings = {
+            "requests_total": lambda: {
+                (route, method, str(status), result): cell.count
+                for (route, method, status, result), cell in self.requests.copy().items()
+            },
+            "request_duration_seconds": lambda: self.durations,
+            "upstream_requests_total": lambda: self.upstream_requests,
+            "upstream_duration_seconds": lambda: self.upstream_durations,
+            "upstream_bytes_total": lambda: self.upstream_bytes,
+            "retries_total": lambda: self.retries,
+            "rate_limit_wait_seconds": lambda: self.rate_limit_waits,
+            "rate_limit_rejected_total": lambda: _zeros(_PRIORITIES) | self.rate_limit_rejected,
+            "upstream_throttled_total": lambda: _zeros(_LIMITS) | self.upstream_throttled,
+            "not_stored_total": lambda: self.not_stored,
+            "invalidations_total": lambda: _zeros(_CAUSES) | self.invalidations,
+            "webhook_deliveries_total": lambda: _zeros(_DELIVERIES) | self.webhook_deliveries,
+            "webhooks": lambda: self.webhooks,
+            "webhooks_missed_total": lambda: self.webhooks_missed,
+            "errors_total": lambda: _zeros((InternalError.slug,)) | self.errors,
+            "responses_redacted_total": lambda: self.redacted,
+            "client_requests_total": lambda: stats.requests_by_client,
+            "client_upstream_requests_total": lambda: stats.upstream_by_client,
+            "client_api_requests_total": lambda: stats.requests,
+            "client_api_requests_throttled_without_proxy_total": lambda: stats.would_be_throttled,
+        }
+
+    def provide(self, readings: Readings) -> None:
+        """Have further metrics of the table read at each scrape, in a thread."""
+        self.readings.update(readings)
 
     def request_counter(self, route: str, method: str, status: int, result: str) -> RequestCounter:
-        """The cell of these labels; keep it where the same request is counted often."""
+        """The counter of these labels; hold on to it where the same request is counted often."""
         labels = (route, method, status, result)
         found = self.requests.get(labels)
         if found is None:
@@ -127,163 +291,19 @@ class Metrics(Collector):
         return found
 
     def count_upstream(self, route: str, method: str, status: str, duration_s: float) -> None:
-        """One request to Trello: `status` is a number or the `type` of our error."""
+        """Count one request to Trello; `status` is a number or the slug of our error."""
         count(self.upstream_requests, (route, method, status))
         self.upstream_durations.observe(duration_s)
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._requests()
-        yield from self._upstream()
-        yield from self._rate_limit()
-        causes = _zeros(_CAUSES) | self.invalidations
-        yield _counter("invalidations", "Invalidations by cause.", "cause", causes)
-        yield _counter(
-            "not_stored", "Answers that were not stored, by reason.", "reason", self.not_stored
-        )
-        errors = _zeros((InternalError.slug,)) | self.errors
-        yield _counter("errors", "Errors of the proxy's own, by type.", "type", errors)
-        yield _counter(
-            "responses_redacted",
-            "Answers from Trello that contained a stored credential, now masked.",
-            "",
-            {"": self.redacted},
-        )
-        yield from self._webhooks()
-        yield _counter(
-            "retries", "Requests to Trello that were sent again.", "", {"": self.retries}
-        )
-        yield from self._client_stats()
-        for reading in self.gauge_callbacks:
-            make = _counter if reading.counter else _gauge
-            yield make(reading.name, reading.help, reading.label, reading.read())
-
-    def _requests(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "trello_proxy_requests",
-            "Requests answered, by route template, method, status and cache result.",
-            labels=("route", "method", "status", "cache"),
-        )
-        for (route, method, status, result), cell in self.requests.copy().items():
-            requests.add_metric((route, method, str(status), result), cell.count)
-        yield requests
-        durations = HistogramMetricFamily(
-            "trello_proxy_request_duration_seconds",
-            "From a request's last header byte to its answer, by cache result.",
-            labels=("cache",),
-        )
-        for result, histogram in self.durations.copy().items():
-            durations.add_metric((result,), histogram.buckets(), histogram.sum_s)
-        yield durations
-
-    def _webhooks(self) -> Iterator[Metric]:
-        yield _counter(
-            "webhook_deliveries",
-            "Deliveries to the webhook callback, by what became of them.",
-            "result",
-            _zeros(_DELIVERIES) | self.webhook_deliveries,
-        )
-        yield _gauge("webhooks", "Our webhooks at Trello that deliver.", "", {"": self.webhooks})
-        yield _counter(
-            "webhooks_missed",
-            "Changes of boards with a webhook of which nothing was delivered.",
-            "",
-            {"": self.webhooks_missed},
-        )
-
-    def _client_stats(self) -> Iterator[Metric]:
-        client_stats = self.client_stats
-        yield _counter(
-            "client_requests",
-            "Requests for Trello's API, by client.",
-            "client",
-            client_stats.requests_by_client,
-        )
-        yield _counter(
-            "client_upstream_requests",
-            "Requests to Trello, by the client for which they were made.",
-            "client",
-            client_stats.upstream_by_client,
-        )
-        yield _counter(
-            "client_api_requests",
-            "Requests that Trello would have got without the proxy.",
-            "",
-            {"": client_stats.requests},
-        )
-        yield _counter(
-            "client_api_requests_throttled_without_proxy",
-            "Those of them that Trello would have refused with a 429.",
-            "",
-            {"": client_stats.would_be_throttled},
-        )
-
-    def _upstream(self) -> Iterator[Metric]:
-        requests = CounterMetricFamily(
-            "trello_proxy_upstream_requests",
-            "Requests to Trello, by route template, method, and status or error type.",
-            labels=("route", "method", "status"),
-        )
-        for labels, number in self.upstream_requests.copy().items():
-            requests.add_metric(labels, number)
-        yield requests
-        durations = HistogramMetricFamily(
-            "trello_proxy_upstream_duration_seconds",
-            "From asking Trello to the header of its answer.",
-        )
-        histogram = self.upstream_durations
-        durations.add_metric((), histogram.buckets(), histogram.sum_s)
-        yield durations
-        yield _counter(
-            "upstream_bytes", "Body bytes exchanged with Trello.", "direction", self.upstream_bytes
-        )
-
-    def _rate_limit(self) -> Iterator[Metric]:
-        waits = HistogramMetricFamily(
-            "trello_proxy_rate_limit_wait_seconds",
-            "Until a request could be sent within Trello's limits, by priority.",
-            labels=("priority",),
-        )
-        for priority, histogram in self.rate_limit_waits.copy().items():
-            waits.add_metric((priority,), histogram.buckets(), histogram.sum_s)
-        yield waits
-        yield _counter(
-            "rate_limit_rejected",
-            "Requests answered 429 by us, their turn being too far, by priority.",
-            "priority",
-            _zeros(_PRIORITIES) | self.rate_limit_rejected,
-        )
-        throttled = _zeros(_LIMITS) | self.upstream_throttled
-        yield _counter("upstream_throttled", "429s that Trello sent, by limit.", "limit", throttled)
 
 
 Label = TypeVar("Label")
 
 
-def _zeros(labels: tuple[str, ...]) -> dict[str, int]:
-    """Counters that are there before they count: Prometheus sees no rise from nothing to one."""
-    return dict.fromkeys(labels, 0)
-
-
 def count(counters: dict[Label, int], label: Label, amount: int = 1) -> None:
-    """Add to one counter; the caller's labels are bounded."""
+    """Add to one counter; the caller bounds the labels."""
     counters[label] = counters.get(label, 0) + amount
 
 
-def _counter(name: str, text: str, label: str, values: dict[str, int] | dict[str, float]) -> Metric:
-    family = CounterMetricFamily(f"trello_proxy_{name}", text, labels=(label,) if label else ())
-    return _filled(family, label, values)
-
-
-def _gauge(name: str, text: str, label: str, values: dict[str, int] | dict[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"trello_proxy_{name}", text, labels=(label,) if label else ())
-    return _filled(family, label, values)
-
-
-def _filled(
-    family: CounterMetricFamily | GaugeMetricFamily,
-    label: str,
-    values: dict[str, int] | dict[str, float],
-) -> Metric:
-    for value, number in values.copy().items():
-        family.add_metric((value,) if label else (), number)
-    return family
+def _zeros(labels: tuple[str, ...]) -> dict[str, int]:
+    """Counters that exist before they count: Prometheus sees no rise from nothing to one."""
+    return dict.fromkeys(labels, 0)

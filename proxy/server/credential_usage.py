@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
-
 from proxy.credentials.extraction import ExtractedCredential, Location
 from proxy.http_semantics.user_agent import client_name
 from proxy.model import Credential
@@ -75,7 +71,7 @@ class Usage:
         self.last_seen_at = now
 
 
-class CredentialUsage(Collector):
+class CredentialUsage:
     """Counts requests by tool, place and whose credential it was: 612 rows at most."""
 
     def __init__(
@@ -115,15 +111,9 @@ class CredentialUsage(Collector):
             usage.count_one(now)
         return DEPRECATION_HEADERS if self._deprecates else b""
 
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "trello_proxy_client_credentials",
-            "Requests that carried a key or a token, by tool, place and whose it was.",
-            labels=("client", "location", "owner"),
-        )
-        for labels, usage in self._usages.copy().items():
-            family.add_metric(labels, usage.count)
-        yield family
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Requests by client, location and owner; may be called from another thread."""
+        return {labels: usage.count for labels, usage in self._usages.copy().items()}
 
     def _client_label(self, tool: str, now: float) -> str:
         """The tool; OTHER where there are enough, and each was seen of late."""

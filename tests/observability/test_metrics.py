@@ -1,4 +1,4 @@
-"""The metrics: their names, which are a contract, and that they add up."""
+"""The metrics: their names and labels, which are a contract, and their values."""
 
 import os
 import re
@@ -10,23 +10,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.model import Credential
-from proxy.observability.log import Log
-from proxy.observability.metrics import (
-    BUCKETS_S,
-    GaugeCallback,
-    Metrics,
-    count,
-)
+from proxy.observability.exposition import render
+from proxy.observability.metrics import BUCKETS_S, Metrics, count, describe
 from proxy.runtime.clock import FakeClock
-from proxy.server.credential_usage import CredentialUsage
 
 LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_upstream_circuit_open": (),
@@ -92,7 +84,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 NAMES = frozenset(LABELS)
 
 
-def families(text: str) -> dict[str, Metric]:
+def families(text: str) -> dict[str, Family]:
     """By the name a query uses, ours only."""
     return {
         family.name + ("_total" if family.type == "counter" else ""): family
@@ -102,14 +94,12 @@ def families(text: str) -> dict[str, Metric]:
 
 
 class Scrape:
-    """What Prometheus is told, by sample name and labels."""
+    """The samples of one scrape, by name and labels."""
 
     def __init__(self, metrics: Metrics) -> None:
-        registry = CollectorRegistry()
-        registry.register(metrics)
         self._figures = {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in families(generate_latest(registry).decode()).values()
+            for family in families(render(metrics, "")[1].decode()).values()
             for sample in family.samples
         }
 
@@ -118,16 +108,13 @@ class Scrape:
 
 
 def openmetrics(metrics: Metrics) -> list[str]:
-    """The lines of the newer format."""
-    registry = CollectorRegistry()
-    registry.register(metrics)
-    text: bytes = generate_openmetrics(registry)  # type: ignore[no-untyped-call]
-    return text.decode().splitlines()
+    """The lines of the OpenMetrics format."""
+    return render(metrics, "application/openmetrics-text")[1].decode().splitlines()
 
 
 @pytest.fixture
 async def exposed(tmp_path: Path) -> AsyncIterator[str]:
-    """What a whole proxy tells Prometheus."""
+    """The metrics of a running proxy."""
     text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}, freshness: {{watch: off}}}}"
     app = App(
         load(text, "test", {}, str),
@@ -152,27 +139,23 @@ async def test_the_names_are_these(exposed: str) -> None:
     assert set(families(exposed)) == NAMES
 
 
-async def test_the_labels_are_these(exposed: str) -> None:
-    seen = dict.fromkeys(NAMES, frozenset[str]())
+def test_the_labels_are_these() -> None:
+    assert {metric.name: metric.labels for metric in describe()} == LABELS
+
+
+async def test_samples_have_the_labels_of_the_table(exposed: str) -> None:
     for name, family in families(exposed).items():
-        seen[name] = frozenset[str]().union(*(sample.labels for sample in family.samples)) - {"le"}
-    log = Log(lambda _: None, FakeClock())
-    credential_usage = CredentialUsage(
-        lambda: Credential("", ""), b"", FakeClock(), log, deprecates=True
-    )
-    for metric in (*Metrics().collect(), *credential_usage.collect()):
-        name = metric.name + ("_total" if metric.type == "counter" else "")
-        seen[name] = frozenset(getattr(metric, "_labelnames", ()))
-    assert seen == {name: frozenset(labels) for name, labels in LABELS.items()}
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(LABELS[name]), name
 
 
 def test_the_readme_has_the_labels_of_each() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    told = {
+    documented = {
         name: tuple(re.findall(r"`(\w+)`", labels))
         for name, labels in re.findall(r"^\| `(trello_proxy_\w+)` \|([^|]*)\|", readme, re.M)
     }
-    assert told == LABELS
+    assert documented == LABELS
 
 
 async def test_every_metric_says_what_it_is(exposed: str) -> None:
@@ -182,7 +165,7 @@ async def test_every_metric_says_what_it_is(exposed: str) -> None:
         assert name.endswith(("_total", "_seconds", "_bytes")) or family.type == "gauge", name
 
 
-async def test_the_process_tells_of_itself_too(exposed: str) -> None:
+async def test_the_process_has_metrics_too(exposed: str) -> None:
     assert "process_resident_memory_bytes" in exposed
     assert "python_info" in exposed
 
@@ -234,7 +217,7 @@ def test_the_same_labels_are_the_same_cell() -> None:
     )
 
 
-def test_a_question_to_trello_is_counted_with_its_status_or_error() -> None:
+def test_a_request_to_trello_is_counted_with_its_status_or_error() -> None:
     metrics = Metrics()
     metrics.count_upstream("/boards/{id}", "GET", "200", 0.1)
     metrics.count_upstream("/boards/{id}", "GET", "upstream-timeout", 30.0)
@@ -268,15 +251,27 @@ def test_a_counter_is_there_before_it_counts() -> None:
 
 def test_a_reading_is_read_at_the_scrape() -> None:
     metrics, figures = Metrics(), {"memory": 1.0}
-    metrics.gauge_callbacks.append(GaugeCallback("store_bytes", "Bytes.", lambda: figures, "tier"))
+    metrics.provide({"store_bytes": lambda: figures})
     assert Scrape(metrics)("store_bytes", tier="memory") == 1
     figures["memory"] = 2.0
     assert Scrape(metrics)("store_bytes", tier="memory") == 2
 
 
+def test_a_reading_of_nothing_is_no_sample() -> None:
+    metrics = Metrics()
+    metrics.provide({"token_expires_seconds": lambda: None})
+    with pytest.raises(KeyError):
+        Scrape(metrics)("token_expires_seconds")
+
+
+async def test_every_reading_is_of_a_metric_in_the_table(exposed: str) -> None:
+    names = {f"trello_proxy_{name}" for name in Metrics().readings}
+    assert names < {metric.name for metric in describe()} == set(families(exposed))
+
+
 @pytest.fixture
 def _hasty_threads() -> Iterator[None]:
-    """Threads take turns after a few instructions."""
+    """Threads switch after a few instructions."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -286,8 +281,6 @@ def _hasty_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("_hasty_threads")
 def test_a_scrape_may_happen_while_new_labels_appear() -> None:
     metrics = Metrics()
-    registry = CollectorRegistry()
-    registry.register(metrics)
     stop, failures = threading.Event(), list[BaseException]()
 
     def request(number: int) -> None:
@@ -300,7 +293,7 @@ def test_a_scrape_may_happen_while_new_labels_appear() -> None:
     def scrape() -> None:
         try:
             while not stop.is_set():
-                generate_latest(registry)
+                render(metrics, "")
         except RuntimeError as error:
             failures.append(error)
 

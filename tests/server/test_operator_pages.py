@@ -11,7 +11,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.fake_trello.server import FakeTrello
 from proxy.observability.client_stats import MOST_TOOLS, WINDOW_REQUESTS
-from proxy.observability.metrics import GaugeCallback
 from tests.server.conftest import (
     MakeProxy,
     Proxy,
@@ -121,12 +120,11 @@ class TestPages:
 
     async def test_the_loop_goes_on_while_metrics_are_rendered(self, proxy: Proxy) -> None:
         answered = threading.Event()
-        late = GaugeCallback("late", "Waits.", lambda: {"": float(answered.wait(timeout=10))})
-        proxy.app._metrics.gauge_callbacks.append(late)
+        proxy.app._metrics.provide({"aliases": lambda: 7 * answered.wait(timeout=10)})
         rendering = asyncio.ensure_future(proxy.get("/metrics"))
         assert (await proxy.get("/healthz")).status == 200
         answered.set()
-        assert b"\ntrello_proxy_late 1.0\n" in (await rendering).body
+        assert b"\ntrello_proxy_aliases 7.0\n" in (await rendering).body
 
     async def test_a_listener_of_the_operators_own_takes_the_pages_along(
         self, make_proxy: MakeProxy, standin: FakeTrello

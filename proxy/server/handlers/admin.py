@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import partial, wraps
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from proxy.cache.invalidation import Invalidator
 from proxy.errors import AdminOnly, InvalidTarget, MethodNotAllowed
@@ -18,6 +16,8 @@ from proxy.http_semantics.target import (
     host_name,
 )
 from proxy.model import Priority
+from proxy.observability.exposition import render
+from proxy.observability.metrics import Metrics
 from proxy.pages.credential_usage import (
     Row,
     credential_usage_json,
@@ -86,19 +86,17 @@ _NO_STORE = ("Cache-Control", "no-store")
 class AdminHandler:
     """The proxy's own pages; none of them asks Trello anything."""
 
-    def __init__(
-        self, registry: CollectorRegistry, health: Health, invalidator: Invalidator
-    ) -> None:
-        self._registry = registry
+    def __init__(self, metrics: Metrics, health: Health, invalidator: Invalidator) -> None:
+        self._metrics = metrics
         self._health = health
         self._invalidator = invalidator
 
     async def metrics(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """All metrics; rendered beside the loop, which goes on answering."""
+        """All metrics; rendered in a thread, during which the event loop serves requests."""
         record.route = METRICS
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        body = await asyncio.to_thread(encode, self._registry)
-        return WireResponse(200, serialize((("Content-Type", content_type), _NO_STORE)), body)
+        accept = request.headers.get("Accept", "")
+        media_type, body = await asyncio.to_thread(render, self._metrics, accept)
+        return WireResponse(200, serialize((("Content-Type", media_type), _NO_STORE)), body)
 
     async def healthz(self, _: web.BaseRequest, record: RequestContext) -> WireResponse:
         """The loop turns."""
