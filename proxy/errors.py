@@ -1,66 +1,33 @@
-"""The error tree; each knows whose fault it is, its status and what to do about it.
+"""Errors: one tree; each class knows whose fault it is, its status, and when a retry makes sense.
 
 ProxyError
-├── ClientError            the request cannot be served as it was sent
-│   ├── NotHttp            400  bytes that are no HTTP request
-│   ├── BadTarget          400  the target is malformed or ambiguous
-│   ├── BodyCut            400  the client left in mid-body
-│   ├── CredentialRejected 400  `clients.credentials: reject` met a credential
-│   ├── CredentialRequired 401  `clients.credentials: require`, and no key and token came
-│   ├── NotTrello          401  a webhook's delivery that Trello did not sign
-│   ├── CrossSite          403  a web page of an origin that is not allowed
-│   ├── TunnelDenied       403  `_method` in a GET that any page could have sent
-│   ├── JsonpDenied        403  `callback`, and `clients.jsonp: deny`
-│   ├── WritesDenied       403  `clients.writes: deny`
-│   ├── Administrative     403  without `clients.writes: all`
-│   ├── NoTokenGiven       403  a program that asks for a token (OAuth 1.0)
-│   ├── TokenKept          403  an attempt to delete the stored token
-│   ├── NotAdmin           403  an operator's route, asked from elsewhere
-│   ├── LinkNotSigned      403  `links.sign`, and no signature of ours on the link
-│   ├── LinkRevoked        403  the file is in `links.revoked`
-│   ├── MaliciousFile      403  an attachment that Trello calls malicious
-│   ├── NotAFile           404  an attachment that is a link to somewhere else
-│   ├── NoSuchPage         404  outside the proxy's URL space
-│   ├── NotVisible         404  a card or board that Trello does not show
-│   ├── MethodNotAllowed   405  a method that is not for this
-│   ├── RequestTimeout     408  the client stopped sending in mid-body
-│   ├── LinkExpired        410  the link's time is over
-│   ├── FileGone           410  an attachment that was there and is no more
-│   ├── BodyTooLarge       413  a form or JSON body that must be read whole
-│   ├── UriTooLong         414  a request target longer than is taken
-│   ├── CodedBody          415  a compressed body, in which nothing can be removed
-│   ├── CharsetNotUtf8     415  a form or JSON body in another charset than UTF-8
-│   ├── HostNotAllowed     421  a Host name this proxy does not answer to
-│   ├── HeaderFieldsTooLarge 431  a header field that is too long, or too many of them
-│   ├── NotStored          504  `only-if-cached` and nothing usable stored (RFC 9111 §5.2.1.7)
-│   └── LoopDetected       508  the request has been here before (RFC 9110 §7.6.3)
-├── Failed                 500  a fault of the program's own
-├── MemoryFull             503  `limits.memory` is used up
-└── UpstreamError          Trello, or the way to it, failed; never a 404
-    ├── Unreachable        502  no connection: nothing was sent
-    │   ├── NameNotResolved      502  the host name has no address
-    │   ├── ConnectionRefused    502  nothing listens at the address
-    │   ├── UntrustedCertificate 502  TLS: a certificate that cannot be verified
-    │   └── TlsFailure           502  TLS: no handshake
-    ├── ConnectTimeout     504  no connection in time: nothing was sent
-    ├── Resting            503  it fails most requests: nothing was sent
-    ├── TokenRefused       502  the stored credential is not accepted: nothing was sent
-    ├── ResponseTimeout    504  sent, and no answer in time
-    ├── Terminated         502  sent, and the connection ended without an answer
-    ├── Incomplete         502  the answer was cut, or its length is wrong
-    ├── TurnTooLate        429  `limits.wait` would pass before Trello may be asked
-    └── Unusable           502  an answer that is not what the route gives
+├── ClientError: CredentialRejected 400, CredentialRequired 401, InvalidWebhookSignature 401,
+│   │   CrossOriginDenied 403, TunnelDenied 403, JsonpDenied 403, WritesDenied 403,
+│   │   Administrative 403, NoTokenGiven 403, TokenProtected 403, AdminOnly 403, LinkNotSigned 403,
+│   │   LinkRevoked 403, MaliciousFile 403, AttachmentIsLink 404, NotFound 404,
+│   │   NotFoundAtTrello 404, MethodNotAllowed 405, RequestTimeout 408, LinkExpired 410,
+│   │   AttachmentDeleted 410, HostNotAllowed 421, NotInCache 504, LoopDetected 508
+│   └── UnacceptableMessage: MalformedRequest 400, InvalidTarget 400, IncompleteBody 400,
+│           BodyTooLarge 413, UriTooLong 414, UnsupportedContentEncoding 415, CharsetNotUtf8 415,
+│           HeaderFieldsTooLarge 431
+├── InternalError 500, MemoryFull 503
+└── UpstreamError: ResponseTimeout 504, ConnectionTerminated 502, IncompleteResponse 502,
+    │   InvalidResponse 502; and, where nothing was sent, ConnectTimeout 504, CircuitOpen 503,
+    │   TokenRefused 502, RateLimited 429
+    └── Unreachable 502: NameNotResolved, ConnectionRefused, UntrustedCertificate, TlsFailure
+StoreError: DirectoryTaken, InsufficientSpace, FileTooLarge, ChecksumMismatch
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import ClassVar, Literal, TypeVar
 
 Source = Literal["client", "proxy", "upstream"]
 
 
 class ProxyError(Exception):
-    """Base of all; `str()` is the sentence a client reads, and names no credential."""
+    """Base of what clients see; `str()` is the problem's detail and names no credential."""
 
-    source: ClassVar[Source]
+    source: ClassVar[Source] = "proxy"
     status: ClassVar[int]
     slug: ClassVar[str]
     """Ends the problem's `type`; stable (RFC 9457 §3.1.1)."""
@@ -68,7 +35,24 @@ class ProxyError(Exception):
     proxy_error: ClassVar[str]
     """The error type of Proxy-Status (RFC 9209 §2.3)."""
     retry_after_s: int | None = None
-    """The Retry-After field, where it makes sense to try again (RFC 9110 §10.2.3)."""
+    """The Retry-After field, where a retry makes sense (RFC 9110 §10.2.3)."""
+
+
+PROBLEM_TYPES: list[type[ProxyError]] = []
+"""Every error that a client may see; the first line of its docstring says when."""
+
+E = TypeVar("E", bound=ProxyError)
+
+
+def problem(status: int, slug: str, title: str) -> Callable[[type[E]], type[E]]:
+    """Class decorator: one of PROBLEM_TYPES."""
+
+    def register(error: type[E]) -> type[E]:
+        error.status, error.slug, error.title = status, slug, title
+        PROBLEM_TYPES.append(error)
+        return error
+
+    return register
 
 
 class ClientError(ProxyError):
@@ -78,55 +62,65 @@ class ClientError(ProxyError):
     proxy_error = "http_request_denied"
 
 
-class MalformedRequest(ClientError):
-    status, slug, title = 400, "malformed-request", "Not an acceptable HTTP request"
+class UnacceptableMessage(ClientError):
+    """The message itself is not acceptable, whatever is requested."""
+
     proxy_error = "http_request_error"
 
 
-class InvalidTarget(ClientError):
-    status, slug, title = 400, "invalid-target", "The request target is not acceptable"
-    proxy_error = "http_request_error"
+@problem(400, "malformed-request", "Not an acceptable HTTP request")
+class MalformedRequest(UnacceptableMessage):
+    """Bytes that are not an HTTP request."""
 
 
-class IncompleteBody(ClientError):
-    status, slug, title = 400, "incomplete-body", "The request body ended early"
-    proxy_error = "http_request_error"
+@problem(400, "invalid-target", "The request target is not acceptable")
+class InvalidTarget(UnacceptableMessage):
+    """A request target that is malformed or ambiguous."""
 
 
+@problem(400, "incomplete-body", "The request body ended early")
+class IncompleteBody(UnacceptableMessage):
+    """The client closed the connection before the end of the request body."""
+
+
+@problem(400, "credential-rejected", "Leave the key and token out")
 class CredentialRejected(ClientError):
-    status, slug, title = 400, "credential-rejected", "Leave the key and token out"
+    """A request with a key or token, and `clients.credentials: reject`."""
 
 
+@problem(401, "credential-required", "Send your own key and token")
 class CredentialRequired(ClientError):
-    """The request names no key and token of its own, and the stored ones are for nobody."""
-
-    status, slug, title = 401, "credential-required", "Send your own key and token"
+    """A request without a key and token, and `clients.credentials: require`."""
 
 
+@problem(401, "invalid-webhook-signature", "This delivery is not signed by Trello")
 class InvalidWebhookSignature(ClientError):
-    status, slug, title = 401, "invalid-webhook-signature", "This delivery is not signed by Trello"
+    """A webhook delivery without a valid signature of Trello's."""
 
 
+@problem(403, "cross-origin-denied", "This web origin may not call the proxy")
 class CrossOriginDenied(ClientError):
-    status, slug, title = 403, "cross-origin-denied", "This web origin may not call the proxy"
+    """A request from a web page whose origin is not in `clients.origins`."""
 
 
+@problem(403, "tunnel-denied", "A GET may not write here")
 class TunnelDenied(ClientError):
-    status, slug, title = 403, "tunnel-denied", "A GET may not write here"
+    """A GET with `_method` that any web page could have caused."""
 
 
+@problem(403, "jsonp-denied", "JSONP is off here")
 class JsonpDenied(ClientError):
-    status, slug, title = 403, "jsonp-denied", "JSONP is off here"
+    """A request with `callback`, and `clients.jsonp: deny`."""
 
 
+@problem(403, "writes-denied", "This proxy forwards reads only")
 class WritesDenied(ClientError):
-    status, slug, title = 403, "writes-denied", "This proxy forwards reads only"
+    """A write, and `clients.writes: deny`."""
 
 
+@problem(403, "administrative", "The operator has not allowed this")
 class Administrative(ClientError):
-    """What is not work on boards, and asked in the stored account's name."""
-
-    status, slug, title = 403, "administrative", "This is for the operator to allow"
+    """A request about the stored account rather than boards, without `clients.writes: all`."""
 
     def __init__(self, about: str) -> None:
         """`about`: a noun phrase."""
@@ -136,169 +130,199 @@ class Administrative(ClientError):
         )
 
 
+@problem(403, "no-token-given", "This proxy gives out no token")
 class NoTokenGiven(ClientError):
-    status, slug, title = 403, "no-token-given", "This proxy gives out no token"
+    """A program asks for a token (OAuth 1.0)."""
 
 
+@problem(403, "token-protected", "The stored token cannot be changed from here")
 class TokenProtected(ClientError):
-    status, slug, title = 403, "token-protected", "The stored token cannot be changed from here"
+    """An attempt to delete the stored token."""
 
 
+@problem(403, "admin-only", "For the operator only")
 class AdminOnly(ClientError):
-    status, slug, title = 403, "admin-only", "For the operator only"
+    """An operator's page, requested without `admin.token` and not from the proxy's machine."""
 
 
+@problem(403, "link-not-signed", "This link is not signed")
 class LinkNotSigned(ClientError):
-    status, slug, title = 403, "link-not-signed", "This link is not signed"
+    """An attachment link without a valid signature, and `links.sign`."""
 
 
+@problem(403, "link-revoked", "This link has been revoked")
 class LinkRevoked(ClientError):
-    status, slug, title = 403, "link-revoked", "This link has been revoked"
+    """A link to an attachment in `links.revoked`."""
 
 
+@problem(403, "malicious-file", "Trello calls this file malicious")
 class MaliciousFile(ClientError):
-    status, slug, title = 403, "malicious-file", "Trello calls this file malicious"
+    """An attachment that Trello calls malicious."""
 
 
+@problem(404, "attachment-is-link", "This attachment is a link, not a file")
 class AttachmentIsLink(ClientError):
-    status, slug, title = 404, "attachment-is-link", "This attachment is a link, not a file"
+    """An attachment that is a link to another site."""
 
 
+@problem(404, "not-found", "Nothing is here")
 class NotFound(ClientError):
-    status, slug, title = 404, "not-found", "Nothing is here"
+    """A path that the proxy does not serve."""
 
 
+@problem(404, "not-found-at-trello", "Trello shows no such card or board")
 class NotFoundAtTrello(ClientError):
-    status, slug, title = 404, "not-found-at-trello", "Trello shows no such card or board"
+    """A page of a card or board that Trello does not show."""
 
 
+@problem(405, "method-not-allowed", "This method is not allowed here")
 class MethodNotAllowed(ClientError):
-    """`allowed`: the methods that are, as the Allow field names them (RFC 9110 §10.2.1)."""
-
-    status, slug, title = 405, "method-not-allowed", "This method is not allowed here"
+    """A method that the resource does not support (RFC 9110 §15.5.6)."""
 
     def __init__(self, detail: str, allowed: str) -> None:
+        """`allowed`: the value of the Allow field (RFC 9110 §10.2.1)."""
         super().__init__(detail)
         self.allowed = allowed
 
 
+@problem(408, "request-timeout", "The request did not arrive in time")
 class RequestTimeout(ClientError):
-    status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+    """The client stopped sending before the end of the request body."""
 
 
+@problem(410, "link-expired", "This link has expired")
 class LinkExpired(ClientError):
-    status, slug, title = 410, "link-expired", "This link has expired"
+    """A signed link past its lifetime."""
 
 
+@problem(410, "attachment-deleted", "This attachment was deleted")
 class AttachmentDeleted(ClientError):
-    status, slug, title = 410, "attachment-deleted", "This attachment was deleted"
+    """An attachment that existed and was deleted."""
 
 
-class BodyTooLarge(ClientError):
-    status, slug, title = 413, "body-too-large", "The request body is too large"
-    proxy_error = "http_request_error"
+@problem(413, "body-too-large", "The request body is too large")
+class BodyTooLarge(UnacceptableMessage):
+    """A form or JSON body larger than the proxy buffers."""
 
 
-class UriTooLong(ClientError):
-    status, slug, title = 414, "uri-too-long", "The request target is too long"
-    proxy_error = "http_request_error"
+@problem(414, "uri-too-long", "The request target is too long")
+class UriTooLong(UnacceptableMessage):
+    """A request target longer than the proxy accepts."""
 
 
-class UnsupportedContentEncoding(ClientError):
-    status, slug, title = 415, "unsupported-content-encoding", "Send the request body as it is"
-    proxy_error = "http_request_error"
+@problem(415, "unsupported-content-encoding", "Send the request body as it is")
+class UnsupportedContentEncoding(UnacceptableMessage):
+    """A compressed request body, from which no credential can be removed."""
 
 
-class CharsetNotUtf8(ClientError):
-    status, slug, title = 415, "charset-not-utf8", "Send the request body in UTF-8"
-    proxy_error = "http_request_error"
+@problem(415, "charset-not-utf8", "Send the request body in UTF-8")
+class CharsetNotUtf8(UnacceptableMessage):
+    """A form or JSON body in a charset other than UTF-8."""
 
 
+@problem(421, "host-not-allowed", "This proxy does not answer to that name")
 class HostNotAllowed(ClientError):
-    status, slug, title = 421, "host-not-allowed", "This proxy does not answer to that name"
+    """A Host field with a name that is not the proxy's."""
 
 
-class HeaderFieldsTooLarge(ClientError):
-    status, slug, title = 431, "header-fields-too-large", "The header fields are too large"
-    proxy_error = "http_request_error"
+@problem(431, "header-fields-too-large", "The header fields are too large")
+class HeaderFieldsTooLarge(UnacceptableMessage):
+    """A header field that is too long, or too many of them."""
 
 
+@problem(504, "not-in-cache", "Nothing usable is stored")
 class NotInCache(ClientError):
-    status, slug, title = 504, "not-in-cache", "Nothing usable is stored"
+    """`only-if-cached`, and no usable response is stored (RFC 9111 §5.2.1.7)."""
 
 
+@problem(508, "loop-detected", "The request passed through this proxy before")
 class LoopDetected(ClientError):
-    status, slug, title = 508, "loop-detected", "The request has been here before"
+    """A request that this proxy forwarded before (RFC 9110 §7.6.3)."""
+
     proxy_error = "proxy_loop_detected"
 
 
+@problem(500, "internal-error", "The proxy failed")
 class InternalError(ProxyError):
-    source = "proxy"
-    status, slug, title = 500, "internal-error", "The proxy failed"
+    """A fault of the program."""
+
     proxy_error = "proxy_internal_error"
 
 
+@problem(503, "memory-full", "The proxy has no memory left for clients")
 class MemoryFull(ProxyError):
     """`limits.memory` is used up: no body of this size can be held now."""
 
-    source = "proxy"
-    status, slug, title = 503, "memory-full", "The proxy holds too much for clients"
     proxy_error = "http_request_denied"
     retry_after_s = 5
 
 
 class UpstreamError(ProxyError):
-    """Trello, or the way to it, failed."""
+    """Trello, or the connection to it, failed."""
 
     source: ClassVar[Source] = "upstream"
     sent: ClassVar[bool] = True
     """Whether the request may have reached Trello."""
     retry_after_s = 10
     reason: str = ""
-    """Host and what the system or OpenSSL said: for the operator's log, not for clients."""
+    """Host and the message of the system or OpenSSL: for the operator's log, not for clients."""
 
 
+@problem(502, "upstream-unreachable", "Trello cannot be reached")
 class Unreachable(UpstreamError):
-    status, slug, title = 502, "upstream-unreachable", "Trello cannot be reached"
+    """No connection to Trello; nothing was sent."""
+
     proxy_error = "destination_unavailable"
     sent = False
 
 
+@problem(502, "upstream-dns", "Trello's host name has no address")
 class NameNotResolved(Unreachable):
-    slug, title = "upstream-dns", "Trello's host name has no address"
+    """Trello's host name has no address; nothing was sent."""
+
     proxy_error = "dns_error"
 
 
+@problem(502, "upstream-refused", "Trello's address refuses connections")
 class ConnectionRefused(Unreachable):
-    slug, title = "upstream-refused", "Trello's address refuses connections"
+    """Nothing listens at Trello's address; nothing was sent."""
+
     proxy_error = "connection_refused"
 
 
+@problem(502, "upstream-certificate", "Trello's certificate is not trusted")
 class UntrustedCertificate(Unreachable):
-    slug, title = "upstream-certificate", "Trello's certificate is not trusted"
+    """A certificate of Trello's host that cannot be verified; nothing was sent."""
+
     proxy_error = "tls_certificate_error"
 
 
+@problem(502, "upstream-tls", "No TLS with Trello's address")
 class TlsFailure(Unreachable):
-    slug, title = "upstream-tls", "No TLS with Trello's address"
+    """A TLS handshake that failed; nothing was sent."""
+
     proxy_error = "tls_protocol_error"
 
 
+@problem(504, "upstream-connect-timeout", "Trello cannot be reached in time")
 class ConnectTimeout(UpstreamError):
-    status, slug, title = 504, "upstream-connect-timeout", "Trello cannot be reached in time"
+    """No connection within `upstream.connect_timeout`; nothing was sent."""
+
     proxy_error = "connection_timeout"
     sent = False
 
 
+@problem(504, "upstream-timeout", "Trello did not answer in time")
 class ResponseTimeout(UpstreamError):
-    status, slug, title = 504, "upstream-timeout", "Trello did not answer in time"
+    """No response within `upstream.read_timeout`."""
+
     proxy_error = "http_response_timeout"
 
 
+@problem(503, "circuit-open", "Trello fails; no request is sent for a while")
 class CircuitOpen(UpstreamError):
-    """Trello fails so often that it is not asked for a while; nothing was sent."""
+    """The circuit breaker is open, because most requests failed; nothing was sent."""
 
-    status, slug, title = 503, "circuit-open", "Trello fails, and is left alone for a while"
     proxy_error = "destination_unavailable"
     sent = False
 
@@ -307,11 +331,11 @@ class CircuitOpen(UpstreamError):
         self.retry_after_s = retry_after_s
 
 
+@problem(502, "token-refused", "Trello does not accept the proxy's token")
 class TokenRefused(UpstreamError):
-    """Trello does not accept the stored credential; nothing was sent."""
+    """Trello does not accept the stored key and token; nothing was sent."""
 
     source = "proxy"
-    status, slug, title = 502, "token-refused", "Trello does not accept the proxy's token"
     proxy_error = "proxy_configuration_error"
     sent = False
 
@@ -320,38 +344,44 @@ class TokenRefused(UpstreamError):
         self.retry_after_s = retry_after_s
 
 
+@problem(502, "connection-terminated", "Trello ended the connection")
 class ConnectionTerminated(UpstreamError):
-    status, slug, title = 502, "connection-terminated", "Trello ended the connection"
+    """The connection ended before the response."""
+
     proxy_error = "connection_terminated"
 
 
+@problem(502, "incomplete-response", "Trello's response is incomplete")
 class IncompleteResponse(UpstreamError):
-    status, slug, title = 502, "incomplete-response", "Trello's answer was cut short"
+    """A response that is cut off, or whose length is wrong."""
+
     proxy_error = "http_response_incomplete"
 
 
+@problem(502, "invalid-response", "Trello's response is not usable")
 class InvalidResponse(UpstreamError):
-    status, slug, title = 502, "invalid-response", "Trello's answer is not usable"
+    """A response that is not what the route promises."""
+
     proxy_error = "http_protocol_error"
 
 
+@problem(429, "rate-limited", "Trello's rate limit is used up")
 class RateLimited(UpstreamError):
-    """Trello's limits leave no room in time; nothing was sent."""
+    """Trello's limits would delay the request by more than `limits.wait`; nothing was sent."""
 
     source = "proxy"
-    status, slug, title = 429, "rate-limited", "Too many ask Trello at once"
     proxy_error = "http_request_denied"
     sent = False
 
     def __init__(self, code: str, sentence: str, retry_after_s: int) -> None:
-        """`code` and `sentence` as Trello has them for the same limit."""
+        """`code` and `sentence` as in Trello's own 429 for the same limit."""
         super().__init__(sentence)
         self.code = code
         self.retry_after_s = retry_after_s
 
 
 class StoreError(Exception):
-    """The store failed: a miss, a metric and a log line, never an answer to a client."""
+    """A failure of a store: a miss, a metric and a log line, never a response to a client."""
 
 
 class DirectoryTaken(StoreError):
@@ -359,12 +389,12 @@ class DirectoryTaken(StoreError):
 
 
 class InsufficientSpace(StoreError):
-    """There is no room to keep a file: it passes through."""
+    """No space to store an attachment: it is passed through."""
 
 
 class FileTooLarge(StoreError):
-    """A file longer than `attachments.max_file`: it passes through."""
+    """An attachment larger than `attachments.max_file`: it is passed through."""
 
 
 class ChecksumMismatch(StoreError):
-    """Bytes on disk are not those that were put there; some may have been sent."""
+    """Bytes on disk that differ from those stored; some may have been sent."""

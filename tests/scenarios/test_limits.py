@@ -65,7 +65,7 @@ async def test_a_person_hears_of_it_on_a_page(start_proxy: StartProxy, card: str
     await spend(proxy, 5)
     heard = await proxy.get(f"/1/cards/{card}", headers={"Accept": "text/html"})
     assert heard.status == 429
-    assert b"Too many ask Trello at once" in heard.body
+    assert b"rate limit is used up" in heard.body
     assert b"Try again in 1 s" in heard.body
     program = await proxy.get(f"/1/cards/{card}", headers={"Accept": JAVA})
     assert (program.status, program.json["error"]) == (429, "API_TOKEN_LIMIT_EXCEEDED")
