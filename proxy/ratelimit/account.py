@@ -1,7 +1,7 @@
-"""A token's limits: which buckets a request of it draws from, and the lines that wait for them."""
+"""Rate limits of a token: the limits that its requests count towards, and their queues."""
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 
@@ -18,150 +18,154 @@ from proxy.ratelimit.fair_queue import FairQueue
 from proxy.ratelimit.share import BACKGROUND_SHARE
 from proxy.ratelimit.sliding_window import SentRequest, SlidingWindowLimit
 from proxy.ratelimit.upstream_headers import MAX_NAMES, HeaderOnlyLimit, parse_rate_limit_headers
+from proxy.runtime.lru import LruDict
 from proxy.trello.rate_limits import (
     RouteLimit,
 )
 
 LOCKOUT_GUARD = 50
-"""So many 429s in one window of the key's stop it whole: at 200 Trello would lock it."""
+"""429s within one window of the key's limit that block the key: Trello locks it at 200."""
 MAX_TOKENS = 1000
-"""Tokens of clients' own; the one that was used longest ago is forgotten."""
-_NAMES: dict[Limit, str] = {"key": "api-key", "token": "api-token"}
-"""What Trello's answers call them; the routes' are never told of."""
+"""Tokens, and keys, whose limits are known; the least recently used are evicted."""
+_TRELLO_NAMES: dict[Limit, str] = {"key": "api-key", "token": "api-token"}
+"""Names in Trello's responses, which never have the limits of routes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A request that was counted; `before` it, its token had sent so many."""
+    """One request as counted in each of its limits."""
 
     sent: tuple[SentRequest, ...]
     sent_before: int
+    """Requests of the token before it."""
 
 
 @dataclass(slots=True, eq=False)
 class QueuedRequest:
-    """A request that waits for its turn."""
+    """A request that waits for its permit."""
 
     priority: Priority
     client: str
     queue_class: "QueueClass"
     key: CacheKey
     queued_at: float
-    ready_at: float
-    """When it should have its turn, as foreseen when it came."""
+    predicted_at: float
+    """When it was expected to be sent, by the prediction that admitted it."""
     usage: "asyncio.Future[Usage]"
+    """Set when the request may be sent."""
     task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
 
 
 @dataclass(slots=True)
 class KeyLimits:
-    """What all tokens of one key share."""
+    """The limit that all tokens of one key share."""
 
     limit: SlidingWindowLimit
     rejections: deque[float] = field(default_factory=lambda: deque(maxlen=LOCKOUT_GUARD))
-    """When the last 429s came."""
+    """Times of the last 429s."""
 
 
 class QueueClass:
-    """Requests that draw from the same buckets, and those of them that wait."""
+    """Requests that count towards the same limits, and their queue."""
 
     def __init__(
         self,
-        account: "TokenLimits",
-        buckets: tuple[tuple[Limit, SlidingWindowLimit], ...],
+        token_limits: "TokenLimits",
+        limits: tuple[tuple[Limit, SlidingWindowLimit], ...],
         share: SlidingWindowLimit | None,
     ) -> None:
-        """`share`: what they keep to besides, of their own accord."""
-        self.token_limits = account
-        self.limits = buckets
+        """`share`: the proxy's own limit for these requests, besides Trello's."""
+        self.token_limits = token_limits
+        self.limits = limits
         self.queue: FairQueue[QueuedRequest] = FairQueue()
-        self._all_limits = tuple(bucket for _, bucket in buckets) + ((share,) if share else ())
-        names = [_NAMES.get(limit, "") for limit, _ in buckets]
+        self._all_limits = tuple(each for _, each in limits) + ((share,) if share else ())
+        names = [_TRELLO_NAMES.get(name, "") for name, _ in limits]
         self._names = (*names, "") if share else tuple(names)
 
-    def earliest_send_at(self, now: float, priority: Priority, *, in_line: bool = True) -> float:
-        """When one more may go; `inf` where only an answer can tell."""
-        for_people = priority is Priority.INTERACTIVE
+    def earliest_send_at(self, now: float, priority: Priority, *, queued: bool = True) -> float:
+        """When one more may be sent; `inf` if that depends on a response."""
+        interactive = priority is Priority.INTERACTIVE
         at = now
-        for bucket in self._all_limits:
-            at = max(at, bucket.earliest_send_at(now, for_people=for_people, in_line=in_line))
-        for told in self.token_limits.header_limits.values():
-            at = max(at, told.earliest_send_at(now, self.token_limits.sent))
+        for limit in self._all_limits:
+            at = max(at, limit.earliest_send_at(now, interactive=interactive, queued=queued))
+        for header_limit in self.token_limits.header_limits.values():
+            at = max(at, header_limit.earliest_send_at(now, self.token_limits.sent))
         return at
 
-    def is_blocked(self, now: float, queue_class: "QueueClass") -> bool:
-        """Whether who waits here waits for a bucket that `lane` does not draw from."""
+    def waits_besides(self, now: float, other: "QueueClass") -> bool:
+        """Whether requests here wait for a limit that those of `other` do not count towards."""
         return any(
-            bucket.earliest_send_at(now, for_people=False, in_line=True) > now
-            for bucket in self._all_limits
-            if bucket not in queue_class._all_limits
+            limit.earliest_send_at(now, interactive=False, queued=True) > now
+            for limit in self._all_limits
+            if limit not in other._all_limits
         )
 
     def acquire(self, now: float) -> Usage:
-        """Count one that goes now, in every bucket."""
-        before = self.token_limits.sent
+        """Count a request sent now in every limit."""
+        sent_before = self.token_limits.sent
         self.token_limits.sent += 1
-        return Usage(tuple([bucket.acquire(now) for bucket in self._all_limits]), before)
+        return Usage(tuple([limit.acquire(now) for limit in self._all_limits]), sent_before)
 
     def release(self) -> None:
-        """One never left the machine."""
-        for bucket in self._all_limits:
-            bucket.release()
+        """Uncount a request that was not sent."""
+        for limit in self._all_limits:
+            limit.release()
 
-    def end(self, taken: Usage, now: float, fields: Fields) -> None:
-        """One was answered, with these fields; or will not be."""
-        said = parse_rate_limit_headers(fields)
-        for bucket, name, sent in zip(self._all_limits, self._names, taken.sent, strict=True):
-            bucket.end(sent, now, said.pop(name, None))
-        told = self.token_limits.header_limits
-        for name, statement in said.items():
-            if name in told or len(told) < MAX_NAMES:
-                told.setdefault(name, HeaderOnlyLimit()).observe(
-                    statement, taken.sent[0].at, taken.sent_before
+    def end(self, usage: Usage, now: float, fields: Fields) -> None:
+        """Count a request as answered with these fields, or, without any, as lost."""
+        headers = parse_rate_limit_headers(fields)
+        for limit, name, sent in zip(self._all_limits, self._names, usage.sent, strict=True):
+            limit.end(sent, now, headers.pop(name, None))
+        header_limits = self.token_limits.header_limits
+        for name, header in headers.items():
+            if name in header_limits or len(header_limits) < MAX_NAMES:
+                header_limits.setdefault(name, HeaderOnlyLimit()).observe(
+                    header, usage.sent[0].at, usage.sent_before
                 )
 
-    def ready_at(
+    def predict(
         self, now: float, priority: Priority, ahead: dict[SlidingWindowLimit, int]
     ) -> tuple[Limit, float]:
-        """When one with so many `ahead` of it may go, and which limit decides that."""
-        for_people = priority is Priority.INTERACTIVE
-        late: tuple[Limit, float] = ("token", now)
-        for limit, bucket in self.limits:
-            at = bucket.predict(now, ahead[bucket] + 1, for_people=for_people)
-            late = max(late, (limit, at), key=lambda each: each[1])
-        at = max(late[1], self.earliest_send_at(now, priority))
-        return (late[0], at) if at < inf else late
+        """When a request with `ahead` others before it may be sent, and the limit that decides."""
+        interactive = priority is Priority.INTERACTIVE
+        latest: tuple[Limit, float] = ("token", now)
+        for name, limit in self.limits:
+            at = limit.predict(now, ahead[limit] + 1, interactive=interactive)
+            latest = max(latest, (name, at), key=lambda each: each[1])
+        at = max(latest[1], self.earliest_send_at(now, priority))
+        return (latest[0], at) if at < inf else latest
 
 
 class TokenLimits:
-    """One token's buckets; `sent` counts its requests, ever."""
+    """All limits of one token."""
 
     def __init__(self, limits: Limits, key: KeyLimits) -> None:
         self.key = key
         self.sent = 0
+        """Requests sent with this token so far."""
         self.header_limits: dict[str, HeaderOnlyLimit] = {}
         self.token_limit = _sliding_window(limits.token)
         self._routes: dict[RouteLimit, SlidingWindowLimit] = {
             "members": _sliding_window(limits.members),
             "search": _sliding_window(limits.search),
         }
-        self._share = _sliding_window(_share_of(limits))
+        self._poller_share = _sliding_window(_poller_share(limits))
         self._queue_classes: dict[tuple[RouteLimit | None, bool], QueueClass] = {}
 
-    def queue_class(self, route: RouteLimit | None, *, is_watch: bool) -> QueueClass:
-        """Where requests under this limit wait; the watcher keeps to a fifth of the token's."""
-        found = self._queue_classes.get((route, is_watch))
+    def queue_class(self, route: RouteLimit | None, *, is_poll: bool) -> QueueClass:
+        """The class of requests under this route's limit; polls have a fifth of the token's."""
+        found = self._queue_classes.get((route, is_poll))
         if found is None:
-            buckets: tuple[tuple[Limit, SlidingWindowLimit], ...]
-            buckets = (("key", self.key.limit), ("token", self.token_limit))
+            limits: tuple[tuple[Limit, SlidingWindowLimit], ...]
+            limits = (("key", self.key.limit), ("token", self.token_limit))
             if route is not None:
-                buckets = (*buckets, (route, self._routes[route]))
-            found = QueueClass(self, buckets, self._share if is_watch else None)
-            self._queue_classes[route, is_watch] = found
+                limits = (*limits, (route, self._routes[route]))
+            found = QueueClass(self, limits, self._poller_share if is_poll else None)
+            self._queue_classes[route, is_poll] = found
         return found
 
     def limits(self) -> dict[Limit, SlidingWindowLimit]:
-        """All that Trello has for it, by name."""
+        """Trello's limits of this token by name."""
         routes = self._routes
         return {
             "key": self.key.limit,
@@ -171,63 +175,55 @@ class TokenLimits:
         }
 
     def reconfigure(self, limits: Limits) -> None:
-        """Other limits, from here on."""
-        share = _share_of(limits)
-        self._share.reconfigure(share.count, share.window_s)
-        for name, bucket in self.limits().items():
+        """Set other limits; requests sent before still count."""
+        share = _poller_share(limits)
+        self._poller_share.reconfigure(share.count, share.window_s)
+        for name, limit in self.limits().items():
             rate: Rate = getattr(limits, name)
-            bucket.reconfigure(rate.count, rate.window_s)
+            limit.reconfigure(rate.count, rate.window_s)
 
     def block(self, name: str, now: float, jitter: float) -> None:
-        """A bucket ran over; so many of them at once, and the key rests."""
-        for limit, bucket in self.limits().items():
-            if limit == name:
-                bucket.block(now, jitter)
-                break
-        else:
-            if name in self.header_limits or len(self.header_limits) < MAX_NAMES:
-                self.header_limits.setdefault(name, HeaderOnlyLimit()).block(now, jitter)
-        refused = self.key.rejections
-        refused.append(now)
-        if len(refused) == LOCKOUT_GUARD and now - refused[0] < self.key.limit.window_s:
+        """Block the limit of a 429, and the key after LOCKOUT_GUARD of them in one window."""
+        limit = next((each for known, each in self.limits().items() if known == name), None)
+        if limit is not None:
+            limit.block(now, jitter)
+        elif name in self.header_limits or len(self.header_limits) < MAX_NAMES:
+            self.header_limits.setdefault(name, HeaderOnlyLimit()).block(now, jitter)
+        rejections = self.key.rejections
+        rejections.append(now)
+        if len(rejections) == LOCKOUT_GUARD and now - rejections[0] < self.key.limit.window_s:
             self.key.limit.block(now, jitter)
 
 
 class TokenLimitsTable:
-    """The tokens that were used lately, MOST_ACCOUNTS of them."""
+    """The limits of the MAX_TOKENS tokens used most recently."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._keys: OrderedDict[str, KeyLimits] = OrderedDict()
-        self._by_token: OrderedDict[Credential, TokenLimits] = OrderedDict()
-
-    def reconfigure(self, limits: Limits) -> None:
-        """Other limits, from here on."""
-        self._limits = limits
-        for account in self._by_token.values():
-            account.reconfigure(limits)
+        self._keys: LruDict[str, KeyLimits] = LruDict(MAX_TOKENS)
+        self._by_token: LruDict[Credential, TokenLimits] = LruDict(MAX_TOKENS)
 
     def __len__(self) -> int:
         return len(self._by_token)
 
+    def reconfigure(self, limits: Limits) -> None:
+        """Set other limits for every token; requests sent before still count."""
+        self._limits = limits
+        for token_limits in self._by_token.values():
+            token_limits.reconfigure(limits)
+
     def for_credential(self, credential: Credential) -> TokenLimits:
-        """A token's buckets, new where it was not seen lately."""
-        found = self._by_token.get(credential)
+        """The limits of a token; new ones if it was not used recently."""
+        key = self._keys.use(credential.key)
+        found = self._by_token.use(credential)
         if found is None:
-            key = self._keys.get(credential.key) or KeyLimits(_sliding_window(self._limits.key))
-            self._keys[credential.key] = key
+            if key is None:
+                key = self._keys[credential.key] = KeyLimits(_sliding_window(self._limits.key))
             found = self._by_token[credential] = TokenLimits(self._limits, key)
-            for known in (self._by_token, self._keys):
-                if len(known) > MAX_TOKENS:
-                    known.popitem(last=False)
-        self._by_token.move_to_end(credential)
-        if credential.key in self._keys:
-            self._keys.move_to_end(credential.key)
         return found
 
 
-def _share_of(limits: Limits) -> Rate:
-    """The watcher's."""
+def _poller_share(limits: Limits) -> Rate:
     return Rate(max(1, limits.token.count // BACKGROUND_SHARE), limits.token.window_s)
 
 

@@ -1,4 +1,4 @@
-"""Who goes next: the more urgent first, and of one urgency one request of each tool in turn."""
+"""Fair queue: higher priority first, and round robin over the clients of one priority. Pure."""
 
 from collections import OrderedDict, deque
 from typing import Generic, Protocol, TypeVar
@@ -6,12 +6,12 @@ from typing import Generic, Protocol, TypeVar
 from proxy.model import Priority
 
 MAX_CLIENTS = 256
-"""Each with its own turn; further ones share one."""
+"""Clients of one priority that are queued separately; further ones share one queue."""
 _OTHERS = ""
 
 
 class Queueable(Protocol):
-    """Somebody in the line."""
+    """An item of a fair queue."""
 
     @property
     def priority(self) -> Priority: ...
@@ -20,70 +20,72 @@ class Queueable(Protocol):
     def client(self) -> str: ...
 
 
-W = TypeVar("W", bound=Queueable)
+T = TypeVar("T", bound=Queueable)
 
 
-class FairQueue(Generic[W]):
-    """Waiters for the same limits."""
+class FairQueue(Generic[T]):
+    """Requests that wait for the same limits."""
 
     def __init__(self) -> None:
-        self._clients: dict[Priority, OrderedDict[str, deque[W]]] = {
+        self._clients: dict[Priority, OrderedDict[str, deque[T]]] = {
             priority: OrderedDict() for priority in Priority
         }
+        """By priority and client; the client that is served next comes first."""
         self._lengths = dict.fromkeys(Priority, 0)
 
     def __len__(self) -> int:
         return sum(self._lengths.values())
 
     def priorities(self) -> list[Priority]:
-        """Those that somebody waits with, the most urgent first."""
+        """The priorities of the queued items, highest first."""
         return [priority for priority, length in self._lengths.items() if length]
 
-    def push(self, waiter: W) -> None:
-        """At the end of its tool's; a tool that had nobody here is the last to get a turn."""
-        tools = self._clients[waiter.priority]
-        tool = waiter.client if waiter.client in tools or len(tools) < MAX_CLIENTS else _OTHERS
-        tools.setdefault(tool, deque()).append(waiter)
-        self._lengths[waiter.priority] += 1
+    def push(self, item: T) -> None:
+        """Append the item to its client's queue; a new client is served after all others."""
+        clients = self._clients[item.priority]
+        is_known = item.client in clients or len(clients) < MAX_CLIENTS
+        client = item.client if is_known else _OTHERS
+        clients.setdefault(client, deque()).append(item)
+        self._lengths[item.priority] += 1
 
-    def first(self, priority: Priority) -> W:
-        """Whose turn is next of this urgency; there is somebody."""
+    def first(self, priority: Priority) -> T:
+        """The next item of this priority; there must be one."""
         return next(iter(self._clients[priority].values()))[0]
 
-    def remove(self, waiter: W) -> None:
-        """Out of the line: served, or gone; its tool's next one waits for all the others' turns."""
-        tools = self._clients[waiter.priority]
-        tool = waiter.client if waiter in tools.get(waiter.client, ()) else _OTHERS
-        waiting = tools[tool]
-        is_first = waiting[0] is waiter
-        waiting.remove(waiter)
-        if not waiting:
-            del tools[tool]
-        elif is_first:
-            tools.move_to_end(tool)
-        self._lengths[waiter.priority] -= 1
+    def remove(self, item: T) -> None:
+        """Remove a served or cancelled item; if it was next, its client is served last."""
+        clients = self._clients[item.priority]
+        client = item.client if item in clients.get(item.client, ()) else _OTHERS
+        queue = clients[client]
+        was_first = queue[0] is item
+        queue.remove(item)
+        if not queue:
+            del clients[client]
+        elif was_first:
+            clients.move_to_end(client)
+        self._lengths[item.priority] -= 1
 
-    def ahead(self, priority: Priority, tool: str) -> int:
-        """How many will go before one more of this tool, as far as can be foreseen.
+    def ahead(self, priority: Priority, client: str) -> int:
+        """The predicted number of items served before one more of this client.
 
-        Tools that wait for fewer turns than it does go on asking: half as many again are expected
-        to come in time. Nobody more urgent is.
+        Clients with fewer queued items keep sending: half as many again are expected to arrive in
+        time. No later item of higher priority is expected.
         """
         ahead = sum(length for each, length in self._lengths.items() if each < priority)
-        tools = self._clients[priority]
-        if tool not in tools and len(tools) >= MAX_CLIENTS:
-            tool = _OTHERS
-        rounds = len(tools.get(tool, ())) + 1
-        limiter = rounds
-        for each, waiting in tools.items():
-            if each == tool:
+        clients = self._clients[priority]
+        if client not in clients and len(clients) >= MAX_CLIENTS:
+            client = _OTHERS
+        rounds = len(clients.get(client, ())) + 1
+        max_rounds = rounds
+        for each, queue in clients.items():
+            if each == client:
                 ahead += rounds - 1
-                limiter = rounds - 1  # those behind it in the round
+                max_rounds = rounds - 1  # those after it in the round
             else:
-                ahead += min(len(waiting) * 3 // 2, limiter)
+                ahead += min(len(queue) * 3 // 2, max_rounds)
         return ahead
 
-    def before(self, priority: Priority, most: int) -> int:
-        """How many would go before somebody elsewhere: `most` of those that urge as much."""
-        more = sum(length for each, length in self._lengths.items() if each < priority)
-        return more + min(self._lengths[priority], most)
+    def before(self, priority: Priority, max_equal: int) -> int:
+        """The number of items served before one of another queue: `max_equal` of its priority."""
+        higher = sum(length for each, length in self._lengths.items() if each < priority)
+        return higher + min(self._lengths[priority], max_equal)

@@ -1,13 +1,12 @@
-"""Every request to Trello takes its turn here, so that none is sent which Trello would refuse.
+"""Rate limiter: every request to Trello's API needs its permit, so that Trello refuses none.
 
-While there is room, taking one is arithmetic: nothing waits, no task is asked. Else it waits in
-line (`line.py`); who cannot have a turn within `limits.wait` hears so at once. A waiter who is
-cancelled leaves the line, and costs Trello nothing.
+Below the limits a permit is issued at once, without a wait or a task. At the limits requests are
+queued by priority and client (`fair_queue.py`); one that is predicted to wait longer than
+`limits.wait` is rejected at once. A cancelled request leaves the queue and is never sent.
 """
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
 
@@ -35,196 +34,189 @@ from proxy.ratelimit.account import (
 )
 from proxy.ratelimit.sliding_window import SlidingWindowLimit
 from proxy.runtime.clock import Clock
+from proxy.runtime.randomness import RandomBytes, uniform
+from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest
 from proxy.trello.rate_limits import (
     refusal,
     route_limit,
 )
 
+MAX_QUEUED = 2000
+ADMISSION_SHARE = 0.9
+"""Reject at once when the predicted wait exceeds this fraction of `limits.wait`."""
+OLDEST_FIRST_EVERY = 8
+"""Every eighth permit is for the oldest request, whatever its priority: none starves."""
+OLD_AFTER_SHARE = 0.25
+"""Fraction of `limits.wait` after which a request counts as old."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaitPrediction:
-    """What the limiter would say to a question to Trello now."""
+    """The wait for a permit that the limiter predicts now."""
 
     limit: str
-    """Which of Trello's limits decides."""
+    """The limit that decides."""
     wait_s: float
     is_rejected: bool
-    """Whether that is longer than `limits.wait`."""
+    """Whether the wait is too long for `limits.wait`."""
 
 
 class Permit:
-    """Leave to send one request; `end`, `fail` or `throttled` says what came of it."""
+    """Permit for one upstream request; release with `end`, `fail` or `throttled`."""
 
-    def __init__(self, limiter: "RateLimiter", queue_class: QueueClass, taken: Usage) -> None:
+    def __init__(self, limiter: "RateLimiter", queue_class: QueueClass, usage: Usage) -> None:
         self._limiter = limiter
         self._queue_class = queue_class
-        self._usage = taken
+        self._usage = usage
 
     def end(self, fields: Fields) -> None:
-        """It was answered."""
+        """Trello responded with these fields."""
         self._limiter.end(self._queue_class, self._usage, fields)
 
     def fail(self, *, sent: bool) -> None:
-        """There is no answer; unless nothing was `sent`, Trello may have counted it."""
+        """There is no response; if anything was `sent`, Trello may have counted the request."""
         if sent:
             self.end(())
         else:
             self._limiter.release(self._queue_class)
 
     def throttled(self, limit: str) -> None:
-        """Trello refused it for this limit's sake."""
+        """Trello responded with 429 because of this limit; `end` or `fail` follows."""
         self._limiter.block_limit(self._queue_class.token_limits, limit)
 
 
-MAX_QUEUED = 2000
-ADMISSION_SHARE = 0.9
-"""Of `limits.wait`: who would wait longer by what is known now is not let in."""
-OLDEST_FIRST_EVERY = 8
-"""Each so-many-th turn is the oldest waiter's, however little it urges: nobody starves."""
-OLD_AFTER_S = 0.25
-"""Of `limits.wait`: nobody younger is old."""
-
-
 class RateLimiter:
-    """The limits of all tokens that requests are sent with, and everybody who waits for them."""
+    """The limits of all tokens in use, and the requests queued for them."""
 
     def __init__(
-        self, limits: Limits, clock: Clock, random: Callable[[int], bytes], metrics: Metrics
+        self, limits: Limits, clock: Clock, random_bytes: RandomBytes, metrics: Metrics
     ) -> None:
         self.limits = limits
         self._clock = clock
-        self._random = random
+        self._random_bytes = random_bytes
         self._metrics = metrics
         self._tokens = TokenLimitsTable(limits)
         self._queued: dict[QueuedRequest, None] = {}
-        """In the order they came."""
+        """In order of arrival."""
         self._by_key: dict[CacheKey, QueuedRequest] = {}
         self._queue_classes: OrderedDict[QueueClass, None] = OrderedDict()
-        """Those with a waiter; the one that was served longest ago comes first."""
+        """Those with a queued request; the one served least recently comes first."""
         self._issued = 0
+        self._tasks = TaskSet()
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = inf
 
     async def acquire(self, request: ApiRequest) -> Permit:
-        """A turn; TurnTooLate when `limits.wait` would not do."""
+        """A permit; RateLimited if it would take longer than `limits.wait`."""
         queue_class, now = self._queue_class(request), self._clock.monotonic()
-        is_first = all(other.is_blocked(now, queue_class) for other in self._queue_classes)
-        if is_first and queue_class.earliest_send_at(now, request.priority, in_line=False) <= now:
+        is_first = all(other.waits_besides(now, queue_class) for other in self._queue_classes)
+        if is_first and queue_class.earliest_send_at(now, request.priority, queued=False) <= now:
             return Permit(self, queue_class, self._issue(queue_class, request.priority, now, 0.0))
-        waiter = self._enqueue(request, queue_class, now)
+        queued = self._enqueue(request, queue_class, now)
         self._dispatch()
         try:
-            return Permit(self, queue_class, await waiter.usage)
+            return Permit(self, queue_class, await queued.usage)
         except asyncio.CancelledError:
-            self._cancel(waiter)
+            self._cancel(queued)
             raise
 
     def raise_priority(self, request: ApiRequest) -> None:
-        """Somebody joins a flight: where it waits less urgently than they would, it moves up."""
-        waiter = self._by_key.get(request.key)
-        if waiter is not None and request.priority < waiter.priority:
-            waiter.queue_class.queue.remove(waiter)
-            waiter.priority, waiter.client = request.priority, request.queue_key
-            waiter.queue_class.queue.push(waiter)
+        """Raise a queued request's priority when one of higher priority is collapsed onto it."""
+        queued = self._by_key.get(request.key)
+        if queued is not None and request.priority < queued.priority:
+            queued.queue_class.queue.remove(queued)
+            queued.priority, queued.client = request.priority, request.queue_key
+            queued.queue_class.queue.push(queued)
             self._dispatch()
 
     def is_queued(self, task: "asyncio.Task[object]") -> bool:
-        """Whether this task waits here: nothing of it was sent."""
-        return any(waiter.task is task for waiter in self._queued)
-
-    @property
-    def max_wait_s(self) -> float:
-        return self.limits.wait_s
+        """Whether this task waits for a permit, so that nothing of its request was sent."""
+        return any(queued.task is task for queued in self._queued)
 
     def reconfigure(self, limits: Limits) -> None:
-        """Other limits, from here on; what was sent still counts."""
+        """Set other limits; requests sent before still count."""
         self.limits = limits
         self._tokens.reconfigure(limits)
         self._dispatch()
 
     async def stop(self) -> None:
-        """Ring no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            await asyncio.gather(self._timer, return_exceptions=True)
+        """Cancel the timer."""
+        await self._tasks.stop()
 
     @property
     def queued(self) -> tuple[QueuedRequest, ...]:
-        """Everybody, in the order they came."""
+        """The queued requests in order of arrival."""
         return tuple(self._queued)
 
     def queue_lengths(self) -> dict[str, float]:
-        """How many wait, by urgency."""
-        waiting = Counter(waiter.priority for waiter in tuple(self._queued))
-        return {priority.label: float(waiting[priority]) for priority in Priority}
+        """The number of queued requests by priority."""
+        lengths = Counter(queued.priority for queued in self.queued)
+        return {priority.label: float(lengths[priority]) for priority in Priority}
 
     def oldest_wait_s(self) -> float:
-        """How long the oldest waiter has waited."""
-        oldest = next(iter(tuple(self._queued)), None)
+        """Seconds that the oldest queued request has waited; 0 if there is none."""
+        oldest = next(iter(self.queued), None)
         return self._clock.monotonic() - oldest.queued_at if oldest is not None else 0.0
 
     def predict_wait(self, request: ApiRequest) -> WaitPrediction:
-        """What a request like this one would be told if it came now."""
-        queue_class, now = self._queue_class(request), self._clock.monotonic()
-        limit, due = queue_class.ready_at(
-            now, request.priority, self._queued_ahead(queue_class, request)
-        )
-        wait_s = max(0.0, due - now)
-        return WaitPrediction(limit, wait_s, wait_s > self.limits.wait_s * ADMISSION_SHARE)
+        """The wait of a request like this one if it arrived now."""
+        now = self._clock.monotonic()
+        limit, at = self._predict(self._queue_class(request), request, now)
+        wait_s = max(0.0, at - now)
+        return WaitPrediction(limit, wait_s, self._is_too_long(wait_s))
 
     def quotas(self, request: ApiRequest) -> dict[Limit, RateLimitQuota]:
-        """What is left of the limits that a request like this one is under."""
+        """The limits that a request like this one counts towards, and what is left of them."""
         now = self._clock.monotonic()
         quotas: dict[Limit, RateLimitQuota] = {}
-        for limit, bucket in self._queue_class(request).limits:
-            whole_in_s = ceil(bucket.reset_after_s(now))
-            quotas[limit] = RateLimitQuota(
-                bucket.limit, ceil(bucket.window_s), bucket.remaining(now), whole_in_s
+        for name, limit in self._queue_class(request).limits:
+            reset_after_s = ceil(limit.reset_after_s(now))
+            quotas[name] = RateLimitQuota(
+                limit.limit, ceil(limit.window_s), limit.remaining(now), reset_after_s
             )
         return quotas
 
     def remaining(self, credential: Credential) -> dict[str, float]:
-        """Requests that are left to tools, by limit."""
+        """Requests left to API clients with this credential, by limit."""
         now = self._clock.monotonic()
-        buckets = self._tokens.for_credential(credential).limits()
-        return {limit: float(bucket.remaining(now)) for limit, bucket in buckets.items()}
+        limits = self._tokens.for_credential(credential).limits()
+        return {name: float(limit.remaining(now)) for name, limit in limits.items()}
 
-    def end(self, queue_class: QueueClass, taken: Usage, fields: Fields) -> None:
-        """A request of this lane was answered, or will not be."""
-        queue_class.end(taken, self._clock.monotonic(), fields)
+    def end(self, queue_class: QueueClass, usage: Usage, fields: Fields) -> None:
+        """Count a request as answered with these fields, or, without any, as lost."""
+        queue_class.end(usage, self._clock.monotonic(), fields)
         self._dispatch()
 
     def release(self, queue_class: QueueClass) -> None:
-        """A request of this lane never left the machine."""
+        """Uncount a request that was not sent."""
         queue_class.release()
         self._dispatch()
 
-    def block_limit(self, account: TokenLimits, limit: str) -> None:
-        """Trello answered 429: this limit's window has to end first."""
+    def block_limit(self, token_limits: TokenLimits, limit: str) -> None:
+        """Block a limit of which Trello sent a 429 for one window."""
         count(self._metrics.upstream_throttled, limit)
-        jitter = int.from_bytes(self._random(2), "big") / 0xFFFF
-        account.block(limit, self._clock.monotonic(), jitter)
+        token_limits.block(limit, self._clock.monotonic(), uniform(self._random_bytes))
 
     def _dispatch(self) -> None:
-        """Give a turn to everybody who may have one now."""
+        """Issue all permits that may be issued now, and set the timer for the next."""
         if not self._queued:
             return
         now = self._clock.monotonic()
         self._reject_expired(now)
-        while (waiter := self._next(now)) is not None:
-            self._dequeue(waiter)
-            if waiter.usage.cancelled():  # it leaves, and has not been told yet
+        while (queued := self._next(now)) is not None:
+            self._dequeue(queued)
+            if queued.usage.cancelled():  # its task has yet to run
                 continue
-            waited_s = now - waiter.queued_at
-            taken = self._issue(waiter.queue_class, waiter.priority, now, waited_s)
-            waiter.usage.set_result(taken)
+            waited_s = now - queued.queued_at
+            usage = self._issue(queued.queue_class, queued.priority, now, waited_s)
+            queued.usage.set_result(usage)
         self._set_timer(now)
 
     def _queue_class(self, request: ApiRequest) -> QueueClass:
-        is_watch = request.priority is Priority.POLLER
-        account = self._tokens.for_credential(request.credential)
-        return account.queue_class(route_limit(request.match.segments), is_watch=is_watch)
+        is_poll = request.priority is Priority.POLLER
+        token_limits = self._tokens.for_credential(request.credential)
+        return token_limits.queue_class(route_limit(request.match.segments), is_poll=is_poll)
 
     def _issue(
         self, queue_class: QueueClass, priority: Priority, now: float, waited_s: float
@@ -234,46 +226,47 @@ class RateLimiter:
         return queue_class.acquire(now)
 
     def _enqueue(self, request: ApiRequest, queue_class: QueueClass, now: float) -> QueuedRequest:
-        """A waiter in the line, or TurnTooLate."""
-        limit, due = queue_class.ready_at(
-            now, request.priority, self._queued_ahead(queue_class, request)
+        """Queue a request; RateLimited if its wait is predicted to be too long."""
+        limit, at = self._predict(queue_class, request, now)
+        if len(self._queued) >= MAX_QUEUED or self._is_too_long(at - now):
+            raise self._rate_limited(request.priority, limit, at - now)
+        usage = asyncio.get_running_loop().create_future()
+        queued = QueuedRequest(
+            request.priority, request.queue_key, queue_class, request.key, now, at, usage
         )
-        if len(self._queued) >= MAX_QUEUED or due - now > self.limits.wait_s * ADMISSION_SHARE:
-            raise self._rate_limited(request.priority, limit, due - now)
-        granted = asyncio.get_running_loop().create_future()
-        waiter = QueuedRequest(
-            request.priority, request.queue_key, queue_class, request.key, now, due, granted
-        )
-        self._queued[waiter] = None
-        self._by_key[request.key] = waiter
+        self._queued[queued] = None
+        self._by_key[request.key] = queued
         self._queue_classes[queue_class] = None
-        queue_class.queue.push(waiter)
-        return waiter
+        queue_class.queue.push(queued)
+        return queued
 
-    def _queued_ahead(
-        self, queue_class: QueueClass, request: ApiRequest
-    ) -> dict[SlidingWindowLimit, int]:
-        """How many go before one more, of those who draw from the same buckets."""
+    def _predict(
+        self, queue_class: QueueClass, request: ApiRequest, now: float
+    ) -> tuple[Limit, float]:
+        """When the request may be sent if it is queued now, and the limit that decides."""
         own = queue_class.queue.ahead(request.priority, request.queue_key)
-        ahead = {bucket: own for _, bucket in queue_class.limits}
+        ahead: dict[SlidingWindowLimit, int] = {limit: own for _, limit in queue_class.limits}
         for other in self._queue_classes:
             if other is not queue_class:
                 before = other.queue.before(request.priority, own + 1)
-                for _, bucket in other.limits:
-                    if bucket in ahead:
-                        ahead[bucket] += before
-        return ahead
+                for _, limit in other.limits:
+                    if limit in ahead:
+                        ahead[limit] += before
+        return queue_class.predict(now, request.priority, ahead)
+
+    def _is_too_long(self, wait_s: float) -> bool:
+        return wait_s > self.limits.wait_s * ADMISSION_SHARE
 
     def _rate_limited(self, priority: Priority, limit: Limit, wait_s: float) -> RateLimited:
         count(self._metrics.rate_limit_rejected, priority.label)
         return RateLimited(*refusal(limit), max(1, ceil(wait_s)))
 
     def _next(self, now: float) -> QueuedRequest | None:
-        """Who may go now, the first of them by urgency; each so-many-th time, by age."""
+        """The request to send now: by priority, and by age every OLDEST_FIRST_EVERY permits."""
         if (self._issued + 1) % OLDEST_FIRST_EVERY == 0 and (
-            aged := self._oldest_ready(now)
+            oldest := self._oldest_ready(now)
         ) is not None:
-            return aged
+            return oldest
         best: tuple[Priority, QueueClass] | None = None
         for queue_class in self._queue_classes:
             for priority in queue_class.queue.priorities():
@@ -285,20 +278,20 @@ class RateLimiter:
         return best[1].queue.first(best[0]) if best is not None else None
 
     def _oldest_ready(self, now: float) -> QueuedRequest | None:
-        """The oldest who may go now, if it is old."""
+        """The oldest request that may be sent now, if it counts as old."""
         ready: dict[tuple[QueueClass, Priority], bool] = {}
-        for waiter in self._queued:
-            if now - waiter.queued_at < self.limits.wait_s * OLD_AFTER_S:
+        for queued in self._queued:
+            if now - queued.queued_at < self.limits.wait_s * OLD_AFTER_SHARE:
                 return None
-            group = waiter.queue_class, waiter.priority
+            group = queued.queue_class, queued.priority
             if group not in ready:
-                ready[group] = waiter.queue_class.earliest_send_at(now, waiter.priority) <= now
+                ready[group] = queued.queue_class.earliest_send_at(now, queued.priority) <= now
             if ready[group]:
-                return waiter
+                return queued
         return None
 
     def _reject_expired(self, now: float) -> None:
-        """Whoever has waited for all of `limits.wait` hears that it was in vain."""
+        """Reject the requests that have waited for `limits.wait`."""
         while self._queued:
             oldest = next(iter(self._queued))
             if now < oldest.queued_at + self.limits.wait_s:
@@ -306,32 +299,31 @@ class RateLimiter:
             self._dequeue(oldest)
             if oldest.usage.cancelled():
                 continue
-            limit, due = oldest.queue_class.ready_at(
-                now, oldest.priority, {bucket: 0 for _, bucket in oldest.queue_class.limits}
+            limit, at = oldest.queue_class.predict(
+                now, oldest.priority, {limit: 0 for _, limit in oldest.queue_class.limits}
             )
-            oldest.usage.set_exception(self._rate_limited(oldest.priority, limit, due - now))
+            oldest.usage.set_exception(self._rate_limited(oldest.priority, limit, at - now))
 
-    def _dequeue(self, waiter: QueuedRequest) -> None:
-        """Out of the line, whatever comes."""
-        del self._queued[waiter]
-        if self._by_key.get(waiter.key) is waiter:
-            del self._by_key[waiter.key]
-        queue_class = waiter.queue_class
-        queue_class.queue.remove(waiter)
+    def _dequeue(self, queued: QueuedRequest) -> None:
+        del self._queued[queued]
+        if self._by_key.get(queued.key) is queued:
+            del self._by_key[queued.key]
+        queue_class = queued.queue_class
+        queue_class.queue.remove(queued)
         if queue_class.queue:
             self._queue_classes.move_to_end(queue_class)
         else:
             del self._queue_classes[queue_class]
 
-    def _cancel(self, waiter: QueuedRequest) -> None:
-        """Nobody is there to use the turn."""
-        if waiter in self._queued:
-            self._dequeue(waiter)
-        elif not waiter.usage.cancelled() and waiter.usage.exception() is None:
-            self.release(waiter.queue_class)
+    def _cancel(self, queued: QueuedRequest) -> None:
+        """Dequeue the request of a cancelled task, or release its permit if it was issued."""
+        if queued in self._queued:
+            self._dequeue(queued)
+        elif not queued.usage.cancelled() and queued.usage.exception() is None:
+            self.release(queued.queue_class)
 
     def _set_timer(self, now: float) -> None:
-        """Ring when the next may go, or has waited for too long."""
+        """Set the timer for the next permit, or the next rejection if that is earlier."""
         if not self._queued:
             return
         at = next(iter(self._queued)).queued_at + self.limits.wait_s
@@ -343,7 +335,7 @@ class RateLimiter:
                 return
             self._timer.cancel()
         self._timer_at = at
-        self._timer = asyncio.create_task(self._on_timer(at - now))  # noqa: TID251 — owned: stop
+        self._timer = self._tasks.spawn(self._on_timer(at - now))
 
     async def _on_timer(self, delay_s: float) -> None:
         await self._clock.sleep(delay_s)

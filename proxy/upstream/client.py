@@ -67,7 +67,7 @@ class UpstreamClient:
         try:
             return await self._send(stack, request, upstream_request, is_last=is_last)
         except UpstreamError as error:
-            is_late = self._clock.monotonic() - began > self.limiter.max_wait_s
+            is_late = self._clock.monotonic() - began > self.limiter.limits.wait_s
             if is_late or not _may_repeat(error, request) or not self._retries.take():
                 raise
             self._metrics.retries += 1

@@ -163,7 +163,7 @@ class Play:
             granted = waiter.usage
             if granted.done() and not granted.cancelled() and not granted.exception():
                 self.seen.promises.append(
-                    (waiter.ready_at - waiter.queued_at, now - waiter.queued_at)
+                    (waiter.predicted_at - waiter.queued_at, now - waiter.queued_at)
                 )
         self._line = waiting
 

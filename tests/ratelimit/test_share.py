@@ -1,4 +1,4 @@
-"""Work ahead of time takes a fifth of what Trello allows a token, in whichever window."""
+"""The share of background work: a fifth of the limit in any window."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("spent", "cost", "now", "count", "wait"), CASES.values(), ids=CASES)
-def test_wait(spent: list[float], cost: int, now: float, count: int, wait: float) -> None:
+def test_delay(spent: list[float], cost: int, now: float, count: int, wait: float) -> None:
     assert delay_s(spent, cost, now, count, 10.0) == pytest.approx(wait)
 
 
