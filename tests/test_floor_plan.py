@@ -65,8 +65,8 @@ PURE_MAY_IMPORT = {
     "array", "base64", "bisect", "codecs", "collections", "dataclasses", "datetime", "email.utils",
     "enum", "functools",
     "gzip", "hashlib", "hmac", "html", "importlib.resources", "ipaddress", "itertools",
-    "itsdangerous", "json", "markupsafe", "math", "msgspec", "re", "struct", "typing",
-    "unicodedata", "urllib.parse", "zlib", "proxy",
+    "itsdangerous", "json", "markdown_it", "markupsafe", "math", "msgspec", "re", "struct",
+    "typing", "unicodedata", "urllib.parse", "zlib", "proxy",
 }  # fmt: skip
 
 ONLY_IN = {
@@ -84,6 +84,7 @@ ONLY_IN = {
     "random": set[str](),
     "secrets": {"cli"},
     "logging": set[str](),
+    "markdown_it": {"pages"},
     "pickle": set[str](),
     "subprocess": set[str](),
     "threading": set[str](),

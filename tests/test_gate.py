@@ -1,4 +1,4 @@
-"""What has to hold before anything else is looked at: linter, formatter, types, documentation."""
+"""What has to hold before anything else is looked at: linter, formatter, types."""
 
 import re
 import subprocess
@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.main import run
-from tests.observability.test_metrics import NAMES
-
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 
 HERE_ONLY = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/(?!dummy\b)\w")
 OUTSIDE = re.compile(r"/sh[a]red/")
@@ -31,14 +27,6 @@ def tool(name: str, *arguments: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """What the command line says of itself."""
-    with pytest.raises(SystemExit) as ended:
-        run([*arguments, "--help"])
-    assert ended.value.code == 0
-    return capsys.readouterr().out
 
 
 def texts_of_files() -> dict[str, str]:
@@ -63,26 +51,6 @@ def test_ruff_would_format_nothing() -> None:
 @pytest.mark.timeout(400)
 def test_mypy_finds_nothing() -> None:
     tool("mypy")
-
-
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_the_readme_names_every_metric(name: str) -> None:
-    assert f"`{name}`" in README
-
-
-def test_the_readme_names_no_metric_that_is_not_there() -> None:
-    assert set(re.findall(r"`(trello_proxy_\w+)`", README)) <= NAMES
-
-
-def test_the_readme_names_every_command_and_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    overview = told(capsys)
-    commands = re.findall(r"^    (\w+)", overview, re.M)
-    assert {"serve", "demo", "check", "purge"} <= set(commands)
-    flags = {flag for command in commands for flag in re.findall(r"--\w+", told(capsys, command))}
-    flags.update(re.findall(r"--\w+", overview))
-    missing = [command for command in commands if f"trello-proxy {command}" not in README]
-    assert not missing
-    assert not [flag for flag in sorted(flags) if flag not in README]
 
 
 def test_nothing_leads_to_a_place_on_one_machine() -> None:

@@ -80,6 +80,7 @@ from proxy.server.connection_limits import (
 )
 from proxy.server.fast_path import FastPathDeps
 from proxy.server.handlers.api import ApiHandler
+from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.webhooks import WebhookHandler
@@ -353,7 +354,7 @@ class App:
         callback = (
             {CALLBACK_PATH: WebhookHandler(webhook_receiver).handle} if webhook_receiver else {}
         )
-        assets = dict.fromkeys(ASSETS, pages.asset)
+        assets = dict.fromkeys(ASSETS, pages.asset) | docs_handlers()
         cards, boards = (
             JsonAddressHandler(pages.card, api.handle),
             JsonAddressHandler(pages.board, api.handle),

@@ -42,6 +42,7 @@ from proxy.config.schema import (
     masked,
 )
 from proxy.links.paste import UnsupportedLink, to_proxy_link
+from proxy.pages.docs import NAMES, docs_index_text, markdown
 from proxy.runtime.clock import SystemClock
 from proxy.runtime.directory import is_in_use
 
@@ -99,6 +100,10 @@ def _parser() -> argparse.ArgumentParser:
     warm = _add(commands, "warm", _warm, text)
     warm.add_argument("boards", metavar="BOARD", nargs="+", help="id, shortLink or web address")
     warm.add_argument("--dry-run", action="store_true", help="say what it would take")
+    text = "print a page of the documentation, or the list of pages"
+    docs = commands.add_parser("docs", help=text, description=text)
+    docs.add_argument("page", metavar="PAGE", nargs="?", choices=NAMES, help=", ".join(NAMES))
+    docs.set_defaults(command=_docs)
     text = "the proxy in front of a stand-in; no account needed"
     sample = commands.add_parser("demo", help=text, description=text)
     sample.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
@@ -177,6 +182,11 @@ def _link(options: argparse.Namespace) -> int:
     except UnsupportedLink as error:
         print(f"trello-proxy: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _docs(options: argparse.Namespace) -> int:
+    print(markdown(options.page) if options.page else docs_index_text(), end="")
     return 0
 
 

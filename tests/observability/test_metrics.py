@@ -1,7 +1,6 @@
 """The metrics: their names and labels, which are a contract, and their values."""
 
 import os
-import re
 import sys
 import threading
 import urllib.request
@@ -147,15 +146,6 @@ async def test_samples_have_the_labels_of_the_table(exposed: str) -> None:
     for name, family in families(exposed).items():
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(LABELS[name]), name
-
-
-def test_the_readme_has_the_labels_of_each() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    documented = {
-        name: tuple(re.findall(r"`(\w+)`", labels))
-        for name, labels in re.findall(r"^\| `(trello_proxy_\w+)` \|([^|]*)\|", readme, re.M)
-    }
-    assert documented == LABELS
 
 
 async def test_every_metric_says_what_it_is(exposed: str) -> None:

@@ -1,0 +1,61 @@
+"""Documentation handlers: `/-/docs/` and its pages, as HTML in a browser, else as Markdown."""
+
+import asyncio
+from functools import partial
+
+from aiohttp import web
+
+from proxy.errors import MethodNotAllowed
+from proxy.http_semantics.fields import serialize
+from proxy.pages.docs import (
+    NAMES,
+    URL,
+    docs_index_page,
+    docs_index_text,
+    docs_page,
+    markdown,
+)
+from proxy.pages.layout import PAGE_FIELDS
+from proxy.server.middleware import Handler
+from proxy.server.negotiation import TEXT_FIELDS, wants_page
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+
+
+def docs_handlers() -> dict[str, Handler]:
+    """Handlers by path; a page also under its file's name, as Markdown for every client."""
+    handlers: dict[str, Handler] = {URL: _index, URL.rstrip("/"): _index}
+    for name in NAMES:
+        handlers[URL + name] = partial(_page, name)
+        handlers[f"{URL}{name}.md"] = partial(_source, name)
+    return handlers
+
+
+async def _index(request: web.BaseRequest, context: RequestContext) -> WireResponse:
+    _enter(request, context)
+    if wants_page(request):
+        return WireResponse(200, serialize(PAGE_FIELDS), docs_index_page())
+    return _text(docs_index_text())
+
+
+async def _page(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+    if not wants_page(request):
+        return await _source(name, request, context)
+    _enter(request, context)
+    return WireResponse(200, serialize(PAGE_FIELDS), await asyncio.to_thread(docs_page, name))
+
+
+async def _source(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+    _enter(request, context)
+    return _text(markdown(name))
+
+
+def _enter(request: web.BaseRequest, context: RequestContext) -> None:
+    """MethodNotAllowed for anything but GET and HEAD."""
+    context.route = URL
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
+
+
+def _text(text: str) -> WireResponse:
+    return WireResponse(200, serialize(TEXT_FIELDS), text.encode())

@@ -1,0 +1,68 @@
+"""Vocabulary: prose in the field's words, and one module for each class name."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_docs import DOCUMENTS
+from tests.test_floor_plan import FILES, folder_of, module_of
+
+UNUSED = re.compile(
+    r"\b(?:told|tells?|telling|heard|hears?|hearing|whoever|whom|somebody|nobody|everybody|askers?"
+    r"|questions?|answers?|watchers?|census|flights?|outdated|trouble|so many|what is there"
+    r"|beside the (?:event )?loop)\b",
+    re.IGNORECASE,
+)
+"""request, response, client, poller, stale, upstream failure, off the event loop … instead."""
+ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
+"""Go's *singleflight* is a word of the field where requests are collapsed."""
+CLEAN = set[str]()
+"""Folders whose docstrings and comments are held to it."""
+UNREVISED = {"deploy/README.md", "deploy/THREATS.md"}
+
+
+def prose_of(path: Path) -> Iterator[tuple[int, str]]:
+    """Docstrings, also of attributes, and comments, with their first line's number."""
+    text = path.read_text()
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str() as docstring)):
+                yield node.lineno, docstring
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+HELD = [each for each in FILES if folder_of(module_of(each)) in CLEAN]
+
+
+@pytest.mark.parametrize("path", HELD, ids=module_of)
+def test_docstrings_and_comments_are_in_plain_words(path: Path) -> None:
+    allowed = ALLOWED.get(module_of(path), set())
+    assert not [
+        f"{line}: {word}"
+        for line, text in prose_of(path)
+        for word in UNUSED.findall(text)
+        if word.lower() not in allowed
+    ]
+
+
+def named(path: Path) -> str:
+    return "/".join(path.parts[-2:])
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in DOCUMENTS if named(each) not in UNREVISED], ids=named
+)
+def test_documents_are_in_plain_words(path: Path) -> None:
+    text = re.sub(r"`[^`]*`", "", path.read_text())
+    assert not [
+        f"{number}: {word}"
+        for number, line in enumerate(text.splitlines(), start=1)
+        for word in UNUSED.findall(line)
+    ]
