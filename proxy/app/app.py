@@ -197,9 +197,7 @@ class App:
         tools = self._fast_path_deps(responses, services, instance)
         self._build_refresher(services, parser)
         services.watch.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
-        pages = PageHandler(
-            parser, services.reads, links, self._clock, console.dashboard, console.offer
-        )
+        pages = console.page_handler(links)
         webhook_receiver = self._factory.webhook_receiver(
             services.own_writes, services.invalidate, self._metrics
         )

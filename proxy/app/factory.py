@@ -59,6 +59,7 @@ from proxy.server.handlers.admin import (
     credential_usage_handler,
     explain_handler,
 )
+from proxy.server.handlers.pages import PageHandler
 from proxy.server.middleware import Handler
 from proxy.server.request_parser import RequestParser
 from proxy.status.collectors import (
@@ -260,8 +261,19 @@ class AdminPages:
     def offer(self, request: web.BaseRequest) -> Offer:
         """What the page at `/` tells of."""
         return Offer(
-            operated=self.operator is not None and self.operator.admits(request),
-            keyless=not self.config.clients.requires_credentials,
+            shows_admin_links=self.operator is not None and self.operator.admits(request),
+            is_keyless=not self.config.clients.requires_credentials,
+        )
+
+    def page_handler(self, links: LinkRewriter) -> PageHandler:
+        """What serves the pages for people."""
+        return PageHandler(
+            parser=self.intake,
+            reads=self.services.reads,
+            links=links,
+            clock=self.ports[0],
+            dashboard=self.dashboard,
+            offer=self.offer,
         )
 
     def pages(self) -> dict[str, Handler]:
@@ -271,7 +283,6 @@ class AdminPages:
             self.store,
             self.credentials,
         )
-        clock = self.ports[0]
         provide = self.metrics.provide
         provide(rate_limit_readings(self.limiter, stored))
         provide(availability_readings(availability, credential_manager))
@@ -280,11 +291,22 @@ class AdminPages:
         provide(poller_readings(services.watch))
         provide({"client_credentials_total": self.credential_usage.counts})
         health = Health(
-            self.store, self.limiter, services.watch, availability, credential_manager, clock
+            responses=responses,
+            files=files,
+            limiter=self.limiter,
+            poller=services.watch,
+            availability=availability,
+            credential_manager=credential_manager,
         )
         ops = AdminHandler(self.metrics, health, services.invalidate)
-        served = services.reads, services.batches, services.downloads
-        explain = Explainer(served, self.limiter, responses, clock)
+        explain = Explainer(
+            read_through=services.reads,
+            batches=services.batches,
+            attachments=services.downloads,
+            limiter=self.limiter,
+            responses=responses,
+            clock=self.ports[0],
+        )
         kept = {PURGE: ops.purge, EXPLAIN: explain_handler(explain, self.intake)}
         shown = {
             METRICS: ops.metrics,

@@ -1,1 +1,1 @@
-"""HTML for people; pure functions."""
+"""HTML pages for people, and the same content as text and JSON; pure functions."""

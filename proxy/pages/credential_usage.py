@@ -1,57 +1,69 @@
-"""The page at `/-/client-credentials`: clients that still send a key or a token. Pure."""
+"""Client credentials page (`/-/client-credentials`): clients that still send a key or a token."""
 
 import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from proxy.pages.format import counted, time_text
-from proxy.pages.layout import e, page
+from markupsafe import Markup
 
+from proxy.pages.format import counted, time_text
+from proxy.pages.layout import EMPTY, page
+
+_TITLE = "Clients that still send a credential"
 _OWNERS = {
     "own": "the proxy's own",
     "foreign": "another",
-    "unknown": "cannot be told",
+    "unknown": "unknown",
 }
-_NONE = "No tool has sent a key or a token since the proxy started."
-_REMEDY = "Leave them out: the proxy adds its own, and a key that travels can leak."
+_NONE = "No client has sent a key or a token since the proxy started."
+_REMEDY = "Leave it out: the proxy adds its own, and a key in every request can leak."
+_COLUMNS = ("Client", "Sent in the", "Credential", "Requests", "First seen", "Last seen")
+
+_PAGE = Markup("""<h1 id="title">{title}</h1>
+<p class="lead">{remedy}</p>
+<section class="panel">{table}</section>
+<p class="footnote"><a href="/">What to use instead</a></p>""")
+_TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody></table></div>""")
+_HEAD = Markup('<th scope="col">{}</th>')
+_ROW = Markup(
+    '<tr><th scope="row">{row.client}</th><td>{row.location}</td><td>{owner}</td>'
+    "<td>{row.requests:,}</td><td>{first_seen}</td><td>{last_seen}</td></tr>"
+)
+_NO_ROWS = Markup("<p>{}</p>").format(_NONE)
 
 
 class Row(NamedTuple):
-    """A tool that sends a credential in one place."""
+    """Requests of one client with a credential of one owner in one location."""
 
     client: str
     location: str
     owner: str
     requests: int
     first_seen_at: float
-    """POSIX seconds, as `last_at`."""
+    """POSIX seconds, as `last_seen_at`."""
     last_seen_at: float
 
 
 def credential_usage_page(rows: Sequence[Row]) -> bytes:
-    """A table for people."""
-    heads = ("Tool", "Sends it in the", "Whose it is", "Requests", "First seen", "Last seen")
-    head = "".join(f'<th scope="col">{each}</th>' for each in heads)
-    body = "\n".join(_row(row) for row in rows)
-    table = (
-        f'<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    """The report as HTML."""
+    table = _TABLE.format(
+        head=EMPTY.join(map(_HEAD.format, _COLUMNS)), rows=Markup("\n").join(map(_table_row, rows))
     )
-    shown = table if rows else f"<p>{_NONE}</p>"
-    main = f"""<h1 id="title">Tools that still send a credential</h1>
-<p class="lead">{_REMEDY}</p>
-<section class="panel">{shown}</section>
-<p class="small"><a href="/">What to use instead</a></p>"""
-    return page("Tools that still send a credential", main)
+    main = _PAGE.format(title=_TITLE, remedy=_REMEDY, table=table if rows else _NO_ROWS)
+    return page(_TITLE, main)
 
 
 def credential_usage_json(rows: Sequence[Row]) -> bytes:
-    """The same for programs: `{"tools": [{"tool": …}]}`."""
-    return json.dumps({"tools": [row._asdict() for row in rows]}).encode() + b"\n"
+    """The report as JSON: `{"clients": [{"client": …, "location": …, "owner": …, …}]}`."""
+    return json.dumps({"clients": [row._asdict() for row in rows]}).encode() + b"\n"
 
 
 def credential_usage_text(rows: Sequence[Row]) -> bytes:
-    """The same for a terminal."""
+    """The report as plain text, one line per row."""
     lines = [
         f"{row.client}: in the {row.location}, {_OWNERS[row.owner]}, "
         f"{counted(row.requests, 'request')}, last {time_text(row.last_seen_at)}"
@@ -60,8 +72,10 @@ def credential_usage_text(rows: Sequence[Row]) -> bytes:
     return "\n".join([*lines, _REMEDY] if lines else [_NONE]).encode() + b"\n"
 
 
-def _row(row: Row) -> str:
-    times = (time_text(row.first_seen_at), time_text(row.last_seen_at))
-    cells = (row.location, _OWNERS[row.owner], f"{row.requests:,}", *times)
-    plain = "".join(f"<td>{e(cell)}</td>" for cell in cells)
-    return f'<tr><th scope="row">{e(row.client)}</th>{plain}</tr>'
+def _table_row(row: Row) -> Markup:
+    return _ROW.format(
+        row=row,
+        owner=_OWNERS[row.owner],
+        first_seen=time_text(row.first_seen_at),
+        last_seen=time_text(row.last_seen_at),
+    )

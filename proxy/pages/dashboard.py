@@ -1,59 +1,82 @@
-"""What the page at `/` shows of the last hour: numbers, and plots drawn as SVG. Pure."""
+"""Dashboard of the last hour: figures, plots drawn as SVG, rate limits, recent failures."""
 
 from collections.abc import Callable, Sequence
 
-from proxy.pages.format import (
-    counted,
-    span_text,
-    time_text,
-)
-from proxy.pages.layout import e
+from markupsafe import Markup
+
+from proxy.pages.format import counted, duration_text, time_text
+from proxy.pages.layout import EMPTY
 from proxy.status.history import MINUTES, DashboardData, LimitUse, Minute, RecentFailure
 
-_HEIGHT = 100
-"""Of a plot, in its own units; a minute is ten wide."""
+_PLOT_HEIGHT = 100
+"""In SVG units; a minute is 10 wide."""
+_MIN_BAR_HEIGHT = 1.5
+"""Of a count that is not zero, so that it can be seen."""
 _MAX_CLIENTS = 8
 
-
-def dashboard_html(figures: DashboardData) -> str:
-    """The part of the page that tells how things are."""
-    hour = figures.hour
-    tiles = (
-        ("answered without asking Trello", _percent(figures.hit_ratio)),
-        ("questions spared in this hour", f"{figures.saved:,}"),
-        ("questions to Trello in this hour", f"{hour.upstream:,}"),
-        ("Trello's health", health_text(figures)),
-    )
-    shown = "".join(f"<div><dd>{e(value)}</dd><dt>{e(name)}</dt></div>" for name, value in tiles)
-    return f"""<section class="panel" aria-labelledby="now">
-<h2 id="now">The last hour</h2>
-<dl class="tiles">{shown}</dl>
-{_plots(figures.minutes)}
+_DASHBOARD = Markup("""<section class="panel" aria-labelledby="last-hour">
+<h2 id="last-hour">The last hour</h2>
+<dl class="tiles">{tiles}</dl>
+<div class="columns">{requests}{upstream}</div>
+<ul class="legend">{legend}</ul>
 </section>
-<div class="columns">{_budgets(figures.budgets)}{_clients(figures.clients)}</div>
-{_failures(figures.failures)}"""
-
-
-def dashboard_text(figures: DashboardData) -> str:
-    """The same for a terminal, in a few lines."""
-    spared, asked = (
-        f"{counted(figures.saved, 'question')} spared",
-        f"{figures.hour.upstream:,} asked",
+<div class="columns">{limits}{clients}</div>
+{failures}""")
+_TILE = Markup("<div><dd>{}</dd><dt>{}</dt></div>")
+_LEGEND_ITEM = Markup('<li><span class="key {}"></span>{}</li>')
+_LEGEND = EMPTY.join(
+    _LEGEND_ITEM.format(name, text)
+    for name, text in (
+        ("hit", "from the cache"),
+        ("forwarded", "from Trello"),
+        ("failed", "failed"),
     )
-    budgets = [
-        f"Budget:    {each.left:,} of {each.limit_now:,} left ({each.limit})\n"
-        for each in figures.budgets
+)
+
+
+def dashboard_html(data: DashboardData) -> Markup:
+    """The dashboard as HTML."""
+    tiles = (
+        (_percent(data.hit_ratio), "answered without an upstream request"),
+        (f"{data.saved:,}", "upstream requests saved"),
+        (f"{data.hour.upstream:,}", "upstream requests"),
+        (health_text(data), "Trello's health"),
+    )
+    return _DASHBOARD.format(
+        tiles=EMPTY.join(_TILE.format(*tile) for tile in tiles),
+        requests=_plot(
+            "Requests per minute",
+            data.minutes,
+            (("hit", lambda m: m.hits + m.collapsed), ("forwarded", lambda m: m.forwarded)),
+        ),
+        upstream=_plot(
+            "Upstream requests per minute",
+            data.minutes,
+            (("forwarded", lambda m: m.upstream - m.failed), ("failed", lambda m: m.failed)),
+        ),
+        legend=_LEGEND,
+        limits=_limits(data.limits),
+        clients=_clients(data.clients),
+        failures=_failures(data.failures),
+    )
+
+
+def dashboard_text(data: DashboardData) -> str:
+    """The dashboard as plain text."""
+    limits = [
+        f"Limit:     {limit.remaining:,} of {limit.allowed:,} left ({limit.name})\n"
+        for limit in data.limits
     ]
-    ratio = _percent(figures.hit_ratio)
     return (
-        f"Last hour: {ratio} answered without asking Trello, {spared}, {asked}\n"
-        f"Trello:    {health_text(figures)}\n{''.join(budgets)}"
+        f"Last hour: {_percent(data.hit_ratio)} answered without an upstream request, "
+        f"{counted(data.hour.upstream, 'upstream request')}, {data.saved:,} saved\n"
+        f"Trello:    {health_text(data)}\n{''.join(limits)}"
     )
 
 
-def health_text(figures: DashboardData) -> str:
+def health_text(data: DashboardData) -> str:
     """Trello's health in words, by the upstream requests of the last minutes."""
-    requests, failed = figures.recent
+    requests, failed = data.recent
     if not requests:
         return "no requests lately"
     if not failed:
@@ -62,92 +85,88 @@ def health_text(figures: DashboardData) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{int(ratio * 100)}%"  # 100% is all of them
-
-
-def _plots(minutes: Sequence[Minute]) -> str:
-    requests = _plot(
-        "Requests a minute",
-        minutes,
-        (("stored", lambda m: m.stored + m.shared), ("asked", lambda m: m.asked)),
-    )
-    questions = _plot(
-        "Questions to Trello a minute",
-        minutes,
-        (("asked", lambda m: m.upstream - m.failed), ("failed", lambda m: m.failed)),
-    )
-    keys = (("stored", "from the store"), ("asked", "Trello asked"), ("failed", "failed"))
-    key = "".join(f'<li><span class="key {name}"></span>{text}</li>' for name, text in keys)
-    return f'<div class="columns">{requests}{questions}</div><ul class="keys">{key}</ul>'
+    return "-" if ratio is None else f"{int(ratio * 100)}%"  # rounded down: 100% means all
 
 
 _Series = tuple[str, Callable[[Minute], int]]
+"""CSS class and count."""
 
-
-def _plot(title: str, minutes: Sequence[Minute], series: Sequence[_Series]) -> str:
-    """Stacked bars, a minute each; the last one at the right edge."""
-    heights = [[count(minute) for _, count in series] for minute in minutes]
-    peak = max(map(sum, heights), default=0)
-    first = MINUTES - len(minutes)
-    bars = "".join(
-        _bar(series[row][0], (first + column) * 10, below, amount, max(peak, 1))
-        for column, amounts in enumerate(heights)
-        for row, amount in enumerate(amounts)
-        if amount
-        for below in (sum(amounts[:row]),)
-    )
-    told = f"{title}: {peak:,} at most, {sum(heights[-1]) if heights else 0:,} in this one"
-    return f"""<figure>
-<figcaption>{e(title)}</figcaption>
-<svg viewBox="0 0 {MINUTES * 10} {_HEIGHT}" preserveAspectRatio="none" role="img"
- aria-label="{e(told)}"><path class="axis" d="M0 {_HEIGHT}H{MINUTES * 10}"/>{bars}</svg>
+_PLOT = Markup("""<figure>
+<figcaption>{title}</figcaption>
+<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"
+ aria-label="{title}: {peak:,} at most, {now:,} in the current one"><path class="axis"
+ d="M0 {height}H{width}"/>{bars}</svg>
 <p class="scale"><span>an hour ago</span><span>peak {peak:,}</span><span>now</span></p>
-</figure>"""
+</figure>""")
+_BAR = Markup('<rect class="{name}" x="{x}" y="{y:.1f}" width="8" height="{height:.1f}"/>')
 
 
-def _bar(name: str, x: int, below: int, amount: int, peak: int) -> str:
-    """One part of a bar; what is there at all is at least seen."""
-    height = max(1.5, amount * _HEIGHT / peak)
-    y = max(0.0, _HEIGHT - below * _HEIGHT / peak - height)
-    return f'<rect class="{name}" x="{x + 1}" y="{y:.1f}" width="8" height="{height:.1f}"/>'
-
-
-def _budgets(budgets: Sequence[LimitUse]) -> str:
-    if not budgets:
-        return ""
-    rows = "".join(
-        f'<tr><th scope="row">{e(each.limit)}</th><td>{each.left:,} of {each.limit_now:,}</td>'
-        f'<td><meter min="0" max="{each.limit_now}" value="{each.left}"'
-        f' aria-label="{e(each.limit)}: {each.left:,} of {each.limit_now:,} left"></meter></td>'
-        f"<td>in {span_text(each.window_s)}</td></tr>"
-        for each in budgets
+def _plot(title: str, minutes: Sequence[Minute], series: Sequence[_Series]) -> Markup:
+    """Stacked bars, one per minute; the current minute at the right edge."""
+    columns = [[count(minute) for _, count in series] for minute in minutes]
+    peak = max(map(sum, columns), default=0)
+    first = MINUTES - len(minutes)
+    bars = (
+        _bar(series[row][0], (first + column) * 10, sum(counts[:row]), count, peak)
+        for column, counts in enumerate(columns)
+        for row, count in enumerate(counts)
+        if count
     )
-    return f"""<section class="panel" aria-labelledby="budget">
-<h2 id="budget">Left of Trello's limits</h2>
-<table><tbody>{rows}</tbody></table></section>"""
-
-
-def _clients(spenders: Sequence[tuple[str, int]]) -> str:
-    spent = sum(number for _, number in spenders)
-    if not spent:
-        return ""
-    rows = "".join(
-        f'<tr><th scope="row">{e(tool)}</th><td>{number:,}</td><td>{number / spent:.0%}</td></tr>'
-        for tool, number in spenders[:_MAX_CLIENTS]
-        if number
+    return _PLOT.format(
+        title=title,
+        width=MINUTES * 10,
+        height=_PLOT_HEIGHT,
+        peak=peak,
+        now=sum(columns[-1]) if columns else 0,
+        bars=EMPTY.join(bars),
     )
-    return f"""<section class="panel" aria-labelledby="spenders">
-<h2 id="spenders">Who asks Trello</h2>
-<table><tbody>{rows}</tbody></table></section>"""
 
 
-def _failures(troubles: Sequence[RecentFailure]) -> str:
-    if not troubles:
-        return ""
-    items = "".join(
-        f"<li>{e(each.what)} <span>· {e(each.route)} · {time_text(each.at)}</span></li>"
-        for each in troubles
-    )
-    return f"""<section class="panel" aria-labelledby="troubles">
-<h2 id="troubles">What went wrong lately</h2>
-<ul class="plain">{items}</ul></section>"""
+def _bar(name: str, x: int, below: int, count: int, peak: int) -> Markup:
+    """The bar of `count`, on top of bars of `below` together."""
+    height = max(_MIN_BAR_HEIGHT, count * _PLOT_HEIGHT / peak)
+    y = max(0.0, _PLOT_HEIGHT - below * _PLOT_HEIGHT / peak - height)
+    return _BAR.format(name=name, x=x + 1, y=y, height=height)
+
+
+_LIMITS = Markup("""<section class="panel" aria-labelledby="limits">
+<h2 id="limits">Left of Trello's rate limits</h2>
+<table><tbody>{}</tbody></table></section>""")
+_LIMIT_ROW = Markup(
+    '<tr><th scope="row">{limit.name}</th><td>{limit.remaining:,} of {limit.allowed:,}</td>'
+    '<td><meter min="0" max="{limit.allowed}" value="{limit.remaining}"'
+    ' aria-label="{limit.name}: {limit.remaining:,} of {limit.allowed:,} left"></meter></td>'
+    "<td>per {window}</td></tr>"
+)
+_CLIENTS = Markup("""<section class="panel" aria-labelledby="clients">
+<h2 id="clients">Upstream requests by client</h2>
+<table><tbody>{}</tbody></table></section>""")
+_CLIENT_ROW = Markup(
+    '<tr><th scope="row">{client}</th><td>{requests:,}</td><td>{share:.0%}</td></tr>'
+)
+_FAILURES = Markup("""<section class="panel" aria-labelledby="failures">
+<h2 id="failures">Recent failures</h2>
+<ul class="plain">{}</ul></section>""")
+_FAILURE = Markup("<li>{failure.title} <span>· {failure.route} · {time}</span></li>")
+
+
+def _limits(limits: Sequence[LimitUse]) -> Markup:
+    rows = [
+        _LIMIT_ROW.format(limit=limit, window=duration_text(limit.window_s)) for limit in limits
+    ]
+    return _LIMITS.format(EMPTY.join(rows)) if rows else EMPTY
+
+
+def _clients(clients: Sequence[tuple[str, int]]) -> Markup:
+    total = sum(requests for _, requests in clients)
+    rows = [
+        _CLIENT_ROW.format(client=client, requests=requests, share=requests / total)
+        for client, requests in clients[:_MAX_CLIENTS]
+        if requests
+    ]
+    return _CLIENTS.format(EMPTY.join(rows)) if rows else EMPTY
+
+
+def _failures(failures: Sequence[RecentFailure]) -> Markup:
+    items = [_FAILURE.format(failure=each, time=time_text(each.at)) for each in failures]
+    return _FAILURES.format(EMPTY.join(items)) if items else EMPTY

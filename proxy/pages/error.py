@@ -1,14 +1,16 @@
-"""Why a link did not open, for the person who clicked it: what happened, and what to do."""
+"""Error pages for a person who opened a link: what happened, and what to do."""
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from proxy.links.rewrite import file_in_path
-from proxy.pages.layout import e, page
+from proxy.pages.layout import EMPTY, page
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One sentence each."""
+    """A response's status and its error page's texts, one sentence each."""
 
     status: int
     title: str
@@ -31,34 +33,37 @@ _REFUSALS = {
     413: ("This file is too large for the proxy", "Open it in Trello itself."),
     429: ("Trello asks for a pause", "Try again in a minute."),
 }
+UPSTREAM_FAILURE_TITLE = "Trello is not working properly"
 _UPSTREAM_FAILURE = (
-    "Trello is in trouble",
+    UPSTREAM_FAILURE_TITLE,
     "Try again in a minute; nothing is wrong with the link.",
 )
 
+_ERROR = Markup("""<section class="panel">
+<h1>{failure.title}</h1>
+<p>{failure.remedy}</p>
+<p class="buttons">{links}<a class="button" href="/">What is this proxy?</a></p>
+</section>
+<p class="footnote">Status {failure.status} · request {request_id}</p>""")
+_RETRY_LINK = Markup('<a class="button first" href="{url}">Try again</a>')
+_CARD_LINKS = Markup(
+    '<a class="button" href="/c/{card}">All files of this card</a>'
+    '<a class="button" href="https://trello.com/c/{card}" rel="noopener noreferrer">'
+    "Open the card in Trello</a>"
+)
 
-def refusal_text(status: int) -> Failure:
-    """What Trello's own refusal of a file means."""
+
+def refusal_of(status: int) -> Failure:
+    """What Trello's response of that status to a file request means."""
     return Failure(status, *_REFUSALS.get(status, _UPSTREAM_FAILURE))
 
 
 def error_page(failure: Failure, raw_path: str, request_id: str) -> bytes:
-    """The page; `raw_path` is what was asked for, which may be tried again."""
-    again = failure.status in {408, 429} or failure.status >= 500
-    links = [f'<a class="button first" href="{e(raw_path)}">Try again</a>'] if again else []
+    """The page; `raw_path` is the request target, which *Try again* repeats."""
+    may_retry = failure.status in {408, 429} or failure.status >= 500
+    links = _RETRY_LINK.format(url=raw_path) if may_retry else EMPTY
     file = file_in_path(raw_path.partition("?")[0])
     if file is not None and file.card.isalnum():
-        card = e(file.card)
-        links.append(f'<a class="button" href="/c/{card}">All files of this card</a>')
-        links.append(
-            f'<a class="button" href="https://trello.com/c/{card}" rel="noopener noreferrer">'
-            "Open the card in Trello</a>"
-        )
-    links.append('<a class="button" href="/">What is this proxy?</a>')
-    main = f"""<section class="panel">
-<h1>{e(failure.title)}</h1>
-<p>{e(failure.remedy)}</p>
-<p class="buttons">{"".join(links)}</p>
-</section>
-<p class="small">Status {failure.status} · request {e(request_id)}</p>"""
+        links += _CARD_LINKS.format(card=file.card)
+    main = _ERROR.format(failure=failure, links=links, request_id=request_id)
     return page(failure.title, main)

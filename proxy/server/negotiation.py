@@ -1,4 +1,4 @@
-"""Content negotiation: HTML for browsers, JSON where named, else text (RFC 9110 §12)."""
+"""Content negotiation by Accept: HTML for browsers, JSON where named, else text (RFC 9110 §12)."""
 
 from collections.abc import Callable
 
@@ -12,25 +12,26 @@ from proxy.server.response import WireResponse
 
 _ALWAYS = (("Cache-Control", "no-store"), ("Vary", "Accept, Sec-Fetch-Mode"))
 
-
 TEXT_FIELDS: Fields = (("Content-Type", "text/plain; charset=utf-8"), *_ALWAYS)
-
-
 JSON_FIELDS: Fields = (("Content-Type", "application/json"), *_ALWAYS)
 
-
-Make = Callable[[], bytes]
+Render = Callable[[], bytes]
 
 
 def negotiated_response(
-    request: web.BaseRequest, *, page: Make, json: Make, text: Make
+    request: web.BaseRequest,
+    *,
+    page: Render,
+    text: Render,
+    json: Render | None = None,
+    status: int = 200,
 ) -> WireResponse:
-    """200, in the form that the request asks for."""
+    """The response in the format that the request prefers; text where there is no JSON."""
     if wants_page(request):
-        return WireResponse(200, serialize(PAGE_FIELDS), page())
-    if content.wants_json(request.headers.get("Accept", "")):
-        return WireResponse(200, serialize(JSON_FIELDS), json())
-    return WireResponse(200, serialize(TEXT_FIELDS), text())
+        return WireResponse(status, serialize(PAGE_FIELDS), page())
+    if json is not None and content.wants_json(request.headers.get("Accept", "")):
+        return WireResponse(status, serialize(JSON_FIELDS), json())
+    return WireResponse(status, serialize(TEXT_FIELDS), text())
 
 
 def wants_page(request: web.BaseRequest) -> bool:

@@ -15,9 +15,10 @@ from proxy.errors import (
 from proxy.http_semantics.cache_control import NAME
 from proxy.http_semantics.fields import serialize
 from proxy.pages.error import (
+    UPSTREAM_FAILURE_TITLE,
     Failure,
     error_page,
-    refusal_text,
+    refusal_of,
 )
 from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.negotiation import (
@@ -33,8 +34,6 @@ _CHALLENGES: dict[type[ProxyError], str] = {
     InvalidWebhookSignature: "X-Trello-Webhook",
 }
 """What goes with a 401 (RFC 9110 §11.6.1)."""
-_UPSTREAM_FAILURE_TITLE = "Trello is in trouble"
-"""What a person needs to know of all the ways in which it can be."""
 
 
 def problem_response(
@@ -79,7 +78,7 @@ def problem_response(
 
 def _title(error: ProxyError) -> str:
     if error.source == "upstream":
-        return _UPSTREAM_FAILURE_TITLE
+        return UPSTREAM_FAILURE_TITLE
     return error.title
 
 
@@ -91,5 +90,5 @@ def _remedy(error: ProxyError) -> str:
 
 def file_refused_page(status: int, request_id: str, request: web.BaseRequest) -> WireResponse:
     """Trello's own refusal of a file, told to a person in a browser."""
-    page = error_page(refusal_text(status), strip_url(request.raw_path), request_id)
+    page = error_page(refusal_of(status), strip_url(request.raw_path), request_id)
     return WireResponse(status, serialize(PAGE_FIELDS), page)

@@ -1,1 +1,1 @@
-"""What the proxy knows of itself: health, metrics, history, explanations."""
+"""The proxy's view of itself: health, metric readings, history, explanations."""

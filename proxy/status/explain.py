@@ -1,6 +1,6 @@
-"""Why a read was or was not a hit: what would become of it now. It asks nothing upstream.
+"""Explainer: what the proxy would do with a request now, and why; sends nothing upstream (D42).
 
-It says what the flows themselves foresee, each of what it would do.
+Each service predicts its own behaviour, so that an explanation agrees with the next response.
 """
 
 from collections.abc import Sequence
@@ -14,115 +14,99 @@ from proxy.cache.results import Prediction
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.target import target_of
-from proxy.model import (
-    Fwd,
-    Lifetimes,
-    Outcome,
-    Tag,
-)
+from proxy.model import Fwd, Lifetimes, Outcome, Tag
 from proxy.ratelimit.limiter import RateLimiter, WaitPrediction
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import Handling, handling_of
-from proxy.trello.tags import (
-    stored_tags,
-)
+from proxy.trello.tags import stored_tags
 
 
 @dataclass(frozen=True, slots=True)
 class StoredInfo:
-    """What is stored for a read."""
+    """The stored response of a read."""
 
     status: int
-    since: float
-    """POSIX seconds when Trello was asked for it."""
+    requested_at: float
+    """POSIX seconds of the upstream request."""
     age_s: float
     size_bytes: int
     lifetimes: Lifetimes
     remaining_s: float
-    """Of its lifetime; negative: it is over since then."""
+    """Of its freshness lifetime; negative: expired since then."""
     is_watched: bool
-    """Whether it lives longer because its boards are watched."""
-    is_outdated: bool
-    """Whether something it shows was changed in Trello itself."""
+    """Whether its lifetime is longer because its boards are watched."""
+    is_marked_stale: bool
+    """Whether something it shows was changed at Trello."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One request, and what would become of it now."""
+    """What the proxy would do with one request."""
 
     label: str
-    """What it is, where there are several."""
+    """Method and target."""
     route: str
     handling: Handling
     key: str
     cache_status: str
-    """As its answer would say; empty where there is none."""
+    """The value of the response's Cache-Status field; empty for none."""
     stored: StoredInfo | None
     tags: tuple[Tag, ...]
     wait: WaitPrediction | None = None
-    """None: Trello would not be asked first."""
+    """None where no upstream request would come first."""
     parts: tuple["Explanation", ...] = ()
+    """One for each read of a batch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explainer:
-    """Answers for one Ask what the next request like it would be told."""
+    """Explains API requests."""
 
-    def __init__(
-        self,
-        services: tuple[ReadThrough, BatchService, AttachmentService],
-        limiter: RateLimiter,
-        responses: ResponseStore,
-        clock: Clock,
-    ) -> None:
-        self._read_through, self._batches, self._attachments = services
-        self._limiter = limiter
-        self._responses = responses
-        self._clock = clock
+    read_through: ReadThrough
+    batches: BatchService
+    attachments: AttachmentService
+    limiter: RateLimiter
+    responses: ResponseStore
+    clock: Clock
 
     async def explain(self, request: ApiRequest, parts: Sequence[ApiRequest]) -> Explanation:
-        """`parts`: the reads that a batch lists, where they are plain."""
+        """The explanation; `parts` are the reads of a batch that is cached part by part."""
         match handling_of(request.match, request.query_names):
-            case Handling.CACHED_READ as way:
-                prediction = await self._read_through.predict(request)
-                return self._predicted(request, way, prediction.outcome, prediction)
-            case Handling.ATTACHMENT as way:
-                prediction, outcome = await self._attachments.predict(request)
-                return self._predicted(request, way, outcome, prediction)
-            case Handling.BATCH as way if parts:
-                each, outcome = await self._batches.predict(parts)
-                told = [
-                    self._predicted(one.request, Handling.CACHED_READ, one.outcome, one)
-                    for one in each
-                ]
-                return self._predicted(request, way, outcome, None, told)
-            case Handling.WRITE as way:
-                return self._predicted(request, way, Outcome(fwd=Fwd.METHOD))
-            case Handling.AUTH_NOTICE as way:
-                return self._predicted(request, way, None)
-            case Handling.EXPORT | Handling.BATCH | Handling.BYPASS as way:
-                return self._predicted(request, way, Outcome(fwd=Fwd.BYPASS))
+            case Handling.CACHED_READ:
+                prediction = await self.read_through.predict(request)
+                return self._explanation(request, prediction.outcome, prediction)
+            case Handling.ATTACHMENT:
+                prediction, outcome = await self.attachments.predict(request)
+                return self._explanation(request, outcome, prediction)
+            case Handling.BATCH if parts:
+                predictions, outcome = await self.batches.predict(parts)
+                explained = [self._explanation(p.request, p.outcome, p) for p in predictions]
+                return self._explanation(request, outcome, parts=explained)
+            case Handling.WRITE:
+                return self._explanation(request, Outcome(fwd=Fwd.METHOD))
+            case Handling.AUTH_NOTICE:
+                return self._explanation(request, None)
+            case Handling.EXPORT | Handling.BATCH | Handling.BYPASS:
+                return self._explanation(request, Outcome(fwd=Fwd.BYPASS))
 
-    def _predicted(
+    def _explanation(
         self,
         request: ApiRequest,
-        way: Handling,
         outcome: Outcome | None,
         prediction: Prediction | None = None,
         parts: Sequence[Explanation] = (),
     ) -> Explanation:
-        kept = self._stored_info(prediction) if prediction is not None else None
+        is_forwarded = outcome is not None and outcome.fwd is not None
         return Explanation(
             label=f"{request.effective_method} {target_of(request.match.segments, '')}",
             route=request.match.route.template,
-            handling=way,
+            handling=handling_of(request.match, request.query_names),
             key=prediction.request.key if prediction is not None else "",
             cache_status=cache_status(outcome) if outcome is not None else "",
-            stored=kept,
+            stored=self._stored_info(prediction) if prediction is not None else None,
             tags=self._tags(prediction) if prediction is not None else (),
-            wait=self._limiter.predict_wait(request)
-            if outcome is not None and outcome.fwd
-            else None,
+            wait=self.limiter.predict_wait(request) if is_forwarded else None,
             parts=tuple(parts),
         )
 
@@ -130,24 +114,23 @@ class Explainer:
         request, stored = prediction.request, prediction.lookup.stored
         if stored is None:
             return None
-        age_s = age_of(stored.requested_at, self._clock.now())
-        lifetimes = self._read_through.lifetimes(request, stored)
+        age_s = age_of(stored.requested_at, self.clock.now())
+        lifetimes = self.read_through.lifetimes(request, stored)
         return StoredInfo(
             status=stored.status,
-            since=stored.requested_at,
+            requested_at=stored.requested_at,
             age_s=age_s,
             size_bytes=len(stored.body),
             lifetimes=lifetimes,
             remaining_s=lifetimes.lifetime_s - age_s,
             is_watched=lifetimes.lifetime_s > request.match.route.lifetimes.lifetime_s,
-            is_outdated=self._responses.is_stale_by_tag(stored),
+            is_marked_stale=self.responses.is_stale_by_tag(stored),
         )
 
     def _tags(self, prediction: Prediction) -> tuple[Tag, ...]:
-        """Those of what is stored; else those that its answer will have at least."""
+        """The tags of the stored response, else the minimum that a response will have."""
         request, stored = prediction.request, prediction.lookup.stored
         if stored is not None:
             return stored.tags
-        return stored_tags(
-            request.match, request.query_names, b"", self._read_through.aliases.lookup(request)
-        )
+        aliases = self.read_through.aliases.lookup(request)
+        return stored_tags(request.match, request.query_names, b"", aliases)

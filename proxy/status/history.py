@@ -1,6 +1,7 @@
-"""The last hour, minute by minute: how requests were answered, and what Trello was asked for it.
+"""Dashboard data: the last hour minute by minute, rate limits, clients, recent failures.
 
-Differences between the counters of `metrics.py`, taken when a minute is over: no request pays.
+The history consists of differences between the counters of `Metrics`, taken at the end of each
+minute: requests do no extra work for it.
 """
 
 from collections import deque
@@ -13,146 +14,144 @@ from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 
-_RECENT = 5
-"""Minutes from which Trello's health is judged."""
-
-
 MINUTES = 60
+"""Length of the history, the current minute included."""
+_HEALTH_MINUTES = 5
+"""Minutes that Trello's health is judged by."""
+_MINUTE_S = 60
+_LIMIT_NAMES = {"members": "/1/members/", "search": "/1/search"}
+"""Display names of the limits that hold for one route only."""
 
 
 class Minute(NamedTuple):
-    """What was counted in one minute."""
+    """Counts of one minute."""
 
-    stored: int = 0
-    """Requests answered from the store."""
-    shared: int = 0
-    """Requests that shared somebody else's question."""
-    asked: int = 0
-    """Requests for which Trello was asked."""
+    hits: int = 0
+    """Requests answered from the cache, fresh or stale."""
+    collapsed: int = 0
+    """Requests that shared another request's upstream request."""
+    forwarded: int = 0
+    """Requests with an upstream request of their own."""
     upstream: int = 0
-    """Questions to Trello."""
+    """Upstream requests."""
     failed: int = 0
-    """Of those, the ones that Trello did not answer as it should."""
+    """Upstream requests that failed: no response, 429 or 5xx."""
 
-    def less(self, other: "Minute") -> "Minute":
-        """The difference."""
+    def minus(self, other: "Minute") -> "Minute":
+        """The difference, count by count."""
         return Minute(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 class LimitUse(NamedTuple):
-    """One of Trello's limits."""
+    """One of Trello's rate limits and what remains of it."""
 
-    limit: str
-    left: int
-    limit_now: int
+    name: str
+    remaining: int
+    allowed: int
+    """Requests in each window."""
     window_s: float
 
 
 class RecentFailure(NamedTuple):
-    """Something that went wrong lately."""
+    """An error that no client caused."""
 
     at: float
     """POSIX seconds."""
     route: str
-    what: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
 class DashboardData:
-    """Everything that changes on the page."""
+    """The variable part of the home page."""
 
     minutes: Sequence[Minute]
-    """The oldest first; the last is still going on."""
-    budgets: Sequence[LimitUse] = ()
+    """Oldest first; the last is the current one."""
+    limits: Sequence[LimitUse] = ()
     clients: Sequence[tuple[str, int]] = ()
-    """Tools and how much each has asked of Trello since the start; the greatest first."""
+    """Client names and their upstream requests since the start; most first."""
     failures: Sequence[RecentFailure] = ()
-    """The latest first."""
+    """Latest first."""
 
     @property
     def hour(self) -> Minute:
-        """All of it."""
+        """The sum of all minutes."""
         return Minute(*map(sum, zip(*self.minutes, strict=True)))
 
     @property
     def saved(self) -> int:
-        """Questions that Trello was spared in this hour."""
+        """Upstream requests that the cache saved in this hour; never negative."""
         hour = self.hour
-        return max(0, hour.stored + hour.shared + hour.asked - hour.upstream)
+        return max(0, hour.hits + hour.collapsed + hour.forwarded - hour.upstream)
 
     @property
     def hit_ratio(self) -> float | None:
-        """Of the requests for Trello's API, those that needed no question of their own."""
+        """Share of API requests without an upstream request of their own; None for no requests."""
         hour = self.hour
-        answered = hour.stored + hour.shared + hour.asked
-        return (hour.stored + hour.shared) / answered if answered else None
+        requests = hour.hits + hour.collapsed + hour.forwarded
+        return (hour.hits + hour.collapsed) / requests if requests else None
 
     @property
     def recent(self) -> tuple[int, int]:
         """Upstream requests of the last minutes, and how many of them failed."""
-        recent = self.minutes[-_RECENT:]
+        recent = self.minutes[-_HEALTH_MINUTES:]
         return sum(m.upstream for m in recent), sum(m.failed for m in recent)
 
 
-_MINUTE_S = 60
-
-
 class LastHour:
-    """Sixty minutes at most, the last of which is still going on."""
+    """The counts of up to sixty minutes, the last of which is the current one."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._over: deque[Minute] = deque(maxlen=MINUTES - 1)
-        self._minute = self._now()
-        self._counted = Minute()
+        self._past: deque[Minute] = deque(maxlen=MINUTES - 1)
+        self._current = self._minute_now()
+        """Number of the current minute on the monotonic clock."""
+        self._total_before = Minute()
+        """Totals at the beginning of the current minute."""
 
     def tick(self) -> None:
-        """Close the minutes that are over; called a few times in each."""
-        passed = self._now() - self._minute
-        if passed <= 0:
+        """Close the minutes that have ended; to be called a few times in each."""
+        elapsed = self._minute_now() - self._current
+        if elapsed <= 0:
             return
-        counted = _counted(self._metrics)
-        self._over.append(counted.less(self._counted))
-        self._over.extend([Minute()] * (min(passed, MINUTES) - 1))
-        self._counted = counted
-        self._minute += passed
+        total = _total(self._metrics)
+        self._past.append(total.minus(self._total_before))
+        self._past.extend([Minute()] * (min(elapsed, MINUTES) - 1))
+        self._total_before = total
+        self._current += elapsed
 
     def minutes(self) -> list[Minute]:
-        """The oldest first."""
+        """Oldest first."""
         self.tick()
-        return [*self._over, _counted(self._metrics).less(self._counted)]
+        return [*self._past, _total(self._metrics).minus(self._total_before)]
 
-    def _now(self) -> int:
+    def _minute_now(self) -> int:
         return int(self._clock.monotonic() // _MINUTE_S)
 
 
-def _counted(metrics: Metrics) -> Minute:
-    """Everything since the start, as if it were one minute."""
+def _total(metrics: Metrics) -> Minute:
+    """The counts since the start."""
     results: dict[str, int] = {}
-    for (_, _, _, result), cell in metrics.requests.copy().items():
-        results[result] = results.get(result, 0) + cell.count
+    for (_, _, _, result), counter in metrics.requests.copy().items():
+        results[result] = results.get(result, 0) + counter.count
     upstream = metrics.upstream_requests.copy()
     return Minute(
-        stored=results.get("hit", 0) + results.get("stale", 0),
-        shared=results.get("collapsed", 0),
-        asked=results.get("miss", 0) + results.get("pass", 0),
+        hits=results.get("hit", 0) + results.get("stale", 0),
+        collapsed=results.get("collapsed", 0),
+        forwarded=results.get("miss", 0) + results.get("pass", 0),
         upstream=sum(upstream.values()),
-        failed=sum(number for (_, _, status), number in upstream.items() if _is_failure(status)),
+        failed=sum(count for (_, _, status), count in upstream.items() if _is_failure(status)),
     )
 
 
 def _is_failure(status: str) -> bool:
-    """Whether Trello gave no answer, or said that it cannot: an error's type, 429, 5xx."""
+    """Whether an upstream request failed; its `status` is a number or the type of our error."""
     return not status.isdigit() or status == "429" or int(status) >= 500
 
 
-_NAMES = {"members": "/1/members/", "search": "/1/search"}
-"""What people call a limit of a route's."""
-
-
 class Dashboard:
-    """Reads what the parts of the proxy know of themselves."""
+    """Collects the data of the home page."""
 
     def __init__(
         self, metrics: Metrics, limiter: RateLimiter, stored: StoredCredential, clock: Clock
@@ -163,22 +162,21 @@ class Dashboard:
         self._stored = stored
         self.tick = self._history.tick
 
-    def figures(self) -> DashboardData:
-        """As they are now."""
+    def data(self) -> DashboardData:
+        """The data as of now."""
+        upstream_by_client = self._metrics.client_stats.upstream_by_client
         return DashboardData(
             minutes=self._history.minutes(),
-            budgets=self._budgets(),
-            clients=sorted(
-                self._metrics.client_stats.upstream_by_client.items(), key=lambda spent: -spent[1]
-            ),
+            limits=self._limits(),
+            clients=sorted(upstream_by_client.items(), key=lambda item: -item[1]),
             failures=[RecentFailure(*each) for each in reversed(self._metrics.recent_failures)],
         )
 
-    def _budgets(self) -> list[LimitUse]:
-        """What tools may still ask of Trello in the stored identity."""
-        limits, left = self._limiter.limits, self._limiter.remaining(self._stored.credential)
+    def _limits(self) -> list[LimitUse]:
+        """The limits that hold for API clients with the stored credential."""
+        limits, remaining = self._limiter.limits, self._limiter.remaining(self._stored.credential)
         rates = {"token": limits.token, "members": limits.members, "search": limits.search}
         return [
-            LimitUse(_NAMES.get(name, name), int(left[name]), rate.count, rate.window_s)
+            LimitUse(_LIMIT_NAMES.get(name, name), int(remaining[name]), rate.count, rate.window_s)
             for name, rate in rates.items()
         ]

@@ -270,12 +270,12 @@ def test_explain_says_what_would_become_of_a_read(
         assert found is not None
         (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
         assert run(["explain", found[0]]) == 0
-        assert "next answer    trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
+        assert "next response  trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
         with urlopen(found[0], timeout=10) as response:  # noqa: S310 — printed by ours
             response.read()
         assert run(["explain", f"https://api.trello.com/1/boards/{found[2]}?fields=name,url"]) == 0
         told = capsys.readouterr().out
-        assert "next answer    trello-proxy; hit; ttl=" in told
+        assert "next response  trello-proxy; hit; ttl=" in told
         assert f"a change of board {found[2]}" in told
         assert run(["explain", "/c/AbCd1234"]) == 1
         assert "Trello's API is below /1/" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What the page at `/` shows of the last hour."""
+"""Dashboard of the home page: figures, plots, limits, clients and failures of the last hour."""
 
 import re
 
@@ -19,16 +19,16 @@ from proxy.status.history import (
     RecentFailure,
 )
 
-BUSY = Minute(stored=6, shared=1, asked=3, upstream=4, failed=0)
-BAD = Minute(stored=0, shared=0, asked=4, upstream=4, failed=2)
+BUSY = Minute(hits=6, collapsed=1, forwarded=3, upstream=4, failed=0)
+BAD = Minute(hits=0, collapsed=0, forwarded=4, upstream=4, failed=2)
 IDLE = Minute()
 
 HEALTH = {
-    "nothing was asked": ([IDLE], "no requests lately"),
+    "no requests": ([IDLE], "no requests lately"),
     "nothing failed": ([BUSY], "healthy"),
     "some failed": ([BUSY, BAD], "failing: 2 of 8 upstream requests failed lately"),
     "all that was long ago": ([BAD, *[BUSY] * 5], "healthy"),
-    "the minute that is going on counts": (
+    "the current minute counts": (
         [*[BUSY] * 4, BAD],
         "failing: 2 of 20 upstream requests failed lately",
     ),
@@ -40,29 +40,29 @@ def test_trellos_health(minutes: list[Minute], health: str) -> None:
     assert health_text(DashboardData(minutes)) == health
 
 
-def test_ratio_and_savings_are_the_hours() -> None:
-    figures = DashboardData([BUSY, BAD, IDLE])
-    assert figures.hit_ratio == 7 / 14
-    assert figures.saved == 14 - 8
+def test_ratio_and_savings_are_of_the_hour() -> None:
+    data = DashboardData([BUSY, BAD, IDLE])
+    assert data.hit_ratio == 7 / 14
+    assert data.saved == 14 - 8
     assert DashboardData([IDLE]).hit_ratio is None
     assert DashboardData([Minute(upstream=5)]).saved == 0
 
 
 def test_the_text_says_it_in_a_few_lines() -> None:
-    figures = DashboardData([BUSY, BAD], budgets=[LimitUse("token", 90, 100, 10.0)])
-    assert dashboard_text(figures) == (
-        "Last hour: 50% answered without asking Trello, 6 questions spared, 8 asked\n"
+    data = DashboardData([BUSY, BAD], limits=[LimitUse("token", 90, 100, 10.0)])
+    assert dashboard_text(data) == (
+        "Last hour: 50% answered without an upstream request, 8 upstream requests, 6 saved\n"
         "Trello:    failing: 2 of 8 upstream requests failed lately\n"
-        "Budget:    90 of 100 left (token)\n"
+        "Limit:     90 of 100 left (token)\n"
     )
     assert "Last hour: - answered" in dashboard_text(DashboardData([IDLE]))
 
 
-def test_the_page_names_who_spends_what_is_left_and_what_failed() -> None:
+def test_the_page_shows_limits_clients_and_failures() -> None:
     page = dashboard_html(
         DashboardData(
             [BUSY],
-            budgets=[LimitUse("members", 30, 100, 900.0)],
+            limits=[LimitUse("members", 30, 100, 900.0)],
             clients=[("sync-bot", 30), ("curl", 10), ("idle", 0)],
             failures=[
                 RecentFailure(1_800_000_000.0, "/boards/{id}", "Trello did not answer in time")
@@ -70,16 +70,16 @@ def test_the_page_names_who_spends_what_is_left_and_what_failed() -> None:
         )
     )
     assert '<th scope="row">members</th><td>30 of 100</td>' in page
-    assert "in 15 min" in page
+    assert "per 15 min" in page
     assert '<th scope="row">sync-bot</th><td>30</td><td>75%</td>' in page
     assert "idle" not in page
     assert "Trello did not answer in time" in page
     assert "15 Jan 2027, 08:00 UTC" in page
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_empty_sections_are_left_out() -> None:
     page = dashboard_html(DashboardData([IDLE]))
-    for heading in ("Left of", "Who asks", "went wrong"):
+    for heading in ("Left of", "by client", "Recent failures"):
         assert heading not in page
 
 
@@ -97,7 +97,7 @@ def test_bars_stay_within_the_plot_and_the_last_is_now(minutes: list[Minute]) ->
         assert 0 < x < MINUTES * 10
         assert y >= 0
         assert y + height <= 101.6
-    if minutes[-1].asked:
+    if minutes[-1].forwarded:
         assert max(x for x, _, _ in bars) == MINUTES * 10 - 9
     assert page.count('role="img"') == 2
     assert "style=" not in page

@@ -1,4 +1,4 @@
-"""What is explained: which target a URL means, and what is said of it."""
+"""Explanations: the target that a URL means, and the texts about it."""
 
 import json
 
@@ -6,11 +6,11 @@ import pytest
 
 from proxy.model import Lifetimes, Tag
 from proxy.pages.explain import (
-    as_json,
-    as_page,
-    as_text,
-    target_in,
-    url_in,
+    explain_json,
+    explain_page,
+    explain_text,
+    target_of_url,
+    url_parameter,
 )
 from proxy.ratelimit.limiter import (
     WaitPrediction,
@@ -34,13 +34,13 @@ TARGETS = {
 
 
 @pytest.mark.parametrize(("url", "target"), TARGETS.values(), ids=TARGETS.keys())
-def test_target_in(url: str, target: str) -> None:
-    assert target_in(url) == target
+def test_target_of_url(url: str, target: str) -> None:
+    assert target_of_url(url) == target
 
 
 QUERIES = {
     "encoded": ("url=%2F1%2Fboards%2Fx%3Fa%3Db%26c%3Dd", "/1/boards/x?a=b&c=d"),
-    "as somebody typed it": ("url=/1/boards/x?a=b&c=d", "/1/boards/x?a=b&c=d"),
+    "typed without encoding": ("url=/1/boards/x?a=b&c=d", "/1/boards/x?a=b&c=d"),
     "typed, with encoded parts": ("url=/1/search?query=a%20b", "/1/search?query=a%20b"),
     "with another parameter": ("url=%2F1%2Fx&more=y", "/1/x"),
     "encoded twice is decoded once": ("url=%2F1%2Fx%3Fq%3Da%2520b", "/1/x?q=a%20b"),
@@ -50,27 +50,27 @@ QUERIES = {
 
 
 @pytest.mark.parametrize(("query", "url"), QUERIES.values(), ids=QUERIES.keys())
-def test_url_in(query: str, url: str) -> None:
-    assert url_in(query) == url
+def test_url_parameter(query: str, url: str) -> None:
+    assert url_parameter(query) == url
 
 
-KEPT = StoredInfo(
+STORED = StoredInfo(
     status=200,
-    since=1_800_000_000.0,
+    requested_at=1_800_000_000.0,
     age_s=40.0,
     size_bytes=1234,
     lifetimes=Lifetimes(30.0, 60.0, 86_400.0),
     remaining_s=-10.0,
     is_watched=False,
-    is_outdated=True,
+    is_marked_stale=True,
 )
-TOLD = Explanation(
+EXPLANATION = Explanation(
     label="GET /1/boards/x",
     route="/boards/{id}",
     handling=Handling.CACHED_READ,
     key="abc",
     cache_status="trello-proxy; hit; ttl=-11",
-    stored=KEPT,
+    stored=STORED,
     tags=tuple(
         Tag(each)
         for each in (
@@ -88,56 +88,60 @@ TOLD = Explanation(
 
 
 def test_the_text_says_everything() -> None:
-    assert as_text(TOLD).decode().splitlines() == [
+    assert explain_text(EXPLANATION).decode().splitlines() == [
         "GET /1/boards/x",
-        "  route          /boards/{id} (a read that is stored)",
-        "  next answer    trello-proxy; hit; ttl=-11",
-        "  stored         since 15 Jan 2027, 08:00 UTC (40 s ago): status 200, 1,234 bytes",
-        "  lifetime       30 s; over since 10 s",
-        "                 stale all the same: what it shows was changed in Trello itself",
-        "  after that     60 s while asking, 24 h while Trello fails",
+        "  route          /boards/{id} (a cacheable read)",
+        "  next response  trello-proxy; hit; ttl=-11",
+        "  stored         15 Jan 2027, 08:00 UTC (40 s ago): status 200, 1,234 bytes",
+        "  lifetime       30 s; expired 10 s ago",
+        "                 marked stale: something it shows was changed at Trello",
+        "  stale for      60 s while revalidating, 24 h while Trello fails",
         "  key            abc",
-        "  limiter        waits 2.5 s for the token limit",
+        "  rate limit     waits 2.5 s for the token limit",
         "  invalidated by a change of board x",
-        "                 a change of any card: the answer does not show which it depends on",
-        "                 a change of what all cards show of board b",
-        "                 a change of anything that lists over several boards show",
-        "                 a purge, and what cannot be understood",
+        "                 a change of any card: the response does not show which it depends on",
+        "                 a change of data shown on all cards of board b",
+        "                 a change of anything shown by lists over several boards",
+        "                 a purge, and any change whose effect is unknown",
         "  tags           board:* board:x card:? cards-of:b cards-of:~ everything spanning",
     ]
 
 
-TURNS = {
-    "at once": (WaitPrediction("key", 0.0, is_rejected=False), "goes at once"),
+WAITS = {
+    "at once": (WaitPrediction("key", 0.0, is_rejected=False), "sent at once"),
     "refused": (
         WaitPrediction("members", 31.0, is_rejected=True),
-        "429: the members limit has room in 31.0 s only",
+        "rejected with 429: the members limit has no room for 31.0 s",
     ),
 }
 
 
-@pytest.mark.parametrize(("turn", "told"), TURNS.values(), ids=TURNS.keys())
-def test_the_limiter_is_told_of(turn: WaitPrediction, told: str) -> None:
-    text = as_text(Explanation("GET /1/x", "/x", Handling.BYPASS, "", "", None, (), turn)).decode()
-    assert f"  limiter        {told}\n" in text
+@pytest.mark.parametrize(("wait", "line"), WAITS.values(), ids=WAITS.keys())
+def test_the_text_predicts_the_rate_limiter(wait: WaitPrediction, line: str) -> None:
+    text = explain_text(
+        Explanation("GET /1/x", "/x", Handling.BYPASS, "", "", None, (), wait)
+    ).decode()
+    assert f"  rate limit     {line}\n" in text
     assert "has no Cache-Status" in text
 
 
 def test_the_json_says_the_same() -> None:
-    batch = Explanation("GET /1/batch", "/batch", Handling.BATCH, "", "x", None, (), None, (TOLD,))
-    told = json.loads(as_json(batch))
-    assert (told["key"], told["stored"], told["limiter"]) == (None, None, None)
-    (part,) = told["parts"]
+    batch = Explanation(
+        "GET /1/batch", "/batch", Handling.BATCH, "", "x", None, (), None, (EXPLANATION,)
+    )
+    explained = json.loads(explain_json(batch))
+    assert (explained["key"], explained["stored"], explained["rate_limit"]) == (None, None, None)
+    (part,) = explained["parts"]
     assert part["cache_status"] == "trello-proxy; hit; ttl=-11"
-    assert part["limiter"] == {"limit": "token", "wait_s": 2.5, "refused": False}
-    assert part["stored"]["since"] == 1_800_000_000.0
+    assert part["rate_limit"] == {"limit": "token", "wait_s": 2.5, "rejected": False}
+    assert part["stored"]["requested_at"] == 1_800_000_000.0
     assert part["stored"]["remaining_s"] == -10.0
-    assert (part["stored"]["outdated"], part["stored"]["watched"]) == (True, False)
+    assert (part["stored"]["marked_stale"], part["stored"]["watched"]) == (True, False)
     assert "a change of board x" in part["invalidated_by"]
-    assert part["tags"] == list(TOLD.tags)
+    assert part["tags"] == list(EXPLANATION.tags)
 
 
-def test_the_page_escapes_what_was_asked() -> None:
+def test_the_page_escapes_the_target() -> None:
     evil = Explanation("GET /1/<script>", "/x", Handling.BYPASS, "", "", None, ())
-    assert b"<script>" not in as_page(evil).replace(b"<script src=", b"")
-    assert b"GET /1/&lt;script&gt;" in as_page(evil)
+    assert b"<script>" not in explain_page(evil).replace(b"<script src=", b"")
+    assert b"GET /1/&lt;script&gt;" in explain_page(evil)

@@ -1,13 +1,13 @@
-"""A web address that ends in .json is the API's read of the whole; nothing else is."""
+"""A web address that ends in .json maps to one API read with everything; no other does."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import NotFound
-from proxy.pages.json_addresses import data_target
+from proxy.pages.json_addresses import api_target
 
-DATA = {
+JSON = {
     "/b/AbCd1234.json": "/1/boards/AbCd1234?",
     "/b/AbCd1234/a-name.json": "/1/boards/AbCd1234?",
     "/b/AbCd1234/a-name.json/": "/1/boards/AbCd1234?",
@@ -36,35 +36,35 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("path", "target"), DATA.items())
-def test_it_is_data(path: str, target: str) -> None:
-    found = data_target(path)
-    assert found is not None
-    assert found.startswith(target)
-    assert "fields=all" in found
+@pytest.mark.parametrize(("path", "target"), JSON.items())
+def test_it_is_json(path: str, target: str) -> None:
+    mapped = api_target(path)
+    assert mapped is not None
+    assert mapped.startswith(target)
+    assert "fields=all" in mapped
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_it_is_a_page(path: str) -> None:
-    assert data_target(path) is None
+    assert api_target(path) is None
 
 
 @pytest.mark.parametrize("path", NOTHING)
 def test_it_is_nothing(path: str) -> None:
     with pytest.raises(NotFound):
-        data_target(path)
+        api_target(path)
 
 
 def test_of_a_query_the_credential_stays_and_nothing_else() -> None:
-    asked = "fields=name&key=k&callback=f&token=t&_method=PUT&filter=key=x&cards=none"
-    bare = data_target("/b/AbCd1234.json")
-    assert data_target(f"/b/AbCd1234.json?{asked}") == f"{bare}&key=k&token=t"
+    query = "fields=name&key=k&callback=f&token=t&_method=PUT&filter=key=x&cards=none"
+    bare = api_target("/b/AbCd1234.json")
+    assert api_target(f"/b/AbCd1234.json?{query}") == f"{bare}&key=k&token=t"
 
 
 @given(st.sampled_from("bc"), st.text())
 def test_no_address_makes_another_target(section: str, rest: str) -> None:
     try:
-        target = data_target(f"/{section}/{rest}")
+        target = api_target(f"/{section}/{rest}")
     except NotFound:
         return
     assert target is None or target.startswith(("/1/boards/", "/1/cards/"))

@@ -381,12 +381,12 @@ async def test_a_board_that_does_not_say_when_it_was_active_is_not_watched(
 async def test_nobody_reads_nobody_asks_and_the_first_reader_wakes_it(
     watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
-    async def is_asleep() -> bool:
-        return b"asleep; nobody reads" in (await watched.get("/readyz")).body
+    async def is_idle() -> bool:
+        return b"idle; there are no requests" in (await watched.get("/readyz")).body
 
     await watched.get(f"/1/boards/{board}")
     clock.advance(15 * 60)
-    await _until(is_asleep)
+    await _until(is_idle)
     asked = standin.request_log.count("GET", BOARDS)
     clock.advance(3_600)
     await turns()

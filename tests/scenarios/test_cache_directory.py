@@ -191,8 +191,8 @@ async def test_what_cannot_be_opened_is_told_once_and_opened_when_it_can_be(
     proxy = await start_proxy(limits=UNPROVEN)
     report = (await proxy.get("/readyz")).json
     assert report["status"] == "degraded"
-    assert report["store"] == "failing; answers are kept in memory only"
-    assert report["files"] == "failing; files pass through"
+    assert report["store"] == "failing; responses are stored in memory only"
+    assert report["files"] == "failing; files are not stored"
     for _ in range(4):
         clock.advance(LOOK_S)
         assert (await proxy.get(f"/1/boards/{board}")).status == 200
@@ -233,7 +233,7 @@ class TestTwoProcesses:
             assert line["error"] == "another process uses cache.directory"
         report = (await second.get("/readyz")).json
         assert report["status"] == "degraded"
-        assert report["store"].startswith("another process uses cache.directory; answers")
+        assert report["store"].startswith("another process uses cache.directory; responses")
         assert report["files"].startswith("another process uses cache.directory; files")
         assert (await second.get(f"/1/boards/{board}")).cache.startswith("fwd=uri-miss")
         assert (await second.get(f"/1/boards/{board}")).cache.startswith("hit")

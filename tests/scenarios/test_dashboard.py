@@ -1,4 +1,4 @@
-"""The page at `/` tells how things are, and nothing that is private."""
+"""The dashboard at `/`: figures of the last hour, and nothing private."""
 
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
@@ -9,41 +9,41 @@ from tests.scenarios.page import Browser
 ME = "/1/members/me"
 
 
-async def told(proxy: Proxy) -> list[str]:
-    return (await proxy.get("/")).body.decode().splitlines()
+async def home_text(proxy: Proxy) -> str:
+    return (await proxy.get("/")).body.decode()
 
 
-async def test_a_ratio_and_what_was_spared_are_told(start_proxy: StartProxy) -> None:
+async def test_hit_ratio_and_saved_requests_are_shown(start_proxy: StartProxy) -> None:
     proxy = await start_proxy("freshness: {watch: off}")
     for _ in range(4):
         await proxy.get(ME)
-    lines = await told(proxy)
-    assert "Last hour: 75% answered without asking Trello, 3 questions spared, 1 asked" in lines
-    assert "Trello:    healthy" in lines
+    text = await home_text(proxy)
+    assert "Last hour: 75% answered without an upstream request, " in text
+    assert "1 upstream request, 3 saved\nTrello:    healthy\n" in text
 
 
-async def test_who_asks_trello_is_told(proxy: Proxy) -> None:
+async def test_upstream_requests_are_shown_by_client(proxy: Proxy) -> None:
     for agent, count in (("sync-bot/2", 3), ("curl/8", 1)):
         for number in range(count):
             target = f"{ME}?fields=username&limit={agent[0]}{number}"
             await proxy.get(target, headers={"User-Agent": agent})
     page = await Browser(proxy)("/")
-    asked = page.text.partition("Who asks Trello")[2]
-    assert 0 < asked.index("sync-bot") < asked.index("curl")
+    clients = page.text.partition("Upstream requests by client")[2]
+    assert 0 < clients.index("sync-bot") < clients.index("curl")
 
 
-async def test_an_hour_later_all_of_it_is_over(proxy: Proxy, clock: FakeClock) -> None:
+async def test_an_hour_later_nothing_of_it_is_shown(proxy: Proxy, clock: FakeClock) -> None:
     await proxy.get(ME)
     await proxy.get(ME)
     clock.advance(59 * 60)
-    assert "Last hour: 50% answered" in "\n".join(await told(proxy))
+    assert "Last hour: 50% answered" in await home_text(proxy)
     clock.advance(2 * 60)
-    assert "Last hour: - answered" in "\n".join(await told(proxy))
+    assert "Last hour: - answered" in await home_text(proxy)
     clock.advance(100_000)
-    assert "Last hour: - answered" in "\n".join(await told(proxy))
+    assert "Last hour: - answered" in await home_text(proxy)
 
 
-async def test_a_failure_is_told_and_forgotten(
+async def test_a_failure_is_shown_for_some_minutes(
     proxy: Proxy, standin: FakeTrello, clock: FakeClock
 ) -> None:
     standin.faults.add(Fault("reset", path="/1/cards/*", times=None))
@@ -57,10 +57,10 @@ async def test_a_failure_is_told_and_forgotten(
     assert "failed lately" not in (await Browser(proxy)("/")).text
 
 
-async def test_what_a_client_did_wrong_is_not_the_proxys_trouble(proxy: Proxy) -> None:
+async def test_a_clients_error_is_no_failure(proxy: Proxy) -> None:
     await proxy.get("/1//%00")
     await proxy.get("/nowhere")
-    assert "What went wrong lately" not in (await Browser(proxy)("/")).text
+    assert "Recent failures" not in (await Browser(proxy)("/")).text
 
 
 async def test_every_client_finds_its_lines(proxy: Proxy) -> None:
@@ -79,7 +79,7 @@ async def test_nothing_of_a_board_is_on_the_page(
         await proxy.get(target.replace(" ", "%20"))
     standin.faults.add(Fault("reset", times=None))
     await proxy.get(f"/1/cards/{card}/actions?s3arched=1")
-    for heard in (await proxy.get("/"), await proxy.get("/", headers={"Accept": "text/html"})):
-        text = heard.body.decode()
+    for response in (await proxy.get("/"), await proxy.get("/", headers={"Accept": "text/html"})):
+        text = response.body.decode()
         for private in (board, card, "s3arched", *names):
             assert private not in text

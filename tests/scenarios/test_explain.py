@@ -154,10 +154,10 @@ async def test_it_says_what_is_stored_and_what_would_change_that(
     warm = await explained(proxy, target)
     assert warm["cache_status"] == "trello-proxy; hit; ttl=20"
     assert warm["key"] == cold["key"]
-    assert warm["stored"]["since"] == requested_at
+    assert warm["stored"]["requested_at"] == requested_at
     assert (warm["stored"]["age_s"], warm["stored"]["remaining_s"]) == (10, 20)
     assert f"a change of card {card}" in warm["invalidated_by"]
-    assert f"a change of what all cards show of board {board}" in warm["invalidated_by"]
+    assert f"a change of data shown on all cards of board {board}" in warm["invalidated_by"]
 
 
 async def test_two_spellings_of_one_read_have_one_key(proxy: Proxy, card: str, short: str) -> None:
@@ -169,9 +169,9 @@ async def test_two_spellings_of_one_read_have_one_key(proxy: Proxy, card: str, s
 
 async def test_a_write_and_a_page_of_ours_are_named_as_such(proxy: Proxy, card: str) -> None:
     write = await explained(proxy, f"/1/cards/{card}?_method=PUT&name=x")
-    assert (write["way"], write["cache_status"]) == ("write", "trello-proxy; fwd=method")
+    assert (write["handling"], write["cache_status"]) == ("write", "trello-proxy; fwd=method")
     grant = await explained(proxy, "/1/authorize")
-    assert (grant["way"], grant["cache_status"]) == ("grant", None)
+    assert (grant["handling"], grant["cache_status"]) == ("grant", None)
 
 
 async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:

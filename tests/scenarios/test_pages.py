@@ -93,8 +93,8 @@ async def test_the_search_box_works_without_a_script(
     page = await browse(f"/b/{short_board}?q={quote(query)}")
     assert len(page.names) == count
     assert page.all("input", name="q")[0]["value"] == query
-    assert ("No file is found" in page.text) == (
-        count == 0 or "hidden" in page.all("p", id="none")[0]
+    assert ("No file matches" in page.text) == (
+        count == 0 or "hidden" in page.all("p", id="no-match")[0]
     )
 
 

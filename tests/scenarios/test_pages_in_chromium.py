@@ -36,7 +36,7 @@ LOOKS = [(width, dark) for width in (390, 1280) for dark in (False, True)]
 
 @dataclass
 class Scene:
-    """A proxy with something to show, and who may pull its strings."""
+    """A proxy with something to show, and what changes it."""
 
     proxy: Proxy
     standin: FakeTrello
@@ -63,7 +63,7 @@ async def scene(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a browser that runs while these tests do."""
+    """The debugging port of a browser shared by these tests."""
     with chromium(tmp_path_factory.mktemp("profile")) as port:
         yield port
 
@@ -79,7 +79,7 @@ def _home(_: Scene) -> str:
 
 
 async def _an_hour(scene: Scene) -> None:
-    """Tools that ask, some with a key, and Trello in trouble for some of the time."""
+    """Requests of several clients, some with a key, and Trello failing for some of the time."""
     agents = ("report-builder/2.1", "sync-bot/1.0", "curl/8.5.0", "Mozilla/5.0")
     for minute in range(50):
         for number in range(1 + minute * 7 % 5):
@@ -98,9 +98,16 @@ async def _busy(scene: Scene) -> str:
     return "/"
 
 
-async def _legacy(scene: Scene) -> str:
+async def _client_credentials(scene: Scene) -> str:
     await _an_hour(scene)
     return "/-/client-credentials"
+
+
+async def _explain(scene: Scene) -> str:
+    cards = f"/boards/{scene.board}/cards"
+    await scene.proxy.get(f"/1{cards}")
+    scene.clock.advance(20)
+    return f"/-/explain?url={quote(f'/1/batch?urls={cards},/members/me', safe='')}"
 
 
 def _link(scene: Scene) -> str:
@@ -169,7 +176,8 @@ def _nowhere(_: Scene) -> str:
 STATES: dict[str, Callable[[Scene], str | Awaitable[str]]] = {
     "home": _home,
     "home after a busy hour": _busy,
-    "tools that send a key": _legacy,
+    "clients that send a key": _client_credentials,
+    "explain": _explain,
     "home with a link": _link,
     "home with a fault": _no_link,
     "card": _card,
@@ -197,11 +205,11 @@ async def test_every_state_is_pleasant_everywhere(
     await _shown(tab, scene, target, state, tmp_path)
 
 
-async def test_yesterdays_copy_is_marked(scene: Scene, tab: Tab, tmp_path: Path) -> None:
+async def test_stale_copy_is_marked(scene: Scene, tab: Tab, tmp_path: Path) -> None:
     await scene.proxy.get(f"/c/{scene.card}")
     scene.standin.faults.add(Fault("status", "/1/*", times=None))
     scene.clock.advance(3600)
-    await _shown(tab, scene, f"/c/{scene.card}", "yesterday's copy", tmp_path)
+    await _shown(tab, scene, f"/c/{scene.card}", "stale copy", tmp_path)
     assert "Trello is not answering" in await tab.run("document.body.innerText")
 
 
@@ -216,7 +224,7 @@ async def _shown(tab: Tab, scene: Scene, target: str, state: str, tmp_path: Path
         assert await tab.run("document.documentElement.scrollWidth") <= width
         assert await tab.run(_LEAST_CONTRAST) >= 4.5
     # An error page's own status is the only thing the console may mention.
-    assert not [said for said in tab.complaints if "the server responded with" not in said]
+    assert not [each for each in tab.complaints if "the server responded with" not in each]
 
 
 _LEAST_CONTRAST = """(() => {
@@ -257,7 +265,7 @@ async def test_typing_narrows_the_list_at_once(scene: Scene, tab: Tab) -> None:
     assert await tab.run("document.querySelector('.count').textContent") == "1 of 5 files"
     await tab.tell("Input.insertText", text="zzz")
     assert await tab.run(shown) == 0
-    assert await tab.run("document.querySelector('#none').checkVisibility()")
+    assert await tab.run("document.querySelector('#no-match').checkVisibility()")
 
 
 async def test_the_button_copies_the_internal_link(scene: Scene, tab: Tab) -> None:
@@ -268,7 +276,7 @@ async def test_the_button_copies_the_internal_link(scene: Scene, tab: Tab) -> No
     )
     await tab.open(f"{scene.proxy.url}/c/{scene.card}")
     await tab.click("[data-copy]")
-    await tab.until("document.querySelector('#said').textContent === 'Copied'")
+    await tab.until("document.querySelector('#live-region').textContent === 'Copied'")
     assert await tab.run("navigator.clipboard.readText()") == scene.proxy.url + scene.file
 
 
@@ -280,7 +288,7 @@ async def test_without_https_the_button_copies_all_the_same(scene: Scene, tab: T
         "  window.copied = document.activeElement.value; return true; }"
     )
     await tab.click("[data-copy]")
-    await tab.until("document.querySelector('#said').textContent === 'Copied'")
+    await tab.until("document.querySelector('#live-region').textContent === 'Copied'")
     assert await tab.run("window.copied") == scene.proxy.url + scene.file
 
 
@@ -293,13 +301,15 @@ async def test_it_can_be_used_by_keyboard_and_is_read_out_in_full(scene: Scene, 
     assert reached[0] == "Skip to the content"
     assert reached[1:3] == ["trello-proxy", "Open in Trello"]
     assert "start page draft.png" in reached
-    told = await tab.accessible()
-    assert ("searchbox", "Find a file by its name, its card or who added it") in told
-    assert ("heading", "New start page") in told
-    assert ("link", "Download start page draft.png") in told
-    assert ("button", "Copy link to start page draft.png") in told
-    assert not [role for role, name in told if role in {"link", "button", "searchbox"} and not name]
-    assert len([role for role, _ in told if role == "main"]) == 1
+    nodes = await tab.accessible()
+    assert ("searchbox", "Find a file by its name, its card or who added it") in nodes
+    assert ("heading", "New start page") in nodes
+    assert ("link", "Download start page draft.png") in nodes
+    assert ("button", "Copy link to start page draft.png") in nodes
+    assert not [
+        role for role, name in nodes if role in {"link", "button", "searchbox"} and not name
+    ]
+    assert len([role for role, _ in nodes if role == "main"]) == 1
 
 
 async def test_without_a_script_everything_is_there_but_the_buttons(scene: Scene, tab: Tab) -> None:

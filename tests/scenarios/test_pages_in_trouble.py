@@ -60,7 +60,7 @@ async def test_a_link_that_would_run_in_the_browser_is_no_link(
     standin.trello.attachments.get(made["id"])["url"] = "javascript:alert(1)"
     page = await browse(f"/c/{short}")
     assert not [a for a in page.all("a") if not a["href"].startswith(("/", "http", "#"))]
-    assert "opens nowhere" in page.text
+    assert "does not open here" in page.text
 
 
 async def test_a_malicious_file_is_named_and_not_linked(
@@ -81,7 +81,7 @@ async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
     standin.faults.add(Fault("status", times=None))
     page = await browse(f"/c/{short}")
     assert "start page draft.png" in page.text
-    assert "Trello is not answering. This is what it said on" in page.text
+    assert "Trello is not answering. This is a copy from" in page.text
 
 
 async def test_without_a_last_one_the_page_says_that_trello_is_down(

@@ -67,7 +67,7 @@ CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
 async def listed(proxy: Proxy) -> list[dict[str, str | int]]:
     heard = await proxy.get("/-/client-credentials", {"Accept": "application/json"})
     assert heard.fields["content-type"] == "application/json"
-    return list(heard.json["tools"])
+    return list(heard.json["clients"])
 
 
 def is_deprecated(heard: Heard) -> bool:
@@ -163,7 +163,7 @@ async def test_tools_are_bounded(proxy: Proxy) -> None:
 
 async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
     empty = await proxy.get("/-/client-credentials")
-    assert empty.body.startswith(b"No tool has sent a key or a token")
+    assert empty.body.startswith(b"No client has sent a key or a token")
     await proxy.get(f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {"User-Agent": "old-tool/1"})
     text = (await proxy.get("/-/client-credentials")).body.decode()
     assert text.startswith("old-tool: in the query, another, 1 request, last ")

@@ -25,11 +25,11 @@ from proxy.pages.credential_usage import (
     credential_usage_text,
 )
 from proxy.pages.explain import (
-    as_json,
-    as_page,
-    as_text,
-    target_in,
-    url_in,
+    explain_json,
+    explain_page,
+    explain_text,
+    target_of_url,
+    url_parameter,
 )
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.loopback import is_local
@@ -133,18 +133,18 @@ def explain_handler(explain: Explainer, parser: RequestParser) -> Handler:
 
     async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
         record.route = EXPLAIN
-        url = url_in(request.raw_path.partition("?")[2])
+        url = url_parameter(request.raw_path.partition("?")[2])
         if not url:
             raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
-        api_request = parser.internal_get(target_in(url), NONE, Priority.API)
+        api_request = parser.internal_get(target_of_url(url), NONE, Priority.API)
         parts = parser.batch_parts(api_request)
         parser.permission.check(api_request, parts)
         explained = await explain.explain(api_request, parts)
         return negotiated_response(
             request,
-            page=partial(as_page, explained),
-            json=partial(as_json, explained),
-            text=partial(as_text, explained),
+            page=partial(explain_page, explained),
+            json=partial(explain_json, explained),
+            text=partial(explain_text, explained),
         )
 
     return handle

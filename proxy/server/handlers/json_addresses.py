@@ -7,7 +7,7 @@ from aiohttp import web
 from yarl import URL
 
 from proxy.errors import MethodNotAllowed
-from proxy.pages.json_addresses import data_target
+from proxy.pages.json_addresses import api_target
 from proxy.server.middleware import Handler
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
@@ -20,11 +20,11 @@ class JsonAddressHandler:
         self._page = page
         self._api = api
 
-    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
+    async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The JSON or the page; MethodNotAllowed for a write to a JSON address."""
-        target = data_target(request.raw_path)
+        target = api_target(request.raw_path)
         if target is None:
-            return await self._page(request, record)
+            return await self._page(request, context)
         if request.method not in {"GET", "HEAD"}:
-            raise MethodNotAllowed("Data are read with GET.", "GET, HEAD, OPTIONS")
-        return await self._api(request.clone(rel_url=URL(target, encoded=True)), record)
+            raise MethodNotAllowed("JSON addresses are read with GET.", "GET, HEAD, OPTIONS")
+        return await self._api(request.clone(rel_url=URL(target, encoded=True)), context)

@@ -1,11 +1,11 @@
-"""Pages for people: `/`, `/c/{card}`, `/b/{board}`, and what they load."""
+"""Pages for people: `/`, `/c/{card}`, `/b/{board}`, and the assets that they load."""
 
 import asyncio
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -30,29 +30,18 @@ from proxy.pages.board_data import (
     CARD_FIELDS,
     FILE_FIELDS,
     Board,
-    BoardReader,
-    Card,
-    board_of,
-    members_of,
-    value_of,
+    CardParser,
+    board_id_of,
+    load_json,
+    parse_board,
+    parse_member_names,
 )
-from proxy.pages.home import (
-    Offer,
-    Pasted,
-    home_page,
-    home_text,
-)
+from proxy.pages.home import Offer, PastedLink, home_page, home_text
 from proxy.pages.layout import ASSETS, PAGE_FIELDS
-from proxy.pages.listing import (
-    PageContext,
-    board_page,
-    card_page,
-)
+from proxy.pages.listing import PageContext, board_page, card_page
 from proxy.runtime.clock import Clock
-from proxy.server.negotiation import (
-    TEXT_FIELDS,
-    wants_page,
-)
+from proxy.runtime.offload import run_if_large
+from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser, directives_of
 from proxy.server.response import WireResponse
@@ -61,158 +50,156 @@ from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiResponse
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
-"""A board whose cards take more JSON is not shown as a page."""
-_TOO_LONG = "That is more than fits a page; open the cards one by one."
-_OFFLOAD_BYTES = 64 * 1024
-"""What is made of more JSON is made beside the loop."""
-_NAME = re.compile(r"[0-9A-Za-z]{1,64}")
-
-_Made = TypeVar("_Made")
+"""Larger JSON is not shown as a page."""
+_TOO_LARGE = "That is more than fits a page; open the cards one by one."
+_ID = re.compile(r"[0-9A-Za-z]{1,64}")
+_PAGE_NUMBER = re.compile(r"[0-9]{1,6}")
+_T = TypeVar("_T")
+_CARD_QUERY = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedJson:
-    """An answer's JSON, and how old it is when Trello gave no newer one."""
+    """A response and its JSON.
+
+    It is kept as bytes and parsed where it is used: as objects it takes many times the memory.
+    """
 
     body: bytes
     response: ApiResponse
 
     @property
     def stale_since(self) -> float | None:
-        """POSIX seconds."""
+        """When it was requested, in POSIX seconds, if it is stale because Trello fails."""
         stored = self.response.stored
         is_stale = self.response.outcome.detail is Detail.STALE_IF_ERROR
         return stored.requested_at if stored is not None and is_stale else None
 
+    async def use(self, make: Callable[[object], _T]) -> _T:
+        """The result of `make(value)`, in a thread for a large body; InvalidResponse."""
+        return await run_if_large(len(self.body), self._use, make)
 
+    def _use(self, make: Callable[[object], _T]) -> _T:
+        try:
+            value = load_json(self.body)
+        except (ValueError, RecursionError) as error:
+            raise InvalidResponse("Trello sent unreadable JSON; try again later.") from error
+        return make(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageHandler:
-    """Reads through the cache like any client, in the stored identity."""
+    """Handlers of pages; data comes through the cache, with the stored credential."""
 
-    def __init__(
-        self,
-        parser: RequestParser,
-        reads: ReadThrough,
-        links: LinkRewriter,
-        clock: Clock,
-        overview: Dashboard,
-        offer: Callable[[web.BaseRequest], Offer],
-    ) -> None:
-        """`offer`: what there is at this address for who asks."""
-        self._offer = offer
-        self._parser = parser
-        self._reads = reads
-        self._link_rewriter = links
-        self._clock = clock
-        self._dashboard = overview
+    parser: RequestParser
+    reads: ReadThrough
+    links: LinkRewriter
+    clock: Clock
+    dashboard: Dashboard
+    offer: Callable[[web.BaseRequest], Offer]
 
-    async def home(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """What this is; with `?url=` the proxy's link for an address of Trello's."""
-        record.route = "/"
+    async def home(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """The home page; with `?url=` the proxy's link for an address of Trello's, else 400."""
+        context.route = "/"
         _check_method(request)
-        pasted = _parameters(request).get("url", "")
+        pasted = _query_of(request).get("url", "")
         link = fault = ""
         try:
-            link = to_proxy_link(pasted, self._link_rewriter, self._clock.now()) if pasted else ""
+            link = to_proxy_link(pasted, self.links, self.clock.now()) if pasted else ""
         except UnsupportedLink as error:
             fault = str(error)
-        status = 400 if fault else 200
-        if wants_page(request):
-            shown = Pasted(strip_url(pasted), link, fault)
-            url, figures = self._link_rewriter.public_url, self._dashboard.figures()
-            body = home_page(url, shown, figures, self._offer(request))
-            return WireResponse(status, serialize(PAGE_FIELDS), body)
-        if pasted:
-            said = f"{link or fault}\n".encode()
-        else:
-            figures = self._dashboard.figures()
-            said = home_text(self._link_rewriter.public_url, figures, self._offer(request))
-        return WireResponse(status, serialize(TEXT_FIELDS), said)
 
-    async def asset(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """A style, a script or an icon."""
+        def page() -> bytes:
+            form = PastedLink(strip_url(pasted), link, fault)
+            url, data = self.links.public_url, self.dashboard.data()
+            return home_page(url, form, data, self.offer(request))
+
+        def text() -> bytes:
+            if pasted:
+                return f"{link or fault}\n".encode()
+            return home_text(self.links.public_url, self.dashboard.data(), self.offer(request))
+
+        return negotiated_response(request, page=page, text=text, status=400 if fault else 200)
+
+    async def asset(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """A stylesheet, script or icon."""
         path = request.raw_path.partition("?")[0]
-        record.route = path
+        context.route = path
         _check_method(request)
         fields, body = ASSETS[path]
         return WireResponse(200, serialize(fields), body)
 
-    async def card(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """A card's files; NotVisible, or UpstreamError when there is not even a stale answer.
+    async def card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """A card's files; NotFoundAtTrello, or UpstreamError when nothing stale is stored either.
 
-        A board's name leads to the board: a bare shortLink does not say whose it is.
+        Redirects to the board where the name is a board's: a shortLink does not tell them apart.
         """
-        record.route = "/c/{card}"
-        name, wanted = _named(request), directives_of(request)
-        query = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
+        context.route = "/c/{card}"
+        name, directives = _name_in(request), directives_of(request)
         try:
-            heard = await self._read(f"/1/cards/{name}?{query}", wanted)
+            card = await self._fetch(f"/1/cards/{name}?{_CARD_QUERY}", directives)
         except NotFoundAtTrello:
-            await self._board(name, wanted)
+            await self._board(name, directives)
             return WireResponse(302, serialize((("Location", f"/b/{name}"), *TEXT_FIELDS)))
-        record.outcome = heard.response.outcome
-        record.hold.take("responses", len(heard.body))
-        card = await self._decode(heard, lambda value: self._board_reader({}).card(_object(value)))
-        board, members = await asyncio.gather(
-            self._board_of(card, wanted), self._members(card.id_board, wanted)
+        _account(context, card)
+        board_id = await card.use(board_id_of)
+        board, member_names = await asyncio.gather(
+            self._board_of_card(board_id, directives), self._member_names(board_id, directives)
         )
-        card = await self._decode(
-            heard, lambda value: self._board_reader(members).card(_object(value))
-        )
-        return _rendered(heard, card_page(card, board, self._page_context(heard)))
+        parse_card = CardParser(self.links, self.clock.now(), member_names).parse
+        page_context = self._page_context(card)
+        page = await card.use(lambda value: card_page(parse_card(value), board, page_context))
+        return _page_response(card, page)
 
-    async def board(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """A board's files, or those that `?q=` finds; errors as with a card."""
-        record.route = "/b/{board}"
-        name, wanted = _named(request), directives_of(request)
-        parameters = _parameters(request)
-        query = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
-        board = await self._board(name, wanted)
-        heard, members = await asyncio.gather(
-            self._read(f"/1/boards/{name}/cards?{query}", wanted), self._members(name, wanted)
+    async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """A board's files, of `?page=`, or those that `?q=` finds; errors as of a card."""
+        context.route = "/b/{board}"
+        name, directives = _name_in(request), directives_of(request)
+        query = _query_of(request)
+        board = await self._board(name, directives)
+        cards, member_names = await asyncio.gather(
+            self._fetch(f"/1/boards/{name}/cards?{_CARD_QUERY}", directives),
+            self._member_names(name, directives),
         )
-        record.outcome = heard.response.outcome
-        record.hold.take("responses", len(heard.body))
-        number = parameters.get("page", "")
-        page = int(number) if re.fullmatch(r"[0-9]{1,6}", number) else 1
-        around = self._page_context(heard)
+        _account(context, cards)
+        number = int(text) if _PAGE_NUMBER.fullmatch(text := query.get("page", "")) else 1
+        parse_card = CardParser(self.links, self.clock.now(), member_names).parse
+        page_context = self._page_context(cards)
 
         def render(value: object) -> bytes:
-            cards = [self._board_reader(members).card(_object(each)) for each in _array(value)]
-            return board_page(board, cards, parameters.get("q", "")[:200], page, around)
+            parsed = [parse_card(each) for each in value] if isinstance(value, list) else []
+            return board_page(board, parsed, query.get("q", "")[:200], number, page_context)
 
-        return _rendered(heard, await self._decode(heard, render))
+        return _page_response(cards, await cards.use(render))
 
-    async def _board(self, name: str, wanted: Directives) -> Board:
-        heard = await self._read(f"/1/boards/{name}?fields=name,shortLink,url", wanted)
-        return await self._decode(heard, lambda value: board_of(_object(value), name))
+    async def _board(self, name: str, directives: Directives) -> Board:
+        fetched = await self._fetch(f"/1/boards/{name}?fields=name,shortLink,url", directives)
+        return await fetched.use(lambda board: parse_board(board, name))
 
-    async def _board_of(self, card: Card, wanted: Directives) -> Board | None:
-        """None where Trello does not tell: the files are there all the same."""
+    async def _board_of_card(self, board_id: str, directives: Directives) -> Board | None:
+        """None where the board is not available: the files are shown without it."""
         try:
-            return await self._board(card.id_board, wanted) if card.id_board else None
+            return await self._board(board_id, directives) if board_id else None
         except ProxyError:
             return None
 
-    async def _members(self, board: str, wanted: Directives) -> Mapping[str, str]:
-        """Names by id; none where Trello does not tell."""
+    async def _member_names(self, board: str, directives: Directives) -> Mapping[str, str]:
+        """Names by member id; empty where they are not available."""
         if not board:
             return {}
+        target = f"/1/boards/{board}/members?fields=fullName,username"
         try:
-            heard = await self._read(f"/1/boards/{board}/members?fields=fullName,username", wanted)
-            return await self._decode(heard, members_of)
+            return await (await self._fetch(target, directives)).use(parse_member_names)
         except ProxyError:
             return {}
 
-    def _board_reader(self, members: Mapping[str, str]) -> BoardReader:
-        return BoardReader(self._link_rewriter, self._clock.now(), members)
+    def _page_context(self, fetched: FetchedJson) -> PageContext:
+        return PageContext(self.links.public_url, fetched.stale_since)
 
-    def _page_context(self, heard: FetchedJson) -> PageContext:
-        return PageContext(self._link_rewriter.public_url, heard.stale_since)
-
-    async def _read(self, target: str, wanted: Directives) -> FetchedJson:
-        request = self._parser.page(target, wanted)
-        response = await self._reads.serve(request)
-        body = await _read_all(response)
+    async def _fetch(self, target: str, directives: Directives) -> FetchedJson:
+        """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
+        response = await self.reads.serve(self.parser.page(target, directives))
+        body = await _read_body(response)
         if response.status == 200:
             return FetchedJson(body, response)
         if is_upstream_failure(response.status, body, own=True):
@@ -222,54 +209,45 @@ class PageHandler:
             "board: check the address, then ask the operator."
         )
 
-    @staticmethod
-    async def _decode(heard: FetchedJson, make: Callable[[Any], _Made]) -> _Made:
-        """What is made of the JSON; Unusable when it is none."""
-        if len(heard.body) > _OFFLOAD_BYTES:
-            return await asyncio.to_thread(_parse_json, heard.body, make)
-        return _parse_json(heard.body, make)
 
-
-def _parse_json(body: bytes, make: Callable[[Any], _Made]) -> _Made:
-    try:
-        value = value_of(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidResponse("Trello sent JSON that cannot be read; try again later.") from error
-    return make(value)
-
-
-async def _read_all(response: ApiResponse) -> bytes:
-    if isinstance(response.body, bytes) and response.gzip:
+async def _read_body(response: ApiResponse) -> bytes:
+    """The plain body; InvalidResponse when it is longer than MAX_JSON_BYTES."""
+    if isinstance(response.body, bytes):
+        if not response.gzip:
+            return response.body
         with suppress(TooLong):
             return await asyncio.to_thread(gunzip, response.body, MAX_JSON_BYTES)
-        raise InvalidResponse(_TOO_LONG)
-    if isinstance(response.body, bytes):
-        return response.body
-    held = bytearray()
+        raise InvalidResponse(_TOO_LARGE)
+    body = bytearray()
     try:
         async for chunk in response.body:
-            held += chunk
-            if len(held) > MAX_JSON_BYTES:
-                raise InvalidResponse(_TOO_LONG)
+            body += chunk
+            if len(body) > MAX_JSON_BYTES:
+                raise InvalidResponse(_TOO_LARGE)
     finally:
         await response.body.aclose()
-    return bytes(held)
+    return bytes(body)
 
 
-def _rendered(heard: FetchedJson, body: bytes) -> WireResponse:
-    rendered = WireResponse(200, serialize(PAGE_FIELDS), body)
-    rendered.dynamic_headers += (
-        b"Cache-Status: %b\r\n" % cache_status(heard.response.outcome).encode()
-    )
-    return rendered
+def _account(context: RequestContext, fetched: FetchedJson) -> None:
+    """Log the page with the outcome of its main read, and count its memory."""
+    context.outcome = fetched.response.outcome
+    context.hold.take("responses", len(fetched.body))
 
 
-def _named(request: web.BaseRequest) -> str:
-    """The id or shortLink in `/c/{name}/…`; NoSuchPage when there is none."""
+def _page_response(fetched: FetchedJson, body: bytes) -> WireResponse:
+    response = WireResponse(200, serialize(PAGE_FIELDS), body)
+    outcome = cache_status(fetched.response.outcome)
+    response.dynamic_headers += b"Cache-Status: %b\r\n" % outcome.encode()
+    return response
+
+
+def _name_in(request: web.BaseRequest) -> str:
+    """The id or shortLink in `/c/{name}/…`; NotFound when there is none."""
     _check_method(request)
     path = request.raw_path.partition("?")[0]
-    segments = parse("/".join(path.split("/")[:3])).segments  # what follows decides nothing
-    if len(segments) < 2 or not _NAME.fullmatch(segments[1]):
+    segments = parse("/".join(path.split("/")[:3])).segments  # the rest is a title for people
+    if len(segments) < 2 or not _ID.fullmatch(segments[1]):
         raise NotFound("Use a card's or board's web address, with this proxy for trello.com.")
     return segments[1]
 
@@ -279,16 +257,8 @@ def _check_method(request: web.BaseRequest) -> None:
         raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
 
 
-def _parameters(request: web.BaseRequest) -> dict[str, str]:
+def _query_of(request: web.BaseRequest) -> dict[str, str]:
     """The query's parameters, decoded; of a repeated one the last."""
     query = request.raw_path.partition("?")[2]
-    parsed = parse_qs(query, errors="replace", keep_blank_values=True)
-    return {name: values[-1] for name, values in parsed.items()}
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _array(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
+    parameters = parse_qs(query, errors="replace", keep_blank_values=True)
+    return {name: values[-1] for name, values in parameters.items()}
