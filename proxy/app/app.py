@@ -72,21 +72,21 @@ from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.server.collectors import client_readings
-from proxy.server.connection import FastPathCache
 from proxy.server.connection_limits import (
     ADMIN_CONNECTIONS,
     ConnectionLimits,
     limit_of,
 )
-from proxy.server.fast_path import FastPathDeps
+from proxy.server.fast_path import FastPath
 from proxy.server.handlers.api import ApiHandler
 from proxy.server.handlers.docs import docs_handlers
+from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.webhooks import WebhookHandler
 from proxy.server.listener import Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
-from proxy.server.request_context import RequestIdGenerator
+from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.server.request_parser import RequestParser
 from proxy.status.collectors import verification_readings
 from proxy.trello.routes import RouteTable
@@ -126,7 +126,7 @@ class App:
         self._signer = build_signer(config.links)
         self._credential = credential
         self._source, self._max_files = ports.source, ports.max_files
-        self._fast_paths: list[FastPathCache] = []
+        self._fast_paths: list[FastPath] = []
         self._ticks: list[Callable[[], None]] = []
         """Called several times a second."""
         self._redactor = Redactor(secrets)
@@ -194,14 +194,14 @@ class App:
         console = AdminPages(
             config, around, self._metrics, whose, parser, store, services, self.limiter
         )
-        tools = self._fast_path_deps(responses, services, instance)
+        tools = self._server_deps(instance)
         self._build_refresher(services, parser)
         services.watch.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
         pages = console.page_handler(links)
         webhook_receiver = self._factory.webhook_receiver(
             services.own_writes, services.invalidate, self._metrics
         )
-        await self._listen(sockets, (api, console, pages, webhook_receiver), tools, via)
+        await self._listen(sockets, (api, console, pages, webhook_receiver), tools, via, services)
         self._manage_webhooks(webhook_receiver, stored, table)
         changeable = ReloadableState(
             table, self.limiter, self._redactor, webhook_receiver, self._fast_paths, self._memory
@@ -213,16 +213,28 @@ class App:
 
     def _api_handler(self, parser: RequestParser, services: Services) -> ApiHandler:
         reads, writes, batches = services.reads, services.writes, services.batches
-        served = reads, writes, services.downloads, services.exports, batches, services.proof
-        return ApiHandler(parser, served, self.limiter, self._clock, self._signer)
+        return ApiHandler(
+            parser=parser,
+            reads=reads,
+            writes=writes,
+            batches=batches,
+            attachments=AttachmentHandler(services.downloads, self._clock),
+            exports=services.exports,
+            verifier=services.proof,
+            limiter=self.limiter,
+            clock=self._clock,
+            signer=self._signer,
+        )
 
-    def _fast_path_deps(
-        self, responses: ResponseStore, services: Services, instance: str
-    ) -> FastPathDeps:
-        ids, redact = RequestIdGenerator(instance), self._redactor.redact_text
-        stats, memory = self._metrics.client_stats, self._memory
-        watched, clock, log = services.watched, self._clock, self._log
-        return FastPathDeps(responses, watched, clock, log, ids, redact, stats, memory)
+    def _server_deps(self, instance: str) -> ServerDeps:
+        return ServerDeps(
+            clock=self._clock,
+            log=self._log,
+            metrics=self._metrics,
+            memory=self._memory,
+            request_ids=RequestIdGenerator(instance),
+            redact=self._redactor.redact_text,
+        )
 
     def _manage_webhooks(
         self, receiver: WebhookReceiver | None, stored: StoredCredential, table: RouteTable
@@ -343,8 +355,9 @@ class App:
         self,
         groups: list[list[socket.socket]],
         handlers: tuple[ApiHandler, AdminPages, PageHandler, WebhookReceiver | None],
-        tools: FastPathDeps,
+        tools: ServerDeps,
         via: str,
+        services: Services,
     ) -> None:
         api, console, pages, webhook_receiver = handlers
         operator = console.pages()
@@ -369,13 +382,19 @@ class App:
         everyone = [ConnectionLimits(limit, self._memory, busy) for limit in most[: len(groups)]]
         self._metrics.provide(client_readings(self._memory, everyone))
         for sockets, served, connections in zip(groups, routes, everyone, strict=False):
-            middleware = Middleware(
-                served,
-                build_guard(self._config),
-                via,
+            fast_path = FastPath(
                 tools,
-                self._metrics,
-                console.credential_usage,
+                store=services.reads.responses,
+                watched=services.watched,
+                digest_key=self._random(32),
+            )
+            middleware = Middleware(
+                tools,
+                routes=served,
+                guard=build_guard(self._config),
+                via=via,
+                fast_path=fast_path,
+                credential_usage=console.credential_usage,
             )
             runner = web.ServerRunner(
                 web.Server(middleware.handle, handler_cancellation=True),
@@ -383,8 +402,12 @@ class App:
             )
             await runner.setup()
             self._closing.push_async_callback(runner.cleanup)
-            self._fast_paths.append(FastPathCache(self._random(32)))
+            self._fast_paths.append(fast_path)
             for sock in sockets:
                 await Listener(
-                    runner, sock, self._fast_paths[-1], middleware.error_response, connections
+                    runner,
+                    sock,
+                    limits=connections,
+                    fast_path=fast_path,
+                    on_error=middleware.error_response,
                 ).start()

@@ -27,7 +27,7 @@ from proxy.observability.log import Log
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.connection import FastPathCache
+from proxy.server.fast_path import FastPath
 from proxy.trello.routes import RouteTable
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.credential_manager import CredentialManager, TokenInspector
@@ -163,7 +163,7 @@ class ReloadableState:
     limiter: RateLimiter
     redactor: Redactor
     webhook_receiver: WebhookReceiver | None
-    fast_paths: list[FastPathCache]
+    fast_paths: list[FastPath]
     memory: MemoryBudget
 
     def apply(self, config: Config) -> None:

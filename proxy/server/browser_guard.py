@@ -1,6 +1,7 @@
-"""Who may send a request: a proxy without credentials is guarded against web pages (D6).
+"""Browser guard: which host names and web origins are served, and what a browser may do (D6).
 
-Programs send neither Origin, nor Referer, nor Fetch Metadata, and are unaffected.
+The proxy adds its own credential to requests, so no web page may use it but those of listed
+origins. Programs send neither Origin, nor Referer, nor Fetch Metadata, and are unaffected.
 """
 
 import re
@@ -9,9 +10,9 @@ from dataclasses import dataclass
 
 from proxy.errors import CrossOriginDenied, HostNotAllowed
 from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import host_name
 from proxy.model import Fields
-from proxy.server.isolation import EMBEDDABLE, ISOLATED
 from proxy.server.loopback import LOOPBACK_NAMES
 from proxy.trello.tunnel import is_call_in
 from proxy.trello.webhook_payload import PATH
@@ -35,21 +36,55 @@ _CODE = frozenset(
 )
 """Destinations at which a browser runs or applies what it gets (Fetch §2.2.5)."""
 
+EXPOSED = (
+    "Accept-Ranges, Age, Cache-Status, Content-Disposition, Content-Length, Content-Range, ETag, "
+    "Retry-After, X-Rate-Limit-Api-Key-Interval-Ms, X-Rate-Limit-Api-Key-Max, "
+    "X-Rate-Limit-Api-Key-Remaining, X-Rate-Limit-Api-Token-Interval-Ms, "
+    "X-Rate-Limit-Api-Token-Max, X-Rate-Limit-Api-Token-Remaining, X-Request-Id"
+)
+MAX_PREFLIGHT_FIELDS = 32
+"""Field names allowed by one preflight response; further ones are left out."""
+_FIELD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_CREDENTIAL_FIELDS = frozenset({"cookie", "cookie2", "proxy-authorization"})
+"""Never allowed. Authorization is: it holds the page's own key and token, which are removed or,
+with `clients.credentials: forward`, used."""
+
+POLICY = b"\r\nContent-Security-Policy: "
+"""Found in a response's header if it has a policy of its own, which is never its first field."""
+_SANDBOX = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
+def _isolation_fields(resource_policy: str) -> bytes:
+    return serialize(
+        (
+            ("Content-Security-Policy", _SANDBOX),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Cross-Origin-Resource-Policy", resource_policy),
+        )
+    )
+
+
+ISOLATED = _isolation_fields("same-origin")
+"""Fields of a response that is data, whatever its type: never sniffed or run, of no origin, and
+readable by this origin only. Browsers apply them over plain http too."""
+EMBEDDABLE = _isolation_fields("cross-origin")
+"""The same for a script that any page may load."""
+
 
 @dataclass(frozen=True, slots=True)
 class BrowserGuard:
-    """The names answered to and the web origins whose pages may call."""
+    """The host names that are served, and the web origins whose pages may send requests."""
 
     hosts: frozenset[str]
     """Host names, lower case, without port or brackets."""
     origins: frozenset[str]
     callback_host: str = ""
-    """The name that Trello delivers to: answered to where it does, and nowhere else."""
+    """The host name of `freshness.webhook_url`: served at the webhook's path only."""
 
     def check_host(self, host: str, local_address: str, raw_path: str = "") -> None:
-        """HostNotAllowed unless the name is ours: what DNS rebinding cannot pass.
+        """HostNotAllowed unless the Host field has one of our names; stops DNS rebinding.
 
-        The address the client connected to is always ours.
+        `local_address`, which the client connected to, is always one of them.
         """
         name = host_name(host)
         if name is None or (
@@ -62,22 +97,22 @@ class BrowserGuard:
             )
 
     def check_sender(self, sender: FetchMetadata, method: str, raw_path: str) -> None:
-        """CrossSite when a page of an origin that is not allowed asks, or would run the response.
+        """CrossOriginDenied for a page of an origin that is not listed, or one that runs data.
 
-        Any page may link to what is here, and embed files and client.js with a plain GET.
+        Any page may link here, and embed attachments and client.js by a plain GET.
         """
         origin, is_read = sender.origin, method in _SAFE
         if origin and origin not in self.origins and _authority(origin) != sender.host:
             raise CrossOriginDenied("Add this page's origin to clients.origins in proxy.yaml.")
         if sender.destination in _CODE and not _may_run(raw_path):
             raise CrossOriginDenied(
-                "What is here is shown or saved; none of it is a script or a style."
+                "Responses are shown or saved; none of them is a script or a style."
             )
         if origin or (is_read and (sender.is_navigation or _may_embed(raw_path))):
             return
         if self._is_elsewhere(sender) and not (is_read and sender.referrer in self.origins):
             raise CrossOriginDenied(
-                "A page of another site asked without naming its origin; "
+                "A page of another site sent this without naming its origin; "
                 "use fetch() from an origin listed in clients.origins."
             )
 
@@ -92,10 +127,10 @@ class BrowserGuard:
         )
 
     def isolation(self, sender: FetchMetadata, raw_path: str) -> bytes:
-        """The fields that say what a browser may do with the response.
+        """The fields that tell a browser what it may do with the response.
 
-        A script of ours is for any page; JSONP for pages of allowed origins, which say so in their
-        Referer, for a script element sends no Origin.
+        client.js may be run by any page, JSONP by pages of listed origins: their Referer tells,
+        since a script element sends no Origin.
         """
         path, _, query = raw_path.partition("?")
         is_listed_call = sender.referrer in self.origins and is_call_in(query)
@@ -103,22 +138,34 @@ class BrowserGuard:
 
     @staticmethod
     def _is_elsewhere(sender: FetchMetadata) -> bool:
-        """Whether a page of another origin sends it, as far as the browser tells."""
+        """Whether a page of another origin sent it, as far as the browser says."""
         if sender.site:
             return sender.site in {"cross-site", "same-site"}
         return bool(sender.referrer) and _authority(sender.referrer) != sender.host
 
 
-EXPOSED = (
-    "Accept-Ranges, Age, Cache-Status, Content-Disposition, Content-Length, Content-Range, ETag, "
-    "Retry-After, X-Rate-Limit-Api-Key-Interval-Ms, X-Rate-Limit-Api-Key-Max, "
-    "X-Rate-Limit-Api-Key-Remaining, X-Rate-Limit-Api-Token-Interval-Ms, "
-    "X-Rate-Limit-Api-Token-Max, X-Rate-Limit-Api-Token-Remaining, X-Request-Id"
-)
+def preflight_fields(requested: str) -> Fields:
+    """The fields that answer a CORS preflight's Access-Control-Request-Headers (Fetch §3.2.3).
+
+    Names that are not allowed are left out; the browser then does not send the request.
+    """
+    names = [
+        name.strip() for name in requested.split(",", MAX_PREFLIGHT_FIELDS)[:MAX_PREFLIGHT_FIELDS]
+    ]
+    allowed = [
+        name
+        for name in names
+        if _FIELD_NAME.fullmatch(name) and name.lower() not in _CREDENTIAL_FIELDS
+    ]
+    return (
+        ("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE"),
+        *((("Access-Control-Allow-Headers", ", ".join(allowed)),) if allowed else ()),
+        ("Access-Control-Max-Age", "600"),
+    )
 
 
 def hosts_of(*names: str, extra: Collection[str] = ()) -> frozenset[str]:
-    """The names a proxy answers to: where it listens, its public name, the loopback, and more."""
+    """The host names of a proxy: these, the loopback's, and `extra`; lower case, no brackets."""
     return LOOPBACK_NAMES | {name.lower().strip("[]") for name in (*names, *extra) if name}
 
 

@@ -1,128 +1,258 @@
-"""One client connection, on which a stored response is sent before its request is parsed.
+"""Client connection: aiohttp's, with bounds on its waits and buffers, and the fast path before it.
 
-That is when the very same bytes were parsed before: the same header, on any connection, deserves
-the same answer for as long as the store says so. No second parser exists: what a header means was
-decided once, by aiohttp and by policy, and only its digest is remembered.
+Bounded are the time for a header, for a body to be taken and for an idle connection. Counted in
+`limits.memory` are an incomplete header, what is received before it is read, and what is written
+before it is taken: aiohttp buffers all three and reports none.
 
-When are bytes a whole header? The connection is *at a boundary* when aiohttp has consumed every
-byte so far as complete requests, and waits for the next. Whatever arrives at any other moment goes
-to aiohttp unseen.
+The fast path needs to know when bytes are a whole header. The connection is *at a message boundary*
+when aiohttp has consumed every byte so far as complete requests and waits for the next one.
+Whatever arrives at any other moment goes to aiohttp alone.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import blake2b
-from typing import Protocol
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from proxy.errors import HeaderFieldsTooLarge
-from proxy.server.bounded_connection import MAX_PARTIAL_BYTES, BoundedConnection
-from proxy.server.connection_limits import ConnectionLimits
+from proxy.http_semantics.target import MAX_TARGET_BYTES
+from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
+from proxy.server.fast_path import FastPath
+from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 
+HEADER_TIMEOUT_S = 20.0
+"""From a header's first byte to its last."""
+KEEPALIVE_S = 75.0
+"""An idle connection is closed after this."""
 HALF_OPEN_S = 2.0
-"""A client that says no more listens on, or has left: nobody can tell. So long it is believed."""
+"""How long a response may take for a client that closed its sending side: it may still read, or
+have left, and nobody can tell."""
+MAX_PARTIAL_BYTES = 64 * 1024
+"""A header that is incomplete after so many bytes ends the connection."""
+RECEIVE_BYTES = 16 * 1024
+"""Received at once."""
+UNREAD_BYTES = 8 * 1024
+"""Of a request body: twice as much is received ahead of being read, and then no more."""
+
 _END = b"\r\n\r\n"
 _FAST_PATH_PREFIX = b"GET /1/"
 _MAX_FAST_PATH_HEADER_BYTES = 4096
 
-
 ErrorHandler = Callable[[str, int, BaseException | None], web.StreamResponse]
-"""From the client's address, the status and what was raised, the answer to a failed request."""
+"""Makes the response to a request that failed in aiohttp: client's address, status, exception."""
 
 
-class PreparedResponse(Protocol):
-    """How to answer one exact header again."""
+class AiohttpConnection(web.RequestHandler):
+    """Adapter to aiohttp: the only class that touches its undocumented attributes.
 
-    def respond(self, peer: str) -> bytes | None:
-        """The whole response, counted and logged; None when it must be decided anew."""
-
-
-class FastPathCache:
-    """Plans by the digest of the header they are for; the least recently used leave first.
-
-    The digest is keyed per process: a header may hold a client's credential, which is neither kept
-    nor guessable from what is.
+    They are those of the pinned aiohttp 3.14 (D12).
     """
 
-    def __init__(self, digest_key: bytes, limit: int = 20_000) -> None:
-        self._digest_key = digest_key
-        self._limit = limit
-        self._entries: OrderedDict[bytes, PreparedResponse] = OrderedDict()
+    __slots__ = ("_last_body",)
 
-    def __len__(self) -> int:
-        return len(self._entries)
+    def __init__(self, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            access_log=None,  # type: ignore[arg-type]  # None switches it off
+            auto_decompress=False,
+            max_line_size=MAX_TARGET_BYTES,
+            max_headers=MAX_FIELDS,
+            max_field_size=MAX_FIELD_BYTES,
+            lingering_time=5.0,
+            read_bufsize=UNREAD_BYTES,
+        )
+        self._last_body: StreamReader | None = None
+        """Of the request that was received last."""
 
-    def find(self, header: bytes) -> tuple[bytes, PreparedResponse | None]:
-        digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
-        plan = self._entries.get(digest)
-        if plan is not None:
-            self._entries.move_to_end(digest)
-        return digest, plan
+    @property
+    def awaits_request(self) -> bool:
+        """Whether it waits for the next request, and none is being served."""
+        return self._waiter is not None and not self._waiter.done()
 
-    def add(self, digest: bytes, plan: PreparedResponse) -> None:
-        self._entries[digest] = plan
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, and the client has taken all that was written."""
+        return self.awaits_request and not self._paused
 
-    def clear(self) -> None:
-        """Decide everything anew."""
-        self._entries.clear()
+    @property
+    def last_used_at(self) -> float:
+        """When it was opened, or last served a request; on the loop's clock, plus a constant."""
+        return self._next_keepalive_close_time
 
-    def remove(self, digest: bytes) -> None:
-        self._entries.pop(digest, None)
+    @property
+    def is_body_complete(self) -> bool:
+        """Whether the body of the request received last has arrived, or there was none."""
+        return self._last_body is None or self._last_body.is_eof()
+
+    def respond_before_parsing(self, response: bytes) -> None:
+        """Write a response to bytes that aiohttp is not given, and restart its idle timeout."""
+        if self.transport is not None:
+            self.transport.write(response)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def can_write(self) -> bool:
+        """Whether the connection is open and its write buffer is empty."""
+        return self.transport is not None and not self.transport.is_closing() and not self._paused
+
+    def feed(self, data: bytes) -> int:
+        """Pass bytes to aiohttp's parser; the number of request headers that they completed.
+
+        Reading pauses while more than one request waits to be served.
+        """
+        waiting = len(self._messages)
+        super().data_received(data)
+        completed = len(self._messages) - waiting
+        if completed > 0:
+            self._last_body = self._messages[-1][1]
+        if len(self._messages) > 1 and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+        return completed
+
+    def have_complete_bodies(self, count: int) -> bool:
+        """Whether the last `count` requests are whole, and the connection still speaks HTTP."""
+        return not self._upgraded and all(
+            body.is_eof() for _, body in list(self._messages)[-count:]
+        )
+
+    def fail_parsing(self) -> None:
+        """Have aiohttp refuse the header that is being received, as malformed."""
+        super().data_received(b"\0")  # allowed nowhere in a header
+
+    def on_reading_paused(self) -> None:
+        """More was received than is read yet, of a body or of further requests."""
+
+    def on_reading_resumed(self) -> None:
+        """All that was received ahead has been read."""
+
+    def _pause_transport_reading(self) -> None:
+        self.on_reading_paused()
+        super()._pause_transport_reading()
+
+    def _resume_transport_reading(self) -> None:
+        self.on_reading_resumed()
+        super()._resume_transport_reading()
 
 
-class Connection(BoundedConnection):
-    """aiohttp's protocol; `learn` is what the API handler calls after an ordinary hit."""
+class Connection(AiohttpConnection):
+    """One client connection, admitted or refused by ConnectionLimits."""
 
-    __slots__ = ("_at_message_boundary", "_digest", "_fast_path", "_half_open", "_on_error")
+    __slots__ = (
+        "_at_message_boundary",
+        "_fast_path",
+        "_half_open",
+        "_header_deadline",
+        "_limits",
+        "_on_error",
+        "_partial_bytes",
+        "_peer",
+        "_socket",
+        "_unread_bytes",
+        "_unsent_bytes",
+        "_write_deadline",
+        "header_digest",
+    )
 
     def __init__(
         self,
         server: web.Server,
-        fast_path: FastPathCache,
-        refuse: ErrorHandler,
-        connections: ConnectionLimits,
+        *,
+        limits: ConnectionLimits,
+        fast_path: FastPath,
+        on_error: ErrorHandler,
     ) -> None:
-        super().__init__(server, connections)
+        super().__init__(server)
+        self._limits = limits
         self._fast_path = fast_path
-        self._on_error = refuse
+        self._on_error = on_error
+        self.header_digest: bytes | None = None
+        """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
-        self._digest: bytes | None = None
+        self._peer = ""
+        self._socket: asyncio.Transport | None = None
+        """Until the connection is lost; aiohttp's `transport` is None from when it is to end."""
+        self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
+        self._header_deadline: asyncio.TimerHandle | None = None
+        self._write_deadline: asyncio.TimerHandle | None = None
         self._half_open: asyncio.TimerHandle | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("not a stream")
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if not self._limits.admit(self, self._peer):
+            self._limits.refuse(transport)
+            return
+        self._socket = transport
+        transport.set_write_buffer_limits(high=0)  # whatever is not sent at once is counted
+        transport.max_size = RECEIVE_BYTES  # type: ignore[attr-defined]  # asyncio's
+        super().connection_made(transport)
+
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._limits.leave(self, self._peer)
+        self._limits.memory.buffer(self, 0)
         self.keep_half_open()
+        self._stop_header_clock()
+        self._stop_write_clock()
+        self._socket = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._digest = None
+        self.header_digest = None
+        awaited = self.awaits_request
         if (
-            self._at_message_boundary
-            and self._awaits_request()
+            awaited
+            and self._at_message_boundary
             and data.startswith(_FAST_PATH_PREFIX)
             and self._try_fast_path(data)
         ):
             return
-        queued = len(self._messages)
-        super().data_received(data)
-        arrived = len(self._messages) - queued
-        self._at_message_boundary = self._is_complete_message(data, arrived)
-        if arrived != 1 or not self._at_message_boundary:
-            self._digest = None
+        in_body = not self.is_body_complete
+        completed = self.feed(data)
+        if completed > 0:
+            self._stop_header_clock()
+        elif awaited:
+            self._start_header_clock()
+        self._count_partial(0 if completed > 0 or in_body else self._partial_bytes + len(data))
+        self._at_message_boundary = self._is_complete_message(data, completed)
+        if completed != 1 or not self._at_message_boundary:
+            self.header_digest = None
 
-    def remember_fast_path(self, plan: PreparedResponse) -> None:
-        """Answer the request being handled the same way when its exact bytes come again."""
-        if self._digest is not None:
-            self._fast_path.add(self._digest, plan)
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
+        """Wait a short while for the response to a client that closed its sending side."""
+        if self.awaits_request or self._last_body is None or not self._last_body.is_eof():
+            return None
+        self.close()
+        self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
+        return True
 
     def keep_half_open(self) -> None:
-        """The answer is there: however long it takes to be sent, the client may be listening."""
+        """Stop that timer: the response is ready, and sending it may take as long as it takes."""
         if self._half_open is not None:
             self._half_open.cancel()
             self._half_open = None
+
+    def pause_writing(self) -> None:
+        """The client has not taken all that was written."""
+        super().pause_writing()
+        self._check_progress()
+
+    def resume_writing(self) -> None:
+        """The client has taken all that was written."""
+        super().resume_writing()
+        self._stop_write_clock()
+        self._unsent_bytes = 0
+        self._count_buffers()
+
+    def on_reading_paused(self) -> None:
+        self._unread_bytes = RECEIVE_BYTES + 2 * UNREAD_BYTES
+        self._count_buffers()
+
+    def on_reading_resumed(self) -> None:
+        self._unread_bytes = 0
+        self._count_buffers()
 
     def handle_error(
         self,
@@ -131,53 +261,92 @@ class Connection(BoundedConnection):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 — quotes what was received
     ) -> web.StreamResponse:
-        """Our own words, and nothing of what was received."""
+        """The response to a request that could not be parsed; it quotes nothing received."""
         self.close()
         if self._is_header_too_long:
             exc = HeaderFieldsTooLarge(f"Send {MAX_PARTIAL_BYTES // 1024} KiB of fields at most.")
         return self._on_error(self._peer, status, exc)
 
     def log_exception(self, *_: object, exc_info: BaseException | None = None) -> None:
-        """As an event, not as a traceback."""
+        """Log an event instead of a traceback."""
         self._on_error(self._peer, 500, exc_info)
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
-        """A client that has said everything still hears an answer that comes soon."""
-        if self._awaits_request() or self._last_body is None or not self._last_body.is_eof():
-            return None
-        self.close()
-        self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
-        return True
+    def abort(self) -> None:
+        """End the connection: `limits.memory` is full, and its buffers are the oldest in it."""
+        self._abort("memory")
 
     def _try_fast_path(self, data: bytes) -> bool:
-        if len(data) > _MAX_FAST_PATH_HEADER_BYTES:
+        """Whether the bytes were answered without being parsed."""
+        if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self._digest, plan = self._fast_path.find(data)
-        if plan is None:
-            return False
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return False
-        if self._paused:  # the ordinary path waits for the client
-            return False
-        response = plan.respond(self._peer)
+        self.header_digest, response = self._fast_path.respond(data, self._peer)
         if response is None:
-            self._fast_path.remove(self._digest)
             return False
-        transport.write(response)
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.respond_before_parsing(response)
         return True
 
-    def _is_complete_message(self, data: bytes, arrived: int) -> bool:
+    def _is_complete_message(self, data: bytes, completed: int) -> bool:
         """Whether aiohttp has no byte left of what it was given, and no body to wait for.
 
         Every header that was completed ended with one CRLF CRLF: with as many of them as headers,
         and one at the very end, nothing came after the last.
         """
         return (
-            arrived > 0
+            completed > 0
             and data.endswith(_END)
-            and data.count(_END) == arrived
-            and not self._upgraded
-            and all(payload.is_eof() for _, payload in list(self._messages)[-arrived:])
+            and data.count(_END) == completed
+            and self.have_complete_bodies(completed)
         )
+
+    @property
+    def _is_header_too_long(self) -> bool:
+        return self._partial_bytes > MAX_PARTIAL_BYTES
+
+    def _count_partial(self, partial_bytes: int) -> None:
+        """Account for so many bytes of a header that is not complete."""
+        if partial_bytes == self._partial_bytes or self._is_header_too_long:
+            return
+        self._partial_bytes = partial_bytes
+        self._count_buffers()
+        if self._is_header_too_long:
+            self._limits.closed["header"] += 1
+            self.fail_parsing()
+
+    def _count_buffers(self) -> None:
+        buffered_bytes = self._partial_bytes + self._unread_bytes + self._unsent_bytes
+        self._limits.memory.buffer(self, buffered_bytes)
+
+    def _check_progress(self) -> None:
+        """Abort unless the client took some of what is written within WRITE_IDLE_S."""
+        if self._socket is None:
+            return
+        before, self._unsent_bytes = self._unsent_bytes, self._socket.get_write_buffer_size()
+        self._count_buffers()
+        if self._write_deadline is not None and self._unsent_bytes >= before:
+            self._abort("slow")
+        else:
+            self._write_deadline = self._loop.call_later(WRITE_IDLE_S, self._check_progress)
+
+    def _abort(self, reason: Reason) -> None:
+        """Reset the connection: the client can tell that what it has not taken is lost."""
+        if self._socket is not None:
+            self._limits.closed[reason] += 1
+            self._socket.abort()
+
+    def _on_header_timeout(self) -> None:
+        self._limits.closed["header"] += 1
+        self.force_close()
+
+    def _start_header_clock(self) -> None:
+        if self._header_deadline is None:
+            self._header_deadline = self._loop.call_later(HEADER_TIMEOUT_S, self._on_header_timeout)
+
+    def _stop_header_clock(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None
+
+    def _stop_write_clock(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None

@@ -1,9 +1,9 @@
-"""The client connections of one listener: how many there may be, and which of them makes room.
+"""Connection limits: how many client connections a listener has, and which one makes room.
 
-An address has a share of them, so that one client cannot keep the others out. Where there are as
-many as there may be, the one that has been idle the longest is closed for the one that comes; who
-is being answered stays. Behind a front on another machine all clients have its one address: their
-idle connections go first, and half of all are enough for those at work.
+One client address has at most half of them, so that it cannot keep the others out. When the limit
+is reached, the connection that has been idle the longest is closed for the new one; connections
+that serve a request stay. Behind a reverse proxy on another machine all clients share its address:
+its idle connections are closed first, and half of all connections are enough for the active ones.
 """
 
 import asyncio
@@ -12,59 +12,72 @@ from collections.abc import Callable
 from typing import Literal, Protocol, get_args
 
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.overload import OverloadProtocol
 
-MOST_CONNECTIONS = 2000
+WRITE_IDLE_S = 60.0
+"""A client that takes no byte of a response for so long is disconnected."""
+MAX_CONNECTIONS = 2000
 ADMIN_CONNECTIONS = 64
-"""To the operator's own address."""
-OWN_FILES = 256
-"""Descriptors for what is no client: connections to Trello, the store, files, the log."""
-_REFUSED_SHARE = 8
-"""One in so many more may be on its way out at a time."""
+"""At `admin.listen`."""
+RESERVED_FDS = 256
+"""File descriptors for everything else: connections to Trello, the store, attachments, the log."""
+REFUSAL_TIMEOUT_S = 1.0
+"""How long a refused client may take to send the request that is answered with 503."""
+_REFUSAL_SHARE = 8
+"""One in so many additional connections may be in the course of being refused."""
+_PROBLEM = (
+    b'{"type":"urn:trello-proxy:busy","title":"Too many connections","status":503,'
+    b'"detail":"The proxy holds as many connections as it can; try again later."}'
+)
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    b"Cache-Control: no-store\r\nRetry-After: 5\r\nProxy-Status: trello-proxy; "
+    b"error=connection_limit_reached\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+) % (len(_PROBLEM), _PROBLEM)
+
 Reason = Literal["idle", "header", "slow", "memory"]
-"""Why a connection is closed from here: for another one; its header did not come, or is endless;
-nothing was taken; `limits.memory` was used up."""
+"""Why the proxy closed a connection: idle and another one needed its place; no complete header;
+no byte of the response taken; `limits.memory` full."""
 
 
 class LimitedConnection(Protocol):
-    """A connection as it is seen here."""
+    """A connection as its limits see it."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request, and all that was sent is taken."""
+        """Whether it waits for a request, and the client has taken all that was written."""
 
     @property
     def last_used_at(self) -> float:
-        """When it was made, or last answered; in seconds, of one clock for all."""
+        """When it was opened or last used; seconds, of the same clock for all connections."""
 
     def force_close(self) -> None: ...
 
 
 class ConnectionLimits:
-    """Admits connections and counts those that are closed, by reason."""
+    """Admits connections, and counts those that the proxy closes, by reason."""
 
     def __init__(self, limit: int, memory: MemoryBudget, on_refused: Callable[[], None]) -> None:
-        """`on_refused` is called for each one that there is no room for."""
+        """`on_refused` is called for each connection that is not admitted."""
         self.limit = limit
         self.memory = memory
         self._on_refused = on_refused
-        self._count = self._refused = 0
+        self._count = self._refusals = 0
         self.closed: dict[Reason, int] = dict.fromkeys(get_args(Reason), 0)
         self._groups: dict[str, _Group] = {}
-        """By the clients' address."""
+        """By client address."""
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def share(self) -> int:
-        """How many of them one address may have."""
+    def limit_per_address(self) -> int:
+        """How many connections one client address may have."""
         return max(1, self.limit // 2)
 
     def admit(self, connection: LimitedConnection, address: str) -> bool:
-        """Whether there is room for it, once an idle one has made some."""
+        """Whether there is room for it; an idle connection may be closed to make some."""
         own = self._groups.get(address, _Group())
-        if len(own) >= self.share and not self._make_room(own):
+        if len(own) >= self.limit_per_address and not self._make_room(own):
             return False
         if len(self) >= self.limit:
             largest = max(self._groups.values(), key=len, default=own)
@@ -75,18 +88,18 @@ class ConnectionLimits:
         return True
 
     def refuse(self, transport: asyncio.Transport) -> None:
-        """Tell a client that there is no room; not so many at a time that this takes room too."""
+        """Answer 503 on a connection that is not admitted; abort it if too many are refused."""
         self._on_refused()
-        if self._refused * _REFUSED_SHARE >= self.limit:
+        if self._refusals * _REFUSAL_SHARE >= self.limit:
             transport.abort()
             return
-        self._refused += 1
-        busy = OverloadProtocol(self._refusal_over)
-        transport.set_protocol(busy)
-        busy.connection_made(transport)
+        self._refusals += 1
+        protocol = OverloadProtocol(self._on_refusal_end)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
 
     def leave(self, connection: LimitedConnection, address: str) -> None:
-        """It has ended."""
+        """Count a connection no more, also if it was never admitted."""
         group = self._groups.get(address)
         if group is not None and group.discard(connection):
             self._count -= 1
@@ -103,20 +116,20 @@ class ConnectionLimits:
         idle.force_close()
         return True
 
-    def _refusal_over(self) -> None:
-        self._refused -= 1
+    def _on_refusal_end(self) -> None:
+        self._refusals -= 1
 
 
 class _Group:
-    """The connections of one address."""
+    """The connections of one client address."""
 
     __slots__ = ("_idle", "_members")
 
     def __init__(self) -> None:
         self._members: set[LimitedConnection] = set()
         self._idle: deque[tuple[float, LimitedConnection]] = deque()
-        """Those that were idle at the last look, in the order of their last use: whichever of
-        them was not used since is the oldest."""
+        """Those idle at the last search, by last use: the first one not used since is the
+        oldest, so a search is needed only when all have been tried."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -125,19 +138,19 @@ class _Group:
         self._members.add(connection)
 
     def discard(self, connection: LimitedConnection) -> bool:
-        """Whether it was there."""
-        is_here = connection in self._members
+        """Whether it was a member."""
+        is_member = connection in self._members
         self._members.discard(connection)
-        return is_here
+        return is_member
 
     def oldest_idle(self) -> LimitedConnection | None:
-        """The one that has been idle the longest; None where none is."""
-        found = self._next_idle()
-        if found is None:
+        """The connection that has been idle the longest; None if none is idle."""
+        oldest = self._next_idle()
+        if oldest is None:
             idle = [(each.last_used_at, each) for each in self._members if each.is_idle]
             self._idle = deque(sorted(idle, key=lambda pair: pair[0]))
-            found = self._next_idle()
-        return found
+            oldest = self._next_idle()
+        return oldest
 
     def _next_idle(self) -> LimitedConnection | None:
         while self._idle:
@@ -147,6 +160,29 @@ class _Group:
         return None
 
 
-def limit_of(max_files: int) -> int:
-    """How many connections of clients so many file descriptors allow."""
-    return min(MOST_CONNECTIONS, max(max_files - OWN_FILES, max_files // 2))
+class OverloadProtocol(asyncio.Protocol):
+    """A connection that is not admitted: its first bytes are answered with 503, then it closes."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(REFUSAL_TIMEOUT_S, transport.close)
+        self._transport = transport
+
+    def data_received(self, _: bytes) -> None:
+        # Not before the client's first bytes: closing with unread data would reset the connection,
+        # and the response could be lost (RFC 9112 §9.6).
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.write(_BUSY)
+        self._transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._deadline.cancel()
+        self._on_end()
+
+
+def limit_of(max_fds: int) -> int:
+    """How many client connections a process with so many file descriptors may have."""
+    return min(MAX_CONNECTIONS, max(max_fds - RESERVED_FDS, max_fds // 2))

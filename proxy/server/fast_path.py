@@ -1,98 +1,99 @@
-"""A hit, worked out once: what the same header gets again while the stored response stays fresh."""
+"""Fast path: a repeated request header is answered from the store without being parsed (D12).
 
-from collections.abc import Callable
+There is no second parser. What a header means was decided once, by aiohttp and the handlers; after
+an ordinary hit the response is prepared and found again by a digest of the header's bytes. The
+digest is keyed per process, because a header may hold a client's credential, which is neither
+stored nor guessable from what is.
+"""
+
 from dataclasses import dataclass
+from hashlib import blake2b
 from weakref import ref
+
+from aiohttp import web
+from aiohttp.http import HttpVersion11
 
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.cache.watched_boards import WatchedBoards
+from proxy.http_semantics.user_agent import client_name
 from proxy.model import StoredResponse
-from proxy.observability.client_stats import ClientStats
-from proxy.observability.log import Log, RequestLine
+from proxy.observability.log import RequestLine
 from proxy.observability.metrics import RequestCounter
-from proxy.runtime.clock import Clock
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.request_context import Counter, RequestIdGenerator
+from proxy.runtime.lru import LruDict
+from proxy.server.request_context import Counter, RequestContext, ServerDeps
+from proxy.server.response import WireResponse
 
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
-"""A longer body is written in slices, with the ordinary path's patience."""
+"""Longer bodies are sent in slices by the ordinary path, which waits for slow clients."""
+MAX_ENTRIES = 20_000
+"""Prepared hits of one listener; the least recently used are evicted."""
 
 _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
 
 
-@dataclass(frozen=True, slots=True)
-class FastPathDeps:
-    """What every plan needs and none owns."""
-
-    store: ResponseStore
-    watched: WatchedBoards
-    clock: Clock
-    log: Log
-    request_ids: RequestIdGenerator
-    redact: Callable[[str], str]
-    client_stats: ClientStats
-    memory: MemoryBudget
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PreparedHit:
-    """What does not change from one second to the next; the stored response itself is not held."""
+    """What stays the same in every response to one header while the stored response is fresh."""
 
-    deps: FastPathDeps
+    fast_path: "FastPath"
     stored: "ref[StoredResponse]"
-    """Not held: the memory tier decides how long it stays."""
+    """Weak: the memory tier decides how long the stored response stays in memory."""
     lifetime_s: float
     is_watched: bool
-    """Whether it is fresh for so long only while its boards are watched."""
+    """Whether `lifetime_s` holds only while its boards are watched."""
     status: int
-    """The stored one, or 304 when the header's own precondition made it that."""
+    """The stored one, or 304 if the header's own precondition is met."""
     is_inflated: bool
-    """Whether the client gets the identity form of a gzip body."""
+    """Whether the client is sent the identity form of a gzip body."""
     head: bytes
     """The status line and the fields that are not the stored response's."""
     route: str
     user_agent: str
     client: str
-    """The tool's name in metrics."""
-    metric: RequestCounter
+    """The client's name in metrics."""
+    counter: RequestCounter
     usages: tuple[Counter, ...] = ()
+    """Counters of the credentials that the header carries."""
     verifier: HitVerifier | None = None
-    """Who asks it again now and then; None where that may not be."""
+    """Takes a sample of the hits; None where this one may not be verified."""
     _seq: int = -1
-    _told_s: tuple[int, int] = (-1, -1)
-    """The age and the seconds that are left, as they were told last."""
+    """The store's `seq` when the stored response was last found valid."""
+    _age_and_ttl_s: tuple[int, int] = (-1, -1)
+    """Those in `_header_cache`."""
     _header_cache: bytes = b""
 
     def respond(self, peer: str) -> bytes | None:
-        """The whole response; None when what is stored changed or is no longer fresh.
+        """The whole response; None if the stored response changed or is no longer fresh.
 
-        None as well when a sample is due: the ordinary path has what it takes to ask again.
+        Also None if a sample is due: the ordinary path has what it takes to verify the hit.
         """
-        tools = self.deps
+        path = self.fast_path
         if self.verifier is not None and self.verifier.wants_sample:
             return None
-        began = tools.clock.monotonic()
-        now = tools.clock.now()
+        started_at = path.clock.monotonic()
+        now = path.clock.now()
         stored = self.stored()
         if stored is None:
             return None
         age_s = now - stored.requested_at
-        if not self._is_fresh(age_s, now) or not self._is_usable(stored):
+        if not self._is_fresh(age_s, now) or not self._is_valid(stored):
             return None
-        told_s = int(age_s), int(self.lifetime_s - age_s)
-        if told_s != self._told_s:
-            self._log_request(stored, told_s)
+        age_and_ttl_s = int(age_s), int(self.lifetime_s - age_s)
+        if age_and_ttl_s != self._age_and_ttl_s:
+            self._age_and_ttl_s = age_and_ttl_s
+            head = b"" if self.status == 304 else stored.head
+            self._header_cache = _HEAD % (self.head, head, *age_and_ttl_s)
         body = self._body(stored)
         if body is None:
             return None
-        request_id = tools.request_ids.next()
-        duration_s = tools.clock.monotonic() - began
-        tools.client_stats.count_request(self.client, now)
-        self.metric.add(duration_s, request_id, now)
+        request_id = path.request_ids.next()
+        duration_s = path.clock.monotonic() - started_at
+        path.client_stats.count_request(self.client, now)
+        self.counter.add(duration_s, request_id, now)
         for usage in self.usages:
             usage.count_one(now)
-        tools.log.request(
+        path.log.request(
             RequestLine(
                 request_id, peer, "GET", self.route, self.status, "hit", None, duration_s,
                 len(body), self.user_agent,
@@ -101,27 +102,116 @@ class PreparedHit:
         return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
 
     def _body(self, stored: StoredResponse) -> bytes | None:
-        """What is sent; None when the identity form was evicted."""
+        """The body to send; None if the identity form was evicted."""
         if self.status == 304:
             return b""
-        return self.deps.store.memory.plain(stored) if self.is_inflated else stored.body
+        return self.fast_path.store.memory.plain(stored) if self.is_inflated else stored.body
 
     def _is_fresh(self, age_s: float, now: float) -> bool:
         return 0 <= age_s < self.lifetime_s and (
-            not self.is_watched or self.deps.watched.is_current(now)
+            not self.is_watched or self.fast_path.watched.is_current(now)
         )
 
-    def _is_usable(self, stored: StoredResponse) -> bool:
-        """Whether it is still the one that the store would hand out, and not outdated."""
-        responses = self.deps.store
-        if responses.seq == self._seq:
-            return responses.memory.get(stored.key) is stored
-        if responses.peek(stored.key) is not stored or responses.is_stale_by_tag(stored):
+    def _is_valid(self, stored: StoredResponse) -> bool:
+        """Whether the store would still serve this very response, and it is not marked stale."""
+        store = self.fast_path.store
+        if store.seq == self._seq:
+            return store.memory.get(stored.key) is stored
+        if store.peek(stored.key) is not stored or store.is_stale_by_tag(stored):
             return False
-        self._seq = responses.seq
+        self._seq = store.seq
         return True
 
-    def _log_request(self, stored: StoredResponse, told_s: tuple[int, int]) -> None:
-        self._told_s = told_s
-        head = b"" if self.status == 304 else stored.head
-        self._header_cache = _HEAD % (self.head, head, *told_s)
+
+class FastPath:
+    """The prepared hits of one listener, by the digest of the header that each one answers."""
+
+    def __init__(
+        self,
+        deps: ServerDeps,
+        *,
+        store: ResponseStore,
+        watched: WatchedBoards,
+        digest_key: bytes,
+        max_entries: int = MAX_ENTRIES,
+    ) -> None:
+        self.store = store
+        self.watched = watched
+        self.clock = deps.clock
+        self.log = deps.log
+        self.request_ids = deps.request_ids
+        self.client_stats = deps.metrics.client_stats
+        self._metrics = deps.metrics
+        self._digest_key = digest_key
+        self._entries = LruDict[bytes, PreparedHit](max_entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def clear(self) -> None:
+        """Forget every prepared hit, as after a change of the routes."""
+        self._entries.clear()
+
+    def respond(self, header: bytes, peer: str) -> tuple[bytes, bytes | None]:
+        """The header's digest, and the response to it, already counted and logged.
+
+        None if the header must be parsed.
+        """
+        digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
+        prepared = self._entries.get(digest)
+        if prepared is None:
+            return digest, None
+        self._entries.move_to_end(digest)
+        response = prepared.respond(peer)
+        if response is None:
+            self._entries.pop(digest, None)
+        return digest, response
+
+    def remember(
+        self,
+        digest: bytes,
+        request: web.BaseRequest,
+        context: RequestContext,
+        response: WireResponse,
+    ) -> None:
+        """Prepare the hit for the header with this digest, if nothing else decided the response."""
+        hit = response.hit
+        if hit is None or not _is_eligible(request):
+            return
+        stored, body = hit.stored, response.content
+        is_inflated = stored.gzip and body is self.store.memory.plain(stored)
+        is_whole = is_inflated or (
+            body is stored.body and len(stored.body) <= MAX_FAST_PATH_BODY_BYTES
+        )
+        if not is_whole and response.status != 304:
+            return
+        own = response.head.removeprefix(stored.head) if is_whole else response.head
+        counter = self._metrics.request_counter(context.route, "GET", response.status, "hit")
+        self._entries[digest] = PreparedHit(
+            fast_path=self,
+            stored=ref(stored),
+            lifetime_s=hit.lifetime_s,
+            is_watched=hit.is_watched,
+            status=response.status,
+            is_inflated=is_inflated,
+            head=response.status_line() + own,
+            route=context.route,
+            user_agent=context.user_agent,
+            client=client_name(context.user_agent),
+            counter=counter,
+            usages=context.credential_counters,
+            verifier=hit.verifier,
+        )
+
+
+def _is_eligible(request: web.BaseRequest) -> bool:
+    """Whether the same bytes always get the same response, but for its age and request id."""
+    return (
+        request.method == "GET"
+        and request.version == HttpVersion11
+        and request.keep_alive
+        and not request.body_exists
+        and "X-Request-Id" not in request.headers
+        and "traceparent" not in request.headers
+        and "Expect" not in request.headers
+    )

@@ -1,28 +1,25 @@
-"""A listening socket whose connections are ours."""
+"""Listener: a listening socket whose connections are `Connection`s."""
 
 import asyncio
 import socket
 
 from aiohttp import web
 
-from proxy.server.connection import (
-    Connection,
-    ErrorHandler,
-    FastPathCache,
-)
+from proxy.server.connection import Connection, ErrorHandler
 from proxy.server.connection_limits import ConnectionLimits
+from proxy.server.fast_path import FastPath
 
 BACKLOG = 1024
-EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — beside `::`, where the operator asks for every address
-ACCEPTED_AT_ONCE = 64
-"""Connections, before the loop looks at anything else."""
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where the operator asks for every address
+MAX_ACCEPTED_AT_ONCE = 64
+"""Connections accepted before the event loop does anything else."""
 
 
 def listen_socket(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for an address; OSError when it is taken or not the machine's.
+    """Listening sockets for an address; OSError if it is in use or not one of this machine's.
 
-    `::` is every address, those of IPv4 too: one socket per family, so that an IPv4 client's
-    address is never an IPv4-mapped IPv6 one (RFC 4291 §2.5.5.2).
+    `::` is every address, IPv4 included: one socket per family, so that an IPv4 client's address is
+    never an IPv4-mapped IPv6 one (RFC 4291 §2.5.5.2).
     """
     if host != "::":
         return [_bound(host, port)]
@@ -40,32 +37,35 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 class Listener(web.SockSite):
-    """As SockSite, with connections of ours."""
+    """aiohttp's SockSite, which makes our connections instead of aiohttp's."""
 
     def __init__(
         self,
         runner: web.ServerRunner,
         sock: socket.socket,
-        fast_path: FastPathCache,
-        refuse: ErrorHandler,
-        connections: ConnectionLimits,
+        *,
+        limits: ConnectionLimits,
+        fast_path: FastPath,
+        on_error: ErrorHandler,
     ) -> None:
         super().__init__(runner, sock)
+        self._limits = limits
         self._fast_path = fast_path
-        self._on_error = refuse
-        self._connections = connections
+        self._on_error = on_error
 
     async def start(self) -> None:
-        """Take connections, those that have waited since the socket was bound among them."""
+        """Accept connections, beginning with those that came since the socket was bound."""
         await web.BaseSite.start(self)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            self._connection, sock=self._sock, backlog=ACCEPTED_AT_ONCE
+            self._connection, sock=self._sock, backlog=MAX_ACCEPTED_AT_ONCE
         )
-        self._sock.listen(BACKLOG)  # asyncio takes both for one
+        self._sock.listen(BACKLOG)  # asyncio has one parameter for both
 
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        return Connection(server, self._fast_path, self._on_error, self._connections)
+        return Connection(
+            server, limits=self._limits, fast_path=self._fast_path, on_error=self._on_error
+        )

@@ -1,60 +1,78 @@
-"""What is told of one request, gathered on its way."""
+"""Request context: what is gathered about one request for its log line, metrics and fields."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.http_semantics.trace_context import TraceContext
 from proxy.model import Outcome
-from proxy.runtime.memory_budget import Hold
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import Hold, MemoryBudget
 from proxy.trello.message import UpstreamTiming
 
 NO_ROUTE = "-"
 
 
 class Counter(Protocol):
-    """What counts a request besides the metrics of all."""
+    """A counter of requests besides those in Metrics."""
 
     def count_one(self, now: float) -> None: ...
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """Becomes the log line and the metrics of one request."""
+    """One request: who sent it, what was done with it, and how long that took."""
 
     request_id: str
     client_address: str
-    """The address it came from."""
     method: str
+    """`other` for a method that the proxy does not know."""
     user_agent: str
-    """The client's name for itself."""
+    """Shortened, and without anything that looks like a credential."""
     hold: Hold
-    """What the request has of the memory that is held for clients; until its response was sent."""
+    """The request's share of `limits.memory`; released when the response has been sent."""
     started_at: float
-    """On the clock that never runs backwards, in seconds."""
+    """Seconds of the monotonic clock."""
     route: str = NO_ROUTE
-    """The route template: bounded, and free of ids."""
+    """The route template: bounded in number, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)
     timing: UpstreamTiming = field(default_factory=UpstreamTiming)
     trace: TraceContext | None = None
     credentials_sent: tuple[ExtractedCredential, ...] = ()
-    """The credentials that it came with."""
+    """The credentials that the client sent, by the place where each was found."""
     credential_counters: tuple[Counter, ...] = ()
-    """What counted them; the same header counts again."""
+    """What counted them; a repetition of the same header counts again."""
 
     @property
     def server_timing(self) -> UpstreamTiming | None:
-        """Its parts, where Trello was asked; what is asked in the background keeps nobody."""
+        """The parts of its duration; None if the client did not wait for Trello."""
         return self.timing if self.timing.was_sent and not self.outcome.hit else None
 
 
 class RequestIdGenerator:
-    """Ids that are unique to this process and cheap: a random prefix and a count."""
+    """Request ids that are unique and cheap: a prefix per process and a number."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._count = 0
 
     def next(self) -> str:
+        """The next id, such as `5f3a09c1-2e`."""
         self._count += 1
         return f"{self._prefix}-{self._count:x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerDeps:
+    """What every part of the server needs to log, count and bound requests."""
+
+    clock: Clock
+    log: Log
+    metrics: Metrics
+    memory: MemoryBudget
+    request_ids: RequestIdGenerator
+    redact: Callable[[str], str]
+    """Masks the stored credential in a text of a client's."""

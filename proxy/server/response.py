@@ -6,6 +6,7 @@ leave as bytes. A body that breaks off breaks the connection: nothing short look
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import web
@@ -16,7 +17,7 @@ from proxy.attachments.body import AttachmentBody
 from proxy.cache.verification import HitVerifier
 from proxy.errors import ProxyError
 from proxy.model import StoredResponse
-from proxy.server.bounded_connection import WRITE_IDLE_S
+from proxy.server.connection_limits import WRITE_IDLE_S
 from proxy.trello.message import BodyStream
 
 
@@ -62,6 +63,19 @@ SLICE_BYTES = 256 * 1024
 _BODILESS = frozenset({204, 304})
 
 
+@dataclass(frozen=True, slots=True)
+class CachedHit:
+    """What a hit was made of, so that the fast path can repeat it."""
+
+    stored: StoredResponse
+    lifetime_s: float
+    """The age in seconds up to which it may be repeated."""
+    is_watched: bool
+    """Whether `lifetime_s` holds only while its boards are watched."""
+    verifier: HitVerifier | None
+    """Takes a sample of such hits; None where this one may not be verified."""
+
+
 class WireResponse(web.StreamResponse):
     """Status, fields as lines, and a body."""
 
@@ -78,13 +92,10 @@ class WireResponse(web.StreamResponse):
         """Fields that differ from one sending to the next."""
         self.content = body
         self.content_length_bytes = len(body) if isinstance(body, bytes) else length
-        self.fast_path_entry: tuple[StoredResponse, float, bool] | None = None
-        """What a hit was made of, up to which age (seconds) it may be made again, and whether only
-        while its boards are watched."""
-        self.verifier: HitVerifier | None = None
-        """Who asks that hit again now and then; None where that may not be."""
+        self.hit: CachedHit | None = None
+        """What a hit was made of; None for any other response."""
         self.on_sent: Callable[[int], None] = _no_callback
-        """Told at the end how many bytes of the body left."""
+        """Called when the response has ended, with the number of body bytes that were sent."""
 
     def status_line(self) -> bytes:
         """The status line and the field that frames the body."""

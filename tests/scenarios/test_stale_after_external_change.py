@@ -25,8 +25,8 @@ from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import FakeClock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.fast_path import FastPathDeps, PreparedHit
-from proxy.server.request_context import RequestIdGenerator
+from proxy.server.fast_path import FastPath, PreparedHit
+from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.trello.message import ApiRequest, ApiResponse, key_of
 from proxy.trello.routes import RouteTable
 from proxy.trello.write_effects import board_tags
@@ -164,16 +164,21 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
 
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], PreparedHit]:
-    ids, client_stats = RequestIdGenerator("test"), flow.metrics.client_stats
-    tools = FastPathDeps(
-        flow.responses, flow.watched, clock, flow.log, ids, str, client_stats, flow.memory
+    deps = ServerDeps(
+        clock=clock,
+        log=flow.log,
+        metrics=flow.metrics,
+        memory=flow.memory,
+        request_ids=RequestIdGenerator("test"),
+        redact=str,
     )
+    fast_path = FastPath(deps, store=flow.responses, watched=flow.watched, digest_key=b"key")
 
     def plan(stored: StoredResponse | None) -> PreparedHit:
         assert stored is not None
         cell = flow.metrics.request_counter("/boards/{id}", "GET", 200, "hit")
         return PreparedHit(
-            deps=tools,
+            fast_path=fast_path,
             stored=ref(stored),
             lifetime_s=30,
             is_watched=False,
@@ -183,7 +188,7 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             route="/boards/{id}",
             user_agent="test",
             client="test",
-            metric=cell,
+            counter=cell,
         )
 
     return plan

@@ -8,10 +8,11 @@ from proxy.http_semantics.target import (
     host_name,
 )
 from proxy.server.browser_guard import (
+    EMBEDDABLE,
+    ISOLATED,
     BrowserGuard,
     hosts_of,
 )
-from proxy.server.isolation import EMBEDDABLE, ISOLATED
 
 ALLOWED = "https://tools.internal"
 GUARD = BrowserGuard(

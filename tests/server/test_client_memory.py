@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.server import bounded_connection
+from proxy.server import connection
 from proxy.upstream import representation
 from tests.scenarios.upstream import resident
 from tests.server.conftest import (
@@ -173,7 +173,7 @@ async def test_who_takes_nothing_of_hits_and_asks_no_more_is_let_go(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for a planned hit to be taken, but the connection itself."""
-    monkeypatch.setattr(bounded_connection, "WRITE_IDLE_S", 0.1)
+    monkeypatch.setattr(connection, "WRITE_IDLE_S", 0.1)
     proxy = await before(answer(b'["' + b"x" * 200_000 + b'"]'))
     request = proxy.request("GET", CARDS)
     for _ in range(3):

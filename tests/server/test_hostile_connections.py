@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import bounded_connection, request_body
+from proxy.server import connection, request_body
 from tests.server.conftest import Proxy
 
 CARD = "/1/members/me"
@@ -14,7 +14,7 @@ CARD = "/1/members/me"
 async def test_the_rest_of_a_header_is_waited_for_only_so_long(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_connection, "HEADER_TIMEOUT_S", 0.15)
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT_S", 0.15)
     wire = await proxy.connect()
 
     async def drip() -> None:
@@ -30,7 +30,7 @@ async def test_the_rest_of_a_header_is_waited_for_only_so_long(
 async def test_a_second_header_that_drips_ends_the_connection_too(
     proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded_connection, "HEADER_TIMEOUT_S", 0.15)
+    monkeypatch.setattr(connection, "HEADER_TIMEOUT_S", 0.15)
     wire = await proxy.connect()
     wire.send(proxy.request("GET", CARD))
     assert (await wire.hear()).status == 200

@@ -1,4 +1,4 @@
-"""What a browser may do with a response: nothing that Trello or its users made runs here."""
+"""Isolation: nothing that Trello or its users made runs in the origin of the proxy."""
 
 import asyncio
 

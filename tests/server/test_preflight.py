@@ -1,12 +1,12 @@
-"""A preflight is granted what it asks for, within bounds and but for credentials' fields."""
+"""A CORS preflight is allowed the fields it asks for, within bounds and but for credentials."""
 
 import pytest
 
-from proxy.server.preflight import MOST_FIELDS, preflight
+from proxy.server.browser_guard import MAX_PREFLIGHT_FIELDS, preflight_fields
 
 
 def granted(requested: str) -> str | None:
-    return dict(preflight(requested)).get("Access-Control-Allow-Headers")
+    return dict(preflight_fields(requested)).get("Access-Control-Allow-Headers")
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_what_is_granted(requested: str, names: str | None) -> None:
 def test_it_is_bounded() -> None:
     many = granted(",".join(f"x-{number}" for number in range(10_000)))
     assert many is not None
-    assert len(many.split(", ")) == MOST_FIELDS
+    assert len(many.split(", ")) == MAX_PREFLIGHT_FIELDS
 
 
 def test_methods_and_their_time_are_told_in_any_case() -> None:
-    fields = dict(preflight(""))
+    fields = dict(preflight_fields(""))
     assert fields["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, DELETE"
     assert fields["Access-Control-Max-Age"] == "600"

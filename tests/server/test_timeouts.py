@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import bounded_connection, request_body
+from proxy.server import connection, request_body
 from tests.server.conftest import MakeProxy, Proxy
 from tests.server.raw_upstream import PATIENCE_S, RawUpstream
 
@@ -17,7 +17,7 @@ class TestPatience:
     async def test_half_a_header_and_then_silence_ends_the_connection(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bounded_connection, "HEADER_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(connection, "HEADER_TIMEOUT_S", 0.1)
         wire = await proxy.connect()
         wire.send(b"GET /1/memb")
         assert await wire.ended()
@@ -25,13 +25,13 @@ class TestPatience:
     async def test_a_connection_that_says_nothing_is_ended(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bounded_connection, "KEEPALIVE_S", 0.1)
+        monkeypatch.setattr(connection, "KEEPALIVE_S", 0.1)
         assert await (await proxy.connect()).ended()
 
     async def test_a_connection_that_says_no_more_is_ended(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bounded_connection, "KEEPALIVE_S", 0.1)
+        monkeypatch.setattr(connection, "KEEPALIVE_S", 0.1)
         wire = await proxy.connect()
         for _ in range(3):  # a miss, a hit, and a hit by its bytes
             wire.send(proxy.request("GET", ME))
@@ -55,7 +55,7 @@ class TestPatience:
     async def test_who_takes_nothing_of_a_download_is_let_go(
         self, make_proxy: MakeProxy, raw_upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bounded_connection, "WRITE_IDLE_S", 0.1)
+        monkeypatch.setattr(connection, "WRITE_IDLE_S", 0.1)
         gone = asyncio.Event()
 
         async def endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
@@ -78,7 +78,7 @@ class TestPatience:
     async def test_who_takes_nothing_of_many_hits_is_let_go(
         self, make_proxy: MakeProxy, raw_upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(bounded_connection, "WRITE_IDLE_S", 0.1)
+        monkeypatch.setattr(connection, "WRITE_IDLE_S", 0.1)
         body = b'["' + b"x" * 200_000 + b'"]'
         raw_upstream.said = (
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import connection_limits, overload
+from proxy.server import connection_limits
 from tests.server.conftest import (
     MakeProxy,
     Proxy,
@@ -27,8 +27,8 @@ ASK = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 async def small(
     make_proxy: MakeProxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
 ) -> Proxy:
-    """A proxy that takes four connection_limits, two of each address."""
-    monkeypatch.setattr(connection_limits, "MOST_CONNECTIONS", 4)
+    """A proxy that takes four connections, two of each address."""
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 4)
     return await make_proxy(standin.url)
 
 
@@ -109,7 +109,7 @@ async def test_another_address_has_its_own_share(small: Proxy) -> None:
 async def test_one_too_many_that_says_nothing_is_closed(
     small: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overload, "BUSY_S", 0.05)
+    monkeypatch.setattr(connection_limits, "REFUSAL_TIMEOUT_S", 0.05)
     for _ in range(2):
         await at_work(small)
     assert await (await small.connect()).ended()

@@ -1,39 +1,48 @@
-"""Any request for Trello's API: aiohttp ⇄ Ask and Answer, and the flow that serves it."""
+"""API handler: an HTTP request becomes an ApiRequest; its ApiResponse goes out over HTTP."""
+
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from proxy.attachments.board_export import BoardExport
-from proxy.attachments.service import AttachmentService
 from proxy.cache.batch import BatchService
 from proxy.cache.freshness import age_of
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.verification import HitVerifier, may_verify
 from proxy.cache.write_through import WriteThrough
 from proxy.errors import NoTokenGiven, UpstreamError
 from proxy.http_semantics.cache_control import NONE, cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
-from proxy.http_semantics.content import accepts_gzip
+from proxy.http_semantics.content import (
+    PIECE_BYTES,
+    Gunzip,
+    accepts_gzip,
+    gunzip,
+    identity_length,
+)
 from proxy.http_semantics.fields import quota_fields, serialize
 from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature
-from proxy.model import Kind, StoredResponse
+from proxy.model import Kind, Outcome, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
-from proxy.server import problem_details
+from proxy.server.fast_path import MAX_FAST_PATH_BODY_BYTES
 from proxy.server.handlers.attachments import AttachmentHandler
-from proxy.server.negotiation import (
-    wants_page,
-)
+from proxy.server.negotiation import wants_page
+from proxy.server.problem_details import file_refused_page
 from proxy.server.request_body import RequestBody
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
-from proxy.server.response import SLICE_BYTES, WireResponse
-from proxy.server.stored_body import body_of
-from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.server.response import SLICE_BYTES, CachedHit, WireResponse
+from proxy.trello.message import ApiRequest, ApiResponse, BodyStream
 from proxy.trello.routes import Handling, handling_of
+from proxy.upstream.inflate import inflated
 
+INFLATING_BYTES = 2 * PIECE_BYTES
+"""Memory for inflating a body while it is sent: a piece, the next one, and zlib's window."""
 _KEYLESS = """\
 No token is needed here: this proxy asks Trello in its own name.
 Leave the key and token out, or send any; they are removed.
@@ -45,172 +54,191 @@ _WHERE = """
 Trello's own page for a token is https://trello.com/1/authorize
 (keys: https://trello.com/power-ups/admin).
 """
+_FOR_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
+"""Routes of OAuth libraries, which stop at a status of 400 and more (RFC 5849 §2)."""
 
 
-_TO_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
-"""Routes that OAuth libraries read, which stop at a status of 400 and more (RFC 5849 §2)."""
-
-
-def authorize_notice(template: str, method: str, *, keyless: bool) -> WireResponse:
-    """200, in plain words; NoTokenGiven for a program that asks for a token.
-
-    `keyless`: whoever sends no key and token is answered.
-    """
-    if template in _TO_PROGRAMS or method != "GET":
-        raise NoTokenGiven(
-            "None is needed: call the API without OAuth, and without a key and token."
-            if keyless
-            else "Get one from https://trello.com/1/authorize, and send it with each request."
-        )
-    fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
-    return WireResponse(
-        200, serialize(fields), ((_KEYLESS if keyless else _KEYED) + _WHERE).encode()
-    )
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiHandler:
     """Serves /1/…"""
 
-    def __init__(
-        self,
-        parser: RequestParser,
-        services: tuple[
-            ReadThrough, WriteThrough, AttachmentService, BoardExport, BatchService, HitVerifier
-        ],
-        limiter: RateLimiter,
-        clock: Clock,
-        signing: LinkSigner | None,
-    ) -> None:
-        """`signing`: what opens files, where links are to be signed."""
-        self._parser = parser
-        self._reads, self._writes, downloads, self._exports, self._batches, self._verifier = (
-            services
-        )
-        self._limiter = limiter
-        self._attachments = AttachmentHandler(downloads, clock)
-        self._clock = clock
-        self._signer = signing
+    parser: RequestParser
+    reads: ReadThrough
+    writes: WriteThrough
+    batches: BatchService
+    attachments: AttachmentHandler
+    exports: BoardExport
+    verifier: HitVerifier
+    limiter: RateLimiter
+    clock: Clock
+    signer: LinkSigner | None
+    """Checks attachment links; None if they need no signature."""
 
-    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """The answer; a ProxyError is the caller's to render."""
-        api_request, incoming = await self._parser.parse(request, record)
-        if api_request.match.route.kind is Kind.AUTHORIZATION_PAGE:
-            return authorize_notice(
-                api_request.match.route.template,
-                api_request.method,
-                keyless=self._parser.permission.keyless,
-            )
-        parts = self._parser.batch_parts(api_request)
-        body = api_request.body if isinstance(api_request.body, bytes) else b""
-        await run_for_client(len(body), self._parser.permission.check, api_request, parts)
+    async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """The response; ProxyError where there is none."""
+        api_request, body = await self.parser.parse(request, context)
+        route = api_request.match.route
+        if route.kind is Kind.AUTHORIZATION_PAGE:
+            keyless = self.parser.permission.keyless
+            return authorize_notice(route.template, api_request.method, keyless=keyless)
+        parts = self.parser.batch_parts(api_request)
+        await self._check_permission(api_request, parts)
         api_request = self._check_signature(api_request)
-        if handling_of(api_request.match, api_request.query_names) is Handling.ATTACHMENT:
-            served = await self._attachments.handle(request, api_request)
-        else:
-            served = await self._serve(api_request, parts, incoming)
+        served = await self._serve(request, api_request, parts, body)
         if isinstance(served, ApiResponse):
-            record.outcome = served.outcome
-            if _is_refused(api_request, served) and wants_page(request):
-                await _close(served)
-                return problem_details.file_refused_page(served.status, record.request_id, request)
-            rendered = self._rendered(request, record.hold, api_request, served)
+            context.outcome = served.outcome
+            if route.kind is Kind.FILE and served.status >= 400 and wants_page(request):
+                if not isinstance(served.body, bytes):
+                    await served.body.aclose()
+                return file_refused_page(served.status, context.request_id, request)
+            response = self._rendered(request, context.hold, api_request, served)
         else:
-            rendered, record.outcome = served
-        rendered.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(record.outcome).encode()
-        if record.outcome.fwd is not None:
-            rendered.dynamic_headers += serialize(quota_fields(self._limiter.quotas(api_request)))
-        return rendered
+            response, context.outcome = served
+        response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
+        if context.outcome.fwd is not None:
+            response.dynamic_headers += serialize(quota_fields(self.limiter.quotas(api_request)))
+        return response
 
-    def _rendered(
-        self, request: web.BaseRequest, hold: Hold, api_request: ApiRequest, response: ApiResponse
-    ) -> WireResponse:
-        if response.stored is not None:
-            return self._from_stored(request, hold, api_request, response, response.stored)
-        is_read = api_request.match.route.kind is not Kind.WRITE  # what was done is told
-        if is_read and isinstance(response.body, bytes) and len(response.body) > SLICE_BYTES:
-            hold.take("responses", len(response.body))
-        return WireResponse(response.status, response.head, response.body, response.length)
-
-    async def _serve(
-        self, request: ApiRequest, parts: tuple[ApiRequest, ...], incoming: RequestBody
-    ) -> ApiResponse:
-        match handling_of(request.match, request.query_names):
-            case Handling.WRITE:
-                return await self._write(request, incoming)
-            case Handling.EXPORT:
-                return await self._exports.serve(request)
-            case Handling.BATCH if parts:
-                return await self._batches.serve(request, parts)
-            case Handling.CACHED_READ:
-                return await self._reads.serve(request)
-            case _:
-                return await self._reads.bypass(request)
+    async def _check_permission(self, request: ApiRequest, parts: tuple[ApiRequest, ...]) -> None:
+        """A ClientError unless the client may do this; long bodies are judged in a thread."""
+        check = self.parser.permission.check
+        if isinstance(request.body, bytes):
+            await run_for_client(len(request.body), check, request, parts)
+        else:
+            check(request, parts)
 
     def _check_signature(self, request: ApiRequest) -> ApiRequest:
-        """The Ask; a file's if its link opens it, without the signature: Trello knows none."""
-        path, _, query = request.target.partition("?")
+        """The request without the link's signature, which Trello does not know.
+
+        A ClientError if links must be signed and this one is not.
+        """
         file = file_in_route(request.match)
         if file is None:
             return request
-        if self._signer:
-            self._signer.check(file, query, self._clock.now())
-        kept = strip_signature(query)
-        return request.derive(target=f"{path}?{kept}" if kept else path)
+        path, _, query = request.target.partition("?")
+        if self.signer:
+            self.signer.check(file, query, self.clock.now())
+        unsigned = strip_signature(query)
+        return request.derive(target=f"{path}?{unsigned}" if unsigned else path)
 
-    async def _write(self, request: ApiRequest, incoming: RequestBody) -> ApiResponse:
+    async def _serve(
+        self,
+        request: web.BaseRequest,
+        api_request: ApiRequest,
+        parts: tuple[ApiRequest, ...],
+        body: RequestBody,
+    ) -> ApiResponse | tuple[WireResponse, Outcome]:
+        match handling_of(api_request.match, api_request.query_names):
+            case Handling.ATTACHMENT:
+                return await self.attachments.handle(request, api_request)
+            case Handling.WRITE:
+                return await self._write(api_request, body)
+            case Handling.EXPORT:
+                return await self.exports.serve(api_request)
+            case Handling.BATCH if parts:
+                return await self.batches.serve(api_request, parts)
+            case Handling.CACHED_READ:
+                return await self.reads.serve(api_request)
+            case _:
+                return await self.reads.bypass(api_request)
+
+    async def _write(self, request: ApiRequest, body: RequestBody) -> ApiResponse:
         try:
-            return await self._writes.serve(request)
+            return await self.writes.serve(request)
         except UpstreamError:
-            if incoming.failure is not None:
-                raise incoming.failure from None
+            if body.failure is not None:
+                raise body.failure from None
             raise
+
+    def _rendered(
+        self, request: web.BaseRequest, hold: Hold, api_request: ApiRequest, served: ApiResponse
+    ) -> WireResponse:
+        if served.stored is not None:
+            return self._from_stored(request, hold, api_request, served, served.stored)
+        # A write has been done: its response is sent however much memory is held.
+        is_read = api_request.match.route.kind is not Kind.WRITE
+        if is_read and isinstance(served.body, bytes) and len(served.body) > SLICE_BYTES:
+            hold.take("responses", len(served.body))
+        return WireResponse(served.status, served.head, served.body, served.length)
 
     def _from_stored(
         self,
         request: web.BaseRequest,
         hold: Hold,
         api_request: ApiRequest,
-        response: ApiResponse,
+        served: ApiResponse,
         stored: StoredResponse,
     ) -> WireResponse:
         gzip = stored.gzip and accepts_gzip(request.headers.get("Accept-Encoding", ""))
         etag = etag_for_encoding(stored.etag, gzip=gzip)
-        ours = _fields(stored, etag, gzip=gzip)
+        fields = _cache_fields(stored, etag, gzip=gzip)
         if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
-            rendered = WireResponse(304, ours)
+            response = WireResponse(304, fields)
         else:
-            body, length = body_of(stored, self._reads.responses.memory, hold, gzip=gzip)
-            rendered = WireResponse(stored.status, stored.head + ours, body, length)
-        now = self._clock.now()
-        rendered.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
-        lifetime_s = self._reads.lifetimes(api_request, stored).lifetime_s
-        is_hit = response.outcome.result == "hit" and lifetime_s > 0
+            body, length = _body_of(stored, self.reads.responses.memory, hold, gzip=gzip)
+            response = WireResponse(stored.status, stored.head + fields, body, length)
+        now = self.clock.now()
+        response.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
+        lifetime_s = self.reads.lifetimes(api_request, stored).lifetime_s
+        is_hit = served.outcome.result == "hit" and lifetime_s > 0
         if is_hit and api_request.directives == NONE:
             is_watched = lifetime_s > api_request.match.route.lifetimes.lifetime_s
-            rendered.fast_path_entry = (stored, lifetime_s, is_watched)
-            rendered.verifier = self._verifier_for(api_request, stored)
-        return rendered
+            verifier = self._verifier_for(api_request, stored)
+            response.hit = CachedHit(stored, lifetime_s, is_watched, verifier)
+        return response
 
     def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:
-        """Who asks this hit again, if one is due; None where that may not be."""
+        """The verifier, which takes this hit as its sample if one is due; None if it may not."""
         if not may_verify(request.match, stored, own=request.uses_stored_credential):
             return None
-        self._verifier.offer_sample(request, stored)
-        return self._verifier
+        self.verifier.offer_sample(request, stored)
+        return self.verifier
 
 
-def _is_refused(request: ApiRequest, response: ApiResponse) -> bool:
-    return request.match.route.kind is Kind.FILE and response.status >= 400
+def authorize_notice(template: str, method: str, *, keyless: bool) -> WireResponse:
+    """200 in place of Trello's authorization page: whether a token is needed, and where to get one.
+
+    NoTokenGiven for a program that requests a token. `keyless`: requests without a key and token
+    are served.
+    """
+    if template in _FOR_PROGRAMS or method != "GET":
+        raise NoTokenGiven(
+            "None is needed: call the API without OAuth, and without a key and token."
+            if keyless
+            else "Get one from https://trello.com/1/authorize, and send it with each request."
+        )
+    fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
+    text = (_KEYLESS if keyless else _KEYED) + _WHERE
+    return WireResponse(200, serialize(fields), text.encode())
 
 
-async def _close(response: ApiResponse) -> None:
-    """Have done with an answer that is not sent."""
-    if not isinstance(response.body, bytes):
-        await response.body.aclose()
+def _body_of(
+    stored: StoredResponse, memory: MemoryTier, hold: Hold, *, gzip: bool
+) -> tuple[bytes | BodyStream, int]:
+    """The body in the coding that the client accepts, and its length in bytes.
+
+    A response is stored once, in Trello's coding. Its identity form is stored beside it if it is
+    short, and inflated while it is sent if it is long. Bytes in the memory tier are shared; others
+    count for this client: MemoryFull.
+    """
+    length = identity_length(stored.body) if stored.gzip and not gzip else len(stored.body)
+    is_own = len(stored.body) > MAX_FAST_PATH_BODY_BYTES and memory.get(stored.key) is not stored
+    if is_own:
+        hold.take("responses", len(stored.body))
+    if gzip or not stored.gzip:
+        return stored.body, length
+    if length > MAX_FAST_PATH_BODY_BYTES:
+        hold.take("responses", INFLATING_BYTES)
+        return inflated(Gunzip(), stored.body), length
+    plain = memory.plain(stored)
+    if plain is None:
+        plain = gunzip(stored.body)
+        memory.keep_plain(stored, plain)
+    return plain, length
 
 
-def _fields(stored: StoredResponse, etag: str, *, gzip: bool) -> bytes:
-    """Ours, in place of Trello's orders to caches."""
+def _cache_fields(stored: StoredResponse, etag: str, *, gzip: bool) -> bytes:
+    """The fields that replace Trello's own Cache-Control, ETag and Vary."""
     lines = [b"Cache-Control: private, no-cache\r\n"]
     if stored.status == 200:
         lines.append(b"ETag: %b\r\n" % etag.encode())
