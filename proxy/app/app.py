@@ -1,20 +1,4 @@
-"""Builds everything, and owns start and stop.
-
-                client ↓                                         ↑ client
-    cli          serve · demo · check · explain · link · purge · warm · leaks
-    app          this file · equipment · custody · console · rules · warm, a client of the proxy
-    edge         connection → door → handlers/{api, files, pages, webhooks, ops, …}   aiohttp.web
-    flow         read_through · batch · write_through · download · collapse · turns · exchange
-                 sending · outlook · custodian · invalidate · deliveries · hooks · watch · renew …
-    ───────────────────────────────────────────────────────────────────────────────
-    policy              │ store                  │ upstream
-    what is right       │ what we keep           │ whom we ask
-    pure, no await      │ the only disk          │ the only outward socket
-    ───────────────────────────────────────────────────────────────────────────────
-    ground       config  metrics · tally  log  ·  model  errors  clock
-
-Imports go down this drawing, never up; policy, store and upstream do not know each other.
-"""
+"""App: one proxy, from its configuration to its shutdown."""
 
 import asyncio
 import socket
@@ -341,6 +325,7 @@ class App:
 
     def _bind(self) -> list[list[socket.socket]]:
         """The sockets for clients and, when it has an address of its own, for the operator."""
+        self._handle_loop_errors()
         listen, admin = self._config.listen, self._config.admin.listen
         groups = []
         for address in (listen, admin) if admin else (listen,):
@@ -366,17 +351,14 @@ class App:
             {CALLBACK_PATH: WebhookHandler(webhook_receiver).handle} if webhook_receiver else {}
         )
         assets = dict.fromkeys(ASSETS, pages.asset) | docs_handlers()
-        cards, boards = (
-            JsonAddressHandler(pages.card, api.handle),
-            JsonAddressHandler(pages.board, api.handle),
-        )
+        cards = JsonAddressHandler(pages.card, api.handle)
+        boards = JsonAddressHandler(pages.board, api.handle)
         sections = {"/c/": cards.handle, "/b/": boards.handle}
         own = Routes({"/": pages.home, **assets, **callback, **shared}, sections, api.handle)
         routes = [own, Routes({**operator, **assets})]
         flusher = LogFlusher(self._log, [*self._ticks, console.dashboard.tick])
         self._closing.push_async_callback(flusher.stop)
         flusher.start()
-        self._handle_loop_errors()
         busy = partial(count, self._metrics.errors, "busy")
         most = limit_of(self._max_files), ADMIN_CONNECTIONS
         everyone = [ConnectionLimits(limit, self._memory, busy) for limit in most[: len(groups)]]
@@ -396,18 +378,22 @@ class App:
                 fast_path=fast_path,
                 credential_usage=console.credential_usage,
             )
-            runner = web.ServerRunner(
-                web.Server(middleware.handle, handler_cancellation=True),
-                shutdown_timeout=SHUTDOWN_S,
-            )
-            await runner.setup()
-            self._closing.push_async_callback(runner.cleanup)
             self._fast_paths.append(fast_path)
-            for sock in sockets:
-                await Listener(
-                    runner,
-                    sock,
-                    limits=connections,
-                    fast_path=fast_path,
-                    on_error=middleware.error_response,
-                ).start()
+            await self._serve(sockets, middleware, fast_path, connections)
+
+    async def _serve(
+        self,
+        sockets: list[socket.socket],
+        middleware: Middleware,
+        fast_path: FastPath,
+        limits: ConnectionLimits,
+    ) -> None:
+        runner = web.ServerRunner(
+            web.Server(middleware.handle, handler_cancellation=True), shutdown_timeout=SHUTDOWN_S
+        )
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        for sock in sockets:
+            await Listener(
+                runner, sock, limits=limits, fast_path=fast_path, on_error=middleware.error_response
+            ).start()
