@@ -63,8 +63,8 @@ from proxy.server.connection_limits import (
 )
 from proxy.server.fast_path import FastPath
 from proxy.server.handlers.api import ApiHandler
-from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.attachments import AttachmentHandler
+from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.webhooks import WebhookHandler
