@@ -23,7 +23,7 @@ LIMITED = "limits: {token: 5/10s, "
 DAY_S = 86_400
 IN_PEACE_S = 1.0
 """After so long a file is kept, and nobody has it open any more."""
-BUSY = frozenset({"TrelloProxyWatchLate", "TrelloProxyLittleSaved", "TrelloSlow"})
+BUSY = frozenset({"TrelloProxyPollLate", "TrelloProxyLowSavings", "TrelloSlow"})
 """What may come of many new questions to a Trello that does not answer well."""
 
 
@@ -155,16 +155,16 @@ async def echoed(instance: Instance) -> None:
 
 
 CASES = {
-    "TrelloTokenRefused": Case(refused, also=frozenset({"TrelloProxyWatchLate"})),
-    "TrelloTokenExpires": Case(aging, also=frozenset({"TrelloProxyWatchLate"})),
-    "TrelloThrottles": Case(throttled),
-    "TrelloProxyRefuses": Case(nothing, LIMITED + "wait: 2s}\n", crowd, also=BUSY),
-    "TrelloProxyCrowded": Case(nothing, LIMITED + "wait: 3m}\n", crowd, 0.0, also=BUSY),
+    "TrelloTokenRefused": Case(refused, also=frozenset({"TrelloProxyPollLate"})),
+    "TrelloTokenExpires": Case(aging, also=frozenset({"TrelloProxyPollLate"})),
+    "TrelloThrottling": Case(throttled),
+    "TrelloProxyRejecting": Case(nothing, LIMITED + "wait: 2s}\n", crowd, also=BUSY),
+    "TrelloProxyQueueing": Case(nothing, LIMITED + "wait: 3m}\n", crowd, 0.0, also=BUSY),
     "TrelloProxyDown": Case(stopped),
     "TrelloProxyFailing": Case(failing, UNWATCHED),
-    "TrelloUnwell": Case(in_trouble, load=news, also=BUSY),
+    "TrelloFailing": Case(in_trouble, load=news, also=BUSY),
     "TrelloSlow": Case(slow, load=news, speed=FAST, also=BUSY),
-    "TrelloProxyLittleSaved": Case(nothing, UNWATCHED, news),
+    "TrelloProxyLowSavings": Case(nothing, UNWATCHED, news),
     "TrelloProxyStale": Case(
         nothing,
         UNWATCHED + "routes: [{match: /cards/*, lifetime: 1h}]\n",
@@ -173,8 +173,8 @@ CASES = {
         speed=3 * FAST,
         also=BUSY,
     ),
-    "TrelloProxyWatchLate": Case(
-        unwatched, speed=FAST, also=frozenset({"TrelloUnwell", "TrelloSlow"})
+    "TrelloProxyPollLate": Case(
+        unwatched, speed=FAST, also=frozenset({"TrelloFailing", "TrelloSlow"})
     ),
     "TrelloWebhooksMissed": Case(
         silenced,
@@ -183,11 +183,11 @@ CASES = {
         speed=FAST,
         also=BUSY | {"TrelloProxyStale"},
     ),
-    "TrelloWebhooksForged": Case(forging, HOOKED),
-    "TrelloWebhooksUnclear": Case(unclear, HOOKED),
-    "TrelloProxyStoreDown": Case(diskless, also=frozenset({"TrelloProxyFilesDown"})),
-    "TrelloProxyFilesDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
-    "TrelloProxyNoRoom": Case(large, "attachments: {disk: 64KiB}\n"),
-    "TrelloProxyFilesDamaged": Case(damaged),
-    "TrelloProxySecretEchoed": Case(echoed),
+    "TrelloWebhooksUnsigned": Case(forging, HOOKED),
+    "TrelloWebhooksMalformed": Case(unclear, HOOKED),
+    "TrelloProxyStoreDown": Case(diskless, also=frozenset({"TrelloProxyAttachmentsDown"})),
+    "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
+    "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
+    "TrelloProxyAttachmentsDamaged": Case(damaged),
+    "TrelloProxyCredentialInResponse": Case(echoed),
 }

@@ -17,16 +17,16 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 
 
-def test_its_rows_are_an_operators_questions() -> None:
+def test_its_rows_are_in_order() -> None:
     assert [row["title"] for row in ROWS] == [
-        "What do we save",
-        "Are we fresh",
-        "Are we near a limit",
-        "Who spends it",
-        "Is Trello well",
-        "Is the disk",
+        "Savings",
+        "Freshness",
+        "Rate limits",
+        "Clients",
+        "Upstream",
+        "Disk",
         "Attachments",
-        "Do clients hold too much",
+        "Client connections",
     ]
 
 
