@@ -23,7 +23,7 @@ ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
 """Go's *singleflight* is a word of the field where requests are collapsed."""
 CLEAN = set[str]()
 """Folders whose docstrings and comments are held to it."""
-UNREVISED = {"deploy/README.md", "deploy/THREATS.md"}
+UNREVISED = set[str]()
 
 
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
