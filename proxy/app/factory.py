@@ -52,12 +52,12 @@ from proxy.server.credential_usage import CredentialUsage
 from proxy.server.handlers.admin import (
     CLIENT_CREDENTIALS,
     EXPLAIN,
+    HEALTHZ,
     METRICS,
     PURGE,
+    READYZ,
     AdminAccess,
     AdminHandler,
-    credential_usage_handler,
-    explain_handler,
 )
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.middleware import Handler
@@ -276,20 +276,21 @@ class AdminPages:
             offer=self.offer,
         )
 
-    def pages(self) -> dict[str, Handler]:
-        """By path. Where clients connect too, more of them are for the operator alone."""
-        services, (responses, files), (stored, availability, credential_manager) = (
-            self.services,
-            self.store,
-            self.credentials,
-        )
-        provide = self.metrics.provide
+    def _provide_readings(self) -> None:
+        (responses, files), provide = self.store, self.metrics.provide
+        stored, availability, credential_manager = self.credentials
         provide(rate_limit_readings(self.limiter, stored))
         provide(availability_readings(availability, credential_manager))
         provide(cache_readings(responses, self.config))
         provide(attachment_readings(files, self.metrics))
-        provide(poller_readings(services.watch))
+        provide(poller_readings(self.services.watch))
         provide({"client_credentials_total": self.credential_usage.counts})
+
+    def pages(self) -> dict[str, Handler]:
+        """By path. Where clients connect too, more of them are for the operator alone."""
+        self._provide_readings()
+        services, (responses, files) = self.services, self.store
+        _, availability, credential_manager = self.credentials
         health = Health(
             responses=responses,
             files=files,
@@ -298,8 +299,7 @@ class AdminPages:
             availability=availability,
             credential_manager=credential_manager,
         )
-        ops = AdminHandler(self.metrics, health, services.invalidate)
-        explain = Explainer(
+        explainer = Explainer(
             read_through=services.reads,
             batches=services.batches,
             attachments=services.downloads,
@@ -307,16 +307,24 @@ class AdminPages:
             responses=responses,
             clock=self.ports[0],
         )
-        kept = {PURGE: ops.purge, EXPLAIN: explain_handler(explain, self.intake)}
-        shown = {
-            METRICS: ops.metrics,
-            CLIENT_CREDENTIALS: credential_usage_handler(self.credential_usage),
+        admin = AdminHandler(
+            metrics=self.metrics,
+            health=health,
+            invalidator=services.invalidate,
+            explainer=explainer,
+            parser=self.intake,
+            credential_usage=self.credential_usage,
+        )
+        restricted: dict[str, Handler] = {PURGE: admin.purge, EXPLAIN: admin.explain}
+        reports: dict[str, Handler] = {
+            METRICS: admin.show_metrics,
+            CLIENT_CREDENTIALS: admin.client_credentials,
         }
         if self.operator:
-            kept, shown = {**kept, **shown}, {}
+            restricted, reports = {**restricted, **reports}, {}
         return {
-            "/healthz": ops.healthz,
-            "/readyz": ops.readyz,
-            **shown,
-            **{path: self.admin.only(path, handler) for path, handler in kept.items()},
+            HEALTHZ: admin.healthz,
+            READYZ: admin.readyz,
+            **reports,
+            **{path: self.admin.only(path, handler) for path, handler in restricted.items()},
         }

@@ -1,11 +1,12 @@
-"""Tools that still send a key or a token: counted, told, listed; the value is nowhere."""
+"""Clients that still send a key or a token: counted, logged, listed; the value is nowhere."""
 
 import json
 
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server.credential_usage import MAX_CLIENTS, REST_S
+from proxy.runtime.name_table import IDLE_S
+from proxy.server.credential_usage import MAX_CLIENTS
 from tests.server.conftest import (
     KEY,
     TOKEN,
@@ -22,16 +23,16 @@ JSON = {"Content-Type": "application/json"}
 
 Request = tuple[str, str, dict[str, str], bytes]
 
-CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
-    "a stranger's in the query": (
+SENT: dict[str, tuple[Request, set[tuple[str, str]]]] = {
+    "another's in the query": (
         ("GET", f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {}, b""),
         {("query", "foreign")},
     ),
-    "ours in the query": (
+    "the stored one in the query": (
         ("GET", f"{ME}?key={KEY}&token={TOKEN}", {}, b""),
         {("query", "own")},
     ),
-    "our token beside a stranger's key": (
+    "the stored token beside another's key": (
         ("GET", f"{ME}?key={THEIR_KEY}&token={TOKEN}", {}, b""),
         {("query", "own")},
     ),
@@ -54,7 +55,7 @@ CARRIED: dict[str, tuple[Request, set[tuple[str, str]]]] = {
         {("body", "foreign")},
     ),
     "in the path": (("GET", f"/1/tokens/{THEIR_TOKEN}", {}, b""), {("path", "foreign")}),
-    "in two places": (
+    "in two locations": (
         ("GET", f"{ME}?key={KEY}", {"Authorization": OAUTH}, b""),
         {("query", "own"), ("header", "foreign")},
     ),
@@ -78,26 +79,26 @@ def is_deprecated(heard: Heard) -> bool:
     ) in heard.field_list
 
 
-@pytest.mark.parametrize(("request_", "places"), CARRIED.values(), ids=CARRIED.keys())
-async def test_where_and_whose_is_told(
-    proxy: Proxy, request_: Request, places: set[tuple[str, str]]
+@pytest.mark.parametrize(("request_", "locations"), SENT.values(), ids=SENT.keys())
+async def test_location_and_owner_are_reported(
+    proxy: Proxy, request_: Request, locations: set[tuple[str, str]]
 ) -> None:
     method, target, fields, body = request_
     heard = await proxy.ask(method, target, {**fields, "User-Agent": "old-tool/1.2"}, body)
     rows = await listed(proxy)
-    assert {(row["location"], row["owner"]) for row in rows} == places
+    assert {(row["location"], row["owner"]) for row in rows} == locations
     assert {row["client"] for row in rows} <= {"old-tool"}
-    assert is_deprecated(heard) == bool(places)
+    assert is_deprecated(heard) == bool(locations)
     metrics = (await proxy.get("/metrics")).body.decode()
-    for place, whose in places:
-        labels = f'{{client="old-tool",location="{place}",owner="{whose}"}}'
+    for location, owner in locations:
+        labels = f'{{client="old-tool",location="{location}",owner="{owner}"}}'
         assert f"trello_proxy_client_credentials_total{labels} 1.0" in metrics
-    assert metrics.count("trello_proxy_client_credentials_total{") == len(places)
+    assert metrics.count("trello_proxy_client_credentials_total{") == len(locations)
     await proxy.stop()
-    assert proxy.log.count(b"client sent credential") == len(places)
+    assert proxy.log.count(b"client sent credential") == len(locations)
 
 
-async def test_a_planned_hit_is_counted_and_told_too(proxy: Proxy) -> None:
+async def test_a_fast_path_hit_is_counted_and_marked_too(proxy: Proxy) -> None:
     target = f"{ME}?fields=username&key={THEIR_KEY}"
     heard = [await proxy.get(target) for _ in range(5)]
     assert [each.status for each in heard] == [200] * 5
@@ -109,22 +110,22 @@ async def test_a_planned_hit_is_counted_and_told_too(proxy: Proxy) -> None:
     assert [row["requests"] for row in await listed(proxy)] == [5]
 
 
-async def test_an_error_tells_it_too(proxy: Proxy, standin: FakeTrello) -> None:
+async def test_an_error_is_marked_too(proxy: Proxy, standin: FakeTrello) -> None:
     await standin.stop()
     heard = await proxy.get(f"{ME}?key={THEIR_KEY}")
     assert heard.status == 502
     assert is_deprecated(heard)
 
 
-async def test_the_log_tells_it_once_for_each_tool_and_place(proxy: Proxy) -> None:
+async def test_it_is_logged_once_for_each_client_and_location(proxy: Proxy) -> None:
     for _ in range(3):
         await proxy.get(f"{ME}?key={THEIR_KEY}", {"User-Agent": "old-tool/1"})
         await proxy.get(f"{ME}?key={KEY}", {"User-Agent": "old-tool/1"})
         await proxy.get(ME, {"User-Agent": "old-tool/1", "Authorization": OAUTH})
     await proxy.stop()
     lines = [json.loads(line) for line in proxy.log.splitlines()]
-    told = [line for line in lines if line["message"] == "client sent credential"]
-    assert [(line["client"], line["location"], line["owner"]) for line in told] == [
+    events = [line for line in lines if line["message"] == "client sent credential"]
+    assert [(line["client"], line["location"], line["owner"]) for line in events] == [
         ("old-tool", "query", "foreign"),
         ("old-tool", "header", "foreign"),
     ]
@@ -138,7 +139,7 @@ async def test_a_rejected_request_is_counted(make_proxy: MakeProxy, standin: Fak
     assert [row["requests"] for row in await listed(proxy)] == [1]
 
 
-async def test_where_it_is_used_nobody_is_told_to_leave_it_out(
+async def test_where_clients_credentials_are_used_they_are_not_deprecated(
     make_proxy: MakeProxy, standin: FakeTrello
 ) -> None:
     standin.trello.add_token(THEIR_TOKEN, standin.trello.me["id"], key=THEIR_KEY)
@@ -151,7 +152,7 @@ async def test_where_it_is_used_nobody_is_told_to_leave_it_out(
     assert b"client sent credential" not in proxy.log
 
 
-async def test_tools_are_bounded(proxy: Proxy) -> None:
+async def test_clients_are_bounded(proxy: Proxy) -> None:
     letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
     for name in letters:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
@@ -161,7 +162,7 @@ async def test_tools_are_bounded(proxy: Proxy) -> None:
     assert others == [len(letters) - MAX_CLIENTS]
 
 
-async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
+async def test_the_report_is_a_page_and_a_text_too(proxy: Proxy) -> None:
     empty = await proxy.get("/-/client-credentials")
     assert empty.body.startswith(b"No client has sent a key or a token")
     await proxy.get(f"{ME}?key={THEIR_KEY}&token={THEIR_TOKEN}", {"User-Agent": "old-tool/1"})
@@ -175,16 +176,16 @@ async def test_the_list_is_a_page_and_a_text_too(proxy: Proxy) -> None:
         assert THEIR_TOKEN.encode() not in heard.raw
 
 
-async def test_tools_that_are_not_seen_any_more_make_room(proxy: Proxy) -> None:
+async def test_idle_clients_make_room(proxy: Proxy) -> None:
     letters = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"][:MAX_CLIENTS]
     for name in letters:
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": f"{name}/1"})
     await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "late/1"})
-    proxy.clock.advance(REST_S / 2)
-    for _ in range(3):  # in the end without being parsed
+    proxy.clock.advance(IDLE_S / 2)
+    for _ in range(3):  # the last one on the fast path
         await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "aa/1"})
-    proxy.clock.advance(REST_S / 2 + 1)
+    proxy.clock.advance(IDLE_S / 2 + 1)
     await proxy.get(f"{ME}?fields=id&key=x", {"User-Agent": "new/1"})
-    tools = {row["client"]: row["requests"] for row in await listed(proxy)}
-    assert (tools["new"], tools["aa"], tools["other"]) == (1, 4, 1)
-    assert len(tools) == MAX_CLIENTS + 1
+    clients = {row["client"]: row["requests"] for row in await listed(proxy)}
+    assert (clients["new"], clients["aa"], clients["other"]) == (1, 4, 1)
+    assert len(clients) == MAX_CLIENTS + 1

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.observability.client_stats import MOST_TOOLS, WINDOW_REQUESTS
+from proxy.observability.client_stats import MAX_CLIENTS, WINDOW_REQUESTS
 from tests.server.conftest import (
     MakeProxy,
     Proxy,
@@ -94,7 +94,7 @@ class TestPages:
             for label, value in sample.labels.items():
                 values.setdefault(label, set()).add(value)
         assert {"other", "unclear", "trello-proxy"} <= values["client"]
-        assert len(values["client"]) == MOST_TOOLS
+        assert len(values["client"]) == MAX_CLIENTS + 2
         assert values["route"] == {"/cards/{id}", "/{unknown}"}
         assert not [each for each in set[str]().union(*values.values()) if card in each]
 

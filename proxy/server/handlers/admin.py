@@ -1,9 +1,10 @@
-"""What the operator asks: metrics, health, purge."""
+"""Admin routes for the operator: metrics, health, purge, explain, client credentials."""
 
 import asyncio
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial, wraps
 
 from aiohttp import web
@@ -12,9 +13,7 @@ from proxy.cache.invalidation import Invalidator
 from proxy.errors import AdminOnly, InvalidTarget, MethodNotAllowed
 from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
-from proxy.http_semantics.target import (
-    host_name,
-)
+from proxy.http_semantics.target import host_name
 from proxy.model import Priority
 from proxy.observability.exposition import render
 from proxy.observability.metrics import Metrics
@@ -42,132 +41,122 @@ from proxy.status.explain import Explainer
 from proxy.status.health import Health
 from proxy.trello.tags import EVERYTHING
 
+METRICS = "/metrics"
+HEALTHZ = "/healthz"
+READYZ = "/readyz"
+PURGE = "/-/purge"
+EXPLAIN = "/-/explain"
+CLIENT_CREDENTIALS = "/-/client-credentials"
+_NO_STORE = ("Cache-Control", "no-store")
+
 
 class AdminAccess:
-    """Who has the admin token where there is one, else the machine itself."""
+    """Admits the bearer of `admin.token`; without one, requests from the machine itself."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def admits(self, request: web.BaseRequest) -> bool:
-        """Whether it is the operator who asks."""
+        """Whether the request is the operator's."""
         headers = request.headers
         if self._token is not None:
-            given = headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-            return hmac.compare_digest(given, f"Bearer {self._token}".encode())
+            sent = headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            return hmac.compare_digest(sent, f"Bearer {self._token}".encode())
         return is_local(request.remote or "", host_name(headers.get("Host", "")), headers)
 
     def only(self, route: str, handler: Handler) -> Handler:
-        """The handler of a route, which answers NotAdmin to anybody else."""
+        """The handler for admitted requests; AdminOnly for others, with `route` in the log."""
 
         @wraps(handler)
-        async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
-            record.route = route
+        async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
+            context.route = route
             if not self.admits(request):
-                raise AdminOnly(self._cure)
-            return await handler(request, record)
+                raise AdminOnly(self._remedy)
+            return await handler(request, context)
 
         return handle
 
     @property
-    def _cure(self) -> str:
+    def _remedy(self) -> str:
         if self._token is not None:
             return "Send admin.token of proxy.yaml as `Authorization: Bearer …`."
         return (
-            "Ask on the proxy's own machine, by 127.0.0.1 or localhost and through nothing in "
-            "front; or set admin.token or admin.listen in proxy.yaml."
+            "Send it from the proxy's own machine, to 127.0.0.1 or localhost and without a reverse "
+            "proxy; or set admin.token or admin.listen in proxy.yaml."
         )
 
 
-METRICS, PURGE = "/metrics", "/-/purge"
-_NO_STORE = ("Cache-Control", "no-store")
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdminHandler:
-    """The proxy's own pages; none of them asks Trello anything."""
+    """Handlers of the admin routes; none of them sends an upstream request."""
 
-    def __init__(self, metrics: Metrics, health: Health, invalidator: Invalidator) -> None:
-        self._metrics = metrics
-        self._health = health
-        self._invalidator = invalidator
+    metrics: Metrics
+    health: Health
+    invalidator: Invalidator
+    explainer: Explainer
+    parser: RequestParser
+    credential_usage: CredentialUsage
 
-    async def metrics(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """All metrics; rendered in a thread, during which the event loop serves requests."""
-        record.route = METRICS
+    async def show_metrics(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """All metrics; rendered in a thread, while the event loop serves requests."""
+        context.route = METRICS
         accept = request.headers.get("Accept", "")
-        media_type, body = await asyncio.to_thread(render, self._metrics, accept)
+        media_type, body = await asyncio.to_thread(render, self.metrics, accept)
         return WireResponse(200, serialize((("Content-Type", media_type), _NO_STORE)), body)
 
-    async def healthz(self, _: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """The loop turns."""
-        record.route = "/healthz"
+    async def healthz(self, _: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """Liveness probe: 200."""
+        context.route = HEALTHZ
         return _json({"status": "ok"})
 
-    async def readyz(self, _: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """Requests are answered, though perhaps not as well as they should be; else 503."""
-        record.route = "/readyz"
-        report = self._health.report()
+    async def readyz(self, _: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """Readiness probe: 200 for `ready` and `degraded`, 503 for `down`."""
+        context.route = READYZ
+        report = self.health.report()
         status = 503 if report.status == "down" else 200
         return _json({"status": report.status, **report.parts}, status)
 
-    async def purge(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """Forget everything stored."""
-        record.route = PURGE
+    async def purge(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """Invalidate every stored response, on disk too; MethodNotAllowed unless POST."""
+        context.route = PURGE
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self._invalidator.invalidate({EVERYTHING}, "purge")
-        await self._invalidator.flush()
+        self.invalidator.invalidate({EVERYTHING}, "purge")
+        await self.invalidator.flush()
         return _json({"purged": "everything"})
 
-
-def _json(value: Mapping[str, str | float | None], status: int = 200) -> WireResponse:
-    fields = (("Content-Type", "application/json"), _NO_STORE)
-    return WireResponse(status, serialize(fields), json.dumps(value).encode() + b"\n")
-
-
-EXPLAIN = "/-/explain"
-
-
-def explain_handler(explain: Explainer, parser: RequestParser) -> Handler:
-    """What answers there; what clients may not do is refused as they would be."""
-
-    async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        record.route = EXPLAIN
+    async def explain(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """What the proxy would do with a GET of `?url=`; refused where a client's would be."""
+        context.route = EXPLAIN
         url = url_parameter(request.raw_path.partition("?")[2])
         if not url:
             raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
-        api_request = parser.internal_get(target_of_url(url), NONE, Priority.API)
-        parts = parser.batch_parts(api_request)
-        parser.permission.check(api_request, parts)
-        explained = await explain.explain(api_request, parts)
+        api_request = self.parser.internal_get(target_of_url(url), NONE, Priority.API)
+        parts = self.parser.batch_parts(api_request)
+        self.parser.permission.check(api_request, parts)
+        explanation = await self.explainer.explain(api_request, parts)
         return negotiated_response(
             request,
-            page=partial(explain_page, explained),
-            json=partial(explain_json, explained),
-            text=partial(explain_text, explained),
+            page=partial(explain_page, explanation),
+            json=partial(explain_json, explanation),
+            text=partial(explain_text, explanation),
         )
 
-    return handle
-
-
-CLIENT_CREDENTIALS = "/-/client-credentials"
-
-
-def credential_usage_handler(credential_usage: CredentialUsage) -> Handler:
-    """What answers there."""
-
-    async def handle(request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        record.route = CLIENT_CREDENTIALS
+    async def client_credentials(
+        self, request: web.BaseRequest, context: RequestContext
+    ) -> WireResponse:
+        """Which clients still send a key or a token."""
+        context.route = CLIENT_CREDENTIALS
         rows = [
             Row(
-                each.client,
-                each.location,
-                each.owner,
-                each.count,
-                each.first_seen_at,
-                each.last_seen_at,
+                client=usage.client,
+                location=usage.location,
+                owner=usage.owner,
+                requests=usage.count,
+                first_seen_at=usage.first_seen_at,
+                last_seen_at=usage.last_seen_at,
             )
-            for each in credential_usage.usages
+            for usage in self.credential_usage.usages
         ]
         return negotiated_response(
             request,
@@ -176,4 +165,7 @@ def credential_usage_handler(credential_usage: CredentialUsage) -> Handler:
             text=partial(credential_usage_text, rows),
         )
 
-    return handle
+
+def _json(value: Mapping[str, str | float | None], status: int = 200) -> WireResponse:
+    fields = (("Content-Type", "application/json"), _NO_STORE)
+    return WireResponse(status, serialize(fields), json.dumps(value).encode() + b"\n")
