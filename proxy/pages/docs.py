@@ -28,10 +28,11 @@ NAMES = (
 _MARKER = re.compile(r"(?m)^<!--.*-->\n")
 """Around a generated table."""
 _ITEM = Markup('<li><a href="{url}">{title}</a></li>')
-_INDEX = Markup('<h1>Documentation</h1>\n<ul class="panel plain">\n{items}\n</ul>')
+_INDEX = Markup('<h1>Documentation</h1>\n<section class="panel"><ul class="plain">\n{items}\n</ul></section>')
 _ARTICLE = Markup("""<nav><a href="{url}">Documentation</a></nav>
 <article class="docs">
 {text}</article>""")
+_SCROLL = '<div class="scroll" tabindex="0"><table>'
 _LINK = re.compile(r"([a-z-]+)\.md(#[\w-]+)?|#[\w-]+")
 
 
@@ -76,7 +77,9 @@ def _html(text: str) -> Markup:
             token.attrSet("id", anchor_of(following.content))
         if token.children:
             token.children = _with_own_links(token.children)
-    return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704 — escaped by it
+    html = parser.renderer.render(tokens, parser.options, {})
+    html = html.replace("<table>", _SCROLL).replace("</table>", "</table></div>")
+    return Markup(html)  # noqa: S704 — escaped by it
 
 
 def anchor_of(heading: str) -> str:

@@ -47,7 +47,8 @@ def home_text(public_url: str, data: DashboardData, offer: Offer) -> bytes:
         f"trello-proxy: Trello's API {credentials}, cached.\n\n"
         f"Base URL:  {public_url}/1/\n"
         f"Try:       curl {public_url}/1/members/me/boards?fields=name\n"
-        f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n\n"
+        f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n"
+        f"Manual:    curl {public_url}/-/docs/\n\n"
         f"{dashboard_text(data)}"
     ).encode()
 
@@ -73,6 +74,7 @@ _HOME = Markup("""<p class="result"><code class="base">{url}/1/</code>{copy}</p>
 </section>
 {form}
 {dashboard}
+<p class="footnote"><a href="/-/docs/">Documentation</a></p>
 {admin_links}""")
 _ADMIN_LINKS = Markup(
     '<p class="footnote"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·\n'
