@@ -8,8 +8,8 @@ ProxyError
 │   │   NotFoundAtTrello 404, MethodNotAllowed 405, RequestTimeout 408, LinkExpired 410,
 │   │   AttachmentDeleted 410, HostNotAllowed 421, NotInCache 504, LoopDetected 508
 │   └── UnacceptableMessage: MalformedRequest 400, InvalidTarget 400, IncompleteBody 400,
-│           BodyTooLarge 413, UriTooLong 414, UnsupportedContentEncoding 415, CharsetNotUtf8 415,
-│           HeaderFieldsTooLarge 431
+│           MalformedJson 400, BodyTooLarge 413, UriTooLong 414, UnsupportedContentEncoding 415,
+│           CharsetNotUtf8 415, HeaderFieldsTooLarge 431
 ├── InternalError 500, MemoryFull 503
 └── UpstreamError: ResponseTimeout 504, ConnectionTerminated 502, IncompleteResponse 502,
     │   InvalidResponse 502; and, where nothing was sent, ConnectTimeout 504, CircuitOpen 503,
@@ -44,11 +44,14 @@ PROBLEM_TYPES: list[type[ProxyError]] = []
 E = TypeVar("E", bound=ProxyError)
 
 
-def problem(status: int, slug: str, title: str) -> Callable[[type[E]], type[E]]:
-    """Class decorator: one of PROBLEM_TYPES."""
+def problem(
+    status: int, slug: str, title: str, proxy_error: str = ""
+) -> Callable[[type[E]], type[E]]:
+    """Class decorator: one of PROBLEM_TYPES; `proxy_error` where it is not the base class's."""
 
     def register(error: type[E]) -> type[E]:
         error.status, error.slug, error.title = status, slug, title
+        error.proxy_error = proxy_error or error.proxy_error
         PROBLEM_TYPES.append(error)
         return error
 
@@ -81,6 +84,11 @@ class InvalidTarget(UnacceptableMessage):
 @problem(400, "incomplete-body", "The request body ended early")
 class IncompleteBody(UnacceptableMessage):
     """The client closed the connection before the end of the request body."""
+
+
+@problem(400, "malformed-json", "The request body is not JSON")
+class MalformedJson(UnacceptableMessage):
+    """A JSON body that is not strictly RFC 8259's, so that two readers could differ about it."""
 
 
 @problem(400, "credential-rejected", "Leave the key and token out")
@@ -242,11 +250,9 @@ class LoopDetected(ClientError):
     proxy_error = "proxy_loop_detected"
 
 
-@problem(500, "internal-error", "The proxy failed")
+@problem(500, "internal-error", "The proxy failed", "proxy_internal_error")
 class InternalError(ProxyError):
     """A fault of the program."""
-
-    proxy_error = "proxy_internal_error"
 
 
 @problem(503, "memory-full", "The proxy has no memory left for clients")
@@ -276,18 +282,14 @@ class Unreachable(UpstreamError):
     sent = False
 
 
-@problem(502, "upstream-dns", "Trello's host name has no address")
+@problem(502, "upstream-dns", "Trello's host name has no address", "dns_error")
 class NameNotResolved(Unreachable):
     """Trello's host name has no address; nothing was sent."""
 
-    proxy_error = "dns_error"
 
-
-@problem(502, "upstream-refused", "Trello's address refuses connections")
+@problem(502, "upstream-refused", "Trello's address refuses connections", "connection_refused")
 class ConnectionRefused(Unreachable):
     """Nothing listens at Trello's address; nothing was sent."""
-
-    proxy_error = "connection_refused"
 
 
 @problem(502, "upstream-certificate", "Trello's certificate is not trusted")
@@ -297,11 +299,9 @@ class UntrustedCertificate(Unreachable):
     proxy_error = "tls_certificate_error"
 
 
-@problem(502, "upstream-tls", "No TLS with Trello's address")
+@problem(502, "upstream-tls", "No TLS with Trello's address", "tls_protocol_error")
 class TlsFailure(Unreachable):
     """A TLS handshake that failed; nothing was sent."""
-
-    proxy_error = "tls_protocol_error"
 
 
 @problem(504, "upstream-connect-timeout", "Trello cannot be reached in time")
@@ -312,11 +312,9 @@ class ConnectTimeout(UpstreamError):
     sent = False
 
 
-@problem(504, "upstream-timeout", "Trello did not answer in time")
+@problem(504, "upstream-timeout", "Trello did not answer in time", "http_response_timeout")
 class ResponseTimeout(UpstreamError):
     """No response within `upstream.read_timeout`."""
-
-    proxy_error = "http_response_timeout"
 
 
 @problem(503, "circuit-open", "Trello fails; no request is sent for a while")
@@ -344,25 +342,19 @@ class TokenRefused(UpstreamError):
         self.retry_after_s = retry_after_s
 
 
-@problem(502, "connection-terminated", "Trello ended the connection")
+@problem(502, "connection-terminated", "Trello ended the connection", "connection_terminated")
 class ConnectionTerminated(UpstreamError):
     """The connection ended before the response."""
 
-    proxy_error = "connection_terminated"
 
-
-@problem(502, "incomplete-response", "Trello's response is incomplete")
+@problem(502, "incomplete-response", "Trello's response is incomplete", "http_response_incomplete")
 class IncompleteResponse(UpstreamError):
     """A response that is cut off, or whose length is wrong."""
 
-    proxy_error = "http_response_incomplete"
 
-
-@problem(502, "invalid-response", "Trello's response is not usable")
+@problem(502, "invalid-response", "Trello's response is not usable", "http_protocol_error")
 class InvalidResponse(UpstreamError):
     """A response that is not what the route promises."""
-
-    proxy_error = "http_protocol_error"
 
 
 @problem(429, "rate-limited", "Trello's rate limit is used up")

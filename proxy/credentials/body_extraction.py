@@ -1,11 +1,10 @@
 """Form and JSON bodies without the client's credential, and the parameters they carry. Pure."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import parse_qsl, quote, quote_from_bytes
+from urllib.parse import quote, quote_from_bytes
 
 from proxy.credentials.extraction import (
     NOTHING,
@@ -16,6 +15,15 @@ from proxy.credentials.extraction import (
 )
 from proxy.errors import BodyTooLarge
 from proxy.http_semantics.media_type import media_type_of
+from proxy.http_semantics.parameters import (
+    BOM,
+    Parameter,
+    leaves_of,
+    members_of,
+    read_form,
+    read_json,
+    scalar_text,
+)
 
 BodyForm = Literal["form", "json", "multipart", "opaque"]
 
@@ -29,11 +37,9 @@ MAX_VALUE_CHARS = 4096
 """A parameter longer than this is not kept."""
 
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
-_BOM = b"\xef\xbb\xbf"
 _LOOKS_LIKE_FORM = re.compile(rb"[\w%.\[\]+~*/-]{1,256}=", re.A)
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
-_MAY_NAME_A_CREDENTIAL = re.compile(rb"key|token|oauth_|\\u00", re.I)
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(_STRING + rb"|[\[\]{}:,]", re.S)
 _STRUCTURE = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+([\[\]{},])", re.S)
@@ -48,6 +54,9 @@ class ParsedBody:
     """Without credentials; every other byte as sent."""
     credential: ExtractedCredential
     params: dict[str, str] = field(repr=False)
+    """Scalars by name, the last of a name; bounded in number and length."""
+    parameters: tuple[Parameter, ...] = field(repr=False)
+    """Everything the body may set, in every way that it may be read."""
 
 
 def body_form(content_type: str | None, head: bytes) -> BodyForm:
@@ -57,41 +66,45 @@ def body_form(content_type: str | None, head: bytes) -> BodyForm:
     whatever the Content-Type says or does not say; only multipart is believed unseen.
     """
     media_type = media_type_of(content_type or "")
-    start = head.removeprefix(_BOM).lstrip()[:1]
+    start = head.removeprefix(BOM).lstrip()[:1]
     if media_type.startswith("multipart/") and start != b"{":
         return "multipart"
     if _LOOKS_LIKE_FORM.match(head):
         return "form"
-    if start in (b"{", b"[") or media_type == "application/json" or media_type.endswith("+json"):
+    if start in (b"{", b"[") or _is_json_type(media_type):
         return "json"
     return "form" if media_type == _FORM_TYPE else "opaque"
 
 
+def _is_json_type(media_type: str) -> bool:
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
 def parse_form(body: bytes) -> ParsedBody:
     """An `application/x-www-form-urlencoded` body; BodyTooLarge for too many parameters."""
-    if body.count(b"&") + body.count(b";") >= MAX_MEMBERS:
-        raise BodyTooLarge(f"Send a form of at most {MAX_MEMBERS:,} parameters.")
-    stripped, found = strip_form(body)
-    return ParsedBody(stripped, found, form_params(stripped))
-
-
-def parse_json(body: bytes) -> ParsedBody:
-    """A JSON body; BodyTooLarge for too many values or too deep nesting."""
-    _check_size(body)
-    stripped, found = strip_json(body)
-    return ParsedBody(stripped, found, json_params(stripped))
-
-
-def strip_form(body: bytes) -> tuple[bytes, ExtractedCredential]:
-    """An `application/x-www-form-urlencoded` body without credentials; else the same object."""
+    _check_number(body)
     kept, found = strip_parameters(body.decode("latin-1"), "form")
-    return (kept.encode("latin-1") if found.locations else body), found
+    stripped = kept.encode("latin-1") if found.locations else body
+    parameters = read_form(stripped.decode("utf-8", "replace"))
+    return ParsedBody(stripped, found, _bounded(parameters), tuple(parameters))
 
 
-def form_params(body: bytes) -> dict[str, str]:
-    """A form's decoded parameters, the last of a name; bounded in number and length."""
-    pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    return _bounded(pairs)
+def parse_json(body: bytes, content_type: str = "") -> ParsedBody:
+    """A JSON body, of which the outermost object's members may hold credentials.
+
+    Called anything but JSON, it may also be read as the form that it is called or is taken for.
+    BodyTooLarge for too many values or too deep nesting, MalformedJson, CharsetNotUtf8.
+    """
+    _check_size(body)
+    document = read_json(body)
+    as_form: list[Parameter] = []
+    if not _is_json_type(media_type_of(content_type)):
+        _check_number(body)
+        as_form = read_form(body.decode())[1:]  # JSON begins like no parameter's name
+    stripped, found = _strip_json(body, document)
+    scalars = [(name, scalar_text(value)) for name, value in members_of(document)]
+    kept = [(name, value) for name, value in scalars if value is not None and not part_of(name)]
+    return ParsedBody(stripped, found, _bounded(kept), (*leaves_of(document), *as_form))
 
 
 def form_query(body: bytes) -> str:
@@ -99,42 +112,33 @@ def form_query(body: bytes) -> str:
     return quote_from_bytes(body, safe=_PRINTABLE)
 
 
-def strip_json(body: bytes) -> tuple[bytes, ExtractedCredential]:
-    """A JSON object without its members that hold credentials; every other member as sent.
+def _strip_json(body: bytes, document: object) -> tuple[bytes, ExtractedCredential]:
+    """The body without the members that hold credentials, every other member as sent.
 
-    Only members of the outermost object count, under whatever spelling of their name. Anything
-    that is not a JSON object is unchanged.
+    Only members of the outermost object count, under whatever spelling of their name.
     """
-    if not _MAY_NAME_A_CREDENTIAL.search(body) or not _is_json(body):
+    if not any(part_of(name) for name, _ in members_of(document)):
         return body, NOTHING
     opening = body.find(b"{")
-    if body[:opening].removeprefix(_BOM).strip() or opening < 0:
-        return body, NOTHING
     found, kept, end = NOTHING, [], opening + 1
-    for name, start, value_start, end in _members(body, opening):
-        part = part_of(_string(name) or "")
+    for (name, value), (start, end) in zip(
+        members_of(document), _spans(body, opening), strict=True
+    ):
+        part = part_of(name)
         if part:
-            found = found.merge(extracted_from("json", part, _string(body[value_start:end])))
+            text = value if isinstance(value, str) else None
+            found = found.merge(extracted_from("json", part, text))
         else:
             kept.append(body[start:end])
-    if not found.locations:
-        return body, NOTHING
     return body[: opening + 1] + b",".join(kept) + body[end:], found
 
 
-def json_params(body: bytes) -> dict[str, str]:
-    """The scalar members of a JSON object, numbers as written; bounded in number and length."""
-    scalars = {name: _scalar(value) for name, value in _object(body).items()}
-    return _bounded([(name, value) for name, value in scalars.items() if value is not None])
-
-
 def json_query(body: bytes) -> str:
-    """The members of a JSON object as a raw query; empty for any other value.
+    """The members of a JSON object as a raw query; empty for any other value, or no JSON.
 
     An array of scalars becomes Trello's list, joined by commas; deeper members are left out.
     """
-    members = _object(body).items()
-    pairs = [(name, _listed(value)) for name, value in members]
+    pairs = [(name, _listed(value)) for name, value in members_of(read_json(body))]
     return "&".join(
         f"{quote(name, safe='', errors='replace')}={quote(value, safe='', errors='replace')}"
         for name, value in pairs
@@ -142,33 +146,26 @@ def json_query(body: bytes) -> str:
     )
 
 
-def _members(body: bytes, opening: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """(name token, start, start of value, end) of each member of the object opened there.
+def _spans(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of each member of the object opened there, in valid JSON.
 
     A member reaches from the comma before it to the comma or brace after it, both excluded.
     """
-    depth, start, value_start, name = 0, opening + 1, 0, b""
+    depth, start = 0, opening + 1
     for token in _TOKEN.finditer(body, opening):
         symbol = token[0]
-        if depth == 1 and symbol in (b",", b"}") and name:
-            yield name, start, value_start, token.start()
-            start, name = token.end(), b""
-        elif depth == 1 and symbol == b":":
-            value_start = token.end()
-        elif depth == 1 and not name:
-            name = symbol
+        if depth == 1 and symbol in (b",", b"}"):
+            yield start, token.start()
+            start = token.end()
         depth += (symbol in (b"{", b"[")) - (symbol in (b"}", b"]"))
         if depth == 0:
             return
 
 
-def _object(body: bytes) -> dict[str, object]:
-    """A JSON object, numbers as written; empty for anything else."""
-    try:
-        document = json.loads(_text(body), parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+def _check_number(body: bytes) -> None:
+    """BodyTooLarge unless the parameters of a form are bounded."""
+    if body.count(b"&") + body.count(b";") >= MAX_MEMBERS:
+        raise BodyTooLarge(f"Send a form of at most {MAX_MEMBERS:,} parameters.")
 
 
 def _check_size(body: bytes) -> None:
@@ -189,39 +186,10 @@ def _check_size(body: bytes) -> None:
             )
 
 
-def _is_json(body: bytes) -> bool:
-    """Whether a lenient reader takes it for JSON; nesting too deep to tell counts as yes."""
-    try:
-        json.loads(_text(body), parse_int=str)
-    except RecursionError:
-        return True
-    except ValueError:
-        return False
-    return True
-
-
-def _text(body: bytes) -> str:
-    return body.removeprefix(_BOM).decode("utf-8", "replace")
-
-
-def _string(token: bytes) -> str | None:
-    """What a JSON string says; None for anything else."""
-    try:
-        return str(json.loads(_text(token))) if token.lstrip().startswith(b'"') else None
-    except ValueError:
-        return None
-
-
-def _scalar(value: object) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else None
-
-
 def _listed(value: object) -> str | None:
     if not isinstance(value, list):
-        return _scalar(value)
-    items = [item for item in map(_scalar, value) if item is not None]
+        return scalar_text(value)
+    items = [item for item in map(scalar_text, value) if item is not None]
     return ",".join(items) if len(items) == len(value) else None
 
 

@@ -1,7 +1,7 @@
 """Credentials of a request: found and removed in its query, header and path. Pure.
 
-A credential goes by the names `key`, `token` and `oauth_*`: in any letter case, percent-encoded, or
-with brackets (`key[]`). Removing one leaves every other byte, and the order, as sent.
+A credential goes by the names `key`, `token` and `oauth_*`, however a receiver may spell them
+(`http_semantics/parameters.py`). Removing one leaves every other byte, and the order, as sent.
 """
 
 import re
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import quote, unquote, unquote_plus
 
+from proxy.http_semantics.parameters import root_of
 from proxy.model import Credential
 
 Part = Literal["key", "token", "other"]
@@ -17,7 +18,6 @@ Part = Literal["key", "token", "other"]
 
 Location = Literal["query", "form", "json", "multipart", "header", "path", "batch"]
 
-_NAME = re.compile(r"[\s?\[]*(key|token|oauth_[^\[\]\s]*)\s*(?:[\[\]].*)?", re.I | re.A | re.S)
 _PARTS: dict[str, Part] = {
     "key": "key",
     "token": "token",
@@ -53,8 +53,9 @@ NOTHING = ExtractedCredential()
 
 def part_of(name: str) -> Part | None:
     """The part of a credential that a decoded parameter name stands for; None for other names."""
-    match = _NAME.fullmatch(name)
-    return _PARTS.get(match[1].lower(), "other") if match else None
+    root = root_of(name)
+    is_one = root in _PARTS or root.startswith("oauth_")
+    return _PARTS.get(root, "other") if is_one else None
 
 
 def extracted_from(location: Location, part: Part, value: str | None) -> ExtractedCredential:

@@ -23,8 +23,9 @@ from proxy.credentials.extraction import (
     extracted_from,
     part_of,
 )
-from proxy.errors import BodyTooLarge
+from proxy.errors import BodyTooLarge, TunnelDenied
 from proxy.http_semantics.media_type import parameters_of
+from proxy.http_semantics.parameters import METHOD_PARAMETER, root_of
 
 LOOKAHEAD_BYTES = 16 * 1024
 """A header section that is longer is not understood: from there on all passes as sent."""
@@ -66,7 +67,8 @@ class _State(Enum):
 class MultipartStripper:
     """One body on its way. `found` and `params` (short parts that are no files) grow with it.
 
-    `feed` and `finish` raise BodyTooLarge for more than MAX_MEMBERS parts.
+    `feed` and `finish` raise BodyTooLarge for more than MAX_MEMBERS parts, TunnelDenied for a part
+    that names a method.
     """
 
     def __init__(self, boundary: bytes, declared_length: int | None) -> None:
@@ -188,6 +190,8 @@ class MultipartStripper:
             raise BodyTooLarge(f"Send at most {MAX_MEMBERS:,} parts in a multipart body.")
         parameters = list(_disposition(head))
         names = [unquote(value) for name, value in parameters if name == "name"]
+        if any(root_of(name) == METHOD_PARAMETER for name in names):
+            raise TunnelDenied("Send the method itself instead of `_method`.")
         self._part = next((part for part in map(part_of, names) if part), None)
         self._name = names[0] if names else None
         is_file = any(name == "filename" for name, _ in parameters)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+from proxy.http_semantics.parameters import words_of
 from proxy.http_semantics.target import (
     host_name,
 )
@@ -78,6 +79,8 @@ class LinkRewriter:
         """
         self.public_url = public_url
         self._signer = signer
+        self.signs = signer is not None
+        """Whether a file opens by a signed link only."""
         self._origins = {b"/": public_url.encode(), b"\\/": public_url.replace("/", r"\/").encode()}
         self._hosts = frozenset({urlsplit(public_url).hostname or "", *hosts})
 
@@ -209,6 +212,9 @@ def file_in_route(match: Match) -> FileIds | None:
         if "idAttachment" in params:
             return FileIds(params["id"], params["idAttachment"], params.get("idPreview", ""))
     elif match.route.template == UNKNOWN:
-        words = {segment.lower() for segment in match.segments}
-        return FileIds("", "") if {"attachments", "download"} <= words else None
+        words = " ".join(words_of("/".join(match.segments)))
+        return FileIds("", "") if _FILE_LIKE.search(words) else None
     return None
+
+
+_FILE_LIKE = re.compile(r"\battachments?\b.*\bdownload")

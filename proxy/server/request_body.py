@@ -5,8 +5,9 @@ unless it is very short; what is streamed is looked into in slices.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -25,10 +26,12 @@ from proxy.errors import (
     BodyTooLarge,
     ClientError,
     IncompleteBody,
+    MalformedJson,
     RequestTimeout,
     UnsupportedContentEncoding,
 )
 from proxy.http_semantics.media_type import check_charset
+from proxy.http_semantics.parameters import Parameter
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
@@ -57,6 +60,8 @@ class RequestBody:
     content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     credential: ExtractedCredential = NOTHING
     params: Callable[[], Mapping[str, str]] = dict
+    parameters: Sequence[Parameter] = ()
+    """All that a form or JSON may set."""
     length: int | None = None
     """Of a streamed body, when the client announced it."""
     failure: ClientError | None = None
@@ -113,7 +118,7 @@ class _Arrival:
         """All of it, understood."""
         body = await self.whole(head, MAX_BUFFERED_BYTES)
         parsed = await run_for_client(len(body), parse, body)
-        return RequestBody(parsed.body, parsed.credential, lambda: parsed.params)
+        return RequestBody(parsed.body, parsed.credential, lambda: parsed.params, parsed.parameters)
 
     def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
         """All of it from `first` on, as it comes; what is not multipart passes as sent."""
@@ -140,7 +145,7 @@ class _Arrival:
 async def read_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
     """The request's body, its credentials removed; `hold` takes what it takes in memory.
 
-    BodyTooLarge, BodyCut, CharsetNotUtf8, CodedBody, MemoryFull, RequestTimeout.
+    BodyTooLarge, BodyCut, CharsetNotUtf8, CodedBody, MalformedJson, MemoryFull, RequestTimeout.
     """
     if not request.body_exists:
         return RequestBody()
@@ -153,7 +158,7 @@ async def read_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
             return await arrival.parsed(head, parse_form)
         case "json":
             check_charset(content_type, head)
-            return await arrival.parsed(head, parse_json)
+            return await arrival.parsed(head, partial(parse_json, content_type=content_type))
         case "multipart" if boundary is not None:
             return await _multipart(arrival, head, MultipartStripper(boundary, arrival.length))
         case _:
@@ -223,7 +228,10 @@ def _parameters(content_type: str, body: bytes) -> tuple[str, ExtractedCredentia
             return form_query(parsed.body), parsed.credential
         case "json":
             check_charset(content_type, body)
-            parsed = parse_json(body)
+            try:
+                parsed = parse_json(body, content_type)
+            except MalformedJson:
+                return "", NOTHING
             return json_query(parsed.body), parsed.credential
         case "multipart" if boundary is not None:
             stripper = MultipartStripper(boundary, None)

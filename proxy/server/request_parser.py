@@ -80,7 +80,7 @@ class RequestParser:
         self._link_rewriter = links
         self._stored_credential = stored
         self._clients = clients
-        self.permission = WritePermission(clients, table)
+        self.permission = WritePermission(clients, table, signs_links=links.signs)
         """What an Ask may be served for."""
 
     async def parse(
@@ -91,7 +91,8 @@ class RequestParser:
         method, match = self._route(request.method, parsed)
         record.route = match.route.template
         if request.method in _SAFE and method not in _SAFE:
-            check_tunnel(FetchMetadata(request.headers))
+            kind = self._routes.classify("GET", match.segments).route.kind
+            check_tunnel(request.method, kind, FetchMetadata(request.headers))
         self.permission.check_kind(match)
         raw_query, incoming = await _received(request, record.hold, parsed.query)
         query, found = _without_credentials(match, raw_query)
@@ -124,6 +125,7 @@ class RequestParser:
             fields=_fields(request, method, incoming, record.trace),
             timing=record.timing,
             body=incoming.content or None,
+            body_parameters=incoming.parameters,
             priority=_priority(request, match.route.kind),
             queue_key=_queue_key(request),
             params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
@@ -213,7 +215,7 @@ class RequestParser:
         return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
     def _route(self, sent: str, target: Target) -> tuple[str, Match]:
-        """What is meant: a GET with `_method` is the write it tunnels, and so is a HEAD."""
+        """What is meant: a GET with `_method` is the write it tunnels."""
         method = sent
         if sent in _SAFE:
             method = tunnelled_method_in(target.query) or "GET"

@@ -32,6 +32,7 @@ _OF_THE_BATCH = frozenset({"callback", "_", "_method"})
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 _ENCODED_SLASH = re.compile("%2f", re.I)
 _STATUS = re.compile("[0-9]{3}")
+_PLAIN = re.compile(r"[\w.~/-]*", re.ASCII)
 _NAMES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound"}
 
 
@@ -66,10 +67,12 @@ def is_cacheable_part(match: Match, query_names: Collection[str]) -> bool:
     """Whether a sub-URL is a read like any other; what is not, Trello sees as the client sent it.
 
     No file, no token's path, no path that is not known, no script's call, nothing that tunnels a
-    write, no batch in a batch.
+    write, no batch in a batch, and no path or name that means something else if Trello decodes it
+    once more.
     """
     return (
-        match.route.kind is Kind.READ
+        all(map(_PLAIN.fullmatch, (*match.segments, *query_names)))
+        and match.route.kind is Kind.READ
         and match.route.template != UNKNOWN
         and not match.secret_positions
         and is_plain(query_names)

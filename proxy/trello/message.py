@@ -1,11 +1,12 @@
 """Request and response of the API, as handlers, cache and upstream pass them on."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from proxy.http_semantics.cache_control import Directives
+from proxy.http_semantics.parameters import Parameter
 from proxy.http_semantics.target import names_in
 from proxy.model import (
     CacheKey,
@@ -79,6 +80,8 @@ class ApiRequest:
     fields: Fields = ()
     """Fields of the client's that go along."""
     body: Body = field(default=None, repr=False)
+    body_parameters: Sequence[Parameter] = field(default=(), repr=False)
+    """All that a form or JSON body may set."""
     priority: Priority = Priority.API
     """Who goes first where Trello's limits leave no room for all."""
     queue_key: str = ""

@@ -13,23 +13,21 @@ from proxy.credentials.body_extraction import (
     MAX_VALUE_CHARS,
     BodyForm,
     body_form,
-    form_params,
     form_query,
-    json_params,
     json_query,
     parse_form,
     parse_json,
-    strip_form,
-    strip_json,
 )
 from proxy.credentials.extraction import (
     NOTHING,
     ExtractedCredential,
     part_of,
 )
-from proxy.errors import BodyTooLarge
+from proxy.errors import BodyTooLarge, CharsetNotUtf8, MalformedJson
+from proxy.http_semantics.parameters import words_of
 
 FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
 
 BODY_FORMS: dict[str, tuple[str | None, bytes, BodyForm]] = {
     "a form": (FORM, b"name=a&key=b", "form"),
@@ -105,17 +103,15 @@ OBJECTS = {
         JUST_K,
     ),
     "behind a byte order mark": (b'\xef\xbb\xbf{"key":"K"}', b"\xef\xbb\xbf{}", JUST_K),
-    "beside bytes that are no UTF-8": (b'{"a":"\xff","key":"K"}', b'{"a":"\xff"}', JUST_K),
     "however deep it nests elsewhere": (
-        b'{"a":' + b"[" * 5000 + b"]" * 5000 + b',"key":"K"}',
-        b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"a":' + b"[" * 90 + b"]" * 90 + b',"key":"K"}',
+        b'{"a":' + b"[" * 90 + b"]" * 90 + b"}",
         JUST_K,
     ),
     "a member of a member is data": (b'{"a":{"key":"x"}}', b'{"a":{"key":"x"}}', NOTHING),
     "a list is data": (b'[{"key":"x"}]', b'[{"key":"x"}]', NOTHING),
     "a text is data": (b'"{\\"key\\":1}"', b'"{\\"key\\":1}"', NOTHING),
-    "no JSON": (b'{"key":"x"', b'{"key":"x"', NOTHING),
-    "no JSON either": (b"key", b"key", NOTHING),
+    "nothing at all": (b" ", b" ", NOTHING),
 }
 
 PARAMS = {
@@ -137,33 +133,59 @@ def test_body_form(content_type: str | None, head: bytes, form: BodyForm) -> Non
 
 
 @pytest.mark.parametrize(("body", "kept", "found"), FORMS.values(), ids=FORMS.keys())
-def test_strip_form(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
-    assert strip_form(body) == (kept, found)
+def test_a_form_without_its_credential(
+    body: bytes, kept: bytes, found: ExtractedCredential
+) -> None:
+    parsed = parse_form(body)
+    assert (parsed.body, parsed.credential) == (kept, found)
 
 
 @pytest.mark.parametrize(("body", "kept", "found"), OBJECTS.values(), ids=OBJECTS.keys())
-def test_strip_json(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
-    assert strip_json(body) == (kept, found)
+def test_json_without_its_credential(body: bytes, kept: bytes, found: ExtractedCredential) -> None:
+    parsed = parse_json(body, JSON)
+    assert (parsed.body, parsed.credential) == (kept, found)
 
 
 @pytest.mark.parametrize(("document", "params"), PARAMS.values(), ids=PARAMS.keys())
-def test_json_params(document: object, params: dict[str, str]) -> None:
-    assert json_params(json.dumps(document).encode()) == params
+def test_params_of_json(document: object, params: dict[str, str]) -> None:
+    assert parse_json(json.dumps(document).encode(), JSON).params == params
 
 
-@pytest.mark.parametrize("body", [b"", b"[1]", b"{", b"\xff\xfe", b"[" * 9999 + b"]" * 9999])
+@pytest.mark.parametrize("body", [b"", b"[1]", b"null", b'"name"'])
 def test_what_is_no_object_has_no_params(body: bytes) -> None:
-    assert json_params(body) == {}
+    assert parse_json(body, JSON).params == {}
 
 
-def test_form_params_are_decoded_and_the_last_of_a_name_counts() -> None:
-    assert form_params(b"a=1&a=2&b=%C3%A9+x&c=") == {"a": "2", "b": "é x", "c": ""}
+def test_params_of_a_form_are_decoded_and_the_last_of_a_name_counts() -> None:
+    parsed = parse_form(b"a=1&a=2&b=%C3%A9+x&c=")
+    assert parsed.params == {"a": "2", "b": "\u00e9 x", "c": ""}
+    assert parsed.parameters == (("a", "1"), ("a", "2"), ("b", "\u00e9 x"), ("c", ""))
 
 
 def test_params_are_bounded_in_number_and_length() -> None:
     many = "&".join(f"p{number}=1" for number in range(MAX_PARAMS + 9))
-    assert len(form_params(many.encode())) == MAX_PARAMS
-    assert form_params(b"a=" + b"x" * (MAX_VALUE_CHARS + 1) + b"&b=1") == {"b": "1"}
+    assert len(parse_form(many.encode()).params) == MAX_PARAMS
+    assert parse_form(b"a=" + b"x" * (MAX_VALUE_CHARS + 1) + b"&b=1").params == {"b": "1"}
+
+
+def test_every_scalar_of_json_is_a_parameter() -> None:
+    body = b'{"a":{"b":[1,{"c":true}],"d":{}},"a":null,"e":1%b}' % (b"1" * 5000)
+    assert parse_json(body, JSON).parameters == (
+        ("a[b][]", "1"),
+        ("a[b][][c]", "true"),
+        ("a[d]", ""),
+        ("a", ""),
+        ("e", "1" * 5001),
+    )
+
+
+@pytest.mark.parametrize("content_type", [FORM, "text/plain", ""])
+def test_json_that_is_not_called_json_is_read_as_a_form_too(content_type: str) -> None:
+    body = b'{"a":"&prefs/selfJoin=true&"}'
+    assert ("prefs/selfJoin", "true") in parse_json(body, content_type).parameters
+    assert parse_json(body, JSON).parameters == (("a", "&prefs/selfJoin=true&"),)
+    with pytest.raises(BodyTooLarge):
+        parse_json(b'"' + b"&" * MAX_MEMBERS + b'"', content_type)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
@@ -180,20 +202,11 @@ def test_an_object_loses_its_credentials_and_nothing_else(
     document: dict[str, object], indent: int | None
 ) -> None:
     body = json.dumps(document, ensure_ascii=indent is None, indent=indent).encode()
-    kept, found = strip_json(body)
+    parsed = parse_json(body, JSON)
+    kept, found = parsed.body, parsed.credential
     others = {name: value for name, value in json.loads(body).items() if part_of(name) is None}
     assert list(json.loads(kept).items()) == list(others.items())
     assert kept is body or found.locations
-
-
-@given(st.binary(max_size=60), st.sampled_from([b"", b'{"key":"K",', b'{"key":1,"a":']))
-def test_no_body_raises(junk: bytes, opening: bytes) -> None:
-    for strip in (strip_form, strip_json):
-        kept, found = strip(opening + junk)
-        assert found.locations or kept == opening + junk
-    form_params(junk)
-    json_params(opening + junk)
-    body_form(None, junk)
 
 
 AS_QUERIES = {
@@ -216,7 +229,7 @@ AS_QUERIES_OF_JSON = {
     "an array": (b"[]", ""),
     "a string": (b'""', ""),
     "null": (b"null", ""),
-    "no JSON": (b'{"a": ', ""),
+    "nothing at all": (b"", ""),
 }
 
 
@@ -232,7 +245,8 @@ def test_a_json_object_as_a_query(body: bytes, query: str) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_body_has_a_query_of_printable_ascii(body: bytes) -> None:
-    for query in (form_query(body), json_query(body)):
+    text = json.dumps({body.decode("latin-1"): body.decode("latin-1")}).encode()
+    for query in (form_query(body), json_query(text)):
         assert all("!" <= char <= "~" for char in query)
 
 
@@ -255,19 +269,19 @@ ONE_MORE = {
 
 @pytest.mark.parametrize("body", JSON_OF_MANY.values(), ids=JSON_OF_MANY.keys())
 def test_so_much_may_be_in_json(body: bytes) -> None:
-    assert parse_json(body).body == body
+    assert parse_json(body, JSON).body == body
 
 
 @pytest.mark.parametrize("body", ONE_MORE.values(), ids=ONE_MORE.keys())
 def test_more_is_too_much(body: bytes) -> None:
     with pytest.raises(BodyTooLarge):
-        parse_json(body)
+        parse_json(body, JSON)
 
 
 def test_what_stands_in_a_text_is_one_value() -> None:
     for text in ("," * 16_384, "[{" * 8_192, '"' * 16_384, "\\" * 16_384, '\\",' * 9_000):
         body = json.dumps({"desc": text, "token": "T"}).encode()
-        assert parse_json(body).credential == ExtractedCredential(None, "T", ("json",))
+        assert parse_json(body, JSON).credential == ExtractedCredential(None, "T", ("json",))
 
 
 def test_so_many_parameters_may_be_in_a_form() -> None:
@@ -280,8 +294,20 @@ def test_so_many_parameters_may_be_in_a_form() -> None:
 
 
 @given(st.binary(max_size=60), st.sampled_from([b"", b'{"key":"K",', b"[", b'"\\']))
-def test_any_bytes_are_parsed(junk: bytes, opening: bytes) -> None:
-    parsed = parse_json(opening + junk)
-    assert parsed.body == strip_json(opening + junk)[0]
-    assert parsed.params == json_params(parsed.body)
-    assert parse_form(junk).params == form_params(parse_form(junk).body)
+def test_any_bytes_are_parsed_or_refused(junk: bytes, opening: bytes) -> None:
+    body_form(None, junk)
+    parsed = parse_form(junk)
+    assert parsed.credential.locations or parsed.body == junk
+    try:
+        read = parse_json(opening + junk, JSON)
+    except (MalformedJson, CharsetNotUtf8):
+        return
+    assert read.credential.locations or read.body == opening + junk
+
+
+@given(VALUES)
+def test_every_name_of_a_document_is_judged(document: object) -> None:
+    parameters = parse_json(json.dumps(document).encode(), JSON).parameters
+    assert len(parameters) >= 1
+    hidden = json.dumps({"a": [document, {"b": {"prefs": document}}]}).encode()
+    assert any("prefs" in words_of(name) for name, _ in parse_json(hidden, JSON).parameters)

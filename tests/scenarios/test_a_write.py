@@ -185,17 +185,16 @@ async def test_a_write_whose_client_left_still_invalidates(
 
 @pytest.mark.parametrize(
     "tunnel",
-    ["_method=PUT", "%5Fmethod=put", "_METHOD=PUT", "_method=PUT&_method=GET", "_method[]=PUT"],
+    ["_method=PUT", "%5Fmethod=put", "_METHOD=PUT", "_method[]=PUT"],
 )
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_a_get_that_tunnels_a_write_is_one(
-    start_proxy: StartProxy, card: str, tunnel: str, method: str
+    start_proxy: StartProxy, card: str, tunnel: str
 ) -> None:
     proxy = await start_proxy(clients={"jsonp": "allow"})
     await proxy.get(f"/1/cards/{card}")
     for _ in range(2):
         target = f"/1/cards/{card}?{tunnel}&name=Mine&callback=f"
-        heard = await proxy(method, target, headers=DELIBERATE)
+        heard = await proxy.get(target, headers=DELIBERATE)
         assert heard.cache == "fwd=method; fwd-status=200"
     assert not await _is_hit(proxy, f"/1/cards/{card}")
 

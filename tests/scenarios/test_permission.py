@@ -15,6 +15,9 @@ from tests.scenarios.conftest import (
 )
 
 ALL = "clients: {writes: all}"
+JSON = {"Content-Type": "application/json"}
+NUMBER = b"1" * 4301
+"""Longer than Python reads as an `int` (sys.set_int_max_str_digits)."""
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=edge"}
 PART = (
@@ -71,7 +74,70 @@ ADMINISTRATIVE: dict[str, tuple[str, str, dict[str, Any]]] = {
         "/1/boards/{b}?_method=PUT&prefs/permissionLevel=public",
         {"headers": DELIBERATE},
     ),
+    "the same, in JSON beside a number of 4,301 digits": (
+        "PUT",
+        "/1/boards/{b}",
+        {"data": b'{"prefs":{"permissionLevel":"public"},"a":%b}' % NUMBER, "headers": JSON},
+    ),
+    "the same, in a list": (
+        "PUT",
+        "/1/boards/{b}",
+        {"json": [{"x": [{"prefs": {"permissionLevel": "public"}}]}]},
+    ),
+    "the same, of a new board": (
+        "POST",
+        "/1/boards",
+        {
+            "data": b'{"name":"x","prefs_permissionLevel":"public","a":%b}' % NUMBER,
+            "headers": JSON,
+        },
+    ),
+    "a board's Power-Ups": ("POST", "/1/boards?name=x&powerUps=all", {}),
+    "another workspace": ("PUT", "/1/boards/{b}?idOrganization={o}", {}),
+    "another workspace, in an array": ("PUT", "/1/boards/{b}?idOrganization[]={o}", {}),
+    "another workspace, numbered": ("PUT", "/1/boards/{b}?idOrganization[0]={o}", {}),
+    "another workspace, numbered, in a form": (
+        "PUT",
+        "/1/boards/{b}",
+        {"data": "idOrganization%5B0%5D=x", "headers": FORM},
+    ),
+    "another workspace, numbered, in JSON": (
+        "PUT",
+        "/1/boards/{b}",
+        {"json": {"idOrganization[0]": "x"}},
+    ),
+    "another workspace, in JSON's array": (
+        "PUT",
+        "/1/boards/{b}",
+        {"json": {"idOrganization": ["x"]}},
+    ),
+    "addresses as a numbered field": ("GET", "/1/boards/{b}?fields[0]=myPrefs", {}),
+    "addresses as a named field": ("GET", "/1/boards/{b}?fields[a]=myPrefs", {}),
+    "addresses as a nested field": ("GET", "/1/members/me?boards=all&board_fields[0]=emailKey", {}),
+    "addresses as a part of a field": ("GET", "/1/boards/{b}?fields=myPrefs.emailKey", {}),
+    "addresses as a path of a field": ("GET", "/1/boards/{b}?fields=myPrefs/emailKey", {}),
+    "addresses as a field encoded twice": ("GET", "/1/boards/{b}?fields=name%252CmyPrefs", {}),
+    "addresses, numbered": ("GET", "/1/boards/{b}?myPrefs[0]=true", {}),
+    "addresses, with a dot": ("GET", "/1/boards/{b}?myPrefs.x=true", {}),
+    "addresses behind a NUL": ("GET", "/1/boards/{b}?fields%00=myPrefs", {}),
+    "tokens, numbered": ("GET", "/1/members/me?tokens[0]=all", {}),
+    "a token's webhooks in the singular": ("GET", "/1/tokens/x/webhook", {}),
+    "a token's webhooks with an ending": ("GET", "/1/tokens/x/webhooks.json", {}),
+    "whatever is below a token": ("GET", "/1/tokens/x/nobody/knows", {}),
+    "tokens in the singular": ("GET", "/1/members/me/token", {}),
+    "tokens and a space": ("GET", "/1/members/me/tokens%20", {}),
+    "the secret of an invitation, as the web client has it": (
+        "GET",
+        "/1/boards/{b}/inviteSecret",
+        {},
+    ),
     "a second method": ("PUT", "/1/boards/{b}?name=x&_method=DELETE", {}),
+    "a second method that is safe": ("PUT", "/1/boards/{b}?name=x&_method=HEAD", {}),
+    "a second method in JSON beside a number of 4,301 digits": (
+        "POST",
+        "/1/cards",
+        {"data": b'{"_method":"DELETE","a":%b}' % NUMBER, "headers": JSON},
+    ),
     "what nobody knows": ("POST", "/1/boards/{b}/inventions", {}),
     "what nobody knows, by a method of theirs": (
         "GET",

@@ -161,6 +161,11 @@ PARTS = {
     "a batch": ("/batch", ("urls",), False),
     "a script": ("/client.js", (), False),
     "a version that does not belong there": ("/1/boards/x", (), False),
+    "a segment with a query": ("/boards/x?_method=DELETE", (), False),
+    "a segment that is encoded": ("/boards/x%3fa", (), False),
+    "a name that is encoded": ("/boards/x", ("_meth%6fd",), False),
+    "a name in brackets": ("/boards/x", ("fields[]",), False),
+    "a preference's name": ("/boards/x", ("prefs/x",), True),
 }
 
 

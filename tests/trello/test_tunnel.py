@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import JsonpDenied, TunnelDenied
 from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.model import Kind
 from proxy.trello.tunnel import (
     check_call,
     check_tunnel,
@@ -93,17 +94,27 @@ PREFLIGHTED = {"X-Requested-With": "XMLHttpRequest"}
 
 @pytest.mark.parametrize("fields", [PREFLIGHTED, {"Origin": "https://tools.internal"}])
 def test_a_program_and_a_page_with_an_origin_may_tunnel(fields: dict[str, str]) -> None:
-    check_tunnel(FetchMetadata(fields))
+    check_tunnel("GET", Kind.READ, FetchMetadata(fields))
     for opened in (
         {"Sec-Fetch-Mode": "navigate"},
         {"Sec-Fetch-Site": "none"},
         {"Accept": "text/html,application/xhtml+xml"},
     ):
         with pytest.raises(TunnelDenied):
-            check_tunnel(FetchMetadata({**fields, **opened}))
+            check_tunnel("GET", Kind.READ, FetchMetadata({**fields, **opened}))
+
+
+def test_a_head_never_writes() -> None:
+    with pytest.raises(TunnelDenied):
+        check_tunnel("HEAD", Kind.READ, FetchMetadata(PREFLIGHTED))
+
+
+def test_a_batch_never_writes() -> None:
+    with pytest.raises(TunnelDenied):
+        check_tunnel("GET", Kind.BATCH, FetchMetadata(PREFLIGHTED))
 
 
 def test_a_request_that_any_page_can_send_may_not() -> None:
     for fields in ({}, {"Referer": "https://tools.internal/"}, {"Sec-Fetch-Site": "same-origin"}):
         with pytest.raises(TunnelDenied):
-            check_tunnel(FetchMetadata(fields))
+            check_tunnel("GET", Kind.READ, FetchMetadata(fields))

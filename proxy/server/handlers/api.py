@@ -100,12 +100,10 @@ class ApiHandler:
         return response
 
     async def _check_permission(self, request: ApiRequest, parts: tuple[ApiRequest, ...]) -> None:
-        """A ClientError unless the client may do this; long bodies are judged in a thread."""
-        check = self.parser.permission.check
-        if isinstance(request.body, bytes):
-            await run_for_client(len(request.body), check, request, parts)
-        else:
-            check(request, parts)
+        """A ClientError unless the client may do this; much text is judged in a thread."""
+        body_bytes = len(request.body) if isinstance(request.body, bytes) else 0
+        size_bytes = len(request.target) + body_bytes
+        await run_for_client(size_bytes, self.parser.permission.check, request, parts)
 
     def _check_signature(self, request: ApiRequest) -> ApiRequest:
         """The request without the link's signature, which Trello does not know.

@@ -1,0 +1,105 @@
+"""Parameters of queries, forms and JSON bodies: one reader for everything that judges them. Pure.
+
+Facts:
+- A receiver that nests parameters (Express with `qs`) reads `a[b]`, `a[]`, `a[0]`, `[a]` as `a`.
+- Trello separates the words of a name by `/` or `_`: `prefs/permissionLevel`, `board_fields`.
+- JSON is strict (RFC 8259): what a lenient receiver would read in another way is refused.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl
+
+from proxy.errors import CharsetNotUtf8, MalformedJson
+
+Parameter = tuple[str, str]
+"""A decoded name and a decoded value; a name nested in JSON has brackets: `prefs[background]`."""
+
+METHOD_PARAMETER = "_method"
+"""Names another method than the request's own."""
+BOM = b"\xef\xbb\xbf"
+"""UTF-8's byte order mark, which a JSON text may begin with (RFC 8259 §8.1)."""
+_BLANKS = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
+"""White space and control characters."""
+_BRACKET = re.compile(r"[\[\]]")
+_WORD = re.compile("[0-9a-z]+")
+_NAME_CHARS = 200
+"""Of the names of the objects that a member of JSON stands in."""
+
+
+class JsonObject(tuple[tuple[str, object], ...]):
+    """The members of a JSON object in their order; a name may occur more than once."""
+
+    __slots__ = ()
+
+
+def root_of(name: str) -> str:
+    """The parameter that a decoded name sets, case-folded: `[Key ][x]` is `key`."""
+    folded = name.casefold().lstrip(_BLANKS + "?[")
+    return _BRACKET.split(folded, maxsplit=1)[0].rstrip(_BLANKS)
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a decoded name, value or path segment, case-folded.
+
+    Everything but ASCII letters and digits separates them; numbers (an array's indices) are none.
+    """
+    return tuple(word for word in _WORD.findall(text.casefold()) if not word.isdigit())
+
+
+def read_form(text: str) -> list[Parameter]:
+    """The parameters of a raw query or form; empty values count."""
+    return parse_qsl(text, keep_blank_values=True, errors="replace")
+
+
+def read_json(body: bytes) -> object:
+    """A JSON text: objects as JsonObject, numbers as written; None for an empty one.
+
+    MalformedJson for anything that RFC 8259 does not allow, CharsetNotUtf8.
+    """
+    try:
+        text = body.removeprefix(BOM).decode()
+        return _DECODER.decode(text) if text.strip() else None
+    except UnicodeDecodeError:
+        raise CharsetNotUtf8("This JSON is not valid UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise MalformedJson(
+            "Send one JSON document as RFC 8259 has it, and nothing before or behind it."
+        ) from None
+
+
+def leaves_of(document: object, within: str = "") -> Iterator[Parameter]:
+    """Every scalar of a JSON document, named by the members it stands in; an array has no words."""
+    members = members_of(document)
+    if isinstance(document, list):
+        members = [("", each) for each in document]
+    for name, value in members:
+        yield from leaves_of(value, f"{within[:_NAME_CHARS]}[{name}]" if within else name)
+    if not members:
+        yield within, scalar_text(document) or ""
+
+
+def scalar_text(value: object) -> str | None:
+    """A JSON scalar as a parameter's value: numbers as written; None for null and the rest."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else None
+
+
+def members_of(document: object) -> Sequence[tuple[str, object]]:
+    """The members of a JSON object; none of any other value."""
+    return document if isinstance(document, JsonObject) else ()
+
+
+def _refuse_constant(name: str) -> object:
+    """ValueError for NaN and Infinity, which are no JSON."""
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=str,
+    parse_float=str,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=JsonObject,
+)
