@@ -28,7 +28,10 @@ NAMES = (
 _MARKER = re.compile(r"(?m)^<!--.*-->\n")
 """Around a generated table."""
 _ITEM = Markup('<li><a href="{url}">{title}</a></li>')
-_INDEX = Markup('<h1>Documentation</h1>\n<section class="panel"><ul class="plain">\n{items}\n</ul></section>')
+_INDEX = Markup("""<h1>Documentation</h1>
+<section class="panel"><ul class="plain">
+{items}
+</ul></section>""")
 _ARTICLE = Markup("""<nav><a href="{url}">Documentation</a></nav>
 <article class="docs">
 {text}</article>""")
