@@ -1,4 +1,4 @@
-"""Form and JSON bodies without the client's credential, and the parameters they carry. Pure."""
+"""Form and JSON bodies: credential removed, other parameters read (D50). Pure."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """Stored credential, cache partitions, and the file that keeps their identity across restarts.
 
 The file is a small JSON object: the key of all digests, a digest of the credential used last, and
-its member. So a token that changed while the proxy was not running is noticed; no token is stored.
+its member, which names the cache partition (D38). So a token that changed while the proxy was not
+running is noticed; no token is stored.
 """
 
 import hashlib

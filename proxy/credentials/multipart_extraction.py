@@ -1,7 +1,8 @@
 """A multipart body without the parts that hold the client's credential, as a stream. Pure.
 
-Sans-IO: the caller feeds chunks as they come and sends on what it gets back. Parts named like a
-credential vanish, every other byte passes as sent; at most `LOOKAHEAD_BYTES` are held back.
+Sans-IO: the caller feeds chunks as they arrive and sends what it gets back. Parts named like a
+credential are removed and replaced by padding (D13), every other byte passes as sent; at most
+`LOOKAHEAD_BYTES` are held back.
 
 Facts (RFC 2046 §5.1.1, RFC 7578):
 - a delimiter is CRLF, `--`, the boundary, and then `--` (the last one) or blanks and CRLF;
@@ -72,7 +73,7 @@ class MultipartStripper:
     """
 
     def __init__(self, boundary: bytes, declared_length: int | None) -> None:
-        """`declared_length` is the Content-Length that the receiver is told, if any."""
+        """`declared_length`: the Content-Length sent to the receiver, if any."""
         self.credential = NOTHING
         self.params: dict[str, str] = {}
         self._parts = 0

@@ -82,7 +82,7 @@ HOP_BY_HOP = frozenset(
 
 EXTENSION = "x-trello-user-agent-extension"
 """Name of the client program. Trello counts requests by it; browser extensions that omit it share
-one limit (`UNKNOWN_EXTENSION_LIMIT_EXCEEDED`)."""
+one limit (`UNKNOWN_EXTENSION_LIMIT_EXCEEDED`; D36)."""
 
 TO_UPSTREAM = frozenset(
     {"accept", "content-type", "user-agent", "via", "x-trello-client-identifier", EXTENSION}

@@ -27,7 +27,7 @@ _MAX_INT_DIGITS = 4_000
 def value_of(body: bytes | str) -> object:
     """The value of a JSON text; an integer of thousands of digits is infinite, as in JavaScript.
 
-    ValueError when it is not JSON, RecursionError when it is nested too deep to tell.
+    ValueError when it is not JSON, RecursionError when it is nested too deep.
     """
     try:
         return _ANY.decode(body)

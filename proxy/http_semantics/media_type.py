@@ -1,4 +1,4 @@
-"""Content-Type fields: media type, parameters, charset (RFC 9110 §8.3). Pure.
+"""Content-Type fields: media type, parameters, charset (RFC 9110 §8.3; D23). Pure.
 
 Browsers and libraries read `text/plain` without a charset as Latin-1. Bytes that are valid UTF-8
 are UTF-8, except in two encodings that resemble it: UTF-16 of ASCII letters contains NULs, and

@@ -1,4 +1,4 @@
-"""Attachment links, rewritten to the proxy in responses and back to Trello in requests (D4). Pure.
+"""Attachment links, rewritten to the proxy in responses and back to Trello in requests (D15). Pure.
 
 Works on bytes: everything but the link is unchanged. Facts:
 - Trello's host is `trello.com` or `api.trello.com`; both serve the same object.

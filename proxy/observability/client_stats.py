@@ -1,4 +1,4 @@
-"""Requests by client: received, sent upstream, and throttled if there were no proxy.
+"""Requests by client: received, sent upstream, and throttled if there were no proxy (D43).
 
 Plain integer arithmetic, as in `metrics.py`: every cache hit pays for it.
 """

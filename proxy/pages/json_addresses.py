@@ -1,4 +1,4 @@
-"""JSON addresses of boards and cards (`/b/{board}.json`, as at Trello) mapped to API targets."""
+"""JSON addresses of boards and cards (`/b/{board}.json`), mapped to API targets (D44)."""
 
 import re
 from urllib.parse import unquote

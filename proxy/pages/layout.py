@@ -1,6 +1,6 @@
 """Page shell: document head, header, live region; response fields and assets of all pages.
 
-Everything below proxy/pages returns Markup: a str that a template formats in is escaped.
+Everything below proxy/pages returns Markup: a str that a template formats in is escaped (D18).
 Scripts and styles are files, so that the Content-Security-Policy allows nothing inline; a page
 works without either.
 """

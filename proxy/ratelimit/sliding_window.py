@@ -1,4 +1,4 @@
-"""Sliding-window limit: how many requests it leaves, and when the next may be sent.
+"""Sliding-window limit: how many requests it leaves, and when the next may be sent (D34).
 
 Deterministic, no I/O. Trello does not document whether its windows are fixed or slide. At most
 `limit` arrivals in *any* window satisfies both; and as a request arrives at some moment between its
