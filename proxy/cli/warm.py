@@ -1,24 +1,33 @@
-"""Boards, their cards and all their files, asked for ahead: a client of the running proxy.
+"""`warm`: downloads boards, their cards and attachments through the running proxy, ahead of use.
 
-The one process that owns the store keeps what is fetched, so nothing is lost when this one ends.
-Must not know what the store looks like: what was kept before, the proxy says in Cache-Status.
+Only a client: the proxy stores what is downloaded, and its Cache-Status says what was stored
+before. Connections are those of the standard library, each request in a thread: importing
+aiohttp takes longer than everything else here.
 """
 
 import asyncio
+import signal
+import socket
+import sys
+from argparse import Namespace
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-
-import aiohttp
-from yarl import URL
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 
 from proxy import __version__
+from proxy.app.from_config import links_of
+from proxy.cli.console import CommandFailed, to_stderr
+from proxy.cli.options import config_loader, read_config
 from proxy.cli.warm_report import (
+    AttachmentToWarm,
     CacheResult,
-    FileToWarm,
+    InvalidBoardName,
     WarmStats,
     board_target,
     cards_target,
+    parse_board_name,
     parse_cache_status,
     parse_cards,
     plan_text,
@@ -28,33 +37,51 @@ from proxy.cli.warm_report import (
 )
 from proxy.config.units import Rate
 from proxy.links.rewrite import LinkRewriter
-from proxy.ratelimit.share import (
-    MAX_BURST,
-    delay_s,
-    share_of,
-)
-from proxy.runtime.clock import Clock
-from proxy.trello.rate_limits import (
-    PREFETCH_USER_AGENT,
-)
+from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
+from proxy.runtime.clock import Clock, SystemClock
+from proxy.trello.rate_limits import PREFETCH_USER_AGENT
 
-FILES_AT_ONCE = 4
+MAX_CONCURRENT = 4
 CHUNK_BYTES = 256 * 1024
-MOST_BYTES = 64 * 1024 * 1024
-"""As much JSON as a board's page is made of."""
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""Largest list of cards that is read."""
 _REASON_BYTES = 4096
-_CONNECT_S = 10
-_SILENCE_S = 300
-"""The proxy may wait for Trello, and try again, before it has anything to say."""
+_CONNECT_TIMEOUT_S = 10
+_READ_TIMEOUT_S = 300
+"""Longer than the proxy queues a request for Trello and retries it."""
+
+
+def run(options: Namespace) -> int:
+    """The exit code."""
+    config, clock = read_config(config_loader(options)), SystemClock()
+    links = links_of(config, config.origin)
+    progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
+    warm = Warm(config.listen.url, links, config.limits.token, clock, progress)
+    try:
+        boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
+        print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
+    except InvalidBoardName as error:
+        raise CommandFailed(f"trello-proxy: {error}", 2) from None
+    except ProxyUnreachable as error:
+        message = f"trello-proxy: no proxy answers at {config.listen}: {error}"
+        raise CommandFailed(message) from None
+    return 0 if warm.stats.is_complete else 1
+
+
+async def _until_interrupted(warm: "Warm", boards: list[str], *, dry: bool) -> str:
+    task = asyncio.ensure_future(warm.run(boards, dry=dry))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 class ProxyUnreachable(Exception):
-    """Nothing answers where the proxy should be; `str()` says how that was noticed."""
+    """No connection to the proxy; `str()` is the system's reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressOutput:
-    """Where progress is written, and how: over itself on a terminal, else line by line."""
+    """Where progress is written: on a terminal each line replaces the last."""
 
     write: Callable[[bytes], None]
     is_terminal: bool = False
@@ -64,189 +91,203 @@ class ProgressOutput:
         return 0.2 if self.is_terminal else 5.0
 
     def write_line(self, line: str) -> None:
-        """One more line of progress."""
+        """The next state of the progress."""
         self.write((f"\r\x1b[K{line}" if self.is_terminal else f"{line}\n").encode())
 
     def end(self) -> None:
-        """What follows stands on a line of its own."""
+        """Leave the last line as it is."""
         if self.is_terminal:
             self.write(b"\n")
 
 
 class Warm:
-    """One run; `url` is the proxy's origin, `rate` what Trello allows the token."""
+    """One run against the proxy at origin `url`; `rate` is Trello's limit for the token."""
 
     def __init__(
-        self, url: str, links: LinkRewriter, rate: Rate, clock: Clock, told: ProgressOutput
+        self, url: str, links: LinkRewriter, rate: Rate, clock: Clock, progress: ProgressOutput
     ) -> None:
         self.stats = WarmStats()
-        self._url = url
+        self._authority = url.removeprefix("http://")
         self._links = links
         self._rate = _RateGovernor(rate, clock)
         self._clock = clock
-        self._progress = told
+        self._progress = progress
         self._started_at = self._reported_at = clock.monotonic()
         self._unreachable = False
 
     async def run(self, boards: Sequence[str], *, dry: bool) -> str:
-        """What came of it, or what would, in words; NoProxy when nothing answers at first.
+        """The result in words, with `dry` the plan; ProxyUnreachable before the first response.
 
-        Cancelling it ends it early; it then returns what is done so far.
+        Cancellation ends the run, which then returns what was done until then.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S)
-        session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"{PREFETCH_USER_AGENT}{__version__}"},
-            timeout=timeout,
-        )
-        async with session:
-            try:
-                files = await self._find(session, boards)
-                if dry:
-                    return plan_text(self.stats)
-                await self._fetch_all(session, files)
-            except asyncio.CancelledError:
-                self.stats.is_interrupted = True
+        try:
+            attachments = await self._read_boards(boards)
+            if dry:
+                return plan_text(self.stats)
+            await self._download_all(attachments)
+        except asyncio.CancelledError:
+            self.stats.is_interrupted = True
         return summary(self.stats, self._elapsed_s)
 
     @property
     def _elapsed_s(self) -> float:
         return self._clock.monotonic() - self._started_at
 
-    async def _find(
-        self, session: aiohttp.ClientSession, boards: Sequence[str]
-    ) -> list[FileToWarm]:
-        """The files of all these boards; a board that cannot be read is a failure."""
-        found: list[FileToWarm] = []
+    async def _read_boards(self, boards: Sequence[str]) -> list[AttachmentToWarm]:
+        """The attachments of these boards; a board that cannot be read is a failure."""
+        found: list[AttachmentToWarm] = []
         for board in dict.fromkeys(boards):
             try:
-                await self._read(session, board_target(board))
-                cards, files = parse_cards(await self._read(session, cards_target(board)))
-            except aiohttp.ClientConnectorError as error:
-                raise ProxyUnreachable(error.strerror or str(error.os_error)) from None
+                await self._read(board_target(board))
+                cards, attachments = parse_cards(await self._read(cards_target(board)))
             except _RequestRefused as refused:
                 self.stats.failures.append(f"board {board}: {refused}")
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                self.stats.failures.append(f"board {board}: {_named(error)}")
+            except (OSError, HTTPException, ValueError) as error:
+                self.stats.failures.append(f"board {board}: {_error_text(error)}")
             else:
-                self.stats.add_file(cards, files)
-                found += files
+                self.stats.add_board(cards, attachments)
+                found += attachments
         return found
 
-    async def _read(self, session: aiohttp.ClientSession, target: str) -> bytes:
-        """A 200's body; _Refused for anything else."""
+    async def _read(self, target: str) -> bytes:
+        """The body of a 200; _RequestRefused otherwise."""
         await self._rate.acquire(1)
-        async with session.get(self._address(target), allow_redirects=False) as response:
-            if parse_cache_status(response.headers.get("Cache-Status", "")) is CacheResult.HIT:
+        async with self._get(target) as response:
+            if _cache_result(response) is CacheResult.HIT:
                 self._rate.release()
-            if response.status != 200:
-                raise await _refusal_reason(response)
             held = bytearray()
-            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+            async for chunk in _chunks(response):
                 held += chunk
-                if len(held) > MOST_BYTES:
+                if len(held) > MAX_JSON_BYTES:
                     raise _RequestRefused("its cards are more than can be read at once")
             return bytes(held)
 
-    async def _fetch_all(self, session: aiohttp.ClientSession, files: Sequence[FileToWarm]) -> None:
-        left = iter(files)
+    async def _download_all(self, attachments: Sequence[AttachmentToWarm]) -> None:
+        remaining = iter(attachments)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(FILES_AT_ONCE, len(files))):
-                    group.create_task(self._work(session, left))
+                for _ in range(min(MAX_CONCURRENT, len(attachments))):
+                    group.create_task(self._work(remaining))
         finally:
             self._progress.write_line(progress_line(self.stats, self._elapsed_s))
             self._progress.end()
 
-    async def _work(self, session: aiohttp.ClientSession, left: Iterator[FileToWarm]) -> None:
-        """Take files until none is left, or the proxy is not there any more."""
-        for file in left:
+    async def _work(self, remaining: Iterator[AttachmentToWarm]) -> None:
+        """Download attachments until none is left or the proxy is gone."""
+        for attachment in remaining:
             await self._rate.acquire(MAX_BURST)
             if self._unreachable:
                 return
             try:
-                await self._fetch(session, file)
-            except aiohttp.ClientConnectorError:
+                await self._download(attachment)
+            except ProxyUnreachable:
                 self._abort()
             except _RequestRefused as refused:
-                self.stats.add_failure(file, str(refused))
-            except (aiohttp.ClientError, TimeoutError) as error:
-                self.stats.add_failure(file, _named(error))
+                self.stats.add_failure(attachment, str(refused))
+            except (OSError, HTTPException) as error:
+                self.stats.add_failure(attachment, _error_text(error))
             self._report()
 
-    async def _fetch(self, session: aiohttp.ClientSession, file: FileToWarm) -> None:
-        """Have the proxy keep a file: read it to its end, unless it is kept or will not be."""
-        target = self._links.href(file.ids, file.path, self._clock.now())
-        async with session.get(self._address(target), allow_redirects=False) as response:
-            if response.status != 200:
-                raise await _refusal_reason(response)
-            match parse_cache_status(response.headers.get("Cache-Status", "")):
+    async def _download(self, attachment: AttachmentToWarm) -> None:
+        """Read an attachment to its end, unless it is stored or will not be stored."""
+        target = self._links.href(attachment.ids, attachment.path, self._clock.now())
+        async with self._get(target) as response:
+            match _cache_result(response):
                 case CacheResult.HIT:
                     self._rate.release()
                     self.stats.hits += 1
-                    self.stats.hit_bytes += file.length
-                    response.close()
+                    self.stats.hit_bytes += attachment.length
                 case CacheResult.BYPASS:
-                    response.close()
                     raise _RequestRefused(
-                        "not kept: too large for attachments.max_file, or no room"
+                        "not stored: too large for attachments.max_file, or no space"
                     )
                 case CacheResult.DOWNLOADED:
-                    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    async for chunk in _chunks(response):
                         self.stats.downloaded_bytes += len(chunk)
                         self._report()
                     self.stats.downloaded += 1
 
+    @asynccontextmanager
+    async def _get(self, target: str) -> AsyncIterator[HTTPResponse]:
+        """A 200 whose body is unread; _RequestRefused, ProxyUnreachable, OSError, HTTPException."""
+        connection = HTTPConnection(self._authority, timeout=_CONNECT_TIMEOUT_S)
+        try:
+            await asyncio.to_thread(connection.connect)
+        except OSError as error:
+            raise ProxyUnreachable(error.strerror or str(error)) from None
+        sock = connection.sock
+        try:
+            response = await asyncio.to_thread(_send, connection, target)
+            if response.status != 200:
+                body = await asyncio.to_thread(response.read, _REASON_BYTES)
+                raise _RequestRefused(problem_detail(response.status, body))
+            yield response
+        finally:
+            with suppress(OSError):  # not connected any more
+                sock.shutdown(socket.SHUT_RDWR)  # wakes a thread that still reads
+            connection.close()
+
     def _abort(self) -> None:
-        """The proxy is not there any more: one failure, not one for every file that is left."""
+        """The proxy is gone: one failure instead of one for each attachment left."""
         if not self._unreachable:
             self._unreachable = True
             self.stats.failures.append("the proxy does not answer any more; start it, and go on")
 
-    def _address(self, target: str) -> URL:
-        return URL(self._url + target, encoded=True)
-
     def _report(self) -> None:
-        """Progress, every now and then."""
+        """Write the progress, at most once per interval."""
         now = self._clock.monotonic()
         if now - self._reported_at >= self._progress.interval_s:
             self._reported_at = now
             self._progress.write_line(progress_line(self.stats, self._elapsed_s))
 
 
+def _send(connection: HTTPConnection, target: str) -> HTTPResponse:
+    connection.sock.settimeout(_READ_TIMEOUT_S)
+    connection.request("GET", target, headers={"User-Agent": PREFETCH_USER_AGENT + __version__})
+    return connection.getresponse()
+
+
+async def _chunks(response: HTTPResponse) -> AsyncIterator[bytes]:
+    """The body; IncompleteRead when the connection ends before it does."""
+    length, received = response.length, 0
+    while received != length and (chunk := await asyncio.to_thread(response.read1, CHUNK_BYTES)):
+        received += len(chunk)
+        yield chunk
+    if length is not None and received < length:
+        raise IncompleteRead(b"", length - received)
+
+
+def _cache_result(response: HTTPResponse) -> CacheResult:
+    return parse_cache_status(response.headers.get("Cache-Status", ""))
+
+
 class _RateGovernor:
-    """Holds back what would ask Trello more often than its share."""
+    """Delays requests to the background share of Trello's limit."""
 
     def __init__(self, rate: Rate, clock: Clock) -> None:
         self._rate = rate
         self._clock = clock
-        self._spent = deque[float](maxlen=share_of(rate.count))
+        self._sent_at = deque[float](maxlen=share_of(rate.count))
 
     async def acquire(self, cost: int) -> None:
-        """Return when so many requests more are within the share; they count from then on."""
+        """Wait until `cost` further requests are within the share, and count them."""
         while (delay_s := self._delay_s(cost)) > 0:
             await self._clock.sleep(delay_s)
-        self._spent.extend([self._clock.monotonic()] * cost)
+        self._sent_at.extend([self._clock.monotonic()] * cost)
 
     def release(self) -> None:
-        """One request was not needed."""
-        if self._spent:
-            self._spent.pop()
+        """One request fewer was sent to Trello."""
+        if self._sent_at:
+            self._sent_at.pop()
 
     def _delay_s(self, cost: int) -> float:
         now, rate = self._clock.monotonic(), self._rate
-        return delay_s(self._spent, cost, now, rate.count, rate.window_s)
+        return delay_s(self._sent_at, cost, now, rate.count, rate.window_s)
 
 
 class _RequestRefused(Exception):
-    """An answer that is not what was asked for; `str()` says why."""
+    """A response other than 200; `str()` is its reason."""
 
 
-async def _refusal_reason(response: aiohttp.ClientResponse) -> _RequestRefused:
-    return _RequestRefused(
-        problem_detail(response.status, await response.content.read(_REASON_BYTES))
-    )
-
-
-def _named(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")

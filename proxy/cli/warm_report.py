@@ -1,4 +1,4 @@
-"""What is to be fetched ahead, how far it is, and what came of it, in words. Pure."""
+"""Report of `warm`: what to download, the progress and the result, in words. Pure."""
 
 import json
 import re
@@ -14,96 +14,96 @@ from proxy.pages.board_data import CARD_FIELDS, FILE_FIELDS
 from proxy.pages.format import counted, size_text
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
-_OF_BOARD = re.compile(r"/(?:b|1/boards?)/([0-9A-Za-z]{1,64})(?:[/?]|\Z)")
+_BOARD_PATH = re.compile(r"/(?:b|1/boards?)/([0-9A-Za-z]{1,64})(?:[/?]|\Z)")
 _BAR_CHARS = 20
-_MOST_NAMED = 50
+_MAX_FAILURES = 50
 _REASON_CHARS = 200
 
 
-class NotABoard(ValueError):
-    """Neither an id, a shortLink nor a board's address; `str()` says what to write."""
+class InvalidBoardName(ValueError):
+    """Neither an id, a shortLink nor a URL of a board; `str()` says what to write."""
 
 
 def parse_board_name(text: str, links: LinkRewriter, now: float) -> str:
-    """The id or shortLink in what somebody calls a board by; NotABoard otherwise."""
+    """The id or shortLink of a board, also from its URL; InvalidBoardName otherwise."""
     if _ID.fullmatch(text):
         return text
     try:
-        found = _OF_BOARD.match(to_proxy_link(text, links, now).removeprefix(links.public_url))
+        found = _BOARD_PATH.match(to_proxy_link(text, links, now).removeprefix(links.public_url))
     except UnsupportedLink:
         found = None
     if found is None:
-        raise NotABoard(f"{text!r} is no board; give its id, its shortLink or its web address.")
+        raise InvalidBoardName(f"{text!r} is no board; give its id, its shortLink or its URL.")
     return found[1]
 
 
 def board_target(board: str) -> str:
-    """The question about a board that its page asks too."""
+    """The request for a board, the same as that of its page."""
     return f"/1/boards/{board}?fields=name,shortLink,url"
 
 
 def cards_target(board: str) -> str:
-    """The question about its open cards and their files that its page asks too."""
+    """The request for its open cards and their attachments, the same as that of its page."""
     query = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
     return f"/1/boards/{board}/cards?{query}"
 
 
 @dataclass(frozen=True, slots=True)
-class FileToWarm:
-    """A file that is to be kept."""
+class AttachmentToWarm:
+    """An attachment to be stored."""
 
     ids: FileIds
     title: str
-    """Its name behind its card's, harmless on a terminal."""
+    """Card name and file name, without control characters."""
     length: int
-    """Bytes; 0 where Trello does not tell."""
+    """Bytes; 0 where Trello does not say."""
 
     @property
     def path(self) -> str:
         return f"/1/cards/{self.ids.card}/attachments/{self.ids.attachment}/download"
 
 
-def parse_cards(body: bytes) -> tuple[int, list[FileToWarm]]:
-    """How many cards an answer to `cards_target` has, and their uploads; ValueError for no list."""
+def parse_cards(body: bytes) -> tuple[int, list[AttachmentToWarm]]:
+    """Number of cards in a response to `cards_target`, and their uploads; ValueError."""
     try:
         cards = json.loads(body)
     except RecursionError:
         raise ValueError("nested too deep") from None
     if not isinstance(cards, list):
-        raise ValueError("not a list")  # noqa: TRY004 — it is the answer that is wrong
+        raise ValueError("not a list")  # noqa: TRY004 — of the response, not of an argument
     return len(cards), [file for card in _objects(cards) for file in _uploads(card)]
 
 
-def _uploads(card: dict[str, object]) -> Iterator[FileToWarm]:
+def _uploads(card: dict[str, object]) -> Iterator[AttachmentToWarm]:
     for attachment in _objects(card.get("attachments")):
         ids = FileIds(_text(card, "id"), _text(attachment, "id"))
         is_named = _ID.fullmatch(ids.card) and _ID.fullmatch(ids.attachment)
         if is_named and attachment.get("isUpload") is True:
             names = (_text(card, "name"), _text(attachment, "name") or ids.attachment)
-            length = attachment.get("bytes")
-            known = length if isinstance(length, int) and length > 0 else 0
-            yield FileToWarm(ids, " / ".join(map(safe_name, names)), known)
+            size = attachment.get("bytes")
+            length = size if isinstance(size, int) and size > 0 else 0
+            yield AttachmentToWarm(ids, " / ".join(map(safe_name, names)), length)
 
 
 def _objects(value: object) -> list[dict[str, object]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _text(shown: dict[str, object], key: str) -> str:
-    value = shown.get(key)
+def _text(members: dict[str, object], key: str) -> str:
+    value = members.get(key)
     return value if isinstance(value, str) else ""
 
 
 class CacheResult(Enum):
-    """What the proxy does with a file that it answers with 200."""
+    """How the proxy answered a download with 200."""
 
-    DOWNLOADED = "is fetched, and kept when it is whole"
-    HIT = "was kept before"
-    BYPASS = "passes through and is not kept"
+    DOWNLOADED = "downloads it, and stores it when complete"
+    HIT = "had it stored"
+    BYPASS = "passes it through without storing it"
 
 
 def parse_cache_status(cache_status: str) -> CacheResult:
-    """By the proxy's Cache-Status field (RFC 9211 §2)."""
+    """From the proxy's Cache-Status field (RFC 9211 §2)."""
     words = {word.strip() for word in cache_status.split(";")}
     if words & {"hit", "detail=stale-if-error"}:
         return CacheResult.HIT
@@ -111,71 +111,69 @@ def parse_cache_status(cache_status: str) -> CacheResult:
 
 
 def problem_detail(status: int, body: bytes) -> str:
-    """Why there is no file: what our problem says (RFC 9457 §3.1), or how Trello's text begins."""
+    """Status and reason: of our problem (RFC 9457 §3.1), else the start of Trello's text."""
     text = body.decode(errors="replace")
     try:
-        said = json.loads(text)
+        problem = json.loads(text)
     except (ValueError, RecursionError):
-        said = None
-    if isinstance(said, dict):
-        named = (_text(said, key) for key in ("title", "detail", "message"))
-        text = ": ".join(filter(None, named))
-    seen = "".join(char if char.isprintable() else " " for char in text[:_REASON_CHARS])
-    return f"{status} {seen.strip()}".strip()
+        problem = None
+    if isinstance(problem, dict):
+        texts = (_text(problem, key) for key in ("title", "detail", "message"))
+        text = ": ".join(filter(None, texts))
+    printable = "".join(char if char.isprintable() else " " for char in text[:_REASON_CHARS])
+    return f"{status} {printable.strip()}".strip()
 
 
 @dataclass(slots=True)
 class WarmStats:
-    """What there is to do and what is done; times in seconds that never run backwards."""
+    """Counts of what was found and of what is done."""
 
     boards: int = 0
     cards: int = 0
     files: int = 0
     total_bytes: int = 0
-    """Of all files, as far as Trello tells."""
+    """Of all attachments whose length Trello says."""
     downloaded: int = 0
     downloaded_bytes: int = 0
     hits: int = 0
-    """Files that were kept before."""
+    """Attachments stored before this run."""
     hit_bytes: int = 0
     failed: int = 0
-    """Files that failed."""
+    """Attachments that failed."""
     failures: list[str] = field(default_factory=list)
-    """Of boards and of files: which, and why."""
+    """Name and reason of each board and attachment that failed."""
     is_interrupted: bool = False
 
     @property
     def is_complete(self) -> bool:
         return not self.failures and not self.is_interrupted
 
-    def add_file(self, cards: int, files: list[FileToWarm]) -> None:
-        """One board more."""
+    def add_board(self, cards: int, attachments: list[AttachmentToWarm]) -> None:
+        """Count a board and its attachments."""
         self.boards += 1
         self.cards += cards
-        self.files += len(files)
-        self.total_bytes += sum(file.length for file in files)
+        self.files += len(attachments)
+        self.total_bytes += sum(each.length for each in attachments)
 
-    def add_failure(self, file: FileToWarm, reason: str) -> None:
+    def add_failure(self, attachment: AttachmentToWarm, reason: str) -> None:
         self.failed += 1
-        self.failures.append(f"{file.title}: {reason}")
+        self.failures.append(f"{attachment.title}: {reason}")
 
 
-def progress_line(client_stats: WarmStats, elapsed_s: float) -> str:
-    """Files, bytes, rate and time left; the bar follows whichever of the first two is behind."""
-    files_done = client_stats.downloaded + client_stats.hits + client_stats.failed
-    bytes_done = min(
-        client_stats.downloaded_bytes + client_stats.hit_bytes, client_stats.total_bytes
-    )
-    done = min(_part(files_done, client_stats.files), _part(bytes_done, client_stats.total_bytes))
+def progress_line(stats: WarmStats, elapsed_s: float) -> str:
+    """Bar, files, bytes, rate and time left; the bar shows the smaller share, files or bytes."""
+    files_done = stats.downloaded + stats.hits + stats.failed
+    bytes_done = min(stats.downloaded_bytes + stats.hit_bytes, stats.total_bytes)
+    done = min(_share(files_done, stats.files), _share(bytes_done, stats.total_bytes))
     bar = ("#" * int(done * _BAR_CHARS)).ljust(_BAR_CHARS, ".")
-    rate = client_stats.downloaded_bytes / elapsed_s if elapsed_s else 0.0
+    rate = stats.downloaded_bytes / elapsed_s if elapsed_s else 0.0
     left = f", {_time_text(elapsed_s * (1 - done) / done)} left" if done and elapsed_s else ""
-    files = f"{files_done}/{counted(client_stats.files, 'file')}"
-    bytes_text = f"{size_text(bytes_done)} of {size_text(client_stats.total_bytes)}"
+    files = f"{files_done}/{counted(stats.files, 'file')}"
+    bytes_text = f"{size_text(bytes_done)} of {size_text(stats.total_bytes)}"
     return f"[{bar}] {files}, {bytes_text}, {size_text(rate)}/s{left}"
 
 
-def _part(done: int, of: int) -> float:
+def _share(done: int, of: int) -> float:
     return done / of if of else 1.0
 
 
@@ -187,39 +185,37 @@ def _time_text(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def plan_text(client_stats: WarmStats) -> str:
-    """What a dry run says."""
-    size = size_text(client_stats.total_bytes)
-    plan = f"{_found(client_stats)}, {size}; what is kept already is not fetched again"
-    return "\n".join((plan, *_failed(client_stats)))
+def plan_text(stats: WarmStats) -> str:
+    """The result of a dry run."""
+    size = size_text(stats.total_bytes)
+    plan = f"{_found(stats)}, {size}; what is stored already is not downloaded again"
+    return "\n".join((plan, *_failed(stats)))
 
 
-def summary(client_stats: WarmStats, elapsed_s: float) -> str:
-    """What came of it; the first failures by name."""
-    fetched = (
-        f"{counted(client_stats.downloaded, 'file')}, {size_text(client_stats.downloaded_bytes)}"
-    )
-    rest = f"already kept {client_stats.hits}; failed {len(client_stats.failures)}"
+def summary(stats: WarmStats, elapsed_s: float) -> str:
+    """The result of a run, with the first failures by name."""
+    downloaded = f"{counted(stats.downloaded, 'file')}, {size_text(stats.downloaded_bytes)}"
+    rest = f"already stored {stats.hits}; failed {len(stats.failures)}"
     lines = [
-        _found(client_stats),
-        f"fetched {fetched}, in {_time_text(elapsed_s)}; {rest}",
-        *_failed(client_stats),
+        _found(stats),
+        f"downloaded {downloaded}, in {_time_text(elapsed_s)}; {rest}",
+        *_failed(stats),
     ]
-    if client_stats.is_interrupted:
-        lines.append("interrupted: what is kept stays kept; the same command goes on from there")
+    if stats.is_interrupted:
+        lines.append("interrupted: what is stored stays; the same command continues from there")
     return "\n".join(lines)
 
 
-def _found(client_stats: WarmStats) -> str:
+def _found(stats: WarmStats) -> str:
     counts = (
-        (client_stats.boards, "board"),
-        (client_stats.cards, "card"),
-        (client_stats.files, "file"),
+        (stats.boards, "board"),
+        (stats.cards, "card"),
+        (stats.files, "file"),
     )
     return ", ".join(counted(count, noun) for count, noun in counts)
 
 
-def _failed(client_stats: WarmStats) -> list[str]:
-    lines = [f"failed: {failure}" for failure in client_stats.failures[:_MOST_NAMED]]
-    more = len(client_stats.failures) - _MOST_NAMED
+def _failed(stats: WarmStats) -> list[str]:
+    lines = [f"failed: {failure}" for failure in stats.failures[:_MAX_FAILURES]]
+    more = len(stats.failures) - _MAX_FAILURES
     return [*lines, f"failed: {more} more"] if more > 0 else lines

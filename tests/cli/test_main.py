@@ -254,10 +254,10 @@ def test_warm_fetches_a_board_of_a_running_proxy(
         assert run(["warm", found[2], "--dry-run"]) == 0
         assert "2 files, " in capsys.readouterr().out
         assert run(["warm", found[0]]) == 0
-        assert "fetched 2 files, " in capsys.readouterr().out
+        assert "downloaded 2 files, " in capsys.readouterr().out
         assert run(["warm", found[2], "0" * 24]) == 1
         told = capsys.readouterr()
-        assert "already kept 2; failed 1" in told.out
+        assert "already stored 2; failed 1" in told.out
         assert f"failed: board {'0' * 24}: 404" in told.out
         assert "2/2 files" in told.err
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from proxy.cli.warm_report import (
+    AttachmentToWarm,
     CacheResult,
-    FileToWarm,
-    NotABoard,
+    InvalidBoardName,
     WarmStats,
     parse_board_name,
     parse_cache_status,
@@ -41,7 +41,7 @@ def test_a_board_by_any_of_its_names(text: str, board: str) -> None:
     "text", ["", "https://trello.com/c/AbCd1234", "https://example.com/b/AbCd1234", "../x", "a b"]
 )
 def test_anything_else_is_no_board(text: str) -> None:
-    with pytest.raises(NotABoard, match="is no board"):
+    with pytest.raises(InvalidBoardName, match="is no board"):
         parse_board_name(text, LINKS, 0.0)
 
 
@@ -57,8 +57,8 @@ def test_uploads_are_wanted_and_nothing_else() -> None:
     assert parse_cards(json.dumps(cards).encode()) == (
         2,
         [
-            FileToWarm(FileIds("c1", "a1"), "Move / plan[2J.png", 12),
-            FileToWarm(FileIds("c1", "a2"), "Move / a2", 0),
+            AttachmentToWarm(FileIds("c1", "a1"), "Move / plan[2J.png", 12),
+            AttachmentToWarm(FileIds("c1", "a2"), "Move / a2", 0),
         ],
     )
 
@@ -134,19 +134,19 @@ def test_progress_line(tally: WarmStats, elapsed_s: float, line: str) -> None:
 
 
 def test_the_summary_counts_everything_and_names_the_first_failures() -> None:
-    client_stats = WarmStats(
+    stats = WarmStats(
         boards=1, cards=31, files=60, downloaded=5, downloaded_bytes=2_000_000, hits=3
     )
     for number in range(52):
-        client_stats.add_failure(FileToWarm(FileIds("c", "a"), f"Card / {number}.png", 1), "503")
-    client_stats.failures.append("board b: 503")
-    client_stats.is_interrupted = True
-    lines = summary(client_stats, 130.0).splitlines()
+        stats.add_failure(AttachmentToWarm(FileIds("c", "a"), f"Card / {number}.png", 1), "503")
+    stats.failures.append("board b: 503")
+    stats.is_interrupted = True
+    lines = summary(stats, 130.0).splitlines()
     assert lines[:3] == [
         "1 board, 31 cards, 60 files",
-        "fetched 5 files, 2.0 MB, in 2 min; already kept 3; failed 53",
+        "downloaded 5 files, 2.0 MB, in 2 min; already stored 3; failed 53",
         "failed: Card / 0.png: 503",
     ]
     assert len(lines) == 2 + 50 + 2
     assert lines[-2] == "failed: 3 more"
-    assert lines[-1].startswith("interrupted: what is kept stays kept")
+    assert lines[-1].startswith("interrupted: what is stored stays")

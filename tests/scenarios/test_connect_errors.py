@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.check import check_credentials
+from proxy.cli.credential_check import check_credentials
 from proxy.config.schema import default
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello

@@ -1,9 +1,9 @@
-"""A client that reads every byte of an answer, whatever it is, and has it searched."""
+"""HTTP client that reads every byte of a response, whatever it is, and has it searched."""
 
 import asyncio
 from typing import NamedTuple
 
-from proxy.cli.leak_check.canaries import RESPONSES, CanarySearch
+from proxy.cli.leak_check.search import RESPONSES, CanarySearch
 
 TIMEOUT_S = 15.0
 
@@ -18,39 +18,40 @@ class Request(NamedTuple):
     body: bytes = b""
 
 
-class Client:
-    """Asks one question on each connection."""
+class LeakCheckClient:
+    """Sends one request per connection."""
 
     def __init__(self, port: int, search: CanarySearch) -> None:
         self._port = port
         self._search = search
         self.statuses: list[int] = []
-        """Of every answer; 0 where there was none."""
+        """Of every response; 0 where there was none."""
 
     async def send(self, request: Request) -> bytes:
-        """The answer, searched; empty where the connection broke."""
-        response = await self._read_response(request)
-        begins = response.split(b" ", 2)
-        is_answer = len(begins) == 3 and begins[1].isdigit()
-        self.statuses.append(int(begins[1]) if is_answer else 0)
-        self._search.search(RESPONSES, f"the answer to {request.method} {request.label}", response)
+        """The response, searched; empty where the connection broke."""
+        response = await self._exchange(request)
+        words = response.split(b" ", 2)
+        has_status = len(words) == 3 and words[1].isdigit()
+        self.statuses.append(int(words[1]) if has_status else 0)
+        where = f"the response to {request.method} {request.label}"
+        self._search.search(RESPONSES, where, response)
         return response
 
-    async def _read_response(self, request: Request) -> bytes:
-        heard = b""
+    async def _exchange(self, request: Request) -> bytes:
+        received = b""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
-            writer.write(self._spelled(request))
+            writer.write(self._serialize(request))
             async with asyncio.timeout(TIMEOUT_S):
                 while chunk := await reader.read(1 << 16):
-                    heard += chunk
+                    received += chunk
         except (ConnectionError, TimeoutError):
             pass
         finally:
             writer.close()
-        return heard
+        return received
 
-    def _spelled(self, request: Request) -> bytes:
+    def _serialize(self, request: Request) -> bytes:
         length = (("Content-Length", str(len(request.body))),) if request.body else ()
         fields = (("Host", f"127.0.0.1:{self._port}"), ("Connection", "close"), *length)
         lines = "".join(f"{name}: {value}\r\n" for name, value in (*fields, *request.fields))

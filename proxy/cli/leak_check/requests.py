@@ -1,4 +1,4 @@
-"""What the walk asks: every operation of Trello's, the proxy's own pages, and nonsense."""
+"""Requests of the leak check: Trello's operations, the proxy's pages, malformed ones."""
 
 import json
 import re
@@ -22,7 +22,7 @@ _DELIBERATE = ("X-Requested-With", "XMLHttpRequest")
 
 @dataclass(frozen=True, slots=True)
 class ClientCredential:
-    """A key and token that clients send along."""
+    """A key and token that clients send."""
 
     key: str = field(repr=False)
     token: str = field(repr=False)
@@ -38,16 +38,16 @@ class ClientCredential:
 
 
 class RequestSet:
-    """Requests about the samples of a stand-in."""
+    """Requests about the sample data of a fake Trello."""
 
-    def __init__(self, trello: Trello, theirs: ClientCredential, admin_token: str) -> None:
+    def __init__(self, trello: Trello, client: ClientCredential, admin_token: str) -> None:
         self._trello = trello
-        self._client = theirs
+        self._client = client
         self._admin = ("Authorization", f"Bearer {admin_token}")
         self._ids = _ids(trello)
 
     def reads(self) -> Iterator[Request]:
-        """Every safe operation: twice plain, which makes a hit, and with a client's credential."""
+        """Every read: twice plain, the second a hit, and with a client's credential."""
         for _, _, templates in READS:
             for template in templates.split():
                 target = self._target(template)
@@ -57,24 +57,24 @@ class RequestSet:
                 yield Request(template, "GET", more, (self._client.header,))
 
     def writes(self) -> Iterator[Request]:
-        """Every unsafe operation, with a client's credential in each kind of body."""
-        theirs = self._client
-        parameters = {"key": theirs.key, "token": theirs.token, "name": "x", "text": "x"}
+        """Every write, with a client's credential in one of three kinds of body."""
+        client = self._client
+        parameters = {"key": client.key, "token": client.token, "name": "x", "text": "x"}
         parts = "".join(
             f'--canary\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
             for name, value in parameters.items()
         )
         bodies = (
-            (_FORM, f"{theirs.query}&name=x&text=x".encode()),
+            (_FORM, f"{client.query}&name=x&text=x".encode()),
             (_JSON, json.dumps(parameters).encode()),
             (_MULTIPART, f"{parts}--canary--\r\n".encode()),
         )
         for number, (method, template, _) in enumerate(sorted(operations(), reverse=True)):
             kind, body = bodies[number % len(bodies)]
-            yield Request(template, method, self._target(template), (kind, theirs.header), body)
+            yield Request(template, method, self._target(template), (kind, client.header), body)
 
     def operator_pages(self) -> Iterator[Request]:
-        """The proxy's own pages, as programs and browsers ask for them."""
+        """The proxy's own pages, as programs and browsers request them."""
         token, card = self._client.token, self._trello.example_card
         pages = (
             "/",
@@ -89,8 +89,8 @@ class RequestSet:
             for more in ((), (_BROWSER,), (self._admin,), (self._admin, _BROWSER)):
                 yield Request(page, "GET", page, more)
         pasted = quote(f"https://trello.com/c/{card}?token={token}", safe="")
-        asked = quote(f"/1/cards/{card}?{self._client.query}", safe="")
-        for page in (f"/?url={pasted}", f"/-/explain?url={asked}"):
+        explained = quote(f"/1/cards/{card}?{self._client.query}", safe="")
+        for page in (f"/?url={pasted}", f"/-/explain?url={explained}"):
             for more in ((), (_BROWSER,), (self._admin,)):
                 yield Request(page.partition("?")[0], "GET", page, more)
         yield Request("/-/webhook", "POST", "/-/webhook", (("X-Trello-Webhook", token),), b"{}")
@@ -98,7 +98,7 @@ class RequestSet:
         yield Request("/-/purge", "POST", "/-/purge", (self._admin,))
 
     def malformed(self) -> Iterator[Request]:
-        """What is refused, with a client's token in it, wherever it may stand."""
+        """Requests that are refused, with a client's token in every place."""
         token, me = self._client.token, "/1/members/me"
         for label, method, target in (
             ("a second slash", "GET", f"//{token}"),
@@ -108,7 +108,7 @@ class RequestSet:
             ("nowhere", "GET", f"/{token}?token={token}"),
             ("an unknown route", "GET", f"/1/nowhere?token={token}"),
             ("an unknown method", "BREW", f"{me}?token={token}"),
-            ("a tunnelled write of anybody's", "GET", f"{me}?_method=PUT&token={token}"),
+            ("a tunnelled write of any page", "GET", f"{me}?_method=PUT&token={token}"),
             ("a script's call", "GET", f"{me}?callback=x&token={token}"),
             ("a batch", "GET", f"/1/batch?urls={me}%3Ftoken%3D{token},/tokens/{token}"),
             ("no HTTP", "GET", f" {token} HTTP/9"),
@@ -128,7 +128,7 @@ class RequestSet:
             yield Request(f"a field {name}", "GET", me, ((name, value),))
 
     def faults(self, name: str) -> Iterator[Request]:
-        """A few of each kind of flow; `name` keeps them from being stored before."""
+        """Requests of each kind of flow; `name` makes them different from those before."""
         card = f"/1/cards/{self._trello.example_card}"
         for label, method, target in (
             ("/members/{id}", "GET", f"/1/members/me?{self._client.query}"),
@@ -142,15 +142,15 @@ class RequestSet:
             yield Request(label, method, target, (_BROWSER,) if method == "GET" else ())
 
     def _target(self, template: str) -> str:
-        own = self._ids.get(template.split("/")[1], self._trello.example_card)
-        words = {"tokens": self._client.token, "applications": self._client.key}
-        own = words.get(template.split("/")[1], own)
-        first = _NAME.sub(own, template, count=1) if "{" in template else template
+        own_id = self._ids.get(template.split("/")[1], self._trello.example_card)
+        names = {"tokens": self._client.token, "applications": self._client.key}
+        own_id = names.get(template.split("/")[1], own_id)
+        first = _NAME.sub(own_id, template, count=1) if "{" in template else template
         return "/1" + _NAME.sub(lambda name: name[2] or "name", first)
 
 
 def _ids(trello: Trello) -> dict[str, str]:
-    """An object of each kind, by the first segment of its routes."""
+    """The id of one object of each kind, by the first segment of its routes."""
     board = trello.example_board
     first = {kind: f"/1/boards/{board}/{kind}" for kind in ("lists", "actions", "labels")}
     return {

@@ -1,4 +1,4 @@
-"""A secret is found however it is written down."""
+"""A secret is found in every spelling."""
 
 import base64
 import gzip
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cli.leak_check.canaries import (
+from proxy.cli.leak_check.search import (
     Spelling,
-    layers,
+    decompressed,
     spellings,
 )
 
@@ -30,9 +30,10 @@ CASES: dict[str, tuple[bytes, Spelling | None]] = {
     "base64 behind a user's name": (base64.b64encode(b"me:" + PLAIN), "base64"),
     "base64 behind another": (base64.b64encode(b"you:" + PLAIN + b":x"), "base64"),
     "base64 for URLs": (base64.urlsafe_b64encode(b"\xff" + PLAIN), "base64"),
-    "the beginning alone": (PLAIN[:16], "cut"),
-    "the end alone": (b"..." + PLAIN[-16:], "cut"),
+    "the beginning alone": (PLAIN[:16], "part"),
+    "the end alone": (b"..." + PLAIN[-16:], "part"),
     "packed": (b"HTTP/1.1 200 OK\r\n\r\n" + gzip.compress(b"{" + PLAIN + b"}") + b"x", "plain"),
+    "backwards": (PLAIN[::-1], "reversed"),
     "a few letters of it": (PLAIN[:8], None),
     "something else": (b"innocent", None),
     "something packed that is cut": (gzip.compress(b"innocent")[:12], None),
@@ -40,10 +41,8 @@ CASES: dict[str, tuple[bytes, Spelling | None]] = {
 
 
 def found(data: bytes, secret: str) -> Spelling | None:
-    forms = spellings(secret)
-    return next(
-        (each for layer in layers(data) for form, each in forms.items() if form in layer), None
-    )
+    forms, contents = spellings(secret).items(), list(decompressed(data))
+    return next((each for content in contents for form, each in forms if form in content), None)
 
 
 @pytest.mark.parametrize(("data", "spelling"), CASES.values(), ids=CASES.keys())

@@ -1,4 +1,4 @@
-"""`check --leaks`: silent about a sound proxy, and not about one that tells a secret."""
+"""`check --leaks`: finds nothing in a sound proxy, and every leak in one that leaks."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_sound_proxy_leaks_nothing(
     (elsewhere / "proxy.yaml").write_text(yaml)
     told = leaks(capsys, code=0)
     found = re.fullmatch(
-        r"no leak in ([\d,]+) answers(?:, [\d,]+ files and values)?, .* lines\n", told
+        r"no leak in ([\d,]+) responses(?:, [\d,]+ files and values)?, .* lines\n", told
     )
     assert found is not None, told
     assert int(found[1].replace(",", "")) > 700
@@ -52,8 +52,8 @@ def test_what_trello_repeats_unmasked_is_found_where_it_is_sent_and_where_it_is_
 ) -> None:
     monkeypatch.setattr(Redactor, "redact", lambda _, body: body)
     told = leaks(capsys, code=1)
-    assert "the stored token, plain, in the answer to GET /members/{id}\n" in told
-    assert "the stored key, plain, in the answer to PUT /cards/{id}\n" in told
+    assert "the stored token, plain, in the response to GET /members/{id}\n" in told
+    assert "the stored key, plain, in the response to PUT /cards/{id}\n" in told
     assert re.search(r"the stored token, plain, in a value in .*sqlite", told), told
 
 
@@ -67,7 +67,7 @@ def test_what_is_logged_is_found(
     assert re.match(r"a client's token, plain, in line \d+ of the log\n", told), told
 
 
-def test_a_walk_before_locked_doors_proves_nothing(
+def test_a_walk_that_is_refused_everywhere_proves_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "MIN_SUCCESSES", 100_000)

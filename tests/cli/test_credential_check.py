@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.cli.check import CredentialReport, check_credentials
+from proxy.cli.credential_check import CredentialReport, check_credentials
 from proxy.config.schema import Config, default
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello

@@ -1,0 +1,35 @@
+"""Requests to the running proxy's admin pages, whatever proxies the environment names."""
+
+import json
+from http.client import HTTPConnection, HTTPException
+
+from proxy.cli.console import CommandFailed
+from proxy.config.schema import Config
+
+_TIMEOUT_S = 10
+
+
+def admin_request(config: Config, method: str, target: str) -> str:
+    """The body of a 200; CommandFailed otherwise."""
+    listen, token = config.admin.listen or config.listen, config.admin.token
+    fields = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    connection = HTTPConnection(listen.url.removeprefix("http://"), timeout=_TIMEOUT_S)
+    try:
+        connection.request(method, target, headers=fields)
+        response = connection.getresponse()
+        body = response.read().decode()
+    except (OSError, HTTPException) as error:
+        raise CommandFailed(f"trello-proxy: no proxy answers at {listen}: {error}") from None
+    finally:
+        connection.close()
+    if response.status != 200:
+        raise CommandFailed(f"trello-proxy: {_problem_detail(body) or response.reason}")
+    return body
+
+
+def _problem_detail(body: str) -> str:
+    """The detail of a problem (RFC 9457 §3.1.4); empty when it is not one."""
+    try:
+        return str(json.loads(body)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""

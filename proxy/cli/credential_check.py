@@ -1,0 +1,96 @@
+"""`check --online`: asks Trello about the key and token: member, scopes, expiry."""
+
+import asyncio
+import secrets
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from proxy.app.factory import ComponentFactory
+from proxy.app.reload import credential_of
+from proxy.cli.check import print_config
+from proxy.cli.console import CommandFailed
+from proxy.cli.options import config_loader, read_config
+from proxy.config.schema import Config
+from proxy.credentials.identity import CachePartitions, StoredCredential
+from proxy.credentials.redaction import Redactor
+from proxy.errors import UpstreamError
+from proxy.model import Credential
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock, SystemClock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.trello.routes import RouteTable
+from proxy.trello.token_info import Member, TokenInfo, days_left
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.client import UpstreamClient
+from proxy.upstream.credential_manager import WARN_DAYS, CredentialRefused, TokenInspector
+from proxy.upstream.exchange import UpstreamExchange
+
+
+def run(options: Namespace) -> int:
+    """The exit code."""
+    config = read_config(config_loader(options))
+    print_config(config)
+    credential = credential_of(config)
+    if credential is None:
+        raise CommandFailed("trello-proxy: there is no key and token to ask about", 2)
+    report = asyncio.run(check_credentials(config, credential, SystemClock(), secrets.token_bytes))
+    print("\n".join(report.lines), file=sys.stdout if report.is_usable else sys.stderr)
+    return 0 if report.is_usable else 1
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialReport:
+    """Result of the check, as lines to print."""
+
+    lines: tuple[str, ...]
+    is_usable: bool
+
+
+async def check_credentials(
+    config: Config, credential: Credential, clock: Clock, random: Callable[[int], bytes]
+) -> CredentialReport:
+    """Send two requests to Trello."""
+    metrics, log = Metrics(), Log(lambda _: None, clock)
+    async with AsyncExitStack() as closing:
+        limiter = RateLimiter(config.limits, clock, random, metrics)
+        closing.push_async_callback(limiter.stop)
+        stored = StoredCredential(credential, CachePartitions(b"", ""))
+        availability = CircuitBreakers(stored, clock, log, random)
+        transport = ComponentFactory(config, clock, log, closing).transport()
+        exchange = UpstreamExchange(
+            UpstreamClient(transport, limiter, availability, metrics, clock),
+            config.upstream.url,
+            "trello-proxy-check",
+            (Redactor((credential.key, credential.token)), None),
+            (metrics, MemoryBudget(config.limits.memory_bytes)),
+            clock,
+        )
+        inspector = TokenInspector(exchange, RouteTable())
+        try:
+            member, info = await inspector.member(credential), await inspector.token(credential)
+        except CredentialRefused:
+            return CredentialReport(("Trello does not accept the key and token.",), is_usable=False)
+        except UpstreamError as error:
+            return CredentialReport(
+                tuple(filter(None, (str(error), error.reason))), is_usable=False
+            )
+    return CredentialReport(tuple(_format(member, info, clock.now())), is_usable=True)
+
+
+def _format(member: Member, info: TokenInfo, now: float) -> list[str]:
+    lines = [f"member:  {member.username} ({member.id})"]
+    lines.append(f"scopes:  {', '.join(info.scopes) or 'none'}")
+    if info.expires_at is None:
+        return [*lines, "expires: never"]
+    left = days_left(info.expires_at, now)
+    date = datetime.fromtimestamp(info.expires_at, UTC)
+    lines.append(f"expires: {date:%Y-%m-%d}, in {left} days")
+    if left < WARN_DAYS:
+        lines.append("warning: get a new token soon; a changed file is noticed without a restart")
+    return lines
