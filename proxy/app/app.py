@@ -14,13 +14,13 @@ from proxy.app.factory import (
     AdminPages,
     ComponentFactory,
     Services,
+    poll_interval,
 )
 from proxy.app.from_config import (
     build_guard,
     build_route_table,
     build_signer,
     links_of,
-    poll_interval,
     warnings_of,
 )
 from proxy.app.reload import ConfigSource, CredentialServices, ReloadableState, Reloader

@@ -28,6 +28,7 @@ from proxy.cache.verification import HitVerifier
 from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
+from proxy.changes.poll_diff import interval_s
 from proxy.changes.webhook_client import WebhookClient
 from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
@@ -97,6 +98,12 @@ class Services:
 
 
 RememberCredential = Callable[[Credential, str], None]
+
+
+def poll_interval(config: Config) -> float | None:
+    """Seconds between two polls of the boards; None: off."""
+    watch_s, token = config.freshness.watch_s, config.limits.token
+    return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
 
 
 class ComponentFactory:

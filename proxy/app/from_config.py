@@ -1,9 +1,11 @@
-"""Guards, route tables, links and intervals made from the configuration; pure."""
+"""Guards, route tables and links made from the configuration. Pure.
+
+Also imported by short commands: what it imports delays them.
+"""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from proxy.changes.poll_diff import interval_s
 from proxy.config.schema import Config, RouteRule
 from proxy.config.schema import Links as LinkSettings
 from proxy.links.rewrite import LinkRewriter
@@ -76,12 +78,6 @@ def cache_variant(config: Config) -> str:
     signer = links.keys[0] if links.sign else None
     signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
     return f"{config.origin} {links.rewrite} {signed}"
-
-
-def poll_interval(config: Config) -> float | None:
-    """Seconds from one question of the watcher's to the next; None: it is off."""
-    watch_s, token = config.freshness.watch_s, config.limits.token
-    return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
 
 
 def warnings_of(config: Config) -> tuple[str, ...]:
