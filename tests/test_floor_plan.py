@@ -71,11 +71,13 @@ PURE_MAY_IMPORT = {
 
 ONLY_IN = {
     "aiohttp.web": {"server", "app", "fake_trello"},
-    "aiohttp": {"server", "app", "upstream", "cli", "fake_trello"},
+    "aiohttp": {"server", "app", "upstream", "fake_trello"},
     "aiohttp_client_cache": {"cache"},
     "aiosqlite": {"cache"},
     "sqlite3": {"cache", "attachments", "cli"},
     "fcntl": {"runtime"},
+    "http.client": {"cli"},
+    "urllib.request": set[str](),
     "pathlib": {"cache", "attachments", "credentials", "config", "runtime", "app", "cli"},
     "tempfile": {"cli"},
     "shutil": {"attachments", "cache"},
@@ -187,11 +189,10 @@ def test_a_library_is_known_where_it_belongs_and_nowhere_else(library: str) -> N
     assert not users
 
 
-def test_only_the_transport_warm_and_the_fake_trello_are_http_clients() -> None:
+def test_only_the_transport_sends_requests_to_trello() -> None:
     clients = {module_of(file) for file in FILES if "ClientSession" in file.read_text()}
     assert {each for each in clients if folder_of(each) != "fake_trello"} == {
-        "proxy.cli.warm",
-        "proxy.upstream.transport",
+        "proxy.upstream.transport"
     }
 
 

@@ -1,8 +1,7 @@
 """Metrics: the table of all of them, and the counters to which requests add.
 
 Counting is plain arithmetic on plain integers: a request costs well under a microsecond. A figure
-that a part of the proxy keeps itself is read from there at each scrape (`Metrics.provide`); what
-Prometheus is sent is made in `exposition.py`.
+that a part of the proxy keeps itself is read from there at each scrape (`Metrics.provide`).
 """
 
 import re
@@ -280,6 +279,12 @@ class Metrics:
     def provide(self, readings: Readings) -> None:
         """Have further metrics of the table read at each scrape, in a thread."""
         self.readings.update(readings)
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Media type and text for a scrape with this Accept field; to be called in a thread."""
+        from proxy.observability.exposition import render  # noqa: PLC0415 — delays the start
+
+        return render(self, accept)
 
     def request_counter(self, route: str, method: str, status: int, result: str) -> RequestCounter:
         """The counter of these labels; hold on to it where the same request is counted often."""

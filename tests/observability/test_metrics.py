@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.model import Credential
-from proxy.observability.exposition import render
 from proxy.observability.metrics import BUCKETS_S, Metrics, count, describe
 from proxy.runtime.clock import FakeClock
 
@@ -98,7 +97,7 @@ class Scrape:
     def __init__(self, metrics: Metrics) -> None:
         self._figures = {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in families(render(metrics, "")[1].decode()).values()
+            for family in families(metrics.render("")[1].decode()).values()
             for sample in family.samples
         }
 
@@ -108,7 +107,7 @@ class Scrape:
 
 def openmetrics(metrics: Metrics) -> list[str]:
     """The lines of the OpenMetrics format."""
-    return render(metrics, "application/openmetrics-text")[1].decode().splitlines()
+    return metrics.render("application/openmetrics-text")[1].decode().splitlines()
 
 
 @pytest.fixture
@@ -283,7 +282,7 @@ def test_a_scrape_may_happen_while_new_labels_appear() -> None:
     def scrape() -> None:
         try:
             while not stop.is_set():
-                render(metrics, "")
+                metrics.render("")
         except RuntimeError as error:
             failures.append(error)
 

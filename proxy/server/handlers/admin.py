@@ -15,7 +15,6 @@ from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import host_name
 from proxy.model import Priority
-from proxy.observability.exposition import render
 from proxy.observability.metrics import Metrics
 from proxy.pages.credential_usage import (
     Row,
@@ -101,7 +100,7 @@ class AdminHandler:
         """All metrics; rendered in a thread, while the event loop serves requests."""
         context.route = METRICS
         accept = request.headers.get("Accept", "")
-        media_type, body = await asyncio.to_thread(render, self.metrics, accept)
+        media_type, body = await asyncio.to_thread(self.metrics.render, accept)
         return WireResponse(200, serialize((("Content-Type", media_type), _NO_STORE)), body)
 
     async def healthz(self, _: web.BaseRequest, context: RequestContext) -> WireResponse:
