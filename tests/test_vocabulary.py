@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,13 @@ def test_documents_are_in_plain_words(path: Path) -> None:
         for number, line in enumerate(text.splitlines(), start=1)
         for word in UNUSED.findall(line)
     ]
+
+
+def test_a_class_name_stands_in_one_module() -> None:
+    modules = defaultdict[str, set[str]](set)
+    for path in FILES:
+        if folder_of(module_of(path)) != "fake_trello":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    modules[node.name].add(module_of(path))
+    assert not {name: found for name, found in modules.items() if len(found) > 1}

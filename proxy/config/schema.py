@@ -245,7 +245,7 @@ class Admin:
 
 
 @frozen
-class Log:
+class LogSettings:
     level: Level = setting(one_of(Level), "info")
     format: LogFormat = setting(one_of(LogFormat), "json")
 
@@ -265,7 +265,7 @@ class Config:
     freshness: Freshness = section(Freshness)
     limits: Limits = section(Limits)
     admin: Admin = section(Admin)
-    log: Log = section(Log)
+    log: LogSettings = section(LogSettings)
 
     def __post_init__(self) -> None:
         if self.freshness.webhook_url is not None and self.credentials.secret is None:

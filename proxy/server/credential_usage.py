@@ -41,7 +41,7 @@ _LOCATIONS: dict[Location, UsageLocation] = {
 
 
 @dataclass(slots=True)
-class Usage:
+class UsageEntry:
     """Requests of one client with a credential of one owner in one location."""
 
     client: str
@@ -63,7 +63,7 @@ class ClientUsages:
     """The usages of one client, by location and owner: twelve at most."""
 
     client: str
-    usages: dict[tuple[UsageLocation, Owner], Usage] = field(default_factory=dict)
+    usages: dict[tuple[UsageLocation, Owner], UsageEntry] = field(default_factory=dict)
 
     @property
     def last_used_at(self) -> float:
@@ -91,7 +91,7 @@ class CredentialUsage:
         self._clients = NameTable(MAX_CLIENTS, lambda client, _: ClientUsages(client))
 
     @property
-    def usages(self) -> list[Usage]:
+    def usages(self) -> list[UsageEntry]:
         """Last seen first; may be read in another thread."""
         clients = self._clients.entries.copy().values()
         usages = [usage for client in clients for usage in client.usages.copy().values()]
@@ -117,11 +117,11 @@ class CredentialUsage:
 
     def _usage(
         self, client: ClientUsages, location: UsageLocation, owner: Owner, now: float
-    ) -> Usage:
+    ) -> UsageEntry:
         usage = client.usages.get((location, owner))
         if usage is None:
             is_new_location = all(known != location for known, _ in client.usages)
-            usage = Usage(client.client, location, owner, now, now)
+            usage = UsageEntry(client.client, location, owner, now, now)
             client.usages[location, owner] = usage
             if is_new_location and self._deprecates:
                 labels = {"client": client.client, "location": location, "owner": owner}

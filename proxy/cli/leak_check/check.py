@@ -17,7 +17,7 @@ from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
 from proxy.cli.options import config_loader, read_config
 from proxy.config.addresses import Listen
-from proxy.config.schema import Admin, Backend, Config, Credentials, Log
+from proxy.config.schema import Admin, Backend, Config, Credentials, LogSettings
 from proxy.config.secret import Secret
 from proxy.config.units import Rate
 from proxy.fake_trello.samples import fill
@@ -143,5 +143,5 @@ def _config(config: Config, canaries: Canaries, fake_trello: FakeTrello, directo
             config.limits, token=_UNLIMITED, key=_UNLIMITED, members=_UNLIMITED, search=_UNLIMITED
         ),
         admin=Admin(listen=None, token=Secret(canaries.admin)),
-        log=Log(level="debug", format=config.log.format),
+        log=LogSettings(level="debug", format=config.log.format),
     )
