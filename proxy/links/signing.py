@@ -20,8 +20,12 @@ from proxy.errors import (
 
 DAY_S = 86_400
 _SALT = "trello-proxy.link"
-_SIGNATURE = re.compile(r"(?:\A|&)s=([0-9]{1,7})\.([A-Za-z0-9_-]{43})")
-"""A signature has a fixed length: text directly after a link does not become part of it."""
+_SIGNATURE = re.compile(r"(?:\A|&)s=([0-9]{1,7})\.([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])")
+"""A signature has a fixed length: text directly after a link does not become part of it.
+
+The last of its characters has two bits that mean nothing, and are 0.
+"""
+_ID = re.compile("[0-9A-Fa-f]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class LinkSigner:
             list(reversed(keys)), _SALT, key_derivation="hmac", digest_method=hashlib.sha256
         )
         self._lifetime_s = lifetime_s
-        self._revoked = frozenset(revoked)
+        self._revoked = frozenset(map(_folded, revoked))
 
     def __repr__(self) -> str:
         return "LinkSigner(***)"
@@ -69,7 +73,7 @@ class LinkSigner:
             raise LinkNotSigned("Ask whoever gave you the link for a new one.")
         if now >= max(signed) * DAY_S:
             raise LinkExpired("Ask whoever gave you the link for a new one.")
-        if file.attachment in self._revoked:
+        if _folded(file.attachment) in self._revoked:
             raise LinkRevoked("The operator has closed this file.")
 
 
@@ -79,5 +83,10 @@ def strip_signature(query: str) -> str:
 
 
 def _message(file: FileIds, day: str) -> str:
-    """The signed text; ids contain no slash."""
-    return f"{file.card}/{file.attachment}/{file.preview}/{day}"
+    """What is signed; an id contains no slash."""
+    return "/".join((*map(_folded, (file.card, file.attachment, file.preview)), day))
+
+
+def _folded(object_id: str) -> str:
+    """An id in lower case, as Trello writes it; a shortLink as it is: its letter case counts."""
+    return object_id.lower() if _ID.fullmatch(object_id) else object_id

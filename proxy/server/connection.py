@@ -48,7 +48,7 @@ class AiohttpConnection(web.RequestHandler):
     They are those of the pinned aiohttp 3.14 (D12).
     """
 
-    __slots__ = ("_last_body",)
+    __slots__ = ("_last_body", "lost_input")
 
     def __init__(self, server: web.Server) -> None:
         super().__init__(
@@ -65,6 +65,8 @@ class AiohttpConnection(web.RequestHandler):
         )
         self._last_body: StreamReader | None = None
         """Of the request that was received last."""
+        self.lost_input = False
+        """Whether bytes behind a request to upgrade were lost: nothing may follow its response."""
 
     @property
     def awaits_request(self) -> bool:
@@ -99,13 +101,18 @@ class AiohttpConnection(web.RequestHandler):
     def feed(self, data: bytes) -> int:
         """Pass bytes to aiohttp's parser; the number of request headers that they completed.
 
+        The parser drops what follows a request to upgrade to a protocol that it does not know.
         Reading pauses while more than one request waits to be served.
         """
         waiting = len(self._messages)
         super().data_received(data)
         completed = len(self._messages) - waiting
         if completed > 0:
-            self._last_body = self._messages[-1][1]
+            message, self._last_body = self._messages[-1]
+            is_last = data.endswith(_END) and data.count(_END) == completed
+            is_last = is_last and self._last_body.is_eof()
+            upgrades = getattr(message, "upgrade", False) and not self._upgraded
+            self.lost_input = self.lost_input or (upgrades and not is_last)
         if len(self._messages) > 1 and not self._buffer_paused:
             self._pause_reading_for_buffer()
         return completed

@@ -117,6 +117,7 @@ class Middleware:
         self._add_fields(request, context, response)
         if isinstance(request.protocol, Connection):
             request.protocol.keep_half_open()
+            response.closes = request.protocol.lost_input and "Upgrade" in request.headers
             if request.protocol.header_digest is not None:
                 digest = request.protocol.header_digest
                 self._fast_path.remember(digest, request, context, response)

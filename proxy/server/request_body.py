@@ -27,6 +27,7 @@ from proxy.errors import (
     ClientError,
     IncompleteBody,
     MalformedJson,
+    MalformedRequest,
     RequestTimeout,
     UnsupportedContentEncoding,
 )
@@ -48,6 +49,8 @@ _STREAM_BYTES = 128 * 1024
 """What a body on its way to Trello takes in memory, besides the connection's own buffer."""
 _HEAD_BYTES = 512
 """Enough to tell a form from JSON and both from the rest."""
+_SINGLE = ("Content-Encoding", "Content-Type", "Transfer-Encoding")
+"""Fields that say how a body is read; of two, two readers could heed different ones."""
 _FIRST_BYTES = 64 * 1024
 _SLICE_BYTES = 16 * 1024
 """Of a multipart body, looked into at once."""
@@ -145,7 +148,8 @@ class _Arrival:
 async def read_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
     """The request's body, its credentials removed; `hold` takes what it takes in memory.
 
-    BodyTooLarge, BodyCut, CharsetNotUtf8, CodedBody, MalformedJson, MemoryFull, RequestTimeout.
+    BodyTooLarge, CharsetNotUtf8, IncompleteBody, MalformedJson, MalformedRequest, MemoryFull,
+    RequestTimeout, UnsupportedContentEncoding.
     """
     if not request.body_exists:
         return RequestBody()
@@ -187,8 +191,18 @@ async def read_limited(request: web.BaseRequest, hold: Hold, most_bytes: int) ->
 
 
 async def _begun(request: web.BaseRequest, hold: Hold) -> _Arrival:
-    """The body, asked for where the client waits for that (RFC 9110 §10.1.1); CodedBody."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    """The body, asked for where the client waits for that (RFC 9110 §10.1.1).
+
+    MalformedRequest, UnsupportedContentEncoding.
+    """
+    headers = request.headers
+    if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
+        raise MalformedRequest(
+            "Send the body as it is or chunked; no other transfer coding is read."
+        )
+    if any(len(headers.getall(name, ())) > 1 for name in _SINGLE):
+        raise MalformedRequest(f"Send one field each of {' and '.join(_SINGLE)}.")
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedContentEncoding(
             "Leave Content-Encoding out: the body is looked into as it comes."
         )

@@ -92,6 +92,8 @@ class WireResponse(web.StreamResponse):
         """Fields that differ from one sending to the next."""
         self.content = body
         self.content_length_bytes = len(body) if isinstance(body, bytes) else length
+        self.closes = False
+        """Whether the connection ends with it, whatever its request says."""
         self.hit: CachedHit | None = None
         """What a hit was made of; None for any other response."""
         self.on_sent: Callable[[int], None] = _no_callback
@@ -109,7 +111,7 @@ class WireResponse(web.StreamResponse):
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the header, and the beginning of a body that is there."""
         modern = request.version >= HttpVersion11
-        self._keep_alive = request.keep_alive and modern
+        self._keep_alive = request.keep_alive and modern and not self.closes
         self._req = request
         self._is_bodiless = request.method == "HEAD" or self.status in _BODILESS
         self._chunked_frames = self.content_length_bytes is None and modern

@@ -1,8 +1,11 @@
 """A signature opens one file, until it expires or its key or the file is withdrawn."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import (
     LinkExpired,
@@ -17,6 +20,7 @@ from proxy.links.signing import (
 )
 
 NOW = 1_790_000_000.0
+Fold = Callable[[str], str]
 OLD, NEW, OTHER = "old-key-of-the-past", "new-key-of-today-1", "somebody-elses-key"
 FILE = FileIds("5f1a" * 6, "6b2c" * 6, "7d3e" * 6)
 SIGNING = LinkSigner([NEW], 7 * DAY_S)
@@ -48,6 +52,7 @@ FORGED = {
     "no value": "s=",
     "a later day": f"s={int(QUERY[2:].partition('.')[0]) + 1}.{QUERY.partition('.')[2]}",
     "a bit changed": QUERY[:-2] + ("A" if QUERY[-2] != "A" else "B") + QUERY[-1],
+    "its last, meaningless bits changed": QUERY[:-1] + chr(ord(QUERY[-1]) + 1),
     "cut": QUERY[:-1],
     "under another name": QUERY.replace("s=", "sig="),
     "of another key": f"s={LinkSigner([OTHER], 7 * DAY_S).sign(FILE, NOW)}",
@@ -82,6 +87,29 @@ def test_a_revoked_file_opens_no_more_and_only_a_valid_signature_reveals_that() 
         revoking.check(FILE, QUERY, NOW)
     with pytest.raises(LinkNotSigned):
         revoking.check(FILE, "", NOW)
+
+
+CASES = st.sampled_from([str.lower, str.upper, str.swapcase])
+
+
+@given(CASES, CASES, CASES)
+def test_no_letter_case_of_an_id_escapes_revocation(
+    card: Fold, attachment: Fold, own: Fold
+) -> None:
+    revoking = LinkSigner([NEW], 7 * DAY_S, [own(FILE.attachment)])
+    spelled = replace(FILE, card=card(FILE.card), attachment=attachment(FILE.attachment))
+    query = f"s={revoking.sign(spelled, NOW)}"
+    for file in (FILE, spelled):
+        with pytest.raises(LinkRevoked):
+            revoking.check(file, query, NOW)
+
+
+def test_the_letter_case_of_a_shortlink_means_something() -> None:
+    file = replace(FILE, card="aBcDeFgH")
+    query = f"s={SIGNING.sign(file, NOW)}"
+    SIGNING.check(file, query, NOW)
+    with pytest.raises(LinkNotSigned):
+        SIGNING.check(replace(file, card="abcdefgh"), query, NOW)
 
 
 def test_it_cannot_be_printed() -> None:

@@ -309,6 +309,18 @@ async def test_a_revoked_file_opens_no_more(start_proxy: StartProxy, card: str, 
     assert (heard.status, heard.problem) == (403, "link-revoked")
 
 
+async def test_a_revoked_file_opens_by_no_letter_case_of_its_id(
+    start_proxy: StartProxy, card: str, path: str
+) -> None:
+    attachment = path.split("/")[5]
+    proxy = await start_proxy(links={**SIGN, "revoked": (attachment,)})
+    link = f"https://trello.com{path}".replace(attachment, attachment.upper())
+    shown = await proxy("PUT", f"/1/cards/{card}", data={"desc": link})
+    url = shown.json["desc"]
+    assert attachment.upper() in url
+    assert (await _open(proxy, url)).problem == "link-revoked"
+
+
 async def test_a_signing_key_is_never_shown(start_proxy: StartProxy, card: str) -> None:
     proxy = await start_proxy(links=SIGN)
     heard = await proxy("PUT", f"/1/cards/{card}", data={"desc": f"it is {KEY.reveal()}"})
@@ -325,6 +337,11 @@ async def test_a_signing_key_is_never_shown(start_proxy: StartProxy, card: str) 
         ("/download/", "/Download/"),
         ("/download/", "/%64ownload/"),
         ("/attachments/", "/ATTACHMENTS/"),
+        ("/attachments/", "/attachment/"),
+        ("/cards/", "/x/cards/"),
+        ("/download/", "/download;/"),
+        ("/download/", "/download.json/"),
+        ("/download/", "/downloads%20/"),
         ("/download/", "/download/and/more/"),
     ],
 )

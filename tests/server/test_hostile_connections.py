@@ -181,6 +181,54 @@ async def test_an_upgrade_is_ignored_and_goes_no_further(
     assert not {"upgrade", "sec-websocket-key", "http2-settings"} & set(seen.fields)
 
 
+@pytest.mark.parametrize("token", ["h2c", "websocket2", "TLS/1.0, h2c", "WebSocket", "x"])
+@pytest.mark.parametrize("cut", [0, 7, 30])
+async def test_behind_an_upgrade_no_response_is_anothers(
+    proxy: Proxy, token: str, cut: int
+) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": token}
+    before, first, second, third = (
+        proxy.request("GET", f"{CARD}?fields={name}", fields)
+        for name, fields in (("url", {}), ("id", upgrade), ("username", {}), ("fullName", {}))
+    )
+    wire = await proxy.connect()
+    wire.send(before + first + second[: cut or None])
+    assert "url" in (await wire.hear()).json
+    heard = await wire.hear()
+    assert set(heard.json) == {"id"}
+    if heard.fields.get("connection") == "close":
+        assert await wire.ended()
+        return
+    wire.send(second[cut:] * bool(cut) + third)
+    assert [sorted((await wire.hear()).json) for _ in range(2)] == [
+        ["id", "username"],
+        ["fullName", "id"],
+    ]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_body_behind_an_upgrade_ends_the_connection(
+    proxy: Proxy, *, together: bool
+) -> None:
+    fields = {"Connection": "Upgrade", "Upgrade": "h2c", "Content-Length": "9"}
+    parts = [proxy.request("GET", CARD, fields), b"fields=id" + proxy.request("GET", CARD)]
+    wire = await proxy.connect()
+    for part in [b"".join(parts)] if together else parts:
+        wire.send(part)
+        await asyncio.sleep(0.01)
+    assert (await wire.hear()).fields["connection"] == "close"
+    assert await wire.ended()
+
+
+async def test_an_upgrade_with_nothing_behind_it_keeps_the_connection(proxy: Proxy) -> None:
+    wire = await proxy.connect()
+    for _ in range(3):
+        wire.send(proxy.request("GET", CARD, {"Connection": "Upgrade", "Upgrade": "h2c"}))
+        assert "connection" not in (await wire.hear()).fields
+    wire.send(proxy.request("GET", f"{CARD}?fields=id"))
+    assert set((await wire.hear()).json) == {"id"}
+
+
 async def test_a_stalled_body_is_408_and_ends_the_connection(
     proxy: Proxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,37 @@ async def test_who_sends_what_cannot_be_parsed_is_told_what_to_send(
     assert standin.request_log.total == 0
 
 
+CODINGS = ["gzip, chunked", "identity, chunked", "chunked, chunked", "identity"]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_no_transfer_coding_but_chunked_is_accepted(
+    proxy: Proxy, standin: FakeTrello, coding: str, method: str
+) -> None:
+    body = b"9\r\nfields=id\r\n0\r\n\r\n"
+    wire = await proxy.connect()
+    wire.send(proxy.request(method, CARD, {"Transfer-Encoding": coding}) + body)
+    heard = await wire.hear(method)
+    assert says(heard, 400, "malformed-request")
+    assert standin.request_log.total == 0
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Content-Encoding", "Transfer-Encoding"])
+async def test_two_fields_that_say_how_to_read_a_body_are_refused(
+    proxy: Proxy, standin: FakeTrello, name: str
+) -> None:
+    value = {"Content-Type": "text/plain", "Content-Encoding": "identity"}.get(name, "chunked")
+    for other in (name, name.lower()):
+        lines = f"Host: {proxy.host}\r\n{name}: {value}\r\n{other}: {value}\r\n"
+        body = "Content-Length: 2\r\n\r\n{}"
+        if name == "Transfer-Encoding":
+            body = "\r\n2\r\n{}\r\n0\r\n\r\n"
+        heard = await proxy.say(f"PUT {CARD} HTTP/1.1\r\n{lines}{body}".encode(), "PUT")
+        assert says(heard, 400, "malformed-request")
+    assert standin.request_log.total == 0
+
+
 @pytest.mark.parametrize("target", ["/healthz", CARD])
 async def test_http_1_0_needs_no_host(proxy: Proxy, target: str) -> None:
     heard = await proxy.say(f"GET {target} HTTP/1.0\r\n\r\n".encode())
