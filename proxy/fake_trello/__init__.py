@@ -1,4 +1,4 @@
-"""A Trello stand-in: state, credentials, limits, faults, attachments, webhooks.
+"""Fake Trello: an HTTP server with Trello's API, limits, faults, attachments and webhooks.
 
-`trello-proxy demo` and the tests start it. It knows nothing of the proxy but its clock.
+`trello-proxy demo` and the tests start it. Of the proxy it imports the clock only.
 """

@@ -1,4 +1,4 @@
-"""Who may see and change what; every route finds its objects through here."""
+"""Access control: finds the objects of a request and checks that its requester may use them."""
 
 from proxy.fake_trello.errors import Refusal, not_found
 from proxy.fake_trello.request import (
@@ -10,96 +10,102 @@ from proxy.fake_trello.state import State
 
 
 def role_of(group: Obj, member_id: str | None) -> str | None:
-    """admin, normal or observer, or None for those who do not belong."""
-    for place in group["memberships"]:
-        if place["idMember"] == member_id:
-            return str(place["memberType"])
+    """admin, normal or observer; None for a member who does not belong to the group."""
+    for membership in group["memberships"]:
+        if membership["idMember"] == member_id:
+            return str(membership["memberType"])
     return None
 
 
-def sees(state: State, asker: Requester, board: Obj) -> bool:
-    """Public boards are everybody's, workspace boards their workspace's, others their members'."""
+def can_read(state: State, requester: Requester, board: Obj) -> bool:
+    """Public boards for all, workspace boards for the workspace's members, others for their own."""
     level = board["prefs"]["permissionLevel"]
-    if level == "public" or role_of(board, asker.member_id):
+    if level == "public" or role_of(board, requester.member_id):
         return True
     organization = state.organizations.get(board["idOrganization"])
     if level != "org" or organization is None:
         return False
-    return role_of(organization, asker.member_id) is not None
+    return role_of(organization, requester.member_id) is not None
 
 
-def changes(asker: Requester, board: Obj) -> bool:
-    """Members who are more than observers, with a token that may write."""
-    return asker.may_write and role_of(board, asker.member_id) in ("admin", "normal")
+def can_write(requester: Requester, board: Obj) -> bool:
+    """Members with more than the observer role, with a token that may write."""
+    return requester.may_write and role_of(board, requester.member_id) in ("admin", "normal")
 
 
-def permit(state: State, call: Request, board: Obj) -> Obj:
-    """The board, if this call may read it or, unless it is a GET, change it; 401 otherwise."""
-    reads = call.method == "GET"
-    if not (sees(state, call.asker, board) if reads else changes(call.asker, board)):
-        raise call.asker.refuse()
+def authorize(state: State, request: Request, board: Obj) -> Obj:
+    """The board, if the request may read it (GET) or change it (other methods); 401 otherwise."""
+    reads = request.method == "GET"
+    if not (
+        can_read(state, request.requester, board) if reads else can_write(request.requester, board)
+    ):
+        raise request.requester.refusal()
     return board
 
 
-def board(state: State, call: Request, ref: str) -> Obj:
+def board(state: State, request: Request, ref: str) -> Obj:
     """The board named by id or shortLink."""
-    return permit(state, call, state.board(ref))
+    return authorize(state, request, state.board(ref))
 
 
-def of_board(state: State, call: Request, obj: Obj) -> Obj:
-    """Something that lies on a board, under that board's permission."""
-    permit(state, call, state.boards[obj["idBoard"]])
+def on_board(state: State, request: Request, obj: Obj) -> Obj:
+    """The object, if the request has access to its board."""
+    authorize(state, request, state.boards[obj["idBoard"]])
     return obj
 
 
-def card(state: State, call: Request, ref: str) -> Obj:
+def card(state: State, request: Request, ref: str) -> Obj:
     """The card named by id or shortLink."""
-    return of_board(state, call, state.card(ref))
+    return on_board(state, request, state.card(ref))
 
 
-def on_card(card_obj: Obj, found: Obj | None) -> Obj:
-    """Something found by id, if it belongs to this card; 404 otherwise."""
-    if found is None or found["idCard"] != card_obj["id"]:
+def require_on_card(card_obj: Obj, obj: Obj | None) -> Obj:
+    """The object, if it belongs to this card; 404 otherwise."""
+    if obj is None or obj["idCard"] != card_obj["id"]:
         raise not_found()
-    return found
+    return obj
 
 
-def member(state: State, call: Request, ref: str) -> Obj:
-    """The member named by id, username or `me`; strangers have no `me`."""
+def member(state: State, request: Request, ref: str) -> Obj:
+    """The member named by id, username or `me`; 401 for `me` without a token."""
     if ref.lower() != "me":
         return state.member(ref)
-    if call.asker.member_id is None:
-        raise call.asker.refuse()
-    return state.members[call.asker.member_id]
+    if request.requester.member_id is None:
+        raise request.requester.refusal()
+    return state.members[request.requester.member_id]
 
 
-def own(state: State, call: Request, ref: str) -> Obj:
-    """The asking member, however named; nobody changes or sees another's private things."""
-    found = member(state, call, ref)
-    if found["id"] != call.asker.member_id or not (call.asker.may_write or call.method == "GET"):
-        raise call.asker.refuse()
-    return found
+def own_member(state: State, request: Request, ref: str) -> Obj:
+    """The requesting member, however named; 401 for another member."""
+    obj = member(state, request, ref)
+    if obj["id"] != request.requester.member_id or not (
+        request.requester.may_write or request.method == "GET"
+    ):
+        raise request.requester.refusal()
+    return obj
 
 
-def organization(state: State, call: Request, ref: str) -> Obj:
-    """The workspace named by id or name; only its members see it, only its admins change it."""
-    found = state.organization(ref)
-    role = role_of(found, call.asker.member_id)
-    reads, writes = role is not None, role == "admin" and call.asker.may_write
-    if not (reads if call.method == "GET" else writes):
-        raise call.asker.refuse()
-    return found
+def organization(state: State, request: Request, ref: str) -> Obj:
+    """The workspace named by id or name; read by its members, changed by its admins."""
+    obj = state.organization(ref)
+    role = role_of(obj, request.requester.member_id)
+    reads, writes = role is not None, role == "admin" and request.requester.may_write
+    if not (reads if request.method == "GET" else writes):
+        raise request.requester.refusal()
+    return obj
 
 
-def known(call: Request) -> str:
-    """The asking member's id; strangers are refused, and writes with a token for reading."""
-    if call.asker.member_id is None or not (call.asker.may_write or call.method == "GET"):
-        raise call.asker.refuse()
-    return call.asker.member_id
+def require_member_id(request: Request) -> str:
+    """The requesting member's id; 401 without a token, and for a write with a read-only token."""
+    if request.requester.member_id is None or not (
+        request.requester.may_write or request.method == "GET"
+    ):
+        raise request.requester.refusal()
+    return request.requester.member_id
 
 
-def body_id(found: Obj | None) -> Obj:
-    """An object that a parameter named; 400 when there is none."""
-    if found is None:
+def require_referenced(obj: Obj | None) -> Obj:
+    """The object that a parameter referred to; 400 when there is none."""
+    if obj is None:
         raise Refusal(400, "Invalid objectId")
-    return found
+    return obj

@@ -1,4 +1,4 @@
-"""The record of what happened. Not all of it shows in the feed; all of it goes to webhooks."""
+"""Actions: the log of changes. Feeds list some of them, webhooks receive all."""
 
 from typing import Any
 
@@ -29,10 +29,10 @@ EXCLUDED = frozenset(
         "updateCustomFieldItem"
     )
 )
-"""Types that no feed lists."""
+"""Types that feeds do not list."""
 
 CARD_FILTER = "commentCard,updateCard:idList"
-"""What a card's feed gives when nothing is asked for."""
+"""The default filter of a card's feed."""
 
 _UNLISTED_OLD = ({"pos"}, {"idLabels"})
 _LIMITS = {
@@ -44,26 +44,26 @@ _LIMITS = {
 _MOST = 1000
 
 
-def ref(obj: Obj) -> Obj:
-    """How an action's data names a board, a card or anything else."""
-    kept = ("id", "name", "idShort", "shortLink", "color", "state", "url", "fullName", "username")
-    return {name: obj[name] for name in kept if name in obj}
+def reference(obj: Obj) -> Obj:
+    """An object as an action's data refers to it."""
+    names = ("id", "name", "idShort", "shortLink", "color", "state", "url", "fullName", "username")
+    return {name: obj[name] for name in names if name in obj}
 
 
-def about(state: State, card: Obj) -> Obj:
-    """An action's data on a card: the card, its list, its board."""
+def card_references(state: State, card: Obj) -> Obj:
+    """The card, its list and its board as an action's data refers to them."""
     return {
-        "card": ref(card),
-        "list": ref(state.lists.get(card["idList"])),
-        "board": ref(state.boards[card["idBoard"]]),
+        "card": reference(card),
+        "list": reference(state.lists.get(card["idList"])),
+        "board": reference(state.boards[card["idBoard"]]),
     }
 
 
-def record(state: State, call: Request, kind: str, data: Obj) -> Obj:
-    """Write an action down and tell the listeners."""
+def record(state: State, request: Request, kind: str, data: Obj) -> Obj:
+    """Append an action and pass it to the listeners."""
     action = {
         "id": state.new_id(),
-        "idMemberCreator": call.asker.member_id,
+        "idMemberCreator": request.requester.member_id,
         "data": data,
         "type": kind,
         "date": state.now(),
@@ -76,49 +76,54 @@ def record(state: State, call: Request, kind: str, data: Obj) -> Obj:
     }
     state.actions.put(action)
     for listener in state.listeners:
-        listener(seen(state, call, action), call.client)
+        listener(render(state, request, action), request.client)
     return action
 
 
-def seen(state: State, call: Request, action: Obj, fields: str | None = None) -> Obj:
-    """An action as an asker gets it, its member's short form included unless refused."""
-    out = view(state, ACTION, action, call.asker, fields)
+def render(state: State, request: Request, action: Obj, fields: str | None = None) -> Obj:
+    """An action as sent to the requester, with its members' short forms unless switched off."""
+    out = view(state, ACTION, action, request.requester, fields)
     creator = state.members.get(action["idMemberCreator"])
-    if creator and call.text("memberCreator", "true") != "false":
-        wanted = call.params.get("memberCreator_fields", MEMBER_MEDIUM)
-        out["memberCreator"] = view(state, MEMBER, creator, call.asker, str(wanted))
+    if creator and request.text("memberCreator", "true") != "false":
+        types = request.params.get("memberCreator_fields", MEMBER_MEDIUM)
+        out["memberCreator"] = view(state, MEMBER, creator, request.requester, str(types))
     subject = state.members.get(action["data"].get("idMember", ""))
-    if subject and call.text("member", "true") != "false":
-        out["member"] = view(state, MEMBER, subject, call.asker, MEMBER_MEDIUM)
+    if subject and request.text("member", "true") != "false":
+        out["member"] = view(state, MEMBER, subject, request.requester, MEMBER_MEDIUM)
     return out
 
 
 def feed(
-    state: State, call: Request, actions: list[Obj], default: str = "all", *, nested: bool = False
+    state: State,
+    request: Request,
+    actions: list[Obj],
+    default: str = "all",
+    *,
+    nested: bool = False,
 ) -> Any:
-    """Listed actions, newest first: filter, since, before, limit, page and format.
+    """A feed, newest first; parameters: filter, since, before, limit, page, format.
 
-    A nested feed, inside a board or a card, reads `actions`, `actions_limit` and so on.
+    A feed nested in a board or a card has them prefixed: `actions`, `actions_limit` and so on.
     """
     prefix = "actions_" if nested else ""
-    wanted = call.text("actions" if nested else "filter", default)
-    wanted = default if wanted in ("true", "") else wanted
-    chosen = [each for each in actions if each["listed"] and _matches(each, wanted)]
-    chosen = _between(call, sorted(chosen, key=_newest, reverse=True), prefix)
-    if call.text(f"{prefix}format") == "count":
+    types = request.text("actions" if nested else "filter", default)
+    types = default if types in ("true", "") else types
+    chosen = [each for each in actions if each["listed"] and _matches(each, types)]
+    chosen = _between(request, sorted(chosen, key=_newest, reverse=True), prefix)
+    if request.text(f"{prefix}format") == "count":
         return {"_value": len(chosen)}
-    limit = call.number(f"{prefix}limit", 50, _MOST)
-    start = 0 if nested else limit * call.number("page", 0, _MOST)
-    fields = call.text("action_fields" if nested else "fields", ACTION_FEED)
-    return [seen(state, call, each, fields) for each in chosen[start : start + limit]]
+    limit = request.number(f"{prefix}limit", 50, _MOST)
+    start = 0 if nested else limit * request.number("page", 0, _MOST)
+    fields = request.text("action_fields" if nested else "fields", ACTION_FEED)
+    return [render(state, request, each, fields) for each in chosen[start : start + limit]]
 
 
 def _newest(action: Obj) -> str:
     return str(action["id"])
 
 
-def _matches(action: Obj, wanted: str) -> bool:
-    for each in as_list(wanted):
+def _matches(action: Obj, types: str) -> bool:
+    for each in as_list(types):
         kind, _, changed = each.partition(":")
         if kind == "all":
             return True
@@ -127,8 +132,8 @@ def _matches(action: Obj, wanted: str) -> bool:
     return False
 
 
-def _between(call: Request, actions: list[Obj], prefix: str) -> list[Obj]:
-    since, before = call.params.get(f"{prefix}since"), call.params.get(f"{prefix}before")
+def _between(request: Request, actions: list[Obj], prefix: str) -> list[Obj]:
+    since, before = request.params.get(f"{prefix}since"), request.params.get(f"{prefix}before")
     if since:
         actions = [each for each in actions if _follows(each, str(since), "since")]
     if before:
@@ -156,13 +161,13 @@ def _instant(mark: str, name: str) -> float:
 
 
 def of_card(state: State, card: Obj) -> list[Obj]:
-    """Every action on a card."""
+    """All actions on a card."""
     actions = state.actions.of(card["idBoard"])
     return [each for each in actions if each["data"].get("card", {}).get("id") == card["id"]]
 
 
 def of_list(state: State, list_: Obj) -> list[Obj]:
-    """Every action on a list and its cards."""
+    """All actions on a list and its cards."""
     names = ("list", "listBefore", "listAfter")
     return [
         each
@@ -171,7 +176,9 @@ def of_list(state: State, list_: Obj) -> list[Obj]:
     ]
 
 
-def changed(state: State, call: Request, kind: str, card: Obj, extra: Obj | None = None) -> Obj:
-    """Something happened to a card: touch it and its board, and write the action down."""
+def record_on_card(
+    state: State, request: Request, kind: str, card: Obj, extra: Obj | None = None
+) -> Obj:
+    """Record an action on a card, and mark the card and its board as active."""
     state.touch(state.boards[card["idBoard"]], card)
-    return record(state, call, kind, {**about(state, card), **(extra or {})})
+    return record(state, request, kind, {**card_references(state, card), **(extra or {})})

@@ -1,4 +1,4 @@
-"""Key and token: where they are looked for, and what is said when they are wrong."""
+"""Authentication: key and token in header, query or body, and the 401s for wrong ones."""
 
 import re
 from collections.abc import Mapping
@@ -14,66 +14,66 @@ _NAMES = (("key", "token"), ("oauth_consumer_key", "oauth_token"))
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The credentials a request showed, and where; they cannot be printed."""
+class SentCredential:
+    """The credential of a request and its location; the repr hides it."""
 
     key: str | None = None
     token: str | None = None
-    place: str | None = None
+    location: str | None = None
     """header, query or body."""
 
     def __repr__(self) -> str:
-        return f"Shown(***, place={self.place!r})"
+        return f"SentCredential(***, location={self.location!r})"
 
 
-def in_header(value: str | None) -> Shown:
-    """Those of `Authorization: OAuth …`; 401 for Bearer, nothing for what is neither."""
+def from_header(value: str | None) -> SentCredential:
+    """The credential of `Authorization: OAuth …`; 401 for Bearer, none for other schemes."""
     scheme, _, rest = (value or "").strip().partition(" ")
     if scheme.lower() == "bearer":
         raise Refusal(401, "invalid token")
     if scheme.lower() != "oauth":
-        return Shown()
+        return SentCredential()
     pairs = dict(_PAIR.findall(rest))
     key, token = pairs.get("oauth_consumer_key"), pairs.get("oauth_token")
-    return Shown(key or None, token or None, "header" if key or token else None)
+    return SentCredential(key or None, token or None, "header" if key or token else None)
 
 
-def in_params(params: Mapping[str, Any], place: str) -> Shown:
-    """Those among a query's or a body's parameters."""
+def from_params(params: Mapping[str, Any], location: str) -> SentCredential:
+    """The credential among a query's or a body's parameters."""
     for key_name, token_name in _NAMES:
         key, token = params.get(key_name), params.get(token_name)
         if key or token:
-            return Shown(_text(key), _text(token), place)
-    return Shown()
+            return SentCredential(_text(key), _text(token), location)
+    return SentCredential()
 
 
 def _text(value: Any) -> str | None:
     return str(value) if value else None
 
 
-def without(params: dict[str, Any]) -> dict[str, Any]:
-    """Parameters less the credentials."""
+def without_credentials(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters without credentials."""
     hidden = {name for pair in _NAMES for name in pair}
     return {name: value for name, value in params.items() if name not in hidden}
 
 
-def identify(state: State, shown: Shown, keys: set[str]) -> Requester:
-    """Whose credentials these are; 401 in Trello's words when they are nobody's."""
-    if shown.key is None and shown.token is None:
+def identify(state: State, sent: SentCredential, keys: set[str]) -> Requester:
+    """The requester that a credential belongs to; 401 when it is invalid."""
+    if sent.key is None and sent.token is None:
         return Requester()
-    if shown.key not in keys:
+    if sent.key not in keys:
         raise Refusal(401, "invalid key")
-    if shown.token is None:
-        return Requester(key=shown.key)
-    token = valid(state, shown.token)
-    if token is None or token["key"] != shown.key:
+    if sent.token is None:
+        return Requester(key=sent.key)
+    token = valid_token(state, sent.token)
+    if token is None or token["key"] != sent.key:
         raise Refusal(401, "invalid token")
-    return Requester(token["idMember"], shown.key, shown.token, token["write"])
+    return Requester(token["idMember"], sent.key, sent.token, token["write"])
 
 
-def valid(state: State, token: str) -> Obj | None:
-    """The token's record while it is neither revoked nor expired."""
-    found = state.tokens.get(token)
-    if found is None or (found["expires"] is not None and found["expires"] <= state.clock.now()):
+def valid_token(state: State, token: str) -> Obj | None:
+    """The record of a token that is neither revoked nor expired; None otherwise."""
+    record = state.tokens.get(token)
+    if record is None or (record["expires"] is not None and record["expires"] <= state.clock.now()):
         return None
-    return found
+    return record

@@ -1,4 +1,4 @@
-"""A request's parameters, wherever they stand: query, form, JSON, multipart."""
+"""Request parameters from query, form, JSON and multipart bodies."""
 
 import json
 import re
@@ -11,18 +11,18 @@ from aiohttp.http import HttpProcessingError
 from proxy.fake_trello.errors import Refusal
 from proxy.fake_trello.request import File
 
-MOST_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 256 * 1024 * 1024
 _BRACKETS = re.compile(r"([^\[\]]+)\[([^\[\]]+)\]\Z")
 _CHUNK = 256 * 1024
 
 
-def of_query(query: str) -> dict[str, Any]:
-    """The parameters of a raw query or form; of two with one name the last counts."""
-    return nested(parse_qsl(query, keep_blank_values=True)) if query else {}
+def parse_query(query: str) -> dict[str, Any]:
+    """The parameters of a raw query or form; of a repeated name the last."""
+    return expand_brackets(parse_qsl(query, keep_blank_values=True)) if query else {}
 
 
-def nested(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Parameters with `a[b]=c` read as an object in `a`."""
+def expand_brackets(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The parameters, `a[b]=c` as an object in `a`."""
     out: dict[str, Any] = {}
     for name, value in pairs:
         brackets = _BRACKETS.match(name)
@@ -35,8 +35,8 @@ def nested(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return out
 
 
-async def of_request(request: web.Request) -> tuple[dict[str, Any], File | None, int]:
-    """Parameters and file of a request's body, and how many bytes it had."""
+async def parse_body(request: web.Request) -> tuple[dict[str, Any], File | None, int]:
+    """Parameters and file of a request's body, and its size in bytes."""
     if not request.body_exists:
         return {}, None, 0
     if request.content_type.startswith("multipart/"):
@@ -48,7 +48,7 @@ async def of_request(request: web.Request) -> tuple[dict[str, Any], File | None,
 def _of_bytes(body: bytes) -> dict[str, Any]:
     text = body.decode("utf-8", "replace").strip()
     if not text.startswith(("{", "[")):
-        return of_query(text)
+        return parse_query(text)
     try:
         parsed = json.loads(text)
     except ValueError:
@@ -73,13 +73,13 @@ async def _of_multipart(request: web.Request) -> tuple[dict[str, Any], File | No
                 pairs.append((part.name or "", body.decode("utf-8", "replace")))
     except (ValueError, AssertionError, HttpProcessingError):
         raise Refusal(400, "Error parsing body") from None
-    return nested(pairs), file, size
+    return expand_brackets(pairs), file, size
 
 
 async def _read(part: BodyPartReader) -> bytes:
     body = bytearray()
     while chunk := await part.read_chunk(_CHUNK):
         body += chunk
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             raise Refusal(413, "File too large")
     return bytes(body)

@@ -1,4 +1,4 @@
-"""/-/demo/…: the strings of the stand-in, pulled over HTTP. These requests are not counted."""
+"""Control API `/-/demo/…`: request log, faults and edits over HTTP; not in the request log."""
 
 import json
 from collections.abc import Callable
@@ -14,16 +14,16 @@ PREFIX = "/-/demo/"
 
 
 async def handle(request: web.Request, parts: Parts) -> web.Response:
-    """The answer of one control; 404 for no such control, 400 for a wrong body."""
+    """The response of a control; 404 for an unknown control, 400 for a malformed body."""
     control = _CONTROLS.get((request.method, request.path.removeprefix(PREFIX)))
     if control is None:
         return _json({"controls": [f"{m} {PREFIX}{name}" for m, name in _CONTROLS]}, 404)
     text = await request.text()
     try:
-        wanted = json.loads(text) if text.strip() else {}
-        return _json(control(parts, dict(wanted)))
+        body = json.loads(text) if text.strip() else {}
+        return _json(control(parts, dict(body)))
     except Refusal as refusal:
-        return _json({"status": refusal.status, "message": refusal.sentence}, 400)
+        return _json({"status": refusal.status, "message": refusal.text}, 400)
     except (TypeError, ValueError, KeyError) as error:
         return _json({"message": str(error)}, 400)
 
@@ -32,38 +32,38 @@ def _json(value: Any, status: int = 200) -> web.Response:
     return web.json_response(value, status=status)
 
 
-def _asked(parts: Parts, _: dict[str, Any]) -> Any:
-    return parts.asked.as_json()
+def _get_log(parts: Parts, _: dict[str, Any]) -> Any:
+    return parts.request_log.as_json()
 
 
-def _reset_asked(parts: Parts, _: dict[str, Any]) -> Any:
-    parts.asked.reset()
-    return parts.asked.as_json()
+def _reset_log(parts: Parts, _: dict[str, Any]) -> Any:
+    parts.request_log.reset()
+    return parts.request_log.as_json()
 
 
-def _fault(parts: Parts, wanted: dict[str, Any]) -> Any:
-    """A Fault's fields, or one of: clear, latency_s, direct_downloads, limits, hidden."""
-    if wanted.pop("clear", False):
+def _fault(parts: Parts, body: dict[str, Any]) -> Any:
+    """The fields of a Fault; or clear, latency_s, direct_downloads, limits, hidden."""
+    if body.pop("clear", False):
         parts.faults.clear()
-    parts.faults.latency_s = float(wanted.pop("latency_s", parts.faults.latency_s))
-    direct = wanted.pop("direct_downloads", parts.faults.direct_downloads)
+    parts.faults.latency_s = float(body.pop("latency_s", parts.faults.latency_s))
+    direct = body.pop("direct_downloads", parts.faults.direct_downloads)
     parts.faults.direct_downloads = bool(direct)
-    parts.trello.hidden = frozenset(wanted.pop("hidden", parts.trello.hidden))
-    parts.limits.on = bool(wanted.pop("limits", parts.limits.on))
-    if wanted:
-        parts.faults.add(Fault(**wanted))
+    parts.trello.hidden = frozenset(body.pop("hidden", parts.trello.hidden))
+    parts.limits.on = bool(body.pop("limits", parts.limits.on))
+    if body:
+        parts.faults.add(Fault(**body))
     return {"ok": True}
 
 
-def _edit(parts: Parts, wanted: dict[str, Any]) -> Any:
-    """method, path, params and, optionally, by: done in Trello's own UI."""
-    method, path = str(wanted["method"]).upper(), str(wanted["path"])
-    return parts.trello.edit(method, path, wanted.get("params"), by=str(wanted.get("by", "")))
+def _edit(parts: Parts, body: dict[str, Any]) -> Any:
+    """An edit at Trello itself: method, path, params and, optionally, by (a member id)."""
+    method, path = str(body["method"]).upper(), str(body["path"])
+    return parts.trello.edit(method, path, body.get("params"), by=str(body.get("by", "")))
 
 
 _CONTROLS: dict[tuple[str, str], Callable[[Parts, dict[str, Any]], Any]] = {
-    ("GET", "asked"): _asked,
-    ("POST", "reset-asked"): _reset_asked,
+    ("GET", "asked"): _get_log,
+    ("POST", "reset-asked"): _reset_log,
     ("POST", "fault"): _fault,
     ("POST", "edit"): _edit,
 }

@@ -1,37 +1,37 @@
-"""How Trello says no: mostly a bare sentence as text/plain."""
+"""Refusals in Trello's format: a sentence as text/plain, a few as JSON."""
 
 import json
 
-SENTENCE = "text/plain; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 
 
 class Refusal(Exception):
-    """An answer that ends the request: a status and a body."""
+    """An error response: status and body."""
 
-    def __init__(self, status: int, sentence: str, content_type: str = SENTENCE) -> None:
+    def __init__(self, status: int, sentence: str, content_type: str = TEXT) -> None:
         super().__init__(f"{status} {sentence}")
         self.status = status
-        self.sentence = sentence
+        self.text = sentence
         self.content_type = content_type
 
 
 def not_found() -> Refusal:
-    """A well-formed id of nothing."""
+    """A well-formed id of no object."""
     return Refusal(404, "The requested resource was not found.")
 
 
 def no_route(method: str, path: str) -> Refusal:
-    """A path that leads nowhere."""
+    """A path without a route."""
     return Refusal(404, f"Cannot {method} {path}")
 
 
 def invalid(field: str) -> Refusal:
-    """A parameter that is missing or makes no sense."""
+    """A missing or invalid parameter."""
     return Refusal(400, f"invalid value for {field}")
 
 
-def coded(status: int, code: str, message: str) -> Refusal:
-    """One of the few refusals that are JSON."""
+def json_refusal(status: int, code: str, message: str) -> Refusal:
+    """A refusal with a JSON body."""
     body = json.dumps({"error": code, "message": message}, separators=(",", ":"))
     return Refusal(status, body, JSON)

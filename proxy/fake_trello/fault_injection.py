@@ -1,4 +1,4 @@
-"""Sending an answer, or failing to in the way that was asked for."""
+"""Fault injection: sends a response, damaged or replaced as a Fault says."""
 
 import asyncio
 import socket
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from proxy.fake_trello.answers import Response
 from proxy.fake_trello.faults import Fault
+from proxy.fake_trello.responses import Response
 from proxy.runtime.clock import Clock
 
-Make = Callable[[], Awaitable[Response]]
+MakeResponse = Callable[[], Awaitable[Response]]
 _FOREVER_S = 1e12
 _GATEWAY = "<!doctype html><html><title>Trello</title><h1>We'll be back soon</h1></html>"
 
 
-def whole(api_response: Response) -> web.Response:
-    """An answer as it should be."""
+def complete(api_response: Response) -> web.Response:
+    """The undamaged response."""
     response = web.Response(
         status=api_response.status, body=api_response.body, headers=api_response.fields
     )
@@ -26,27 +26,27 @@ def whole(api_response: Response) -> web.Response:
 
 
 async def respond(
-    request: web.Request, make: Make, fault: Fault | None, clock: Clock
+    request: web.Request, make_response: MakeResponse, fault: Fault | None, clock: Clock
 ) -> web.StreamResponse:
-    """What `make` gives, through a fault if there is one."""
+    """The response of `make_response`, subject to `fault`."""
     if fault is None:
-        return whole(await make())
-    if fault.kind in _INSTEAD:
+        return complete(await make_response())
+    if fault.kind in _REPLACEMENTS:
         if fault.applied:
-            await make()
-        return await _INSTEAD[fault.kind](request, fault, clock)
+            await make_response()
+        return await _REPLACEMENTS[fault.kind](request, fault, clock)
     if fault.kind == "late":
-        return await _late(make, fault, clock)
-    return await _DAMAGED[fault.kind](request, await make(), fault, clock)
+        return await _late(make_response, fault, clock)
+    return await _DAMAGES[fault.kind](request, await make_response(), fault, clock)
 
 
-async def _late(make: Make, fault: Fault, clock: Clock) -> web.Response:
+async def _late(make_response: MakeResponse, fault: Fault, clock: Clock) -> web.Response:
     if fault.applied:
-        response = await make()
+        response = await make_response()
         await clock.sleep(fault.delay_s)
-        return whole(response)
+        return complete(response)
     await clock.sleep(fault.delay_s)
-    return whole(await make())
+    return complete(await make_response())
 
 
 async def _status(request: web.Request, fault: Fault, _: Clock) -> web.StreamResponse:
@@ -62,7 +62,7 @@ async def _html(request: web.Request, fault: Fault, _: Clock) -> web.StreamRespo
 
 
 async def _reset(request: web.Request, _: Fault, __: Clock) -> web.StreamResponse:
-    """A TCP reset: closing without lingering throws away what is unsent."""
+    """Reset the TCP connection: closing without lingering discards unsent data."""
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -76,7 +76,7 @@ async def _hang(_: web.Request, __: Fault, clock: Clock) -> web.StreamResponse:
 
 
 async def _begin(request: web.Request, api_response: Response, length: int) -> web.StreamResponse:
-    """The header block, with a length of our choosing."""
+    """Send the header with this Content-Length."""
     response = web.StreamResponse(status=api_response.status, headers=api_response.fields)
     response.headers.setdefault("Content-Type", api_response.content_type)
     response.content_length = max(0, length)
@@ -85,7 +85,7 @@ async def _begin(request: web.Request, api_response: Response, length: int) -> w
 
 
 async def _break(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Close after what was written; the client sees an early end."""
+    """Close the connection after the bytes written: the client sees a premature end."""
     response.force_close()
     if request.transport is not None:
         request.transport.close()
@@ -112,7 +112,7 @@ async def _too_long(
 async def _too_short(
     request: web.Request, api_response: Response, fault: Fault, _: Clock
 ) -> web.StreamResponse:
-    """More bytes than announced: aiohttp would not write them, the transport does."""
+    """Send more bytes than announced, past aiohttp, which would not."""
     announced = max(0, len(api_response.body) - fault.after_bytes)
     response = await _begin(request, api_response, announced)
     await response.write(api_response.body[:announced])
@@ -133,12 +133,12 @@ async def _slow(
     return response
 
 
-_INSTEAD: dict[str, Callable[[web.Request, Fault, Clock], Awaitable[web.StreamResponse]]] = {
+_REPLACEMENTS: dict[str, Callable[[web.Request, Fault, Clock], Awaitable[web.StreamResponse]]] = {
     "status": _status,
     "html": _html,
     "reset": _reset,
     "hang": _hang,
 }
-_DAMAGED: dict[
+_DAMAGES: dict[
     str, Callable[[web.Request, Response, Fault, Clock], Awaitable[web.StreamResponse]]
 ] = {"cut": _cut, "too_long": _too_long, "too_short": _too_short, "slow": _slow}

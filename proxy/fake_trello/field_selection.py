@@ -1,4 +1,4 @@
-"""What an asker sees of an object: the fields chosen, some of them worked out."""
+"""Field selection: an object's stored and derived fields as the requester gets them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Derive = Callable[[State, Obj, Requester], Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """All fields of a kind in Trello's order, those given by default, those worked out."""
+    """Fields of a kind of object in Trello's order: all, the default ones, the derived ones."""
 
     all: tuple[str, ...]
     default: tuple[str, ...] = ()
@@ -31,28 +31,30 @@ def _chosen(shape: Shape, fields: str | None) -> tuple[str, ...]:
         return shape.default or shape.all
     if fields == "all":
         return shape.all
-    wanted = {name.strip() for name in fields.split(",")}
-    return tuple(name for name in shape.all if name in wanted)
+    chosen = {name.strip() for name in fields.split(",")}
+    return tuple(name for name in shape.all if name in chosen)
 
 
-def view(state: State, shape: Shape, obj: Obj, asker: Requester, fields: str | None = None) -> Obj:
-    """The object as this asker gets it; `fields` as in the query, None the shape's default."""
-    seen = {"id": obj["id"]}
+def view(
+    state: State, shape: Shape, obj: Obj, requester: Requester, fields: str | None = None
+) -> Obj:
+    """The object as this requester gets it; `fields` as in the query, None for the default."""
+    selected = {"id": obj["id"]}
     derived = shape.derived
     for name in _chosen(shape, fields):
         if name in state.hidden:
             continue
         derive = derived.get(name)
-        seen[name] = obj[name] if derive is None else derive(state, obj, asker)
-    return seen
+        selected[name] = obj[name] if derive is None else derive(state, obj, requester)
+    return selected
 
 
-def _labels(state: State, card: Obj, asker: Requester) -> list[Obj]:
-    found = (state.labels.find(label_id) for label_id in card["idLabels"])
-    return [view(state, LABEL, label, asker) for label in found if label]
+def _labels(state: State, card: Obj, requester: Requester) -> list[Obj]:
+    labels = (state.labels.find(label_id) for label_id in card["idLabels"])
+    return [view(state, LABEL, label, requester) for label in labels if label]
 
 
-def _badges(state: State, card: Obj, asker: Requester) -> Obj:
+def _badges(state: State, card: Obj, requester: Requester) -> Obj:
     items = [item for each in state.checklists.of(card["id"]) for item in each["checkItems"]]
     dues = sorted(i["due"] for i in items if i["due"] and i["state"] == "incomplete")
     return {
@@ -60,8 +62,8 @@ def _badges(state: State, card: Obj, asker: Requester) -> Obj:
         "externalSource": None,
         "location": card["coordinates"] is not None,
         "votes": len(card["idMembersVoted"]),
-        "viewingMemberVoted": asker.member_id in card["idMembersVoted"],
-        "subscribed": asker.member_id in card["subscribers"],
+        "viewingMemberVoted": requester.member_id in card["idMembersVoted"],
+        "subscribed": requester.member_id in card["subscribers"],
         "fogbugz": "",
         "checkItems": len(items),
         "checkItemsChecked": sum(item["state"] == "complete" for item in items),
@@ -97,8 +99,8 @@ def _id_checklists(state: State, card: Obj, _: Requester) -> list[str]:
     return [checklist["id"] for checklist in by_pos(state.checklists.of(card["id"]))]
 
 
-def _subscribed(_: State, obj: Obj, asker: Requester) -> bool:
-    return asker.member_id in obj["subscribers"]
+def _subscribed(_: State, obj: Obj, requester: Requester) -> bool:
+    return requester.member_id in obj["subscribers"]
 
 
 def _card_url(_: State, card: Obj, __: Requester) -> str:
@@ -109,12 +111,12 @@ def _board_url(_: State, board: Obj, __: Requester) -> str:
     return f"https://trello.com/b/{board['shortLink']}/{slug(board['name'])}"
 
 
-def _starred(state: State, board: Obj, asker: Requester) -> bool:
-    return any(star["idBoard"] == board["id"] for star in state.stars.of(asker.member_id or ""))
+def _starred(state: State, board: Obj, requester: Requester) -> bool:
+    return any(star["idBoard"] == board["id"] for star in state.stars.of(requester.member_id or ""))
 
 
-def _boards_of(state: State, member: Obj, asker: Requester) -> list[str]:
-    if asker.member_id != member["id"]:
+def _boards_of(state: State, member: Obj, requester: Requester) -> list[str]:
+    if requester.member_id != member["id"]:
         return []
     return [board["id"] for board in state.boards.values() if _has(board, member)]
 
@@ -124,11 +126,13 @@ def _organizations_of(state: State, member: Obj, _: Requester) -> list[str]:
 
 
 def _has(group: Obj, member: Obj) -> bool:
-    return any(place["idMember"] == member["id"] for place in group["memberships"])
+    return any(membership["idMember"] == member["id"] for membership in group["memberships"])
 
 
 def _only_own(name: str) -> Derive:
-    return lambda _, member, asker: member[name] if asker.member_id == member["id"] else None
+    return lambda _, member, requester: (
+        member[name] if requester.member_id == member["id"] else None
+    )
 
 
 LABEL = Shape(names("id idBoard name color"))
@@ -206,7 +210,7 @@ BOARD = Shape(
     {
         "url": _board_url,
         "shortUrl": lambda _, board, __: f"https://trello.com/b/{board['shortLink']}",
-        "dateLastView": lambda _, board, asker: board["viewed"].get(asker.member_id),
+        "dateLastView": lambda _, board, requester: board["viewed"].get(requester.member_id),
         "subscribed": _subscribed,
         "starred": _starred,
         "ixUpdate": lambda _, board, __: str(board["ixUpdate"]),

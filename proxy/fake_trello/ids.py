@@ -1,4 +1,4 @@
-"""Ids, shortLinks and dates in Trello's spelling; a fixed sequence, so runs repeat."""
+"""Ids, shortLinks and dates in Trello's format; ids follow a fixed sequence."""
 
 import re
 from datetime import UTC, datetime
@@ -13,35 +13,35 @@ SHORT_LINK = re.compile(r"[0-9A-Za-z]{8}\Z")
 
 
 class Ids:
-    """The next id; the first eight digits are the second it was made in."""
+    """Generates ids; the first eight digits are the time of creation in seconds."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def new(self, now: float) -> str:
-        """24 hexadecimal digits, larger than any given before while time does not run back."""
+        """24 hexadecimal digits, larger than all earlier ids while the clock is not set back."""
         self._count += 1
         return f"{int(now):08x}{_MACHINE}{self._count:06x}"
 
     def short_link(self) -> str:
         """Eight letters and digits."""
         self._count += 1
-        rest = self._count * _STRIDE % 62**_SHORT_LENGTH
+        number = self._count * _STRIDE % 62**_SHORT_LENGTH
         letters = []
         for _ in range(_SHORT_LENGTH):
-            rest, digit = divmod(rest, 62)
+            number, digit = divmod(number, 62)
             letters.append(_ALPHABET[digit])
         return "".join(letters)
 
 
 def iso(at: float) -> str:
-    """POSIX seconds as Trello writes a date: UTC, milliseconds."""
+    """POSIX seconds as a date in Trello's format: UTC, milliseconds."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def parse_date(text: str) -> float:
-    """POSIX seconds of an ISO 8601 date or of an id's making; ValueError if it is neither."""
+    """POSIX seconds of an ISO 8601 date or of an id's creation; ValueError for neither."""
     if HEX24.match(text):
         return float(int(text[:8], 16))
     date = datetime.fromisoformat(text.strip().replace(" UTC", "Z"))
@@ -49,6 +49,6 @@ def parse_date(text: str) -> float:
 
 
 def slug(name: str) -> str:
-    """A name as it stands at the end of a card's or board's URL."""
-    kept = re.sub(r"[^a-z0-9 -]", "", name.lower())
-    return re.sub(r"[ -]+", "-", kept).strip("-")
+    """A name as the last segment of a card's or board's URL."""
+    text = re.sub(r"[^a-z0-9 -]", "", name.lower())
+    return re.sub(r"[ -]+", "-", text).strip("-")

@@ -1,8 +1,8 @@
-"""Trello's rate limits: fixed windows on the clock, true counters in the header fields."""
+"""Trello's rate limits: fixed windows, with the counters in response header fields."""
 
 from dataclasses import dataclass
 
-from proxy.fake_trello.errors import Refusal, coded
+from proxy.fake_trello.errors import Refusal, json_refusal
 from proxy.fake_trello.request import Requester
 from proxy.runtime.clock import Clock
 
@@ -11,15 +11,15 @@ Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most `most` calls in each window of `window_s` seconds."""
+    """At most `limit` requests in each window of `window_s` seconds."""
 
     name: str
-    most: int
+    limit: int
     window_s: int
     code: str
     message: str = "Rate limit exceeded"
     field: str = ""
-    """Its name in x-rate-limit-*; empty when no field tells of it."""
+    """Its name in x-rate-limit-*; empty when no field reports it."""
 
 
 KEY = Rule("key", 300, 10, "API_KEY_LIMIT_EXCEEDED", field="api-key")
@@ -41,7 +41,7 @@ class _Window:
 
 
 class Limits:
-    """Counts calls; refuses while `on`. Off, nothing is counted and no bucket is ever short."""
+    """Counts requests and refuses those over a limit; while not `on`, does neither."""
 
     def __init__(self, clock: Clock, *, on: bool) -> None:
         self.on = on
@@ -49,38 +49,40 @@ class Limits:
         self._windows: dict[tuple[str, str], _Window] = {}
 
     def reset(self) -> None:
-        """All buckets full again."""
+        """Reset all counters."""
         self._windows.clear()
 
-    def take(self, asker: Requester, segments: tuple[str, ...]) -> Refusal | None:
-        """Count a call in every bucket it touches, or in none and say why it is refused."""
-        if not self.on or asker.key is None:
+    def take(self, requester: Requester, segments: tuple[str, ...]) -> Refusal | None:
+        """Count a request in all its buckets; or in none, and return the refusal."""
+        if not self.on or requester.key is None:
             return None
-        if self.is_locked(asker.key):
-            return coded(429, KEY.code, KEY.message)
-        touched = [(rule, self._window(rule, name)) for rule, name in _touched(asker, segments)]
-        for rule, window in touched:
-            if window.count >= rule.most:
-                self._window(_REFUSALS, asker.key).count += 1
-                return coded(429, rule.code, rule.message)
-        for _, window in touched:
+        if self.is_locked(requester.key):
+            return json_refusal(429, KEY.code, KEY.message)
+        buckets = [
+            (rule, self._window(rule, name)) for rule, name in _counted_buckets(requester, segments)
+        ]
+        for rule, window in buckets:
+            if window.count >= rule.limit:
+                self._window(_REFUSALS, requester.key).count += 1
+                return json_refusal(429, rule.code, rule.message)
+        for _, window in buckets:
             window.count += 1
         return None
 
     def is_locked(self, key: str) -> bool:
-        """Whether the key was refused so often that it is refused everything."""
-        return self._window(_REFUSALS, key).count > _REFUSALS.most
+        """Whether the key was refused so often that all its requests are refused."""
+        return self._window(_REFUSALS, key).count > _REFUSALS.limit
 
-    def fields(self, asker: Requester) -> Fields:
-        """The x-rate-limit-* fields of an answer to this asker."""
+    def fields(self, requester: Requester) -> Fields:
+        """The x-rate-limit-* fields of a response to this requester."""
         out: Fields = []
-        for rule, name in _buckets(asker):
+        for rule, name in _buckets(requester):
             used = self._window(rule, name).count if self.on else 1
-            most = rule.most if self.on else _NO_LIMIT
+            limit = rule.limit if self.on else _NO_LIMIT
             prefix = f"X-Rate-Limit-{rule.field.title()}"
             out.append((f"{prefix}-Interval-Ms", str(rule.window_s * 1000)))
-            out.append((f"{prefix}-Max", str(most)))
-            out.append((f"{prefix}-Remaining", str(most - used)))
+            out.append((f"{prefix}-Max", str(limit)))
+            out.append((f"{prefix}-Remaining", str(limit - used)))
         return out
 
     def _window(self, rule: Rule, name: str) -> _Window:
@@ -91,17 +93,17 @@ class Limits:
         return window
 
 
-def _buckets(asker: Requester) -> list[tuple[Rule, str]]:
-    pairs = ((KEY, asker.key), (TOKEN, asker.token), (MEMBER, asker.member_id))
+def _buckets(requester: Requester) -> list[tuple[Rule, str]]:
+    pairs = ((KEY, requester.key), (TOKEN, requester.token), (MEMBER, requester.member_id))
     return [(rule, name) for rule, name in pairs if name is not None]
 
 
-def _touched(asker: Requester, segments: tuple[str, ...]) -> list[tuple[Rule, str]]:
-    out = _buckets(asker)
+def _counted_buckets(requester: Requester, segments: tuple[str, ...]) -> list[tuple[Rule, str]]:
+    out = _buckets(requester)
     first = segments[0].lower() if segments else ""
-    who = asker.token or asker.key or ""
+    name = requester.token or requester.key or ""
     if first in ("member", "members") and len(segments) == _DIRECT:
-        out.append((MEMBERS, who))
+        out.append((MEMBERS, name))
     if first in ("search", "memberssearch"):
-        out.append((SEARCH, who))
+        out.append((SEARCH, name))
     return out

@@ -1,4 +1,4 @@
-"""New objects with the fields that real ones have; what can be worked out is not stored."""
+"""Object factory: new objects with Trello's fields, except derived ones."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ _ALL_COLORS = (*LABEL_COLORS, "sky", "lime", "pink", "black")
 
 
 def member(state: State, username: str, full_name: str) -> Obj:
-    """A member, kept."""
-    made: Obj = {
+    """Create and store a member."""
+    obj: Obj = {
         "id": state.new_id(),
         "username": username,
         "fullName": full_name,
@@ -43,14 +43,14 @@ def member(state: State, username: str, full_name: str) -> Obj:
         "ixUpdate": 1,
         "limits": {},
     }
-    state.members[made["id"]] = made
-    state.aliases[username] = made["id"]
-    return made
+    state.members[obj["id"]] = obj
+    state.aliases[username] = obj["id"]
+    return obj
 
 
 def organization(state: State, name: str, display_name: str, admin_id: str) -> Obj:
-    """A workspace with one admin, kept."""
-    made: Obj = {
+    """Create and store a workspace with one admin."""
+    obj: Obj = {
         "id": state.new_id(),
         "name": name,
         "displayName": display_name,
@@ -71,13 +71,13 @@ def organization(state: State, name: str, display_name: str, admin_id: str) -> O
         "ixUpdate": 1,
         "limits": {},
     }
-    state.organizations[made["id"]] = made
-    state.aliases[name] = made["id"]
-    return made
+    state.organizations[obj["id"]] = obj
+    state.aliases[name] = obj["id"]
+    return obj
 
 
 def membership(state: State, member_id: str, kind: str) -> Obj:
-    """A member's place on a board or in a workspace: admin, normal or observer."""
+    """A membership of a board or workspace; type is admin, normal or observer."""
     return {
         "id": state.new_id(),
         "idMember": member_id,
@@ -88,8 +88,8 @@ def membership(state: State, member_id: str, kind: str) -> Obj:
 
 
 def board(state: State, name: str, admin_id: str, organization_id: str | None) -> Obj:
-    """An empty board with one admin, kept."""
-    made: Obj = {
+    """Create and store an empty board with one admin."""
+    obj: Obj = {
         "id": state.new_id(),
         "name": name,
         "desc": "",
@@ -118,9 +118,9 @@ def board(state: State, name: str, admin_id: str, organization_id: str | None) -
         "viewed": {},
         "subscribers": [],
     }
-    state.boards[made["id"]] = made
-    state.aliases[made["shortLink"]] = made["id"]
-    return made
+    state.boards[obj["id"]] = obj
+    state.aliases[obj["shortLink"]] = obj["id"]
+    return obj
 
 
 def _prefs(organization_id: str | None) -> Obj:
@@ -152,8 +152,8 @@ def _prefs(organization_id: str | None) -> Obj:
 
 
 def list_(state: State, board_id: str, name: str, pos: Any = "bottom") -> Obj:
-    """An empty list, kept."""
-    made: Obj = {
+    """Create and store an empty list."""
+    obj: Obj = {
         "id": state.new_id(),
         "name": name,
         "closed": False,
@@ -163,26 +163,26 @@ def list_(state: State, board_id: str, name: str, pos: Any = "bottom") -> Obj:
         "subscribed": False,
         "limits": {},
     }
-    return state.lists.put(made)
+    return state.lists.put(obj)
 
 
 def label(state: State, board_id: str, name: str, color: str | None) -> Obj:
-    """A label, kept."""
-    made: Obj = {
+    """Create and store a label."""
+    obj: Obj = {
         "id": state.new_id(),
         "idBoard": board_id,
         "name": name,
         "color": color,
         "limits": {},
     }
-    return state.labels.put(made)
+    return state.labels.put(obj)
 
 
 def card(state: State, list_obj: Obj, name: str) -> Obj:
-    """A bare card at the bottom of a list, kept."""
+    """Create and store an empty card at the bottom of a list."""
     board_obj = state.boards[list_obj["idBoard"]]
     board_obj["lastIdShort"] += 1
-    made: Obj = {
+    obj: Obj = {
         "id": state.new_id(),
         "closed": False,
         "dateLastActivity": state.now(),
@@ -214,13 +214,13 @@ def card(state: State, list_obj: Obj, name: str) -> Obj:
         "limits": {},
         "subscribers": [],
     }
-    state.aliases[made["shortLink"]] = made["id"]
-    return state.cards.put(made)
+    state.aliases[obj["shortLink"]] = obj["id"]
+    return state.cards.put(obj)
 
 
 def checklist(state: State, card_obj: Obj, name: str, pos: Any = "bottom") -> Obj:
-    """An empty checklist, kept."""
-    made: Obj = {
+    """Create and store an empty checklist."""
+    obj: Obj = {
         "id": state.new_id(),
         "name": name,
         "idCard": card_obj["id"],
@@ -229,12 +229,12 @@ def checklist(state: State, card_obj: Obj, name: str, pos: Any = "bottom") -> Ob
         "checkItems": [],
         "limits": {},
     }
-    return state.checklists.put(made)
+    return state.checklists.put(obj)
 
 
 def check_item(state: State, parent: Obj, name: str, pos: Any = "bottom") -> Obj:
-    """An item at its place in a checklist."""
-    made: Obj = {
+    """Create an item in a checklist."""
+    obj: Obj = {
         "idChecklist": parent["id"],
         "state": "incomplete",
         "id": state.new_id(),
@@ -246,13 +246,13 @@ def check_item(state: State, parent: Obj, name: str, pos: Any = "bottom") -> Obj
         "idMember": None,
         "limits": {},
     }
-    parent["checkItems"].append(made)
-    return made
+    parent["checkItems"].append(obj)
+    return obj
 
 
 def custom_field(state: State, board_id: str, name: str, kind: str) -> Obj:
-    """A custom field's definition, kept; kind is text, number, date, checkbox or list."""
-    made: Obj = {
+    """Create and store a custom field; kind is text, number, date, checkbox or list."""
+    obj: Obj = {
         "id": state.new_id(),
         "idModel": board_id,
         "modelType": "board",
@@ -266,5 +266,5 @@ def custom_field(state: State, board_id: str, name: str, kind: str) -> Obj:
         },
     }
     if kind == "list":
-        made["options"] = []
-    return state.custom_fields.put(made)
+        obj["options"] = []
+    return state.custom_fields.put(obj)

@@ -1,4 +1,4 @@
-"""One request, as the routes see it: who asks, for what, with which parameters."""
+"""Request as routes get it: requester, path ids, parameters; and parameter conversion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from proxy.fake_trello.errors import Refusal, invalid
 from proxy.fake_trello.ids import iso, parse_date
 
 Obj = dict[str, Any]
-"""An object of Trello's, as JSON has it."""
+"""A JSON object of Trello's API."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """Whose eyes and hands a request has; `member_id` None is a stranger."""
+    """The member and token that a request acts for; `member_id` is None without a token."""
 
     member_id: str | None = None
     key: str | None = None
     token: str | None = field(default=None, repr=False)
     may_write: bool = False
 
-    def refuse(self) -> Refusal:
-        """What this asker hears when something is not for them."""
+    def refusal(self) -> Refusal:
+        """The refusal for lack of permission."""
         if self.key is not None and self.token is None:
             return Refusal(401, "missing scopes")
         return Refusal(401, "unauthorized permission requested")
@@ -29,7 +29,7 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Bytes with a name."""
+    """A file: name, media type, content."""
 
     name: str
     content_type: str
@@ -38,7 +38,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What a download route gives: the file with this id, wherever it is kept."""
+    """The result of a download route: the file with this id."""
 
     file_id: str
     name: str
@@ -46,15 +46,15 @@ class Download:
 
 @dataclass(slots=True)
 class Request:
-    """A request after its credentials were read; `ids` are the variable parts of the path."""
+    """An authenticated request; `ids` are the variable segments of the path."""
 
     method: str
     ids: tuple[str, ...]
     params: dict[str, Any]
-    asker: Requester
+    requester: Requester
     upload: File | None = None
     client: str | None = None
-    """X-Trello-Client-Identifier, echoed to webhooks."""
+    """The X-Trello-Client-Identifier field, echoed to webhooks."""
 
     def text(self, name: str, default: str = "") -> str:
         """A parameter as text; `default` when absent or null."""
@@ -62,11 +62,11 @@ class Request:
         return default if value is None else str(value)
 
     def flag(self, name: str) -> bool:
-        """Whether a parameter says yes."""
+        """Whether a parameter is true."""
         return as_flag(self.params.get(name))
 
     def number(self, name: str, default: int, most: int) -> int:
-        """A whole number from 0 to `most`; 400 when it is none."""
+        """A parameter as an integer from 0 to `most`; 400 for anything else."""
         text = self.text(name, str(default))
         if not text.isdecimal():
             raise invalid(name)
@@ -74,12 +74,12 @@ class Request:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Several names, written in one line."""
+    """The words of a text."""
     return tuple(text.split())
 
 
 def as_text(value: Any) -> str:
-    """A text; null is the empty one."""
+    """A text; empty for null."""
     return "" if value is None else str(value)
 
 
@@ -97,7 +97,7 @@ def as_list(value: Any) -> list[str]:
 
 
 def as_date(name: str, value: Any) -> str | None:
-    """A date in Trello's spelling; empty and null mean none; 400 when it is no date."""
+    """A date in Trello's format; None for empty and null; 400 for anything else."""
     if value in (None, "", "null"):
         return None
     try:
@@ -125,8 +125,8 @@ CONVERTERS: dict[str, Convert] = {
 }
 
 
-def converted(name: str, value: Any) -> Any:
-    """A parameter in the type its field has; text where nothing else is known."""
+def convert(name: str, value: Any) -> Any:
+    """A parameter converted to the type of its field; text by default."""
     convert = CONVERTERS.get(name)
     if convert is not None:
         return convert(name, value)

@@ -1,4 +1,4 @@
-"""From a method and a path to the function that answers; sees through Trello's spellings."""
+"""Routing: method and path to handler, in all of Trello's spellings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from proxy.fake_trello.state import State
 
 Handler = Callable[[State, Request], Any]
 Table = Mapping[tuple[str, str], Handler]
-"""(method, pattern) to handler; `{name}` in a pattern stands for one segment."""
+"""Handlers by method and pattern; `{name}` in a pattern matches one segment."""
 
 _PLURAL = {
     name[:-1]: name
@@ -21,20 +21,20 @@ _PLURAL = {
     )
 }
 _LINKED = frozenset({"board", "card"})
-"""Named by id or shortLink; the names of `_FREE` may be anything, all others are ids."""
+"""Segments that are an id or a shortLink; those of `_FREE` may be anything, others are ids."""
 _FREE = frozenset({"member", "organization", "token", "name", "field", "filter", "pref", "preview"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A route: who answers, and the variable segments of this path."""
+class RouteMatch:
+    """A handler, and the variable segments of a path."""
 
     handler: Handler
     names: tuple[str, ...]
     ids: tuple[str, ...]
 
-    def check(self) -> None:
-        """400 `invalid id` for a segment that cannot be one."""
+    def check_ids(self) -> None:
+        """Raise 400 `invalid id` for a malformed id."""
         for name, value in zip(self.names, self.ids, strict=True):
             if name in _FREE or HEX24.match(value):
                 continue
@@ -50,7 +50,7 @@ class _Node:
 
 
 class Routes:
-    """All routes; literal segments win over variable ones, letter case does not matter."""
+    """All routes; literal segments take precedence over variable ones, case is ignored."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._root = _Node()
@@ -69,21 +69,23 @@ class Routes:
                 node = node.literals.setdefault(segment.lower(), _Node())
         node.routes[method] = (handler, tuple(names))
 
-    def find(self, method: str, segments: Sequence[str]) -> Found | None:
-        """The route for the segments below /1, empty ones left out."""
+    def find(self, method: str, segments: Sequence[str]) -> RouteMatch | None:
+        """The match of the segments below /1, without empty ones; None for no route."""
         if not segments:
             return None
         first = segments[0].lower()
-        spelt = (_PLURAL.get(first, first), *segments[1:])
-        return _walk(self._root, method, spelt, ())
+        normalized = (_PLURAL.get(first, first), *segments[1:])
+        return _walk(self._root, method, normalized, ())
 
 
-def _walk(node: _Node, method: str, rest: tuple[str, ...], ids: tuple[str, ...]) -> Found | None:
+def _walk(
+    node: _Node, method: str, rest: tuple[str, ...], ids: tuple[str, ...]
+) -> RouteMatch | None:
     if not rest:
         route = node.routes.get(method)
-        return Found(route[0], route[1], ids) if route else None
+        return RouteMatch(route[0], route[1], ids) if route else None
     literal = node.literals.get(rest[0].lower())
-    found = _walk(literal, method, rest[1:], ids) if literal else None
-    if found is None and node.variable:
-        found = _walk(node.variable, method, rest[1:], (*ids, rest[0]))
-    return found
+    match = _walk(literal, method, rest[1:], ids) if literal else None
+    if match is None and node.variable:
+        match = _walk(node.variable, method, rest[1:], (*ids, rest[0]))
+    return match

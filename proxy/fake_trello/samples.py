@@ -1,4 +1,4 @@
-"""Three believable boards with cards, comments and files, made through Trello's own UI."""
+"""Sample data: three boards with cards, comments and files."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ class _Card:
     labels: str = ""
     desc: str = ""
     items: tuple[str, ...] = ()
-    """A checklist; an item ending in "+" is done."""
+    """Items of a checklist; one ending in "+" is complete."""
     comments: tuple[str, ...] = ()
     due_days: float | None = None
     files: tuple[File | str, ...] = ()
-    """Uploads, or the addresses of links."""
+    """Uploads, or URLs of links."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ _READING = _Board(
 
 
 def fill(trello: Trello) -> None:
-    """Give `me` a workspace, a colleague and three boards; note the examples for curl."""
+    """Create a workspace, a colleague and three boards; set the examples."""
     workspace = trello.edit("POST", "/1/organizations", {"displayName": "Harbour Works"})
     colleague = trello.add_member("robin", "Robin Reed")
     boards = [_board(trello, each, workspace["id"]) for each in (_RELEASE, _MOVE, _READING)]
@@ -167,10 +167,10 @@ def fill(trello: Trello) -> None:
     _examples(trello, boards[0])
 
 
-def _board(trello: Trello, wanted: _Board, workspace_id: str) -> str:
+def _board(trello: Trello, board: _Board, workspace_id: str) -> str:
     params = {
-        "name": wanted.name,
-        "desc": wanted.desc,
+        "name": board.name,
+        "desc": board.desc,
         "idOrganization": workspace_id,
         "defaultLists": "false",
         "defaultLabels": "false",
@@ -180,9 +180,9 @@ def _board(trello: Trello, wanted: _Board, workspace_id: str) -> str:
         name: trello.edit("POST", f"/1/boards/{board_id}/labels", {"name": name, "color": color})[
             "id"
         ]
-        for name, color in wanted.labels.items()
+        for name, color in board.labels.items()
     }
-    for name, cards in wanted.lists.items():
+    for name, cards in board.lists.items():
         list_params = {"name": name, "idBoard": board_id, "pos": "bottom"}
         list_id = trello.edit("POST", "/1/lists", list_params)["id"]
         for card in cards:
@@ -191,16 +191,21 @@ def _board(trello: Trello, wanted: _Board, workspace_id: str) -> str:
     return board_id
 
 
-def _card(trello: Trello, wanted: _Card, list_id: str, label_ids: list[str]) -> None:
-    params = {"name": wanted.name, "desc": wanted.desc, "idList": list_id, "idLabels": label_ids}
-    if wanted.due_days is not None:
-        params["due"] = _in_days(trello, wanted.due_days)
+def _card(trello: Trello, card: _Card, list_id: str, label_ids: list[str]) -> None:
+    params = {
+        "name": card.name,
+        "desc": card.desc,
+        "idList": list_id,
+        "idLabels": label_ids,
+    }
+    if card.due_days is not None:
+        params["due"] = _in_days(trello, card.due_days)
     card_id = trello.edit("POST", "/1/cards", params)["id"]
-    if wanted.items:
-        _checklist(trello, card_id, wanted.items)
-    for text in wanted.comments:
+    if card.items:
+        _checklist(trello, card_id, card.items)
+    for text in card.comments:
         trello.edit("POST", f"/1/cards/{card_id}/actions/comments", {"text": text})
-    for file in wanted.files:
+    for file in card.files:
         if isinstance(file, File):
             trello.upload(card_id, file, {"setCover": "true"})
         else:

@@ -1,4 +1,4 @@
-"""The stand-in: two listeners, the API and the storage host, over one state."""
+"""Server of the fake Trello: two listeners, API and storage host, with one state."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from proxy.fake_trello import control_api
-from proxy.fake_trello.answers import Response
 from proxy.fake_trello.api import Api, Parts
-from proxy.fake_trello.body import MOST_BYTES
+from proxy.fake_trello.body import MAX_BYTES
 from proxy.fake_trello.fault_injection import respond
 from proxy.fake_trello.faults import Faults
 from proxy.fake_trello.limits import Limits
 from proxy.fake_trello.request_log import ReceivedRequest, RequestLog
+from proxy.fake_trello.responses import Response
 from proxy.fake_trello.service import Trello
 from proxy.fake_trello.storage import Signer, Storage
 from proxy.fake_trello.webhooks import Deliveries
@@ -25,7 +25,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FakeTrello:
-    """A Trello of one's own; `url` and `storage_host` are known once it has started."""
+    """A fake Trello; `url` and `storage_host` are set by `start`."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class FakeTrello:
         self._running: set[asyncio.Task[object]] = set()
 
     async def start(self) -> None:
-        """Listen on two ports of the machine's choosing."""
+        """Listen on two free ports."""
         await self.deliveries.start()
         self.url = f"http://{await self._listen(self._handle_api)}"
         self.storage_host = await self._listen(self._handle_storage)
         self._parts.storage_host = self.storage_host
 
     async def stop(self) -> None:
-        """End every request under way, hanging ones too, and both listeners."""
+        """Cancel all requests, hanging ones too, and close both listeners."""
         for task in list(self._running):
             task.cancel()
         for runner in self._runners:
@@ -72,7 +72,7 @@ class FakeTrello:
         await self.deliveries.stop()
 
     async def _listen(self, handler: _Handler) -> str:
-        app = web.Application(client_max_size=MOST_BYTES)
+        app = web.Application(client_max_size=MAX_BYTES)
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(
             app,
@@ -90,29 +90,35 @@ class FakeTrello:
     async def _handle_api(self, request: web.Request) -> web.StreamResponse:
         if request.raw_path.startswith(control_api.PREFIX):
             return await control_api.handle(request, self._parts)
-        seen = self.request_log.record("api", request.method, request.raw_path, request.headers)
-        return await self._exchange(request, seen)
+        received = self.request_log.record("api", request.method, request.raw_path, request.headers)
+        return await self._exchange(request, received)
 
     async def _handle_storage(self, request: web.Request) -> web.StreamResponse:
-        seen = self.request_log.record("storage", request.method, request.raw_path, request.headers)
-        return await self._exchange(request, seen)
+        received = self.request_log.record(
+            "storage", request.method, request.raw_path, request.headers
+        )
+        return await self._exchange(request, received)
 
-    async def _exchange(self, request: web.Request, seen: ReceivedRequest) -> web.StreamResponse:
+    async def _exchange(
+        self, request: web.Request, received: ReceivedRequest
+    ) -> web.StreamResponse:
         task = asyncio.current_task()
         if task is not None:
             self._running.add(task)
         try:
             if self.faults.latency_s:
                 await self._clock.sleep(self.faults.latency_s)
-            fault = self.faults.take(request.method, seen.path)
-            response = await respond(request, lambda: self._make(request, seen), fault, self._clock)
-            seen.status = response.status
+            fault = self.faults.take(request.method, received.path)
+            response = await respond(
+                request, lambda: self._make(request, received), fault, self._clock
+            )
+            received.status = response.status
             return response
         finally:
             if task is not None:
                 self._running.discard(task)
 
-    async def _make(self, request: web.Request, seen: ReceivedRequest) -> Response:
-        if seen.host == "api":
-            return await self._api.answer(request, seen)
-        return self._storage.answer(request.method, request.raw_path, request.headers)
+    async def _make(self, request: web.Request, received: ReceivedRequest) -> Response:
+        if received.host == "api":
+            return await self._api.respond(request, received)
+        return self._storage.respond(request.method, request.raw_path, request.headers)

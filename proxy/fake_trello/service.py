@@ -1,4 +1,4 @@
-"""The state with hands: what the API does, done as if in Trello's own UI, behind the API's back."""
+"""State with the API's operations, for changes made at Trello itself: not in the request log."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ from proxy.fake_trello.routes import (
     search,
     tokens,
 )
-from proxy.fake_trello.routing import Found, Routes
+from proxy.fake_trello.routing import RouteMatch, Routes
 from proxy.fake_trello.state import State
 from proxy.runtime.clock import Clock
 
@@ -53,23 +53,23 @@ ROUTES = Routes(
 
 
 def segments_of(path: str) -> tuple[str, ...] | None:
-    """The segments below /1, decoded, empty ones left out; None for a path elsewhere."""
+    """The decoded segments below /1, without empty ones; None for other paths."""
     parts = tuple(unquote(part) for part in path.split("/") if part)
     return parts[1:] if parts and parts[0] == "1" else None
 
 
-def find_route(method: str, path: str) -> Found:
-    """The route of a path, its ids checked; 404 and 400 are Trello's."""
+def find_route(method: str, path: str) -> RouteMatch:
+    """The route of a path; 404 for none, 400 for a malformed id."""
     segments = segments_of(path)
-    found = ROUTES.find(method, segments) if segments else None
-    if found is None:
+    match = ROUTES.find(method, segments) if segments else None
+    if match is None:
         raise no_route(method, path)
-    found.check()
-    return found
+    match.check_ids()
+    return match
 
 
 class Trello(State):
-    """The state of the stand-in, and whoever sits in front of it."""
+    """The state, with operations on behalf of its members."""
 
     def __init__(self, clock: Clock, *, key: str, token: str) -> None:
         super().__init__(clock)
@@ -78,10 +78,10 @@ class Trello(State):
         self._key = key
         self.add_token(token, self.me["id"])
         self.example_board = ""
-        """A board's id, once there are samples; likewise the two below."""
+        """A board's id, set with the samples; likewise the two below."""
         self.example_card = ""
         self.example_attachment_path = ""
-        """The path of a download, beginning with /1/."""
+        """The path of a file download, beginning with /1/."""
 
     def add_token(
         self,
@@ -92,7 +92,7 @@ class Trello(State):
         expires: float | None = None,
         write: bool = True,
     ) -> None:
-        """Let a token speak for a member; `expires` in POSIX seconds, None for never."""
+        """Add a token of a member; `expires` in POSIX seconds, None for never."""
         key = key or self._key
         self.keys.add(key)
         grant = {"read": True, "write": write}
@@ -114,32 +114,32 @@ class Trello(State):
         }
 
     def revoke(self, token: str) -> None:
-        """The token is good for nothing from now on; its webhooks are gone."""
+        """Revoke a token and delete its webhooks."""
         if token in self.tokens:
             tokens.revoke(self, self.tokens[token])
 
     def add_member(self, username: str, full_name: str) -> str:
-        """A member's id; give them boards with PUT /1/boards/{id}/members/{id}."""
+        """Create a member and return its id; PUT /1/boards/{id}/members/{id} adds it to a board."""
         return str(object_factory.member(self, username, full_name)["id"])
 
     def edit(self, method: str, path: str, params: Obj | None = None, *, by: str = "") -> Any:
-        """Do what a request would, as `me` or the member `by`; Refusal when Trello refuses."""
-        return self._act(method, path, params or {}, None, by)
+        """Run a request as `me` or the member `by`; Refusal as Trello's error response."""
+        return self._run(method, path, params or {}, None, by)
 
     def request(self, path: str, *, by: str = "") -> Any:
-        """What a GET would answer now, uncounted."""
-        return self._act("GET", path, {}, None, by)
+        """The response to a GET, not logged."""
+        return self._run("GET", path, {}, None, by)
 
     def upload(self, card: str, file: File, params: Obj | None = None, *, by: str = "") -> Any:
         """Attach a file to a card."""
-        return self._act("POST", f"/1/cards/{card}/attachments", params or {}, file, by)
+        return self._run("POST", f"/1/cards/{card}/attachments", params or {}, file, by)
 
-    def _act(self, method: str, path: str, params: Obj, file: File | None, by: str) -> Any:
+    def _run(self, method: str, path: str, params: Obj, file: File | None, by: str) -> Any:
         bare, _, query = path.partition("?")
-        found = find_route(method, bare)
-        every = dict(parse_qsl(query, keep_blank_values=True)) | params
-        asker = Requester(by or self.me["id"], may_write=True)
-        response = found.handler(self, Request(method, found.ids, every, asker, file))
+        match = find_route(method, bare)
+        parameters = dict(parse_qsl(query, keep_blank_values=True)) | params
+        requester = Requester(by or self.me["id"], may_write=True)
+        response = match.handler(self, Request(method, match.ids, parameters, requester, file))
         if isinstance(response, File | Download):
             return response
         return json.loads(json.dumps(response))

@@ -1,4 +1,4 @@
-"""All that the stand-in remembers: objects by id and by parent. No HTTP here."""
+"""State of the fake Trello: objects by id and by parent; no HTTP."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ _STEP = 16384.0
 
 
 class Table:
-    """The objects of one kind; `parent` names the field that holds the id they belong to."""
+    """Objects of one kind, by id and by the id in their field `parent`."""
 
     def __init__(self, parent: str) -> None:
         self._parent = parent
@@ -24,48 +24,48 @@ class Table:
         return len(self._by_id)
 
     def put(self, obj: Obj) -> Obj:
-        """Keep an object."""
+        """Store an object."""
         self._by_id[obj["id"]] = obj
         self._by_parent.setdefault(obj[self._parent], {})[obj["id"]] = obj
         return obj
 
     def drop(self, obj: Obj) -> None:
-        """Forget an object."""
+        """Delete an object."""
         self._by_id.pop(obj["id"], None)
         self._by_parent.get(obj[self._parent], {}).pop(obj["id"], None)
 
     def move(self, obj: Obj, parent_id: str) -> None:
-        """Give an object another parent."""
+        """Change an object's parent."""
         self.drop(obj)
         obj[self._parent] = parent_id
         self.put(obj)
 
     def of(self, parent_id: str) -> list[Obj]:
-        """What belongs to one parent, in the order it was made."""
+        """The objects of one parent, in order of creation."""
         return list(self._by_parent.get(parent_id, {}).values())
 
     def all(self) -> list[Obj]:
-        """Everything, in the order it was made."""
+        """All objects, in order of creation."""
         return list(self._by_id.values())
 
     def find(self, object_id: str) -> Obj | None:
-        """The object with this id, if there is one."""
+        """The object with this id; None when there is none."""
         return self._by_id.get(object_id)
 
     def get(self, object_id: str) -> Obj:
         """The object with this id; 404 when there is none."""
-        found = self._by_id.get(object_id)
-        if found is None:
+        obj = self._by_id.get(object_id)
+        if obj is None:
             raise not_found()
-        return found
+        return obj
 
 
 Listener = Callable[[Obj, str | None], None]
-"""Hears every action, with the identifier of the client that caused it."""
+"""Called with each action and its client's X-Trello-Client-Identifier."""
 
 
 class State:
-    """One Trello: its shelves, its tokens, its files."""
+    """All objects, tokens and files."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -74,7 +74,7 @@ class State:
         self.organizations: dict[str, Obj] = {}
         self.boards: dict[str, Obj] = {}
         self.aliases: dict[str, str] = {}
-        """shortLinks, usernames and organization names to ids."""
+        """Ids by shortLink, username and organization name."""
         self.lists = Table("idBoard")
         self.labels = Table("idBoard")
         self.cards = Table("idBoard")
@@ -91,14 +91,14 @@ class State:
         self.files: dict[str, File] = {}
         self.listeners: list[Listener] = []
         self.hidden: frozenset[str] = frozenset()
-        """Fields that no answer shows, `ixUpdate` for one: its place in answers is not promised."""
+        """Fields left out of responses, such as `ixUpdate`, which Trello does not document."""
 
     def now(self) -> str:
-        """The present in Trello's spelling."""
+        """The time in Trello's format."""
         return iso(self.clock.now())
 
     def new_id(self) -> str:
-        """An id nobody has."""
+        """A new id."""
         return self.ids.new(self.clock.now())
 
     def board(self, ref: str) -> Obj:
@@ -123,7 +123,7 @@ class State:
         return by_pos(card for card in cards if card["idList"] == list_["id"])
 
     def forget_card(self, card: Obj) -> None:
-        """Drop a card and all that hangs on it; its actions stay."""
+        """Delete a card with its attachments, checklists, stickers and values; not its actions."""
         for attachment in self.attachments.of(card["id"]):
             self.forget_attachment(attachment)
         for backend in (self.checklists, self.stickers, self.custom_items):
@@ -133,13 +133,13 @@ class State:
         self.aliases.pop(card["shortLink"], None)
 
     def forget_attachment(self, attachment: Obj) -> None:
-        """Drop an attachment, its file and its previews."""
+        """Delete an attachment, its file and its previews."""
         self.attachments.drop(attachment)
         for each in (attachment, *attachment["previews"]):
             self.files.pop(each["id"], None)
 
     def touch(self, board: Obj, card: Obj | None = None, *, activity: bool = True) -> None:
-        """Count an update of a board; with `activity`, it and the card were also just active."""
+        """Increment a board's update counter; with `activity`, set dateLastActivity too."""
         board["ixUpdate"] += 1
         if not activity:
             return
@@ -149,14 +149,14 @@ class State:
 
 
 def _by_ref(objects: dict[str, Obj], aliases: dict[str, str], ref: str) -> Obj:
-    found = objects.get(aliases.get(ref, ref))
-    if found is None:
+    obj = objects.get(aliases.get(ref, ref))
+    if obj is None:
         raise not_found()
-    return found
+    return obj
 
 
 def by_pos(objects: Iterable[Obj]) -> list[Obj]:
-    """In the order of their positions."""
+    """The objects sorted by position."""
     return sorted(objects, key=_pos)
 
 
@@ -164,17 +164,17 @@ def _pos(obj: Obj) -> float:
     return float(obj["pos"])
 
 
-def position(wanted: Any, siblings: list[Obj]) -> float:
-    """A number for "top", "bottom" or a number; the bottom when nothing sensible was asked."""
-    places = [_pos(sibling) for sibling in siblings]
-    place = min(places) / 2 if wanted == "top" and places else as_number(wanted)
-    if not math.isfinite(place):
-        place = max(places, default=0) + _STEP
-    return int(place) if place.is_integer() else place
+def position(requested: Any, siblings: list[Obj]) -> float:
+    """The position for "top", "bottom" or a number; the bottom for anything else."""
+    positions = [_pos(sibling) for sibling in siblings]
+    pos = min(positions) / 2 if requested == "top" and positions else as_number(requested)
+    if not math.isfinite(pos):
+        pos = max(positions, default=0) + _STEP
+    return int(pos) if pos.is_integer() else pos
 
 
 def as_number(value: Any) -> float:
-    """A number or a text that is one; NaN for all else."""
+    """The value of a number or a numeric text; NaN for anything else."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""The storage host: files behind signed URLs that expire. It knows no keys and no tokens."""
+"""Storage host: files behind signed URLs that expire; takes no keys or tokens."""
 
 import hashlib
 import hmac
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, unquote
 
-from proxy.fake_trello.answers import Response
 from proxy.fake_trello.request import File
+from proxy.fake_trello.responses import Response
 from proxy.fake_trello.state import State
 from proxy.runtime.clock import Clock
 
@@ -16,22 +16,22 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 
 class Signer:
-    """Signs URLs of the storage host; a signature dies after `life_s` seconds."""
+    """Signs URLs of the storage host; a signature expires after `life_s` seconds."""
 
     def __init__(self, clock: Clock, secret: str, life_s: float = 300.0) -> None:
         self._clock = clock
         self._secret = secret.encode()
         self.life_s = life_s
 
-    def signed(self, path: str) -> str:
-        """The path with a query that opens it."""
+    def sign(self, path: str) -> str:
+        """The path with a signature in its query."""
         expires = str(int(self._clock.now() + self.life_s))
         return f"{path}?X-Expires={expires}&X-Signature={self._digest(path, expires)}"
 
-    def fault_in(self, path: str, query: str) -> str | None:
-        """The storage's word for what is wrong with a URL; None when it opens the path."""
-        given = dict(parse_qsl(query))
-        expires, signature = given.get("X-Expires", ""), given.get("X-Signature", "")
+    def error_code(self, path: str, query: str) -> str | None:
+        """The storage's error code for a URL; None when its signature is valid."""
+        parameters = dict(parse_qsl(query))
+        expires, signature = parameters.get("X-Expires", ""), parameters.get("X-Signature", "")
         if not signature or not expires.isdecimal():
             return "AccessDenied"
         if not hmac.compare_digest(self._digest(path, expires).encode(), signature.encode()):
@@ -39,37 +39,37 @@ class Signer:
         return None if int(expires) > self._clock.now() else "AccessDenied"
 
     def _digest(self, path: str, expires: str) -> str:
-        """Over the decoded path: clients may spell it differently."""
+        """Digest of the decoded path: clients may encode it differently."""
         text = f"{unquote(path)}|{expires}"
         return hmac.digest(self._secret, text.encode(), "sha256").hex()
 
 
-def path_of(file_id: str, name: str) -> str:
-    """Where the storage host keeps a file."""
+def file_path(file_id: str, name: str) -> str:
+    """The path of a file at the storage host."""
     return f"/files/{file_id}/{quote(name)}"
 
 
 class Storage:
-    """Answers GET and HEAD for stored files."""
+    """Handles GET and HEAD of stored files."""
 
     def __init__(self, state: State, signer: Signer) -> None:
         self._state = state
         self._signer = signer
 
-    def answer(self, method: str, raw_path: str, fields: Mapping[str, str]) -> Response:
-        """The file, a slice of it, or an error in the storage's XML."""
+    def respond(self, method: str, raw_path: str, fields: Mapping[str, str]) -> Response:
+        """The file, a range of it, or an error in the storage's XML."""
         path, _, query = raw_path.partition("?")
         if "Authorization" in fields:
             return _error(400, "InvalidArgument", "Only one auth mechanism allowed")
         if method not in ("GET", "HEAD"):
             return _error(405, "MethodNotAllowed", "Not allowed against this resource")
-        fault = self._signer.fault_in(path, query)
-        if fault is not None:
-            return _error(403, fault, "Request has expired or was not signed for this")
+        code = self._signer.error_code(path, query)
+        if code is not None:
+            return _error(403, code, "Request has expired or was not signed for this")
         file = self._state.files.get(unquote(path).split("/")[2])
         if file is None:
             return _error(404, "NoSuchKey", "The specified key does not exist.")
-        return _whole(file) if "Range" not in fields else _slice(file, fields["Range"])
+        return _complete(file) if "Range" not in fields else _partial(file, fields["Range"])
 
 
 def _error(status: int, code: str, message: str) -> Response:
@@ -77,7 +77,7 @@ def _error(status: int, code: str, message: str) -> Response:
     return Response(status, b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode(), _XML)
 
 
-def _whole(file: File) -> Response:
+def _complete(file: File) -> Response:
     response = Response(200, file.body, file.content_type or "binary/octet-stream")
     digest = hashlib.blake2b(file.body, digest_size=16).hexdigest()
     response.fields["ETag"] = f'"{digest}"'
@@ -86,16 +86,16 @@ def _whole(file: File) -> Response:
     return response
 
 
-def _slice(file: File, wanted: str) -> Response:
-    """One range of bytes; others are ignored (RFC 9110 §14.2)."""
-    response = _whole(file)
-    asked, length = _RANGE.match(wanted), len(file.body)
-    if asked is None or asked[0] == "bytes=-":
+def _partial(file: File, range_field: str) -> Response:
+    """206 for one range of bytes; other Range fields are ignored (RFC 9110 §14.2)."""
+    response = _complete(file)
+    match, length = _RANGE.match(range_field), len(file.body)
+    if match is None or match[0] == "bytes=-":
         return response
-    if not asked[1]:
-        start, end = max(0, length - int(asked[2])), length
+    if not match[1]:
+        start, end = max(0, length - int(match[2])), length
     else:
-        start, end = int(asked[1]), min(length, int(asked[2]) + 1) if asked[2] else length
+        start, end = int(match[1]), min(length, int(match[2]) + 1) if match[2] else length
     if start >= end:
         refused = _error(416, "InvalidRange", "The requested range is not satisfiable")
         refused.fields["Content-Range"] = f"bytes */{length}"

@@ -1,4 +1,4 @@
-"""Deliveries to webhooks: probed when made, signed, one after the other by one owned task."""
+"""Webhook deliveries: signed, sent one after the other by one task."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from proxy.fake_trello.errors import Refusal, coded
+from proxy.fake_trello.errors import Refusal, json_refusal
 from proxy.fake_trello.field_selection import (
     BOARD,
     CARD,
@@ -35,26 +35,26 @@ class _Delivery:
 
 
 class Deliveries:
-    """Tells webhooks of actions; what is not accepted is counted, and not tried again."""
+    """Delivers actions to webhooks; failed deliveries are counted and not retried."""
 
     def __init__(self, state: State, secret: str) -> None:
         self._state = state
         self._secret = secret.encode()
-        self._waiting: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_WAITING)
+        self._queue: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_WAITING)
         self._session: aiohttp.ClientSession | None = None
         self._worker: asyncio.Task[None] | None = None
         self.dropped = 0
-        """Deliveries for which there was no room."""
-        state.listeners.append(self._heard)
+        """Number of deliveries dropped because the queue was full."""
+        state.listeners.append(self._on_action)
 
     async def start(self) -> None:
-        """Begin to deliver."""
+        """Start delivering."""
         timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
         self._session = aiohttp.ClientSession(timeout=timeout)
         self._worker = asyncio.create_task(self._work())  # noqa: TID251 - owned by Deliveries
 
     async def stop(self) -> None:
-        """Leave the rest undelivered."""
+        """Stop; queued deliveries are dropped."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -62,70 +62,70 @@ class Deliveries:
             await self._session.close()
 
     async def settled(self) -> None:
-        """Return when every action so far has been delivered or has failed to be."""
-        await self._waiting.join()
+        """Wait until all queued deliveries were made or have failed."""
+        await self._queue.join()
 
     async def probe(self, url: str) -> None:
-        """Ask the callback with HEAD; 400 unless it says 200."""
+        """Send HEAD to the callback; 400 unless it responds with 200."""
         if self._session is None or not url.startswith(("http://", "https://")):
             raise Refusal(400, "invalid value for callbackURL")
         try:
             async with self._session.head(url) as response:
                 status = str(response.status)
         except (aiohttp.ClientError, TimeoutError, ValueError):
-            status = "no answer"
+            status = "no response"
         if status != str(_OK):
             message = f"URL ({url}) did not return 200 status code, got {status}"
-            raise coded(400, "ERROR", message)
+            raise json_refusal(400, "ERROR", message)
 
     def signature(self, body: bytes, callback_url: str) -> str:
-        """What X-Trello-Webhook says of a body."""
+        """The value of X-Trello-Webhook for a body."""
         digest = hmac.digest(self._secret, body + callback_url.encode(), "sha1")
         return base64.b64encode(digest).decode()
 
-    def _heard(self, action: Obj, client: str | None) -> None:
-        names = _concerned(action)
+    def _on_action(self, action: Obj, client: str | None) -> None:
+        model_ids = _model_ids(action)
         for webhook in self._state.webhooks.all():
-            if webhook["active"] and webhook["idModel"] in names:
+            if webhook["active"] and webhook["idModel"] in model_ids:
                 self._enqueue(webhook, action, client)
 
     def _enqueue(self, webhook: Obj, action: Obj, client: str | None) -> None:
-        asker = Requester(action["idMemberCreator"])
-        said = {
+        requester = Requester(action["idMemberCreator"])
+        payload = {
             "action": action,
-            "model": self._model(webhook["idModel"], asker),
-            "webhook": view(self._state, WEBHOOK, webhook, asker),
+            "model": self._model(webhook["idModel"], requester),
+            "webhook": view(self._state, WEBHOOK, webhook, requester),
         }
-        body = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
+        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
         try:
-            self._waiting.put_nowait(_Delivery(webhook, body, client))
+            self._queue.put_nowait(_Delivery(webhook, body, client))
         except asyncio.QueueFull:
             self.dropped += 1
 
-    def _model(self, model_id: str, asker: Requester) -> Obj:
+    def _model(self, model_id: str, requester: Requester) -> Obj:
         state = self._state
-        places = (
+        candidates = (
             (BOARD, state.boards.get(model_id)),
             (CARD, state.cards.find(model_id)),
             (LIST, state.lists.find(model_id)),
             (MEMBER, state.members.get(model_id)),
             (ORGANIZATION, state.organizations.get(model_id)),
         )
-        for shape, found in places:
-            if found is not None:
-                return view(state, shape, found, asker)
+        for shape, obj in candidates:
+            if obj is not None:
+                return view(state, shape, obj, requester)
         return {"id": model_id}
 
     async def _work(self) -> None:
         while True:
-            delivery = await self._waiting.get()
+            delivery = await self._queue.get()
             try:
-                self._told(delivery.webhook, await self._post(delivery))
+                self._note_result(delivery.webhook, await self._post(delivery))
             finally:
-                self._waiting.task_done()
+                self._queue.task_done()
 
     async def _post(self, delivery: _Delivery) -> int:
-        """The callback's status; 0 when it did not answer."""
+        """The callback's status; 0 for no response."""
         url = delivery.webhook["callbackURL"]
         fields = {
             "Content-Type": "application/json; charset=utf-8",
@@ -141,7 +141,7 @@ class Deliveries:
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return 0
 
-    def _told(self, webhook: Obj, status: int) -> None:
+    def _note_result(self, webhook: Obj, status: int) -> None:
         if status == _GONE:
             self._state.webhooks.drop(webhook)
         elif status == _OK:
@@ -153,8 +153,8 @@ class Deliveries:
             )
 
 
-def _concerned(action: Obj) -> set[str]:
-    """The ids of every model an action is told to."""
+def _model_ids(action: Obj) -> set[str]:
+    """Ids of the models whose webhooks receive an action."""
     data = action["data"]
     names = ("board", "card", "list", "listBefore", "listAfter", "organization", "member")
     ids = {data[name]["id"] for name in names if isinstance(data.get(name), dict)}

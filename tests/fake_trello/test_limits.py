@@ -23,7 +23,7 @@ def take(
 ) -> str:
     """What the last of so many calls hears; empty when it is let through."""
     refusals = [limits.take(asker, segments) for _ in range(count)]
-    return refusals[-1].sentence if refusals[-1] else ""
+    return refusals[-1].text if refusals[-1] else ""
 
 
 CASES = {

@@ -202,7 +202,7 @@ def _truth(fake_trello: FakeTrello, path: str) -> tuple[int, Any]:
     try:
         return 200, json.loads(json.dumps(fake_trello.trello.request(path)))
     except Refusal as refusal:
-        return refusal.status, refusal.sentence
+        return refusal.status, refusal.text
 
 
 @pytest.mark.parametrize("seed", range(6))

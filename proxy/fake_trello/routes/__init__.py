@@ -1,1 +1,1 @@
-"""What the stand-in answers, one file a resource; each ends in its TABLE of routes."""
+"""Route handlers, one module for each resource; each ends in its TABLE of routes."""

@@ -1,4 +1,4 @@
-"""Attachments of cards and exports of boards: what is known of them, and their bytes."""
+"""Attachments of cards and exports of boards: metadata and downloads."""
 
 import json
 import struct
@@ -18,7 +18,7 @@ from proxy.fake_trello.request import (
     Obj,
     Request,
 )
-from proxy.fake_trello.routes.cards import LIMITS
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
 
@@ -28,92 +28,92 @@ _PREVIEWS = ((70, 50, False), (250, 150, False), (150, 0, True), (300, 0, True),
 _NAMED_PREVIEWS = frozenset({"preview", "preview2x"})
 
 
-def _on_card(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    return access.on_card(card, state.attachments.find(call.ids[1]))
+def _on_card(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    return access.require_on_card(card, state.attachments.find(request.ids[1]))
 
 
-def _of_card(state: State, call: Request) -> list[Obj]:
-    found = access.card(state, call, call.ids[0])
-    seen = nested_resources.attachments(
-        state, call, found, nested_resources.fields_of(call, "fields")
+def _of_card(state: State, request: Request) -> list[Obj]:
+    attachment = access.card(state, request, request.ids[0])
+    rendered = nested_resources.attachments(
+        state, request, attachment, nested_resources.fields_of(request, "fields")
     )
-    if call.text("filter") == "cover":
-        return [each for each in seen if each["id"] == found["idAttachmentCover"]]
-    return seen
+    if request.text("filter") == "cover":
+        return [each for each in rendered if each["id"] == attachment["idAttachmentCover"]]
+    return rendered
 
 
-def _get(state: State, call: Request) -> Obj:
+def _get(state: State, request: Request) -> Obj:
     return view(
         state,
         ATTACHMENT,
-        _on_card(state, call),
-        call.asker,
-        nested_resources.fields_of(call, "fields"),
+        _on_card(state, request),
+        request.requester,
+        nested_resources.fields_of(request, "fields"),
     )
 
 
-def _create(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    if call.upload is None and not call.text("url").startswith(("http://", "https://")):
+def _create(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    if request.upload is None and not request.text("url").startswith(("http://", "https://")):
         raise invalid("url")
-    made = _upload(state, call, card) if call.upload else _link(state, call, card)
-    state.attachments.put(made)
-    if call.flag("setCover") and made["previews"]:
-        card["idAttachmentCover"] = made["id"]
-    extra = {"attachment": actions.ref(made)}
-    actions.changed(state, call, "addAttachmentToCard", card, extra)
-    return view(state, ATTACHMENT, made, call.asker)
+    created = _upload(state, request, card) if request.upload else _link(state, request, card)
+    state.attachments.put(created)
+    if request.flag("setCover") and created["previews"]:
+        card["idAttachmentCover"] = created["id"]
+    extra = {"attachment": actions.reference(created)}
+    actions.record_on_card(state, request, "addAttachmentToCard", card, extra)
+    return view(state, ATTACHMENT, created, request.requester)
 
 
-def _bare(state: State, call: Request, card: Obj) -> Obj:
+def _bare(state: State, request: Request, card: Obj) -> Obj:
     return {
         "id": state.new_id(),
         "idCard": card["id"],
         "bytes": None,
         "date": state.now(),
         "edgeColor": None,
-        "idMember": call.asker.member_id,
+        "idMember": request.requester.member_id,
         "isUpload": False,
         "isMalicious": False,
-        "mimeType": call.text("mimeType"),
-        "name": call.text("name"),
+        "mimeType": request.text("mimeType"),
+        "name": request.text("name"),
         "previews": [],
-        "url": call.text("url"),
+        "url": request.text("url"),
         "pos": position("bottom", state.attachments.of(card["id"])),
         "fileName": None,
         "limits": {},
     }
 
 
-def _link(state: State, call: Request, card: Obj) -> Obj:
-    made = _bare(state, call, card)
-    made["name"] = made["name"] or made["url"]
-    return made
+def _link(state: State, request: Request, card: Obj) -> Obj:
+    created = _bare(state, request, card)
+    created["name"] = created["name"] or created["url"]
+    return created
 
 
-def _upload(state: State, call: Request, card: Obj) -> Obj:
-    file = call.upload or File("", "", b"")
-    made = _bare(state, call, card)
-    base = f"https://trello.com/1/cards/{card['id']}/attachments/{made['id']}"
-    made |= {
+def _upload(state: State, request: Request, card: Obj) -> Obj:
+    file = request.upload or File("", "", b"")
+    created = _bare(state, request, card)
+    base = f"https://trello.com/1/cards/{card['id']}/attachments/{created['id']}"
+    created |= {
         "bytes": len(file.body),
         "isUpload": True,
-        "mimeType": made["mimeType"] or file.content_type,
-        "name": made["name"] or file.name,
+        "mimeType": created["mimeType"] or file.content_type,
+        "name": created["name"] or file.name,
         "fileName": file.name,
         "url": f"{base}/download/{quote(file.name)}",
     }
-    state.files[made["id"]] = File(file.name, made["mimeType"], file.body)
+    state.files[created["id"]] = File(file.name, created["mimeType"], file.body)
     if file.body.startswith(_PNG):
-        made["edgeColor"] = "#fbfbfb"
-        made["previews"] = [_preview(state, base, file, size) for size in _sizes(file.body)]
-    return made
+        created["edgeColor"] = "#fbfbfb"
+        created["previews"] = [_preview(state, base, file, size) for size in _sizes(file.body)]
+    return created
 
 
 def _sizes(png: bytes) -> list[tuple[int, int, bool]]:
     width, height = struct.unpack(">II", png[16:24])
-    scaled = [(w, h or max(1, height * w // width), kept) for w, h, kept in _PREVIEWS]
+    scaled = [(w, h or max(1, height * w // width), exports) for w, h, exports in _PREVIEWS]
     return [*scaled, (width, height, True)]
 
 
@@ -131,39 +131,39 @@ def _preview(state: State, base: str, file: File, size: tuple[int, int, bool]) -
     }
 
 
-def _delete(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    found = access.on_card(card, state.attachments.find(call.ids[1]))
-    state.forget_attachment(found)
-    if card["idAttachmentCover"] == found["id"]:
+def _delete(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    attachment = access.require_on_card(card, state.attachments.find(request.ids[1]))
+    state.forget_attachment(attachment)
+    if card["idAttachmentCover"] == attachment["id"]:
         card["idAttachmentCover"] = None
-    extra = {"attachment": actions.ref(found)}
-    actions.changed(state, call, "deleteAttachmentFromCard", card, extra)
-    return LIMITS
+    extra = {"attachment": actions.reference(attachment)}
+    actions.record_on_card(state, request, "deleteAttachmentFromCard", card, extra)
+    return EMPTY_LIMITS
 
 
-def _download(state: State, call: Request) -> Download:
-    found = _on_card(state, call)
-    if not found["isUpload"]:
+def _download(state: State, request: Request) -> Download:
+    attachment = _on_card(state, request)
+    if not attachment["isUpload"]:
         raise not_found()
-    return Download(found["id"], found["fileName"])
+    return Download(attachment["id"], attachment["fileName"])
 
 
-def _download_preview(state: State, call: Request) -> Download:
-    found = _on_card(state, call)
-    if found["previews"] and call.ids[2] in _NAMED_PREVIEWS:
-        return Download(found["previews"][-1]["id"], found["fileName"])
-    for preview in found["previews"]:
-        if preview["id"] == call.ids[2]:
-            return Download(preview["id"], found["fileName"])
+def _download_preview(state: State, request: Request) -> Download:
+    attachment = _on_card(state, request)
+    if attachment["previews"] and request.ids[2] in _NAMED_PREVIEWS:
+        return Download(attachment["previews"][-1]["id"], attachment["fileName"])
+    for preview in attachment["previews"]:
+        if preview["id"] == request.ids[2]:
+            return Download(preview["id"], attachment["fileName"])
     raise not_found()
 
 
-def _create_export(state: State, call: Request) -> Obj:
-    board = access.board(state, call, call.ids[0])
-    whole = Request("GET", (board["id"],), _EVERYTHING, call.asker)
-    body = json.dumps(nested_resources.board(state, whole, board)).encode()
-    made = {
+def _create_export(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    everything = Request("GET", (board["id"],), _EVERYTHING, request.requester)
+    body = json.dumps(nested_resources.board(state, everything, board)).encode()
+    created = {
         "id": state.new_id(),
         "idBoard": board["id"],
         "status": {"attempts": 1, "finished": True, "stage": "Export_complete"},
@@ -171,8 +171,8 @@ def _create_export(state: State, call: Request) -> Obj:
         "size": f"{len(body)} bytes",
         "exportUrl": None,
     }
-    state.files[made["id"]] = File(f"{board['shortLink']}.json", "application/json", body)
-    return view(state, EXPORT, state.exports.put(made), call.asker)
+    state.files[created["id"]] = File(f"{board['shortLink']}.json", "application/json", body)
+    return view(state, EXPORT, state.exports.put(created), request.requester)
 
 
 _EVERYTHING: dict[str, Any] = {
@@ -181,29 +181,29 @@ _EVERYTHING: dict[str, Any] = {
 }
 
 
-def _export(state: State, call: Request) -> Obj:
-    board = access.board(state, call, call.ids[0])
-    kept = state.exports.of(board["id"])
-    wanted = [each for each in kept if len(call.ids) == 1 or each["id"] == call.ids[1]]
-    if not wanted:
+def _export(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    exports = state.exports.of(board["id"])
+    selected = [each for each in exports if len(request.ids) == 1 or each["id"] == request.ids[1]]
+    if not selected:
         raise not_found()
-    return wanted[-1]
+    return selected[-1]
 
 
-def _get_export(state: State, call: Request) -> Obj:
-    return view(state, EXPORT, _export(state, call), call.asker)
+def _get_export(state: State, request: Request) -> Obj:
+    return view(state, EXPORT, _export(state, request), request.requester)
 
 
-def _delete_export(state: State, call: Request) -> Obj:
-    found = _export(state, call)
-    state.exports.drop(found)
-    state.files.pop(found["id"], None)
-    return LIMITS
+def _delete_export(state: State, request: Request) -> Obj:
+    attachment = _export(state, request)
+    state.exports.drop(attachment)
+    state.files.pop(attachment["id"], None)
+    return EMPTY_LIMITS
 
 
-def _download_export(state: State, call: Request) -> Download:
-    found = _export(state, call)
-    return Download(found["id"], state.files[found["id"]].name)
+def _download_export(state: State, request: Request) -> Download:
+    attachment = _export(state, request)
+    return Download(attachment["id"], state.files[attachment["id"]].name)
 
 
 _ONE = "cards/{card}/attachments/{attachment}"
@@ -224,7 +224,7 @@ TABLE: Table = {
 }
 
 HEADER_ONLY = frozenset({_download, _download_preview})
-"""The routes that hear no credentials but those of the Authorization header."""
+"""Routes that accept a credential in the Authorization header only."""
 
 DOWNLOADS = HEADER_ONLY | {_download_export}
-"""The routes that give bytes, behind a redirect."""
+"""Routes that redirect to a file."""

@@ -1,4 +1,4 @@
-"""/1/boards: the board itself, its members and the collections on it."""
+"""Board routes `/1/boards`: boards, their members and collections."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ from proxy.fake_trello.request import (
     Obj,
     Request,
     as_flag,
-    converted,
+    convert,
     names,
 )
-from proxy.fake_trello.routes.cards import NOTHING, field_value
+from proxy.fake_trello.routes.cards import NULL_VALUE, field_value
 from proxy.fake_trello.routing import Handler, Table
 from proxy.fake_trello.state import State, by_pos
 
@@ -29,38 +29,38 @@ _DEFAULT_LISTS = ("To Do", "Doing", "Done")
 _PLAIN = ("name", "desc", "closed", "idOrganization")
 
 
-def _get(state: State, call: Request) -> Obj:
-    return nested_resources.board(state, call, access.board(state, call, call.ids[0]))
+def _get(state: State, request: Request) -> Obj:
+    return nested_resources.board(state, request, access.board(state, request, request.ids[0]))
 
 
-def _get_field(state: State, call: Request) -> Any:
-    found = access.board(state, call, call.ids[0])
-    seen = view(state, BOARD, found, call.asker, "all")
-    return field_value(seen, call.ids[1], f"/1/boards/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    board = access.board(state, request, request.ids[0])
+    rendered = view(state, BOARD, board, request.requester, "all")
+    return field_value(rendered, request.ids[1], f"/1/boards/{request.ids[0]}/{request.ids[1]}")
 
 
-def _create(state: State, call: Request) -> Obj:
-    me = access.known(call)
-    if not call.text("name"):
+def _create(state: State, request: Request) -> Obj:
+    me = access.require_member_id(request)
+    if not request.text("name"):
         raise invalid("name")
-    organization = call.params.get("idOrganization")
+    organization = request.params.get("idOrganization")
     if organization:
-        organization = access.organization(state, call, str(organization))["id"]
-    made = object_factory.board(state, call.text("name"), me, organization)
-    made["desc"] = call.text("desc")
-    _set_prefs(made, call.params)
-    if call.text("defaultLabels", "true") != "false":
+        organization = access.organization(state, request, str(organization))["id"]
+    created = object_factory.board(state, request.text("name"), me, organization)
+    created["desc"] = request.text("desc")
+    _set_prefs(created, request.params)
+    if request.text("defaultLabels", "true") != "false":
         for color in object_factory.LABEL_COLORS:
-            object_factory.label(state, made["id"], "", color)
-    if call.text("defaultLists", "true") != "false":
+            object_factory.label(state, created["id"], "", color)
+    if request.text("defaultLists", "true") != "false":
         for name in _DEFAULT_LISTS:
-            object_factory.list_(state, made["id"], name)
-    actions.record(state, call, "createBoard", {"board": actions.ref(made)})
-    return {**view(state, BOARD, made, call.asker), "limits": {}}
+            object_factory.list_(state, created["id"], name)
+    actions.record(state, request, "createBoard", {"board": actions.reference(created)})
+    return {**view(state, BOARD, created, request.requester), "limits": {}}
 
 
 def _set_prefs(board: Obj, params: Obj) -> Obj:
-    """Set `prefs/x`, `prefs_x` and the like; what changed, with its old value."""
+    """Set `prefs/x` and `prefs_x`; the old values of those that were set."""
     old = {}
     for name, value in params.items():
         pref = name.removeprefix("prefs/").removeprefix("prefs_")
@@ -71,205 +71,211 @@ def _set_prefs(board: Obj, params: Obj) -> Obj:
     return old
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
+def _update(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
     for name in _PLAIN:
-        if name in call.params:
-            _change(state, call, found, name, converted(name, call.params[name]))
-    _change_prefs(state, call, found, call.params)
-    for name in [name for name in call.params if name.startswith("labelNames/")]:
-        found["labelNames"][name.removeprefix("labelNames/")] = call.params[name]
-        state.touch(found, activity=False)
-    if "subscribed" in call.params:
-        me = access.known(call)
-        others = [each for each in found["subscribers"] if each != me]
-        found["subscribers"] = [*others, me] if call.flag("subscribed") else others
-        state.touch(found, activity=False)
-    return view(state, BOARD, found, call.asker)
+        if name in request.params:
+            _change(state, request, board, name, convert(name, request.params[name]))
+    _change_prefs(state, request, board, request.params)
+    for name in [name for name in request.params if name.startswith("labelNames/")]:
+        board["labelNames"][name.removeprefix("labelNames/")] = request.params[name]
+        state.touch(board, activity=False)
+    if "subscribed" in request.params:
+        me = access.require_member_id(request)
+        others = [each for each in board["subscribers"] if each != me]
+        board["subscribers"] = [*others, me] if request.flag("subscribed") else others
+        state.touch(board, activity=False)
+    return view(state, BOARD, board, request.requester)
 
 
-def _change(state: State, call: Request, board: Obj, name: str, value: Any) -> None:
+def _change(state: State, request: Request, board: Obj, name: str, value: Any) -> None:
     if name == "name" and not value:
         raise invalid("name")
     if board[name] == value:
         return
     old, board[name] = board[name], value
     state.touch(board)
-    data = {"board": {**actions.ref(board), name: value}, "old": {name: old}}
-    actions.record(state, call, "updateBoard", data)
+    data = {"board": {**actions.reference(board), name: value}, "old": {name: old}}
+    actions.record(state, request, "updateBoard", data)
 
 
-def _change_prefs(state: State, call: Request, board: Obj, params: Obj) -> None:
+def _change_prefs(state: State, request: Request, board: Obj, params: Obj) -> None:
     old = _set_prefs(board, params)
     if old:
         state.touch(board, activity=False)
-        data = {"board": actions.ref(board), "old": {"prefs": old}}
-        actions.record(state, call, "updateBoard", data)
+        data = {"board": actions.reference(board), "old": {"prefs": old}}
+        actions.record(state, request, "updateBoard", data)
 
 
-def _update_field(state: State, call: Request) -> Obj:
-    if call.ids[1] not in _PLAIN:
-        raise no_route("PUT", f"/1/boards/{call.ids[0]}/{call.ids[1]}")
-    call.params = {call.ids[1]: call.params.get("value")}
-    return _update(state, call)
+def _update_field(state: State, request: Request) -> Obj:
+    if request.ids[1] not in _PLAIN:
+        raise no_route("PUT", f"/1/boards/{request.ids[0]}/{request.ids[1]}")
+    request.params = {request.ids[1]: request.params.get("value")}
+    return _update(state, request)
 
 
-def _update_pref(state: State, call: Request) -> Obj:
-    call.params = {f"prefs/{call.ids[1]}": call.params.get("value")}
-    return _update(state, call)
+def _update_pref(state: State, request: Request) -> Obj:
+    request.params = {f"prefs/{request.ids[1]}": request.params.get("value")}
+    return _update(state, request)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
-    for card in state.cards.of(found["id"]):
+def _delete(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    for card in state.cards.of(board["id"]):
         state.forget_card(card)
     for backend in (state.lists, state.labels, state.actions, state.custom_fields, state.exports):
-        for each in backend.of(found["id"]):
+        for each in backend.of(board["id"]):
             backend.drop(each)
-    del state.boards[found["id"]]
-    state.aliases.pop(found["shortLink"], None)
-    return NOTHING
+    del state.boards[board["id"]]
+    state.aliases.pop(board["shortLink"], None)
+    return NULL_VALUE
 
 
-def _actions(state: State, call: Request) -> Any:
-    found = access.board(state, call, call.ids[0])
-    return actions.feed(state, call, state.actions.of(found["id"]))
+def _actions(state: State, request: Request) -> Any:
+    board = access.board(state, request, request.ids[0])
+    return actions.feed(state, request, state.actions.of(board["id"]))
 
 
-def _actions_by_type(state: State, call: Request) -> Any:
-    call.params["filter"] = call.ids[1]
-    return _actions(state, call)
+def _actions_by_type(state: State, request: Request) -> Any:
+    request.params["filter"] = request.ids[1]
+    return _actions(state, request)
 
 
-def _cards(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "visible")
-    kept = nested_resources.by_state(by_pos(state.cards.of(found["id"])), wanted)
-    if wanted == "visible":
-        kept = [each for each in kept if not state.lists.get(each["idList"])["closed"]]
-    if call.params.get("limit"):
-        kept = kept[: call.number("limit", 1000, 1000)]
-    return nested_resources.cards(state, call, kept)
+def _cards(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "visible")
+    selected = nested_resources.by_state(by_pos(state.cards.of(board["id"])), filter_)
+    if filter_ == "visible":
+        selected = [each for each in selected if not state.lists.get(each["idList"])["closed"]]
+    if request.params.get("limit"):
+        selected = selected[: request.number("limit", 1000, 1000)]
+    return nested_resources.cards(state, request, selected)
 
 
 _CARD_FILTERS = ("all", "open", "closed", "visible", "none", "complete", "incomplete")
 
 
-def _cards_or_card(state: State, call: Request) -> Any:
-    if call.ids[1] in _CARD_FILTERS:
-        return _cards(state, call)
-    found = access.board(state, call, call.ids[0])
-    card = state.card(call.ids[1])
-    if card["idBoard"] != found["id"]:
+def _cards_or_card(state: State, request: Request) -> Any:
+    if request.ids[1] in _CARD_FILTERS:
+        return _cards(state, request)
+    board = access.board(state, request, request.ids[0])
+    card = state.card(request.ids[1])
+    if card["idBoard"] != board["id"]:
         raise not_found()
-    return view(state, CARD, card, call.asker, nested_resources.fields_of(call, "fields"))
+    return view(state, CARD, card, request.requester, nested_resources.fields_of(request, "fields"))
 
 
-def _lists(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
-    kept = nested_resources.by_state(state.lists.of(found["id"]), wanted)
-    return nested_resources.lists(state, call, kept, nested_resources.fields_of(call, "fields"))
+def _lists(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "open")
+    selected = nested_resources.by_state(state.lists.of(board["id"]), filter_)
+    return nested_resources.lists(
+        state, request, selected, nested_resources.fields_of(request, "fields")
+    )
 
 
-def _labels(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
+def _labels(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
     return nested_resources.labels(
-        state, call, found, nested_resources.fields_of(call, "fields"), "limit"
+        state, request, board, nested_resources.fields_of(request, "fields"), "limit"
     )
 
 
-def _checklists(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    kept = nested_resources.on_board(state, found)
+def _checklists(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    selected = nested_resources.on_board(state, board)
     return nested_resources.checklists(
-        state, call, kept, nested_resources.fields_of(call, "fields")
+        state, request, selected, nested_resources.fields_of(request, "fields")
     )
 
 
-def _custom_fields(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    return nested_resources.custom_fields(state, call, state.custom_fields.of(found["id"]))
+def _custom_fields(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    return nested_resources.custom_fields(state, request, state.custom_fields.of(board["id"]))
 
 
-def _members(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
-    kind = {"admins": "admin", "normal": "normal", "observers": "observer"}.get(wanted)
-    ids = [p["idMember"] for p in found["memberships"] if kind in (None, p["memberType"])]
+def _members(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "all")
+    kind = {"admins": "admin", "normal": "normal", "observers": "observer"}.get(filter_)
+    ids = [p["idMember"] for p in board["memberships"] if kind in (None, p["memberType"])]
     return nested_resources.members(
-        state, call, ids, nested_resources.fields_of(call, "fields", MEMBER_SHORT)
+        state, request, ids, nested_resources.fields_of(request, "fields", MEMBER_SHORT)
     )
 
 
-def _memberships(state: State, call: Request) -> list[Obj]:
-    return list(access.board(state, call, call.ids[0])["memberships"])
+def _memberships(state: State, request: Request) -> list[Obj]:
+    return list(access.board(state, request, request.ids[0])["memberships"])
 
 
-def _put_member(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
-    member = state.member(call.ids[1])
-    kind = call.text("type", "normal")
+def _put_member(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    member = state.member(request.ids[1])
+    kind = request.text("type", "normal")
     if kind not in ("admin", "normal", "observer"):
         raise invalid("type")
-    known = [place for place in found["memberships"] if place["idMember"] == member["id"]]
-    for place in known:
-        place["memberType"] = kind
-    if not known:
-        found["memberships"].append(object_factory.membership(state, member["id"], kind))
-    state.touch(found)
+    existing = [
+        membership for membership in board["memberships"] if membership["idMember"] == member["id"]
+    ]
+    for membership in existing:
+        membership["memberType"] = kind
+    if not existing:
+        board["memberships"].append(object_factory.membership(state, member["id"], kind))
+    state.touch(board)
     event = {"admin": "makeAdminOfBoard", "observer": "makeObserverOfBoard"}.get(
         kind, "makeNormalMemberOfBoard"
     )
-    data = {"board": actions.ref(found), "idMember": member["id"], "memberType": kind}
-    actions.record(state, call, event if known else "addMemberToBoard", data)
-    return {"id": found["id"], "memberships": found["memberships"]}
+    data = {"board": actions.reference(board), "idMember": member["id"], "memberType": kind}
+    actions.record(state, request, event if existing else "addMemberToBoard", data)
+    return {"id": board["id"], "memberships": board["memberships"]}
 
 
-def _put_membership(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
-    for place in found["memberships"]:
-        if place["id"] == call.ids[1]:
-            call.ids = (found["id"], place["idMember"])
-            return _put_member(state, call)
+def _put_membership(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    for membership in board["memberships"]:
+        if membership["id"] == request.ids[1]:
+            request.ids = (board["id"], membership["idMember"])
+            return _put_member(state, request)
     raise not_found()
 
 
-def _remove_member(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
-    member = state.member(call.ids[1])
-    kept = [place for place in found["memberships"] if place["idMember"] != member["id"]]
-    if len(kept) == len(found["memberships"]):
+def _remove_member(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    member = state.member(request.ids[1])
+    selected = [
+        membership for membership in board["memberships"] if membership["idMember"] != member["id"]
+    ]
+    if len(selected) == len(board["memberships"]):
         raise not_found()
-    found["memberships"] = kept
-    state.touch(found)
-    data = {"board": actions.ref(found), "idMember": member["id"]}
-    actions.record(state, call, "removeMemberFromBoard", data)
-    return {"id": found["id"], "memberships": kept}
+    board["memberships"] = selected
+    state.touch(board)
+    data = {"board": actions.reference(board), "idMember": member["id"]}
+    actions.record(state, request, "removeMemberFromBoard", data)
+    return {"id": board["id"], "memberships": selected}
 
 
-def _viewed(state: State, call: Request) -> Obj:
-    found = state.board(call.ids[0])
-    if not access.sees(state, call.asker, found):
-        raise call.asker.refuse()
-    found["viewed"][access.known(call)] = state.now()
-    return NOTHING
+def _viewed(state: State, request: Request) -> Obj:
+    board = state.board(request.ids[0])
+    if not access.can_read(state, request.requester, board):
+        raise request.requester.refusal()
+    board["viewed"][access.require_member_id(request)] = state.now()
+    return NULL_VALUE
 
 
-def _empty(state: State, call: Request) -> list[Obj]:
-    access.board(state, call, call.ids[0])
+def _empty(state: State, request: Request) -> list[Obj]:
+    access.board(state, request, request.ids[0])
     return []
 
 
-def _my_pref(state: State, call: Request) -> Obj:
-    found = access.board(state, call, call.ids[0])
-    return {"id": found["id"]}
+def _my_pref(state: State, request: Request) -> Obj:
+    board = access.board(state, request, request.ids[0])
+    return {"id": board["id"]}
 
 
-def _stars(state: State, call: Request) -> list[Obj]:
-    found = access.board(state, call, call.ids[0])
-    mine = state.stars.of(access.known(call))
-    return [{"id": s["id"], "pos": s["pos"]} for s in mine if s["idBoard"] == found["id"]]
+def _stars(state: State, request: Request) -> list[Obj]:
+    board = access.board(state, request, request.ids[0])
+    stars = state.stars.of(access.require_member_id(request))
+    return [{"id": s["id"], "pos": s["pos"]} for s in stars if s["idBoard"] == board["id"]]
 
 
 def _empties(paths: str) -> dict[tuple[str, str], Handler]:

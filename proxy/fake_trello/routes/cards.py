@@ -1,4 +1,4 @@
-"""/1/cards: the card itself, its members, labels, votes and stickers."""
+"""Card routes `/1/cards`: cards, their members, labels, votes and stickers."""
 
 import math
 from typing import Any
@@ -20,7 +20,7 @@ from proxy.fake_trello.field_selection import (
 from proxy.fake_trello.request import (
     Obj,
     Request,
-    converted,
+    convert,
     names,
 )
 from proxy.fake_trello.routing import Handler, Table
@@ -30,225 +30,240 @@ from proxy.fake_trello.state import (
     position,
 )
 
-NOTHING = {"_value": None}
-"""What most deletions answer."""
-LIMITS: Obj = {"limits": {}}
-"""What the others answer."""
+NULL_VALUE = {"_value": None}
+"""The response of most deletions."""
+EMPTY_LIMITS: Obj = {"limits": {}}
+"""The response of the other deletions."""
 
 
-def _get(state: State, call: Request) -> Obj:
-    return nested_resources.card(state, call, access.card(state, call, call.ids[0]))
+def _get(state: State, request: Request) -> Obj:
+    return nested_resources.card(state, request, access.card(state, request, request.ids[0]))
 
 
-def field_value(seen: Obj, name: str, path: str) -> Any:
-    """A single field: scalars in `_value`, objects and lists bare; 404 for no such field."""
-    if name not in seen:
+def field_value(rendered: Obj, name: str, path: str) -> Any:
+    """The value of one field: scalars in `_value`, objects and lists bare; 404 for no field."""
+    if name not in rendered:
         raise no_route("GET", path)
-    value = seen[name]
+    value = rendered[name]
     return value if isinstance(value, dict | list) else {"_value": value}
 
 
-def _get_field(state: State, call: Request) -> Any:
-    found = access.card(state, call, call.ids[0])
-    seen = view(state, CARD, found, call.asker)
-    return field_value(seen, call.ids[1], f"/1/cards/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    card = access.card(state, request, request.ids[0])
+    rendered = view(state, CARD, card, request.requester)
+    return field_value(rendered, request.ids[1], f"/1/cards/{request.ids[0]}/{request.ids[1]}")
 
 
-def _create(state: State, call: Request) -> Obj:
-    list_ = access.of_board(state, call, access.body_id(state.lists.find(call.text("idList"))))
-    born = {name: converted(name, call.params[name]) for name in _AT_BIRTH if name in call.params}
-    pos = position(call.params.get("pos"), state.cards_of_list(list_))
-    made = object_factory.card(state, list_, call.text("name"))
-    source = call.params.get("idCardSource")
+def _create(state: State, request: Request) -> Obj:
+    list_ = access.on_board(
+        state, request, access.require_referenced(state.lists.find(request.text("idList")))
+    )
+    initial = {
+        name: convert(name, request.params[name]) for name in _ON_CREATION if name in request.params
+    }
+    pos = position(request.params.get("pos"), state.cards_of_list(list_))
+    created = object_factory.card(state, list_, request.text("name"))
+    source = request.params.get("idCardSource")
     if source:
-        _copy(state, call, access.body_id(state.cards.find(str(source))), made)
-    made |= born | {"pos": pos}
-    actions.changed(state, call, "copyCard" if source else "createCard", made)
-    return {**view(state, CARD, made, call.asker), "attachments": [], "stickers": []}
+        _copy(state, request, access.require_referenced(state.cards.find(str(source))), created)
+    created |= initial | {"pos": pos}
+    actions.record_on_card(state, request, "copyCard" if source else "createCard", created)
+    return {**view(state, CARD, created, request.requester), "attachments": [], "stickers": []}
 
 
-_AT_BIRTH = names("desc due start dueComplete idLabels idMembers address locationName")
+_ON_CREATION = names("desc due start dueComplete idLabels idMembers address locationName")
 
 
-def _copy(state: State, call: Request, source: Obj, made: Obj) -> None:
-    access.of_board(state, call, source)
-    made["name"] = call.text("name") or source["name"]
-    made["desc"], made["due"] = source["desc"], source["due"]
-    if source["idBoard"] == made["idBoard"]:
-        made["idLabels"] = list(source["idLabels"])
+def _copy(state: State, request: Request, source: Obj, created: Obj) -> None:
+    access.on_board(state, request, source)
+    created["name"] = request.text("name") or source["name"]
+    created["desc"], created["due"] = source["desc"], source["due"]
+    if source["idBoard"] == created["idBoard"]:
+        created["idLabels"] = list(source["idLabels"])
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    card_edits.edit(state, call, found, call.params)
-    return view(state, CARD, found, call.asker)
+def _update(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    card_edits.edit(state, request, card, request.params)
+    return view(state, CARD, card, request.requester)
 
 
-def _update_field(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    if call.ids[1] not in card_edits.EDITABLE:
-        raise no_route("PUT", f"/1/cards/{call.ids[0]}/{call.ids[1]}")
-    card_edits.edit(state, call, found, {call.ids[1]: call.params.get("value")})
-    return view(state, CARD, found, call.asker)
+def _update_field(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    if request.ids[1] not in card_edits.EDITABLE:
+        raise no_route("PUT", f"/1/cards/{request.ids[0]}/{request.ids[1]}")
+    card_edits.edit(state, request, card, {request.ids[1]: request.params.get("value")})
+    return view(state, CARD, card, request.requester)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    data = {**actions.about(state, found), "card": {"id": found["id"], "idShort": found["idShort"]}}
-    for each in actions.of_card(state, found):
+def _delete(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    data = {
+        **actions.card_references(state, card),
+        "card": {"id": card["id"], "idShort": card["idShort"]},
+    }
+    for each in actions.of_card(state, card):
         state.actions.drop(each)
-    state.forget_card(found)
-    state.touch(state.boards[found["idBoard"]])
-    actions.record(state, call, "deleteCard", data)
-    return LIMITS
+    state.forget_card(card)
+    state.touch(state.boards[card["idBoard"]])
+    actions.record(state, request, "deleteCard", data)
+    return EMPTY_LIMITS
 
 
-def _actions(state: State, call: Request) -> Any:
-    found = access.card(state, call, call.ids[0])
-    return actions.feed(state, call, actions.of_card(state, found), actions.CARD_FILTER)
+def _actions(state: State, request: Request) -> Any:
+    card = access.card(state, request, request.ids[0])
+    return actions.feed(state, request, actions.of_card(state, card), actions.CARD_FILTER)
 
 
-def _board(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    board = state.boards[found["idBoard"]]
-    return view(state, BOARD, board, call.asker, nested_resources.fields_of(call, "fields"))
+def _board(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    board = state.boards[card["idBoard"]]
+    return view(
+        state, BOARD, board, request.requester, nested_resources.fields_of(request, "fields")
+    )
 
 
-def _list(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    list_ = state.lists.get(found["idList"])
-    return view(state, LIST, list_, call.asker, nested_resources.fields_of(call, "fields"))
+def _list(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    list_ = state.lists.get(card["idList"])
+    return view(
+        state, LIST, list_, request.requester, nested_resources.fields_of(request, "fields")
+    )
 
 
 def _members_in(field: str) -> Handler:
-    def handler(state: State, call: Request) -> list[Obj]:
-        found = access.card(state, call, call.ids[0])
-        fields = nested_resources.fields_of(call, "fields", MEMBER_MEDIUM)
-        return nested_resources.members(state, call, found[field], fields)
+    def handler(state: State, request: Request) -> list[Obj]:
+        card = access.card(state, request, request.ids[0])
+        fields = nested_resources.fields_of(request, "fields", MEMBER_MEDIUM)
+        return nested_resources.members(state, request, card[field], fields)
 
     return handler
 
 
-def _add_label(state: State, call: Request) -> list[str]:
-    found = access.card(state, call, call.ids[0])
-    card_edits.add_label(state, call, found, call.text("value"))
-    return list(found["idLabels"])
+def _add_label(state: State, request: Request) -> list[str]:
+    card = access.card(state, request, request.ids[0])
+    card_edits.add_label(state, request, card, request.text("value"))
+    return list(card["idLabels"])
 
 
-def _new_label(state: State, call: Request) -> list[str]:
-    found = access.card(state, call, call.ids[0])
-    color = call.params.get("color") or None
-    made = object_factory.label(state, found["idBoard"], call.text("name"), color)
-    card_edits.add_label(state, call, found, made["id"])
-    return list(found["idLabels"])
+def _new_label(state: State, request: Request) -> list[str]:
+    card = access.card(state, request, request.ids[0])
+    color = request.params.get("color") or None
+    created = object_factory.label(state, card["idBoard"], request.text("name"), color)
+    card_edits.add_label(state, request, card, created["id"])
+    return list(card["idLabels"])
 
 
-def _remove_label(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    card_edits.remove_label(state, call, found, call.ids[1])
-    return NOTHING
+def _remove_label(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    card_edits.remove_label(state, request, card, request.ids[1])
+    return NULL_VALUE
 
 
-def _add_member(state: State, call: Request) -> list[Obj]:
-    found = access.card(state, call, call.ids[0])
-    card_edits.add_member(state, call, found, call.text("value"))
-    return nested_resources.members(state, call, found["idMembers"], MEMBER_MEDIUM)
+def _add_member(state: State, request: Request) -> list[Obj]:
+    card = access.card(state, request, request.ids[0])
+    card_edits.add_member(state, request, card, request.text("value"))
+    return nested_resources.members(state, request, card["idMembers"], MEMBER_MEDIUM)
 
 
-def _remove_member(state: State, call: Request) -> list[Obj]:
-    found = access.card(state, call, call.ids[0])
-    member = state.member(call.ids[1])
-    card_edits.remove_member(state, call, found, member["id"])
-    return nested_resources.members(state, call, found["idMembers"], MEMBER_MEDIUM)
+def _remove_member(state: State, request: Request) -> list[Obj]:
+    card = access.card(state, request, request.ids[0])
+    member = state.member(request.ids[1])
+    card_edits.remove_member(state, request, card, member["id"])
+    return nested_resources.members(state, request, card["idMembers"], MEMBER_MEDIUM)
 
 
-def _vote(state: State, call: Request) -> list[Obj]:
-    found = access.card(state, call, call.ids[0])
-    voter = call.text("value") or access.known(call)
-    if voter in found["idMembersVoted"]:
+def _vote(state: State, request: Request) -> list[Obj]:
+    card = access.card(state, request, request.ids[0])
+    voter = request.text("value") or access.require_member_id(request)
+    if voter in card["idMembersVoted"]:
         raise Refusal(400, "member has already voted on the card")
-    found["idMembersVoted"] = [*found["idMembersVoted"], voter]
-    _voted(state, call, found, voted=True)
-    return nested_resources.members(state, call, found["idMembersVoted"], MEMBER_MEDIUM)
+    card["idMembersVoted"] = [*card["idMembersVoted"], voter]
+    _voted(state, request, card, voted=True)
+    return nested_resources.members(state, request, card["idMembersVoted"], MEMBER_MEDIUM)
 
 
-def _unvote(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    voter = state.member(call.ids[1])["id"]
-    if voter not in found["idMembersVoted"]:
+def _unvote(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    voter = state.member(request.ids[1])["id"]
+    if voter not in card["idMembersVoted"]:
         raise Refusal(400, "member has not voted on the card")
-    found["idMembersVoted"] = [each for each in found["idMembersVoted"] if each != voter]
-    _voted(state, call, found, voted=False)
-    return NOTHING
+    card["idMembersVoted"] = [each for each in card["idMembersVoted"] if each != voter]
+    _voted(state, request, card, voted=False)
+    return NULL_VALUE
 
 
-def _voted(state: State, call: Request, found: Obj, *, voted: bool) -> None:
-    state.touch(state.boards[found["idBoard"]], activity=False)
-    data = {**actions.about(state, found), "voted": voted}
-    actions.record(state, call, "voteOnCard", data)
+def _voted(state: State, request: Request, card: Obj, *, voted: bool) -> None:
+    state.touch(state.boards[card["idBoard"]], activity=False)
+    data = {**actions.card_references(state, card), "voted": voted}
+    actions.record(state, request, "voteOnCard", data)
 
 
-def _stickers(state: State, call: Request) -> list[Obj]:
-    found = access.card(state, call, call.ids[0])
-    return [view(state, STICKER, each, call.asker) for each in state.stickers.of(found["id"])]
+def _stickers(state: State, request: Request) -> list[Obj]:
+    card = access.card(state, request, request.ids[0])
+    return [view(state, STICKER, each, request.requester) for each in state.stickers.of(card["id"])]
 
 
-def _stick(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    image = call.text("image", "thumbsup")
-    made = {
+def _add_sticker(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    image = request.text("image", "thumbsup")
+    created = {
         "id": state.new_id(),
-        "idCard": found["id"],
+        "idCard": card["id"],
         "image": image,
         "imageUrl": f"https://trello.com/images/stickers/{image}.png",
         "imageScaled": [],
-        **dict.fromkeys(_PLACE, 0.0),
-        **_place(call),
+        **dict.fromkeys(_STICKER_POSITION, 0.0),
+        **_sticker_position(request),
     }
-    state.touch(state.boards[found["idBoard"]], activity=False)
-    return view(state, STICKER, state.stickers.put(made), call.asker)
+    state.touch(state.boards[card["idBoard"]], activity=False)
+    return view(state, STICKER, state.stickers.put(created), request.requester)
 
 
-def _place(call: Request) -> Obj:
-    place = {name: as_number(call.params[name]) for name in _PLACE if name in call.params}
-    for name, value in place.items():
+def _sticker_position(request: Request) -> Obj:
+    values = {
+        name: as_number(request.params[name])
+        for name in _STICKER_POSITION
+        if name in request.params
+    }
+    for name, value in values.items():
         if not math.isfinite(value):
             raise invalid(name)
-    return place
+    return values
 
 
-def _sticker(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    sticker = access.on_card(found, state.stickers.find(call.ids[1]))
-    return view(state, STICKER, sticker, call.asker)
+def _sticker(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    sticker = access.require_on_card(card, state.stickers.find(request.ids[1]))
+    return view(state, STICKER, sticker, request.requester)
 
 
-def _move_sticker(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    sticker = access.on_card(found, state.stickers.find(call.ids[1]))
-    sticker |= _place(call)
-    state.touch(state.boards[found["idBoard"]], activity=False)
-    return view(state, STICKER, sticker, call.asker)
+def _move_sticker(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    sticker = access.require_on_card(card, state.stickers.find(request.ids[1]))
+    sticker |= _sticker_position(request)
+    state.touch(state.boards[card["idBoard"]], activity=False)
+    return view(state, STICKER, sticker, request.requester)
 
 
-def _unstick(state: State, call: Request) -> Obj:
-    found = access.card(state, call, call.ids[0])
-    state.stickers.drop(access.on_card(found, state.stickers.find(call.ids[1])))
-    state.touch(state.boards[found["idBoard"]], activity=False)
+def _remove_sticker(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    state.stickers.drop(access.require_on_card(card, state.stickers.find(request.ids[1])))
+    state.touch(state.boards[card["idBoard"]], activity=False)
     return {"stickers": []}
 
 
-def _plugin_data(state: State, call: Request) -> list[Obj]:
-    access.card(state, call, call.ids[0])
+def _plugin_data(state: State, request: Request) -> list[Obj]:
+    access.card(state, request, request.ids[0])
     return []
 
 
-def _read_notifications(state: State, call: Request) -> Obj:
-    access.card(state, call, call.ids[0])
-    return NOTHING
+def _read_notifications(state: State, request: Request) -> Obj:
+    access.card(state, request, request.ids[0])
+    return NULL_VALUE
 
 
-_PLACE = ("top", "left", "zIndex", "rotate")
+_STICKER_POSITION = ("top", "left", "zIndex", "rotate")
 
 TABLE: Table = {
     ("POST", "cards"): _create,
@@ -272,10 +287,10 @@ TABLE: Table = {
     ("DELETE", "cards/{card}/idMembers/{member}"): _remove_member,
     ("DELETE", "cards/{card}/members/{member}"): _remove_member,
     ("GET", "cards/{card}/stickers"): _stickers,
-    ("POST", "cards/{card}/stickers"): _stick,
+    ("POST", "cards/{card}/stickers"): _add_sticker,
     ("GET", "cards/{card}/stickers/{sticker}"): _sticker,
     ("PUT", "cards/{card}/stickers/{sticker}"): _move_sticker,
-    ("DELETE", "cards/{card}/stickers/{sticker}"): _unstick,
+    ("DELETE", "cards/{card}/stickers/{sticker}"): _remove_sticker,
     ("GET", "cards/{card}/pluginData"): _plugin_data,
     ("POST", "cards/{card}/markAssociatedNotificationsRead"): _read_notifications,
 }

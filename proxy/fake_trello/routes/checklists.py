@@ -1,4 +1,4 @@
-"""/1/checklists, and the checklists and their items under a card."""
+"""Checklist routes `/1/checklists`, and checklists and items below a card."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from proxy.fake_trello.field_selection import (
     view,
 )
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.routes.cards import LIMITS, field_value
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import (
     State,
@@ -24,95 +24,101 @@ from proxy.fake_trello.state import (
 )
 
 
-def _checklist(state: State, call: Request) -> Obj:
-    return access.of_board(state, call, state.checklists.get(call.ids[0]))
+def _checklist(state: State, request: Request) -> Obj:
+    return access.on_board(state, request, state.checklists.get(request.ids[0]))
 
 
 def _card_of(state: State, checklist: Obj) -> Obj:
     return state.cards.get(checklist["idCard"])
 
 
-def _get(state: State, call: Request) -> Obj:
-    fields = nested_resources.fields_of(call, "fields")
-    return nested_resources.checklists(state, call, [_checklist(state, call)], fields)[0]
+def _get(state: State, request: Request) -> Obj:
+    fields = nested_resources.fields_of(request, "fields")
+    return nested_resources.checklists(state, request, [_checklist(state, request)], fields)[0]
 
 
-def _get_field(state: State, call: Request) -> Any:
-    seen = view(state, CHECKLIST, _checklist(state, call), call.asker)
-    return field_value(seen, call.ids[1], f"/1/checklists/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    rendered = view(state, CHECKLIST, _checklist(state, request), request.requester)
+    return field_value(rendered, request.ids[1], f"/1/checklists/{request.ids[0]}/{request.ids[1]}")
 
 
-def _create(state: State, call: Request) -> Obj:
-    ref = call.ids[0] if call.ids else call.text("idCard")
-    card = access.card(state, call, ref)
-    pos = call.params.get("pos", "bottom")
-    made = object_factory.checklist(state, card, call.text("name", "Checklist"), pos)
-    source = call.params.get("idChecklistSource")
+def _create(state: State, request: Request) -> Obj:
+    ref = request.ids[0] if request.ids else request.text("idCard")
+    card = access.card(state, request, ref)
+    pos = request.params.get("pos", "bottom")
+    created = object_factory.checklist(state, card, request.text("name", "Checklist"), pos)
+    source = request.params.get("idChecklistSource")
     if source:
-        for item in access.body_id(state.checklists.find(str(source)))["checkItems"]:
-            object_factory.check_item(state, made, item["name"])
-    actions.changed(state, call, "addChecklistToCard", card, {"checklist": actions.ref(made)})
-    return {**view(state, CHECKLIST, made, call.asker), "limits": {}}
+        for item in access.require_referenced(state.checklists.find(str(source)))["checkItems"]:
+            object_factory.check_item(state, created, item["name"])
+    actions.record_on_card(
+        state, request, "addChecklistToCard", card, {"checklist": actions.reference(created)}
+    )
+    return {**view(state, CHECKLIST, created, request.requester), "limits": {}}
 
 
-def _of_card(state: State, call: Request) -> list[Obj]:
-    kept = by_pos(state.checklists.of(access.card(state, call, call.ids[0])["id"]))
+def _of_card(state: State, request: Request) -> list[Obj]:
+    selected = by_pos(state.checklists.of(access.card(state, request, request.ids[0])["id"]))
     return nested_resources.checklists(
-        state, call, kept, nested_resources.fields_of(call, "fields")
+        state, request, selected, nested_resources.fields_of(request, "fields")
     )
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = _checklist(state, call)
-    card = _card_of(state, found)
-    if "name" in call.params:
-        old, found["name"] = found["name"], call.text("name")
-        extra = {"checklist": actions.ref(found), "old": {"name": old}}
-        actions.changed(state, call, "updateChecklist", card, extra)
-    if "pos" in call.params:
-        found["pos"] = position(call.params["pos"], state.checklists.of(card["id"]))
+def _update(state: State, request: Request) -> Obj:
+    checklist = _checklist(state, request)
+    card = _card_of(state, checklist)
+    if "name" in request.params:
+        old, checklist["name"] = checklist["name"], request.text("name")
+        extra = {"checklist": actions.reference(checklist), "old": {"name": old}}
+        actions.record_on_card(state, request, "updateChecklist", card, extra)
+    if "pos" in request.params:
+        checklist["pos"] = position(request.params["pos"], state.checklists.of(card["id"]))
         state.touch(state.boards[card["idBoard"]], activity=False)
-    return view(state, CHECKLIST, found, call.asker)
+    return view(state, CHECKLIST, checklist, request.requester)
 
 
-def _update_field(state: State, call: Request) -> Obj:
-    if call.ids[1] not in ("name", "pos"):
-        raise no_route("PUT", f"/1/checklists/{call.ids[0]}/{call.ids[1]}")
-    call.params = {call.ids[1]: call.params.get("value")}
-    return _update(state, call)
+def _update_field(state: State, request: Request) -> Obj:
+    if request.ids[1] not in ("name", "pos"):
+        raise no_route("PUT", f"/1/checklists/{request.ids[0]}/{request.ids[1]}")
+    request.params = {request.ids[1]: request.params.get("value")}
+    return _update(state, request)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    found = _checklist(state, call)
-    _remove(state, call, found)
-    return LIMITS
+def _delete(state: State, request: Request) -> Obj:
+    checklist = _checklist(state, request)
+    _remove(state, request, checklist)
+    return EMPTY_LIMITS
 
 
-def _delete_of_card(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    _remove(state, call, access.on_card(card, state.checklists.find(call.ids[1])))
-    return LIMITS
+def _delete_of_card(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    _remove(state, request, access.require_on_card(card, state.checklists.find(request.ids[1])))
+    return EMPTY_LIMITS
 
 
-def _remove(state: State, call: Request, found: Obj) -> None:
-    state.checklists.drop(found)
-    extra = {"checklist": actions.ref(found)}
-    actions.changed(state, call, "removeChecklistFromCard", _card_of(state, found), extra)
+def _remove(state: State, request: Request, checklist: Obj) -> None:
+    state.checklists.drop(checklist)
+    extra = {"checklist": actions.reference(checklist)}
+    actions.record_on_card(
+        state, request, "removeChecklistFromCard", _card_of(state, checklist), extra
+    )
 
 
-def _board(state: State, call: Request) -> Obj:
-    board = state.boards[_checklist(state, call)["idBoard"]]
-    return view(state, BOARD, board, call.asker, nested_resources.fields_of(call, "fields"))
+def _board(state: State, request: Request) -> Obj:
+    board = state.boards[_checklist(state, request)["idBoard"]]
+    return view(
+        state, BOARD, board, request.requester, nested_resources.fields_of(request, "fields")
+    )
 
 
-def _cards(state: State, call: Request) -> list[Obj]:
-    return nested_resources.cards(state, call, [_card_of(state, _checklist(state, call))])
+def _cards(state: State, request: Request) -> list[Obj]:
+    return nested_resources.cards(state, request, [_card_of(state, _checklist(state, request))])
 
 
-def _items(state: State, call: Request) -> list[Obj]:
-    kept = by_pos(_checklist(state, call)["checkItems"])
-    fields = nested_resources.fields_of(call, "fields")
-    return [view(state, CHECK_ITEM, each, call.asker, fields) for each in kept]
+def _items(state: State, request: Request) -> list[Obj]:
+    selected = by_pos(_checklist(state, request)["checkItems"])
+    fields = nested_resources.fields_of(request, "fields")
+    return [view(state, CHECK_ITEM, each, request.requester, fields) for each in selected]
 
 
 def _item_in(checklist: Obj, item_id: str) -> Obj:
@@ -123,72 +129,78 @@ def _item_in(checklist: Obj, item_id: str) -> Obj:
     raise not_found()
 
 
-def _get_item(state: State, call: Request) -> Obj:
-    return view(state, CHECK_ITEM, _item_in(_checklist(state, call), call.ids[1]), call.asker)
-
-
-def _create_item(state: State, call: Request) -> Obj:
-    found = _checklist(state, call)
-    if not call.text("name"):
-        raise invalid("name")
-    made = object_factory.check_item(
-        state, found, call.text("name"), call.params.get("pos", "bottom")
+def _get_item(state: State, request: Request) -> Obj:
+    return view(
+        state, CHECK_ITEM, _item_in(_checklist(state, request), request.ids[1]), request.requester
     )
-    if call.flag("checked"):
-        made["state"] = "complete"
-    _item_changed(state, call, "createCheckItem", found, made)
-    return view(state, CHECK_ITEM, made, call.asker)
 
 
-def _delete_item(state: State, call: Request) -> Obj:
-    found = _checklist(state, call)
-    item = _item_in(found, call.ids[1])
-    found["checkItems"].remove(item)
-    _item_changed(state, call, "deleteCheckItem", found, item)
-    return LIMITS
+def _create_item(state: State, request: Request) -> Obj:
+    checklist = _checklist(state, request)
+    if not request.text("name"):
+        raise invalid("name")
+    created = object_factory.check_item(
+        state, checklist, request.text("name"), request.params.get("pos", "bottom")
+    )
+    if request.flag("checked"):
+        created["state"] = "complete"
+    _item_changed(state, request, "createCheckItem", checklist, created)
+    return view(state, CHECK_ITEM, created, request.requester)
+
+
+def _delete_item(state: State, request: Request) -> Obj:
+    checklist = _checklist(state, request)
+    item = _item_in(checklist, request.ids[1])
+    checklist["checkItems"].remove(item)
+    _item_changed(state, request, "deleteCheckItem", checklist, item)
+    return EMPTY_LIMITS
 
 
 def _item_changed(
-    state: State, call: Request, kind: str, checklist: Obj, item: Obj, old: Obj | None = None
+    state: State, request: Request, kind: str, checklist: Obj, item: Obj, old: Obj | None = None
 ) -> None:
-    extra = {"checklist": actions.ref(checklist), "checkItem": actions.ref(item)}
+    extra = {"checklist": actions.reference(checklist), "checkItem": actions.reference(item)}
     if old:
         extra["old"] = old
-    actions.changed(state, call, kind, _card_of(state, checklist), extra)
+    actions.record_on_card(state, request, kind, _card_of(state, checklist), extra)
 
 
-def _on_card(state: State, call: Request) -> tuple[Obj, Obj]:
-    """The item a card's path names, and the checklist it lies in."""
-    card = access.card(state, call, call.ids[0])
+def _on_card(state: State, request: Request) -> tuple[Obj, Obj]:
+    """The item named in a card's path, and its checklist."""
+    card = access.card(state, request, request.ids[0])
     for checklist in state.checklists.of(card["id"]):
         for item in checklist["checkItems"]:
-            if item["id"] == call.ids[-1]:
+            if item["id"] == request.ids[-1]:
                 return checklist, item
     raise not_found()
 
 
-def _get_card_item(state: State, call: Request) -> Obj:
-    return view(state, CHECK_ITEM, _on_card(state, call)[1], call.asker)
+def _get_card_item(state: State, request: Request) -> Obj:
+    return view(state, CHECK_ITEM, _on_card(state, request)[1], request.requester)
 
 
-def _update_card_item(state: State, call: Request) -> Obj:
-    checklist, item = _on_card(state, call)
+def _update_card_item(state: State, request: Request) -> Obj:
+    checklist, item = _on_card(state, request)
     for name in ("name", "state", "due", "idMember"):
-        if name in call.params and item[name] != _item_value(call, name):
-            old, item[name] = item[name], _item_value(call, name)
+        if name in request.params and item[name] != _item_value(request, name):
+            old, item[name] = item[name], _item_value(request, name)
             kind = "updateCheckItemStateOnCard" if name == "state" else "updateCheckItem"
-            _item_changed(state, call, kind, checklist, item, {name: old})
-    if "pos" in call.params:
-        old, item["pos"] = item["pos"], position(call.params["pos"], checklist["checkItems"])
+            _item_changed(state, request, kind, checklist, item, {name: old})
+    if "pos" in request.params:
+        old, item["pos"] = item["pos"], position(request.params["pos"], checklist["checkItems"])
         state.touch(state.boards[checklist["idBoard"]], activity=False)
         card = _card_of(state, checklist)
-        data = {**actions.about(state, card), "checkItem": actions.ref(item), "old": {"pos": old}}
-        actions.record(state, call, "updateCheckItem", data)
-    return view(state, CHECK_ITEM, item, call.asker)
+        data = {
+            **actions.card_references(state, card),
+            "checkItem": actions.reference(item),
+            "old": {"pos": old},
+        }
+        actions.record(state, request, "updateCheckItem", data)
+    return view(state, CHECK_ITEM, item, request.requester)
 
 
-def _item_value(call: Request, name: str) -> Any:
-    value = call.params[name]
+def _item_value(request: Request, name: str) -> Any:
+    value = request.params[name]
     if name != "state":
         return value
     if value in (True, "true", "complete"):
@@ -198,11 +210,11 @@ def _item_value(call: Request, name: str) -> Any:
     raise invalid("state")
 
 
-def _delete_card_item(state: State, call: Request) -> Obj:
-    checklist, item = _on_card(state, call)
+def _delete_card_item(state: State, request: Request) -> Obj:
+    checklist, item = _on_card(state, request)
     checklist["checkItems"].remove(item)
-    _item_changed(state, call, "deleteCheckItem", checklist, item)
-    return LIMITS
+    _item_changed(state, request, "deleteCheckItem", checklist, item)
+    return EMPTY_LIMITS
 
 
 _OLD_ITEM = "cards/{card}/checklist/{checklist}/checkItem/{checkItem}"

@@ -1,4 +1,4 @@
-"""/1/actions, and comments on cards."""
+"""Action routes `/1/actions`, and comments on cards."""
 
 from collections import Counter
 from typing import Any
@@ -20,139 +20,143 @@ from proxy.fake_trello.field_selection import (
     view,
 )
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.routes.cards import NOTHING, field_value
+from proxy.fake_trello.routes.cards import NULL_VALUE, field_value
 from proxy.fake_trello.routing import Handler, Table
 from proxy.fake_trello.state import State
 
 
-def _action(state: State, call: Request, action_id: str) -> Obj:
-    found = state.actions.get(action_id)
-    if found["idBoard"] in state.boards:
-        access.permit(state, call, state.boards[found["idBoard"]])
-    elif found["idMemberCreator"] != call.asker.member_id:
-        raise call.asker.refuse()
-    return found
+def _action(state: State, request: Request, action_id: str) -> Obj:
+    action = state.actions.get(action_id)
+    if action["idBoard"] in state.boards:
+        access.authorize(state, request, state.boards[action["idBoard"]])
+    elif action["idMemberCreator"] != request.requester.member_id:
+        raise request.requester.refusal()
+    return action
 
 
-def _get(state: State, call: Request) -> Obj:
-    found = _action(state, call, call.ids[0])
-    return actions.seen(state, call, found, nested_resources.fields_of(call, "fields"))
+def _get(state: State, request: Request) -> Obj:
+    action = _action(state, request, request.ids[0])
+    return actions.render(state, request, action, nested_resources.fields_of(request, "fields"))
 
 
-def _get_field(state: State, call: Request) -> Any:
-    seen = view(state, ACTION, _action(state, call, call.ids[0]), call.asker)
-    return field_value(seen, call.ids[1], f"/1/actions/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    rendered = view(state, ACTION, _action(state, request, request.ids[0]), request.requester)
+    return field_value(rendered, request.ids[1], f"/1/actions/{request.ids[0]}/{request.ids[1]}")
 
 
 def _part(name: str) -> Handler:
-    """What an action was about: its board, card or list, as it is now."""
+    """Handler for the board, card or list of an action, as it is now."""
 
-    def handler(state: State, call: Request) -> Obj:
-        data = _action(state, call, call.ids[0])["data"]
+    def handler(state: State, request: Request) -> Obj:
+        data = _action(state, request, request.ids[0])["data"]
         if name not in data:
             raise not_found()
-        shape, found = {
+        shape, action = {
             "board": (BOARD, state.boards.get(data[name]["id"])),
             "card": (CARD, state.cards.find(data[name]["id"])),
             "list": (LIST, state.lists.find(data[name]["id"])),
         }[name]
-        if found is None:
+        if action is None:
             raise not_found()
-        return view(state, shape, found, call.asker, nested_resources.fields_of(call, "fields"))
+        return view(
+            state, shape, action, request.requester, nested_resources.fields_of(request, "fields")
+        )
 
     return handler
 
 
-def _creator(state: State, call: Request) -> Obj:
-    found = _action(state, call, call.ids[0])
-    member = state.member(found["idMemberCreator"])
-    fields = nested_resources.fields_of(call, "fields", MEMBER_MEDIUM)
-    return view(state, MEMBER, member, call.asker, fields)
+def _creator(state: State, request: Request) -> Obj:
+    action = _action(state, request, request.ids[0])
+    member = state.member(action["idMemberCreator"])
+    fields = nested_resources.fields_of(request, "fields", MEMBER_MEDIUM)
+    return view(state, MEMBER, member, request.requester, fields)
 
 
-def _reactions(state: State, call: Request) -> list[Obj]:
-    return list(_action(state, call, call.ids[0]).get("reactions", []))
+def _reactions(state: State, request: Request) -> list[Obj]:
+    return list(_action(state, request, request.ids[0]).get("reactions", []))
 
 
-def _summary(state: State, call: Request) -> list[Obj]:
-    counts = Counter(each["idEmoji"] for each in _reactions(state, call))
+def _summary(state: State, request: Request) -> list[Obj]:
+    counts = Counter(each["idEmoji"] for each in _reactions(state, request))
     return [{"idEmoji": emoji, "count": count} for emoji, count in counts.items()]
 
 
-def _react(state: State, call: Request) -> Obj:
-    """Reactions have no action and move no date."""
-    found = _action(state, call, call.ids[0])
-    emoji = call.text("shortName") or call.text("unified")
+def _react(state: State, request: Request) -> Obj:
+    """Reactions record no action and change no date."""
+    action = _action(state, request, request.ids[0])
+    emoji = request.text("shortName") or request.text("unified")
     if not emoji:
         raise invalid("emoji")
-    made = {"id": state.new_id(), "idModel": found["id"], "idEmoji": emoji}
-    made["idMember"] = access.known(call)
-    found.setdefault("reactions", []).append(made)
-    if found["idBoard"] in state.boards:
-        state.touch(state.boards[found["idBoard"]], activity=False)
-    return made
+    reaction = {"id": state.new_id(), "idModel": action["id"], "idEmoji": emoji}
+    reaction["idMember"] = access.require_member_id(request)
+    action.setdefault("reactions", []).append(reaction)
+    if action["idBoard"] in state.boards:
+        state.touch(state.boards[action["idBoard"]], activity=False)
+    return reaction
 
 
-def _reaction(state: State, call: Request) -> Obj:
-    for each in _reactions(state, call):
-        if each["id"] == call.ids[1]:
+def _reaction(state: State, request: Request) -> Obj:
+    for each in _reactions(state, request):
+        if each["id"] == request.ids[1]:
             return each
     raise not_found()
 
 
-def _unreact(state: State, call: Request) -> Obj:
-    gone = _reaction(state, call)
-    found = _action(state, call, call.ids[0])
-    found["reactions"].remove(gone)
-    if found["idBoard"] in state.boards:
-        state.touch(state.boards[found["idBoard"]], activity=False)
-    return NOTHING
+def _unreact(state: State, request: Request) -> Obj:
+    reaction = _reaction(state, request)
+    action = _action(state, request, request.ids[0])
+    action["reactions"].remove(reaction)
+    if action["idBoard"] in state.boards:
+        state.touch(state.boards[action["idBoard"]], activity=False)
+    return NULL_VALUE
 
 
-def _comment(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    if not call.text("text"):
+def _comment(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    if not request.text("text"):
         raise invalid("text")
     card["comments"] = card.get("comments", 0) + 1
-    extra = {"text": call.text("text"), "textData": {"emoji": {}}}
-    return actions.seen(state, call, actions.changed(state, call, "commentCard", card, extra))
+    extra = {"text": request.text("text"), "textData": {"emoji": {}}}
+    return actions.render(
+        state, request, actions.record_on_card(state, request, "commentCard", card, extra)
+    )
 
 
-def _own_comment(state: State, call: Request) -> tuple[Obj, Obj]:
-    """A comment of the asker's own, and its card."""
-    found = _action(state, call, call.ids[-1])
-    if found["type"] != "commentCard":
+def _own_comment(state: State, request: Request) -> tuple[Obj, Obj]:
+    """A comment of the requester's, and its card."""
+    action = _action(state, request, request.ids[-1])
+    if action["type"] != "commentCard":
         raise Refusal(400, "invalid value for type")
-    if found["idMemberCreator"] != call.asker.member_id:
-        raise call.asker.refuse()
-    return found, state.cards.get(found["data"]["card"]["id"])
+    if action["idMemberCreator"] != request.requester.member_id:
+        raise request.requester.refusal()
+    return action, state.cards.get(action["data"]["card"]["id"])
 
 
-def _edit(state: State, call: Request) -> Obj:
-    comment, card = _own_comment(state, call)
-    text = call.text("text") or call.text("value")
+def _edit(state: State, request: Request) -> Obj:
+    comment, card = _own_comment(state, request)
+    text = request.text("text") or request.text("value")
     if not text:
         raise invalid("text")
     old = comment["data"]["text"]
     comment["data"] |= {"text": text, "dateLastEdited": state.now()}
     extra = {"action": {"id": comment["id"], "text": text}, "old": {"text": old}}
-    actions.changed(state, call, "updateComment", card, extra)
-    return actions.seen(state, call, comment)
+    actions.record_on_card(state, request, "updateComment", card, extra)
+    return actions.render(state, request, comment)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    comment, card = _own_comment(state, call)
+def _delete(state: State, request: Request) -> Obj:
+    comment, card = _own_comment(state, request)
     state.actions.drop(comment)
     card["comments"] -= 1
-    actions.changed(state, call, "deleteComment", card, {"action": {"id": comment["id"]}})
-    return NOTHING
+    actions.record_on_card(state, request, "deleteComment", card, {"action": {"id": comment["id"]}})
+    return NULL_VALUE
 
 
-def _edit_text(state: State, call: Request) -> Obj:
-    if call.ids[1] != "text":
-        raise no_route("PUT", f"/1/actions/{call.ids[0]}/{call.ids[1]}")
-    call.ids = call.ids[:1]
-    return _edit(state, call)
+def _edit_text(state: State, request: Request) -> Obj:
+    if request.ids[1] != "text":
+        raise no_route("PUT", f"/1/actions/{request.ids[0]}/{request.ids[1]}")
+    request.ids = request.ids[:1]
+    return _edit(state, request)
 
 
 TABLE: Table = {

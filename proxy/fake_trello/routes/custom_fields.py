@@ -1,4 +1,4 @@
-"""/1/customFields, their options, and their values on cards."""
+"""Custom field routes `/1/customFields`: definitions, options and values on cards."""
 
 from typing import Any
 
@@ -6,158 +6,162 @@ from proxy.fake_trello import access, actions, nested_resources, object_factory
 from proxy.fake_trello.errors import invalid, not_found
 from proxy.fake_trello.field_selection import CUSTOM_ITEM, view
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.routes.cards import LIMITS
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
 
 _KINDS = ("checkbox", "date", "list", "number", "text")
 
 
-def _field(state: State, call: Request) -> Obj:
-    found = state.custom_fields.get(call.ids[0])
-    access.permit(state, call, state.boards[found["idModel"]])
-    return found
+def _field(state: State, request: Request) -> Obj:
+    field = state.custom_fields.get(request.ids[0])
+    access.authorize(state, request, state.boards[field["idModel"]])
+    return field
 
 
-def _seen(state: State, call: Request, found: Obj) -> Obj:
-    return nested_resources.custom_fields(state, call, [found])[0]
+def _render(state: State, request: Request, field: Obj) -> Obj:
+    return nested_resources.custom_fields(state, request, [field])[0]
 
 
-def _redefined(state: State, call: Request, kind: str, found: Obj) -> None:
-    """Definitions move neither the feed nor dateLastActivity."""
-    board = state.boards[found["idModel"]]
+def _record_definition(state: State, request: Request, kind: str, field: Obj) -> None:
+    """Record a change of a definition, which shows in no feed and no dateLastActivity."""
+    board = state.boards[field["idModel"]]
     state.touch(board, activity=False)
-    data = {"customField": actions.ref(found), "board": actions.ref(board)}
-    actions.record(state, call, kind, data)
+    data = {"customField": actions.reference(field), "board": actions.reference(board)}
+    actions.record(state, request, kind, data)
 
 
-def _get(state: State, call: Request) -> Obj:
-    return _seen(state, call, _field(state, call))
+def _get(state: State, request: Request) -> Obj:
+    return _render(state, request, _field(state, request))
 
 
-def _create(state: State, call: Request) -> Obj:
-    board = access.permit(state, call, access.body_id(state.boards.get(call.text("idModel"))))
-    kind = call.text("type")
+def _create(state: State, request: Request) -> Obj:
+    board = access.authorize(
+        state, request, access.require_referenced(state.boards.get(request.text("idModel")))
+    )
+    kind = request.text("type")
     if kind not in _KINDS:
         raise invalid("type")
-    made = object_factory.custom_field(state, board["id"], call.text("name"), kind)
-    for option in _objects(call, "options"):
-        _add_option(state, made, option)
-    _redefined(state, call, "createCustomField", made)
-    return _seen(state, call, made)
+    created = object_factory.custom_field(state, board["id"], request.text("name"), kind)
+    for option in _objects(request, "options"):
+        _add_option(state, created, option)
+    _record_definition(state, request, "createCustomField", created)
+    return _render(state, request, created)
 
 
-def _objects(call: Request, name: str) -> list[Obj]:
-    """A parameter that is a list of objects; 400 when it is something else."""
-    value = call.params.get(name) or []
+def _objects(request: Request, name: str) -> list[Obj]:
+    """A parameter that is a list of objects; 400 for anything else."""
+    value = request.params.get(name) or []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise invalid(name)
     return value
 
 
-def _add_option(state: State, found: Obj, wanted: Obj) -> Obj:
-    value = wanted.get("value")
-    made = {
+def _add_option(state: State, field: Obj, values: Obj) -> Obj:
+    value = values.get("value")
+    created = {
         "id": state.new_id(),
-        "idCustomField": found["id"],
+        "idCustomField": field["id"],
         "value": value if isinstance(value, dict) else {"text": str(value or "")},
-        "color": wanted.get("color") or "none",
-        "pos": position(wanted.get("pos", "bottom"), found["options"]),
+        "color": values.get("color") or "none",
+        "pos": position(values.get("pos", "bottom"), field["options"]),
     }
-    found["options"].append(made)
-    return made
+    field["options"].append(created)
+    return created
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = _field(state, call)
-    if "name" in call.params:
-        found["name"] = call.text("name")
-    if "pos" in call.params:
-        found["pos"] = position(call.params["pos"], state.custom_fields.of(found["idModel"]))
-    display = call.params.get("display")
+def _update(state: State, request: Request) -> Obj:
+    field = _field(state, request)
+    if "name" in request.params:
+        field["name"] = request.text("name")
+    if "pos" in request.params:
+        field["pos"] = position(request.params["pos"], state.custom_fields.of(field["idModel"]))
+    display = request.params.get("display")
     if isinstance(display, dict):
-        found["display"] = {**found["display"], **display}
-    if "display/cardFront" in call.params:
-        found["display"] = {"cardFront": call.flag("display/cardFront")}
-    _redefined(state, call, "updateCustomField", found)
-    return _seen(state, call, found)
+        field["display"] = {**field["display"], **display}
+    if "display/cardFront" in request.params:
+        field["display"] = {"cardFront": request.flag("display/cardFront")}
+    _record_definition(state, request, "updateCustomField", field)
+    return _render(state, request, field)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    found = _field(state, call)
-    state.custom_fields.drop(found)
+def _delete(state: State, request: Request) -> Obj:
+    field = _field(state, request)
+    state.custom_fields.drop(field)
     for item in state.custom_items.all():
-        if item["idCustomField"] == found["id"]:
+        if item["idCustomField"] == field["id"]:
             state.custom_items.drop(item)
-    _redefined(state, call, "deleteCustomField", found)
-    return LIMITS
+    _record_definition(state, request, "deleteCustomField", field)
+    return EMPTY_LIMITS
 
 
-def _options(state: State, call: Request) -> list[Obj]:
-    return list(_field(state, call).get("options", []))
+def _options(state: State, request: Request) -> list[Obj]:
+    return list(_field(state, request).get("options", []))
 
 
-def _option(state: State, call: Request) -> Obj:
-    for option in _options(state, call):
-        if option["id"] == call.ids[1]:
+def _option(state: State, request: Request) -> Obj:
+    for option in _options(state, request):
+        if option["id"] == request.ids[1]:
             return option
     raise not_found()
 
 
-def _create_option(state: State, call: Request) -> Obj:
-    found = _field(state, call)
-    if found["type"] != "list":
+def _create_option(state: State, request: Request) -> Obj:
+    field = _field(state, request)
+    if field["type"] != "list":
         raise invalid("type")
-    made = _add_option(state, found, call.params)
-    _redefined(state, call, "updateCustomField", found)
-    return made
+    created = _add_option(state, field, request.params)
+    _record_definition(state, request, "updateCustomField", field)
+    return created
 
 
-def _delete_option(state: State, call: Request) -> Obj:
-    found, gone = _field(state, call), _option(state, call)
-    found["options"].remove(gone)
-    _redefined(state, call, "updateCustomField", found)
-    return LIMITS
+def _delete_option(state: State, request: Request) -> Obj:
+    field, option = _field(state, request), _option(state, request)
+    field["options"].remove(option)
+    _record_definition(state, request, "updateCustomField", field)
+    return EMPTY_LIMITS
 
 
-def _items(state: State, call: Request) -> list[Obj]:
-    return nested_resources.custom_items(state, call, access.card(state, call, call.ids[0]))
+def _items(state: State, request: Request) -> list[Obj]:
+    return nested_resources.custom_items(
+        state, request, access.card(state, request, request.ids[0])
+    )
 
 
-def _set(state: State, call: Request) -> Obj:
-    card = access.card(state, call, call.ids[0])
-    found = state.custom_fields.get(call.ids[1])
-    if found["idModel"] != card["idBoard"]:
+def _set(state: State, request: Request) -> Obj:
+    card = access.card(state, request, request.ids[0])
+    field = state.custom_fields.get(request.ids[1])
+    if field["idModel"] != card["idBoard"]:
         raise not_found()
-    return _set_item(state, call, card, found, call.params)
+    return _set_item(state, request, card, field, request.params)
 
 
-def _set_several(state: State, call: Request) -> list[Obj]:
-    card = access.card(state, call, call.ids[0])
-    for each in _objects(call, "customFieldItems"):
-        found = access.body_id(state.custom_fields.find(each.get("idCustomField", "")))
-        _set_item(state, call, card, found, each)
-    return nested_resources.custom_items(state, call, card)
+def _set_several(state: State, request: Request) -> list[Obj]:
+    card = access.card(state, request, request.ids[0])
+    for each in _objects(request, "customFieldItems"):
+        field = access.require_referenced(state.custom_fields.find(each.get("idCustomField", "")))
+        _set_item(state, request, card, field, each)
+    return nested_resources.custom_items(state, request, card)
 
 
-def _set_item(state: State, call: Request, card: Obj, found: Obj, wanted: Obj) -> Obj:
+def _set_item(state: State, request: Request, card: Obj, field: Obj, values: Obj) -> Obj:
     items = state.custom_items.of(card["id"])
-    known = next((each for each in items if each["idCustomField"] == found["id"]), None)
-    item = known or _new_item(state, card, found)
-    item["value"], item["idValue"] = wanted.get("value") or None, wanted.get("idValue") or None
+    existing = next((each for each in items if each["idCustomField"] == field["id"]), None)
+    item = existing or _new_item(state, card, field)
+    item["value"], item["idValue"] = values.get("value") or None, values.get("idValue") or None
     if item["value"] is None and item["idValue"] is None:
         state.custom_items.drop(item)
     else:
         state.custom_items.put(item)
-    extra = {"customField": actions.ref(found), "customFieldItem": _brief(item)}
-    actions.changed(state, call, "updateCustomFieldItem", card, extra)
-    return view(state, CUSTOM_ITEM, item, call.asker)
+    extra = {"customField": actions.reference(field), "customFieldItem": _brief(item)}
+    actions.record_on_card(state, request, "updateCustomFieldItem", card, extra)
+    return view(state, CUSTOM_ITEM, item, request.requester)
 
 
-def _new_item(state: State, card: Obj, found: Obj) -> Obj:
+def _new_item(state: State, card: Obj, field: Obj) -> Obj:
     return {
         "id": state.new_id(),
-        "idCustomField": found["id"],
+        "idCustomField": field["id"],
         "idModel": card["id"],
         "modelType": "card",
     }

@@ -1,4 +1,4 @@
-"""/1/lists and /1/labels: what cards lie in and what they carry."""
+"""List and label routes: `/1/lists`, `/1/labels`."""
 
 from typing import Any
 
@@ -13,81 +13,85 @@ from proxy.fake_trello.field_selection import (
 from proxy.fake_trello.request import (
     Obj,
     Request,
-    converted,
+    convert,
 )
-from proxy.fake_trello.routes.cards import LIMITS, field_value
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State, position
 
 _LIST_FIELDS = "name,closed,idBoard,pos"
 
 
-def _list(state: State, call: Request) -> Obj:
-    return access.of_board(state, call, state.lists.get(call.ids[0]))
+def _list(state: State, request: Request) -> Obj:
+    return access.on_board(state, request, state.lists.get(request.ids[0]))
 
 
-def _get(state: State, call: Request) -> Obj:
-    fields = nested_resources.fields_of(call, "fields", _LIST_FIELDS)
-    return nested_resources.lists(state, call, [_list(state, call)], fields)[0]
+def _get(state: State, request: Request) -> Obj:
+    fields = nested_resources.fields_of(request, "fields", _LIST_FIELDS)
+    return nested_resources.lists(state, request, [_list(state, request)], fields)[0]
 
 
-def _get_field(state: State, call: Request) -> Any:
-    seen = view(state, LIST, _list(state, call), call.asker)
-    return field_value(seen, call.ids[1], f"/1/lists/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    rendered = view(state, LIST, _list(state, request), request.requester)
+    return field_value(rendered, request.ids[1], f"/1/lists/{request.ids[0]}/{request.ids[1]}")
 
 
-def _create(state: State, call: Request) -> Obj:
-    ref = call.ids[0] if call.ids else call.text("idBoard")
-    board = access.board(state, call, ref) if call.ids else _named_board(state, call, ref)
-    if not call.text("name"):
+def _create(state: State, request: Request) -> Obj:
+    ref = request.ids[0] if request.ids else request.text("idBoard")
+    board = access.board(state, request, ref) if request.ids else _named_board(state, request, ref)
+    if not request.text("name"):
         raise invalid("name")
-    made = object_factory.list_(
-        state, board["id"], call.text("name"), call.params.get("pos", "top")
+    created = object_factory.list_(
+        state, board["id"], request.text("name"), request.params.get("pos", "top")
     )
     state.touch(board)
-    data = {"list": actions.ref(made), "board": actions.ref(board)}
-    actions.record(state, call, "createList", data)
-    return view(state, LIST, made, call.asker, f"{_LIST_FIELDS},limits")
+    data = {"list": actions.reference(created), "board": actions.reference(board)}
+    actions.record(state, request, "createList", data)
+    return view(state, LIST, created, request.requester, f"{_LIST_FIELDS},limits")
 
 
-def _named_board(state: State, call: Request, board_id: str) -> Obj:
-    return access.permit(state, call, access.body_id(state.boards.get(board_id)))
+def _named_board(state: State, request: Request, board_id: str) -> Obj:
+    return access.authorize(state, request, access.require_referenced(state.boards.get(board_id)))
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = _list(state, call)
+def _update(state: State, request: Request) -> Obj:
+    list_ = _list(state, request)
     for name in ("name", "closed", "pos", "subscribed"):
-        if name in call.params:
-            _change(state, call, found, name)
-    if "idBoard" in call.params:
-        _to_board(state, call, found)
-    return view(state, LIST, found, call.asker, _LIST_FIELDS)
+        if name in request.params:
+            _change(state, request, list_, name)
+    if "idBoard" in request.params:
+        _to_board(state, request, list_)
+    return view(state, LIST, list_, request.requester, _LIST_FIELDS)
 
 
-def _change(state: State, call: Request, found: Obj, name: str) -> None:
-    board = state.boards[found["idBoard"]]
-    value = converted(name, call.params[name])
+def _change(state: State, request: Request, list_: Obj, name: str) -> None:
+    board = state.boards[list_["idBoard"]]
+    value = convert(name, request.params[name])
     if name == "pos":
-        others = [each for each in state.lists.of(board["id"]) if each is not found]
+        others = [each for each in state.lists.of(board["id"]) if each is not list_]
         value = position(value, others)
     if name == "name" and not value:
         raise invalid("name")
-    if found[name] == value:
+    if list_[name] == value:
         return
-    old, found[name] = found[name], value
+    old, list_[name] = list_[name], value
     state.touch(board, activity=name in ("name", "closed"))
     if name != "subscribed":
-        data = {"list": actions.ref(found), "board": actions.ref(board), "old": {name: old}}
-        actions.record(state, call, "updateList", data)
+        data = {
+            "list": actions.reference(list_),
+            "board": actions.reference(board),
+            "old": {name: old},
+        }
+        actions.record(state, request, "updateList", data)
 
 
-def _to_board(state: State, call: Request, found: Obj) -> None:
-    source = state.boards[found["idBoard"]]
-    target = _named_board(state, call, call.text("idBoard"))
+def _to_board(state: State, request: Request, list_: Obj) -> None:
+    source = state.boards[list_["idBoard"]]
+    target = _named_board(state, request, request.text("idBoard"))
     if source is target:
         return
-    cards = state.cards_of_list(found)
-    state.lists.move(found, target["id"])
+    cards = state.cards_of_list(list_)
+    state.lists.move(list_, target["id"])
     for card in cards:
         state.cards.move(card, target["id"])
         card["idLabels"] = []
@@ -97,102 +101,110 @@ def _to_board(state: State, call: Request, found: Obj) -> None:
     )
     for board, kind, other in moves:
         state.touch(board)
-        data = {"list": actions.ref(found), "board": actions.ref(board), **other}
-        actions.record(state, call, kind, data)
+        data = {"list": actions.reference(list_), "board": actions.reference(board), **other}
+        actions.record(state, request, kind, data)
 
 
-def _update_field(state: State, call: Request) -> Obj:
-    if call.ids[1] not in ("name", "closed", "pos", "subscribed", "idBoard"):
-        raise no_route("PUT", f"/1/lists/{call.ids[0]}/{call.ids[1]}")
-    call.params = {call.ids[1]: call.params.get("value")}
-    return _update(state, call)
+def _update_field(state: State, request: Request) -> Obj:
+    if request.ids[1] not in ("name", "closed", "pos", "subscribed", "idBoard"):
+        raise no_route("PUT", f"/1/lists/{request.ids[0]}/{request.ids[1]}")
+    request.params = {request.ids[1]: request.params.get("value")}
+    return _update(state, request)
 
 
-def _cards(state: State, call: Request) -> list[Obj]:
-    found = _list(state, call)
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
+def _cards(state: State, request: Request) -> list[Obj]:
+    list_ = _list(state, request)
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "open")
     return nested_resources.cards(
-        state, call, nested_resources.by_state(state.cards_of_list(found), wanted)
+        state, request, nested_resources.by_state(state.cards_of_list(list_), filter_)
     )
 
 
-def _actions(state: State, call: Request) -> Any:
-    return actions.feed(state, call, actions.of_list(state, _list(state, call)))
+def _actions(state: State, request: Request) -> Any:
+    return actions.feed(state, request, actions.of_list(state, _list(state, request)))
 
 
-def _board(state: State, call: Request) -> Obj:
-    board = state.boards[_list(state, call)["idBoard"]]
-    return view(state, BOARD, board, call.asker, nested_resources.fields_of(call, "fields"))
+def _board(state: State, request: Request) -> Obj:
+    board = state.boards[_list(state, request)["idBoard"]]
+    return view(
+        state, BOARD, board, request.requester, nested_resources.fields_of(request, "fields")
+    )
 
 
-def _archive_all(state: State, call: Request) -> Obj:
-    for card in state.cards_of_list(_list(state, call)):
-        card_edits.edit(state, call, card, {"closed": True})
-    return LIMITS
+def _archive_all(state: State, request: Request) -> Obj:
+    for card in state.cards_of_list(_list(state, request)):
+        card_edits.edit(state, request, card, {"closed": True})
+    return EMPTY_LIMITS
 
 
-def _move_all(state: State, call: Request) -> list[Obj]:
-    for card in state.cards_of_list(_list(state, call)):
-        card_edits.edit(state, call, card, {"idList": call.text("idList")})
+def _move_all(state: State, request: Request) -> list[Obj]:
+    for card in state.cards_of_list(_list(state, request)):
+        card_edits.edit(state, request, card, {"idList": request.text("idList")})
     return []
 
 
-def _label(state: State, call: Request) -> Obj:
-    return access.of_board(state, call, state.labels.get(call.ids[0]))
+def _label(state: State, request: Request) -> Obj:
+    return access.on_board(state, request, state.labels.get(request.ids[0]))
 
 
-def _get_label(state: State, call: Request) -> Obj:
+def _get_label(state: State, request: Request) -> Obj:
     return view(
-        state, LABEL, _label(state, call), call.asker, nested_resources.fields_of(call, "fields")
+        state,
+        LABEL,
+        _label(state, request),
+        request.requester,
+        nested_resources.fields_of(request, "fields"),
     )
 
 
-def _create_label(state: State, call: Request) -> Obj:
-    if call.ids:
-        board = access.board(state, call, call.ids[0])
+def _create_label(state: State, request: Request) -> Obj:
+    if request.ids:
+        board = access.board(state, request, request.ids[0])
     else:
-        board = _named_board(state, call, call.text("idBoard"))
-    made = object_factory.label(
-        state, board["id"], call.text("name"), call.params.get("color") or None
+        board = _named_board(state, request, request.text("idBoard"))
+    created = object_factory.label(
+        state, board["id"], request.text("name"), request.params.get("color") or None
     )
-    _relabelled(state, call, "createLabel", made)
-    return {**view(state, LABEL, made, call.asker), "limits": {}}
+    _record_label(state, request, "createLabel", created)
+    return {**view(state, LABEL, created, request.requester), "limits": {}}
 
 
-def _update_label(state: State, call: Request) -> Obj:
-    found = _label(state, call)
+def _update_label(state: State, request: Request) -> Obj:
+    list_ = _label(state, request)
     old: Obj = {}
     for name in ("name", "color"):
-        value = call.params.get(name)
-        if name in call.params and found[name] != value:
-            old[name], found[name] = found[name], value or ("" if name == "name" else None)
+        value = request.params.get(name)
+        if name in request.params and list_[name] != value:
+            old[name], list_[name] = list_[name], value or ("" if name == "name" else None)
     if old:
-        _relabelled(state, call, "updateLabel", found, old)
-    return view(state, LABEL, found, call.asker)
+        _record_label(state, request, "updateLabel", list_, old)
+    return view(state, LABEL, list_, request.requester)
 
 
-def _update_label_field(state: State, call: Request) -> Obj:
-    if call.ids[1] not in ("name", "color"):
-        raise no_route("PUT", f"/1/labels/{call.ids[0]}/{call.ids[1]}")
-    call.params = {call.ids[1]: call.params.get("value")}
-    return _update_label(state, call)
+def _update_label_field(state: State, request: Request) -> Obj:
+    if request.ids[1] not in ("name", "color"):
+        raise no_route("PUT", f"/1/labels/{request.ids[0]}/{request.ids[1]}")
+    request.params = {request.ids[1]: request.params.get("value")}
+    return _update_label(state, request)
 
 
-def _delete_label(state: State, call: Request) -> Obj:
-    found = _label(state, call)
-    state.labels.drop(found)
-    for card in state.cards.of(found["idBoard"]):
-        card["idLabels"] = [each for each in card["idLabels"] if each != found["id"]]
-    _relabelled(state, call, "deleteLabel", found)
-    return LIMITS
+def _delete_label(state: State, request: Request) -> Obj:
+    list_ = _label(state, request)
+    state.labels.drop(list_)
+    for card in state.cards.of(list_["idBoard"]):
+        card["idLabels"] = [each for each in card["idLabels"] if each != list_["id"]]
+    _record_label(state, request, "deleteLabel", list_)
+    return EMPTY_LIMITS
 
 
-def _relabelled(state: State, call: Request, kind: str, label: Obj, old: Obj | None = None) -> None:
-    """Neither the feed nor dateLastActivity tells of a label's own edits."""
+def _record_label(
+    state: State, request: Request, kind: str, label: Obj, old: Obj | None = None
+) -> None:
+    """Record a change of a label, which shows in no feed and no dateLastActivity."""
     board = state.boards[label["idBoard"]]
     state.touch(board, activity=False)
-    data = {"label": actions.ref(label), "board": actions.ref(board)}
-    actions.record(state, call, kind, {**data, "old": old} if old else data)
+    data = {"label": actions.reference(label), "board": actions.reference(board)}
+    actions.record(state, request, kind, {**data, "old": old} if old else data)
 
 
 TABLE: Table = {

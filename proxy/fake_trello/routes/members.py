@@ -1,4 +1,4 @@
-"""/1/members: people, the boards and cards they have, the stars they gave."""
+"""Member routes `/1/members`: members, their boards, cards and stars."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from proxy.fake_trello.request import (
     Request,
     names,
 )
-from proxy.fake_trello.routes.cards import LIMITS, field_value
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import (
     State,
@@ -24,149 +24,153 @@ from proxy.fake_trello.state import (
 )
 
 
-def _get(state: State, call: Request) -> Obj:
-    found = access.member(state, call, call.ids[0])
-    out = view(state, MEMBER, found, call.asker, nested_resources.fields_of(call, "fields"))
-    for name, ride in _RIDERS.items():
-        if nested_resources.wants(call, name):
-            out |= ride(state, call, found)
+def _get(state: State, request: Request) -> Obj:
+    member = access.member(state, request, request.ids[0])
+    out = view(
+        state, MEMBER, member, request.requester, nested_resources.fields_of(request, "fields")
+    )
+    for name, embed in _EMBEDS.items():
+        if nested_resources.wants(request, name):
+            out |= embed(state, request, member)
     return out
 
 
-def _ride_boards(state: State, call: Request, found: Obj) -> Obj:
-    kept = nested_resources.visible_boards(state, call, found, call.text("boards"))
-    return {"boards": [nested_resources.board(state, call, each, "board_") for each in kept]}
+def _embed_boards(state: State, request: Request, member: Obj) -> Obj:
+    selected = nested_resources.visible_boards(state, request, member, request.text("boards"))
+    return {"boards": [nested_resources.board(state, request, each, "board_") for each in selected]}
 
 
-def _ride_organizations(state: State, call: Request, found: Obj) -> Obj:
-    fields = nested_resources.fields_of(call, "organization_fields")
-    kept = _of_member(state, found)
-    return {"organizations": [view(state, ORGANIZATION, o, call.asker, fields) for o in kept]}
+def _embed_organizations(state: State, request: Request, member: Obj) -> Obj:
+    fields = nested_resources.fields_of(request, "organization_fields")
+    selected = _of_member(state, member)
+    return {
+        "organizations": [view(state, ORGANIZATION, o, request.requester, fields) for o in selected]
+    }
 
 
-def _ride_cards(state: State, call: Request, found: Obj) -> Obj:
-    kept = nested_resources.by_state(_cards_of(state, call, found), call.text("cards"))
-    return {"cards": nested_resources.cards(state, call, kept, "card_")}
+def _embed_cards(state: State, request: Request, member: Obj) -> Obj:
+    selected = nested_resources.by_state(_cards_of(state, request, member), request.text("cards"))
+    return {"cards": nested_resources.cards(state, request, selected, "card_")}
 
 
-_RIDERS: dict[str, nested_resources.Ride] = {
-    "boards": _ride_boards,
-    "organizations": _ride_organizations,
-    "cards": _ride_cards,
-    "boardStars": lambda state, call, found: {"boardStars": _stars_of(state, call, found)},
+_EMBEDS: dict[str, nested_resources.Embed] = {
+    "boards": _embed_boards,
+    "organizations": _embed_organizations,
+    "cards": _embed_cards,
+    "boardStars": lambda state, request, member: {"boardStars": _stars_of(state, request, member)},
     "notifications": lambda *_: {"notifications": []},
     "tokens": lambda *_: {"tokens": []},
 }
 
 
-def _get_field(state: State, call: Request) -> Any:
-    found = access.member(state, call, call.ids[0])
-    seen = view(state, MEMBER, found, call.asker)
-    return field_value(seen, call.ids[1], f"/1/members/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    member = access.member(state, request, request.ids[0])
+    rendered = view(state, MEMBER, member, request.requester)
+    return field_value(rendered, request.ids[1], f"/1/members/{request.ids[0]}/{request.ids[1]}")
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = access.own(state, call, call.ids[0])
+def _update(state: State, request: Request) -> Obj:
+    member = access.own_member(state, request, request.ids[0])
     for name in ("fullName", "initials", "bio"):
-        if name in call.params:
-            found[name] = call.text(name)
-    found["ixUpdate"] += 1
-    actions.record(state, call, "updateMember", {"member": actions.ref(found)})
-    return view(state, MEMBER, found, call.asker)
+        if name in request.params:
+            member[name] = request.text(name)
+    member["ixUpdate"] += 1
+    actions.record(state, request, "updateMember", {"member": actions.reference(member)})
+    return view(state, MEMBER, member, request.requester)
 
 
-def _boards(state: State, call: Request) -> list[Obj]:
-    found = access.member(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
-    kept = nested_resources.visible_boards(state, call, found, wanted)
-    call.params.setdefault("fields", "all")
-    return [nested_resources.board(state, call, each) for each in kept]
+def _boards(state: State, request: Request) -> list[Obj]:
+    member = access.member(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "all")
+    selected = nested_resources.visible_boards(state, request, member, filter_)
+    request.params.setdefault("fields", "all")
+    return [nested_resources.board(state, request, each) for each in selected]
 
 
-def _cards_of(state: State, call: Request, found: Obj) -> list[Obj]:
+def _cards_of(state: State, request: Request, member: Obj) -> list[Obj]:
     return [
         card
-        for board in nested_resources.visible_boards(state, call, found)
+        for board in nested_resources.visible_boards(state, request, member)
         for card in by_pos(state.cards.of(board["id"]))
-        if found["id"] in card["idMembers"]
+        if member["id"] in card["idMembers"]
     ]
 
 
-def _cards(state: State, call: Request) -> list[Obj]:
-    found = access.member(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "open")
+def _cards(state: State, request: Request) -> list[Obj]:
+    member = access.member(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "open")
     return nested_resources.cards(
-        state, call, nested_resources.by_state(_cards_of(state, call, found), wanted)
+        state, request, nested_resources.by_state(_cards_of(state, request, member), filter_)
     )
 
 
-def _actions(state: State, call: Request) -> Any:
-    found = access.member(state, call, call.ids[0])
-    boards = nested_resources.visible_boards(state, call, found)
-    kept = [each for board in boards for each in state.actions.of(board["id"])]
+def _actions(state: State, request: Request) -> Any:
+    member = access.member(state, request, request.ids[0])
+    boards = nested_resources.visible_boards(state, request, member)
+    selected = [each for board in boards for each in state.actions.of(board["id"])]
     return actions.feed(
-        state, call, [each for each in kept if each["idMemberCreator"] == found["id"]]
+        state, request, [each for each in selected if each["idMemberCreator"] == member["id"]]
     )
 
 
-def _of_member(state: State, found: Obj) -> list[Obj]:
+def _of_member(state: State, member: Obj) -> list[Obj]:
     everything = state.organizations.values()
-    return [each for each in everything if access.role_of(each, found["id"])]
+    return [each for each in everything if access.role_of(each, member["id"])]
 
 
-def _organizations(state: State, call: Request) -> list[Obj]:
-    found = access.member(state, call, call.ids[0])
-    fields = nested_resources.fields_of(call, "fields")
+def _organizations(state: State, request: Request) -> list[Obj]:
+    member = access.member(state, request, request.ids[0])
+    fields = nested_resources.fields_of(request, "fields")
     return [
-        view(state, ORGANIZATION, each, call.asker, fields)
-        for each in _of_member(state, found)
-        if access.role_of(each, call.asker.member_id)
+        view(state, ORGANIZATION, each, request.requester, fields)
+        for each in _of_member(state, member)
+        if access.role_of(each, request.requester.member_id)
     ]
 
 
-def _empty(state: State, call: Request) -> list[Obj]:
-    access.own(state, call, call.ids[0])
+def _empty(state: State, request: Request) -> list[Obj]:
+    access.own_member(state, request, request.ids[0])
     return []
 
 
-def _stars_of(state: State, call: Request, found: Obj) -> list[Obj]:
-    return [view(state, STAR, each, call.asker) for each in state.stars.of(found["id"])]
+def _stars_of(state: State, request: Request, member: Obj) -> list[Obj]:
+    return [view(state, STAR, each, request.requester) for each in state.stars.of(member["id"])]
 
 
-def _stars(state: State, call: Request) -> list[Obj]:
-    return _stars_of(state, call, access.own(state, call, call.ids[0]))
+def _stars(state: State, request: Request) -> list[Obj]:
+    return _stars_of(state, request, access.own_member(state, request, request.ids[0]))
 
 
-def _star(state: State, call: Request) -> Obj:
-    """Stars have no action and move no date."""
-    me = access.own(state, call, call.ids[0])
-    board = access.body_id(state.boards.get(call.text("idBoard")))
-    pos = position(call.params.get("pos", "bottom"), state.stars.of(me["id"]))
+def _star(state: State, request: Request) -> Obj:
+    """Stars record no action and change no date."""
+    me = access.own_member(state, request, request.ids[0])
+    board = access.require_referenced(state.boards.get(request.text("idBoard")))
+    pos = position(request.params.get("pos", "bottom"), state.stars.of(me["id"]))
     star = {"id": state.new_id(), "idMember": me["id"], "idBoard": board["id"], "pos": pos}
-    return view(state, STAR, state.stars.put(star), call.asker)
+    return view(state, STAR, state.stars.put(star), request.requester)
 
 
-def _own_star(state: State, call: Request) -> Obj:
-    me = access.own(state, call, call.ids[0])
-    star = state.stars.get(call.ids[1])
+def _own_star(state: State, request: Request) -> Obj:
+    me = access.own_member(state, request, request.ids[0])
+    star = state.stars.get(request.ids[1])
     if star["idMember"] != me["id"]:
         raise not_found()
     return star
 
 
-def _get_star(state: State, call: Request) -> Obj:
-    return view(state, STAR, _own_star(state, call), call.asker)
+def _get_star(state: State, request: Request) -> Obj:
+    return view(state, STAR, _own_star(state, request), request.requester)
 
 
-def _move_star(state: State, call: Request) -> Obj:
-    star = _own_star(state, call)
-    star["pos"] = position(call.params.get("pos"), state.stars.of(star["idMember"]))
-    return view(state, STAR, star, call.asker)
+def _move_star(state: State, request: Request) -> Obj:
+    star = _own_star(state, request)
+    star["pos"] = position(request.params.get("pos"), state.stars.of(star["idMember"]))
+    return view(state, STAR, star, request.requester)
 
 
-def _unstar(state: State, call: Request) -> Obj:
-    state.stars.drop(_own_star(state, call))
-    return LIMITS
+def _unstar(state: State, request: Request) -> Obj:
+    state.stars.drop(_own_star(state, request))
+    return EMPTY_LIMITS
 
 
 _NONE = names(

@@ -1,4 +1,4 @@
-"""/1/organizations: workspaces, their members and boards."""
+"""Workspace routes `/1/organizations`: workspaces, their members and boards."""
 
 from typing import Any
 
@@ -15,128 +15,153 @@ from proxy.fake_trello.field_selection import (
 )
 from proxy.fake_trello.ids import slug
 from proxy.fake_trello.request import Obj, Request
-from proxy.fake_trello.routes.cards import LIMITS, field_value
+from proxy.fake_trello.routes.cards import EMPTY_LIMITS, field_value
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
 
 
-def _get(state: State, call: Request) -> Obj:
-    found = access.organization(state, call, call.ids[0])
-    return view(state, ORGANIZATION, found, call.asker, nested_resources.fields_of(call, "fields"))
+def _get(state: State, request: Request) -> Obj:
+    organization = access.organization(state, request, request.ids[0])
+    return view(
+        state,
+        ORGANIZATION,
+        organization,
+        request.requester,
+        nested_resources.fields_of(request, "fields"),
+    )
 
 
-def _get_field(state: State, call: Request) -> Any:
-    found = access.organization(state, call, call.ids[0])
-    seen = view(state, ORGANIZATION, found, call.asker)
-    return field_value(seen, call.ids[1], f"/1/organizations/{call.ids[0]}/{call.ids[1]}")
+def _get_field(state: State, request: Request) -> Any:
+    organization = access.organization(state, request, request.ids[0])
+    rendered = view(state, ORGANIZATION, organization, request.requester)
+    return field_value(
+        rendered, request.ids[1], f"/1/organizations/{request.ids[0]}/{request.ids[1]}"
+    )
 
 
-def _create(state: State, call: Request) -> Obj:
-    me = access.known(call)
-    display = call.text("displayName")
+def _create(state: State, request: Request) -> Obj:
+    me = access.require_member_id(request)
+    display = request.text("displayName")
     if not display:
         raise invalid("displayName")
-    name = call.text("name") or slug(display).replace("-", "")
+    name = request.text("name") or slug(display).replace("-", "")
     if name in state.aliases:
         raise Refusal(400, "organization short name is taken")
-    made = object_factory.organization(state, name, display, me)
-    actions.record(state, call, "createOrganization", {"organization": actions.ref(made)})
-    return view(state, ORGANIZATION, made, call.asker)
+    created = object_factory.organization(state, name, display, me)
+    actions.record(
+        state, request, "createOrganization", {"organization": actions.reference(created)}
+    )
+    return view(state, ORGANIZATION, created, request.requester)
 
 
-def _update(state: State, call: Request) -> Obj:
-    found = access.organization(state, call, call.ids[0])
+def _update(state: State, request: Request) -> Obj:
+    organization = access.organization(state, request, request.ids[0])
     for field in ("displayName", "desc", "website"):
-        if field in call.params:
-            found[field] = call.params[field]
-    found["ixUpdate"] += 1
-    found["dateLastActivity"] = state.now()
-    actions.record(state, call, "updateOrganization", {"organization": actions.ref(found)})
-    return view(state, ORGANIZATION, found, call.asker)
+        if field in request.params:
+            organization[field] = request.params[field]
+    organization["ixUpdate"] += 1
+    organization["dateLastActivity"] = state.now()
+    actions.record(
+        state, request, "updateOrganization", {"organization": actions.reference(organization)}
+    )
+    return view(state, ORGANIZATION, organization, request.requester)
 
 
-def _delete(state: State, call: Request) -> Obj:
-    found = access.organization(state, call, call.ids[0])
-    del state.organizations[found["id"]]
-    state.aliases.pop(found["name"], None)
+def _delete(state: State, request: Request) -> Obj:
+    organization = access.organization(state, request, request.ids[0])
+    del state.organizations[organization["id"]]
+    state.aliases.pop(organization["name"], None)
     for board in state.boards.values():
-        if board["idOrganization"] == found["id"]:
+        if board["idOrganization"] == organization["id"]:
             board["idOrganization"] = None
-    return LIMITS
+    return EMPTY_LIMITS
 
 
-def _boards(state: State, call: Request) -> list[Obj]:
-    found = access.organization(state, call, call.ids[0])
-    wanted = call.ids[1] if len(call.ids) > 1 else call.text("filter", "all")
-    mine = [
+def _boards(state: State, request: Request) -> list[Obj]:
+    organization = access.organization(state, request, request.ids[0])
+    filter_ = request.ids[1] if len(request.ids) > 1 else request.text("filter", "all")
+    boards = [
         each
         for each in state.boards.values()
-        if each["idOrganization"] == found["id"] and access.sees(state, call.asker, each)
+        if each["idOrganization"] == organization["id"]
+        and access.can_read(state, request.requester, each)
     ]
-    call.params.setdefault("fields", "all")
+    request.params.setdefault("fields", "all")
     return [
-        nested_resources.board(state, call, each)
-        for each in nested_resources.by_state(mine, wanted)
+        nested_resources.board(state, request, each)
+        for each in nested_resources.by_state(boards, filter_)
     ]
 
 
-def _members(state: State, call: Request) -> list[Obj]:
-    found = access.organization(state, call, call.ids[0])
-    fields = nested_resources.fields_of(call, "fields", MEMBER_SHORT)
-    return nested_resources.members(state, call, nested_resources.member_ids(found), fields)
+def _members(state: State, request: Request) -> list[Obj]:
+    organization = access.organization(state, request, request.ids[0])
+    fields = nested_resources.fields_of(request, "fields", MEMBER_SHORT)
+    return nested_resources.members(
+        state, request, nested_resources.member_ids(organization), fields
+    )
 
 
-def _memberships(state: State, call: Request) -> list[Obj]:
-    return list(access.organization(state, call, call.ids[0])["memberships"])
+def _memberships(state: State, request: Request) -> list[Obj]:
+    return list(access.organization(state, request, request.ids[0])["memberships"])
 
 
-def _actions(state: State, call: Request) -> Any:
-    found = access.organization(state, call, call.ids[0])
-    boards = [each for each in state.boards.values() if each["idOrganization"] == found["id"]]
-    kept = [each for board in boards for each in state.actions.of(board["id"])]
-    return actions.feed(state, call, kept)
+def _actions(state: State, request: Request) -> Any:
+    organization = access.organization(state, request, request.ids[0])
+    boards = [
+        each for each in state.boards.values() if each["idOrganization"] == organization["id"]
+    ]
+    selected = [each for board in boards for each in state.actions.of(board["id"])]
+    return actions.feed(state, request, selected)
 
 
-def _empty(state: State, call: Request) -> list[Obj]:
-    access.organization(state, call, call.ids[0])
+def _empty(state: State, request: Request) -> list[Obj]:
+    access.organization(state, request, request.ids[0])
     return []
 
 
-def _membership(state: State, call: Request) -> Obj:
-    for place in _memberships(state, call):
-        if place["id"] == call.ids[1]:
-            return place
+def _membership(state: State, request: Request) -> Obj:
+    for membership in _memberships(state, request):
+        if membership["id"] == request.ids[1]:
+            return membership
     raise not_found()
 
 
-def _put_member(state: State, call: Request) -> Obj:
-    found = access.organization(state, call, call.ids[0])
-    member = state.member(call.ids[1])
-    kind = call.text("type", "normal")
+def _put_member(state: State, request: Request) -> Obj:
+    organization = access.organization(state, request, request.ids[0])
+    member = state.member(request.ids[1])
+    kind = request.text("type", "normal")
     if kind not in ("admin", "normal"):
         raise invalid("type")
-    kept = [place for place in found["memberships"] if place["idMember"] != member["id"]]
-    found["memberships"] = [*kept, object_factory.membership(state, member["id"], kind)]
-    _changed(state, call, found, "addMemberToOrganization", member)
-    return view(state, ORGANIZATION, found, call.asker)
+    selected = [
+        membership
+        for membership in organization["memberships"]
+        if membership["idMember"] != member["id"]
+    ]
+    organization["memberships"] = [*selected, object_factory.membership(state, member["id"], kind)]
+    _changed(state, request, organization, "addMemberToOrganization", member)
+    return view(state, ORGANIZATION, organization, request.requester)
 
 
-def _remove_member(state: State, call: Request) -> Obj:
-    found = access.organization(state, call, call.ids[0])
-    member = state.member(call.ids[1])
-    if access.role_of(found, member["id"]) is None:
+def _remove_member(state: State, request: Request) -> Obj:
+    organization = access.organization(state, request, request.ids[0])
+    member = state.member(request.ids[1])
+    if access.role_of(organization, member["id"]) is None:
         raise not_found()
-    kept = [place for place in found["memberships"] if place["idMember"] != member["id"]]
-    found["memberships"] = kept
-    _changed(state, call, found, "removeMemberFromOrganization", member)
-    return LIMITS
+    selected = [
+        membership
+        for membership in organization["memberships"]
+        if membership["idMember"] != member["id"]
+    ]
+    organization["memberships"] = selected
+    _changed(state, request, organization, "removeMemberFromOrganization", member)
+    return EMPTY_LIMITS
 
 
-def _changed(state: State, call: Request, found: Obj, kind: str, member: Obj) -> None:
-    found["ixUpdate"] += 1
-    found["dateLastActivity"] = state.now()
-    data = {"organization": actions.ref(found), "idMember": member["id"]}
-    actions.record(state, call, kind, data)
+def _changed(state: State, request: Request, organization: Obj, kind: str, member: Obj) -> None:
+    organization["ixUpdate"] += 1
+    organization["dateLastActivity"] = state.now()
+    data = {"organization": actions.reference(organization), "idMember": member["id"]}
+    actions.record(state, request, kind, data)
 
 
 _ONE = "organizations/{organization}"

@@ -1,4 +1,4 @@
-"""Routes that Trello has and of whose things the stand-in has none."""
+"""Routes of resources that the fake Trello has none of: always 404."""
 
 from collections.abc import Iterator
 
@@ -50,13 +50,13 @@ _SINGLE = (
 )
 
 
-def _nothing(_: State, call: Request) -> Obj:
-    access.known(call)
+def _not_found(_: State, request: Request) -> Obj:
+    access.require_member_id(request)
     raise not_found()
 
 
-def _read_all(_: State, call: Request) -> Obj:
-    access.known(call)
+def _read_all(_: State, request: Request) -> Obj:
+    access.require_member_id(request)
     return {}
 
 
@@ -74,6 +74,6 @@ def _patterns() -> Iterator[tuple[str, str]]:
 
 
 TABLE: Table = {
-    **dict.fromkeys(_patterns(), _nothing),
+    **dict.fromkeys(_patterns(), _not_found),
     ("POST", "notifications/all/read"): _read_all,
 }

@@ -1,4 +1,4 @@
-"""What is not about anybody's boards: client.js, the granting page, emoji."""
+"""Routes without board data: client.js, the authorization page, emoji."""
 
 import json
 
@@ -20,7 +20,7 @@ _SCRIPT = """\
     query.set("key", opts.key);
     if (Trello.token()) { query.set("token", Trello.token()); }
     return window.fetch(base + path.replace(/^\\/+/, "") + "?" + query, { method: method })
-      .then(function (answer) { return answer.ok ? answer.json() : Promise.reject(answer); })
+      .then(function (reply) { return reply.ok ? reply.json() : Promise.reject(reply); })
       .then(success, error);
   }
   var stored = null;
@@ -43,33 +43,33 @@ _SCRIPT = """\
 """
 _PAGE = b"""<!doctype html>
 <html lang="en"><title>Authorize | Trello</title>
-<h1>This is a stand-in for Trello</h1><p>It grants nothing: its token is known already.</p></html>
+<h1>This is a fake Trello</h1><p>It grants no tokens; the demo has one already.</p></html>
 """
 _EMOJI = (("GRINNING FACE", "1F600", "grinning"), ("THUMBS UP SIGN", "1F44D", "thumbsup"))
 
 
-def _client_js(state: State, call: Request) -> File:
+def _client_js(state: State, request: Request) -> File:
     del state
     options = {
         "version": 1,
         "apiEndpoint": "https://api.trello.com",
         "authEndpoint": "https://trello.com",
         "intentEndpoint": "https://trello.com",
-        "key": call.asker.key or "",
+        "key": request.requester.key or "",
     }
     body = _SCRIPT % json.dumps(options, separators=(",", ":"))
     return File("client.js", "application/javascript; charset=utf-8", body.encode())
 
 
-def _authorize(state: State, call: Request) -> File:
+def _authorize(state: State, request: Request) -> File:
     del state
-    if call.asker.key is None:
+    if request.requester.key is None:
         raise Refusal(400, "App not found")
     return File("authorize.html", "text/html; charset=utf-8", _PAGE)
 
 
-def _emoji(state: State, call: Request) -> Obj:
-    del state, call
+def _emoji(state: State, request: Request) -> Obj:
+    del state, request
     return {
         "trello": [
             {

@@ -1,7 +1,7 @@
-"""/1/tokens and /1/webhooks. The token in the path speaks for itself; the header's must be good."""
+"""Token and webhook routes: `/1/tokens`, `/1/webhooks`."""
 
 from proxy.fake_trello import access, nested_resources
-from proxy.fake_trello.auth import valid
+from proxy.fake_trello.auth import valid_token
 from proxy.fake_trello.errors import (
     Refusal,
     invalid,
@@ -19,92 +19,96 @@ from proxy.fake_trello.request import (
     as_flag,
 )
 from proxy.fake_trello.routes.cards import (
-    LIMITS,
-    NOTHING,
+    EMPTY_LIMITS,
+    NULL_VALUE,
     field_value,
 )
 from proxy.fake_trello.routing import Table
 from proxy.fake_trello.state import State
 
 
-def _token(state: State, call: Request) -> Obj:
-    found = valid(state, call.ids[0])
-    if found is None:
+def _token(state: State, request: Request) -> Obj:
+    token = valid_token(state, request.ids[0])
+    if token is None:
         raise Refusal(400, "invalid token")
-    if call.asker.member_id != found["idMember"]:
-        raise call.asker.refuse()
-    return found
+    if request.requester.member_id != token["idMember"]:
+        raise request.requester.refusal()
+    return token
 
 
-def _get(state: State, call: Request) -> Obj:
-    found = _token(state, call)
-    shown = ("id", "identifier", "idMember", "dateCreated", "dateExpires", "permissions")
-    out = {name: found[name] for name in shown}
-    if as_flag(call.params.get("webhooks")):
-        out["webhooks"] = _webhooks_of(state, call, found)
+def _get(state: State, request: Request) -> Obj:
+    token = _token(state, request)
+    names = ("id", "identifier", "idMember", "dateCreated", "dateExpires", "permissions")
+    out = {name: token[name] for name in names}
+    if as_flag(request.params.get("webhooks")):
+        out["webhooks"] = _webhooks_of(state, request, token)
     return out
 
 
-def _member(state: State, call: Request) -> Obj:
-    member = state.member(_token(state, call)["idMember"])
-    return view(state, MEMBER, member, call.asker, nested_resources.fields_of(call, "fields"))
+def _member(state: State, request: Request) -> Obj:
+    member = state.member(_token(state, request)["idMember"])
+    return view(
+        state, MEMBER, member, request.requester, nested_resources.fields_of(request, "fields")
+    )
 
 
-def _revoke(state: State, call: Request) -> Obj:
-    revoke(state, _token(state, call))
-    return NOTHING
+def _revoke(state: State, request: Request) -> Obj:
+    revoke(state, _token(state, request))
+    return NULL_VALUE
 
 
 def revoke(state: State, token: Obj) -> None:
-    """A token dies, and its webhooks with it."""
+    """Delete a token and its webhooks."""
     del state.tokens[token["token"]]
     for webhook in state.webhooks.of(token["id"]):
         state.webhooks.drop(webhook)
 
 
-def _webhooks_of(state: State, call: Request, token: Obj) -> list[Obj]:
-    return [view(state, WEBHOOK, each, call.asker) for each in state.webhooks.of(token["id"])]
+def _webhooks_of(state: State, request: Request, token: Obj) -> list[Obj]:
+    return [
+        view(state, WEBHOOK, each, request.requester) for each in state.webhooks.of(token["id"])
+    ]
 
 
-def _webhooks(state: State, call: Request) -> list[Obj]:
-    return _webhooks_of(state, call, _token(state, call))
+def _webhooks(state: State, request: Request) -> list[Obj]:
+    return _webhooks_of(state, request, _token(state, request))
 
 
-def _create(state: State, call: Request) -> Obj:
-    token = _token(state, call) if call.ids else _shown(state, call)
-    model, url = call.text("idModel"), call.text("callbackURL")
-    _check_model(state, call, model)
+def _create(state: State, request: Request) -> Obj:
+    token = _token(state, request) if request.ids else _sent_token(state, request)
+    model, url = request.text("idModel"), request.text("callbackURL")
+    _check_model(state, request, model)
     if any(
         (w["idModel"], w["callbackURL"]) == (model, url) for w in state.webhooks.of(token["id"])
     ):
         raise Refusal(400, "A webhook with that callback, model, and token already exists")
-    made = {
+    created = {
         "id": state.new_id(),
         "idToken": token["id"],
-        "description": call.text("description"),
+        "description": request.text("description"),
         "idModel": model,
         "callbackURL": url,
-        "active": call.text("active", "true").lower() != "false",
+        "active": request.text("active", "true").lower() != "false",
         "consecutiveFailures": 0,
         "firstConsecutiveFailDate": None,
     }
-    return view(state, WEBHOOK, state.webhooks.put(made), call.asker)
+    return view(state, WEBHOOK, state.webhooks.put(created), request.requester)
 
 
-def _shown(state: State, call: Request) -> Obj:
-    """The record of the token that the call itself showed."""
-    token = valid(state, call.asker.token or "")
+def _sent_token(state: State, request: Request) -> Obj:
+    """The record of the request's own token."""
+    token = valid_token(state, request.requester.token or "")
     if token is None:
-        raise call.asker.refuse()
+        raise request.requester.refusal()
     return token
 
 
-def _check_model(state: State, call: Request, model: str) -> None:
+def _check_model(state: State, request: Request, model: str) -> None:
     if not HEX24.match(model):
         raise invalid("idModel")
     if model in state.boards:
-        if not access.sees(state, call.asker, state.boards[model]):
-            raise call.asker.refuse()
+        if not access.can_read(state, request.requester, state.boards[model]):
+            raise request.requester.refusal()
     elif not (
         state.cards.find(model)
         or state.lists.find(model)
@@ -114,36 +118,36 @@ def _check_model(state: State, call: Request, model: str) -> None:
         raise invalid("idModel")
 
 
-def _webhook(state: State, call: Request) -> Obj:
-    found = state.webhooks.get(call.ids[-1])
-    if _shown(state, call)["id"] != found["idToken"]:
+def _webhook(state: State, request: Request) -> Obj:
+    token = state.webhooks.get(request.ids[-1])
+    if _sent_token(state, request)["id"] != token["idToken"]:
         raise not_found()
-    return found
+    return token
 
 
-def _get_webhook(state: State, call: Request) -> Obj:
-    return view(state, WEBHOOK, _webhook(state, call), call.asker)
+def _get_webhook(state: State, request: Request) -> Obj:
+    return view(state, WEBHOOK, _webhook(state, request), request.requester)
 
 
-def _webhook_field(state: State, call: Request) -> object:
-    path = f"/1/webhooks/{call.ids[0]}/{call.ids[1]}"
-    name, call.ids = call.ids[1], call.ids[:1]
-    return field_value(_get_webhook(state, call), name, path)
+def _webhook_field(state: State, request: Request) -> object:
+    path = f"/1/webhooks/{request.ids[0]}/{request.ids[1]}"
+    name, request.ids = request.ids[1], request.ids[:1]
+    return field_value(_get_webhook(state, request), name, path)
 
 
-def _update_webhook(state: State, call: Request) -> Obj:
-    found = _webhook(state, call)
+def _update_webhook(state: State, request: Request) -> Obj:
+    token = _webhook(state, request)
     for name in ("description", "callbackURL", "idModel"):
-        if name in call.params:
-            found[name] = call.text(name)
-    if "active" in call.params:
-        found["active"] = call.flag("active")
-    return view(state, WEBHOOK, found, call.asker)
+        if name in request.params:
+            token[name] = request.text(name)
+    if "active" in request.params:
+        token["active"] = request.flag("active")
+    return view(state, WEBHOOK, token, request.requester)
 
 
-def _delete_webhook(state: State, call: Request) -> Obj:
-    state.webhooks.drop(_webhook(state, call))
-    return LIMITS
+def _delete_webhook(state: State, request: Request) -> Obj:
+    state.webhooks.drop(_webhook(state, request))
+    return EMPTY_LIMITS
 
 
 TABLE: Table = {
@@ -163,4 +167,4 @@ TABLE: Table = {
 }
 
 PROBED = frozenset({_create})
-"""The routes before which the callback must answer HEAD with 200."""
+"""Routes that need a 200 for HEAD from the callback first."""

@@ -132,7 +132,7 @@ class PageHandler:
     async def card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """A card's files; NotFoundAtTrello, or UpstreamError when nothing stale is stored either.
 
-        Redirects to the board where the name is a board's: a shortLink does not tell them apart.
+        Redirects to the board where the name is a board's: both have shortLinks of the same form.
         """
         context.route = "/c/{card}"
         name, directives = _name_in(request), directives_of(request)

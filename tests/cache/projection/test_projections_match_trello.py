@@ -14,7 +14,7 @@ from proxy.cache.projection.query_shape import (
     possible_sources,
     project,
 )
-from proxy.fake_trello.answers import from_value
+from proxy.fake_trello.responses import from_value
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
 from proxy.runtime.clock import FakeClock

@@ -1,4 +1,4 @@
-"""An answer on its way out: Trello's header fields, compression, JSONP."""
+"""Responses: Trello's header fields, compression, JSONP."""
 
 import gzip
 import json
@@ -79,12 +79,12 @@ def from_value(value: Any) -> Response:
 
 
 def from_refusal(refusal: Refusal) -> Response:
-    """What a refusal says."""
-    return Response(refusal.status, refusal.sentence.encode(), refusal.content_type)
+    """The response of a refusal."""
+    return Response(refusal.status, refusal.text.encode(), refusal.content_type)
 
 
-def dress(response: Response, now: float, *, download: bool = False) -> None:
-    """Add the fields that Trello sends with everything, or with a download."""
+def add_fields(response: Response, now: float, *, download: bool = False) -> None:
+    """Add the header fields of every response, or of a download."""
     if download:
         response.fields.extend(_DOWNLOAD)
     else:
@@ -98,7 +98,7 @@ def dress(response: Response, now: float, *, download: bool = False) -> None:
 
 
 def compress(response: Response, accepted: str) -> None:
-    """Gzip what is worth it when the client takes it (RFC 9110 §12.5.3)."""
+    """Gzip a body of more than 200 bytes if the client accepts it (RFC 9110 §12.5.3)."""
     if len(response.body) <= _SMALL or response.fields.get("Location"):
         return
     response.fields["Vary"] = "Accept-Encoding"
@@ -107,8 +107,8 @@ def compress(response: Response, accepted: str) -> None:
         response.fields["Content-Encoding"] = "gzip"
 
 
-def padded(response: Response, callback: str) -> None:
-    """Wrap JSON into a call of the client's function (JSONP)."""
+def wrap_in_callback(response: Response, callback: str) -> None:
+    """Wrap JSON in a call of the client's function (JSONP)."""
     if _CALLBACK.match(callback) and response.content_type == JSON:
         response.body = b"/**/ " + callback.encode() + b"(" + response.body + b");"
         response.content_type = "application/javascript; charset=utf-8"
