@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.generate_docs import ROOT
 from tests.test_docs import DOCUMENTS
 from tests.test_floor_plan import FILES, folder_of, module_of
 
@@ -33,7 +34,11 @@ CLEAN = {
     "status",
 }
 """Folders whose docstrings and comments are held to it."""
-UNREVISED = set[str]()
+TEXTS = (
+    *DOCUMENTS,
+    ROOT / "proxy.yaml",
+    *(path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file()),
+)
 
 
 def prose_of(path: Path) -> Iterator[tuple[int, str]]:
@@ -62,14 +67,8 @@ def test_docstrings_and_comments_are_in_plain_words(path: Path) -> None:
     ]
 
 
-def named(path: Path) -> str:
-    return "/".join(path.parts[-2:])
-
-
-@pytest.mark.parametrize(
-    "path", [each for each in DOCUMENTS if named(each) not in UNREVISED], ids=named
-)
-def test_documents_are_in_plain_words(path: Path) -> None:
+@pytest.mark.parametrize("path", dict.fromkeys(TEXTS), ids=lambda path: "/".join(path.parts[-2:]))
+def test_documents_and_examples_are_in_plain_words(path: Path) -> None:
     text = re.sub(r"`[^`]*`", "", path.read_text())
     assert not [
         f"{number}: {word}"
