@@ -1,6 +1,6 @@
-"""Guards, route tables and links made from the configuration. Pure.
+"""Values derived from the configuration: guards, route tables, links, warnings. Pure.
 
-Also imported by short commands: what it imports delays them.
+Short commands import it too: what it imports delays them.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from proxy.config.schema import Config, RouteRule
 from proxy.config.schema import Links as LinkSettings
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import LinkSigner
+from proxy.model import Credential
 from proxy.server.browser_guard import BrowserGuard, hosts_of
 from proxy.server.loopback import is_loopback
 from proxy.trello.routes import RouteOverride, RouteTable
@@ -23,8 +24,20 @@ _PLAIN_HTTP = (
 )
 
 
+def credential_of(config: Config) -> Credential | None:
+    """The configured key and token; None if either is missing."""
+    key, token = config.credentials.key, config.credentials.token
+    return Credential(key.reveal(), token.reveal()) if key and token else None
+
+
+def secrets_of(config: Config, credential: Credential) -> list[str]:
+    """Everything that must not leave the proxy: credentials, webhook secret, signing keys."""
+    others = (config.credentials.secret, *config.links.keys)
+    return [credential.key, credential.token, *(each.reveal() for each in others if each)]
+
+
 def build_guard(config: Config) -> BrowserGuard:
-    """The names answered to, and the origins whose pages may call."""
+    """The browser guard: the host names of the proxy, and the origins that may send requests."""
     admin = config.admin.listen
     hosts = hosts_of(
         config.listen.host,
@@ -37,29 +50,29 @@ def build_guard(config: Config) -> BrowserGuard:
 
 
 def webhook_callback(config: Config) -> Callback | None:
-    """Where Trello delivers; None where it cannot."""
+    """The URL that Trello delivers webhooks to, and their secret; None without either."""
     url, secret = config.freshness.webhook_url, config.credentials.secret
     return None if url is None or secret is None else Callback(url, secret.reveal())
 
 
-def links_of(config: Config, public_url: str) -> LinkRewriter:
-    """The link rewriter: to `public_url`, and back from every name the proxy answers to."""
+def build_link_rewriter(config: Config, public_url: str) -> LinkRewriter:
+    """The link rewriter: to `public_url`, and back from every host name of the proxy."""
     return LinkRewriter(public_url, build_signer(config.links), build_guard(config).hosts)
 
 
 def build_signer(links: LinkSettings) -> LinkSigner | None:
-    """What signs links and checks them; None where they are not to be signed."""
+    """The signer of attachment links; None if `links.sign` is off."""
     keys = [key.reveal() for key in links.keys if key is not None]
     return LinkSigner(keys, links.lifetime_s, links.revoked) if links.sign else None
 
 
 def build_route_table(rules: Sequence[RouteRule]) -> RouteTable:
-    """The route table with the operator's lifetimes on top."""
+    """The route table with the operator's lifetimes."""
     return RouteTable(route_overrides(rules))
 
 
 def route_overrides(rules: Sequence[RouteRule]) -> list[RouteOverride]:
-    """The operator's lifetimes, for the route table."""
+    """The operator's lifetimes, as the route table takes them."""
     return [
         RouteOverride(
             rule.match,
@@ -73,15 +86,15 @@ def route_overrides(rules: Sequence[RouteRule]) -> list[RouteOverride]:
 
 
 def cache_variant(config: Config) -> str:
-    """Everything of the configuration that the bytes of an answer depend on."""
+    """The settings that change the bytes of stored responses; part of the cache partition."""
     links = config.links
     signer = links.keys[0] if links.sign else None
     signed = f"{links.lifetime_s} {signer.reveal()}" if signer else "unsigned"
     return f"{config.origin} {links.rewrite} {signed}"
 
 
-def warnings_of(config: Config) -> tuple[str, ...]:
-    """Warnings about valid settings that cost something; each says what to do instead."""
+def configuration_warnings(config: Config) -> tuple[str, ...]:
+    """Warnings about valid settings that have a cost; each says what to do instead."""
     if config.public_url is None and config.listen.is_wildcard:
         links = f"public_url is not set, so attachment links lead to {config.origin}"
         wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"

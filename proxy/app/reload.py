@@ -1,59 +1,52 @@
-"""What changes without a restart: credentials, when their files do; routes and limits, on request.
+"""Reloader: changes without a restart: credentials when their files change, the rest on SIGHUP.
 
 A configuration with a fault changes nothing, and the log says where the fault is.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Protocol
 
-from proxy.app.factory import (
-    RememberCredential,
-)
-from proxy.app.from_config import (
-    route_overrides,
-    webhook_callback,
-)
-from proxy.changes.webhook_manager import WebhookManager
+from proxy.app.from_config import credential_of, route_overrides, webhook_callback
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.fields import settings_of
 from proxy.config.schema import Config, ConfigError
-from proxy.credentials.identity import StoredCredential
 from proxy.credentials.redaction import Redactor
 from proxy.model import Credential
 from proxy.observability.log import Log
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
+from proxy.runtime.tasks import TaskSet
 from proxy.server.fast_path import FastPath
 from proxy.trello.routes import RouteTable
-from proxy.upstream.availability import CircuitBreakers
-from proxy.upstream.credential_manager import CredentialManager, TokenInspector
+from proxy.upstream.credential_manager import CredentialManager
 
 POLL_S = 3.0
-LONGEST_WAIT_S = 300.0
-"""Before credentials that Trello could not be asked about are offered again."""
+"""From one look at the files of credentials to the next."""
+MAX_RETRY_S = 300.0
+"""The longest wait before a credential that could not be verified is tried again."""
 _RELOADABLE = frozenset({"routes", "limits", "credentials"})
-"""Sections that need no restart."""
+"""Sections whose settings need no restart."""
 
 
 class ConfigSource(Protocol):
-    """Where the configuration comes from; both block."""
+    """Where the configuration comes from; both methods block."""
 
     def load(self) -> Config:
-        """As it is now; ConfigError."""
+        """The configuration as it is now; ConfigError."""
 
     def secrets_changed(self) -> bool:
-        """Whether a file of credentials is another than when they were read last."""
+        """Whether a file of credentials changed since they were last read."""
 
 
 class Reloader:
-    """Owns the task that looks for other credentials."""
+    """Applies a changed configuration, in tasks of its own."""
 
     def __init__(
         self,
+        *,
         source: ConfigSource,
         config: Config,
         credential_manager: CredentialManager,
@@ -61,33 +54,31 @@ class Reloader:
         clock: Clock,
         log: Log,
     ) -> None:
-        """`apply` has everybody use the routes, limits and secrets of another configuration."""
+        """`apply` puts everything but the credential to use; ValueError refuses it."""
         self._source = source
         self._config = config
         self._credential_manager = credential_manager
         self._apply = apply
         self._clock = clock
         self._log = log
-        self._tried: Credential | None = None
-        """What Trello could not yet be asked about."""
-        self._wait_s = self._try_at = 0.0
+        self._unverified: Credential | None = None
+        """The credential that Trello could not yet be asked about."""
+        self._retry_s = self._retry_at = 0.0
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Look every POLL_S, and when it is requested."""
-        for work in (self._poll_secret_files(), self._on_signal()):
-            self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop
+        """Look at the files of credentials every POLL_S seconds, and reload when requested."""
+        self._tasks.spawn(self._poll_secret_files())
+        self._tasks.spawn(self._on_signal())
 
     async def stop(self) -> None:
-        """Look no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Reload no more."""
+        await self._tasks.stop()
 
     def request(self) -> None:
-        """Have everything read again that needs no restart."""
+        """Have everything that needs no restart read again."""
         self._requested.set()
 
     async def _on_signal(self) -> None:
@@ -106,7 +97,7 @@ class Reloader:
         except ValueError as error:
             self._log.event("error", "configuration rejected", fault=str(error))
             return
-        names = restart_required(self._config, config)
+        names = changed_settings(self._config, config)
         waiting = [name for name in names if name.partition(".")[0] not in _RELOADABLE]
         self._log.event("info", "configuration reloaded", restart_for=", ".join(waiting))
         await self._try_credential(credential_of(config))
@@ -118,8 +109,8 @@ class Reloader:
                 if await asyncio.to_thread(self._source.secrets_changed):
                     config = await self._load()
                     await self._try_credential(credential_of(config) if config else None)
-                elif self._tried is not None and self._clock.monotonic() >= self._try_at:
-                    await self._try_credential(self._tried)
+                elif self._unverified is not None and self._clock.monotonic() >= self._retry_at:
+                    await self._try_credential(self._unverified)
 
     async def _load(self) -> Config | None:
         try:
@@ -131,33 +122,27 @@ class Reloader:
 
     async def _try_credential(self, credential: Credential | None) -> None:
         if credential is None or await self._credential_manager.replace(credential):
-            self._tried = None
+            self._unverified = None
             return
-        is_again = credential == self._tried
-        self._tried = credential
-        self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2) if is_again else POLL_S
-        self._try_at = self._clock.monotonic() + self._wait_s
+        is_retry = credential == self._unverified
+        self._unverified = credential
+        self._retry_s = min(MAX_RETRY_S, self._retry_s * 2) if is_retry else POLL_S
+        self._retry_at = self._clock.monotonic() + self._retry_s
 
 
-def restart_required(old: object, new: object, prefix: str = "") -> Iterator[str]:
-    """The names of the settings that differ, as proxy.yaml has them: `cache.memory`."""
+def changed_settings(old: object, new: object, prefix: str = "") -> Iterator[str]:
+    """The names of the settings that differ, as in proxy.yaml: `cache.memory`."""
     for name, each in settings_of(type(old)).items():
         before, after = getattr(old, each.name), getattr(new, each.name)
         if is_dataclass(before) and type(before) is type(after):
-            yield from restart_required(before, after, f"{prefix}{name}.")
+            yield from changed_settings(before, after, f"{prefix}{name}.")
         elif before != after:
             yield f"{prefix}{name}"
 
 
-def credential_of(config: Config) -> Credential | None:
-    """The stored one; None where the key or the token is not there."""
-    key, token = config.credentials.key, config.credentials.token
-    return Credential(key.reveal(), token.reveal()) if key and token else None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadableState:
-    """What another configuration changes while the proxy runs."""
+    """The parts of a running proxy that another configuration changes."""
 
     routes: RouteTable
     limiter: RateLimiter
@@ -167,7 +152,7 @@ class ReloadableState:
     memory: MemoryBudget
 
     def apply(self, config: Config) -> None:
-        """Its routes, limits and webhook secret, from here on; ValueError for a short secret."""
+        """Use its routes, limits and webhook secret from now on; ValueError for a short secret."""
         callback, webhook_receiver = webhook_callback(config), self.webhook_receiver
         if webhook_receiver is not None and callback is not None:
             self.redactor.add_secret([callback.secret])
@@ -177,49 +162,3 @@ class ReloadableState:
         self.memory.limit_bytes = config.limits.memory_bytes
         for fast_path in self.fast_paths:
             fast_path.clear()
-
-
-class CredentialServices:
-    """Whose credential it is, whether Trello may be asked with it, and who takes another one."""
-
-    def __init__(
-        self,
-        stored: StoredCredential,
-        config: Config,
-        tools: tuple[Clock, Log, Callable[[int], bytes]],
-        closing: AsyncExitStack,
-    ) -> None:
-        """`tools`: the clock, the log, randomness; `closing` ends what is begun here."""
-        self.stored = stored
-        self.availability = CircuitBreakers(stored, *tools)
-        self._config = config
-        self._clock, self._log, _ = tools
-        self._closing = closing
-
-    def credential_manager(
-        self, inquiry: TokenInspector, keep: RememberCredential
-    ) -> CredentialManager:
-        """Who looks after it; not begun."""
-        return CredentialManager(
-            self.stored, inquiry, self.availability, self._clock, self._log, keep
-        )
-
-    def start(
-        self,
-        source: ConfigSource | None,
-        credential_manager: CredentialManager,
-        changeable: ReloadableState,
-        webhook_manager: WebhookManager | None,
-    ) -> Reloader | None:
-        """Begin to notice what becomes of the credential, and of the configuration's `source`."""
-        self._closing.push_async_callback(credential_manager.stop)
-        credential_manager.start(learns=source is not None)
-        if webhook_manager is not None:
-            credential_manager.on_switch.append(webhook_manager.resync)
-        if source is None:
-            return None
-        take = changeable.apply
-        reload = Reloader(source, self._config, credential_manager, take, self._clock, self._log)
-        self._closing.push_async_callback(reload.stop)
-        reload.start()
-        return reload

@@ -1,46 +1,44 @@
-"""Notices that what is kept on disk was removed or replaced, and has it made anew.
+"""Storage monitor: notices that files of the cache directory were removed, and creates them anew.
 
-An open file outlives its name, so writing to one that was removed fails nowhere: somebody has to
-look. What could not be opened is tried again at the same pace.
+An open file outlives its name, so writing to one that was removed does not fail: it has to be
+looked for. What could not be opened is tried again at the same pace.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import TaskSet
 
 LOOK_S = 20.0
-"""From one look to the next: within a minute everything is there again."""
+"""From one check to the next: within a minute everything is there again."""
 
 
 class MonitoredStorage(Protocol):
-    """What keeps something in the cache directory."""
+    """A store in the cache directory."""
 
     async def check_directory(self) -> None:
-        """Make anew what is missing, or what could not be opened before; raises nothing."""
+        """Create what is missing, and open what could not be opened before; raises nothing."""
 
 
 class StorageMonitor:
-    """Owns the task that looks."""
+    """Checks the stores, in a task of its own."""
 
-    def __init__(self, kept: Sequence[MonitoredStorage], clock: Clock) -> None:
-        self._kept = kept
+    def __init__(self, storages: Sequence[MonitoredStorage], clock: Clock) -> None:
+        self._storages = storages
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run())  # noqa: TID251 — owned here, see stop
+        """Check every LOOK_S seconds."""
+        self._tasks.spawn(self._run())
 
     async def stop(self) -> None:
-        """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Check no more."""
+        await self._tasks.stop()
 
     async def _run(self) -> None:
         while True:
             await self._clock.sleep(LOOK_S)
-            for each in self._kept:
-                await each.check_directory()
+            for storage in self._storages:
+                await storage.check_directory()

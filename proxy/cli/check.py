@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from proxy.app.from_config import warnings_of
+from proxy.app.from_config import configuration_warnings
 from proxy.cli.options import config_loader, read_config
 from proxy.config.schema import Config, masked
 from proxy.runtime.directory import is_in_use
@@ -32,4 +32,4 @@ def _warnings(config: Config) -> Iterator[str]:
             yield f"{key} {listen} is every address, of IPv4 too"
     if config.cache.backend == "sqlite" and is_in_use(Path(config.cache.directory)):
         yield _IN_USE
-    yield from warnings_of(config)
+    yield from configuration_warnings(config)

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from proxy.app.factory import ComponentFactory
-from proxy.app.reload import credential_of
+from proxy.app.factory import build_transport
+from proxy.app.from_config import credential_of
 from proxy.cli.check import print_config
 from proxy.cli.console import CommandFailed
 from proxy.cli.options import config_loader, read_config
@@ -62,7 +62,8 @@ async def check_credentials(
         closing.push_async_callback(limiter.stop)
         stored = StoredCredential(credential, CachePartitions(b"", ""))
         availability = CircuitBreakers(stored, clock, log, random)
-        transport = ComponentFactory(config, clock, log, closing).transport()
+        transport = build_transport(config)
+        closing.push_async_callback(transport.close)
         exchange = UpstreamExchange(
             UpstreamClient(transport, limiter, availability, metrics, clock),
             config.upstream.url,

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from proxy.app.from_config import links_of
+from proxy.app.from_config import build_link_rewriter
 from proxy.cli.console import CommandFailed
 from proxy.cli.options import config_loader, read_config
 from proxy.links.paste import UnsupportedLink, to_proxy_link
@@ -13,7 +13,7 @@ def run(options: Namespace) -> int:
     """The exit code."""
     config = read_config(config_loader(options))
     try:
-        links = links_of(config, config.origin)
+        links = build_link_rewriter(config, config.origin)
         print(to_proxy_link(options.url, links, SystemClock().now()))
     except UnsupportedLink as error:
         raise CommandFailed(f"trello-proxy: {error}", 2) from None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from proxy.app.app import App, SystemPorts
-from proxy.app.reload import credential_of
+from proxy.app.from_config import credential_of
 from proxy.cli.console import CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config
 from proxy.runtime.clock import SystemClock
@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
 
 def system_ports() -> SystemPorts:
     """The clock, standard error, randomness and file descriptors of this process."""
-    return SystemPorts(SystemClock(), to_stderr, secrets.token_bytes, max_files=_raise_fd_limit())
+    return SystemPorts(SystemClock(), to_stderr, secrets.token_bytes, max_fds=_raise_fd_limit())
 
 
 async def until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 
 from proxy import __version__
-from proxy.app.from_config import links_of
+from proxy.app.from_config import build_link_rewriter
 from proxy.cli.console import CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config
 from proxy.cli.warm_report import (
@@ -54,7 +54,7 @@ _READ_TIMEOUT_S = 300
 def run(options: Namespace) -> int:
     """The exit code."""
     config, clock = read_config(config_loader(options)), SystemClock()
-    links = links_of(config, config.origin)
+    links = build_link_rewriter(config, config.origin)
     progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
     warm = Warm(config.listen.url, links, config.limits.token, clock, progress)
     try:

@@ -151,12 +151,11 @@ class Middleware:
         deps, headers = self._deps, request.headers
         own_id = headers.get("X-Request-Id", "")
         is_usable = _REQUEST_ID.match(own_id)
-        agent = _CREDENTIAL_LIKE.sub("***", headers.get("User-Agent", "-"))[:_MAX_USER_AGENT_CHARS]
         return RequestContext(
             request_id=deps.redact(own_id) if is_usable else deps.request_ids.next(),
             client_address=request.remote or "",
             method=request.method if request.method in _KNOWN_METHODS else "other",
-            user_agent=agent,
+            user_agent=_user_agent(request),
             hold=deps.memory.hold(),
             started_at=deps.clock.monotonic(),
             trace=self._trace_of(request) if "traceparent" in headers else None,
@@ -283,6 +282,12 @@ def _check_size(request: web.BaseRequest, context: RequestContext) -> None:
     if header_bytes > _UNCOUNTED_HEADER_BYTES:
         context.hold.take("requests", header_bytes)
     check_target(request.raw_path)
+
+
+def _user_agent(request: web.BaseRequest) -> str:
+    """The User-Agent, shortened, and without anything that could be a key or a token."""
+    agent = request.headers.get("User-Agent", "-")
+    return _CREDENTIAL_LIKE.sub("***", agent)[:_MAX_USER_AGENT_CHARS]
 
 
 def _options(headers: Mapping[str, str]) -> WireResponse:

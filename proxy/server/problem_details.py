@@ -14,16 +14,9 @@ from proxy.errors import (
 )
 from proxy.http_semantics.cache_control import NAME
 from proxy.http_semantics.fields import serialize
-from proxy.pages.error import (
-    UPSTREAM_FAILURE_TITLE,
-    Failure,
-    error_page,
-    refusal_of,
-)
+from proxy.pages.error import UPSTREAM_FAILURE_TITLE, Failure, error_page, refusal_of
 from proxy.pages.layout import PAGE_FIELDS
-from proxy.server.negotiation import (
-    wants_page,
-)
+from proxy.server.negotiation import wants_page
 from proxy.server.response import WireResponse
 
 TYPE_PREFIX = "urn:trello-proxy:"

@@ -15,12 +15,7 @@ from proxy.credentials.extraction import (
     strip_query,
 )
 from proxy.credentials.identity import RequestIdentity, StoredCredential
-from proxy.errors import (
-    CredentialRejected,
-    CredentialRequired,
-    InvalidTarget,
-    NotFound,
-)
+from proxy.errors import CredentialRejected, CredentialRequired, InvalidTarget, NotFound
 from proxy.http_semantics import cache_control
 from proxy.http_semantics.content import accepts_images, prefers_html
 from proxy.http_semantics.fetch_metadata import FetchMetadata
@@ -37,26 +32,15 @@ from proxy.http_semantics.target import (
 from proxy.http_semantics.trace_context import TraceContext
 from proxy.http_semantics.user_agent import client_name
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import (
-    Credential,
-    Fields,
-    Kind,
-    Priority,
-)
+from proxy.model import Credential, Fields, Kind, Priority
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
-from proxy.server.request_body import (
-    RequestBody,
-    read_body,
-    receive_parameters,
-)
+from proxy.server.request_body import RequestBody, read_body, receive_parameters
 from proxy.server.request_context import RequestContext
 from proxy.server.write_permission import WritePermission
 from proxy.trello.batch_codec import is_cacheable_part, parse_urls
 from proxy.trello.message import ApiRequest, key_of
-from proxy.trello.rate_limits import (
-    PREFETCH_USER_AGENT,
-)
+from proxy.trello.rate_limits import PREFETCH_USER_AGENT
 from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 

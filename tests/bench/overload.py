@@ -152,13 +152,16 @@ class Play:
             now = (
                 self._standin.request_log.total,
                 self.seen.events,
-                len(self._app.limiter.queued),
+                len(self._app.components.upstream.limiter.queued),
             )
             quiet, last = (quiet + 1 if now == last else 0), now
 
     def _note(self) -> None:
         """Who came into the line, and who had their turn since the last look."""
-        waiting, now = dict.fromkeys(self._app.limiter.queued), self._clock.now()
+        waiting, now = (
+            dict.fromkeys(self._app.components.upstream.limiter.queued),
+            self._clock.now(),
+        )
         for waiter in [each for each in self._line if each not in waiting]:
             granted = waiter.usage
             if granted.done() and not granted.cancelled() and not granted.exception():

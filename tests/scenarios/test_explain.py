@@ -57,8 +57,7 @@ class Office:
 
     async def settled(self) -> None:
         """Nothing is asked in the background any more."""
-        services = self.proxy.app.services
-        assert services is not None
+        services = self.proxy.app.components.services
         reads, batches = services.reads, services.batches
         await until(lambda: not reads.flights and not batches.flights)
 
@@ -66,8 +65,7 @@ class Office:
 @pytest.fixture
 async def office(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Office:
     proxy = await start_proxy("freshness: {watch: off}\nclients: {jsonp: allow}")
-    assert proxy.app.services is not None
-    await proxy.app.services.proof.stop()  # it asks when it likes
+    await proxy.app.components.services.verifier.stop()  # it asks when it likes
     board, card = standin.trello.example_board, standin.trello.example_card
     lists = standin.trello.request(f"/1/boards/{board}/lists")
     return Office(

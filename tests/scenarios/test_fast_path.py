@@ -314,7 +314,7 @@ async def test_clients_without_gzip_are_planned_too_and_the_identity_form_counts
     _, fields, packed = await _learnt(raw, coded)
     assert b"Content-Encoding: gzip" in fields
     before = await proxy.metric(memory)
-    (fast_path,) = proxy.app._fast_paths
+    (fast_path,) = proxy.app.fast_paths
     planned = len(fast_path)
     plain = (await _learnt(raw, _header(proxy, f"/1/boards/{board}")))[2]
     assert plain == gzip.decompress(packed)

@@ -180,9 +180,9 @@ async def test_a_client_who_leaves_ends_its_wait_and_trello_is_not_asked(
         raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
         await raw.send(b"%b /1/boards/%b?name=x HTTP/1.1\r\n" % (method, board.encode()))
         await raw.send(b"Host: %b\r\n\r\n" % proxy.host.encode())
-        await until(lambda: len(proxy.app.limiter.queued) == 1)
+        await until(lambda: len(proxy.app.components.upstream.limiter.queued) == 1)
         await raw.close()
-        await until(lambda: not proxy.app.limiter.queued)
+        await until(lambda: not proxy.app.components.upstream.limiter.queued)
     clock.advance(10)
     await turns()
     assert len(standin.request_log.requests) == asked
@@ -197,7 +197,7 @@ async def test_a_client_who_leaves_a_shared_wait_harms_nobody(
     raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
     head = f"GET /1/boards/{board} HTTP/1.1\r\nHost: {proxy.host}\r\n\r\n"
     await raw.send(head.encode())
-    await until(lambda: len(proxy.app.limiter.queued) == 1)
+    await until(lambda: len(proxy.app.components.upstream.limiter.queued) == 1)
     other = asyncio.gather(proxy.get(f"/1/boards/{board}"))
     await turns()
     await raw.close()
@@ -215,8 +215,8 @@ async def test_a_renewal_waits_behind_people_and_no_client_waits_for_it(
     clock.advance(40)
     await spend(proxy, 5)
     assert (await proxy.get(f"/1/boards/{board}")).cache == "hit; ttl=-11"
-    await until(lambda: len(proxy.app.limiter.queued) == 1)
-    assert proxy.app.limiter.queued[0].priority.label == "background"
+    await until(lambda: len(proxy.app.components.upstream.limiter.queued) == 1)
+    assert proxy.app.components.upstream.limiter.queued[0].priority.label == "background"
     assert await proxy.metric('trello_proxy_rate_limit_queue_length{priority="background"}') == 1
     clock.advance(1)
     await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}") == 2)

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from proxy.app.app import App, SystemPorts
-from proxy.app.reload import POLL_S, credential_of
+from proxy.app.from_config import credential_of
+from proxy.app.reload import POLL_S
 from proxy.config.loader import ConfigLoader
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello

@@ -294,7 +294,7 @@ async def test_a_missed_delivery_is_counted_and_its_webhook_looked_at(
     board: str,
     other_board: str,
 ) -> None:
-    webhook_manager = hooked.app.webhook_manager
+    webhook_manager = hooked.app.components.changes.webhook_manager
     assert webhook_manager is not None
     await hooked.get(f"/1/boards/{board}")
     await trello.turn()

@@ -120,7 +120,7 @@ class TestPages:
 
     async def test_the_loop_goes_on_while_metrics_are_rendered(self, proxy: Proxy) -> None:
         answered = threading.Event()
-        proxy.app._metrics.provide({"aliases": lambda: 7 * answered.wait(timeout=10)})
+        proxy.app._environment.metrics.provide({"aliases": lambda: 7 * answered.wait(timeout=10)})
         rendering = asyncio.ensure_future(proxy.get("/metrics"))
         assert (await proxy.get("/healthz")).status == 200
         answered.set()

@@ -14,13 +14,7 @@ from proxy.cache.write_through import WriteThrough
 from proxy.errors import NoTokenGiven, UpstreamError
 from proxy.http_semantics.cache_control import NONE, cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
-from proxy.http_semantics.content import (
-    PIECE_BYTES,
-    Gunzip,
-    accepts_gzip,
-    gunzip,
-    identity_length,
-)
+from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunzip, identity_length
 from proxy.http_semantics.fields import quota_fields, serialize
 from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature

@@ -9,17 +9,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.attachments.body import AttachmentBody
-from proxy.attachments.content_policy import (
-    MAX_AGE_S,
-    disposition,
-    etag_of_file,
-    safe_fields,
-)
-from proxy.attachments.service import (
-    AttachmentService,
-    AuthorizedAttachment,
-    OpenAttachment,
-)
+from proxy.attachments.content_policy import MAX_AGE_S, disposition, etag_of_file, safe_fields
+from proxy.attachments.service import AttachmentService, AuthorizedAttachment, OpenAttachment
 from proxy.http_semantics.conditional import (
     Part,
     Slice,

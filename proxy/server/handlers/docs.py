@@ -7,14 +7,7 @@ from aiohttp import web
 
 from proxy.errors import MethodNotAllowed
 from proxy.http_semantics.fields import serialize
-from proxy.pages.docs import (
-    NAMES,
-    URL,
-    docs_index_page,
-    docs_index_text,
-    docs_page,
-    markdown,
-)
+from proxy.pages.docs import NAMES, URL, docs_index_page, docs_index_text, docs_page, markdown
 from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.middleware import Handler
 from proxy.server.negotiation import TEXT_FIELDS, wants_page

@@ -12,13 +12,7 @@ from aiohttp import web
 
 from proxy.cache.read_through import ReadThrough
 from proxy.credentials.extraction import strip_url
-from proxy.errors import (
-    InvalidResponse,
-    MethodNotAllowed,
-    NotFound,
-    NotFoundAtTrello,
-    ProxyError,
-)
+from proxy.errors import InvalidResponse, MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
 from proxy.http_semantics.cache_control import Directives, cache_status
 from proxy.http_semantics.content import TooLong, gunzip
 from proxy.http_semantics.fields import serialize

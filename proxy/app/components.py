@@ -1,0 +1,135 @@
+"""Components: the parts of a running proxy, by what they are for, and what they share."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from proxy.attachments.board_export import BoardExport
+from proxy.attachments.service import AttachmentService
+from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.batch import BatchService
+from proxy.cache.clock_monitor import ClockMonitor
+from proxy.cache.invalidation import Invalidator
+from proxy.cache.read_through import ReadThrough
+from proxy.cache.store.store import ResponseStore
+from proxy.cache.verification import HitVerifier
+from proxy.cache.watched_boards import WatchedBoards
+from proxy.cache.write_through import EchoFilter, WriteThrough
+from proxy.changes.board_poller import BoardPoller
+from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.webhook_receiver import WebhookReceiver
+from proxy.config.schema import Config
+from proxy.credentials.identity import StoredCredential
+from proxy.credentials.redaction import Redactor
+from proxy.links.rewrite import LinkRewriter
+from proxy.observability.log import Log
+from proxy.observability.metrics import Metrics
+from proxy.ratelimit.limiter import RateLimiter
+from proxy.runtime.clock import Clock
+from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.request_parser import RequestParser
+from proxy.status.history import Dashboard
+from proxy.trello.routes import RouteTable
+from proxy.upstream.availability import CircuitBreakers
+from proxy.upstream.credential_manager import CredentialManager
+from proxy.upstream.exchange import UpstreamExchange
+
+
+class Stoppable(Protocol):
+    """A component that runs in the background."""
+
+    def stop(self) -> Awaitable[None]:
+        """Return when everything that it started has ended."""
+
+
+_T = TypeVar("_T", bound=Stoppable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What components share, and take from outside."""
+
+    config: Config
+    clock: Clock
+    log: Log
+    random: Callable[[int], bytes]
+    """So many random bytes."""
+    metrics: Metrics
+    memory: MemoryBudget
+    redactor: Redactor
+    shutdown: AsyncExitStack
+    """What is to be called when the proxy stops, the last one first."""
+    instance: str
+    """Random; names this run of the proxy in Via fields and request ids."""
+
+    @property
+    def via(self) -> str:
+        """The proxy's name in the Via field of requests to Trello (RFC 9110 §7.6.3)."""
+        return f"trello-proxy-{self.instance}"
+
+    def own(self, component: _T) -> _T:
+        """The same component; the proxy stops it when it stops."""
+        self.shutdown.push_async_callback(component.stop)
+        return component
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """What is stored."""
+
+    responses: ResponseStore
+    attachments: AttachmentStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamComponents:
+    """What requests to Trello are made with."""
+
+    stored: StoredCredential
+    routes: RouteTable
+    links: LinkRewriter
+    limiter: RateLimiter
+    availability: CircuitBreakers
+    exchange: UpstreamExchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What serves requests."""
+
+    parser: RequestParser
+    reads: ReadThrough
+    writes: WriteThrough
+    batches: BatchService
+    attachments: AttachmentService
+    exports: BoardExport
+    verifier: HitVerifier
+    invalidator: Invalidator
+    watched: WatchedBoards
+    echo_filter: EchoFilter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What detects changes made elsewhere."""
+
+    poller: BoardPoller
+    clock_monitor: ClockMonitor
+    webhook_receiver: WebhookReceiver | None
+    """None unless Trello can reach the proxy; so is the manager."""
+    webhook_manager: WebhookManager | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Components:
+    """Every component of a running proxy."""
+
+    stores: Stores
+    upstream: UpstreamComponents
+    services: Services
+    changes: Changes
+    credential_manager: CredentialManager
+    credential_usage: CredentialUsage
+    dashboard: Dashboard

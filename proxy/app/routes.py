@@ -1,0 +1,150 @@
+"""Routes: which handler serves which path, for clients and at the operator's own address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from proxy.app.components import Components, Environment
+from proxy.app.from_config import build_signer
+from proxy.pages.home import Offer
+from proxy.pages.layout import ASSETS
+from proxy.server.handlers.admin import (
+    CLIENT_CREDENTIALS,
+    EXPLAIN,
+    HEALTHZ,
+    METRICS,
+    PURGE,
+    READYZ,
+    AdminAccess,
+    AdminHandler,
+)
+from proxy.server.handlers.api import ApiHandler
+from proxy.server.handlers.attachments import AttachmentHandler
+from proxy.server.handlers.docs import docs_handlers
+from proxy.server.handlers.json_addresses import JsonAddressHandler
+from proxy.server.handlers.pages import PageHandler
+from proxy.server.handlers.webhooks import WebhookHandler
+from proxy.server.middleware import Handler, Routes
+from proxy.status.explain import Explainer
+from proxy.status.health import Health
+from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerRoutes:
+    """The routes of each listener."""
+
+    clients: Routes
+    admin: Routes
+    """At `admin.listen`."""
+
+
+class RouteBuilder:
+    """Builds the handlers of one proxy."""
+
+    def __init__(self, environment: Environment, components: Components) -> None:
+        self._config = environment.config
+        self._clock = environment.clock
+        self._metrics = environment.metrics
+        self._components = components
+        token = self._config.admin.token
+        self._admin = AdminAccess(token.reveal() if token else None)
+        self._has_admin_address = self._config.admin.listen is not None
+
+    def build(self) -> ListenerRoutes:
+        """The routes; without `admin.listen` the operator's pages are among the clients'."""
+        admin_pages = self._admin_pages()
+        api, pages = self._api_handler(), self._page_handler()
+        assets = dict.fromkeys(ASSETS, pages.asset) | docs_handlers()
+        exact = {"/": pages.home, **assets}
+        receiver = self._components.changes.webhook_receiver
+        if receiver is not None:
+            exact[CALLBACK_PATH] = WebhookHandler(receiver).handle
+        if not self._has_admin_address:
+            exact |= admin_pages
+        prefixes = {
+            "/c/": JsonAddressHandler(pages.card, api.handle).handle,
+            "/b/": JsonAddressHandler(pages.board, api.handle).handle,
+        }
+        return ListenerRoutes(
+            Routes(exact, prefixes, api.handle), Routes({**admin_pages, **assets})
+        )
+
+    def _api_handler(self) -> ApiHandler:
+        services, clock = self._components.services, self._clock
+        return ApiHandler(
+            parser=services.parser,
+            reads=services.reads,
+            writes=services.writes,
+            batches=services.batches,
+            attachments=AttachmentHandler(services.attachments, clock),
+            exports=services.exports,
+            verifier=services.verifier,
+            limiter=self._components.upstream.limiter,
+            clock=clock,
+            signer=build_signer(self._config.links),
+        )
+
+    def _page_handler(self) -> PageHandler:
+        return PageHandler(
+            parser=self._components.services.parser,
+            reads=self._components.services.reads,
+            links=self._components.upstream.links,
+            clock=self._clock,
+            dashboard=self._components.dashboard,
+            offer=self._offer,
+        )
+
+    def _offer(self, request: web.BaseRequest) -> Offer:
+        """What the page at `/` offers to the sender of a request."""
+        return Offer(
+            shows_admin_links=not self._has_admin_address and self._admin.admits(request),
+            is_keyless=not self._config.clients.requires_credentials,
+        )
+
+    def _admin_pages(self) -> Mapping[str, Handler]:
+        """The operator's pages by path; among clients' routes more of them need admin access."""
+        admin = self._admin_handler()
+        public: dict[str, Handler] = {HEALTHZ: admin.healthz, READYZ: admin.readyz}
+        restricted: dict[str, Handler] = {PURGE: admin.purge, EXPLAIN: admin.explain}
+        reports: dict[str, Handler] = {
+            METRICS: admin.show_metrics,
+            CLIENT_CREDENTIALS: admin.client_credentials,
+        }
+        if self._has_admin_address:
+            public |= reports
+        else:
+            restricted |= reports
+        return {
+            **public,
+            **{path: self._admin.only(path, handler) for path, handler in restricted.items()},
+        }
+
+    def _admin_handler(self) -> AdminHandler:
+        health = Health(
+            responses=self._components.stores.responses,
+            files=self._components.stores.attachments,
+            limiter=self._components.upstream.limiter,
+            poller=self._components.changes.poller,
+            availability=self._components.upstream.availability,
+            credential_manager=self._components.credential_manager,
+        )
+        return AdminHandler(
+            metrics=self._metrics,
+            health=health,
+            invalidator=self._components.services.invalidator,
+            explainer=self._explainer(),
+            parser=self._components.services.parser,
+            credential_usage=self._components.credential_usage,
+        )
+
+    def _explainer(self) -> Explainer:
+        return Explainer(
+            read_through=self._components.services.reads,
+            batches=self._components.services.batches,
+            attachments=self._components.services.attachments,
+            limiter=self._components.upstream.limiter,
+            responses=self._components.stores.responses,
+            clock=self._clock,
+        )
