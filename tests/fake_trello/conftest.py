@@ -1,4 +1,4 @@
-"""A stand-in with samples on a fake clock, and someone to ask it."""
+"""Fixtures: a fake Trello with sample data on a fake clock, and a client of it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -19,13 +19,13 @@ OTHER_TOKEN = "2" * 64
 
 
 def oauth(token: str = TOKEN, key: str = KEY) -> dict[str, str]:
-    """The header field that shows credentials."""
+    """The header field with a credential."""
     return {"Authorization": f'OAuth oauth_consumer_key="{key}", oauth_token="{token}"'}
 
 
 @dataclass
-class Heard:
-    """An answer, read to its end."""
+class Response:
+    """A response with its whole body."""
 
     status: int
     fields: Any
@@ -40,23 +40,23 @@ class Heard:
         return json.loads(self.body)
 
 
-class Asks:
-    """Asks a stand-in; with the primary credentials in the header unless told otherwise."""
+class Client:
+    """A client of the fake Trello; sends the primary credential in the header by default."""
 
     def __init__(self, fake_trello: FakeTrello, session: aiohttp.ClientSession) -> None:
-        self.standin = fake_trello
+        self.fake_trello = fake_trello
         self.session = session
         self.trello = fake_trello.trello
 
-    async def __call__(self, method: str, target: str, **options: Any) -> Heard:
+    async def __call__(self, method: str, target: str, **options: Any) -> Response:
         options.setdefault("headers", oauth())
-        url = target if target.startswith("http") else self.standin.url + target
+        url = target if target.startswith("http") else self.fake_trello.url + target
         async with self.session.request(
             method, URL(url, encoded=True), allow_redirects=False, **options
         ) as response:
-            return Heard(response.status, response.headers, await response.read())
+            return Response(response.status, response.headers, await response.read())
 
-    async def get(self, target: str, **options: Any) -> Heard:
+    async def get(self, target: str, **options: Any) -> Response:
         return await self("GET", target, **options)
 
 
@@ -66,15 +66,15 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
-    made = FakeTrello(clock, key=KEY, token=TOKEN)
-    fill(made.trello)
-    await made.start()
-    yield made
-    await made.stop()
+async def fake_trello(clock: FakeClock) -> AsyncIterator[FakeTrello]:
+    server = FakeTrello(clock, key=KEY, token=TOKEN)
+    fill(server.trello)
+    await server.start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture
-async def ask(standin: FakeTrello) -> AsyncIterator[Asks]:
+async def client(fake_trello: FakeTrello) -> AsyncIterator[Client]:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Asks(standin, session)
+        yield Client(fake_trello, session)

@@ -1,4 +1,4 @@
-"""Key and token: where they count, and what is said when they are wrong."""
+"""Authentication by key and token, and the refusals of wrong ones."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ CASES: dict[str, tuple[str, str, str | None, int, str | None]] = {
         200,
         None,
     ),
-    "nobody sees a private board": (
+    "a private board without a token is refused": (
         "/1/boards/{board}",
         "",
         None,
@@ -50,14 +50,14 @@ CASES: dict[str, tuple[str, str, str | None, int, str | None]] = {
     ),
     "an unknown token": ("/1/boards/{board}", "", header(KEY, STRANGER), 401, "invalid token"),
     "OAuth 2 is not for this": ("/1/boards/{board}", "", "Bearer abc", 401, "invalid token"),
-    "the word null is nobody": (
+    "the word null is no credential": (
         "/1/boards/{board}",
         "",
         "null",
         401,
         "unauthorized permission requested",
     ),
-    "me is nobody without a token": (
+    "me without a token is refused": (
         "/1/members/me",
         "",
         None,
@@ -97,67 +97,67 @@ CASES: dict[str, tuple[str, str, str | None, int, str | None]] = {
 
 
 @pytest.mark.parametrize(
-    ("path", "query", "shown", "status", "sentence"), CASES.values(), ids=CASES.keys()
+    ("path", "query", "credential", "status", "sentence"), CASES.values(), ids=CASES.keys()
 )
 async def test_credentials(
-    ask: Any, path: str, query: str, shown: str | None, status: int, sentence: str | None
+    client: Any, path: str, query: str, credential: str | None, status: int, sentence: str | None
 ) -> None:
-    names = {"card": ask.trello.example_card, "board": ask.trello.example_board}
-    fields = {"Authorization": shown} if shown else {}
-    heard = await ask.get(f"{path.format(**names)}?{query}", headers=fields)
-    assert heard.status == status
+    names = {"card": client.trello.example_card, "board": client.trello.example_board}
+    fields = {"Authorization": credential} if credential else {}
+    response = await client.get(f"{path.format(**names)}?{query}", headers=fields)
+    assert response.status == status
     if sentence is not None:
-        assert heard.text == sentence.format(**names)
-        assert heard.fields["Content-Type"] == "text/plain; charset=utf-8"
+        assert response.text == sentence.format(**names)
+        assert response.fields["Content-Type"] == "text/plain; charset=utf-8"
 
 
 @pytest.mark.parametrize("form", ["json", "data"])
-async def test_a_body_may_show_the_credentials(ask: Any, form: str) -> None:
-    target = f"/1/cards/{ask.trello.example_card}"
+async def test_a_body_may_carry_the_credential(client: Any, form: str) -> None:
+    target = f"/1/cards/{client.trello.example_card}"
     body = {"key": KEY, "token": TOKEN, "name": "renamed"}
-    heard = await ask("PUT", target, headers={}, **{form: body})
-    assert (heard.status, heard.json["name"]) == (200, "renamed")
+    response = await client("PUT", target, headers={}, **{form: body})
+    assert (response.status, response.json["name"]) == (200, "renamed")
 
 
-async def test_another_key_does_not_fit_the_token(ask: Any) -> None:
-    member = ask.trello.add_member("sam", "Sam Sample")
-    ask.trello.add_token(STRANGER, member, key="8" * 32)
+async def test_another_key_does_not_fit_the_token(client: Any) -> None:
+    member = client.trello.add_member("sam", "Sam Sample")
+    client.trello.add_token(STRANGER, member, key="8" * 32)
     path = "/1/members/me?fields=username"
-    assert (await ask.get(path, headers={"Authorization": header(KEY, STRANGER)})).status == 401
-    good = await ask.get(path, headers={"Authorization": header("8" * 32, STRANGER)})
+    assert (await client.get(path, headers={"Authorization": header(KEY, STRANGER)})).status == 401
+    good = await client.get(path, headers={"Authorization": header("8" * 32, STRANGER)})
     assert good.json["username"] == "sam"
 
 
-async def test_a_second_member_sees_fewer_boards(ask: Any) -> None:
-    robin = ask.trello.member("robin")["id"]
-    ask.trello.add_token(STRANGER, robin)
+async def test_a_second_member_sees_fewer_boards(client: Any) -> None:
+    robin = client.trello.member("robin")["id"]
+    client.trello.add_token(STRANGER, robin)
     fields = {"Authorization": header(KEY, STRANGER)}
-    boards = (await ask.get("/1/members/me/boards?fields=id", headers=fields)).json
-    assert boards == [{"id": ask.trello.example_board}]
-    other = (await ask.get("/1/members/me/boards?fields=id")).json[1]["id"]
-    refused = await ask.get(f"/1/boards/{other}", headers=fields)
+    boards = (await client.get("/1/members/me/boards?fields=id", headers=fields)).json
+    assert boards == [{"id": client.trello.example_board}]
+    other = (await client.get("/1/members/me/boards?fields=id")).json[1]["id"]
+    refused = await client.get(f"/1/boards/{other}", headers=fields)
     assert (refused.status, refused.text) == (401, "unauthorized permission requested")
 
 
-async def test_a_token_that_may_not_write_does_not(ask: Any) -> None:
-    ask.trello.add_token(STRANGER, ask.trello.me["id"], write=False)
+async def test_a_token_that_may_not_write_does_not(client: Any) -> None:
+    client.trello.add_token(STRANGER, client.trello.me["id"], write=False)
     fields = {"Authorization": header(KEY, STRANGER)}
-    target = f"/1/cards/{ask.trello.example_card}"
-    assert (await ask.get(target, headers=fields)).status == 200
-    assert (await ask("PUT", target, headers=fields, json={"name": "x"})).status == 401
+    target = f"/1/cards/{client.trello.example_card}"
+    assert (await client.get(target, headers=fields)).status == 200
+    assert (await client("PUT", target, headers=fields, json={"name": "x"})).status == 401
 
 
-async def test_a_token_expires(ask: Any, clock: FakeClock) -> None:
-    ask.trello.add_token(STRANGER, ask.trello.me["id"], expires=clock.now() + 60)
+async def test_a_token_expires(client: Any, clock: FakeClock) -> None:
+    client.trello.add_token(STRANGER, client.trello.me["id"], expires=clock.now() + 60)
     fields = {"Authorization": header(KEY, STRANGER)}
-    assert (await ask.get("/1/members/me", headers=fields)).status == 200
+    assert (await client.get("/1/members/me", headers=fields)).status == 200
     clock.advance(60)
-    assert (await ask.get("/1/members/me", headers=fields)).text == "invalid token"
+    assert (await client.get("/1/members/me", headers=fields)).text == "invalid token"
 
 
-async def test_a_revoked_token_is_invalid(ask: Any) -> None:
-    assert (await ask("DELETE", f"/1/tokens/{TOKEN}")).json == {"_value": None}
-    assert (await ask.get("/1/members/me")).text == "invalid token"
+async def test_a_revoked_token_is_invalid(client: Any) -> None:
+    assert (await client("DELETE", f"/1/tokens/{TOKEN}")).json == {"_value": None}
+    assert (await client.get("/1/members/me")).text == "invalid token"
 
 
 WRITES = {
@@ -171,10 +171,10 @@ WRITES = {
 
 @pytest.mark.parametrize(("method", "path", "params"), WRITES.values(), ids=WRITES.keys())
 async def test_a_token_for_reading_makes_nothing(
-    ask: Any, method: str, path: str, params: dict[str, str]
+    client: Any, method: str, path: str, params: dict[str, str]
 ) -> None:
-    ask.trello.add_token(STRANGER, ask.trello.me["id"], write=False)
-    names = {"board": ask.trello.example_board, "list": ask.trello.lists.all()[0]["id"]}
+    client.trello.add_token(STRANGER, client.trello.me["id"], write=False)
+    names = {"board": client.trello.example_board, "list": client.trello.lists.all()[0]["id"]}
     body = {name: value.format(**names) for name, value in params.items()}
     fields = {"Authorization": header(KEY, STRANGER)}
-    assert (await ask(method, path.format(**names), json=body, headers=fields)).status == 401
+    assert (await client(method, path.format(**names), json=body, headers=fields)).status == 401

@@ -1,4 +1,4 @@
-"""/1/batch: several GETs in one, in their order."""
+"""Batch route: several GETs in one request, in their order."""
 
 from typing import Any
 from urllib.parse import quote
@@ -6,11 +6,11 @@ from urllib.parse import quote
 import pytest
 
 
-async def test_a_batch_answers_in_order(ask: Any) -> None:
-    card, board = ask.trello.example_card, ask.trello.example_board
+async def test_a_batch_responds_in_order(client: Any) -> None:
+    card, board = client.trello.example_card, client.trello.example_board
     urls = f"/cards/{card}?fields=name,/boards/{'f' * 24},/boards/{board}/name,/cards/no-id"
-    heard = (await ask.get(f"/1/batch?urls={urls}")).json
-    assert heard == [
+    response = (await client.get(f"/1/batch?urls={urls}")).json
+    assert response == [
         {"200": {"id": card, "name": "New start page"}},
         {
             "name": "NotFound",
@@ -22,21 +22,21 @@ async def test_a_batch_answers_in_order(ask: Any) -> None:
     ]
 
 
-async def test_commas_inside_survive_one_decoding(ask: Any) -> None:
-    inside = f"/cards/{ask.trello.example_card}?fields={quote('name,closed')}"
-    heard = (await ask.get(f"/1/batch?urls={quote(inside, safe='')}")).json
-    assert set(heard[0]["200"]) == {"id", "name", "closed"}
+async def test_commas_inside_survive_one_decoding(client: Any) -> None:
+    inside = f"/cards/{client.trello.example_card}?fields={quote('name,closed')}"
+    response = (await client.get(f"/1/batch?urls={quote(inside, safe='')}")).json
+    assert set(response[0]["200"]) == {"id", "name", "closed"}
 
 
-async def test_more_than_ten_are_refused(ask: Any) -> None:
-    assert (await ask.get("/1/batch?urls=" + ",".join(["/members/me"] * 10))).status == 200
-    assert (await ask.get("/1/batch?urls=" + ",".join(["/members/me"] * 11))).status == 400
-    assert (await ask.get("/1/batch")).status == 400
+async def test_more_than_ten_are_refused(client: Any) -> None:
+    assert (await client.get("/1/batch?urls=" + ",".join(["/members/me"] * 10))).status == 200
+    assert (await client.get("/1/batch?urls=" + ",".join(["/members/me"] * 11))).status == 400
+    assert (await client.get("/1/batch")).status == 400
 
 
-async def test_a_batch_is_asked_once(ask: Any) -> None:
-    await ask.get("/1/batch?urls=/members/me,/members/me")
-    assert ask.standin.request_log.total == 1
+async def test_a_batch_counts_as_one_request(client: Any) -> None:
+    await client.get("/1/batch?urls=/members/me,/members/me")
+    assert client.fake_trello.request_log.total == 1
 
 
 SPELLINGS = {
@@ -55,14 +55,14 @@ SPELLINGS = {
 @pytest.mark.parametrize("comma", [",", "%2C"])
 @pytest.mark.parametrize("urls", SPELLINGS.values(), ids=SPELLINGS.keys())
 async def test_every_spelling_of_a_list_is_understood(
-    ask: Any, urls: tuple[str, str], comma: str
+    client: Any, urls: tuple[str, str], comma: str
 ) -> None:
-    ids = (ask.trello.example_board, ask.trello.example_card)
+    ids = (client.trello.example_board, client.trello.example_card)
     listed = comma.join(url.format(each) for url, each in zip(urls, ids, strict=True))
-    heard = (await ask.get(f"/1/batch?urls={listed}")).json
-    assert [set(item["200"]) for item in heard] == [{"id", "name"}, {"id", "name", "closed"}]
+    response = (await client.get(f"/1/batch?urls={listed}")).json
+    assert [set(item["200"]) for item in response] == [{"id", "name"}, {"id", "name", "closed"}]
 
 
-async def test_a_batch_in_a_batch_is_a_failure_of_its_own(ask: Any) -> None:
-    heard = (await ask.get("/1/batch?urls=/members/me/username,/batch?urls=/members/me")).json
-    assert [item.get("statusCode") for item in heard] == [None, 404]
+async def test_a_batch_in_a_batch_is_a_failure_of_its_own(client: Any) -> None:
+    response = (await client.get("/1/batch?urls=/members/me/username,/batch?urls=/members/me")).json
+    assert [item.get("statusCode") for item in response] == [None, 404]

@@ -1,4 +1,4 @@
-"""Rate limits: true counters on the clock, and Trello's refusals."""
+"""Rate limits: counters of fixed windows, and Trello's refusals."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def limits(clock: FakeClock) -> Limits:
 def take(
     limits: Limits, count: int, segments: tuple[str, ...] = CARD, asker: Requester = ME
 ) -> str:
-    """What the last of so many calls hears; empty when it is let through."""
+    """The refusal of the last of several requests; empty when it is accepted."""
     refusals = [limits.take(asker, segments) for _ in range(count)]
     return refusals[-1].text if refusals[-1] else ""
 
@@ -37,8 +37,8 @@ CASES = {
 
 @pytest.mark.parametrize(("count", "segments", "said"), CASES.values(), ids=CASES.keys())
 def test_take(limits: Limits, count: int, segments: tuple[str, ...], said: str) -> None:
-    heard = take(limits, count, segments)
-    assert (said in heard) if said else heard == ""
+    response = take(limits, count, segments)
+    assert (said in response) if said else response == ""
 
 
 def test_a_window_ends(limits: Limits, clock: FakeClock) -> None:
@@ -71,31 +71,31 @@ def test_too_many_refusals_lock_the_key(limits: Limits, clock: FakeClock) -> Non
 
 
 @pytest.fixture
-def limited(standin: FakeTrello) -> FakeTrello:
-    standin.limits.on = True
-    return standin
+def limited(fake_trello: FakeTrello) -> FakeTrello:
+    fake_trello.limits.on = True
+    return fake_trello
 
 
-async def test_every_call_lowers_every_bucket(ask: Any, limited: FakeTrello) -> None:
-    path = f"/1/cards/{ask.trello.example_card}?fields=id"
+async def test_every_request_lowers_every_bucket(client: Any, limited: FakeTrello) -> None:
+    path = f"/1/cards/{client.trello.example_card}?fields=id"
     left = []
     for _ in range(2):
-        fields = (await ask.get(path)).fields
+        fields = (await client.get(path)).fields
         names = ("Key", "Token")
         left.append([int(fields[f"X-Rate-Limit-Api-{name}-Remaining"]) for name in names])
     assert left == [[299, 99], [298, 98]]
 
 
-async def test_a_refusal_is_json_and_counted(ask: Any, limited: FakeTrello) -> None:
-    path = f"/1/cards/{ask.trello.example_card}?fields=id"
-    heard = [await ask.get(path) for _ in range(101)][-1]
-    assert heard.status == 429
-    assert heard.json == {"error": "API_TOKEN_LIMIT_EXCEEDED", "message": "Rate limit exceeded"}
-    assert "Retry-After" not in heard.fields
+async def test_a_refusal_is_json_and_counted(client: Any, limited: FakeTrello) -> None:
+    path = f"/1/cards/{client.trello.example_card}?fields=id"
+    response = [await client.get(path) for _ in range(101)][-1]
+    assert response.status == 429
+    assert response.json == {"error": "API_TOKEN_LIMIT_EXCEEDED", "message": "Rate limit exceeded"}
+    assert "Retry-After" not in response.fields
     assert limited.request_log.refused == 1
 
 
-async def test_without_limits_no_bucket_is_ever_short(ask: Any) -> None:
-    path = f"/1/cards/{ask.trello.example_card}?fields=id"
-    heard = [await ask.get(path) for _ in range(120)][-1]
-    assert (heard.status, heard.fields["X-Rate-Limit-Api-Token-Remaining"]) == (200, "999999")
+async def test_without_limits_no_bucket_is_ever_short(client: Any) -> None:
+    path = f"/1/cards/{client.trello.example_card}?fields=id"
+    response = [await client.get(path) for _ in range(120)][-1]
+    assert (response.status, response.fields["X-Rate-Limit-Api-Token-Remaining"]) == (200, "999999")

@@ -1,4 +1,4 @@
-"""The stand-in's objects have every field that recorded ones have."""
+"""The fake Trello's objects have every field of recorded ones."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 RECORDED = Path(__file__).parents[2] / "../shared/trello/recorded.jsonl"
 
-# fields that were recorded once and are gone, or that were asked for
+# recorded fields that no longer exist, or that the request named
 _GONE = {"idBoardsPinned", "webhooks"}
 
 CASES = {
@@ -57,8 +57,8 @@ def first(value: Any) -> Any:
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="no recorded exchanges here")
 @pytest.mark.parametrize(("tag", "path"), CASES.items(), ids=CASES.keys())
-async def test_no_recorded_field_is_missing(ask: Any, tag: str, path: str) -> None:
+async def test_no_recorded_field_is_missing(client: Any, tag: str, path: str) -> None:
     real = recorded()[tag]
     real = first(json.loads(real) if isinstance(real, str) else real)
-    ours = first((await ask.get(path.format(**names_of(ask.trello)))).json)
+    ours = first((await client.get(path.format(**names_of(client.trello)))).json)
     assert set(real) - set(ours) <= _GONE

@@ -1,4 +1,4 @@
-"""Whatever a request carries, the stand-in answers or refuses; it does not fall over."""
+"""Any request gets a response or a refusal; none is an internal error."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def path_of(trello: Trello, pattern: str) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(PATTERNS), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5))
-def test_any_parameters_are_answered_or_refused(
+def test_any_parameters_get_a_response_or_a_refusal(
     route: tuple[str, str], params: dict[str, Any]
 ) -> None:
     trello = Trello(FakeClock(), key="k" * 32, token="t" * 64)

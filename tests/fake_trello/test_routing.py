@@ -1,4 +1,4 @@
-"""From a path to a route: literal before variable, ids checked, spelling seen through."""
+"""Routing: literal segments before variable ones, ids checked, Trello's spellings."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Webhooks: probed when made, signed, told of everything on their model."""
+"""Webhooks are probed when created, signed, and receive every action on their model."""
 
 import base64
 import hmac
@@ -20,17 +20,17 @@ class Receiver:
     url: str = ""
     probe_status: int = 200
     post_status: int = 200
-    heard: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    response: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
         if request.method == "HEAD":
             return web.Response(status=self.probe_status)
-        self.heard.append((dict(request.headers), await request.read()))
+        self.response.append((dict(request.headers), await request.read()))
         return web.Response(status=self.post_status)
 
     @property
     def types(self) -> list[str]:
-        return [json.loads(body)["action"]["type"] for _, body in self.heard]
+        return [json.loads(body)["action"]["type"] for _, body in self.response]
 
 
 @pytest.fixture
@@ -51,26 +51,28 @@ async def subscribe(request: Any, receiver: Receiver, model: str) -> Any:
     return await request("POST", "/1/webhooks", json=body)
 
 
-async def test_a_webhook_hears_what_the_feed_does_not_list(ask: Any, receiver: Receiver) -> None:
-    board = ask.trello.example_board
-    assert (await subscribe(ask, receiver, board)).json["idModel"] == board
-    label = ask.trello.request(f"/1/boards/{board}/labels")[0]["id"]
-    ask.trello.edit("PUT", f"/1/labels/{label}", {"name": "renamed"})
-    ask.trello.edit("PUT", f"/1/cards/{ask.trello.example_card}", {"pos": 7, "name": "x"})
-    await ask.standin.deliveries.settled()
+async def test_a_webhook_receives_actions_that_feeds_do_not_list(
+    client: Any, receiver: Receiver
+) -> None:
+    board = client.trello.example_board
+    assert (await subscribe(client, receiver, board)).json["idModel"] == board
+    label = client.trello.request(f"/1/boards/{board}/labels")[0]["id"]
+    client.trello.edit("PUT", f"/1/labels/{label}", {"name": "renamed"})
+    client.trello.edit("PUT", f"/1/cards/{client.trello.example_card}", {"pos": 7, "name": "x"})
+    await client.fake_trello.deliveries.settled()
     assert receiver.types == ["updateLabel", "updateCard", "updateCard"]
 
 
-async def test_a_delivery_is_signed_over_body_and_callback(ask: Any, receiver: Receiver) -> None:
-    await subscribe(ask, receiver, ask.trello.example_card)
-    fields = {"X-Trello-Client-Identifier": "someone", "Authorization": shown()}
-    target = f"/1/cards/{ask.trello.example_card}"
-    await ask("PUT", target, json={"desc": "new"}, headers=fields)
-    await ask.standin.deliveries.settled()
-    heard, body = receiver.heard[0]
+async def test_a_delivery_is_signed_over_body_and_callback(client: Any, receiver: Receiver) -> None:
+    await subscribe(client, receiver, client.trello.example_card)
+    fields = {"X-Trello-Client-Identifier": "someone", "Authorization": credential()}
+    target = f"/1/cards/{client.trello.example_card}"
+    await client("PUT", target, json={"desc": "new"}, headers=fields)
+    await client.fake_trello.deliveries.settled()
+    response, body = receiver.response[0]
     digest = hmac.digest(b"demo-secret", body + receiver.url.encode(), "sha1")
-    assert heard["X-Trello-Webhook"] == base64.b64encode(digest).decode()
-    assert heard["X-Trello-Client-Identifier"] == "someone"
+    assert response["X-Trello-Webhook"] == base64.b64encode(digest).decode()
+    assert response["X-Trello-Client-Identifier"] == "someone"
     said = json.loads(body)
     assert set(said) == {"action", "model", "webhook"}
     assert said["action"]["data"]["old"] == {"desc": "The picture is the agreed draft."}
@@ -78,55 +80,61 @@ async def test_a_delivery_is_signed_over_body_and_callback(ask: Any, receiver: R
     assert TOKEN not in body.decode()
 
 
-def shown() -> str:
+def credential() -> str:
     return f'OAuth oauth_consumer_key="{"0" * 32}", oauth_token="{TOKEN}"'
 
 
-async def test_a_webhook_hears_of_its_own_model_only(ask: Any, receiver: Receiver) -> None:
-    await subscribe(ask, receiver, ask.trello.example_card)
-    other = next(c for c in ask.trello.cards.all() if c["id"] != ask.trello.example_card)
-    ask.trello.edit("PUT", f"/1/cards/{other['id']}", {"name": "x"})
-    await ask.standin.deliveries.settled()
-    assert receiver.heard == []
+async def test_a_webhook_receives_actions_on_its_own_model_only(
+    client: Any, receiver: Receiver
+) -> None:
+    await subscribe(client, receiver, client.trello.example_card)
+    other = next(c for c in client.trello.cards.all() if c["id"] != client.trello.example_card)
+    client.trello.edit("PUT", f"/1/cards/{other['id']}", {"name": "x"})
+    await client.fake_trello.deliveries.settled()
+    assert receiver.response == []
 
 
-async def test_a_callback_that_does_not_say_200_is_refused(ask: Any, receiver: Receiver) -> None:
+async def test_a_callback_that_does_not_say_200_is_refused(client: Any, receiver: Receiver) -> None:
     receiver.probe_status = 404
-    heard = await subscribe(ask, receiver, ask.trello.example_board)
-    assert heard.status == 400
+    response = await subscribe(client, receiver, client.trello.example_board)
+    assert response.status == 400
     message = f"URL ({receiver.url}) did not return 200 status code, got 404"
-    assert heard.json == {"error": "ERROR", "message": message}
+    assert response.json == {"error": "ERROR", "message": message}
 
 
-async def test_the_same_webhook_twice_is_refused(ask: Any, receiver: Receiver) -> None:
-    assert (await subscribe(ask, receiver, ask.trello.example_board)).status == 200
-    assert (await subscribe(ask, receiver, ask.trello.example_board)).status == 400
+async def test_the_same_webhook_twice_is_refused(client: Any, receiver: Receiver) -> None:
+    assert (await subscribe(client, receiver, client.trello.example_board)).status == 200
+    assert (await subscribe(client, receiver, client.trello.example_board)).status == 400
 
 
-async def test_failures_are_counted_and_success_resets_them(ask: Any, receiver: Receiver) -> None:
-    made = (await subscribe(ask, receiver, ask.trello.example_board)).json
+async def test_failures_are_counted_and_success_resets_them(
+    client: Any, receiver: Receiver
+) -> None:
+    made = (await subscribe(client, receiver, client.trello.example_board)).json
     counts: list[int] = []
     for status in (500, 500, 200):
         receiver.post_status = status
-        ask.trello.edit("PUT", f"/1/cards/{ask.trello.example_card}", {"name": f"x{len(counts)}"})
-        await ask.standin.deliveries.settled()
-        counts.append((await ask.get(f"/1/webhooks/{made['id']}")).json["consecutiveFailures"])
+        client.trello.edit(
+            "PUT", f"/1/cards/{client.trello.example_card}", {"name": f"x{len(counts)}"}
+        )
+        await client.fake_trello.deliveries.settled()
+        counts.append((await client.get(f"/1/webhooks/{made['id']}")).json["consecutiveFailures"])
     assert counts == [1, 2, 0]
 
 
-async def test_410_ends_a_webhook(ask: Any, receiver: Receiver) -> None:
-    made = (await subscribe(ask, receiver, ask.trello.example_board)).json
+async def test_410_ends_a_webhook(client: Any, receiver: Receiver) -> None:
+    made = (await subscribe(client, receiver, client.trello.example_board)).json
     receiver.post_status = 410
-    ask.trello.edit("PUT", f"/1/cards/{ask.trello.example_card}", {"name": "x"})
-    await ask.standin.deliveries.settled()
-    assert (await ask.get(f"/1/webhooks/{made['id']}")).status == 404
+    client.trello.edit("PUT", f"/1/cards/{client.trello.example_card}", {"name": "x"})
+    await client.fake_trello.deliveries.settled()
+    assert (await client.get(f"/1/webhooks/{made['id']}")).status == 404
 
 
 async def test_webhooks_are_listed_by_their_token_and_die_with_it(
-    ask: Any, receiver: Receiver
+    client: Any, receiver: Receiver
 ) -> None:
-    made = (await subscribe(ask, receiver, ask.trello.example_board)).json
-    assert (await ask.get(f"/1/tokens/{TOKEN}/webhooks")).json[0]["id"] == made["id"]
-    assert (await ask("PUT", f"/1/webhooks/{made['id']}", json={"active": False})).status == 200
-    ask.trello.revoke(TOKEN)
-    assert len(ask.trello.webhooks) == 0
+    made = (await subscribe(client, receiver, client.trello.example_board)).json
+    assert (await client.get(f"/1/tokens/{TOKEN}/webhooks")).json[0]["id"] == made["id"]
+    assert (await client("PUT", f"/1/webhooks/{made['id']}", json={"active": False})).status == 200
+    client.trello.revoke(TOKEN)
+    assert len(client.trello.webhooks) == 0

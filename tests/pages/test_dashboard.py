@@ -40,14 +40,6 @@ def test_trellos_health(minutes: list[Minute], health: str) -> None:
     assert health_text(DashboardData(minutes)) == health
 
 
-def test_ratio_and_savings_are_of_the_hour() -> None:
-    data = DashboardData([BUSY, BAD, IDLE])
-    assert data.hit_ratio == 7 / 14
-    assert data.saved == 14 - 8
-    assert DashboardData([IDLE]).hit_ratio is None
-    assert DashboardData([Minute(upstream=5)]).saved == 0
-
-
 def test_the_text_says_it_in_a_few_lines() -> None:
     data = DashboardData([BUSY, BAD], limits=[LimitUse("token", 90, 100, 10.0)])
     assert dashboard_text(data) == (

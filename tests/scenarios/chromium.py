@@ -1,4 +1,4 @@
-"""A real Chromium without a window, spoken to over its own protocol (CDP)."""
+"""A headless Chromium, controlled over the Chrome DevTools Protocol."""
 
 import asyncio
 import base64
@@ -40,10 +40,10 @@ class Tab:
         self._numbers = itertools.count(1)
         self._loads = 0
         self.complaints: list[str] = []
-        """What the console said: errors of scripts, and what the policy kept from loading."""
+        """Console messages: script errors, and loads that the policy blocked."""
 
-    async def tell(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """The result of one command; events on the way are looked at."""
+    async def send(self, method: str, **parameters: Any) -> dict[str, Any]:
+        """The result of a command; events that arrive before it are processed."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
@@ -53,21 +53,21 @@ class Tab:
                 return dict(message["result"])
 
     async def open(self, url: str) -> None:
-        """Go there, and wait until everything has loaded."""
+        """Navigate to a URL and wait for the load event."""
         loads = self._loads
-        await self.tell("Page.navigate", url=url)
+        await self.send("Page.navigate", url=url)
         await self._until_loaded(loads)
 
     async def click(self, selector: str, *, loads: bool = False) -> None:
-        """Press it; `loads`: and wait for the page that comes."""
+        """Click an element; `loads`: and wait for the page it leads to."""
         before = self._loads
         await self.run(f"document.querySelector({json.dumps(selector)}).click()")
         if loads:
             await self._until_loaded(before)
 
     async def look(self, *, width: int, dark: bool) -> None:
-        """Be a screen of that width, in light or dark."""
-        await self.tell(
+        """Emulate a screen of this width in CSS pixels, in light or dark."""
+        await self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=900,
@@ -75,11 +75,11 @@ class Tab:
             mobile=width < 500,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        await self.tell("Emulation.setEmulatedMedia", features=[scheme])
+        await self.send("Emulation.setEmulatedMedia", features=[scheme])
 
     async def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        result = await self.tell(
+        result = await self.send(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
@@ -93,18 +93,18 @@ class Tab:
                 holds = await self.run(script)
 
     async def tab_key(self) -> None:
-        await self.tell("Input.dispatchKeyEvent", type="keyDown", **_TAB_KEY)
-        await self.tell("Input.dispatchKeyEvent", type="keyUp", **_TAB_KEY)
+        await self.send("Input.dispatchKeyEvent", type="keyDown", **_TAB_KEY)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", **_TAB_KEY)
 
     async def screenshot(self, path: Path) -> None:
         """The whole page as a PNG."""
-        shot = await self.tell("Page.captureScreenshot", captureBeyondViewport=True)
+        shot = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
         await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
     async def colour(self, x: int, y: int) -> bytes:
-        """Red, green and blue of one point of what is seen."""
+        """Red, green and blue of one pixel of the viewport."""
         clip = {"x": x, "y": y, "width": 1, "height": 1, "scale": 1}
-        shot = await self.tell("Page.captureScreenshot", clip=clip)
+        shot = await self.send("Page.captureScreenshot", clip=clip)
         png, at, packed = base64.b64decode(shot["data"]), 8, b""
         while at < len(png):
             length, kind = int.from_bytes(png[at : at + 4]), png[at + 4 : at + 8]
@@ -113,8 +113,8 @@ class Tab:
         return zlib.decompress(packed)[1:4]  # behind the filter, which does nothing to one point
 
     async def accessible(self) -> list[tuple[str, str]]:
-        """Role and name of everything a screen reader is told."""
-        tree = await self.tell("Accessibility.getFullAXTree")
+        """Role and name of every node of the accessibility tree."""
+        tree = await self.send("Accessibility.getFullAXTree")
         return [
             (node["role"]["value"], node.get("name", {}).get("value", ""))
             for node in tree["nodes"]
@@ -138,7 +138,7 @@ class Tab:
 
 @contextlib.contextmanager
 def chromium(profile: Path, *switches: str) -> Iterator[int]:
-    """A browser of its own; the port it listens on."""
+    """A browser with its own profile; yields its debugging port."""
     with subprocess.Popen(
         [str(PROGRAM), *_SWITCHES, *switches, f"--user-data-dir={profile}", "about:blank"],
         stdout=subprocess.DEVNULL,
@@ -152,15 +152,15 @@ def chromium(profile: Path, *switches: str) -> Iterator[int]:
 
 @contextlib.asynccontextmanager
 async def new_tab(port: int) -> AsyncIterator[Tab]:
-    """A page of its own in that browser, without cookies or cache of another's."""
+    """A new page of the browser on this port."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         async with session.put("/json/new?about:blank") as response:
             page = await response.json()
         async with session.ws_connect(page["webSocketDebuggerUrl"], max_msg_size=0) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Log", "Runtime", "Accessibility"):
-                await tab.tell(f"{domain}.enable")
-            await tab.tell("Emulation.setFocusEmulationEnabled", enabled=True)
+                await tab.send(f"{domain}.enable")
+            await tab.send("Emulation.setFocusEmulationEnabled", enabled=True)
             yield tab
         async with session.get(f"/json/close/{page['id']}"):
             pass

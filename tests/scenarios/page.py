@@ -1,4 +1,4 @@
-"""A page as a browser gets it, read without one."""
+"""HTML pages parsed as a browser gets them, without a browser."""
 
 from html.parser import HTMLParser
 
@@ -9,7 +9,7 @@ _VOID = {"meta", "link", "input", "img", "br"}
 
 
 class Page(HTMLParser):
-    """A page that was read: elements with their attributes, and all its text."""
+    """A parsed page: elements with their attributes, and all text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -37,29 +37,30 @@ class Page(HTMLParser):
 
     @property
     def names(self) -> list[str]:
-        """Where the files' names lead."""
+        """Link targets of the file names."""
         return [a["href"] for a in self.all("a") if a.get("class") == "name"]
 
 
-def page_of(heard: Heard) -> Page:
-    assert heard.fields["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in heard.fields["Content-Security-Policy"]
-    assert heard.fields["X-Content-Type-Options"] == "nosniff"
-    read = Page(heard.body.decode())
-    assert (read.faults, read.open) == ([], [])
-    assert not [a for _, attributes in read.elements for a in attributes if a.startswith("on")]
-    assert not read.all("script", src="") or all("src" in a for a in read.all("script"))
-    assert not [a for _, a in read.elements if "style" in a]
-    return read
+def page_of(response: Heard) -> Page:
+    """The page, after checks that hold for every page."""
+    assert response.fields["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.fields["Content-Security-Policy"]
+    assert response.fields["X-Content-Type-Options"] == "nosniff"
+    page = Page(response.body.decode())
+    assert (page.faults, page.open) == ([], [])
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+    assert not page.all("script", src="") or all("src" in a for a in page.all("script"))
+    assert not [a for _, a in page.elements if "style" in a]
+    return page
 
 
 class Browser:
-    """Reads pages of a proxy."""
+    """Requests pages of a proxy as a browser does."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
 
     async def __call__(self, target: str, status: int = 200) -> Page:
-        heard = await self._proxy.get(target, headers=BROWSER)
-        assert heard.status == status
-        return page_of(heard)
+        response = await self._proxy.get(target, headers=BROWSER)
+        assert response.status == status
+        return page_of(response)

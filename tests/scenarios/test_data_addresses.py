@@ -1,4 +1,4 @@
-"""`/b/{board}.json` and its like give JSON or say why not; never a page as if it were data."""
+"""JSON addresses (`/b/{board}.json`) give JSON or an error, never a page."""
 
 import pytest
 
@@ -18,18 +18,18 @@ async def proxy(start_proxy: StartProxy) -> Proxy:
 
 
 @pytest.mark.parametrize("tail", [".json", "/release-4-2.json"])
-@pytest.mark.parametrize("headers", [{}, BROWSER], ids=["a tool", "a browser"])
+@pytest.mark.parametrize("headers", [{}, BROWSER], ids=["a client", "a browser"])
 async def test_a_boards_json_is_the_whole_board(
     proxy: Proxy, board: str, short_board: str, card: str, tail: str, headers: dict[str, str]
 ) -> None:
-    heard = await proxy.get(f"/b/{short_board}{tail}", headers=headers)
-    assert heard.status == 200
-    assert heard.fields["Content-Type"].startswith("application/json")
-    whole = heard.json
-    assert whole["id"] == board
+    response = await proxy.get(f"/b/{short_board}{tail}", headers=headers)
+    assert response.status == 200
+    assert response.fields["Content-Type"].startswith("application/json")
+    data = response.json
+    assert data["id"] == board
     for name in ("actions", "cards", "checklists", "labels", "lists", "members"):
-        assert whole[name], name
-    found = next(each for each in whole["cards"] if each["id"] == card)
+        assert data[name], name
+    found = next(each for each in data["cards"] if each["id"] == card)
     assert found["attachments"][0]["url"].startswith(f"{proxy.url}/1/cards/{card}/attachments/")
 
 
@@ -37,10 +37,10 @@ async def test_a_boards_json_is_the_whole_board(
 async def test_a_cards_json_is_the_whole_card(
     proxy: Proxy, card: str, short: str, tail: str
 ) -> None:
-    whole = (await proxy.get(f"/c/{short}{tail}")).json
-    assert whole["id"] == card
-    assert whole["attachments"][0]["url"].startswith(proxy.url)
-    assert {"actions", "checklists", "members"} <= set(whole)
+    data = (await proxy.get(f"/c/{short}{tail}")).json
+    assert data["id"] == card
+    assert data["attachments"][0]["url"].startswith(proxy.url)
+    assert {"actions", "checklists", "members"} <= set(data)
 
 
 async def test_it_is_a_read_like_any_other(
@@ -48,10 +48,10 @@ async def test_it_is_a_read_like_any_other(
 ) -> None:
     target = f"/b/{short_board}.json"
     first = await proxy.get(target)
-    asked = standin.request_log.total
+    total = standin.request_log.total
     held = await proxy.get(target, headers={"If-None-Match": first.fields["ETag"]})
     again = await proxy.get(target + "?key=dummy&callback=f&_method=DELETE")
-    assert (held.status, again.body, standin.request_log.total) == (304, first.body, asked)
+    assert (held.status, again.body, standin.request_log.total) == (304, first.body, total)
     assert again.cache.startswith("hit; ")
     assert (await proxy("HEAD", target)).status == 200
     await proxy("PUT", f"/1/cards/{card}", data={"name": "Changed"})
@@ -62,19 +62,19 @@ async def test_it_is_a_read_like_any_other(
 async def test_nothing_is_written_there(
     proxy: Proxy, standin: FakeTrello, short_board: str, method: str
 ) -> None:
-    heard = await proxy(method, f"/b/{short_board}.json")
-    assert (heard.status, heard.problem) == (405, "method-not-allowed")
+    response = await proxy(method, f"/b/{short_board}.json")
+    assert (response.status, response.problem) == (405, "method-not-allowed")
     assert standin.request_log.total == 0
 
 
-@pytest.mark.parametrize("headers", [{}, BROWSER], ids=["a tool", "a browser"])
+@pytest.mark.parametrize("headers", [{}, BROWSER], ids=["a client", "a browser"])
 async def test_what_is_not_there_is_no_page_with_200(
     proxy: Proxy, short_board: str, short: str, headers: dict[str, str]
 ) -> None:
     for path in (f"/b/{short_board}.csv", f"/b/{short_board}/name.csv", f"/c/{short}.csv"):
-        heard = await proxy.get(path, headers=headers)
-        assert heard.status == 404
-        assert f"/{path[1]}/{path[3:11]}.json".encode() in heard.body
+        response = await proxy.get(path, headers=headers)
+        assert response.status == 404
+        assert f"/{path[1]}/{path[3:11]}.json".encode() in response.body
     for path in ("/b/none0000.json", "/c/none0000.json"):
         assert (await proxy.get(path, headers=headers)).status in {400, 404}
 
@@ -93,6 +93,6 @@ async def test_a_page_elsewhere_cannot_read_it(
 ) -> None:
     embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     for headers in (embedded, {"Origin": "https://evil.example"}):
-        heard = await proxy.get(f"/b/{short_board}.json", headers=headers)
-        assert (heard.status, heard.problem) == (403, "cross-origin-denied")
+        response = await proxy.get(f"/b/{short_board}.json", headers=headers)
+        assert (response.status, response.problem) == (403, "cross-origin-denied")
     assert standin.request_log.total == 0

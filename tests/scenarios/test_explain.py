@@ -1,4 +1,4 @@
-"""`explain` says what the next request is told, and asks nothing upstream."""
+"""Explanations predict the next response and send no upstream request."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,13 +23,13 @@ ADMIN = {"Accept": "application/json"}
 
 
 async def explained(proxy: Proxy, url: str) -> dict[str, Any]:
-    heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}", headers=ADMIN)
-    assert heard.status == 200, heard.body
-    return dict(heard.json)
+    response = await proxy.get(f"/-/explain?url={quote(url, safe='')}", headers=ADMIN)
+    assert response.status == 200, response.body
+    return dict(response.json)
 
 
-def said(cache_status: str | None) -> tuple[str, str]:
-    """Hit, stale or not, and why not; without what depends on Trello's answer."""
+def outcome_of(cache_status: str | None) -> tuple[str, str]:
+    """Hit, stale or the forward reason, and a ttl; without what depends on Trello's response."""
     parts = (cache_status or "none").removeprefix("trello-proxy; ").split("; ")
     if parts[0] == "hit":
         ttl = next((part for part in parts if part.startswith("ttl=")), "")
@@ -38,37 +38,38 @@ def said(cache_status: str | None) -> tuple[str, str]:
 
 
 @dataclass
-class Office:
-    """Everything that can happen, and what is asked meanwhile."""
+class Session:
+    """A proxy, a fake Trello and the targets to compare."""
 
     proxy: Proxy
     standin: FakeTrello
     clock: FakeClock
     targets: list[str] = field(default_factory=list)
 
-    async def foretell(self, target: str) -> None:
-        """Explain, ask, compare; explaining asks nothing."""
+    async def compare(self, target: str) -> None:
+        """Explain a target, request it, compare; explaining sends nothing upstream."""
         before = self.standin.request_log.total
-        told = await explained(self.proxy, target)
+        explanation = await explained(self.proxy, target)
         assert self.standin.request_log.total == before
-        heard = await self.proxy.get(target)
-        assert said(told["cache_status"]) == said(heard.fields.get("Cache-Status")), (target, told)
+        response = await self.proxy.get(target)
+        actual = outcome_of(response.fields.get("Cache-Status"))
+        assert outcome_of(explanation["cache_status"]) == actual, (target, explanation)
         await self.settled()
 
     async def settled(self) -> None:
-        """Nothing is asked in the background any more."""
+        """Wait until no upstream request is under way."""
         services = self.proxy.app.components.services
         reads, batches = services.reads, services.batches
         await until(lambda: not reads.flights and not batches.flights)
 
 
 @pytest.fixture
-async def office(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Office:
+async def session(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock) -> Session:
     proxy = await start_proxy("freshness: {watch: off}\nclients: {jsonp: allow}")
-    await proxy.app.components.services.verifier.stop()  # it asks when it likes
+    await proxy.app.components.services.verifier.stop()  # it sends upstream requests at random
     board, card = standin.trello.example_board, standin.trello.example_card
     lists = standin.trello.request(f"/1/boards/{board}/lists")
-    return Office(
+    return Session(
         proxy,
         standin,
         clock,
@@ -95,7 +96,7 @@ async def office(start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock)
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.integers(0, 15)),
+        st.tuples(st.just("request"), st.integers(0, 15)),
         st.tuples(st.just("wait"), st.sampled_from([0.4, 1, 4, 6, 29, 31, 61, 95, 400, 100_000])),
         st.tuples(st.just("write"), st.integers(0, 2)),
         st.tuples(st.just("purge"), st.just(0)),
@@ -105,13 +106,13 @@ STEPS = st.lists(
 )
 
 
-async def _step(office: Office, what: str, value: float) -> None:
-    proxy, trello = office.proxy, office.standin.trello
-    match what:
-        case "ask":
-            await office.foretell(office.targets[int(value)])
+async def _step(session: Session, step: str, value: float) -> None:
+    proxy, trello = session.proxy, session.standin.trello
+    match step:
+        case "request":
+            await session.compare(session.targets[int(value)])
         case "wait":
-            office.clock.advance(value)
+            session.clock.advance(value)
         case "write":
             target = (f"/1/cards/{trello.example_card}", f"/1/boards/{trello.example_board}")
             await proxy("PUT", f"{target[int(value) % 2]}?name=n{value}")
@@ -123,22 +124,24 @@ async def _step(office: Office, what: str, value: float) -> None:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(steps=STEPS)
-async def test_it_foretells_what_the_next_request_is_told(
-    office: Office, steps: list[tuple[str, float]]
+async def test_it_predicts_the_next_response(
+    session: Session, steps: list[tuple[str, float]]
 ) -> None:
-    for what, value in steps:
-        await _step(office, what, value)
+    for step, value in steps:
+        await _step(session, step, value)
 
 
-async def test_every_kind_of_request_is_foretold_cold_fresh_stale_and_over(office: Office) -> None:
+async def test_every_kind_of_request_is_predicted_cold_fresh_stale_and_expired(
+    session: Session,
+) -> None:
     for _ in range(2):
         for pause in (0, 0, 1, 35, 100_000):
-            office.clock.advance(pause)
-            for target in office.targets:
-                await office.foretell(target)
+            session.clock.advance(pause)
+            for target in session.targets:
+                await session.compare(target)
 
 
-async def test_it_says_what_is_stored_and_what_would_change_that(
+async def test_it_shows_what_is_stored_and_what_would_invalidate_it(
     proxy: Proxy, clock: FakeClock, card: str, board: str
 ) -> None:
     target = f"https://api.trello.com/1/cards/{card}"
@@ -168,28 +171,30 @@ async def test_two_spellings_of_one_read_have_one_key(proxy: Proxy, card: str, s
 async def test_a_write_and_a_page_of_ours_are_named_as_such(proxy: Proxy, card: str) -> None:
     write = await explained(proxy, f"/1/cards/{card}?_method=PUT&name=x")
     assert (write["handling"], write["cache_status"]) == ("write", "trello-proxy; fwd=method")
-    grant = await explained(proxy, "/1/authorize")
-    assert (grant["handling"], grant["cache_status"]) == ("grant", None)
+    notice = await explained(proxy, "/1/authorize")
+    assert (notice["handling"], notice["cache_status"]) == ("grant", None)
 
 
 async def test_what_cannot_be_a_request_is_refused(proxy: Proxy) -> None:
     refused = {"": 400, "//x": 404, "/c/abc": 404, "/1/%00": 400, "/1/boards/x?callback=f": 403}
     for url, status in refused.items():
-        heard: Heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}")
-        assert (heard.status, bool(heard.problem)) == (status, True), url
+        response: Heard = await proxy.get(f"/-/explain?url={quote(url, safe='')}")
+        assert (response.status, bool(response.problem)) == (status, True), url
 
 
-async def test_only_the_operator_is_told(start_proxy: StartProxy, standin: FakeTrello) -> None:
+async def test_only_the_operator_gets_an_explanation(
+    start_proxy: StartProxy, standin: FakeTrello
+) -> None:
     proxy = await start_proxy("admin: {token: 0perat0rs-t0ken}")
     assert (await proxy.get("/-/explain?url=/1/members/me")).problem == "admin-only"
     right = {"Authorization": "Bearer 0perat0rs-t0ken"}
-    told = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
-    assert told.status == 200
-    assert told.body.startswith(b"GET /1/members/me\n")
+    response = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
+    assert response.status == 200
+    assert response.body.startswith(b"GET /1/members/me\n")
     assert standin.request_log.total == 0
 
 
-async def test_in_a_clients_own_name_it_explains_the_clients_own(
+async def test_with_forwarded_credentials_it_explains_the_clients_own(
     start_proxy: StartProxy, standin: FakeTrello
 ) -> None:
     proxy = await start_proxy("clients: {credentials: forward}")

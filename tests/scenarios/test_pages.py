@@ -1,4 +1,4 @@
-"""What a teammate sees in a browser: cards, boards, and the box at `/`."""
+"""Pages of cards and boards, and the link form at `/`."""
 
 import re
 from html import unescape
@@ -15,7 +15,7 @@ from tests.scenarios.page import BROWSER, Browser
 
 @pytest.fixture
 async def proxy(start_proxy: StartProxy) -> Proxy:
-    """One that is patient: a large board takes the stand-in a while."""
+    """One with a long read timeout: a large board takes the fake Trello a while."""
     return await start_proxy(upstream={"read_timeout_s": 10.0})
 
 
@@ -35,11 +35,11 @@ async def test_a_cards_page_shows_its_files(browse: Browser, short: str, tail: s
     assert page.all("time")
 
 
-async def test_a_cards_id_will_do_too(browse: Browser, card: str) -> None:
+async def test_a_cards_id_works_too(browse: Browser, card: str) -> None:
     assert "start page draft.png" in (await browse(f"/c/{card}")).text
 
 
-async def test_everything_a_page_points_at_opens(proxy: Proxy, browse: Browser, short: str) -> None:
+async def test_every_link_of_a_page_works(proxy: Proxy, browse: Browser, short: str) -> None:
     page = await browse(f"/c/{short}")
     targets = [
         *page.names,
@@ -55,7 +55,7 @@ async def test_everything_a_page_points_at_opens(proxy: Proxy, browse: Browser, 
     assert copied == proxy.url + page.names[0]
 
 
-async def test_a_page_costs_trello_nothing_the_second_time(
+async def test_a_second_view_sends_no_upstream_request(
     browse: Browser, standin: FakeTrello, short_board: str
 ) -> None:
     await browse(f"/b/{short_board}")
@@ -120,7 +120,7 @@ async def test_pages_are_read_only(proxy: Proxy, short: str) -> None:
     assert (await proxy("HEAD", f"/c/{short}")).status == 200
 
 
-async def test_the_box_turns_an_address_into_a_link(
+async def test_the_form_turns_an_address_into_a_link(
     proxy: Proxy, browse: Browser, short: str
 ) -> None:
     query = f"/?url={quote(f'https://trello.com/c/{short}/1-x', safe='')}"
@@ -134,7 +134,7 @@ async def test_the_box_turns_an_address_into_a_link(
 
 @pytest.mark.parametrize("text", ["<https://trello.com/c/{}>", "See https://trello.com/c/{}.",
                                   "[card](https://trello.com/c/{})", "{}"])  # fmt: skip
-async def test_the_box_finds_the_address_in_what_was_pasted(
+async def test_the_form_finds_the_address_in_what_was_pasted(
     proxy: Proxy, browse: Browser, short: str, text: str
 ) -> None:
     query = f"/?url={quote(text.format(short), safe='')}"
@@ -148,24 +148,26 @@ async def test_a_boards_name_in_a_cards_address_leads_to_the_board(
     proxy: Proxy, browse: Browser, request: pytest.FixtureRequest, by: str
 ) -> None:
     name = request.getfixturevalue(by)
-    heard = await proxy.get(f"/c/{name}", headers=BROWSER)
-    assert (heard.status, heard.fields["Location"]) == (302, f"/b/{name}")
-    assert len((await browse(heard.fields["Location"])).names) == 3
+    response = await proxy.get(f"/c/{name}", headers=BROWSER)
+    assert (response.status, response.fields["Location"]) == (302, f"/b/{name}")
+    assert len((await browse(response.fields["Location"])).names) == 3
     assert (await proxy.get("/c/none0000", headers=BROWSER)).status == 404
 
 
-async def test_the_first_page_tells_people_and_terminals_the_base_url(
+async def test_the_home_page_shows_the_base_url_to_people_and_terminals(
     proxy: Proxy, browse: Browser
 ) -> None:
     assert f"{proxy.url}/1/" in (await browse("/")).text
-    heard = await proxy.get("/")
-    assert heard.fields["Content-Type"].startswith("text/plain")
-    assert f"{proxy.url}/1/" in heard.body.decode()
+    response = await proxy.get("/")
+    assert response.fields["Content-Type"].startswith("text/plain")
+    assert f"{proxy.url}/1/" in response.body.decode()
 
 
-async def test_what_pages_load_is_kept_by_its_content(proxy: Proxy, browse: Browser) -> None:
+async def test_assets_are_immutable_and_have_a_digest_in_their_url(
+    proxy: Proxy, browse: Browser
+) -> None:
     page = await browse("/")
-    heard = await proxy.get(page.all("link", rel="stylesheet")[0]["href"])
-    assert heard.fields["Content-Type"].startswith("text/css")
-    assert "immutable" in heard.fields["Cache-Control"]
-    assert unescape(heard.body.decode()) == heard.body.decode()
+    response = await proxy.get(page.all("link", rel="stylesheet")[0]["href"])
+    assert response.fields["Content-Type"].startswith("text/css")
+    assert "immutable" in response.fields["Cache-Control"]
+    assert unescape(response.body.decode()) == response.body.decode()

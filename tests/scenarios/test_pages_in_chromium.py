@@ -151,6 +151,14 @@ def _many(scene: Scene) -> str:
     return f"/b/{scene.board}?page=2"
 
 
+def _docs_index(_: Scene) -> str:
+    return "/-/docs/"
+
+
+def _docs(_: Scene) -> str:
+    return "/-/docs/metrics"
+
+
 def _no_card(_: Scene) -> str:
     return "/c/ZZZZZZZZ"
 
@@ -187,6 +195,8 @@ STATES: dict[str, Callable[[Scene], str | Awaitable[str]]] = {
     "board with a search": _found,
     "board with nothing found": _not_found,
     "board in pages": _many,
+    "documentation": _docs_index,
+    "documentation page": _docs,
     "no such card": _no_card,
     "deleted file": _deleted,
     "Trello is down": _down,
@@ -260,16 +270,16 @@ async def test_typing_narrows_the_list_at_once(scene: Scene, tab: Tab) -> None:
     shown = "[...document.querySelectorAll('.file')].filter((f) => f.checkVisibility()).length"
     assert await tab.run(shown) == 5
     await tab.run("document.querySelector('#q').focus()")
-    await tab.tell("Input.insertText", text="NOTES txt")
+    await tab.send("Input.insertText", text="NOTES txt")
     assert await tab.run(shown) == 1
     assert await tab.run("document.querySelector('.count').textContent") == "1 of 5 files"
-    await tab.tell("Input.insertText", text="zzz")
+    await tab.send("Input.insertText", text="zzz")
     assert await tab.run(shown) == 0
     assert await tab.run("document.querySelector('#no-match').checkVisibility()")
 
 
 async def test_the_button_copies_the_internal_link(scene: Scene, tab: Tab) -> None:
-    await tab.tell(
+    await tab.send(
         "Browser.grantPermissions",
         permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
         origin=scene.proxy.url,
@@ -313,7 +323,7 @@ async def test_it_can_be_used_by_keyboard_and_is_read_out_in_full(scene: Scene, 
 
 
 async def test_without_a_script_everything_is_there_but_the_buttons(scene: Scene, tab: Tab) -> None:
-    await tab.tell("Emulation.setScriptExecutionDisabled", value=True)
+    await tab.send("Emulation.setScriptExecutionDisabled", value=True)
     await tab.open(f"{scene.proxy.url}/b/{scene.board}?q=notes")
     names = [name for role, name in await tab.accessible() if role == "link"]
     assert "release-notes.txt" in names

@@ -10,7 +10,7 @@ from proxy.http_semantics.fields import serialize
 from proxy.pages.docs import NAMES, URL, docs_index_page, docs_index_text, docs_page, markdown
 from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.middleware import Handler
-from proxy.server.negotiation import TEXT_FIELDS, wants_page
+from proxy.server.negotiation import TEXT_FIELDS, negotiated_response, wants_page
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 
@@ -26,9 +26,9 @@ def docs_handlers() -> dict[str, Handler]:
 
 async def _index(request: web.BaseRequest, context: RequestContext) -> WireResponse:
     _enter(request, context)
-    if wants_page(request):
-        return WireResponse(200, serialize(PAGE_FIELDS), docs_index_page())
-    return _text(docs_index_text())
+    return negotiated_response(
+        request, page=docs_index_page, text=lambda: docs_index_text().encode()
+    )
 
 
 async def _page(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
@@ -40,7 +40,7 @@ async def _page(name: str, request: web.BaseRequest, context: RequestContext) ->
 
 async def _source(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
     _enter(request, context)
-    return _text(markdown(name))
+    return WireResponse(200, serialize(TEXT_FIELDS), markdown(name).encode())
 
 
 def _enter(request: web.BaseRequest, context: RequestContext) -> None:
@@ -48,7 +48,3 @@ def _enter(request: web.BaseRequest, context: RequestContext) -> None:
     context.route = URL
     if request.method not in {"GET", "HEAD"}:
         raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
-
-
-def _text(text: str) -> WireResponse:
-    return WireResponse(200, serialize(TEXT_FIELDS), text.encode())

@@ -1,4 +1,4 @@
-"""What a teammate sees when something is wrong, and what hostile files make of a page."""
+"""Error pages, pages while Trello fails, and hostile names in pages."""
 
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>.txt"
 
 @pytest.fixture
 async def proxy(start_proxy: StartProxy) -> Proxy:
-    """One that is patient: a large board takes the stand-in a while."""
+    """One with a long read timeout: a large board takes the fake Trello a while."""
     return await start_proxy(upstream={"read_timeout_s": 10.0})
 
 
@@ -73,7 +73,7 @@ async def test_a_malicious_file_is_named_and_not_linked(
     assert "malicious" in page.text
 
 
-async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
+async def test_while_trello_is_down_the_page_is_stale_and_says_so(
     browse: Browser, standin: FakeTrello, clock: FakeClock, short: str
 ) -> None:
     await browse(f"/c/{short}")
@@ -84,7 +84,7 @@ async def test_while_trello_is_down_the_page_is_the_last_one_and_says_so(
     assert "Trello is not answering. This is a copy from" in page.text
 
 
-async def test_without_a_last_one_the_page_says_that_trello_is_down(
+async def test_without_a_stale_response_the_page_says_that_trello_is_down(
     browse: Browser, standin: FakeTrello, short: str
 ) -> None:
     standin.faults.add(Fault("status", times=None))
@@ -92,7 +92,7 @@ async def test_without_a_last_one_the_page_says_that_trello_is_down(
     assert "Try again" in page.text
 
 
-async def test_names_are_left_out_where_trello_does_not_tell_them(
+async def test_names_are_left_out_where_trello_fails(
     browse: Browser, standin: FakeTrello, board: str, short: str
 ) -> None:
     standin.faults.add(Fault("status", f"/1/boards/{board}*", times=None))
@@ -116,16 +116,16 @@ async def test_a_program_that_names_html_among_others_reads_no_page(
     gone = standin.trello.example_attachment_path.replace("/download", "/nowhere")
     for accept in ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/html, */*", "*/*"):
         for target, status in (("/1/..", 400), ("/nowhere", 404), (gone, 404)):
-            heard = await proxy.get(target, headers={"Accept": accept})
-            assert heard.status == status
-            assert "html" not in heard.fields["Content-Type"]
+            response = await proxy.get(target, headers={"Accept": accept})
+            assert response.status == status
+            assert "html" not in response.fields["Content-Type"]
     fetched = {"Accept": BROWSER["Accept"], "Sec-Fetch-Mode": "cors"}
     assert (await proxy.get("/nowhere", headers=fetched)).problem == "not-found"
     opened = {"Accept": "*/*", "Sec-Fetch-Mode": "navigate"}
     assert page_of(await proxy.get("/nowhere", headers=opened)).all("h1")
 
 
-async def test_a_card_of_somebody_elses_is_not_visible(
+async def test_a_card_of_another_member_is_not_visible(
     proxy: Proxy, standin: FakeTrello, browse: Browser, short: str, board: str
 ) -> None:
     owner = standin.trello.add_member("owner", "Olga Owner")
@@ -154,17 +154,17 @@ async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
     standin.faults.add(Fault("reset", times=None))
     page = await browse(path, 502)
     assert page.all("a", href=path)
-    heard = await proxy.get(path)
-    assert heard.problem == "connection-terminated"
+    response = await proxy.get(path)
+    assert response.problem == "connection-terminated"
 
 
 async def test_a_link_without_its_signature_says_so_to_people(
     start_proxy: StartProxy, standin: FakeTrello, short: str
 ) -> None:
     proxy = await start_proxy(links={"sign": True, "keys": (Secret("k" * 20),)})
-    heard = await proxy.get(standin.trello.example_attachment_path, headers=BROWSER)
-    assert heard.status == 403
-    assert "This link is not signed" in page_of(heard).text
+    response = await proxy.get(standin.trello.example_attachment_path, headers=BROWSER)
+    assert response.status == 403
+    assert "This link is not signed" in page_of(response).text
     shown = page_of(await proxy.get(f"/c/{short}", headers=BROWSER))
     for target in (*shown.names, *(a["src"] for a in shown.all("img"))):
         assert "?s=" in target
@@ -183,7 +183,7 @@ async def test_a_path_that_is_markup_is_shown_as_text(proxy: Proxy, standin: Fak
     standin.faults.add(Fault("reset", times=None))
     path = standin.trello.example_attachment_path
     for target, status in (('/"><script>x</script>', 404), (f"{path}/'\"><script>x</script>", 502)):
-        heard = await proxy.get(target, headers=BROWSER)
-        assert heard.status == status
-        assert b"<script>x" not in heard.body
-        page_of(heard)
+        response = await proxy.get(target, headers=BROWSER)
+        assert response.status == status
+        assert b"<script>x" not in response.body
+        page_of(response)
