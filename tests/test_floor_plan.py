@@ -74,7 +74,7 @@ ONLY_IN = {
     "aiohttp": {"server", "app", "upstream", "fake_trello"},
     "aiohttp_client_cache": {"cache"},
     "aiosqlite": {"cache"},
-    "sqlite3": {"cache", "attachments", "cli"},
+    "sqlite3": {"cache", "attachments", "runtime", "cli"},
     "fcntl": {"runtime"},
     "http.client": {"cli"},
     "urllib.request": set[str](),

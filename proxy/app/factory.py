@@ -160,15 +160,24 @@ class ComponentFactory:
         links = build_link_rewriter(config, self._public_url)
         limiter = RateLimiter(config.limits, clock, environment.random, metrics)
         availability = CircuitBreakers(stored, clock, self._log, environment.random)
-        transport = self._transport()
         environment.own(limiter)
+        client = UpstreamClient(
+            self._transport(),
+            limiter=limiter,
+            availability=availability,
+            metrics=metrics,
+            clock=clock,
+            random_bytes=environment.random,
+        )
         exchange = UpstreamExchange(
-            UpstreamClient(transport, limiter, availability, metrics, clock),
-            config.upstream.url,
-            environment.via,
-            (environment.redactor, links if config.links.rewrite else None),
-            (metrics, environment.memory),
-            clock,
+            client,
+            origin=config.upstream.url,
+            via=environment.via,
+            redactor=environment.redactor,
+            link_rewriter=links if config.links.rewrite else None,
+            metrics=metrics,
+            memory=environment.memory,
+            clock=clock,
         )
         return UpstreamComponents(
             stored=stored,
@@ -300,12 +309,17 @@ class ComponentFactory:
             self._identity_file.save(IdentityState(self._identity_key, digest, member))
 
         inspector = TokenInspector(upstream.exchange, upstream.routes)
-        manager = CredentialManager(
-            upstream.stored, inspector, upstream.availability, self._clock, self._log, remember
+        webhook_manager = changes.webhook_manager
+        return CredentialManager(
+            upstream.stored,
+            inspector,
+            upstream.availability,
+            clock=self._clock,
+            log=self._log,
+            random_bytes=self._environment.random,
+            remember=remember,
+            on_switch=None if webhook_manager is None else webhook_manager.resync,
         )
-        if changes.webhook_manager is not None:
-            manager.on_switch.append(changes.webhook_manager.resync)
-        return manager
 
     def _build_credential_usage(self, stored: StoredCredential) -> CredentialUsage:
         return CredentialUsage(

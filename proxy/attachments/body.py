@@ -1,7 +1,7 @@
-"""A file's bytes on their way to one client: from the disk, and from Trello where the disk fails.
+"""Attachment body: a file's bytes for one client, from the disk, or from Trello if that fails.
 
-The disk may run out of room in the middle of a download, or lose what it kept. Then each reader
-goes on with a download of its own, from where it is; nobody is told a short body is a whole one.
+The disk may become full during a download, or lose a stored file. Then each reader continues with
+its own download from its current position. A truncated file never looks complete.
 """
 
 import asyncio
@@ -23,29 +23,32 @@ from proxy.errors import (
 
 Chunk = bytes | bytearray
 SMALL_BYTES = 128 * 1024
-"""So little is sent in one piece with the header."""
+"""A body up to this size is sent in one piece with the header."""
 FIRST_BYTES = 64 * 1024
-"""What each reader gets first, so that of many who wait for a file none has to wait for long."""
+"""First piece of each body, so that of many waiting clients each gets a part soon."""
 
 
 class AttachmentBody:
-    """All the bytes, or those that `narrow` leaves; must be closed."""
+    """A file, or the range set by `set_range`; must be closed."""
 
     def __init__(
         self,
         start: Callable[[int], AttachmentFetch],
-        header: FileInfo,
+        info: FileInfo,
         *,
-        held: SharedFile | None = None,
+        file: SharedFile | None = None,
         fetch: AttachmentFetch | None = None,
     ) -> None:
-        """Owns `held`, the file on disk, and `fetch`, an open download of it or of its end."""
+        """Owns `file`, on disk, and `fetch`, an open download of it or of its end.
+
+        `start` begins another download at an offset.
+        """
         self._start = start
-        self._info = header
-        self._file = held
+        self._info = info
+        self._file = file
         self._fetch = fetch
-        self._at, self._end = 0, header.length
-        self._most = FIRST_BYTES
+        self._at, self._end = 0, info.length
+        self._piece_bytes = FIRST_BYTES
         self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_upstream()
 
     def set_range(self, start: int, end: int) -> None:
@@ -53,12 +56,12 @@ class AttachmentBody:
         self._at, self._end = start, end
 
     async def read_small(self) -> bytes | None:
-        """All that is wanted, where that is little and kept; then there is nothing to close."""
-        held, end = self._file, self._end
-        if held is None or not held.complete or end is None or end - self._at > SMALL_BYTES:
+        """The whole body, closed, if it is stored and at most SMALL_BYTES long; else None."""
+        file, end = self._file, self._end
+        if file is None or not file.complete or end is None or end - self._at > SMALL_BYTES:
             return None
         try:
-            data = bytes(await held.read(self._at, end - self._at))
+            data = bytes(await file.read(self._at, end - self._at))
         except StoreError:
             return None
         if len(data) != end - self._at:
@@ -67,17 +70,17 @@ class AttachmentBody:
         return data
 
     async def send(self, to: int) -> int:
-        """Have the kernel send some bytes to the socket `to`; how many went.
+        """Send the next bytes to the socket `to` with `sendfile`; the number of bytes sent.
 
-        0 where that is not possible, or not any more: what is left comes by iterating.
-        BlockingIOError while the socket takes nothing.
+        0 if that is not possible (any more): the rest is read by iteration. BlockingIOError while
+        the socket's buffer is full.
         """
-        held = self._file
-        if held is None or self._end is None or self._at >= self._end:
+        file = self._file
+        if file is None or self._end is None or self._at >= self._end:
             return 0
-        most, self._most = self._most, SEND_BYTES
+        max_bytes, self._piece_bytes = self._piece_bytes, SEND_BYTES
         try:
-            count = await held.send(self._at, min(most, self._end - self._at), to)
+            count = await file.send(self._at, min(max_bytes, self._end - self._at), to)
         except ChecksumMismatch as error:
             raise IncompleteResponse("A kept file is damaged; ask again.") from error
         except StoreError:
@@ -89,14 +92,14 @@ class AttachmentBody:
         return self._chunks
 
     async def aclose(self) -> None:
-        """Let go of the file; an iterator that never began has nothing to undo itself."""
-        await self._chunks.aclose()
+        """Release file and download, also before the first byte was read."""
+        await self._chunks.aclose()  # a generator that was never started closes nothing
         fetch, self._fetch = self._fetch, None
-        held, self._file = self._file, None
+        file, self._file = self._file, None
         if fetch is not None:
             await fetch.aclose()
-        if held is not None:
-            held.release()
+        if file is not None:
+            file.release()
 
     async def _from_disk_then_upstream(self) -> AsyncGenerator[Chunk, None]:
         if self._file is not None:
@@ -115,38 +118,36 @@ class AttachmentBody:
                 async for part in fetched:
                     yield part
 
-    async def _from_disk(self, held: SharedFile) -> AsyncGenerator[Chunk, None]:
+    async def _from_disk(self, file: SharedFile) -> AsyncGenerator[Chunk, None]:
         while self._end is None or self._at < self._end:
             left = READ_BYTES if self._end is None else self._end - self._at
-            chunk = await held.read(self._at, min(left, READ_BYTES))
+            chunk = await file.read(self._at, min(left, READ_BYTES))
             if not chunk:
                 return
             self._at += len(chunk)
             yield chunk
-            await asyncio.sleep(0)  # or one fast reader has the loop to itself
+            await asyncio.sleep(0)  # or one fast reader takes all of the event loop
 
     async def _from_upstream(self) -> AsyncGenerator[Chunk, None]:
-        fetch = await self._fetched()
-        async with aclosing(fetch.chunks()) as chunks:
-            async for chunk in chunks:
-                rest = chunk if self._end is None else chunk[: self._end - self._at]
-                self._at += len(rest)
-                yield rest
-                if self._at == self._end:
-                    return
+        async for chunk in await self._fetch_from_here():
+            rest = chunk if self._end is None else chunk[: self._end - self._at]
+            self._at += len(rest)
+            yield rest
+            if self._at == self._end:
+                return
 
-    async def _fetched(self) -> AttachmentFetch:
-        """A download that begins where this body is."""
+    async def _fetch_from_here(self) -> AttachmentFetch:
+        """A download that begins at the current position; `aclose` closes it."""
         if self._fetch is not None and self._fetch.start == self._at:
             return self._fetch
         if self._fetch is not None:
             await self._fetch.aclose()
         fetch = self._fetch = self._start(self._at)
         try:
-            header = await fetch.open()
+            info = await fetch.open()
         except UpstreamRefused as error:
             raise IncompleteResponse("Trello no longer gives this file; ask again.") from error
-        lengths = (header.length, self._info.length)
-        if None not in lengths and header.length != self._info.length:
+        lengths = (info.length, self._info.length)
+        if None not in lengths and info.length != self._info.length:
             raise IncompleteResponse("A file changed while it was being fetched; ask again.")
         return fetch

@@ -1,7 +1,7 @@
-"""Users' files share the API's origin: how they may be shown, and where they may come from.
+"""Content policy of attachments: media types, security fields, file names, storage hosts. Pure.
 
-Bytes are never changed. What a browser may do with them is decided by their type alone, never by
-their name.
+Attachments share the API's origin. Their bytes are never changed; what a browser may do with them
+depends on their media type only, never on their name.
 """
 
 import re
@@ -11,9 +11,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import quote
 
+from proxy.http_semantics.media_type import media_type_of
 from proxy.model import Fields
 
-_SHOWN = frozenset(
+_INLINE = frozenset(
     {
         "image/png",
         "image/apng",
@@ -31,8 +32,8 @@ _SHOWN = frozenset(
         "application/pdf",
     }
 )
-"""Passive types; everything else is saved, not shown. Audio and video are matched by their tree."""
-_SHOWN_TREES = ("audio/", "video/")
+"""Passive types, displayed inline; all others are saved. Audio and video: see _INLINE_TREES."""
+_INLINE_TREES = ("audio/", "video/")
 
 _ALIASES = {
     "application/acrobat": "application/pdf",
@@ -62,10 +63,10 @@ _ALIASES = {
     "text/pdf": "application/pdf",
     "text/x-pdf": "application/pdf",
 }
-"""Unregistered names of passive types, as clients send them."""
+"""Unregistered names of passive types that clients send."""
 
 UNTYPED = "application/octet-stream"
-_SAYS_NOTHING = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
+_UNINFORMATIVE = frozenset({UNTYPED, "binary/octet-stream", "application/x-unknown", ""})
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,64}"
 _CONTENT_TYPE = re.compile(rf"({_WORD}/{_WORD})[ \t]*(;[ -~]*)?")
 _CHARSET = re.compile(rf";[ \t]*charset=\"?({_WORD})\"?[ \t]*(?:;|\Z)", re.IGNORECASE)
@@ -74,24 +75,24 @@ _PASSIVE_CSP = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
 )
 _PDF_CSP = "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'"
-"""Without `sandbox`: browsers do not open their PDF viewer in one, and a PDF's scripts cannot
-leave the viewer."""
+"""Without `sandbox`, in which browsers open no PDF viewer; a PDF's scripts cannot leave the viewer
+(D22)."""
 
 MAX_AGE_S = 3600
-"""For so long a browser that has a file need not ask whether it still may have it."""
+"""Seconds for which a browser may use a file without another request."""
 _NAME_CHARS = 180
 _SUFFIX_CHARS = 20
 _SEPARATORS = str.maketrans("/\\:", "___")
 
 
-def first_content_type(named: Iterable[str]) -> str:
-    """The first of these types that says something, under its registered name.
+def first_content_type(content_types: Iterable[str]) -> str:
+    """The first informative type under its registered name, else UNTYPED.
 
-    No parameter stays but `charset`.
+    All parameters but `charset` are removed.
     """
-    for each in named:
+    for each in content_types:
         found = _CONTENT_TYPE.fullmatch(each.strip())
-        if found is None or found[1].lower() in _SAYS_NOTHING:
+        if found is None or found[1].lower() in _UNINFORMATIVE:
             continue
         media_type = _ALIASES.get(found[1].lower(), found[1].lower())
         charset = _CHARSET.search(found[2] or "")
@@ -100,18 +101,18 @@ def first_content_type(named: Iterable[str]) -> str:
 
 
 def is_inline(content_type: str) -> bool:
-    """Whether a browser may show it: of a passive type, without scripts."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    in_tree = media_type.startswith(_SHOWN_TREES) and not media_type.endswith("+xml")
-    return media_type in _SHOWN or in_tree
+    """Whether a browser may display the file: its type is passive, without scripts."""
+    media_type = media_type_of(content_type)
+    in_tree = media_type.startswith(_INLINE_TREES) and not media_type.endswith("+xml")
+    return media_type in _INLINE or in_tree
 
 
 def safe_fields(content_type: str) -> Fields:
-    """No sniffing, no scripts, no same origin; what is shown, and pictures, any page may embed.
+    """Fields that forbid sniffing, scripts and the origin; inline types and images may be embedded.
 
-    SVG is saved when it is opened, and a picture in an `<img>`, where its scripts do not run.
+    An SVG is saved when it is opened, and displayed in an `<img>`, where its scripts do not run.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = media_type_of(content_type)
     is_embedded = is_inline(content_type) or media_type.startswith("image/")
     return (
         ("X-Content-Type-Options", "nosniff"),
@@ -124,44 +125,45 @@ def safe_fields(content_type: str) -> Fields:
 
 
 def etag_of_file(file_id: str) -> str:
-    """A strong validator: the bytes of an attachment or a preview never change (§8.8.1).
+    """A strong validator of an attachment or preview, as its bytes never change (RFC 9110 §8.8.1).
 
-    Known before they are there, so it is one for a file that arrives and the same that is kept.
+    Made of the id, so that it is the same before, during and after the download (D19).
     """
     return f'"{quote(file_id, safe="/")}"'
 
 
 @lru_cache(maxsize=1024)
 def disposition(content_type: str, name: str, *, save: bool = False) -> str:
-    """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187)."""
-    kind = "inline" if is_inline(content_type) and not save else "attachment"
-    harmless = safe_name(name)
-    return (
-        f'{kind}; filename="{_plain_name(name, harmless)}"; '
-        f"filename*=UTF-8''{quote(harmless, safe='')}"
-    )
+    """Content-Disposition: inline for passive types, else attachment (RFC 6266, RFC 8187).
 
-
-def _plain_name(name: str, harmless: str) -> str:
-    """The `filename` parameter: plain ASCII, different for different names.
-
-    Where characters had to be replaced, a digest of the name follows (RFC 6266 §4.3).
+    `save`: attachment in any case.
     """
-    plain = "".join(
-        char if char.isascii() and char.isprintable() and char not in '"%' else "_"
-        for char in harmless
+    kind = "inline" if is_inline(content_type) and not save else "attachment"
+    safe = safe_name(name)
+    return (
+        f"{kind}; filename=\"{_ascii_name(name, safe)}\"; filename*=UTF-8''{quote(safe, safe='')}"
     )
-    if plain == name:
-        return plain
+
+
+def _ascii_name(name: str, safe: str) -> str:
+    """The `filename` parameter in ASCII, different for different names (RFC 6266 §4.3).
+
+    If characters had to be replaced, a digest of the name is appended.
+    """
+    ascii_name = "".join(
+        char if char.isascii() and char.isprintable() and char not in '"%' else "_" for char in safe
+    )
+    if ascii_name == name:
+        return ascii_name
     digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    stem, dot, suffix = plain.rpartition(".")
-    return f"{stem}-{digest}.{suffix}" if stem and dot else f"{plain}-{digest}"
+    stem, dot, suffix = ascii_name.rpartition(".")
+    return f"{stem}-{digest}.{suffix}" if stem and dot else f"{ascii_name}-{digest}"
 
 
 def safe_name(name: str) -> str:
-    """The name without what deceives or escapes: controls, direction marks, path separators."""
-    seen = "".join(char for char in name if unicodedata.category(char) not in _UNSEEN)
-    flat = seen.translate(_SEPARATORS).strip(" ")
+    """The name without controls, direction marks and path separators; `file` if nothing is left."""
+    visible = "".join(char for char in name if unicodedata.category(char) not in _INVISIBLE)
+    flat = visible.translate(_SEPARATORS).strip(" ")
     if len(flat) > _NAME_CHARS:
         stem, dot, suffix = flat.rpartition(".")
         ending = dot + suffix if stem and len(suffix) <= _SUFFIX_CHARS else ""
@@ -169,12 +171,15 @@ def safe_name(name: str) -> str:
     return flat if flat.strip(". ") else "file"
 
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's categories of what cannot be seen; the marks that reverse a text are Cf."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of invisible characters; the marks that reverse a text are Cf."""
 
 
 def is_storage_host(host: str, port: int | None, allowed: Iterable[str]) -> bool:
-    """Whether a download may be redirected there: `host`, `host:port` or `*.suffix`, as listed."""
+    """Whether a download may be redirected to a host.
+
+    `allowed`: `host`, `host:port` or `*.suffix`, as in `upstream.storage_hosts`.
+    """
     name = host.lower()
     for entry in allowed:
         listed, listed_port = _split(entry)
@@ -186,12 +191,12 @@ def is_storage_host(host: str, port: int | None, allowed: Iterable[str]) -> bool
 
 
 def is_listed_by_name(host: str, port: int | None, allowed: Iterable[str]) -> bool:
-    """As `is_storage_host`, without the patterns."""
+    """As `is_storage_host`, without patterns."""
     return is_storage_host(host, port, (each for each in allowed if not each.startswith("*.")))
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Host, without an IPv6 address's brackets, and port or nothing."""
+    """The host, an IPv6 address without brackets, and the port or an empty string."""
     if entry.startswith("["):
         listed, _, rest = entry[1:].lower().partition("]")
         return listed, rest.removeprefix(":")

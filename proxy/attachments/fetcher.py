@@ -1,14 +1,15 @@
-"""A file's bytes from Trello: asked of its API with our credential, of its storage without it.
+"""Attachment download: a file's bytes from Trello's API, or from the storage it redirects to.
 
-Trello answers with the file, or with a redirect to a signed, short-lived address. That address is
-followed by hand, once, to a listed host only; no credential, cookie or referrer goes along, and
-nobody sees it. A body that breaks off is resumed where the storage can (RFC 9110 §13.1.5), else
-begun again and skipped; what comes then must be the same file.
+The API is sent the proxy's credential; the storage is not. The redirect leads to a signed URL that
+is valid for a short time: it is followed once, to a listed host only, without credential, cookie or
+referrer, and is never shown. A body that breaks off is resumed if the storage supports it (RFC 9110
+§13.1.5), else requested again and skipped; the rest must belong to the same file.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack, aclosing
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 
 from yarl import URL
@@ -46,31 +47,31 @@ from proxy.upstream.transport import (
 )
 
 MAX_ATTEMPTS = 5
-"""To get one file whole; each goes to Trello's API first."""
+"""Responses per download; each attempt begins at Trello's API."""
 AHEAD_BYTES = 256 * 1024
-"""Bytes of a text without a charset that are buffered before its type is sent."""
-_RANGE_HEADERS: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+"""Longest text without a charset that is buffered until its charset is known."""
+_STORAGE_FIELDS: Fields = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
 
 
 class UpstreamRefused(Exception):
-    """Trello's own word instead of the file, to whoever is of this partition."""
+    """Trello's response instead of the file, for clients of this partition."""
 
-    def __init__(self, whole: BufferedResponse, partition: str) -> None:
-        super().__init__(whole, partition)
-        self.response = whole
+    def __init__(self, response: BufferedResponse, partition: str) -> None:
+        super().__init__(response, partition)
+        self.response = response
         self.partition = partition
 
 
-class _Changed(InvalidResponse):
-    """What comes now is not what came before."""
+class FileChanged(InvalidResponse):
+    """A response does not continue the bytes of those before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageHosts:
-    """Where Trello keeps files: the hosts it may redirect to, and two ways to connect.
+    """The hosts to which Trello may redirect a download, and how to connect to them.
 
-    To a host that stands in the list by its name, its operator's word is taken for the network it
-    is in; one that only fits a pattern must have a public address.
+    A host that is listed by name may have any address, as its operator chose it; one that matches a
+    pattern must have a public address.
     """
 
     hosts: tuple[str, ...]
@@ -78,7 +79,7 @@ class StorageHosts:
     wildcard: Transport
 
     def transport_for(self, location: str) -> Transport:
-        """How to connect there; Unusable where nothing may."""
+        """The transport for a redirect; InvalidResponse if its host is not listed."""
         try:
             url = URL(location, encoded=True)
             host, port = url.host or "", url.port
@@ -94,43 +95,95 @@ class StorageHosts:
 
 @dataclass(frozen=True, slots=True)
 class FetchDeps:
-    """Where files come from, and what counts them."""
+    """What every download uses."""
 
     exchange: UpstreamExchange
     storage_hosts: StorageHosts
     metrics: Metrics
 
 
-class AttachmentFetch:
-    """One download, from `start` on; `open` it, read `chunks`, `aclose` it."""
+class Continuation:
+    """The part of a response that continues the delivered bytes. Deterministic, no I/O.
+
+    Bytes before `resume_at` are dropped: they must equal the delivered ones. The last bytes of the
+    file are returned only when the response has ended with them. FileChanged otherwise.
+    """
+
+    __slots__ = ("_at", "_digest", "_last", "_length", "_repeated", "_resume_at", "_start")
 
     def __init__(
-        self, origin: FetchDeps, request: ApiRequest, expected: FileInfo, start: int = 0
+        self, start: int, resume_at: int, offset: int, *, length: int | None, digest: bytes | None
     ) -> None:
-        """`expected`: what Trello said of the file elsewhere."""
-        self._exchange = origin.exchange
-        self._storage = origin.storage_hosts
-        self._metrics = origin.metrics
+        """`offset`: of the response in the file; `length`: of the file, if known.
+
+        `digest`: SHA-256 of the bytes delivered from `start` up to `resume_at`; None if a strong
+        validator shows that the file is the same (RFC 9110 §8.8.1).
+        """
+        self._start = start
+        self._resume_at = resume_at
+        self._at = offset
+        self._length = length
+        self._digest = digest
+        self._repeated = hashlib.sha256()
+        self._last = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The part of the response's next chunk to deliver."""
+        offset, self._at = self._at, self._at + len(chunk)
+        resume_at = max(0, self._resume_at - offset)
+        if self._digest is not None:
+            self._repeated.update(chunk[max(0, self._start - offset) : resume_at])
+        if self._at <= self._resume_at:
+            return b""
+        if self._digest not in (None, self._repeated.digest()):
+            raise FileChanged("A file changed while it was being fetched; try again.")
+        self._digest = None
+        if self._length is None or self._at < self._length:
+            return chunk[resume_at:]
+        if self._at > self._length:
+            raise FileChanged("A file came longer than was said; try again later.")
+        self._last += chunk[resume_at:]
+        return b""
+
+    def finish(self) -> bytes:
+        """The last bytes of the file, after the end of the response."""
+        return self._last
+
+
+class AttachmentFetch:
+    """One download from `start` on, a stream of bytes: `open` it, iterate, `aclose` it.
+
+    It ends only when all bytes were delivered; UpstreamError otherwise.
+    """
+
+    def __init__(
+        self, deps: FetchDeps, request: ApiRequest, expected: FileInfo, start: int = 0
+    ) -> None:
+        """`expected`: length and type in the attachment's metadata."""
+        self._exchange = deps.exchange
+        self._storage = deps.storage_hosts
+        self._metrics = deps.metrics
         self._request = request
         self._expected = expected
         self.start = self._at = start
-        self._stack = ExitStack()
-        self.header: FileInfo | None = None
-        """Length and type; a long text's charset is known after the last chunk only."""
         self._etag = ""
+        """The file's strong validator, if the first response had one."""
+        self._digest = hashlib.sha256()
+        """Of the delivered bytes, if there is no strong validator."""
+        self._connection = AsyncExitStack()
         self._response: UpstreamResponse | None = None
         self._attempts = 0
-        self._delivered_bytes = hashlib.sha256()
-        """What was given, where there is no strong validator to resume with."""
         self._probe: Utf8Probe | None = None
-        self._ahead: list[bytes] = []
-        """Chunks buffered by `_read_ahead`."""
-        self._chunks = self._whole_or_error()
+        self._ahead: deque[bytes] = deque()
+        """Chunks buffered by `open`."""
+        self._chunks = self._read()
+        self.info: FileInfo | None = None
+        """Length and type; the charset of a long text is known after its last byte only."""
 
     async def open(self) -> FileInfo:
-        """What the file is; Refused, or UpstreamError, where there is none."""
+        """Length and type of the file; UpstreamRefused or UpstreamError if there is none."""
         response = self._response = await self._send()
-        is_inflated, length = is_gzip(response), self._length(response)
+        is_inflated, length = is_gzip(response), _complete_length(response)
         expected = None if is_inflated else self._expected.length
         if length is None:
             length = expected
@@ -142,20 +195,23 @@ class AttachmentFetch:
             raise InvalidResponse("Trello's storage does not say where a file ends.")
         is_strong = not is_inflated and not response.etag.startswith("W/")
         self._etag = response.etag if is_strong else ""
-        self.header = FileInfo(length, self._content_type(response))
-        if self.start == 0 and lacks_charset(self.header.content_type):
+        self.info = FileInfo(length, self._content_type(response))
+        if self.start == 0 and lacks_charset(self.info.content_type):
             self._probe = Utf8Probe()
             if (length or 0) <= AHEAD_BYTES:
                 await self._read_ahead()
-        return self.header
+        return self.info
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """All bytes from the start on; ends only when they were all there, else UpstreamError."""
-        async with aclosing(self._chunks) as chunks:
-            while self._ahead:
-                yield self._ahead.pop(0)
-            async for chunk in chunks:
-                yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return self._ahead.popleft() if self._ahead else await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Release the connection, whether or not the download was begun."""
+        await self._chunks.aclose()
+        await self._connection.aclose()
 
     async def _read_ahead(self) -> None:
         """Buffer a short text, so that its charset is known before its first byte is sent."""
@@ -164,21 +220,20 @@ class AttachmentFetch:
             self._ahead.append(chunk)
             size += len(chunk)
 
-    async def _whole_or_error(self) -> AsyncGenerator[bytes, None]:
-        """All bytes from the start on, resumed where the connection breaks off."""
+    async def _read(self) -> AsyncGenerator[bytes, None]:
+        """All bytes from `start` on, resumed where a connection breaks off."""
         while True:
             try:
-                async with aclosing(self._bounded()) as chunks:
-                    async for chunk in chunks:
-                        self._at += len(chunk)
-                        self._metrics.downloaded_bytes += len(chunk)
-                        if not self._etag:
-                            self._delivered_bytes.update(chunk)
-                        if self._probe:
-                            self._probe.feed(chunk)
-                        yield chunk
-                if self._is_whole():
-                    self._name_charset()
+                response, info = self._response, self.info
+                if response is None or info is None:
+                    raise InvalidResponse("A file was not opened.")
+                continuation = self._continue_with(response, info)
+                async with aclosing(self._exchange.file_body(response)) as body:
+                    async for chunk in body:
+                        yield self._deliver(continuation.feed(chunk))
+                yield self._deliver(continuation.finish())
+                if info.length in (None, self._at):
+                    self._set_charset(info)
                     return
                 raise IncompleteResponse(
                     "A file was cut short on its way from Trello; try again later."
@@ -186,132 +241,99 @@ class AttachmentFetch:
             except UpstreamError as error:
                 await self._resume(error)
 
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
-        self._stack.close()
+    def _deliver(self, chunk: bytes) -> bytes:
+        self._at += len(chunk)
+        if not self._etag:
+            self._digest.update(chunk)
+        self._metrics.downloaded_bytes += len(chunk)
+        if self._probe is not None:
+            self._probe.feed(chunk)
+        return chunk
 
-    def _name_charset(self) -> None:
+    def _set_charset(self, info: FileInfo) -> None:
         """Add `charset=utf-8` to the type if every byte was; after the last chunk."""
-        if self.header and self._probe and self._probe.is_utf8():
-            content_type = with_utf8_charset(self.header.content_type)
-            self.header = replace(self.header, content_type=content_type)
+        if self._probe is not None and self._probe.is_utf8():
+            self.info = replace(info, content_type=with_utf8_charset(info.content_type))
 
     def _content_type(self, response: UpstreamResponse) -> str:
-        """What the reply or else Trello says that it is; never with our credential in it."""
-        named = (response.content_type, self._expected.content_type)
+        """The type in the response, or else in the metadata; without the proxy's credential."""
+        types = (response.content_type, self._expected.content_type)
         return first_content_type(
-            each for each in named if not self._exchange.contains_secret(each)
+            each for each in types if not self._exchange.contains_secret(each)
         )
 
-    def _length(self, response: UpstreamResponse) -> int | None:
-        """Of the whole file, as far as the reply tells."""
-        if is_gzip(response):
-            return None
+    def _continue_with(self, response: UpstreamResponse, info: FileInfo) -> Continuation:
+        """How a response continues the delivered bytes; InvalidResponse if it cannot."""
+        offset, length = 0, _complete_length(response)
         if response.status == 206:
-            return (resume_offset(response.content_range) or (0, None))[1]
-        return response.length
+            content_range = resume_offset(response.content_range)
+            if content_range is None or content_range[0] != self._at or is_gzip(response):
+                raise InvalidResponse(
+                    "Trello's storage gives another part of a file than was asked for."
+                )
+            offset = content_range[0]
+        has_other_length = None not in (length, info.length) and length != info.length
+        if has_other_length or (self._etag and response.etag != self._etag):
+            raise FileChanged("A file changed while it was being fetched; try again.")
+        digest = None if self._etag else self._digest.digest()
+        return Continuation(self.start, self._at, offset, length=info.length, digest=digest)
 
-    def _is_whole(self) -> bool:
-        length = self.header.length if self.header else None
-        return length is None or self._at == length
-
-    async def _resume(self, broken: UpstreamError) -> None:
-        """Ask again for the rest, some times; raises what broke it last."""
+    async def _resume(self, error: UpstreamError) -> None:
+        """Send another request for the rest; raises the last error after MAX_ATTEMPTS."""
         while True:
             self._attempts += 1
-            if self._attempts >= MAX_ATTEMPTS or isinstance(broken, _Changed):
-                raise broken
+            if self._attempts >= MAX_ATTEMPTS or isinstance(error, FileChanged):
+                raise error
             try:
                 self._response = await self._send()
             except UpstreamRefused as refused:
-                raise broken from refused
-            except UpstreamError as error:
-                broken = error
+                raise error from refused
+            except UpstreamError as another:
+                error = another
             else:
                 return
 
     async def _send(self) -> UpstreamResponse:
-        """A reply with the file, or the rest of it; `_stack` holds its connection."""
-        self._stack.close()
-        rest = self._resume_headers()
-        request = replace(self._request, fields=(*self._request.fields, *rest))
-        response = await self._exchange.open(self._stack, request, "identity")
+        """A response with the file or its rest, open until `_connection` is closed."""
+        await self._connection.aclose()
+        range_fields = self._range_fields()
+        request = replace(self._request, fields=(*self._request.fields, *range_fields))
+        response = await self._connection.enter_async_context(
+            self._exchange.send(request, "identity")
+        )
         if response.status in REDIRECTS:
-            if self._exchange.contains_secret(response.location):
-                raise InvalidResponse(
-                    "Trello redirected a download to an address with a credential."
-                )
-            upstream = self._storage.transport_for(response.location)
-            self._stack.close()
-            upstream_request = UpstreamRequest("GET", response.location, (*_RANGE_HEADERS, *rest))
-            response = await self._exchange.client.send_to_storage(upstream, upstream_request)
-            self._stack.callback(response.close)
-            if response.status not in (200, 206):
-                raise InvalidResponse(
-                    f"Trello's storage answered {response.status}; try again later."
-                )
-        elif response.status not in (200, 206):
-            raise UpstreamRefused(
-                await self._exchange.read_error_body(self._request, response),
-                self._request.partition,
-            )
+            return await self._follow(response.location, range_fields)
+        if response.status not in (200, 206):
+            refusal = await self._exchange.read_error_body(self._request, response)
+            raise UpstreamRefused(refusal, self._request.partition)
         return response
 
-    def _resume_headers(self) -> Fields:
-        """The fields that ask for what is still missing."""
-        if self._at == 0 or (self.header is not None and not self._etag):
+    async def _follow(self, location: str, range_fields: Fields) -> UpstreamResponse:
+        """The storage's response to the same request; the API's connection is released."""
+        if self._exchange.contains_secret(location):
+            raise InvalidResponse("Trello redirected a download to an address with a credential.")
+        transport = self._storage.transport_for(location)
+        await self._connection.aclose()
+        request = UpstreamRequest("GET", location, (*_STORAGE_FIELDS, *range_fields))
+        response = await self._connection.enter_async_context(
+            self._exchange.send_to_storage(transport, request)
+        )
+        if response.status not in (200, 206):
+            raise InvalidResponse(f"Trello's storage answered {response.status}; try again later.")
+        return response
+
+    def _range_fields(self) -> Fields:
+        """Range and If-Range for the missing bytes; none if the file must be requested whole."""
+        if self._at == 0 or (self.info is not None and not self._etag):
             return ()
         condition = (("If-Range", self._etag),) if self._etag else ()
         return (("Range", f"bytes={self._at}-"), *condition)
 
-    async def _bounded(self) -> AsyncGenerator[bytes, None]:
-        """As `_from_reply`; the last bytes only when nothing came behind them, else _Changed."""
-        length = self.header.length if self.header else None
-        at, last = self._at, b""
-        async with aclosing(self._from_response()) as chunks:
-            async for chunk in chunks:
-                at += len(chunk)
-                if length is None or at < length:
-                    yield chunk
-                elif at == length:
-                    last += chunk
-                else:
-                    raise _Changed("A file came longer than was said; try again later.")
-        if last:
-            yield last
 
-    async def _from_response(self) -> AsyncGenerator[bytes, None]:
-        """What the reply gives of the bytes from `_at` on; Unusable where it is another file."""
-        response = self._response
-        if response is None:
-            raise InvalidResponse("A file was not opened.")
-        at, is_same, again = self._first_response(response), False, hashlib.sha256()
-        streamed = await self._exchange.stream(response, ExitStack())
-        async with aclosing(streamed.chunks) as chunks:
-            async for chunk in chunks:
-                begins_at, at = at, at + len(chunk)
-                if begins_at < self._at and not self._etag:
-                    again.update(chunk[max(0, self.start - begins_at) : self._at - begins_at])
-                if at <= self._at:
-                    continue
-                if not is_same and again.digest() != self._delivered_bytes.digest():
-                    raise _Changed("A file changed while it was being fetched; try again.")
-                is_same = True
-                yield chunk[max(0, self._at - begins_at) :]
-
-    def _first_response(self, response: UpstreamResponse) -> int:
-        """Where in the file the reply begins."""
-        first, length, header = 0, self._length(response), self.header
-        if response.status == 206:
-            named = resume_offset(response.content_range)
-            if named is None or named[0] != self._at or is_gzip(response):
-                raise InvalidResponse(
-                    "Trello's storage gives another part of a file than was asked for."
-                )
-            first = named[0]
-        is_changed = (
-            header is not None and None not in (length, header.length) and (length != header.length)
-        )
-        if is_changed or (self._etag and response.etag != self._etag):
-            raise _Changed("A file changed while it was being fetched; try again.")
-        return first
+def _complete_length(response: UpstreamResponse) -> int | None:
+    """The length of the whole file, if the response has it."""
+    if is_gzip(response):
+        return None
+    if response.status == 206:
+        return (resume_offset(response.content_range) or (0, None))[1]
+    return response.length

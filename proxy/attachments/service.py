@@ -1,8 +1,9 @@
-"""An attachment or a preview: who may have it, and its bytes, fetched once for everybody.
+"""Attachment service: authorizes a client for an attachment or preview, and opens the file.
 
-Permission is the attachment's metadata, read through the cache in the asker's own name; it is at
-most as old as that route allows. Bytes are shared: what is kept is served, what is on its way is
-joined, else one download begins, always of the whole file. What cannot be kept passes through.
+A client is authorized by the attachment's metadata, read through the cache with its own credential
+and at most as old as that route allows. Bytes are shared by all clients: a stored file is served, a
+download in progress is joined, else one is started, always of the whole file. A file that cannot be
+stored is streamed to its client only.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from proxy.errors import (
     FileTooLarge,
     InvalidResponse,
     MaliciousFile,
+    NotInCache,
     StoreError,
 )
-from proxy.errors import NotInCache as NothingStored
 from proxy.http_semantics.content import identity_of
 from proxy.http_semantics.target import target_of
 from proxy.model import Detail, Fwd, Outcome
@@ -46,17 +47,17 @@ from proxy.trello.routes import RouteTable
 
 @dataclass(frozen=True, slots=True)
 class AuthorizedAttachment:
-    """A file that the asker may have."""
+    """A file that the client may read."""
 
     file: UploadedFile
     request: ApiRequest
     outcome: Outcome
-    """Of reading the metadata."""
+    """Of the read of the metadata."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAttachment:
-    """A file, ready to be sent in any part; its `body` must be closed."""
+    """A file of which any range can be sent; its `body` must be closed."""
 
     info: FileInfo
     outcome: Outcome
@@ -67,17 +68,22 @@ class AttachmentService:
     """Serves the file routes of attachments."""
 
     def __init__(
-        self, reads: ReadThrough, table: RouteTable, origin: FetchDeps, files: AttachmentStore
+        self,
+        read_through: ReadThrough,
+        routes: RouteTable,
+        fetch_deps: FetchDeps,
+        store: AttachmentStore,
     ) -> None:
-        self._read_through = reads
-        self._routes = table
-        self._fetch_deps = origin
-        self._store = files
+        self._read_through = read_through
+        self._routes = routes
+        self._fetch_deps = fetch_deps
+        self._store = store
 
     async def authorize(self, request: ApiRequest) -> AuthorizedAttachment | ApiResponse:
-        """The file that is asked for, or Trello's word why not.
+        """The requested file, or Trello's response if the client may not read it.
 
-        FileGone where it was there before; NotAFile, MaliciousFile by what Trello says of it.
+        AttachmentDeleted if it existed before; AttachmentIsLink, MaliciousFile, InvalidResponse
+        according to the metadata.
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
@@ -89,22 +95,22 @@ class AttachmentService:
             return response
         metadata = _identity_body(response)
         match parse_attachment(metadata, _preview(request, metadata)):
-            case UploadedFile() as upload:
+            case UploadedFile() as file:
                 self._store.seen_links.add(link)
-                return AuthorizedAttachment(upload, request, response.outcome)
+                return AuthorizedAttachment(file, request, response.outcome)
             case Link(url):
                 raise AttachmentIsLink(f"It leads to {url}")
             case Malicious():
                 raise MaliciousFile("Ask whoever attached it; the proxy does not hand it out.")
             case Unreadable():
                 raise InvalidResponse(
-                    "Trello's answer about an attachment is not one; try again later."
+                    "Trello's response about an attachment is not one; try again later."
                 )
 
     async def predict(self, request: ApiRequest) -> tuple[Prediction, Outcome | None]:
-        """The reading of the metadata, and what the file's Cache-Status would say after it.
+        """The outcome of reading the metadata, and that of the file after it.
 
-        None: there would be none, for Trello has said that there is no file to hand out.
+        None: there is no file to send, according to stored metadata.
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
@@ -118,73 +124,72 @@ class AttachmentService:
                 is_gone = f"{card}/{attachment}" in self._store.seen_links
                 return prediction, None if is_gone else prediction.outcome
             metadata = identity_of(stored.body, gzip=stored.gzip)
-            described = parse_attachment(metadata, _preview(request, metadata))
-            if not isinstance(described, UploadedFile):
+            file = parse_attachment(metadata, _preview(request, metadata))
+            if not isinstance(file, UploadedFile):
                 return prediction, None
-            if self._is_too_long(described):
+            if self._is_too_long(file):
                 return prediction, Outcome(fwd=Fwd.BYPASS, detail=Detail.TOO_LARGE)
-            file_id = described.id
-        is_here = self._store.contains(file_id)
-        return prediction, Outcome(hit=True) if is_here else Outcome(fwd=Fwd.URI_MISS)
+            file_id = file.id
+        is_stored = self._store.contains(file_id)
+        return prediction, Outcome(hit=True) if is_stored else Outcome(fwd=Fwd.URI_MISS)
 
-    async def open(self, permitted: AuthorizedAttachment, at: int) -> OpenAttachment | ApiResponse:
-        """The file, or Trello's own refusal; UpstreamError when it cannot be had.
+    async def open(self, authorized: AuthorizedAttachment, at: int) -> OpenAttachment | ApiResponse:
+        """The file, or Trello's error response; UpstreamError if it cannot be fetched.
 
-        `at`: the first byte that will be wanted, as far as that is known by now.
+        `at`: the first byte to be sent, as far as it is known before the file's length is.
         """
-        upload, directives = permitted.file, permitted.request.directives
-        through = partial(self._pass_through, permitted, at)
+        file, directives = authorized.file, authorized.request.directives
+        pass_through = partial(self._pass_through, authorized, at)
         try:
-            found = await self._store.open(upload.id)
-            if found is not None and found[1] is not None:
-                content_type = first_content_type([found[1].content_type])
-                header = FileInfo(found[0].written, content_type)
-                return OpenAttachment(
-                    header, _is_stored(permitted), self._body(permitted, header, found[0])
-                )
-            if directives.only_if_cached and not (found and found[0].complete):
+            found = await self._store.open(file.id)
+            if found is not None and found.row is not None:
+                info = FileInfo(found.file.written, first_content_type([found.row.content_type]))
+                body = self._body(authorized, info, found.file)
+                return OpenAttachment(info, _hit_outcome(authorized), body)
+            if directives.only_if_cached and not (found and found.file.complete):
                 if found is not None:
-                    found[0].release()
-                raise NothingStored("Ask again without only-if-cached.")
+                    found.file.release()
+                raise NotInCache("Ask again without only-if-cached.")
             if found is not None:
-                return await self._join_download(permitted, found[0], at, joined=True)
-            if self._is_too_long(upload):
-                return await through(Detail.TOO_LARGE)
+                return await self._join_download(authorized, found.file, at, joined=True)
+            if self._is_too_long(file):
+                return await pass_through(Detail.TOO_LARGE)
             if directives.no_store:
-                return await through(Detail.REQUEST_NO_STORE)
-            held, joined = self._store.start_download(upload.id, self._fetch(permitted, 0))
-            return await self._join_download(permitted, held, at, joined=joined)
+                return await pass_through(Detail.REQUEST_NO_STORE)
+            shared, joined = self._store.start_download(file.id, self._fetch(authorized, 0))
+            return await self._join_download(authorized, shared, at, joined=joined)
         except StoreError as error:
-            return await through(_reason(error))
+            return await pass_through(_reason(error))
 
     async def _join_download(
-        self, permitted: AuthorizedAttachment, held: SharedFile, at: int, *, joined: bool
+        self, authorized: AuthorizedAttachment, shared: SharedFile, at: int, *, joined: bool
     ) -> OpenAttachment | ApiResponse:
-        is_complete = held.complete
+        """The file as it arrives; Trello's error response if that applies to this client."""
+        is_complete = shared.complete
         try:
-            header = await held.info_ready()
+            info = await shared.info_ready()
         except UpstreamRefused as refused:
-            held.release()
-            if refused.partition != permitted.request.partition:  # it is somebody else's
-                return await self._pass_through(permitted, at, Detail.REFUSED)
+            shared.release()
+            if refused.partition != authorized.request.partition:  # of another credential
+                return await self._pass_through(authorized, at, Detail.REFUSED)
             return response_from_buffered(
                 refused.response, Outcome(fwd=Fwd.URI_MISS, collapsed=joined)
             )
         except BaseException:
-            held.release()
+            shared.release()
             raise
         outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
-        if is_complete:  # and about to be kept
+        if is_complete:  # and about to be stored
             outcome = Outcome(hit=True)
-        return OpenAttachment(header, outcome, self._body(permitted, header, held))
+        return OpenAttachment(info, outcome, self._body(authorized, info, shared))
 
     async def _pass_through(
-        self, permitted: AuthorizedAttachment, at: int, reason: Detail
+        self, authorized: AuthorizedAttachment, at: int, reason: Detail
     ) -> OpenAttachment | ApiResponse:
-        """The file from Trello, for this asker alone."""
-        fetch = self._fetch(permitted, at)
+        """The file from Trello, for this client only."""
+        fetch = self._fetch(authorized, at)
         try:
-            header = await fetch.open()
+            info = await fetch.open()
         except UpstreamRefused as refused:
             await fetch.aclose()
             return response_from_buffered(refused.response, Outcome(fwd=Fwd.BYPASS))
@@ -192,46 +197,46 @@ class AttachmentService:
             await fetch.aclose()
             raise
         outcome = Outcome(fwd=Fwd.BYPASS, detail=reason)
-        body = AttachmentBody(partial(self._fetch, permitted), header, fetch=fetch)
-        return OpenAttachment(header, outcome, body)
+        body = AttachmentBody(partial(self._fetch, authorized), info, fetch=fetch)
+        return OpenAttachment(info, outcome, body)
 
     def _body(
-        self, permitted: AuthorizedAttachment, header: FileInfo, held: SharedFile
+        self, authorized: AuthorizedAttachment, info: FileInfo, shared: SharedFile
     ) -> AttachmentBody:
-        return AttachmentBody(partial(self._fetch, permitted), header, held=held)
+        return AttachmentBody(partial(self._fetch, authorized), info, file=shared)
 
-    def _fetch(self, permitted: AuthorizedAttachment, at: int) -> AttachmentFetch:
-        """A download from an offset on."""
-        upload = permitted.file
-        request = _download_request(permitted.request, upload)
+    def _fetch(self, authorized: AuthorizedAttachment, at: int) -> AttachmentFetch:
+        """A download from an offset on; not yet opened."""
+        file = authorized.file
+        request = _download_request(authorized.request, file)
         return AttachmentFetch(
-            self._fetch_deps, request, FileInfo(upload.length, upload.content_type), at
+            self._fetch_deps, request, FileInfo(file.length, file.content_type), at
         )
 
-    def _is_too_long(self, upload: UploadedFile) -> bool:
-        return (upload.length or 0) > self._store.max_file_bytes
+    def _is_too_long(self, file: UploadedFile) -> bool:
+        return (file.length or 0) > self._store.max_file_bytes
 
     def _metadata_request(self, request: ApiRequest, card: str, attachment: str) -> ApiRequest:
-        """The plain question about an attachment: the one that tools ask, so they share it."""
+        """The request for the metadata without parameters, as clients send it: they share it."""
         match = self._routes.classify("GET", ("cards", card, "attachments", attachment))
         return request.derive(target=target_of(match.segments, ""), match=match)
 
 
 def _preview(request: ApiRequest, metadata: bytes) -> str | None:
-    """The id of the preview that is asked for; None for the file itself."""
+    """The id of the requested preview; None for the attachment itself."""
     if not request.match.route.template.endswith("/previews/download"):
         return dict(request.match.params).get("idPreview")
     query = request.target.partition("?")[2]
     return preview_of_size(metadata, dict(parse_qsl(query)).get("backingUrl", ""))
 
 
-def _download_request(request: ApiRequest, upload: UploadedFile) -> ApiRequest:
-    """Always the same request, whatever name and query the client used; the name is Trello's."""
+def _download_request(request: ApiRequest, file: UploadedFile) -> ApiRequest:
+    """The same request for any name and query of the client's; the name is Trello's."""
     params = dict(request.match.params)
     segments = ["cards", params["id"], "attachments", params["idAttachment"]]
-    segments += ["previews", upload.preview] if upload.preview else []
+    segments += ["previews", file.preview] if file.preview else []
     target = target_of((*segments, "download"), "")
-    name = upload.segment or quote(upload.name, safe="", errors="replace")
+    name = file.segment or quote(file.name, safe="", errors="replace")
     if name.strip("."):
         target += f"/{name}"
     return request.derive(target=target)
@@ -239,14 +244,14 @@ def _download_request(request: ApiRequest, upload: UploadedFile) -> ApiRequest:
 
 def _identity_body(response: ApiResponse) -> bytes:
     if not isinstance(response.body, bytes):
-        raise InvalidResponse("Trello's answer about an attachment is too long to be one.")
+        raise InvalidResponse("Trello's response about an attachment is too long to be one.")
     return identity_of(response.body, gzip=response.gzip)
 
 
-def _is_stored(permitted: AuthorizedAttachment) -> Outcome:
-    """A hit; or, where its permission is an old one for want of a newer, that."""
-    is_stale = permitted.outcome.detail is Detail.STALE_IF_ERROR
-    return permitted.outcome if is_stale else Outcome(hit=True)
+def _hit_outcome(authorized: AuthorizedAttachment) -> Outcome:
+    """A hit, unless the client was authorized by stale metadata (RFC 5861 §4)."""
+    is_stale = authorized.outcome.detail is Detail.STALE_IF_ERROR
+    return authorized.outcome if is_stale else Outcome(hit=True)
 
 
 def _reason(error: StoreError) -> Detail:

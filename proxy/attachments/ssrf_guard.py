@@ -1,7 +1,7 @@
-"""Which addresses a redirected download may connect to: none inside, unless it is listed.
+"""SSRF guard: the addresses that a redirected download may connect to. Pure.
 
-A name on the list may resolve to anything, today or in a second; so the address is judged at the
-moment of connecting, not before.
+Private addresses must be listed. A listed name may resolve to any address at any time, so the
+address is checked when the connection is made.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from proxy.attachments.content_policy import is_listed_by_name
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
-_INSIDE = tuple(
+_RESERVED = tuple(
     map(
         ip_network,
         (
@@ -22,15 +22,15 @@ _INSIDE = tuple(
     )
 )
 _LINK_LOCAL = tuple(map(ip_network, ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128")))
-"""Where clouds keep what their machines may do."""
+"""Metadata services of clouds, which hold the credentials of a machine."""
 
 
 def may_connect(address: str, port: int, listed: Iterable[str], *, is_host_named: bool) -> bool:
-    """Whether to connect to `address`, found behind a host of the list.
+    """Whether to connect to an `address` of a listed host.
 
-    A public address always; any other if it stands on the list itself, or if the host is `named`
-    there and not only fits a pattern. Link-local and metadata addresses need to stand there
-    themselves.
+    A public address always; any other if the list has the address itself, or if the host
+    `is_host_named` in it rather than matched by a pattern. Link-local and metadata addresses must
+    be listed themselves.
     """
     try:
         found = ip_address(address.partition("%")[0])
@@ -42,10 +42,10 @@ def may_connect(address: str, port: int, listed: Iterable[str], *, is_host_named
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is one of the Internet's, and does not lead to another that is not."""
+    """Whether the address is public, and so is the IPv4 address that it may embed."""
     if isinstance(address, IPv6Address):
-        within = _within(address)
-        if within is not None and not is_public(within):
+        embedded = _embedded(address)
+        if embedded is not None and not is_public(embedded):
             return False
         if address in _NAT64 or address.ipv4_mapped is not None:
             return True
@@ -55,12 +55,12 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         address.is_global
         and not address.is_multicast
         and not address.is_reserved
-        and not any(address in network for network in _INSIDE)
+        and not any(address in network for network in _RESERVED)
     )
 
 
-def _within(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, NAT64 or 6to4."""
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address embedded in an IPv6 one: mapped, NAT64 or 6to4."""
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
@@ -68,9 +68,9 @@ def _within(address: IPv6Address) -> IPv4Address | None:
 
 def _is_ordinary(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
-        address = _within(address) or address
+        address = _embedded(address) or address
     return not (
         address.is_multicast
         or address.is_unspecified
-        or any(address in network for network in (*_LINK_LOCAL, *_INSIDE))
+        or any(address in network for network in (*_LINK_LOCAL, *_RESERVED))
     )

@@ -265,7 +265,7 @@ class BatchService:
         seq, requested_at = self._responses.seq, self._clock.now()
         fetched = await self._exchange.fetch(_upstream_target(request, wanted), gzip=True)
         if isinstance(fetched, StreamedResponse):
-            await fetched.chunks.aclose()
+            await fetched.body.aclose()
             count(self._metrics.not_stored, Detail.TOO_LARGE)
             return TooLarge()
         if fetched.status != 200:

@@ -281,7 +281,7 @@ class ReadThrough:
         seq, requested_at = self.responses.seq, self._clock.now()
         fetched = await self._exchange.fetch(request, gzip=True)
         if isinstance(fetched, StreamedResponse):
-            await fetched.chunks.aclose()
+            await fetched.body.aclose()
             count(self._metrics.not_stored, Detail.TOO_LARGE)
             return TooLarge()
         with self._exchange.body_errors(request):

@@ -37,7 +37,7 @@ def response_from_stream(streamed: StreamedResponse, outcome: Outcome) -> ApiRes
     return ApiResponse(
         streamed.status,
         serialize(streamed.fields),
-        streamed.chunks,
+        streamed.body,
         outcome,
         length=streamed.length,
     )

@@ -164,7 +164,7 @@ class BoardPoller:
         except ProxyError:
             return "failed", None
         if isinstance(fetched, StreamedResponse):
-            await fetched.chunks.aclose()
+            await fetched.body.aclose()
             return "unusable", None
         if fetched.status != 200:
             return "refused", None

@@ -53,7 +53,7 @@ class WebhookClient:
         request = self._request("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
         fetched = await self._exchange.fetch(request)
         if not isinstance(fetched, BufferedResponse):
-            await fetched.chunks.aclose()
+            await fetched.body.aclose()
             raise InvalidResponse("The token has more webhooks than can be read.")
         listed = webhooks_in(fetched.plain, self._callback_url) if fetched.status == 200 else None
         if listed is None:

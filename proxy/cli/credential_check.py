@@ -64,13 +64,23 @@ async def check_credentials(
         availability = CircuitBreakers(stored, clock, log, random)
         transport = build_transport(config)
         closing.push_async_callback(transport.close)
+        client = UpstreamClient(
+            transport,
+            limiter=limiter,
+            availability=availability,
+            metrics=metrics,
+            clock=clock,
+            random_bytes=random,
+        )
         exchange = UpstreamExchange(
-            UpstreamClient(transport, limiter, availability, metrics, clock),
-            config.upstream.url,
-            "trello-proxy-check",
-            (Redactor((credential.key, credential.token)), None),
-            (metrics, MemoryBudget(config.limits.memory_bytes)),
-            clock,
+            client,
+            origin=config.upstream.url,
+            via="trello-proxy-check",
+            redactor=Redactor((credential.key, credential.token)),
+            link_rewriter=None,
+            metrics=metrics,
+            memory=MemoryBudget(config.limits.memory_bytes),
+            clock=clock,
         )
         inspector = TokenInspector(exchange, RouteTable())
         try:

@@ -51,7 +51,7 @@ def attachment_readings(attachments: AttachmentStore, metrics: Metrics) -> Readi
             name: attachments.downloads_total.get(name, 0) for name in _DOWNLOAD_RESULTS
         },
         "attachment_bytes_total": lambda: {
-            "disk": attachments.disk.read_bytes,
+            "disk": attachments.file_io.read_bytes,
             "trello": metrics.downloaded_bytes,
         },
         "attachment_checksum_failures_total": lambda: attachments.checksum_failures,

@@ -1,1 +1,1 @@
-"""Whom we ask: the only outward socket."""
+"""Upstream requests: availability, rate limits, retries, and the only outward socket."""

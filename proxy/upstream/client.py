@@ -1,7 +1,12 @@
-"""One request to Trello's API: not in vain, in its turn, counted; what the reply says is heeded."""
+"""Upstream client: circuit breaker, rate limit, transport, retry; the only way to Trello's API.
+
+`send` is the lifetime of a request's connection. Its rate-limit permit ends with the response's
+header, so that a slow body delays no other request.
+"""
 
 import asyncio
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing
 
 from proxy.errors import (
     CircuitOpen,
@@ -13,6 +18,7 @@ from proxy.model import Kind
 from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import Permit, RateLimiter
 from proxy.runtime.clock import Clock
+from proxy.runtime.randomness import RandomBytes, uniform
 from proxy.trello.failures import (
     is_page_of_another,
 )
@@ -23,7 +29,7 @@ from proxy.trello.rate_limits import (
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.retry import (
     RetryBudget,
-    may_repeat,
+    may_retry,
     pause_s,
 )
 from proxy.upstream.transport import (
@@ -33,88 +39,105 @@ from proxy.upstream.transport import (
 )
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SENTENCE_BYTES = 4 * 1024
-"""Of a refusal, to see what it means; of its identity form sixteen times as many."""
+_ERROR_TEXT_BYTES = 4 * 1024
+"""Bytes of a 401 or 429 that are read to classify it; 16 times as many of its identity form."""
 
 
 class UpstreamClient:
-    """The one way to Trello's API; its storage has no limits."""
+    """Sends requests to Trello's API, and reads to its storage, which has no limits."""
 
     def __init__(
         self,
-        upstream: Transport,
+        transport: Transport,
+        *,
         limiter: RateLimiter,
         availability: CircuitBreakers,
         metrics: Metrics,
         clock: Clock,
+        random_bytes: RandomBytes,
     ) -> None:
         self.limiter = limiter
-        self._transport = upstream
+        self._transport = transport
         self._availability = availability
         self._retries = RetryBudget()
         self._metrics = metrics
         self._clock = clock
+        self._random_bytes = random_bytes
 
+    @asynccontextmanager
     async def send(
-        self, stack: ExitStack, request: ApiRequest, upstream_request: UpstreamRequest
-    ) -> UpstreamResponse:
-        """The reply's header, its body still to be read; `stack` closes it.
+        self, request: ApiRequest, upstream_request: UpstreamRequest
+    ) -> AsyncIterator[UpstreamResponse]:
+        """The response, its body unread; its connection is released at exit.
 
-        It is sent once more, in a turn of its own, where that can do no harm.
+        The request is sent once more, with another permit, if that is harmless.
         """
+        with closing(await self._send_or_retry(request, upstream_request)) as response:
+            yield response
+
+    @asynccontextmanager
+    async def send_to_storage(
+        self, transport: Transport, request: UpstreamRequest
+    ) -> AsyncIterator[UpstreamResponse]:
+        """The response of Trello's storage to a read: no permit, no breaker; retried as others."""
+        try:
+            response = await transport.send(request)
+        except UpstreamError as error:
+            self._availability.log_connect_error(error)
+            is_retried = may_retry(error, is_read=True, is_repeatable=True)
+            if not is_retried or not self._retries.take():
+                raise
+            await self._pause(error)
+            response = await transport.send(request)
+        with closing(response):
+            yield response
+
+    def with_current_credential(self, request: ApiRequest) -> ApiRequest:
+        """The request with the current stored credential, if it uses the stored one."""
+        return self._availability.with_current_credential(request)
+
+    def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
+        """Around the processing of a body: an UpstreamError is a failure of the request's route."""
+        return self._availability.body_errors(request)
+
+    async def _send_or_retry(
+        self, request: ApiRequest, upstream_request: UpstreamRequest
+    ) -> UpstreamResponse:
         self._retries.add()
         began, is_last = self._clock.monotonic(), not _is_read(request) or self._retries.is_spent
         try:
-            return await self._send(stack, request, upstream_request, is_last=is_last)
+            return await self._send_once(request, upstream_request, is_last=is_last)
         except UpstreamError as error:
             is_late = self._clock.monotonic() - began > self.limiter.limits.wait_s
-            if is_late or not _may_repeat(error, request) or not self._retries.take():
+            if is_late or not _may_retry(error, request) or not self._retries.take():
                 raise
             self._metrics.retries += 1
-            await asyncio.sleep(pause_s(error, self._availability.jitter()))
+            await self._pause(error)
             try:
-                return await self._send(stack, request, upstream_request, is_last=True)
+                return await self._send_once(request, upstream_request, is_last=True)
             except CircuitOpen:
                 raise error from None
 
-    def with_current_credential(self, request: ApiRequest) -> ApiRequest:
-        """The Ask, in the stored identity's name with the credential that it has now."""
-        return self._availability.with_current_credential(request)
+    async def _pause(self, error: UpstreamError) -> None:
+        await asyncio.sleep(pause_s(error, uniform(self._random_bytes)))
 
-    async def send_to_storage(
-        self, upstream: Transport, request: UpstreamRequest
-    ) -> UpstreamResponse:
-        """A read of what is not Trello's API: no turn, no breaker; repeated as the others are."""
-        try:
-            return await upstream.send(request)
-        except UpstreamError as error:
-            self._availability.log_connect_error(error)
-            if not may_repeat(error, is_read=True, is_whole=True) or not self._retries.take():
-                raise
-            await asyncio.sleep(pause_s(error, self._availability.jitter()))
-            return await upstream.send(request)
-
-    def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
-        """Around the body of a reply: one that is no answer is a failure of its route's."""
-        return self._availability.body_errors(request)
-
-    async def _send(
-        self,
-        stack: ExitStack,
-        request: ApiRequest,
-        upstream_request: UpstreamRequest,
-        *,
-        is_last: bool,
+    async def _send_once(
+        self, request: ApiRequest, upstream_request: UpstreamRequest, *, is_last: bool
     ) -> UpstreamResponse:
         self._availability.check(request)
-        turn = await self._acquire(request)
+        permit = await self._acquire(request)
         self._metrics.client_stats.count_upstream(request.client_name)
         began = self._clock.monotonic()
         try:
-            response = await self._attempt(turn, stack, request, upstream_request, is_last=is_last)
+            response = await self._attempt(permit, request, upstream_request, is_last=is_last)
         except UpstreamError as error:
+            permit.fail(sent=error.sent)
             self._count(request, error.slug, began)
             raise
+        except BaseException:
+            permit.fail(sent=True)
+            raise
+        permit.end(response.fields)
         self._count(request, str(response.status), began)
         return response
 
@@ -128,35 +151,29 @@ class UpstreamClient:
 
     async def _attempt(
         self,
-        turn: Permit,
-        stack: ExitStack,
+        permit: Permit,
         request: ApiRequest,
         upstream_request: UpstreamRequest,
         *,
         is_last: bool,
     ) -> UpstreamResponse:
-        """The reply, and the turn over; a refusal is heeded before anybody else's turn."""
-        try:
+        """The response, its body unread; a 401 or 429 takes effect before the permit ends."""
+        with ExitStack() as on_error:
             with self._availability.attempt(request, is_last=is_last) as attempt:
                 response = await self._transport.send(upstream_request)
-                stack.callback(response.close)
-                _check(response.status, request.match.route.kind)
-                attempt.record_response(response.status)
+                on_error.callback(response.close)
+                _check_status(response.status, request.match.route.kind)
+                attempt.status = response.status
             if response.status in (401, 429):
-                self._note_refusal(turn, request, response.status, await _sentence(response))
-        except BaseException as error:
-            turn.fail(sent=not isinstance(error, UpstreamError) or error.sent)
-            raise
-        turn.end(response.fields)
+                self._note_error(permit, request, response.status, await _error_text(response))
+            on_error.pop_all()
         return response
 
-    def _note_refusal(
-        self, turn: Permit, request: ApiRequest, status: int, sentence: bytes
-    ) -> None:
+    def _note_error(self, permit: Permit, request: ApiRequest, status: int, text: bytes) -> None:
         if status == 401:
-            self._availability.note_unauthorized(request, status, sentence)
-        elif limit := throttled(sentence):
-            turn.throttled(limit)
+            self._availability.note_unauthorized(request, status, text)
+        elif limit := throttled(text):
+            permit.throttled(limit)
 
     def _count(self, request: ApiRequest, status: str, began: float) -> None:
         elapsed_s = self._clock.monotonic() - began
@@ -166,30 +183,31 @@ class UpstreamClient:
         )
 
 
-def _may_repeat(error: UpstreamError, request: ApiRequest) -> bool:
-    is_whole = request.body is None or isinstance(request.body, bytes)
-    return may_repeat(error, is_read=_is_read(request), is_whole=is_whole)
+def _may_retry(error: UpstreamError, request: ApiRequest) -> bool:
+    is_repeatable = request.body is None or isinstance(request.body, bytes)
+    return may_retry(error, is_read=_is_read(request), is_repeatable=is_repeatable)
 
 
 def _is_read(request: ApiRequest) -> bool:
     return request.effective_method == "GET"
 
 
-async def _sentence(response: UpstreamResponse) -> bytes:
-    """What a refusal says; nothing where it cannot be read, or is a page and not Trello's."""
+async def _error_text(response: UpstreamResponse) -> bytes:
+    """The text of a 401 or 429; empty if it cannot be read, or is a gateway's page."""
     try:
-        held = await response.peek(_SENTENCE_BYTES)
+        data = await response.peek(_ERROR_TEXT_BYTES)
         is_gzip = response.content_encoding in {"gzip", "x-gzip"}
-        plain = gunzip(held, 16 * _SENTENCE_BYTES) if is_gzip else held
+        plain = gunzip(data, 16 * _ERROR_TEXT_BYTES) if is_gzip else data
     except (UpstreamError, InvalidEncoding):
         return b""
     return b"" if is_page_of_another(response.status, response.content_type, plain) else plain
 
 
-def _check(status: int, kind: Kind) -> None:
-    """Unusable unless it may be handed on; redirects are followed, and of downloads only.
+def _check_status(status: int, kind: Kind) -> None:
+    """InvalidResponse for a status that cannot be forwarded.
 
-    The address of any other may be signed, and its body repeats it.
+    Redirects are followed, of downloads only: any other may lead to a signed URL, which its body
+    repeats.
     """
     is_followed = kind is Kind.FILE and status in REDIRECTS
     if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:

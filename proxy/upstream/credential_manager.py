@@ -1,12 +1,11 @@
-"""Looks after the stored credential: is it accepted, how long will it be, is there a new one?
+"""Credential manager: probes a rejected credential, follows its expiry, replaces it.
 
-A new one is used only when Trello accepts it and says that it is the same member's, for what is
-stored is that member's. It is used by everybody from one moment to the next.
+A new credential is used only if Trello accepts it and reports the same member, as stored responses
+belong to that member. All requests use it from that moment on.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 from proxy.credentials.identity import StoredCredential
@@ -15,6 +14,8 @@ from proxy.http_semantics.cache_control import NONE
 from proxy.model import CacheKey, Credential
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
+from proxy.runtime.randomness import RandomBytes, uniform
+from proxy.runtime.tasks import TaskSet
 from proxy.trello.failures import is_credential_rejected
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable
@@ -30,28 +31,28 @@ from proxy.trello.token_info import (
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
 
-_HIDDEN = "-"
-"""Stands for a token in what is seen of a path."""
+_REDACTED = "-"
+"""Stands for a token in a path that is classified, logged and counted."""
 
 
 class CredentialRefused(Exception):
-    """Trello says that a key or a token is no good."""
+    """Trello rejects a key or a token."""
 
 
 class TokenInspector:
-    """Asks in the name of the credential that it is about, whether or not it is the stored one."""
+    """Requests about a credential, sent with that credential; no response is stored."""
 
     def __init__(self, exchange: UpstreamExchange, table: RouteTable) -> None:
         self._exchange = exchange
         self._table = table
 
     def redact(self, *credentials: Credential) -> None:
-        """Mask these from here on, the last of them the longest; ValueError for short ones."""
+        """Redact these from now on, the last of them longest; ValueError if one is too short."""
         for credential in credentials:
             self._exchange.redact(credential)
 
     async def member(self, credential: Credential) -> Member:
-        """Whose it is; NotAccepted, or UpstreamError when Trello does not say."""
+        """The credential's member; CredentialRefused, or UpstreamError without a response."""
         path = f"members/me?fields={MEMBER_FIELDS}"
         member = member_in(await self._get(credential, path, path))
         if member is None:
@@ -61,16 +62,16 @@ class TokenInspector:
         return member
 
     async def token(self, credential: Credential) -> TokenInfo:
-        """What it may do and until when; raises as `member`."""
+        """Member, scopes and expiry of the token; raises as `member`."""
         token = quote(credential.token, safe="")
-        shown, sent = (f"tokens/{each}?fields={FIELDS}" for each in (_HIDDEN, token))
-        entries = token_in(await self._get(credential, shown, sent))
-        if entries is None:
+        shown, sent = (f"tokens/{each}?fields={FIELDS}" for each in (_REDACTED, token))
+        info = token_in(await self._get(credential, shown, sent))
+        if info is None:
             raise InvalidResponse("Trello does not say what the token may do; try again later.")
-        return entries
+        return info
 
     async def _get(self, credential: Credential, shown: str, sent: str) -> bytes:
-        """The body of a 200; `shown` is the target below /1/ as it may be seen."""
+        """The body of a 200; `shown` is `sent`, a target below /1/, with the token redacted."""
         request = ApiRequest(
             effective_method="GET",
             method="GET",
@@ -82,143 +83,146 @@ class TokenInspector:
             uses_stored_credential=False,
             directives=NONE,
         )
-        fetched = await self._exchange.fetch(request)
-        if not isinstance(fetched, BufferedResponse):
-            await fetched.chunks.aclose()
-            raise InvalidResponse("Trello's answer about a credential is too long.")
-        if is_credential_rejected(fetched.status, fetched.plain):
+        response = await self._exchange.fetch(request)
+        if not isinstance(response, BufferedResponse):
+            await response.body.aclose()
+            raise InvalidResponse("Trello's response about a credential is too long.")
+        if is_credential_rejected(response.status, response.plain):
             raise CredentialRefused
-        if fetched.status != 200:
+        if response.status != 200:
             raise InvalidResponse(
-                f"Trello answered {fetched.status} when asked about a credential."
+                f"Trello answered {response.status} when asked about a credential."
             )
-        return fetched.plain
+        return response.plain
 
 
 TOKEN_INFO_REFRESH_S = 86_400.0
 TOKEN_INFO_RETRY_S = 60.0
 WARN_DAYS = 14
-"""A token that ends sooner is told of in the log and in /readyz."""
+"""Days before a token expires from which the log and /readyz warn."""
 
 
 class CredentialManager:
-    """Owns the tasks that ask about the credential."""
+    """Owns the tasks that watch over the stored credential."""
 
     def __init__(
         self,
         stored: StoredCredential,
-        inquiry: TokenInspector,
+        inspector: TokenInspector,
         availability: CircuitBreakers,
+        *,
         clock: Clock,
         log: Log,
-        keep: Callable[[Credential, str], None],
+        random_bytes: RandomBytes,
+        remember: Callable[[Credential, str], None],
+        on_switch: Callable[[], None] | None,
     ) -> None:
-        """`keep` remembers whose a credential is, for the next start; it blocks."""
+        """`remember` saves the member of a credential for the next start; it blocks.
+
+        `on_switch` is called after the credential was replaced.
+        """
         self._stored = stored
-        self._inspector = inquiry
+        self._inspector = inspector
         self._availability = availability
         self._clock = clock
         self._log = log
-        self._remember = keep
+        self._random_bytes = random_bytes
+        self._remember = remember
+        self._on_switch = on_switch
         self._expires_at: float | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self.on_switch: list[Callable[[], None]] = []
-        """Told when another credential is in use."""
+        self._tasks = TaskSet()
+
 
     def start(self, *, learns: bool) -> None:
-        """Watch over it; `learns`: also ask whose it is and how long it will be accepted."""
-        self._spawn(self._probe_until_accepted())
+        """Probe the credential while it is rejected; `learns`: also follow member and expiry."""
+        self._tasks.spawn(self._probe_until_accepted())
         if learns:
-            self._spawn(self._refresh_token_info())
+            self._tasks.spawn(self._refresh_token_info())
 
     async def stop(self) -> None:
-        """Ask no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel the tasks."""
+        await self._tasks.stop()
 
     def expires_in_s(self) -> float | None:
-        """Seconds until the token ends; None: never, or not known."""
+        """Seconds until the token expires; None: never, or not known."""
         return None if self._expires_at is None else self._expires_at - self._clock.now()
 
     @property
     def is_expiring(self) -> bool:
-        """Whether somebody should get a new token."""
-        left = self._expires_at
-        return left is not None and days_left(left, self._clock.now()) < WARN_DAYS
+        """Whether the token expires within WARN_DAYS."""
+        expires_at = self._expires_at
+        return expires_at is not None and days_left(expires_at, self._clock.now()) < WARN_DAYS
 
     async def replace(self, credential: Credential) -> bool:
-        """Use another one, if it is good; whether that is decided: if not, offer it again."""
+        """Use another credential if it is valid.
+
+        False if Trello could not be reached: the caller tries again later.
+        """
         if credential == self._stored.credential:
             return True
         try:
             self._inspector.redact(credential, self._stored.credential)
             member = await self._inspector.member(credential)
         except ValueError:
-            self._log.event(
-                "error", "credential replacement rejected", reason="not whole; copy all"
-            )
-            return True
+            return self._reject("not whole; copy all")
         except CredentialRefused:
-            self._log.event("error", "credential replacement rejected", reason="not accepted")
-            return True
+            return self._reject("not accepted")
         except UpstreamError as error:
             self._log.event("warning", "credential not verified", reason=error.slug)
             return False
         if self._stored.member not in ("", member.id):
-            reason = "they are another member's; restart with another cache.directory"
-            self._log.event("error", "credential replacement rejected", reason=reason)
-            return True
+            return self._reject("they are another member's; restart with another cache.directory")
         await self._switch_to(credential, member.id)
         self._log.event("info", "credential replaced")
+        return True
+
+    def _reject(self, reason: str) -> bool:
+        self._log.event("error", "credential replacement rejected", reason=reason)
         return True
 
     async def _switch_to(self, credential: Credential, member: str) -> None:
         self._stored.use(credential, member)
         self._availability.mark_accepted()
         await asyncio.to_thread(self._remember, credential, member)
-        for told in self.on_switch:
-            told()
-        await self.stop()
-        self._tasks.clear()
+        if self._on_switch is not None:
+            self._on_switch()
+        await self._tasks.stop()
         self.start(learns=True)
 
     async def _probe_until_accepted(self) -> None:
-        """While Trello refuses it, ask whether it still does, more and more seldom."""
+        """While the credential is rejected, probe it at growing intervals."""
         token = self._availability.token
         while True:
             await token.refused.wait()
             try:
                 await self._inspector.member(self._stored.credential)
             except (CredentialRefused, UpstreamError):
-                pause_s = token.postpone_probe(self._clock.monotonic(), self._availability.jitter())
+                jitter = uniform(self._random_bytes)
+                pause_s = token.postpone_probe(self._clock.monotonic(), jitter)
                 await self._clock.sleep(pause_s)
             else:
                 self._availability.mark_accepted()
 
     async def _refresh_token_info(self) -> None:
-        """Ask once a day, and soon again where there is no answer."""
+        """Inspect the token once a day, and sooner after a failure."""
         while True:
-            known = await self._inspect()
-            await self._clock.sleep(TOKEN_INFO_REFRESH_S if known else TOKEN_INFO_RETRY_S)
+            is_known = await self._inspect()
+            await self._clock.sleep(TOKEN_INFO_REFRESH_S if is_known else TOKEN_INFO_RETRY_S)
 
     async def _inspect(self) -> bool:
         credential = self._stored.credential
         try:
-            entries = await self._inspector.token(credential)
+            info = await self._inspector.token(credential)
         except CredentialRefused:
             self._availability.mark_refused()
             return False
         except UpstreamError:
             return False
-        self._expires_at = entries.expires_at
-        if self.is_expiring and entries.expires_at is not None:
-            days = days_left(entries.expires_at, self._clock.now())
+        self._expires_at = info.expires_at
+        if self.is_expiring and info.expires_at is not None:
+            days = days_left(info.expires_at, self._clock.now())
             self._log.event("warning", "token expires soon", days=days)
-        if entries.member != self._stored.member:
-            self._stored.use(credential, entries.member)
-            await asyncio.to_thread(self._remember, credential, entries.member)
+        if info.member != self._stored.member:
+            self._stored.use(credential, info.member)
+            await asyncio.to_thread(self._remember, credential, info.member)
         return True
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))  # noqa: TID251 — owned here, see stop

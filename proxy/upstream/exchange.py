@@ -1,62 +1,66 @@
-"""One exchange with Trello: authorised on the way out, cleaned on the way in.
+"""Exchange with Trello: requests are authorized, responses are filtered.
 
-What comes back is free of our credential, of cookies, and of fields about the connection, before
-anything stores, logs or sends it.
+A response contains none of the proxy's credentials, no cookies and no fields of the connection
+before anything stores, logs or sends it.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    closing,
+    suppress,
+)
 from dataclasses import dataclass, field
 from itertools import chain
 
 from proxy.credentials.extraction import authorization
 from proxy.credentials.redaction import Redactor
 from proxy.errors import IncompleteResponse, InvalidResponse
-from proxy.http_semantics import fields as field_policy
-from proxy.http_semantics.content import (
-    Gunzip,
-    InvalidEncoding,
-    TooLong,
-    identity_length,
-)
-from proxy.links.rewrite import LinkRewriter, LinkStream
+from proxy.http_semantics.content import InvalidEncoding, TooLong, identity_length
+from proxy.http_semantics.fields import to_client
+from proxy.http_semantics.media_type import media_type_of
+from proxy.links.rewrite import LinkRewriter
 from proxy.model import Credential, Fields
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
+from proxy.runtime.offload import run_if_large
 from proxy.trello.failures import (
     is_page_of_another,
 )
-from proxy.trello.message import ApiRequest, Body
+from proxy.trello.message import ApiRequest, Body, BodyStream
 from proxy.trello.routes import UNKNOWN
 from proxy.upstream.client import UpstreamClient
-from proxy.upstream.inflate import inflated
-from proxy.upstream.received_body import ReceivedBody
-from proxy.upstream.representation import (
+from proxy.upstream.response_body import (
     MAX_PLAIN_BYTES,
-    Cleaning,
+    BodyFilter,
+    ReceivedBody,
     Representation,
-    is_long,
+    StreamedBody,
+    work_bytes,
 )
-from proxy.upstream.transport import UpstreamRequest, UpstreamResponse
+from proxy.upstream.transport import Transport, UpstreamRequest, UpstreamResponse
 
 MAX_BUFFERED_BYTES = 16 * 1024 * 1024
-"""A longer answer is streamed, and not stored."""
+"""A longer response is streamed, and not stored."""
 BUFFER_TIMEOUT_S = 120.0
-"""From its first byte to the last, of an answer that is not streamed."""
+"""From the first to the last byte of a buffered body."""
 _ERROR_BODY_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class BufferedResponse:
-    """An answer that arrived completely."""
+    """A response that was received completely."""
 
     status: int
     fields: Fields
     content_type: str
     body: bytes = field(repr=False)
-    """As it came, or the identity form where that had to be changed."""
+    """As received, or the identity form if it had to be changed."""
     plain: bytes = field(repr=False)
     gzip: bool
     length_known: bool
@@ -64,104 +68,116 @@ class BufferedResponse:
 
 @dataclass(frozen=True, slots=True)
 class StreamedResponse:
-    """An answer too long to hold; `chunks` must be read to the end or closed."""
+    """A response too long to be buffered; its body must be read to the end or closed."""
 
     status: int
     fields: Fields
-    chunks: AsyncGenerator[bytes, None] = field(repr=False)
+    body: BodyStream = field(repr=False)
     length: int | None
 
 
 class UpstreamExchange:
-    """Speaks to Trello in the name of a credential, and never lets it come back."""
+    """Sends requests with a credential, and never returns it."""
 
     def __init__(
         self,
-        sending: UpstreamClient,
+        client: UpstreamClient,
+        *,
         origin: str,
         via: str,
-        cleaning: tuple[Redactor, LinkRewriter | None],
-        accounts: tuple[Metrics, MemoryBudget],
+        redactor: Redactor,
+        link_rewriter: LinkRewriter | None,
+        metrics: Metrics,
+        memory: MemoryBudget,
         clock: Clock,
     ) -> None:
-        """`cleaning`: what masks our secrets, and what rewrites links where that is wanted.
-
-        `accounts`: what counts requests and bytes, and what is held for clients.
-        """
-        self.limiter = sending.limiter
-        self.client = sending
+        """`origin`: of Trello's API; `via`: the proxy's name; no rewriter: links stay Trello's."""
+        self.limiter = client.limiter
+        self._client = client
         self._origin = origin
         self._via = via
-        self._redactor, self._link_rewriter = cleaning
-        self._metrics, self._memory = accounts
+        self._redactor = redactor
+        self._link_rewriter = link_rewriter
+        self._metrics = metrics
+        self._memory = memory
         self._clock = clock
 
     async def fetch(
         self, request: ApiRequest, *, gzip: bool = False
     ) -> BufferedResponse | StreamedResponse:
-        """Trello's answer; UpstreamError when there is none, or when it is cut or undecodable.
+        """The response; UpstreamError if there is none, or its body is truncated or undecodable.
 
-        `gzip` asks for that coding, which is then kept as it came.
+        `gzip` requests that coding, in which the body is then kept.
         """
-        with ExitStack() as stack:
-            response = await self.open(stack, request, "gzip" if gzip else "identity")
-            received = self._received(response, stack)
+        async with AsyncExitStack() as owner:
+            response = await owner.enter_async_context(
+                self.send(request, "gzip" if gzip else "identity")
+            )
+            received = owner.enter_context(self._receive(response))
             with self.body_errors(request):
-                async with _in_time():
-                    is_whole = await received.read(MAX_BUFFERED_BYTES)
-                if is_whole:
+                async with _buffer_timeout():
+                    is_complete = await received.receive(MAX_BUFFERED_BYTES)
+                if is_complete:
                     with suppress(TooLong):
                         return await self._buffered(request, response, received)
-                links = self._rewriter_for(response.content_type)
-                return await self._streamed(response, received, stack, links)
+                coded, body_filter = is_gzip(response), self._filter_for(response)
+            has_length = not coded and body_filter.link_rewriter is None
+            return StreamedResponse(
+                status=response.status,
+                fields=_without_coding(self._filtered_fields(response)),
+                body=StreamedBody(received, body_filter, owner.pop_all(), gzip=coded),
+                length=response.length if has_length else None,
+            )
 
-    async def open(self, stack: ExitStack, request: ApiRequest, coding: str) -> UpstreamResponse:
-        """The reply's header, its body still to be read; `stack` closes it."""
-        request = self.client.with_current_credential(request)
+    def send(
+        self, request: ApiRequest, coding: str
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """The response with its body unread; its connection is released at exit."""
+        request = self._client.with_current_credential(request)
         upstream_request = UpstreamRequest(
             request.method,
             self._origin + request.target,
-            self._fields(request, coding),
-            self._count(request.body),
+            self._request_fields(request, coding),
+            self._counted(request.body),
         )
-        return await self.client.send(stack, request, upstream_request)
+        return self._client.send(request, upstream_request)
+
+    def send_to_storage(
+        self, transport: Transport, request: UpstreamRequest
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """The response of Trello's storage to an unauthorized read, as `send`."""
+        return self._client.send_to_storage(transport, request)
 
     def body_errors(self, request: ApiRequest) -> AbstractContextManager[None]:
-        """Around what is made of an answer's body: where it is none, that is Trello's failure."""
-        return self.client.body_errors(request)
+        """Around the processing of a body: an UpstreamError is a failure of the request's route."""
+        return self._client.body_errors(request)
 
     async def read_error_body(
         self, request: ApiRequest, response: UpstreamResponse
     ) -> BufferedResponse:
-        """A reply's short body, whole: a refusal's sentence; Unusable where it is none."""
-        with ExitStack() as stack:
-            received = self._received(response, stack)
-            if await received.read(_ERROR_BODY_BYTES):
+        """An error response, buffered; InvalidResponse if its body is long or truncated."""
+        with self._receive(response) as received:
+            if await received.receive(_ERROR_BODY_BYTES):
                 with suppress(TooLong):
                     return await self._buffered(request, response, received)
-        raise InvalidResponse("Trello refused, at a length that is no sentence.")
+        raise InvalidResponse("Trello's error response is too long.")
 
-    async def stream(self, response: UpstreamResponse, stack: ExitStack) -> StreamedResponse:
-        """A file as it arrives; what `stack` holds is its to close then."""
-        return await self._streamed(response, self._received(response, stack), stack, None)
+    def file_body(self, response: UpstreamResponse) -> StreamedBody:
+        """The body of a file as it arrives, redacted; the response stays open when it ends."""
+        gzip, owner = is_gzip(response), AsyncExitStack()
+        received = owner.enter_context(self._receive(response))
+        body_filter = BodyFilter(self._redactor, None, self._clock.now())
+        return StreamedBody(received, body_filter, owner, gzip=gzip)
 
     def redact(self, credential: Credential) -> None:
-        """Mask this one too, from here on."""
+        """Redact this credential too from now on; ValueError if it is too short."""
         self._redactor.add_secret((credential.key, credential.token))
 
     def contains_secret(self, text: str) -> bool:
-        """Whether our credential stands there."""
+        """Whether the text contains one of the proxy's secrets."""
         return self._redactor.contains_secret(text)
 
-    def filtered_headers(self, response: UpstreamResponse) -> Fields:
-        """The fields that may reach a client."""
-        fields = field_policy.to_client(response.fields)
-        if not self._redactor.contains_secret("\n".join(chain.from_iterable(fields))):
-            return fields
-        scrub = self._redactor.redact_text
-        return tuple((scrub(name), scrub(value)) for name, value in fields)
-
-    def _fields(self, request: ApiRequest, coding: str) -> Fields:
+    def _request_fields(self, request: ApiRequest, coding: str) -> Fields:
         names = {name.lower() for name, _ in request.fields}
         return (
             *request.fields,
@@ -172,7 +188,15 @@ class UpstreamExchange:
             ("Authorization", authorization(request.credential)),
         )
 
-    def _count(self, body: Body) -> Body:
+    def _filtered_fields(self, response: UpstreamResponse) -> Fields:
+        """The response fields that may reach a client, redacted."""
+        fields = to_client(response.fields)
+        if not self._redactor.contains_secret("\n".join(chain.from_iterable(fields))):
+            return fields
+        redact = self._redactor.redact_text
+        return tuple((redact(name), redact(value)) for name, value in fields)
+
+    def _counted(self, body: Body) -> Body:
         if isinstance(body, bytes):
             count(self._metrics.upstream_bytes, "sent", len(body))
             return body
@@ -183,134 +207,79 @@ class UpstreamExchange:
             count(self._metrics.upstream_bytes, "sent", len(chunk))
             yield chunk
 
-    def _received(self, response: UpstreamResponse, stack: ExitStack) -> ReceivedBody:
-        received = ReceivedBody(response, self._metrics, self._memory)
-        stack.callback(received.release)
-        return received
+    def _receive(self, response: UpstreamResponse) -> AbstractContextManager[ReceivedBody]:
+        return closing(ReceivedBody(response, self._metrics, self._memory))
 
     async def _buffered(
         self, request: ApiRequest, response: UpstreamResponse, received: ReceivedBody
     ) -> BufferedResponse:
-        """The answer, clean; TooLong where its identity form is too long to be held."""
-        found = await self._cleaned(response, received)
-        self._metrics.redacted += found.was_scrubbed
-        whole = BufferedResponse(
+        """The response, filtered; TooLong if its identity form is too long to be held."""
+        representation = await self._filtered(response, received)
+        self._metrics.redacted += representation.was_redacted
+        buffered = BufferedResponse(
             status=response.status,
-            fields=_without_coding(self.filtered_headers(response)),
+            fields=_without_coding(self._filtered_fields(response)),
             content_type=self._redactor.redact_text(response.content_type),
-            body=found.body,
-            plain=found.plain,
-            gzip=found.gzip,
+            body=representation.body,
+            plain=representation.plain,
+            gzip=representation.gzip,
             length_known=response.length_known,
         )
-        _check(request, whole)
-        return whole
+        _check_origin(request, buffered)
+        return buffered
 
-    async def _cleaned(self, response: UpstreamResponse, received: ReceivedBody) -> Representation:
-        """Both forms of the body, without secrets, and with attachment links of ours (D4)."""
-        body, gzip = received.whole(), is_gzip(response)
+    async def _filtered(self, response: UpstreamResponse, received: ReceivedBody) -> Representation:
+        """Both forms of the body; in a thread if it is large."""
+        body, gzip = received.data(), is_gzip(response)
         if gzip and not received.may_hold(min(identity_length(body), MAX_PLAIN_BYTES)):
-            raise TooLong("no room for the identity form")
-        links = self._rewriter_for(response.content_type)
-        cleaning = Cleaning(self._redactor, links, self._clock.now())
+            raise TooLong("no memory for the identity form")
+        body_filter = self._filter_for(response)
         try:
-            if is_long(body, gzip=gzip):
-                return await asyncio.to_thread(cleaning.of, body, gzip=gzip)
-            return cleaning.of(body, gzip=gzip)
+            size_bytes = work_bytes(body, gzip=gzip)
+            return await run_if_large(size_bytes, body_filter.apply, body, gzip=gzip)
         except TooLong:
             raise
         except InvalidEncoding as error:
             raise IncompleteResponse(
-                "Trello's answer was cut or damaged; try again later."
+                "Trello's response was truncated or damaged; try again later."
             ) from error
 
-    def _rewriter_for(self, content_type: str) -> LinkRewriter | None:
-        """What rewrites the links of a response: of JSON, and of scripts made of JSON."""
-        media_type = content_type.partition(";")[0].strip().lower()
-        return self._link_rewriter if media_type.endswith(("json", "javascript")) else None
-
-    async def _streamed(
-        self,
-        response: UpstreamResponse,
-        received: ReceivedBody,
-        stack: ExitStack,
-        links: LinkRewriter | None,
-    ) -> StreamedResponse:
-        gzip = is_gzip(response)
-        chunks = self._chunks(received, stack.pop_all(), Gunzip() if gzip else None)
-        await anext(chunks)  # a generator that has not begun closes nothing when it is closed
-        if links is not None:
-            chunks = _rewrite_chunks(chunks, links.stream(self._clock.now()))
-            await anext(chunks)
-        return StreamedResponse(
-            status=response.status,
-            fields=_without_coding(self.filtered_headers(response)),
-            chunks=chunks,
-            length=None if gzip or links is not None else response.length,
-        )
-
-    async def _chunks(
-        self, received: ReceivedBody, stack: ExitStack, inflater: Gunzip | None
-    ) -> AsyncGenerator[bytes, None]:
-        scrub = self._redactor.stream()
-        with stack:
-            yield b""
-            try:
-                async with aclosing(received.rest()) as chunks:
-                    async for chunk in chunks:
-                        if inflater is None:
-                            yield scrub.feed(chunk)
-                            continue
-                        async for piece in inflated(inflater, chunk):
-                            yield scrub.feed(piece)
-                if inflater is not None:
-                    inflater.finish()
-                yield scrub.finish()
-            except InvalidEncoding as error:
-                raise IncompleteResponse("Trello's answer was cut or damaged.") from error
+    def _filter_for(self, response: UpstreamResponse) -> BodyFilter:
+        """The filter of a body; links are rewritten in JSON, and in scripts made of JSON."""
+        has_links = media_type_of(response.content_type).endswith(("json", "javascript"))
+        rewriter = self._link_rewriter if has_links else None
+        return BodyFilter(self._redactor, rewriter, self._clock.now())
 
 
-def _check(request: ApiRequest, whole: BufferedResponse) -> None:
-    """Unusable where something between refuses with a page of its own what Trello knows."""
+def _check_origin(request: ApiRequest, response: BufferedResponse) -> None:
+    """InvalidResponse if a gateway's page replaces Trello's response on a known route (D7)."""
     is_known = request.match.route.template != UNKNOWN
-    if is_known and is_page_of_another(whole.status, whole.content_type, whole.plain):
+    if is_known and is_page_of_another(response.status, response.content_type, response.plain):
         raise InvalidResponse(
-            f"A page with status {whole.status} came for Trello's answer; try again."
+            f"A page with status {response.status} came for Trello's response; try again."
         )
 
 
 @asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """Around the reading of a body; Incomplete when it drips for too long."""
+async def _buffer_timeout() -> AsyncIterator[None]:
+    """IncompleteResponse if a body takes longer than BUFFER_TIMEOUT_S."""
     try:
         async with asyncio.timeout(BUFFER_TIMEOUT_S):
             yield
     except TimeoutError as error:
         raise IncompleteResponse(
-            "Trello's answer took too long to arrive; try again later."
+            "Trello's response took too long to arrive; try again later."
         ) from error
 
 
-async def _rewrite_chunks(
-    chunks: AsyncGenerator[bytes, None], links: LinkStream
-) -> AsyncGenerator[bytes, None]:
-    try:
-        yield b""
-        async for chunk in chunks:
-            yield links.feed(chunk)
-        yield links.finish()
-    finally:
-        await chunks.aclose()
-
-
 def is_gzip(response: UpstreamResponse) -> bool:
-    """Whether it is to be inflated; Unusable where it came in a coding that we do not know."""
+    """Whether the body is gzip; InvalidResponse if it has a coding that was not requested."""
     if response.content_encoding in {"gzip", "x-gzip"}:
         return True
     if response.content_encoding in {"identity", ""}:
         return False
     raise InvalidResponse(
-        "Trello's answer came in a coding that was not asked for; try again later."
+        "Trello's response came in a coding that was not asked for; try again later."
     )
 
 

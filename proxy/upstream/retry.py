@@ -1,7 +1,8 @@
-"""May a request that failed be sent once more? Pure: jitter is told.
+"""Retries: whether a failed request may be sent once more, and when. Deterministic, no I/O.
 
-Only what cannot do anything twice: a read that a connection ended under, or what never left the
-machine. Not what was slow: the client has waited enough. Not what was answered, a 429 least of all.
+Retried is what cannot take effect twice: a read whose connection ended, and any request of which
+nothing was sent. Not a timeout, as the client has waited long enough; not a response, least of all
+a 429.
 """
 
 from proxy.errors import (
@@ -11,50 +12,51 @@ from proxy.errors import (
 )
 
 SHARE = 0.1
-"""Of all requests: so many of them may be sent again."""
+"""Retries per first request."""
 MAX_SAVED = 10.0
 MAX_PAUSE_S = 0.2
-"""Before what could not be sent is tried again; a kept connection that had ended is no reason."""
+"""Before the retry of a request that was not sent. A reused connection that had ended is retried at
+once."""
 
 
 class RetryBudget:
-    """What all requests together may repeat: each first one adds a little, a repeat takes one."""
+    """Retries that all requests together may use: a request adds SHARE, a retry takes one."""
 
     def __init__(self) -> None:
         self._saved = MAX_SAVED
 
     def add(self) -> None:
-        """A request was sent for the first time."""
+        """Count a first request."""
         self._saved = min(MAX_SAVED, self._saved + SHARE)
 
     @property
     def is_spent(self) -> bool:
-        """Whether nothing may be repeated now."""
+        """Whether no retry is left."""
         return self._saved < 1
 
     def take(self) -> bool:
-        """Whether one more repeat is within it; it is counted then."""
+        """Whether a retry is left; it is used up then."""
         if self.is_spent:
             return False
         self._saved -= 1
         return True
 
 
-def may_repeat(error: UpstreamError, *, is_read: bool, is_whole: bool) -> bool:
-    """Whether sending it once more can do no harm, and may help.
+def may_retry(error: UpstreamError, *, is_read: bool, is_repeatable: bool) -> bool:
+    """Whether a retry is harmless and may succeed.
 
-    `is_read`: it is safe (RFC 9110 §9.2.1) and has no body. `is_whole`: its body, if any, is there
-    to be sent again.
+    `is_read`: the method is safe (RFC 9110 §9.2.1), and there is no body. `is_repeatable`: the
+    body, if any, is in memory.
     """
     match error:
         case ConnectionTerminated():
             return is_read
         case Unreachable():
-            return is_whole
+            return is_repeatable
         case _:
             return False
 
 
 def pause_s(error: UpstreamError, jitter: float) -> float:
-    """Seconds to wait before it; `jitter` is between 0 and 1."""
+    """Seconds to wait before the retry; `jitter` is between 0 and 1."""
     return 0.0 if error.sent else MAX_PAUSE_S * (1 + jitter) / 2

@@ -1,11 +1,15 @@
-"""The only outward socket: send one request, hand out one reply, name what went wrong.
+"""HTTP transport: the only outward socket. Sends one request, returns one response.
 
-Nothing is followed, decoded, retried or remembered behind our back: no redirects, no content
-decoding, no cookies, no environment proxies, no resending of a request on a fresh connection.
+Nothing is implicit: no redirects, no content decoding, no cookies, no proxies from the environment,
+no repetition of a request on a fresh connection. A connection error is classified as DNS, TCP, TLS
+or certificate (RFC 9209 §2.3): the message says what failed and who can help; host, OpenSSL's
+reason and the system's text are in `reason`, for the operator. Neither has a path, query or field.
 """
 
 import asyncio
+import errno
 import socket
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,38 +20,43 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.errors import (
+    ConnectionRefused,
     ConnectionTerminated,
     ConnectTimeout,
     IncompleteResponse,
     InvalidResponse,
+    NameNotResolved,
     ResponseTimeout,
+    TlsFailure,
+    Unreachable,
+    UntrustedCertificate,
     UpstreamError,
 )
 from proxy.model import Fields
-from proxy.upstream.connect_errors import ForbiddenAddress, connect_error
 
 MAX_LINE_BYTES = 32 * 1024
-"""Of a status line or a field; longer ones are an unusable answer."""
+"""Longest status line or field of a response; a longer one makes it invalid."""
 KEEPALIVE_S = 10.0
-"""Shorter than Trello's own: a connection that Trello is about to close must not be chosen."""
+"""Shorter than Trello's: a connection that Trello is about to close must not be reused."""
 MAX_CONNECTIONS = 64
-"""To each host: slow downloads from the storage take none from the API."""
+"""To each host, so that slow downloads from the storage use up none to the API."""
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_REASON_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One request, ready to be sent: authorised, and free of what must not travel."""
+    """One request as it is sent, with its authorization and without fields of the connection."""
 
     method: str
     url: str
-    """Byte for byte what goes on the request line, behind the origin."""
+    """After the origin byte for byte what is on the request line."""
     fields: Fields
     body: bytes | AsyncIterator[bytes] | None = None
 
 
 class UpstreamResponse:
-    """An answer whose body is still to be read; it holds a connection until it is closed."""
+    """A response whose body is not yet read; it holds a connection until it is closed."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -63,43 +72,50 @@ class UpstreamResponse:
         self.etag = headers.get("ETag", "")
         self.content_range = headers.get("Content-Range", "")
         self.length_known = "Content-Length" in headers or "Transfer-Encoding" in headers
-        """Whether a body that was cut would have been noticed."""
+        """Whether a truncated body would be noticed."""
         self.length = response.content_length
         self._peeked = b""
 
-    async def peek(self, most: int) -> bytes:
-        """The first `most` bytes of the body or a little more; `chunks` gives them too."""
+    async def peek(self, min_bytes: int) -> bytes:
+        """The first bytes of the body, at least `min_bytes` if it has them; they stay unread."""
         with _translate_errors(IncompleteResponse):
-            while len(self._peeked) < most and (chunk := await self._response.content.readany()):
+            while len(self._peeked) < min_bytes:
+                chunk = await self._response.content.readany()
+                if not chunk:
+                    break
                 self._peeked += chunk
         return self._peeked
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it arrives; Incomplete when it ends before its length."""
+    async def read_chunk(self) -> bytes:
+        """The next bytes of the body, none at its end; IncompleteResponse if it is truncated."""
         if self._peeked:
-            yield self._peeked
+            chunk, self._peeked = self._peeked, b""
+            return chunk
         with _translate_errors(IncompleteResponse):
-            while chunk := await self._response.content.readany():
-                yield chunk
+            return await self._response.content.readany()
 
     def close(self) -> None:
-        """Let the connection go: to be used again when the body was read to its end."""
+        """Release the connection: for reuse if the body was read to its end."""
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
 
 
+class ForbiddenAddress(OSError):
+    """The address of a redirect that `may_connect` refuses."""
+
+
 def allow_any(_: str, __: int) -> bool:
-    """To Trello itself: where that is, the operator says."""
+    """Allow every address: the operator chose the API's."""
     return True
 
 
 class Transport:
     """One pool of connections.
 
-    `may_connect` is asked at each connect, with the very address and port: what a name resolved to
-    a moment ago does not matter.
+    `may_connect` is called for each connection with its address and port, so that it does not
+    matter what the name resolved to before.
     """
 
     def __init__(
@@ -110,7 +126,8 @@ class Transport:
         may_connect: Callable[[str, int], bool] = allow_any,
     ) -> None:
         self._may_connect = may_connect
-        self._answer_timeout_s = connect_timeout_s + 2 * read_timeout_s  # waits for all of it
+        self._response_timeout_s = connect_timeout_s + 2 * read_timeout_s
+        """From the request to the complete header, a free connection included."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
@@ -132,30 +149,25 @@ class Transport:
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
         )
-        # aiohttp sends PUT and DELETE again when a kept connection turns out closed; a write must
-        # not be repeated, and what may be is decided elsewhere. There is no public switch.
+        # aiohttp sends PUT and DELETE again when a reused connection turns out closed. A write must
+        # not be repeated, and upstream/retry.py decides on the rest. There is no public switch.
         self._session._retry_connection = False
 
     async def close(self) -> None:
         await self._session.close()
 
-    def _socket(self, address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, where = address
-        if not self._may_connect(str(where[0]), int(where[1])):
-            raise ForbiddenAddress("an address inside")
-        return socket.socket(family, kind, protocol)
-
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """The reply, its header there already; the caller closes it. Raises UpstreamError only.
+        """The response, its body unread; the caller closes it. Raises UpstreamError only.
 
-        However slowly they come, the bytes of a header are there in time; so is the room for the
-        next piece of a body that is sent. The time a client takes for its own is not counted.
+        The whole header must arrive within the response timeout, however slow its bytes are. While
+        a body is sent, the timeout applies to each of its chunks, without the time that the client
+        takes to provide it.
         """
         with _translate_errors(ConnectionTerminated):
-            async with asyncio.timeout(self._answer_timeout_s) as deadline:
+            async with asyncio.timeout(self._response_timeout_s) as deadline:
                 body = request.body
                 if isinstance(body, AsyncIterator):
-                    body = self._taken_in_time(body, deadline)
+                    body = self._pause_deadline(body, deadline)
                 return UpstreamResponse(
                     await self._session.request(
                         request.method,
@@ -166,13 +178,20 @@ class Transport:
                     )
                 )
 
-    async def _taken_in_time(
+    def _socket(self, address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, sockaddr = address
+        if not self._may_connect(str(sockaddr[0]), int(sockaddr[1])):
+            raise ForbiddenAddress("a private address")
+        return socket.socket(family, kind, protocol)
+
+    async def _pause_deadline(
         self, body: AsyncIterator[bytes], deadline: asyncio.Timeout
     ) -> AsyncGenerator[bytes, None]:
+        """The body's chunks; the deadline is suspended while the next is awaited."""
         while True:
             deadline.reschedule(None)
             chunk = await anext(body, None)
-            deadline.reschedule(asyncio.get_running_loop().time() + self._answer_timeout_s)
+            deadline.reschedule(asyncio.get_running_loop().time() + self._response_timeout_s)
             if chunk is None:
                 return
             yield chunk
@@ -180,7 +199,7 @@ class Transport:
 
 @contextmanager
 def _translate_errors(otherwise: type[UpstreamError]) -> Iterator[None]:
-    """aiohttp's exceptions as ours; the message never holds an address or a field's value."""
+    """Translate aiohttp's exceptions; no message has an address or a field value."""
     try:
         yield
     except (aiohttp.ConnectionTimeoutError, aiohttp.ServerTimeoutError, TimeoutError) as error:
@@ -190,6 +209,47 @@ def _translate_errors(otherwise: type[UpstreamError]) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise connect_error(error) from error
     except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:
-        raise InvalidResponse("Trello's answer is not HTTP; try again later.") from error
+        raise InvalidResponse("Trello's response is not HTTP; try again later.") from error
     except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
         raise otherwise("The connection to Trello broke; try again later.") from error
+
+
+def connect_error(error: aiohttp.ClientConnectorError) -> UpstreamError:
+    """The error for a failed connection, its `reason` set."""
+    translated = _classify(error)
+    reason = _reason(error.os_error)
+    translated.reason = f"{error.host}:{error.port}: {reason}"[:_REASON_CHARS]
+    return translated
+
+
+def _classify(error: aiohttp.ClientConnectorError) -> UpstreamError:
+    cause = error.os_error
+    if isinstance(cause, ForbiddenAddress):
+        return InvalidResponse(
+            "Trello redirected a download to an address inside; "
+            "the operator can list it in upstream.storage_hosts of proxy.yaml."
+        )
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return UntrustedCertificate(
+            "The certificate that Trello's address shows is not trusted here; ask the operator, "
+            "whose log says why."
+        )
+    if isinstance(cause, ssl.SSLError):
+        return TlsFailure(
+            "The TLS handshake with Trello's address failed; ask the operator, whose log says why."
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return NameNotResolved("DNS knows no address for Trello's name here; ask the operator.")
+    if cause.errno == errno.ECONNREFUSED:
+        return ConnectionRefused("Trello's address refuses connections; try again later.")
+    return Unreachable("No connection to Trello; is the network up?")
+
+
+def _reason(cause: OSError) -> str:
+    """OpenSSL's reason, or the name and text of the system's error."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"{cause.reason}: {cause.verify_message}"
+    if isinstance(cause, ssl.SSLError):
+        return cause.reason or cause.strerror or type(cause).__name__
+    name = errno.errorcode.get(cause.errno or 0, type(cause).__name__)
+    return f"{name}: {cause.strerror}"

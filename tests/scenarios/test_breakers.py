@@ -9,9 +9,9 @@ from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
 from proxy.upstream.circuit_breaker import (
-    GOOD_PROBES,
     MAX_PAUSE_S,
     MIN_FAILURES,
+    SUCCESSFUL_PROBES,
 )
 from tests.scenarios.conftest import (
     DELIBERATE,
@@ -79,7 +79,7 @@ async def test_what_one_tool_causes_stops_that_tool_and_nobody_else(
     assert (await proxy.get("/readyz")).json["status"] == "ready"
     assert await proxy.metric('trello_proxy_circuit_breakers{state="open"}') == 0
     clock.advance(2)
-    for _ in range(GOOD_PROBES):
+    for _ in range(SUCCESSFUL_PROBES):
         assert (await upload(proxy, card, "careless/1")).status == 200
 
 
@@ -155,7 +155,7 @@ async def test_probes_go_one_at_a_time_and_close_it(
     assert standin.request_log.total == asked + 1
     assert sorted({each.problem for each in heard}) == ["circuit-open", "upstream-timeout"]
     clock.advance(4)  # the pause has doubled
-    for number in range(GOOD_PROBES):
+    for number in range(SUCCESSFUL_PROBES):
         assert (await proxy.get(f"{path}?_=good{number}")).status == 200
     assert len(proxy.logged("circuit closed")) == 1
     heard = await asyncio.gather(*(proxy.get(f"{path}?fields=id&_={n}") for n in range(20)))

@@ -76,11 +76,25 @@ class Flow:
         limiter = RateLimiter(limits, clock, bytes, self.metrics)
         stored = StoredCredential(Credential(KEY, TOKEN), CachePartitions(b"key", ""))
         availability = CircuitBreakers(stored, clock, self.log, bytes)
-        sending = UpstreamClient(self.upstream, limiter, availability, self.metrics, clock)
-        cleaning = Redactor([TOKEN]), None
+        client = UpstreamClient(
+            self.upstream,
+            limiter=limiter,
+            availability=availability,
+            metrics=self.metrics,
+            clock=clock,
+            random_bytes=bytes,
+        )
         self.memory = MemoryBudget(1 << 20)
-        accounts = self.metrics, self.memory
-        exchange = UpstreamExchange(sending, fake_trello.url, "test", cleaning, accounts, clock)
+        exchange = UpstreamExchange(
+            client,
+            origin=fake_trello.url,
+            via="test",
+            redactor=Redactor([TOKEN]),
+            link_rewriter=None,
+            metrics=self.metrics,
+            memory=self.memory,
+            clock=clock,
+        )
         self.invalidate = Invalidator(self.responses, self.metrics, self.log)
         self.watched = WatchedBoards(clock, 0.0)
         self.reads = ReadThrough(

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from proxy.server import connection
-from proxy.upstream import representation
+from proxy.upstream import response_body
 from tests.scenarios.upstream import resident
 from tests.server.conftest import (
     Heard,
@@ -228,7 +228,7 @@ async def test_requests_that_wait_behind_another_are_not_all_received(
 async def test_an_answer_too_long_when_inflated_passes_in_pieces(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(representation, "MAX_PLAIN_BYTES", MIB)
+    monkeypatch.setattr(response_body, "MAX_PLAIN_BYTES", MIB)
     proxy = await before(answer(gzip.compress(LONG, 1), GZIP))
     for _ in range(2):
         heard: Heard = await proxy.get(CARDS)

@@ -1,7 +1,8 @@
-"""An upstream that says exactly what it is told to say, byte by byte."""
+"""An upstream that sends scripted bytes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,24 +12,24 @@ from proxy.model import Fields
 from proxy.upstream.transport import Transport, UpstreamRequest
 
 DRIP_S = 0.05
-"""From one byte to the next, where they drip."""
+"""Between two bytes of a slow response."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @dataclass(frozen=True)
-class Say:
-    """Bytes of an answer, and what becomes of the connection."""
+class Reply:
+    """The bytes of a response, and what happens to the connection."""
 
     data: bytes
     then: Literal["keep", "close", "reset", "hang", "drip"] = "keep"
 
 
 class Server:
-    """Says what it was told to say, one answer a request, and remembers the requests."""
+    """Sends one scripted response for each request, and records the requests."""
 
     def __init__(self) -> None:
-        self.says: list[Say] = []
-        self.heard: list[bytes] = []
+        self.script: list[Reply] = []
+        self.requests: list[bytes] = []
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -66,15 +67,15 @@ class Server:
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-        self.heard.append(head + await reader.readexactly(int(length or b"0")))
-        say = self.says.pop(0) if self.says else Say(OK)
-        if say.then == "drip":
-            for byte in say.data:
+        self.requests.append(head + await reader.readexactly(int(length or b"0")))
+        reply = self.script.pop(0) if self.script else Reply(OK)
+        if reply.then == "drip":
+            for byte in reply.data:
                 writer.write(bytes([byte]))
                 await asyncio.sleep(DRIP_S)
-        writer.write(say.data)
+        writer.write(reply.data)
         await writer.drain()
-        match say.then:
+        match reply.then:
             case "keep":
                 return True
             case "hang":
@@ -85,8 +86,8 @@ class Server:
 
 
 @dataclass
-class Told:
-    """A reply, read to its end."""
+class Received:
+    """A response, read to its end."""
 
     status: int
     fields: Fields
@@ -96,7 +97,7 @@ class Told:
     coding: str = "identity"
 
 
-Ask = Callable[..., Awaitable[Told]]
+Send = Callable[..., Awaitable[Received]]
 
 
 @pytest.fixture
@@ -116,29 +117,28 @@ async def upstream() -> AsyncIterator[Transport]:
 
 @pytest.fixture
 async def hasty() -> AsyncIterator[Transport]:
-    """For those who are not going to be answered."""
+    """With short timeouts, for servers that do not respond."""
     upstream = Transport(connect_timeout_s=0.2, read_timeout_s=0.2)
     yield upstream
     await upstream.close()
 
 
 @pytest.fixture
-def ask(server: Server, upstream: Transport, hasty: Transport) -> Ask:
-    async def asked(
+def send(server: Server, upstream: Transport, hasty: Transport) -> Send:
+    async def sent(
         method: str = "GET",
         target: str = "/1/x",
         fields: Fields = (),
         body: bytes | AsyncIterator[bytes] | None = None,
         origin: str = "",
-    ) -> Told:
-        silent = bool(server.says) and server.says[0].then == "hang"
+    ) -> Received:
+        silent = bool(server.script) and server.script[0].then == "hang"
         request = UpstreamRequest(method, (origin or server.url) + target, fields, body)
-        response = await (hasty if silent else upstream).send(request)
-        try:
-            content = b"".join([chunk async for chunk in response.chunks()])
-        finally:
-            response.close()
-        return Told(
+        with closing(await (hasty if silent else upstream).send(request)) as response:
+            content = b""
+            while chunk := await response.read_chunk():
+                content += chunk
+        return Received(
             response.status,
             response.fields,
             content,
@@ -147,4 +147,4 @@ def ask(server: Server, upstream: Transport, hasty: Transport) -> Ask:
             response.content_encoding,
         )
 
-    return asked
+    return sent

@@ -1,6 +1,6 @@
-"""Bytes below a directory, named after what they are; partial ones apart. Everything here blocks.
+"""Blob directory: files named by the SHA-256 of their bytes, and partial files. Blocking.
 
-`blobs/ab/abcd….blob` is complete and right; `partial/` is what a crash leaves behind.
+`blobs/ab/abcd….blob` is complete; `partial/` is removed at the next start.
 """
 
 import hashlib
@@ -17,48 +17,48 @@ _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class BlobDirectory:
-    """Paths and descriptors; OSError where the disk fails."""
+    """Paths and descriptors of blobs; OSError if the disk fails."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._blobs = directory / "blobs"
         self._partial = directory / "partial"
-        self._made: dict[Path, Inode | None] = {}
+        self._inodes: dict[Path, Inode | None] = {}
         self._count = 0
 
     def create(self) -> None:
-        """Make the directories, readable by their owner alone."""
+        """Create the directories, accessible by their owner only."""
         for each in (self.directory, self._blobs, self._partial):
             each.mkdir(mode=0o700, exist_ok=True)
             each.chmod(0o700)
-        self._made = {each: inode_of(each) for each in (self._blobs, self._partial)}
+        self._inodes = {each: inode_of(each) for each in (self._blobs, self._partial)}
 
     def is_intact(self) -> bool:
-        """Whether the directories are those that were made or found."""
-        return all(inode_of(path) == inode for path, inode in self._made.items())
+        """Whether the directories are still those that `create` created or found."""
+        return all(inode_of(path) == inode for path, inode in self._inodes.items())
 
     def remove_orphans(self, known: Iterable[tuple[str, int]]) -> set[str]:
-        """Remove leftovers; the digests, of those `known` with their lengths, that are here."""
+        """Remove all files but those with a known digest and length; their digests."""
         for left in self._partial.iterdir():
             left.unlink()
-        wanted = dict(known)
-        here = set()
+        lengths = dict(known)
+        present = set()
         for path in self._iter_blobs():
             digest = path.name.removesuffix(_SUFFIX)
-            if path.is_symlink() or wanted.get(digest) != path.stat().st_size:
+            if path.is_symlink() or lengths.get(digest) != path.stat().st_size:
                 path.unlink()
             else:
-                here.add(digest)
-        return here
+                present.add(digest)
+        return present
 
     def new_partial(self) -> tuple[Path, int]:
-        """A new empty file, and a descriptor to read and write it."""
+        """The path of a new empty file, and its descriptor for reading and writing."""
         self._count += 1
         path = self._partial / f"{self._count}.partial"
         return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
 
     def commit(self, partial: Path, digest: str) -> None:
-        """Give the bytes, which are on disk already, their name, for good."""
+        """Rename a partial file, already synced, to a blob, durably."""
         path = self._path(digest)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         partial.replace(path)
@@ -66,7 +66,7 @@ class BlobDirectory:
             _sync_directory(directory)
 
     def open(self, digest: str) -> int:
-        """A descriptor to read these bytes."""
+        """A descriptor for reading a blob."""
         return os.open(self._path(digest), os.O_RDONLY | _FLAGS)
 
     def remove(self, digests: Iterable[str]) -> None:
@@ -74,7 +74,7 @@ class BlobDirectory:
             self._path(digest).unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
-        """What the disk has left."""
+        """The free space of the disk."""
         disk = os.statvfs(self._partial)
         return disk.f_bavail * disk.f_frsize
 
@@ -88,13 +88,13 @@ class BlobDirectory:
 
 
 def file_signature(fd: int) -> Signature:
-    """What a file looks like from outside; rewriting its bytes changes it."""
-    now = os.fstat(fd)
-    return now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    """A file's inode, size and times; a write changes it."""
+    status = os.fstat(fd)
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def digest_of(fd: int) -> str:
-    """SHA-256 of all its bytes."""
+    """SHA-256 of a file's bytes, hexadecimal."""
     digest, at = hashlib.sha256(), 0
     while data := os.pread(fd, _HASHED_BYTES, at):
         digest.update(data)

@@ -1,6 +1,6 @@
-"""Room for files on disk: what is kept, what is promised, and who leaves first. Pure bookkeeping.
+"""Disk budget of attachments: space used, space reserved, and what to evict.
 
-Synchronous throughout: whoever asks for room is told which blobs have to go, and removes them.
+Deterministic, no I/O: `reserve` returns the evicted blobs, and the caller removes their files.
 """
 
 from collections import OrderedDict
@@ -10,43 +10,43 @@ from dataclasses import dataclass
 BLOCK_BYTES = 4096
 """A file takes whole blocks, and at least one."""
 MAX_BLOBS = 100_000
-"""More small files than this are not kept, whatever the room."""
+"""Number of blobs, whatever their size."""
 
 Signature = tuple[int, int, int, int]
-"""Inode, size and times of a file: a different one, and it was touched."""
+"""Inode, size, and times of modification and change of a file; it differs after a write."""
 
 
 @dataclass(slots=True)
 class Blob:
-    """Bytes that are kept, once for however many attachments have them."""
+    """Stored bytes, once for all attachments that have them."""
 
     digest: str
-    """SHA-256, hexadecimal: also the name on disk."""
+    """SHA-256, hexadecimal; also the file's name."""
     length: int
     mtime_ns: int
     """Of the file when it was committed."""
     used_at: float
     """POSIX seconds."""
     verified_signature: Signature | None = None
-    """What the file looked like when its bytes were last compared with the digest."""
+    """Of the file when its bytes were last compared with the digest."""
 
 
 class DiskBudget:
-    """Never more than `limit_bytes`, promises included; the least recently used leaves first."""
+    """At most `limit_bytes`, reservations included; evicts the least recently used blobs."""
 
-    def __init__(self, limit_bytes: int, most_blobs: int = MAX_BLOBS) -> None:
+    def __init__(self, limit_bytes: int, max_blobs: int = MAX_BLOBS) -> None:
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         self.reserved_bytes = 0
         self.evictions = 0
-        self._most_blobs = most_blobs
+        self._max_blobs = max_blobs
         self._blobs: OrderedDict[str, Blob] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._blobs)
 
     def __iter__(self) -> Iterator[Blob]:
-        """From the one used longest ago on."""
+        """The blobs, the least recently used first."""
         return iter(self._blobs.values())
 
     def get(self, digest: str) -> Blob | None:
@@ -57,39 +57,39 @@ class DiskBudget:
         blob.used_at = now
         self._blobs.move_to_end(blob.digest)
 
-    def reserve(self, more_bytes: int, is_read: Callable[[str], bool]) -> list[Blob] | None:
-        """Set room aside; the blobs that left for it, or None where there is none.
+    def reserve(self, more_bytes: int, is_open: Callable[[str], bool]) -> list[Blob] | None:
+        """Reserve space; the blobs evicted for it, or None if there is not enough.
 
-        A blob that `is_read` now does not leave.
+        A blob that `is_open` is not evicted.
         """
-        wanted = self.used_bytes + self.reserved_bytes + more_bytes - self.limit_bytes
-        leaving: list[Blob] = []
+        needed = self.used_bytes + self.reserved_bytes + more_bytes - self.limit_bytes
+        evicted: list[Blob] = []
         for blob in self._blobs.values():
-            if wanted <= 0 and len(self._blobs) - len(leaving) < self._most_blobs:
+            if needed <= 0 and len(self._blobs) - len(evicted) < self._max_blobs:
                 break
-            if not is_read(blob.digest):
-                leaving.append(blob)
-                wanted -= blocks_for(blob.length)
-        if wanted > 0:
+            if not is_open(blob.digest):
+                evicted.append(blob)
+                needed -= blocks_for(blob.length)
+        if needed > 0:
             return None
-        for blob in leaving:
+        for blob in evicted:
             self.drop(blob.digest)
-        self.evictions += len(leaving)
+        self.evictions += len(evicted)
         self.reserved_bytes += more_bytes
-        return leaving
+        return evicted
 
-    def release(self, promised_bytes: int) -> None:
-        """Give promised room back."""
-        self.reserved_bytes -= promised_bytes
+    def release(self, reserved_bytes: int) -> None:
+        """End a reservation."""
+        self.reserved_bytes -= reserved_bytes
 
     def add(self, blob: Blob) -> None:
-        """Count it as kept, and as just used."""
+        """Count a stored blob, the most recently used."""
         self.drop(blob.digest)
         self._blobs[blob.digest] = blob
         self.used_bytes += blocks_for(blob.length)
 
     def clear(self) -> None:
-        """Forget every blob; what is promised stays."""
+        """Drop every blob; reservations stay."""
         self._blobs.clear()
         self.used_bytes = 0
 
@@ -100,5 +100,5 @@ class DiskBudget:
 
 
 def blocks_for(length: int) -> int:
-    """What a file of this length takes on disk, in bytes."""
+    """Disk space of a file of this length, in bytes."""
     return max(1, -(-length // BLOCK_BYTES)) * BLOCK_BYTES

@@ -1,17 +1,17 @@
-"""Which attachment has which bytes: rows in a small SQLite database beside the files.
+"""Catalogue of attachments: which bytes each has, in a small SQLite database. Blocking.
 
-Written after the bytes, removed before them: what a crash leaves between the two is a file without
-a row, which is swept at start. Everything here blocks, and is called in one thread.
+Rows are written after the bytes and removed before them: a crash between the two leaves a file
+without a row, which the next start removes. Called in one thread only.
 """
 
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.attachments.store.capacity import Blob
-from proxy.runtime.directory import Inode, inode_of
+from proxy.runtime.database_file import DatabaseFile, is_damage
+from proxy.runtime.lru import LruDict
 
 FILE_NAME = "files.sqlite"
 MAX_SEEN = 50_000
@@ -36,7 +36,7 @@ PRAGMA user_version = {_VERSION};
 
 @dataclass(frozen=True, slots=True)
 class AttachmentRow:
-    """What is kept of one attachment or preview, besides its bytes."""
+    """The stored facts about one attachment or preview."""
 
     id: str
     digest: str
@@ -45,41 +45,38 @@ class AttachmentRow:
 
 @dataclass(frozen=True, slots=True)
 class CatalogContents:
-    """Everything the catalogue knows."""
+    """All rows of the catalogue."""
 
     blobs: list[Blob]
-    """In the order of their last use."""
+    """The least recently used first."""
     rows: list[AttachmentRow]
     seen_links: list[str]
 
 
 class Catalog:
-    """Rows about files; sqlite3.Error where the disk or the database fails."""
+    """The database; sqlite3.Error if the disk or the database fails."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE_NAME
+        self._file = DatabaseFile(directory / FILE_NAME)
         self._db: sqlite3.Connection | None = None
-        self._inodes: dict[Path, Inode | None] = {}
-        """Of the database and its journal, as they were opened."""
 
     def open(self) -> CatalogContents:
-        """What an earlier process kept. A database that is none is begun anew."""
+        """The rows of an earlier process; none if the database was damaged and set aside."""
         try:
             return self._open()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
             self.close()
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
+            self._file.set_aside()
             return self._open()
 
     def is_intact(self) -> bool:
-        """Whether what is open is what would be found: an open file outlives its name."""
-        return all(inode_of(path) == inode for path, inode in self._inodes.items())
+        """Whether the open database is the one on disk."""
+        return self._file.is_intact
 
     def put(self, blob: Blob, row: AttachmentRow) -> None:
-        with self._connected() as db:
+        with self._transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)",
                 (blob.digest, blob.length, blob.mtime_ns, blob.used_at),
@@ -90,19 +87,19 @@ class Catalog:
             )
 
     def drop(self, digests: Iterable[str]) -> None:
-        """Forget these bytes, and that any attachment has them."""
-        named = [(digest,) for digest in digests]
-        with self._connected() as db:
-            db.executemany("DELETE FROM files WHERE digest = ?", named)
-            db.executemany("DELETE FROM blobs WHERE digest = ?", named)
+        """Delete the blobs and the attachments that have them."""
+        keys = [(digest,) for digest in digests]
+        with self._transaction() as db:
+            db.executemany("DELETE FROM files WHERE digest = ?", keys)
+            db.executemany("DELETE FROM blobs WHERE digest = ?", keys)
 
-    def save_usage(self, blobs: Iterable[tuple[str, float]], seen: Iterable[str]) -> None:
-        """Write down when blobs were last used, and which links have led to a file."""
-        with self._connected() as db:
+    def save_usage(self, used: Iterable[tuple[str, float]], links: Iterable[str]) -> None:
+        """Save when blobs were last used, by digest, and new links that led to a file."""
+        with self._transaction() as db:
             db.executemany(
-                "UPDATE blobs SET used_at = ? WHERE digest = ?", [(at, name) for name, at in blobs]
+                "UPDATE blobs SET used_at = ? WHERE digest = ?", [(at, name) for name, at in used]
             )
-            db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(link,) for link in seen])
+            db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(link,) for link in links])
             db.execute(
                 "DELETE FROM seen WHERE rowid <= (SELECT max(rowid) FROM seen) - ?", (MAX_SEEN,)
             )
@@ -114,15 +111,14 @@ class Catalog:
 
     def _open(self) -> CatalogContents:
         self.close()
-        self._path.touch(mode=0o600)  # whatever SQLite puts beside it gets the same mode
+        self._file.create()
         db = self._db = sqlite3.connect(
-            self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
+            self._file.path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
         )
         if db.execute("PRAGMA user_version").fetchone()[0] not in (0, _VERSION):
             raise sqlite3.DatabaseError("of another version")
         db.executescript(_SCHEMA)
-        journal = self._path.with_name(f"{FILE_NAME}-wal")
-        self._inodes = {path: inode_of(path) for path in (self._path, journal)}
+        self._file.note_opened()
         blobs = db.execute("SELECT digest, length, mtime_ns, used_at FROM blobs ORDER BY used_at")
         files = db.execute("SELECT id, digest, content_type FROM files")
         seen = db.execute("SELECT link FROM seen ORDER BY rowid")
@@ -132,8 +128,8 @@ class Catalog:
             [row[0] for row in seen],
         )
 
-    def _connected(self) -> sqlite3.Connection:
-        """The connection, as one transaction when it is entered."""
+    def _transaction(self) -> sqlite3.Connection:
+        """The connection: as a context manager it is one transaction."""
         if self._db is None:
             raise sqlite3.OperationalError("not open")
         return self._db
@@ -143,7 +139,7 @@ MAX_ROWS = 200_000
 
 
 class AttachmentIndex:
-    """Rows by attachment and by digest."""
+    """The rows in memory, by attachment and by digest."""
 
     def __init__(self) -> None:
         self._rows: dict[str, AttachmentRow] = {}
@@ -156,7 +152,7 @@ class AttachmentIndex:
         return self._rows.get(file_id)
 
     def put(self, row: AttachmentRow) -> None:
-        """Take the row in; the oldest leaves where there are too many."""
+        """Add or replace a row; beyond MAX_ROWS the oldest is dropped."""
         self._drop(row.id)
         self._rows[row.id] = row
         self._ids.setdefault(row.digest, set()).add(row.id)
@@ -164,12 +160,12 @@ class AttachmentIndex:
             self._drop(next(iter(self._rows)))
 
     def clear(self) -> None:
-        """Forget every row."""
+        """Drop every row."""
         self._rows.clear()
         self._ids.clear()
 
     def drop(self, digest: str) -> None:
-        """Forget every attachment with these bytes."""
+        """Drop every attachment with these bytes."""
         for file_id in self._ids.pop(digest, ()):
             del self._rows[file_id]
 
@@ -183,28 +179,27 @@ class AttachmentIndex:
 
 
 class SeenLinks:
-    """Links that have led to a file: if one leads nowhere now, its file was deleted."""
+    """Links that led to a file: if Trello answers 404 for one, the file was deleted."""
 
     def __init__(self) -> None:
-        self._links: OrderedDict[str, None] = OrderedDict()
-        self._pending: set[str] = set()
+        self._links: LruDict[str, None] = LruDict(MAX_SEEN)
+        self._pending: LruDict[str, None] = LruDict(MAX_SEEN)
 
     def __contains__(self, link: str) -> bool:
         return link in self._links
 
     def load(self, links: Iterable[str]) -> None:
-        """What an earlier process had seen."""
-        self._links.update(dict.fromkeys(links))
+        """Add the links of an earlier process."""
+        for link in links:
+            self._links[link] = None
 
     def add(self, link: str) -> None:
-        if link in self._links:
-            return
-        self._links[link] = None
-        self._pending.add(link)
-        if len(self._links) > MAX_SEEN:
-            self._pending.discard(self._links.popitem(last=False)[0])
+        if link not in self._links:
+            self._links[link] = None
+            self._pending[link] = None
 
     def take_pending(self) -> set[str]:
-        """What was added since this was asked last."""
-        news, self._pending = self._pending, set()
-        return news
+        """The links added since the last call."""
+        pending = set(self._pending)
+        self._pending.clear()
+        return pending

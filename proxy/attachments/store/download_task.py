@@ -1,13 +1,12 @@
-"""One file on its way to the disk: written and hashed as it comes, for whoever reads already.
+"""Download task: writes and hashes one file as it arrives, while clients already read it.
 
-reserve → partial → verify → commit: what is not committed has failed, without anyone saying so.
+reserve → partial → verify → commit: a download that is not committed has failed.
 """
 
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -23,68 +22,70 @@ from proxy.errors import (
 )
 
 STEP_BYTES = 8 * 1024 * 1024
-"""So much room is promised at a time where the length is not known."""
+"""Space reserved at a time while the length is unknown."""
+
+Reserve = Callable[[int], Awaitable[None]]
+"""Reserves so many bytes; InsufficientSpace."""
 
 
 class ByteSource(Protocol):
-    """Where a file comes from; whatever it raises is told to the readers."""
+    """The source of a file; its exceptions are raised to the file's readers."""
 
-    header: FileInfo | None
-    """What is known of it by now; of its bytes most is known at the end."""
+    info: FileInfo | None
+    """What is known so far; a long text's charset is known at the end only."""
 
     async def open(self) -> FileInfo:
-        """What is known before the first byte is given."""
+        """What is known before the first byte."""
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
-        """All bytes, in order; ends only when they were all there."""
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """All bytes, in order; ends only when all were there."""
 
     async def aclose(self) -> None:
-        """Let go of it; called whatever happens."""
+        """Release the source; called in any case."""
 
 
 class DownloadTask:
-    """Writes what a source gives into a file that is held."""
+    """Writes the bytes of `source` to `file`."""
 
     def __init__(
         self,
-        held: SharedFile,
+        file: SharedFile,
         path: Path,
         source: ByteSource,
-        disk: FileIo,
+        file_io: FileIo,
         max_bytes: int,
     ) -> None:
-        self.file = held
+        self.file = file
         self.path = path
-        self.reserved_bytes = 0
         self._source = source
-        self._disk = disk
+        self._file_io = file_io
         self._max_bytes = max_bytes
+        self._reserved_bytes = 0
         self._digest = hashlib.sha256()
 
-    async def run(self, promise: Callable[[int], Awaitable[None]]) -> str:
-        """The digest of the whole; `promise` sets room aside, or raises NoRoom."""
+    async def run(self, reserve: Reserve) -> str:
+        """The digest of the complete file, synced; FileTooLarge, InsufficientSpace."""
         try:
-            header = await self._source.open()
-            length = header.length
+            info = await self._source.open()
+            length = info.length
             self._check(length or 0)
-            await self._reserve(promise, STEP_BYTES if length is None else length)
-            self.file.set_info(header)
-            async with aclosing(self._source.chunks()) as chunks:
-                async for chunk in chunks:
-                    await self._append(chunk, promise)
+            await self._reserve(reserve, STEP_BYTES if length is None else length)
+            self.file.set_info(info)
+            async for chunk in self._source:
+                await self._append(chunk, reserve)
             if length is not None and self.file.written != length:
                 raise ChecksumMismatch("a file came at another length than announced")
-            self.file.finish(self._source.header)
+            self.file.finish(self._source.info)
             await self._in_thread(os.fsync, self.file.fd)
             return self._digest.hexdigest()
         finally:
             await self._source.aclose()
 
-    async def _append(self, chunk: bytes, promise: Callable[[int], Awaitable[None]]) -> None:
+    async def _append(self, chunk: bytes, reserve: Reserve) -> None:
         at = self.file.written
         self._check(at + len(chunk))
-        if at + len(chunk) > self.reserved_bytes:
-            await self._reserve(promise, STEP_BYTES)
+        if at + len(chunk) > self._reserved_bytes:
+            await self._reserve(reserve, STEP_BYTES)
         await self._in_thread(self._write, chunk, at)
         self.file.append_written(len(chunk))
 
@@ -100,17 +101,17 @@ class DownloadTask:
         if length > self._max_bytes:
             raise FileTooLarge("longer than attachments.max_file")
 
-    async def _reserve(self, promise: Callable[[int], Awaitable[None]], more_bytes: int) -> None:
-        await promise(more_bytes)
-        self.reserved_bytes += more_bytes
+    async def _reserve(self, reserve: Reserve, more_bytes: int) -> None:
+        await reserve(more_bytes)
+        self._reserved_bytes += more_bytes
 
     async def _in_thread(self, call: Callable[..., object], *arguments: object) -> None:
         loop = asyncio.get_running_loop()
-        written = loop.run_in_executor(self._disk.threads, call, *arguments)
+        written = loop.run_in_executor(self._file_io.threads, call, *arguments)
         try:
             await asyncio.shield(written)
         except asyncio.CancelledError:
-            # The descriptor must not be closed, and its number used again, under the thread.
+            # The descriptor must not be closed, and its number reused, while the thread writes.
             await asyncio.wait([written])
             raise
         except OSError as error:

@@ -1,8 +1,8 @@
-"""Kept bytes, open for reading: one descriptor for all their readers, and whether they are right.
+"""Open blobs: one descriptor for all readers of a blob, and whether its bytes are right.
 
-Bytes are compared with their digest when they are opened for the first time in a process, and again
-when the file looks different from what it looked like then. Long ones that look untouched are
-served meanwhile: a mismatch breaks off whoever is still reading.
+A blob is compared with its digest when it is opened for the first time in a process, and again when
+its file's signature has changed. A long blob that looks unchanged is served meanwhile: a mismatch
+ends its readers with an error.
 """
 
 import asyncio
@@ -15,103 +15,101 @@ from proxy.attachments.store.blob_directory import (
 from proxy.attachments.store.capacity import Blob
 from proxy.attachments.store.shared_file import FileIo, SharedFile
 from proxy.errors import ChecksumMismatch
+from proxy.runtime.tasks import TaskSet
 
-CHECKED_AT_ONCE_BYTES = 8 * 1024 * 1024
+VERIFY_FIRST_BYTES = 8 * 1024 * 1024
+"""Readers of a blob up to this size wait for its verification."""
 _NEVER = -1
 
 
 class OpenFiles:
-    """By digest; what stands here is being read, and is not evicted."""
+    """Open blobs by digest; they are being read, and are not evicted."""
 
-    def __init__(self, blobs: BlobDirectory, disk: FileIo) -> None:
+    def __init__(self, blobs: BlobDirectory, file_io: FileIo) -> None:
         self._blobs = blobs
-        self._disk = disk
+        self._file_io = file_io
         self._open: dict[str, SharedFile] = {}
         self._checks: dict[SharedFile, asyncio.Task[bool]] = {}
+        self._tasks = TaskSet()
 
     def is_open(self, digest: str) -> bool:
         return digest in self._open
 
-    def add(self, digest: str, held: SharedFile) -> None:
-        """These bytes were just committed, and are open already."""
+    def add(self, digest: str, file: SharedFile) -> None:
+        """Add a blob that was just committed, and is open already."""
         if digest not in self._open:
-            self._open[digest] = held
-            held.digest = digest
+            self._open[digest] = file
+            file.digest = digest
 
-    def remove(self, held: SharedFile) -> None:
-        """The last reader has gone."""
-        if self._open.get(held.digest) is held:
-            del self._open[held.digest]
+    def remove(self, file: SharedFile) -> None:
+        """Remove a file that its last reader has closed."""
+        if self._open.get(file.digest) is file:
+            del self._open[file.digest]
 
     async def open(self, blob: Blob) -> SharedFile | None:
-        """The bytes, retained; None where they are not those that were put there."""
-        held = self._register(blob)
-        if held is None:
+        """The blob, retained for the caller; None if it is missing or has other bytes."""
+        file = self._retain(blob)
+        if file is None:
             return None
         is_sound = False
         try:
-            is_sound = await self._verify(held, blob)
+            is_sound = await self._verify(file, blob)
         finally:
             if not is_sound:
-                held.release()
-        return held if is_sound else None
+                file.release()
+        return file if is_sound else None
 
     async def stop(self) -> None:
-        """Leave off comparing."""
-        checks = list(self._checks.values())
-        for check in checks:
-            check.cancel()
-        await asyncio.gather(*checks, return_exceptions=True)
+        """Cancel all verifications."""
+        await self._tasks.stop()
 
-    def _register(self, blob: Blob) -> SharedFile | None:
+    def _retain(self, blob: Blob) -> SharedFile | None:
         try:
-            held = self._open.get(blob.digest)
-            if held is not None and (
-                held in self._checks or file_signature(held.fd) == blob.verified_signature
+            file = self._open.get(blob.digest)
+            if file is not None and (
+                file in self._checks or file_signature(file.fd) == blob.verified_signature
             ):
-                return held.retain()
-            held = SharedFile(self._blobs.open(blob.digest), self._disk, self.remove).retain()
+                return file.retain()
+            file = SharedFile(self._blobs.open(blob.digest), self._file_io, self.remove).retain()
         except OSError:
             return None
-        if file_signature(held.fd)[1] != blob.length:
-            held.release()
+        if file_signature(file.fd)[1] != blob.length:
+            file.release()
             return None
-        held.append_written(blob.length)
-        held.finish()
-        held.digest = blob.digest
-        self._open[blob.digest] = held
-        return held
+        file.append_written(blob.length)
+        file.finish()
+        file.digest = blob.digest
+        self._open[blob.digest] = file
+        return file
 
-    async def _verify(self, held: SharedFile, blob: Blob) -> bool:
-        """Whether the bytes are right, as far as it pays to wait for that."""
-        signature = file_signature(held.fd)
+    async def _verify(self, file: SharedFile, blob: Blob) -> bool:
+        """Whether the bytes are right; a long blob that looks unchanged is not waited for."""
+        signature = file_signature(file.fd)
         if signature == blob.verified_signature:
             return True
-        check = self._checks.get(held)
+        check = self._checks.get(file)
         if check is None:
-            check = asyncio.create_task(self._check(held, blob))  # noqa: TID251 — see stop
-            self._checks[held] = check
-            check.add_done_callback(lambda _: self._checks.pop(held, None))
-        looks_untouched = blob.verified_signature is None and signature[2] == blob.mtime_ns
-        if looks_untouched and blob.length > CHECKED_AT_ONCE_BYTES:
+            check = self._checks[file] = self._tasks.spawn(self._check(file, blob))
+            check.add_done_callback(lambda _: self._checks.pop(file, None))
+        looks_unchanged = blob.verified_signature is None and signature[2] == blob.mtime_ns
+        if looks_unchanged and blob.length > VERIFY_FIRST_BYTES:
             return True
         return await asyncio.shield(check)
 
-    async def _check(self, held: SharedFile, blob: Blob) -> bool:
-        held.retain()
+    async def _check(self, file: SharedFile, blob: Blob) -> bool:
+        file.retain()
         try:
-            signature = file_signature(held.fd)
+            signature = file_signature(file.fd)
             loop = asyncio.get_running_loop()
-            if await loop.run_in_executor(self._disk.threads, digest_of, held.fd) == blob.digest:
+            digest = await loop.run_in_executor(self._file_io.threads, digest_of, file.fd)
+            if digest == blob.digest:
                 blob.verified_signature = signature
                 return True
-            held.fail(ChecksumMismatch("a file on disk is not what it was"))
+            file.fail(ChecksumMismatch("a file on disk is not what it was"))
         except OSError as error:
-            held.fail(ChecksumMismatch(f"reading a file: {error.strerror}"))
+            file.fail(ChecksumMismatch(f"reading a file: {error.strerror}"))
         finally:
-            held.release()
-        blob.verified_signature, blob.mtime_ns = (
-            None,
-            _NEVER,
-        )  # whoever opens it next waits for the comparison
+            file.release()
+        # The next reader waits for the comparison.
+        blob.verified_signature, blob.mtime_ns = None, _NEVER
         return False

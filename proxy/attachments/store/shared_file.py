@@ -1,8 +1,8 @@
-"""The bytes of one file on disk, open: complete, or still arriving.
+"""Shared file: an open file on disk, complete or still growing, with any number of readers.
 
-One writer, any number of readers, each at an offset of its own. The file is the buffer: a slow
-reader holds up nobody, and a descriptor outlives renaming and removal. A complete file is the case
-of one that has stopped growing: there is one way to read.
+One writer, and readers at their own offsets. The file is the buffer, so a slow reader delays no
+other, and an open descriptor outlives renaming and removal. A complete file is read like a growing
+one.
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from proxy.errors import StoreError
 
 READ_BYTES = 256 * 1024
 SEND_BYTES = 1024 * 1024
-"""What the kernel is told to send at once: some tenths of a millisecond."""
+"""Bytes per `sendfile` call, which takes some tenths of a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What is known of a file before its bytes are there."""
+    """What is known of a file before its bytes."""
 
     length: int | None
     content_type: str
@@ -29,16 +29,16 @@ class FileInfo:
 
 @dataclass(slots=True)
 class FileIo:
-    """The threads that wait for it, and what was read of it."""
+    """The threads for file I/O, and the bytes read from files."""
 
     threads: Executor
     read_bytes: int = 0
 
 
 class SharedFile:
-    """Whoever holds one has retained it, and releases it; the last one closes the descriptor."""
+    """Reference-counted file descriptor; closed on the last `release()`."""
 
-    def __init__(self, fd: int, disk: FileIo, on_idle: Callable[["SharedFile"], None]) -> None:
+    def __init__(self, fd: int, file_io: FileIo, on_idle: Callable[["SharedFile"], None]) -> None:
         self.fd = fd
         self.info: FileInfo | None = None
         self.written = 0
@@ -46,8 +46,8 @@ class SharedFile:
         self.failure: BaseException | None = None
         self.references = 0
         self.digest = ""
-        """Of a complete file; empty while that is not known."""
-        self._disk = disk
+        """Of a stored file; empty until it is known."""
+        self._file_io = file_io
         self._on_idle = on_idle
         self._changed = asyncio.Event()
         self._no_wait = True
@@ -62,32 +62,29 @@ class SharedFile:
             os.close(self.fd)
             self._on_idle(self)
 
-    def set_info(self, header: FileInfo) -> None:
-        self.info = header
+    def set_info(self, info: FileInfo) -> None:
+        self.info = info
         self._notify()
 
     def append_written(self, more_bytes: int) -> None:
         self.written += more_bytes
         self._notify()
 
-    def finish(self, header: FileInfo | None = None) -> None:
-        """There will be no more bytes; all that there are, are right.
-
-        `header`: what is known of the file now that they are there.
-        """
-        self.info = header or self.info
+    def finish(self, info: FileInfo | None = None) -> None:
+        """Mark the file as complete; `info`: what is known of it now."""
+        self.info = info or self.info
         if self.info is not None and self.info.length is None:
             self.info = FileInfo(self.written, self.info.content_type)
         self.complete = True
         self._notify()
 
     def fail(self, failure: BaseException) -> None:
-        """There will be no more bytes, and those there are must not look like a whole."""
+        """Mark the file as broken off: all readers get `failure`, none a short file."""
         self.failure = failure
         self._notify()
 
     async def info_ready(self) -> FileInfo:
-        """The header, once it is there; raises what failed before."""
+        """The file's info, as soon as it is known; raises the failure if there is one before."""
         while True:
             changed = self._changed  # as in `available`
             if self.info is not None:
@@ -95,22 +92,22 @@ class SharedFile:
             self._raise()
             await changed.wait()
 
-    async def read(self, at: int, most: int = READ_BYTES) -> bytes | bytearray:
-        """One or more of the bytes from `at` on; none at the end of the file.
+    async def read(self, at: int, max_bytes: int = READ_BYTES) -> bytes | bytearray:
+        """At least one of the bytes from `at` on; none at the end of the file.
 
-        Waits while they are still to come. Raises what broke the file off; StoreError when the
-        disk does not give what it has.
+        Waits until they have arrived. Raises the failure of a broken file; StoreError if the disk
+        fails.
         """
-        most = min(most, await self.available(at))
-        return await self._read_range(at, most) if most else b""
+        max_bytes = min(max_bytes, await self.available(at))
+        return await self._read_range(at, max_bytes) if max_bytes else b""
 
     async def available(self, at: int) -> int:
-        """How many bytes there are from `at` on, one or more; 0 at the end of the file.
+        """The number of bytes from `at` on, at least one; 0 at the end of the file.
 
-        Waits while they are still to come. Raises what broke the file off.
+        Waits until they have arrived. Raises the failure of a broken file.
         """
         while True:
-            changed = self._changed  # taken before the test: a change after it sets this very one
+            changed = self._changed  # read before the test: a change after it sets this one
             self._raise()
             if at < self.written:
                 return self.written - at
@@ -118,62 +115,66 @@ class SharedFile:
                 return 0
             await changed.wait()
 
-    async def send(self, at: int, most: int, to: int) -> int:
-        """Bytes from `at` on that went to the socket `to` without passing through here.
+    async def send(self, at: int, max_bytes: int, to: int) -> int:
+        """Send bytes from `at` on to the socket `to` with `sendfile`; the number sent.
 
-        0 at the end of the file; BlockingIOError while the socket takes nothing. What would keep
-        the loop waiting for the disk is read by a thread first.
+        0 at the end of the file; BlockingIOError while the socket's buffer is full. Bytes that are
+        not in the page cache are read by a thread first, so that the event loop does not wait for
+        the disk.
         """
-        most = min(most, await self.available(at))
-        if most and not self._is_cached(at, most):
-            await self._read_in_thread(at, most)
+        max_bytes = min(max_bytes, await self.available(at))
+        if max_bytes and not self._is_cached(at, max_bytes):
+            await self._read_in_thread(at, max_bytes)
         try:
-            count = os.sendfile(to, self.fd, at, most)
+            count = os.sendfile(to, self.fd, at, max_bytes)
         except (BlockingIOError, ConnectionError):
             raise
         except OSError as error:
             raise StoreError(f"sending a file: {error.strerror}") from error
-        self._disk.read_bytes += count
+        self._file_io.read_bytes += count
         return count
 
-    async def _read_range(self, at: int, most: int) -> bytes | bytearray:
-        data: bytes | bytearray | None = self._read_cached(at, most) if self._no_wait else None
+    async def _read_range(self, at: int, max_bytes: int) -> bytes | bytearray:
+        data: bytes | bytearray | None = self._read_cached(at, max_bytes) if self._no_wait else None
         if data is None:
-            data = await self._read_in_thread(at, most)
+            data = await self._read_in_thread(at, max_bytes)
         if not data:
             raise StoreError("a file on disk is shorter than it was")
-        self._disk.read_bytes += len(data)
+        self._file_io.read_bytes += len(data)
         return data
 
-    async def _read_in_thread(self, at: int, most: int) -> bytes:
+    async def _read_in_thread(self, at: int, max_bytes: int) -> bytes:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._disk.threads, os.pread, self.fd, most, at)
+            return await loop.run_in_executor(
+                self._file_io.threads, os.pread, self.fd, max_bytes, at
+            )
         except OSError as error:
             raise StoreError(f"reading a file: {error.strerror}") from error
 
-    def _is_cached(self, at: int, most: int) -> bool:
-        """Whether the first and the last byte are in memory; so is what lies between, mostly."""
-        return self._no_wait and all(self._read_cached(where, 1) for where in (at, at + most - 1))
+    def _is_cached(self, at: int, max_bytes: int) -> bool:
+        """Whether the first and the last byte are in the page cache, as then most others are."""
+        ends = (at, at + max_bytes - 1)
+        return self._no_wait and all(self._read_cached(each, 1) for each in ends)
 
-    def _read_cached(self, at: int, most: int) -> bytearray | None:
-        """What can be had without waiting for the disk; None where that is nothing."""
-        buffer = bytearray(most)
+    def _read_cached(self, at: int, max_bytes: int) -> bytearray | None:
+        """The bytes in the page cache; None if there are none."""
+        buffer = bytearray(max_bytes)
         try:
             count = os.preadv(self.fd, [buffer], at, os.RWF_NOWAIT)
         except BlockingIOError:
             return None
         except OSError:
-            # Not every file system can tell; a thread reads instead, and reports real trouble.
+            # Not every file system supports RWF_NOWAIT; a thread reads, and reports real errors.
             self._no_wait = False
             return None
-        if count < most:
+        if count < max_bytes:
             del buffer[count:]
         return buffer
 
     def _raise(self) -> None:
         if self.failure is not None:
-            raise copy(self.failure)  # each reader's own: a traceback grows with every raising
+            raise copy(self.failure)  # one each: an exception's traceback grows with every raise
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

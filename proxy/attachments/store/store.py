@@ -1,8 +1,8 @@
-"""The files that are kept, and those on their way: one download each, any number of readers.
+"""Attachment store: stored files and downloads in progress, one download per file.
 
-Bytes are named after their SHA-256, so the same file on twelve cards is kept once; the catalogue
-says which attachment has which. What is known lives in memory and changes in synchronous steps;
-one thread, the clerk, removes and commits in the order of those steps.
+A file is named after its SHA-256, so that the same bytes on twelve cards are stored once; the
+catalogue has the attachments. State lives in memory and changes in synchronous steps; a single
+writer thread commits and removes files in the order of those steps.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from proxy.attachments.store.blob_directory import BlobDirectory, file_signature
 from proxy.attachments.store.capacity import (
@@ -42,26 +42,36 @@ from proxy.errors import (
 )
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
+from proxy.runtime.database_file import is_damage
 from proxy.runtime.directory import DirectoryLock
+from proxy.runtime.tasks import TaskSet
 
 DIRECTORY = "files"
 MAX_CONCURRENT_DOWNLOADS = 16
-"""Downloads under way; Trello's API has connections left besides."""
+"""Fewer than the connections to Trello's API."""
 SLOT_WAIT_S = 10.0
-"""So long a file waits until it is one of them; then it passes through."""
+"""Longest wait for one of them; then the file is streamed to its client only."""
 MAX_DOWNLOADS = 1_000
-"""Downloads under way and waiting; above it a file passes through."""
+"""Downloads in progress and waiting; beyond, a file is streamed to its client only."""
 SPARE_BYTES = 16 * 1024 * 1024
-"""What a download leaves free on the disk."""
+"""Free disk space that downloads do not use."""
 THREADS = 8
-_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
-"""Errors that say nothing against the directory."""
+_TEMPORARY = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT})
+"""Errors after which the directory is still usable."""
 
 T = TypeVar("T")
 
 
+class FoundFile(NamedTuple):
+    """A file of the store, retained for the caller."""
+
+    file: SharedFile
+    row: AttachmentRow | None
+    """None while the file is being downloaded."""
+
+
 class AttachmentStore:
-    """Owns the directory, the downloads into it, and every descriptor of it."""
+    """Owns the directory, the downloads to it, and all its descriptors."""
 
     def __init__(
         self, directory: DirectoryLock, disk_bytes: int, max_file_bytes: int, clock: Clock, log: Log
@@ -69,9 +79,9 @@ class AttachmentStore:
         self.budget = DiskBudget(disk_bytes)
         self.is_working = False
         self.is_taken = False
-        """Whether nothing is kept because another process uses the directory."""
+        """Whether another process owns the directory."""
         self.downloads_total: Counter[str] = Counter()
-        """Downloads that ended, by how."""
+        """Finished downloads by result."""
         self.checksum_failures = 0
         self.seen_links = SeenLinks()
         self.max_file_bytes = max_file_bytes
@@ -83,39 +93,39 @@ class AttachmentStore:
         self._touched: set[str] = set()
         self._downloads: dict[str, SharedFile] = {}
         self._reserved: dict[SharedFile, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
         self._download_slots = asyncio.Semaphore(MAX_CONCURRENT_DOWNLOADS)
         self._has_failed = False
-        """Whether the log was told, since it worked last."""
-        self.disk = FileIo(ThreadPoolExecutor(THREADS, "files"))
-        self._writer_thread = ThreadPoolExecutor(1, "files-clerk")
-        self._open_files = OpenFiles(self._blobs, self.disk)
+        """Whether a failure was logged since the store worked last."""
+        self.file_io = FileIo(ThreadPoolExecutor(THREADS, "files"))
+        self._writer_thread = ThreadPoolExecutor(1, "files-writer")
+        self._open_files = OpenFiles(self._blobs, self.file_io)
 
     def __len__(self) -> int:
-        """Attachments and previews that are kept."""
+        """The number of stored attachments and previews."""
         return len(self._rows)
 
     async def start(self) -> None:
-        """Take up what an earlier process kept; when that fails, go on without, and try again.
+        """Open the store; after a failure, continue without it until `check_directory`.
 
-        Where there is no room at all nothing touches the disk.
+        A disabled store does not touch the disk.
         """
         if self.is_disabled:
             return
         try:
             self._directory.own()
-            kept, here = await self._record(self._recover)
+            contents, present = await self._write(self._recover)
         except StoreError as error:
             self._fail("open", error)
             return
-        self._forget()
-        for blob in kept.blobs:
-            if blob.digest in here:
+        self._clear()
+        for blob in contents.blobs:
+            if blob.digest in present:
                 self.budget.add(blob)
-        for row in kept.rows:
-            if row.digest in here:
+        for row in contents.rows:
+            if row.digest in present:
                 self._rows.put(row)
-        self.seen_links.load(kept.seen_links)
+        self.seen_links.load(contents.seen_links)
         self.is_working = True
         self.is_taken = self._has_failed = False
         with suppress(StoreError):
@@ -123,62 +133,59 @@ class AttachmentStore:
 
     @property
     def is_disabled(self) -> bool:
-        """Whether no file is to be kept at all."""
+        """Whether no file may be stored."""
         return not self.budget.limit_bytes
 
     async def check_directory(self) -> None:
-        """As Kept.look."""
+        """Open the store again if its directory was removed or replaced, or if it has failed."""
         if self.is_working:
             try:
                 self._check()
             except StoreError as error:
-                self._fail("look", error)
+                self._fail("check", error)
         if not self.is_working:
             await self.start()
 
     def _check(self) -> None:
-        """StoreError unless what is open lies in this process's directory."""
+        """StoreError unless the open files are those in the directory, which is ours."""
         self._directory.own()
         if not (self._blobs.is_intact() and self._catalog.is_intact()):
             raise StoreError("removed or replaced while it was in use")
 
     async def stop(self) -> None:
-        """Break off what is under way, and write down what was used when."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel all downloads, and save when files were last used."""
+        await self._tasks.stop()
         await self._open_files.stop()
         if self.is_working:
             with suppress(StoreError):
-                await self._record(self._catalog.save_usage, *self._pending_metadata())
+                await self._write(self._catalog.save_usage, *self._pending_metadata())
         await self._in_writer_thread(self._catalog.close)
-        for threads in (self.disk.threads, self._writer_thread):
+        for threads in (self.file_io.threads, self._writer_thread):
             threads.shutdown(wait=False)
 
     def contains(self, file_id: str) -> bool:
-        """Whether the whole file is here, as far as is known without looking at the disk."""
-        growing = self._downloads.get(file_id)
-        if growing is not None:
-            return growing.complete
+        """Whether the complete file is stored, as far as is known without reading the disk."""
+        download = self._downloads.get(file_id)
+        if download is not None:
+            return download.complete
         row = self._rows.get(file_id)
         return row is not None and self.budget.get(row.digest) is not None
 
-    async def open(self, file_id: str) -> tuple[SharedFile, AttachmentRow | None] | None:
-        """The file, retained for the caller; without a row while it arrives. None: not here."""
+    async def open(self, file_id: str) -> FoundFile | None:
+        """The stored file, or its download in progress; None if there is neither."""
         while True:
-            growing = self._downloads.get(file_id)
-            if growing is not None:
-                return growing.retain(), None
+            download = self._downloads.get(file_id)
+            if download is not None:
+                return FoundFile(download.retain(), None)
             row = self._rows.get(file_id)
             blob = self.budget.get(row.digest) if row else None
             if row is None or blob is None:
                 return None
-            held = await self._open_files.open(blob)
-            if held is not None:
+            file = await self._open_files.open(blob)
+            if file is not None:
                 self.budget.touch(blob, self._clock.now())
                 self._touched.add(blob.digest)
-                return held, row
+                return FoundFile(file, row)
             if self.budget.get(blob.digest) is blob:
                 self.checksum_failures += 1
                 self._log.event("warning", "attachment checksum failure", digest=blob.digest)
@@ -186,94 +193,92 @@ class AttachmentStore:
                     await self._remove([blob])
 
     def start_download(self, file_id: str, source: ByteSource) -> tuple[SharedFile, bool]:
-        """The file, retained, on its way from `source`; True where it was already, from another.
+        """The file as it arrives from `source`, retained; True if it arrives from another already.
 
-        StoreError where it cannot be kept: then the source is the caller's again.
+        StoreError if it cannot be stored; `source` is not opened then.
         """
-        growing = self._downloads.get(file_id)
-        if growing is not None:
-            return growing.retain(), True
+        download = self._downloads.get(file_id)
+        if download is not None:
+            return download.retain(), True
         if not self.is_working or len(self._downloads) >= MAX_DOWNLOADS:
             raise InsufficientSpace("files are not kept at the moment")
         try:
             path, fd = self._blobs.new_partial()
         except OSError as error:
-            if error.errno not in _PASSING:
-                self._fail("begin", StoreError(_log_fields(error)))
+            if error.errno not in _TEMPORARY:
+                self._fail("begin", StoreError(_reason(error)))
             raise InsufficientSpace(f"beginning a file: {error.strerror}") from error
-        held = SharedFile(fd, self.disk, self._on_last_reader).retain()
-        fill = DownloadTask(held, path, source, self.disk, self.max_file_bytes)
-        self._downloads[file_id] = held
-        task = asyncio.create_task(self._run_download(file_id, fill))  # noqa: TID251 — owned here, see stop
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return held.retain(), False
+        file = SharedFile(fd, self.file_io, self._on_last_reader).retain()
+        task = DownloadTask(file, path, source, self.file_io, self.max_file_bytes)
+        self._downloads[file_id] = file
+        self._tasks.spawn(self._run_download(file_id, task))
+        return file.retain(), False
 
-    async def _run_download(self, file_id: str, fill: DownloadTask) -> None:
-        """A download's whole life; readers hear of its end, and so do the counters."""
-        held, ended = fill.file, "failed"
+    async def _run_download(self, file_id: str, task: DownloadTask) -> None:
+        """Download and store a file; its readers and the metrics learn the result."""
+        file, result = task.file, "failed"
         try:
-            digest = await self._fetch(fill)
-            await self._store(file_id, fill, digest)
-            ended = "stored"
+            digest = await self._download(task)
+            await self._store(file_id, task, digest)
+            result = "stored"
         except FileTooLarge as error:
-            ended = "too-large"
-            held.fail(error)
+            result = "too-large"
+            file.fail(error)
         except StoreError as error:
-            ended = "insufficient-space" if isinstance(error, InsufficientSpace) else "failed"
+            result = "insufficient-space" if isinstance(error, InsufficientSpace) else "failed"
             self._log.event("warning", "attachment not stored", reason=str(error))
-            self._abort(held, error)
+            self._abort(file, error)
         except asyncio.CancelledError:
-            self._abort(held, StoreError("stopping"))
+            self._abort(file, StoreError("stopping"))
             raise
-        except Exception as error:  # noqa: BLE001 — the source's, for the readers to hear
-            self._abort(held, error)
+        except Exception as error:  # noqa: BLE001 — of the source, raised to the readers
+            self._abort(file, error)
         finally:
-            self.downloads_total[ended] += 1
+            self.downloads_total[result] += 1
             del self._downloads[file_id]
             with suppress(OSError):
-                fill.path.unlink(missing_ok=True)
-            held.release()
+                task.path.unlink(missing_ok=True)
+            file.release()
 
-    async def _fetch(self, fill: DownloadTask) -> str:
-        """The digest of the whole; NoRoom where its turn does not come."""
+    async def _download(self, task: DownloadTask) -> str:
+        """The digest of the complete file; InsufficientSpace if it waits for too long."""
         try:
             async with asyncio.timeout(SLOT_WAIT_S):
                 await self._download_slots.acquire()
         except TimeoutError as error:
             raise InsufficientSpace("too many files are on their way") from error
         try:
-            return await fill.run(lambda more: self._reserve(more, fill.file))
+            return await task.run(lambda more: self._reserve(more, task.file))
         finally:
             self._download_slots.release()
 
     @staticmethod
-    def _abort(held: SharedFile, error: Exception) -> None:
-        if not held.complete:  # else the readers have what is right; it only was not kept
-            held.fail(error)
+    def _abort(file: SharedFile, error: Exception) -> None:
+        if not file.complete:  # else its readers have all bytes; it only was not stored
+            file.fail(error)
 
-    async def _store(self, file_id: str, fill: DownloadTask, digest: str) -> None:
-        """Give what arrived its place; what is there already under another name is enough."""
-        header, held = fill.file.info or FileInfo(None, ""), fill.file
-        row = AttachmentRow(file_id, digest, header.content_type)
+    async def _store(self, file_id: str, task: DownloadTask, digest: str) -> None:
+        """Commit the file; if its bytes are stored already, only its row."""
+        info, file = task.file.info or FileInfo(None, ""), task.file
+        row = AttachmentRow(file_id, digest, info.content_type)
         blob = self.budget.get(digest)
         if blob is None:
-            blob = await self._record(self._commit, fill, row)
-            self.budget.release(self._reserved.pop(held, 0))
+            blob = await self._write(self._commit, task, row)
+            self.budget.release(self._reserved.pop(file, 0))
             self.budget.add(blob)
-            self._open_files.add(digest, held)
+            self._open_files.add(digest, file)
         else:
-            await self._record(self._catalog.put, blob, row)
+            await self._write(self._catalog.put, blob, row)
             if self.budget.get(digest) is None:
-                return  # it left meanwhile: fetched again when somebody asks
+                return  # evicted meanwhile: the next request downloads it again
         self._rows.put(row)
-        await self._record(self._catalog.save_usage, *self._pending_metadata())
+        await self._write(self._catalog.save_usage, *self._pending_metadata())
 
-    def _commit(self, fill: DownloadTask, row: AttachmentRow) -> Blob:
-        """The bytes' name first, then the row: what has no row is swept at start."""
-        self._blobs.commit(fill.path, row.digest)
-        signature = file_signature(fill.file.fd)
-        blob = Blob(row.digest, fill.file.written, signature[2], self._clock.now(), signature)
+    def _commit(self, task: DownloadTask, row: AttachmentRow) -> Blob:
+        """Rename the file first, then add its row: a blob without a row is removed at start."""
+        self._blobs.commit(task.path, row.digest)
+        signature = file_signature(task.file.fd)
+        blob = Blob(row.digest, task.file.written, signature[2], self._clock.now(), signature)
         try:
             self._catalog.put(blob, row)
         except sqlite3.Error:
@@ -281,67 +286,74 @@ class AttachmentStore:
             raise
         return blob
 
-    async def _reserve(self, more_bytes: int, held: SharedFile | None) -> None:
-        """Set room aside for `held`; NoRoom where there is none, on the disk or in the bound."""
+    async def _reserve(self, more_bytes: int, file: SharedFile | None) -> None:
+        """Reserve space for `file`; InsufficientSpace on the disk or in the budget."""
         if self._blobs.free_bytes() < more_bytes + SPARE_BYTES:
             raise InsufficientSpace("the disk is full")
         more_bytes = blocks_for(more_bytes) if more_bytes else 0
-        leaving = self.budget.reserve(more_bytes, self._open_files.is_open)
-        if leaving is None:
+        evicted = self.budget.reserve(more_bytes, self._open_files.is_open)
+        if evicted is None:
             raise InsufficientSpace("attachments.disk has no room for it")
-        if held is not None:
-            self._reserved[held] = self._reserved.get(held, 0) + more_bytes
-        if leaving:
-            await self._remove(leaving)
+        if file is not None:
+            self._reserved[file] = self._reserved.get(file, 0) + more_bytes
+        if evicted:
+            await self._remove(evicted)
 
     async def _remove(self, blobs: Sequence[Blob]) -> None:
-        """Forget them now; the clerk removes them before it commits anything later."""
+        """Drop the blobs now; the writer thread removes them before it commits anything later."""
         digests = [blob.digest for blob in blobs]
         for digest in digests:
             self.budget.drop(digest)
             self._rows.drop(digest)
             self._touched.discard(digest)
         try:
-            await self._record(self._catalog.drop, digests)
+            await self._write(self._catalog.drop, digests)
         finally:
-            await self._record(self._blobs.remove, digests)
+            await self._write(self._blobs.remove, digests)
 
     def _fail(self, action: str, error: StoreError) -> None:
-        """Keep nothing until it can be opened again; readers of what is open go on."""
+        """Store nothing until the store is opened again; readers of open files continue."""
         if self.is_working or not self._has_failed:
             self._log.event("error", "attachment store failed", action=action, error=str(error))
         self._has_failed = True
         self.is_working = False
         self.is_taken = isinstance(error, DirectoryTaken)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.budget.clear()
         self._rows.clear()
         self._touched.clear()
 
-    def _on_last_reader(self, held: SharedFile) -> None:
-        """The last reader of what arrived has left: what was promised to it is free again."""
-        self.budget.release(self._reserved.pop(held, 0))
-        self._open_files.remove(held)
+    def _on_last_reader(self, file: SharedFile) -> None:
+        """Release the reservation when the last reader of an uncommitted download closes it."""
+        self.budget.release(self._reserved.pop(file, 0))
+        self._open_files.remove(file)
 
     def _recover(self) -> tuple[CatalogContents, set[str]]:
+        """The catalogue, and the digests of its blobs that are on disk; removes all others."""
         self._blobs.create()
-        kept = self._catalog.open()
-        here = self._blobs.remove_orphans((blob.digest, blob.length) for blob in kept.blobs)
-        self._catalog.drop(blob.digest for blob in kept.blobs if blob.digest not in here)
-        return kept, here
+        contents = self._catalog.open()
+        present = self._blobs.remove_orphans((blob.digest, blob.length) for blob in contents.blobs)
+        self._catalog.drop(blob.digest for blob in contents.blobs if blob.digest not in present)
+        return contents, present
 
     def _pending_metadata(self) -> tuple[list[tuple[str, float]], set[str]]:
         touched, self._touched = self._touched, set()
         used = [(blob.digest, blob.used_at) for blob in map(self.budget.get, touched) if blob]
         return used, self.seen_links.take_pending()
 
-    async def _record(self, call: Callable[..., T], *arguments: object) -> T:
-        """What the clerk did; StoreError where the disk or the catalogue fails."""
+    async def _write(self, call: Callable[..., T], *arguments: object) -> T:
+        """The result of a call in the writer thread; StoreError if disk or catalogue fails.
+
+        A damaged catalogue is a failure of the store: it is set aside when it is opened again.
+        """
         try:
             return await self._in_writer_thread(call, *arguments)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(_log_fields(error)) from error
+            failure = StoreError(_reason(error))
+            if is_damage(error):
+                self._fail("write", failure)
+            raise failure from error
 
     async def _in_writer_thread(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(
@@ -349,7 +361,7 @@ class AttachmentStore:
         )
 
 
-def _log_fields(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """The error without a path."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return f"{type(error).__name__}: {reason}"

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 from aiohttp_client_cache.backends.sqlite import SQLiteBackend, SQLiteCache
@@ -27,11 +26,8 @@ from proxy.model import (
     StoredResponse,
     Tag,
 )
-from proxy.runtime.directory import (
-    DirectoryLock,
-    Inode,
-    inode_of,
-)
+from proxy.runtime.database_file import DatabaseFile, is_damage
+from proxy.runtime.directory import DirectoryLock
 
 _VERSION = 2
 
@@ -116,9 +112,7 @@ class SQLiteStorage:
 
     def __init__(self, directory: DirectoryLock, limit_bytes: int) -> None:
         self._directory = directory
-        self._path = directory.path / FILE_NAME
-        self._inodes: dict[Path, Inode | None] = {}
-        """Of the database and its journal, as they were opened."""
+        self._file = DatabaseFile(directory.path / FILE_NAME)
         # A quarter of the room is the write-ahead log's.
         self._limit_bytes = limit_bytes * 3 // 4
         self._page_bytes = 4096
@@ -129,42 +123,38 @@ class SQLiteStorage:
     async def open(self) -> RecoveredState:
         """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
         with self._translate_errors():
-            before = self._inodes.get(self._path)
+            before = self._file.inode
             self._directory.own()
             if self._is_damaged:
                 await self._quarantine()
             try:
                 opened = await self._open()
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
+            except sqlite3.Error as error:
+                if not is_damage(error):
                     raise
                 await self._quarantine()
                 opened = await self._open()
-            journal = self._path.with_name(f"{FILE_NAME}-wal")
-            self._inodes = {path: inode_of(path) for path in (self._path, journal)}
+            self._file.note_opened()
             is_new = not (opened.epochs or opened.min_valid_seq)
-            is_same = is_new or before in (None, self._inodes[self._path])
+            is_same = is_new or before in (None, self._file.inode)
             return replace(opened, is_other=not is_same)
 
     async def check(self) -> None:
         """As Shelf.check: an open database outlives its name, and writing to it fails nowhere."""
         self._directory.own()
-        if any(inode_of(path) != inode for path, inode in self._inodes.items()):
+        if not self._file.is_intact:
             raise StoreError("removed or replaced while it was open")
 
     async def _quarantine(self) -> None:
-        """Its journal goes: beside another database it would be read into that."""
         await self.close()
-        if self._path.exists():
-            self._path.replace(self._path.with_suffix(".damaged"))
-        self._path.with_name(f"{FILE_NAME}-wal").unlink(missing_ok=True)
+        self._file.set_aside()
         self._is_damaged = False
 
     async def _open(self) -> RecoveredState:
         await self.close()
-        self._path.touch(mode=0o600)
+        self._file.create()
         self._backend = SQLiteBackend(
-            str(self._path), serializer=_Rows, timeout=BUSY_TIMEOUT_S, autoclose=False
+            str(self._file.path), serializer=_Rows, timeout=BUSY_TIMEOUT_S, autoclose=False
         )
         async with self._connection() as db:
             for statement in _PRAGMAS:
@@ -260,7 +250,7 @@ class SQLiteStorage:
         try:
             yield
         except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
-            self._is_damaged |= type(error) is sqlite3.DatabaseError
+            self._is_damaged |= is_damage(error)
             raise StoreError(f"{type(error).__name__}: {error}") from error
 
     @property

@@ -33,7 +33,7 @@ from proxy.server.request_parser import RequestParser
 from proxy.server.response import SLICE_BYTES, CachedHit, WireResponse
 from proxy.trello.message import ApiRequest, ApiResponse, BodyStream
 from proxy.trello.routes import Handling, handling_of
-from proxy.upstream.inflate import inflated
+from proxy.upstream.response_body import inflate
 
 INFLATING_BYTES = 2 * PIECE_BYTES
 """Memory for inflating a body while it is sent: a piece, the next one, and zlib's window."""
@@ -221,7 +221,7 @@ def _body_of(
         return stored.body, length
     if length > MAX_FAST_PATH_BODY_BYTES:
         hold.take("responses", INFLATING_BYTES)
-        return inflated(Gunzip(), stored.body), length
+        return inflate(Gunzip(), stored.body), length
     plain = memory.plain(stored)
     if plain is None:
         plain = gunzip(stored.body)

@@ -65,7 +65,7 @@ def test_a_promise_counts_until_it_is_released() -> None:
 
 
 def test_there_are_not_more_than_so_many() -> None:
-    room = DiskBudget(100 * BLOCK_BYTES, most_blobs=3)
+    room = DiskBudget(100 * BLOCK_BYTES, max_blobs=3)
     for name in "abcdef":
         room.reserve(0, nobody)
         room.add(blob(name))
