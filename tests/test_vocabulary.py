@@ -24,6 +24,7 @@ UNUSED = re.compile(
 ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
 """Go's *singleflight* is a word of the field where requests are collapsed."""
 CLEAN = {
+    "attachments",
     "credentials",
     "errors",
     "fake_trello",
@@ -32,6 +33,7 @@ CLEAN = {
     "pages",
     "ratelimit",
     "status",
+    "upstream",
 }
 """Folders whose docstrings and comments are held to it."""
 TEXTS = (

@@ -154,7 +154,7 @@ class Call:
         return self.breaker.fail(self, now, jitter)
 
     def cancel(self) -> None:
-        """Count nothing: the request was not sent, or nobody waits for it."""
+        """Count nothing: the request was not sent, or its client disconnected."""
         self.breaker.cancel(self)
 
 

@@ -30,7 +30,7 @@ UNCOUNTED_BYTES = 256 * 1024
 """Part of each body that does not count towards `limits.memory`. There are at most as many bodies
 as connections to Trello."""
 _GZIP_RATIO = 8
-"""The identity form of Trello's gzip bodies is at least so many times longer."""
+"""Lower bound of the ratio between the identity form of Trello's bodies and gzip."""
 
 
 class ReceivedBody:
@@ -52,7 +52,7 @@ class ReceivedBody:
         return True
 
     def may_hold(self, more_bytes: int) -> bool:
-        """Whether memory allows so many bytes more for this body; they are counted then."""
+        """Whether memory allows `more_bytes` more for this body; they are counted then."""
         self._size_bytes += more_bytes
         if self._size_bytes <= UNCOUNTED_BYTES:
             return True

@@ -1,5 +1,6 @@
-"""A store that is damaged is a miss, and is made anew (D1)."""
+"""A damaged store is a miss, and is replaced (D1); a damaged catalogue of files is, too."""
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -8,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from proxy.app.storage_monitor import LOOK_S
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
+    BREATH_S,
+    UNPROVEN,
+    Proxy,
     StartProxy,
     answering,
     reopened,
+    until,
 )
 
 DATABASE = "responses.sqlite"
@@ -124,3 +130,55 @@ async def test_a_store_that_is_damaged_while_it_is_used_is_a_miss_and_is_made_an
     proxy = await start_proxy(cache={"memory_bytes": ONE_ANSWER})
     heard = [await proxy.get(target, headers=ONLY_IF_CACHED) for target in targets]
     assert {each.status for each in heard} == {200}
+
+
+def _overwritten_catalog(directory: Path, start: int = 0) -> None:
+    path = directory / "files" / "files.sqlite"
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xffgarbage" * ((path.stat().st_size - start) // 8))
+
+
+def _long_catalog(directory: Path) -> None:
+    """Rows for more pages than SQLite keeps in memory."""
+    rows = [(f"{number:024x}", "0" * 64, "text/plain") for number in range(40_000)]
+    with closing(sqlite3.connect(directory / "files" / "files.sqlite")) as other, other:
+        other.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+
+
+async def _stored(proxy: Proxy, file: str) -> None:
+    """Request a file until it is stored."""
+    async with asyncio.timeout(10):
+        while (await proxy.get(file)).cache != "hit":  # noqa: ASYNC110 — stored by a task
+            await asyncio.sleep(BREATH_S)
+
+
+async def test_a_damaged_catalogue_is_set_aside_at_the_start(
+    start_proxy: StartProxy, standin: FakeTrello, directory: Path
+) -> None:
+    file = standin.trello.example_attachment_path
+    proxy = await start_proxy()
+    await _stored(proxy, file)
+    await proxy.app.stop()
+    _overwritten_catalog(directory)
+    proxy = await start_proxy()
+    assert (await proxy.get(file)).cache == "fwd=uri-miss; fwd-status=200; stored"
+    await _stored(proxy, file)
+    assert (directory / "files" / "files.damaged").read_bytes().startswith(b"\xffgarbage")
+
+
+async def test_a_catalogue_damaged_while_it_is_used_is_set_aside_within_a_minute(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, directory: Path
+) -> None:
+    file = standin.trello.example_attachment_path
+    proxy = await start_proxy(limits=UNPROVEN)
+    await proxy.app.stop()
+    _long_catalog(directory)
+    proxy = await start_proxy(limits=UNPROVEN)
+    _overwritten_catalog(directory, start=4096)
+    assert (await proxy.get(file)).status == 200
+    await until(lambda: bool(proxy.logged("attachment store failed")))
+    clock.advance(LOOK_S)
+    await _stored(proxy, file)
+    assert len(proxy.logged("attachment store failed")) == 1
+    assert (directory / "files" / "files.damaged").exists()

@@ -25,7 +25,7 @@ STEP_BYTES = 8 * 1024 * 1024
 """Space reserved at a time while the length is unknown."""
 
 Reserve = Callable[[int], Awaitable[None]]
-"""Reserves so many bytes; InsufficientSpace."""
+"""Reserves disk space, in bytes; InsufficientSpace."""
 
 
 class ByteSource(Protocol):
