@@ -132,7 +132,6 @@ class CredentialManager:
         self._expires_at: float | None = None
         self._tasks = TaskSet()
 
-
     def start(self, *, learns: bool) -> None:
         """Probe the credential while it is rejected; `learns`: also follow member and expiry."""
         self._tasks.spawn(self._probe_until_accepted())
