@@ -212,3 +212,49 @@ def replace_in_path(
         if credential:
             replaced[position] = credential.key if part == "key" else credential.token
     return tuple(replaced), found
+
+
+PATH_PLACEHOLDER = "-"
+"""What a client may write in a path in place of the stored token or key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrippedRequest:
+    """A request's query and path without the client's credential, and the credential."""
+
+    query: str
+    """Raw, without the `?`."""
+    segments: tuple[str, ...]
+    """The path's, with the replacement where the client's key or token stood."""
+    found: tuple[ExtractedCredential, ...]
+    """What was found in each of query, header, body and path, where there was anything."""
+    sender: ExtractedCredential
+    """The key and token that the request is sent with."""
+    in_path: ExtractedCredential
+    """The key or token that the path is about, which need not be the sender's."""
+
+
+def strip_request(
+    query: str,
+    segments: tuple[str, ...],
+    secret_positions: Collection[int],
+    *,
+    is_batch: bool = False,
+    authorization: str | None = None,
+    in_body: ExtractedCredential = NOTHING,
+    replacement: Credential | None,
+) -> StrippedRequest:
+    """A request without the client's credential, wherever it carries one.
+
+    `authorization`: the field's value; `in_body`: what was found in the body, without
+    `replacement` the path keeps what the client wrote.
+    """
+    query, in_query = strip_batch_query(query) if is_batch else strip_query(query)
+    in_header = read_authorization(authorization)
+    in_path = NOTHING
+    if secret_positions:
+        segments, in_path = replace_in_path(segments, secret_positions, replacement)
+    named = NOTHING if in_path.token == PATH_PLACEHOLDER else in_path
+    found = tuple(each for each in (in_query, in_header, in_body, named) if each.locations)
+    sender = in_query.merge(in_header).merge(in_body)
+    return StrippedRequest(query, segments, found, sender, in_path)

@@ -1,18 +1,19 @@
-"""From a request on the wire to an Ask: decided on the same bytes that are forwarded (D3, D5)."""
+"""Request parser: makes an ApiRequest from an HTTP request, by what is forwarded (D3, D5)."""
 
 import re
 from dataclasses import replace
+from typing import NoReturn, TypedDict
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from proxy.config.schema import Clients
 from proxy.credentials.extraction import (
+    NOTHING,
+    PATH_PLACEHOLDER,
     ExtractedCredential,
-    read_authorization,
-    replace_in_path,
-    strip_batch_query,
-    strip_query,
+    StrippedRequest,
+    strip_request,
 )
 from proxy.credentials.identity import RequestIdentity, StoredCredential
 from proxy.errors import CredentialRejected, CredentialRequired, InvalidTarget, NotFound
@@ -32,7 +33,7 @@ from proxy.http_semantics.target import (
 from proxy.http_semantics.trace_context import TraceContext
 from proxy.http_semantics.user_agent import client_name
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Credential, Fields, Kind, Priority
+from proxy.model import CacheKey, Credential, Fields, Kind, Priority
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
 from proxy.server.request_body import RequestBody, read_body, receive_parameters
@@ -44,115 +45,105 @@ from proxy.trello.rate_limits import PREFETCH_USER_AGENT
 from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
-PLACEHOLDER = "-"
-"""What may stand for the token in /1/tokens/…, and what keys and tags have in its place."""
 _USER_AGENT_CHARS = 200
-"""Of a User-Agent: enough to tell two tools apart."""
+"""Of a User-Agent: enough to tell two clients apart."""
 _CREDENTIAL_CHARS = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD"})
-_FOR_EVERYBODY = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
-"""What nobody needs a credential for: `client.js`, and the pages that tell where to get one."""
+_PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
+"""Served without a credential: `client.js`, and the pages that say where to get a token."""
+
+
+class _Addressed(TypedDict):
+    """What a request is for, and in whose name: arguments of ApiRequest."""
+
+    target: str
+    match: Match
+    query_names: frozenset[str]
+    key: CacheKey
+    partition: str
+    credential: Credential
+    uses_stored_credential: bool
 
 
 class RequestParser:
-    """Understands requests; knows the stored credential and what clients are held to."""
+    """Parses requests for Trello's API; one for all listeners."""
 
     def __init__(
         self, table: RouteTable, stored: StoredCredential, clients: Clients, links: LinkRewriter
     ) -> None:
         self._routes = table
+        self._stored = stored
         self._link_rewriter = links
-        self._stored_credential = stored
-        self._clients = clients
+        self._rejects = clients.credentials == "reject"
+        self._forwards = clients.forwards_credentials
+        self._requires = clients.requires_credentials
         self.permission = WritePermission(clients, table, signs_links=links.signs)
-        """What an Ask may be served for."""
+        """What requests may do."""
 
     async def parse(
-        self, request: web.BaseRequest, record: RequestContext
+        self, request: web.BaseRequest, context: RequestContext
     ) -> tuple[ApiRequest, RequestBody]:
-        """The Ask, and the body that goes with it; a ClientError when there can be none."""
-        parsed = _api_target(request.raw_path)
-        method, match = self._route(request.method, parsed)
-        record.route = match.route.template
-        if request.method in _SAFE and method not in _SAFE:
-            kind = self._routes.classify("GET", match.segments).route.kind
-            check_tunnel(request.method, kind, FetchMetadata(request.headers))
-        self.permission.check_kind(match)
-        raw_query, incoming = await _received(request, record.hold, parsed.query)
-        query, found = _without_credentials(match, raw_query)
-        in_header = read_authorization(request.headers.get("Authorization"))
-        if match.route.kind is Kind.WRITE:
-            query = await self._restore_links(query, incoming, _own_names(request))
-        sent, in_path = self._with_secrets(match)
-        record.credentials_sent = (
-            found,
-            in_header,
-            incoming.credential,
-            _without_placeholder(in_path),
+        """The request and its body; a ClientError if it cannot be served as it was sent."""
+        target = _api_target(request.raw_path)
+        method, match = self._route(request.method, target)
+        context.route = match.route.template
+        self._check_method(request, method, match)
+        raw_query, body = await _received(request, context.hold, target.query)
+        stripped = self._strip(
+            match, raw_query, request.headers.get("Authorization"), body.credential
         )
-        identity = self._identity(found.merge(in_header).merge(incoming.credential), in_path)
-        if match.route.kind not in _FOR_EVERYBODY:
+        context.credentials_sent = stripped.found
+        query = _canonical(match, stripped.query)
+        if match.route.kind is Kind.WRITE:
+            query = await self._restore_links(query, body, _own_names(request))
+        identity = self._identity(stripped)
+        if match.route.kind not in _PUBLIC:
             self._check_credential(identity)
-        masked = self._redact_path(match)
         api_request = ApiRequest(
+            **self._addressed(match, stripped, query, identity),
             effective_method=method,
             method="GET" if request.method == "HEAD" else request.method,
-            target=target_of(sent, query),
-            match=masked,
-            query_names=names_in(query),
-            key=key_of(identity.partition, target_of(masked.segments, query)),
-            partition=identity.partition,
-            credential=identity.credential,
-            uses_stored_credential=identity.uses_stored_credential,
-            client_name=client_name(record.user_agent),
+            client_name=client_name(context.user_agent),
             directives=directives_of(request),
-            fields=_fields(request, method, incoming, record.trace),
-            timing=record.timing,
-            body=incoming.content or None,
-            body_parameters=incoming.parameters,
+            fields=_fields(request, method, body, context.trace),
+            timing=context.timing,
+            body=body.content or None,
+            body_parameters=body.parameters,
             priority=_priority(request, match.route.kind),
             queue_key=_queue_key(request),
-            params=lambda: {**dict(parse_qsl(query)), **incoming.params()},
+            params=lambda: {**dict(parse_qsl(query)), **body.params()},
         )
-        return api_request, incoming
+        return api_request, body
 
     def internal_get(
         self,
         target: str,
-        wanted: cache_control.Directives,
+        directives: cache_control.Directives,
         priority: Priority = Priority.INTERACTIVE,
     ) -> ApiRequest:
-        """What a GET of this target alone means, as when the proxy reads for itself.
+        """A GET of this target alone, as the proxy sends it for itself.
 
-        In the stored identity, so it shares what is stored; unless the target brings a credential
-        of its own, and those are forwarded. BadTarget, NoSuchPage.
+        With the stored credential, so it shares what is stored; unless the target has a credential
+        of its own and those are forwarded. InvalidTarget, NotFound.
         """
         parsed = _api_target(target)
         method, match = self._route("GET", parsed)
-        query, found = _without_credentials(match, parsed.query)
-        sent, in_path = self._with_secrets(match)
-        identity = self._identity(found, in_path)
-        masked = self._redact_path(match)
+        stripped = self._strip(match, parsed.query)
+        query = _canonical(match, stripped.query)
         return ApiRequest(
+            **self._addressed(match, stripped, query, self._identity(stripped)),
             effective_method=method,
             method="GET",
-            target=target_of(sent, query),
-            match=masked,
-            query_names=names_in(query),
-            key=key_of(identity.partition, target_of(masked.segments, query)),
-            partition=identity.partition,
-            credential=identity.credential,
-            uses_stored_credential=identity.uses_stored_credential,
-            directives=wanted,
+            directives=directives,
             priority=priority,
         )
 
-    def page(self, target: str, wanted: cache_control.Directives) -> ApiRequest:
-        """What a page for people reads; CredentialRequired where the stored account is not theirs.
+    def page(self, target: str, directives: cache_control.Directives) -> ApiRequest:
+        """A GET for a page; CredentialRequired where clients may not use the stored credential.
 
-        Else as `own`.
+        Otherwise as `internal_get`.
         """
-        request = self.internal_get(target, wanted)
+        request = self.internal_get(target, directives)
         self._check_credential(
             RequestIdentity(
                 request.credential,
@@ -163,10 +154,9 @@ class RequestParser:
         return request
 
     def batch_parts(self, batch: ApiRequest) -> tuple[ApiRequest, ...]:
-        """The reads that a batch lists, in its identity: each shares what plain reads store.
+        """The reads that a batch lists, in its name: each shares what single reads store.
 
-        Empty where it is no batch, where the list is not plain, or names anything that is not from
-        the store.
+        Empty unless it is a batch that lists nothing but reads that may be stored.
         """
         if batch.match.route.kind is not Kind.BATCH:
             return ()
@@ -175,96 +165,113 @@ class RequestParser:
         ]
         return tuple(part for part in parts if part) if all(parts) else ()
 
-    def _batch_part(self, batch: ApiRequest, listed_as: str) -> ApiRequest | None:
+    def _batch_part(self, batch: ApiRequest, raw_target: str) -> ApiRequest | None:
         try:
-            parsed = parse(listed_as)
+            parsed = parse(raw_target)
         except InvalidTarget:
             return None
         match = self._routes.classify("GET", parsed.segments[1:])
-        query = _without_credentials(match, parsed.query)[0]
+        query = _canonical(match, self._strip(match, parsed.query).query)
         if not is_cacheable_part(match, names_in(query)):
             return None
         return batch.derive(target=target_of(match.segments, query), match=match)
 
-    async def _restore_links(self, query: str, incoming: RequestBody, names: frozenset[str]) -> str:
-        """The query of a write, Trello's links for the proxy's in it and in its form or JSON.
-
-        `names`: what else this client calls the proxy. Multipart bodies pass as they are (D16).
-        """
-        body = incoming.content
-        if isinstance(body, bytes):
-            incoming.content = await run_for_client(
-                len(body), self._link_rewriter.to_trello, body, names
-            )
-        return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
-
     def _route(self, sent: str, target: Target) -> tuple[str, Match]:
-        """What is meant: a GET with `_method` is the write it tunnels."""
+        """The method that is meant, and the route: a GET with `_method` is the write it tunnels."""
         method = sent
         if sent in _SAFE:
             method = tunnelled_method_in(target.query) or "GET"
         return method, self._routes.classify(method, target.segments[1:])
 
-    def _with_secrets(self, match: Match) -> tuple[tuple[str, ...], ExtractedCredential]:
-        """The path's segments as Trello is to have them: with the stored token, or the client's."""
-        theirs = self._clients.forwards_credentials
-        return replace_in_path(
+    def _check_method(self, request: web.BaseRequest, method: str, match: Match) -> None:
+        """TunnelDenied or WritesDenied, before the body is received."""
+        if request.method in _SAFE and method not in _SAFE:
+            kind = self._routes.classify("GET", match.segments).route.kind
+            check_tunnel(request.method, kind, FetchMetadata(request.headers))
+        self.permission.check_kind(match)
+
+    def _strip(
+        self,
+        match: Match,
+        query: str,
+        authorization: str | None = None,
+        in_body: ExtractedCredential = NOTHING,
+    ) -> StrippedRequest:
+        return strip_request(
+            query,
             match.segments,
             match.secret_positions,
-            None if theirs else self._stored_credential.credential,
+            is_batch=match.route.kind is Kind.BATCH,
+            authorization=authorization,
+            in_body=in_body,
+            replacement=None if self._forwards else self._stored.identity.credential,
         )
 
-    def _identity(
-        self, found: ExtractedCredential, in_path: ExtractedCredential
-    ) -> RequestIdentity:
-        """Whose answer it is, by `clients.credentials`; a path's token is no sender's."""
-        if self._clients.credentials == "reject":
-            self._reject_credential(found.merge(_without_placeholder(in_path)))
-        is_theirs = found.key or found.token or in_path.token
-        if not (is_theirs and self._clients.forwards_credentials):
-            return self._stored_credential.identity
-        theirs = Credential(found.key or "", found.token or in_path.token or "")
-        if not _CREDENTIAL_CHARS.match(theirs.key + theirs.token):
+    async def _restore_links(self, query: str, body: RequestBody, names: frozenset[str]) -> str:
+        """The query of a write with Trello's links for the proxy's; its form or JSON as well.
+
+        `names`: the host names by which this client reaches the proxy. Multipart bodies are sent
+        as they are (D16).
+        """
+        if isinstance(body.content, bytes):
+            body.content = await run_for_client(
+                len(body.content), self._link_rewriter.to_trello, body.content, names
+            )
+        return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
+
+    def _identity(self, stripped: StrippedRequest) -> RequestIdentity:
+        """In whose name Trello is asked, by `clients.credentials`; CredentialRejected."""
+        if self._rejects and stripped.found:
+            _reject(stripped)
+        sender, in_path = stripped.sender, stripped.in_path
+        if not (self._forwards and (sender.key or sender.token or in_path.token)):
+            return self._stored.identity
+        own = Credential(sender.key or "", sender.token or in_path.token or "")
+        if not _CREDENTIAL_CHARS.match(own.key + own.token):
             raise InvalidTarget("A key and a token are made of letters and digits.")
-        return RequestIdentity(
-            theirs,
-            self._stored_credential.partitions.of_credential(theirs),
-            uses_stored_credential=False,
-        )
+        partition = self._stored.partitions.of_credential(own)
+        return RequestIdentity(own, partition, uses_stored_credential=False)
+
+    def _addressed(
+        self, match: Match, stripped: StrippedRequest, query: str, identity: RequestIdentity
+    ) -> _Addressed:
+        """The upstream target, and the key: of the target without the secrets in its path."""
+        redacted = self._redact_path(match)
+        return {
+            "target": target_of(stripped.segments, query),
+            "match": redacted,
+            "query_names": names_in(query),
+            "key": key_of(identity.partition, target_of(redacted.segments, query)),
+            "partition": identity.partition,
+            "credential": identity.credential,
+            "uses_stored_credential": identity.uses_stored_credential,
+        }
 
     def _check_credential(self, identity: RequestIdentity) -> None:
-        """CredentialRequired unless the client brought a key and a token, where it has to."""
-        theirs = identity.credential
-        is_whole = not identity.uses_stored_credential and theirs.key and theirs.token
-        if self._clients.requires_credentials and not is_whole:
+        """CredentialRequired unless the client sent a key and a token, where it has to."""
+        own = identity.credential
+        has_both = not identity.uses_stored_credential and own.key and own.token
+        if self._requires and not has_both:
             raise CredentialRequired(
                 "Send a key and a token of your own, best in an Authorization field; "
                 "this proxy lends nobody its own (clients.credentials is `require`)."
             )
 
-    @staticmethod
-    def _reject_credential(found: ExtractedCredential) -> None:
-        if found.locations:
-            raise CredentialRejected(
-                f"Remove the key and token from the {' and the '.join(found.locations)} "
-                f"(in a path, write {PLACEHOLDER} for it); the proxy adds its own."
-            )
-
     def _redact_path(self, match: Match) -> Match:
-        """The match with no token or key in it: it goes into keys, tags and logs."""
+        """The match without a key or token: its segments are part of keys, tags and logs."""
         if not match.secret_positions:
             return match
-        digest = self._stored_credential.partitions.digest
-        hidden = {
+        digest = self._stored.partitions.digest
+        redacted = {
             match.segments[position]: digest(match.segments[position])
-            if self._clients.forwards_credentials
-            else PLACEHOLDER
+            if self._forwards
+            else PATH_PLACEHOLDER
             for position in match.secret_positions
         }
         return replace(
             match,
-            segments=tuple(hidden.get(segment, segment) for segment in match.segments),
-            params=tuple((name, hidden.get(value, value)) for name, value in match.params),
+            segments=tuple(redacted.get(segment, segment) for segment in match.segments),
+            params=tuple((name, redacted.get(value, value)) for name, value in match.params),
         )
 
 
@@ -283,44 +290,48 @@ def _own_names(request: web.BaseRequest) -> frozenset[str]:
 
 
 async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[str, RequestBody]:
-    """The raw query and the body; a read's parameters may come in either, and go in the query."""
+    """The raw query and the body; parameters in the body of a read are added to its query."""
     if request.method not in _SAFE:
         return query, await read_body(request, hold)
-    carried, found = await receive_parameters(request, hold)
-    if tunnelled_method_in(carried):
+    if not request.body_exists:
+        return query, RequestBody()
+    parameters, credential = await receive_parameters(request, hold)
+    if tunnelled_method_in(parameters):
         raise InvalidTarget("Send _method in the query, not in a body.")
-    return with_parameters(query, carried), RequestBody(credential=found)
+    return with_parameters(query, parameters), RequestBody(credential=credential)
 
 
-def _without_credentials(match: Match, raw_query: str) -> tuple[str, ExtractedCredential]:
-    """The query to send, and what was taken out of it.
+def _canonical(match: Match, query: str) -> str:
+    """The query to send: a read's is canonical, a write's keeps its order.
 
-    A read's is canonical, a write's keeps its order; a batch's stays as it came, for it is known
-    by its parts alone.
+    A batch's stays as it came, because a batch is stored by its parts alone.
     """
     if match.route.kind is Kind.BATCH:
-        return strip_batch_query(raw_query)
-    query, found = strip_query(raw_query)
-    return canonical_query(query, ordered=match.route.kind is Kind.WRITE), found
+        return query
+    return canonical_query(query, ordered=match.route.kind is Kind.WRITE)
 
 
-def _without_placeholder(in_path: ExtractedCredential) -> ExtractedCredential:
-    return ExtractedCredential() if in_path.token == PLACEHOLDER else in_path
+def _reject(stripped: StrippedRequest) -> NoReturn:
+    locations = dict.fromkeys(place for each in stripped.found for place in each.locations)
+    raise CredentialRejected(
+        f"Remove the key and token from the {' and the '.join(locations)} "
+        f"(in a path, write {PATH_PLACEHOLDER} for it); the proxy adds its own."
+    )
 
 
 def directives_of(request: web.BaseRequest) -> cache_control.Directives:
-    """What a client asks of the cache."""
+    """The request's Cache-Control directives, and Pragma (RFC 9111 §5.2.1, §5.4)."""
     directives = ",".join(request.headers.getall("Cache-Control", ()))
     return cache_control.parse(directives, request.headers.get("Pragma", ""))
 
 
 def _queue_key(request: web.BaseRequest) -> str:
-    """Whose turn it is in the fair queue: an address and a User-Agent."""
+    """The queue key of a client, as far as it can be identified: address and User-Agent."""
     return f"{request.remote} {request.headers.get('User-Agent', '')[:_USER_AGENT_CHARS]}"
 
 
 def _priority(request: web.BaseRequest, kind: Kind) -> Priority:
-    """A file that a browser opens or shows is for a person; a script's is not."""
+    """Interactive for an attachment that a browser opens or shows; API for the rest."""
     headers = request.headers
     if headers.get("User-Agent", "").startswith(PREFETCH_USER_AGENT):
         return Priority.PREFETCH
@@ -330,9 +341,9 @@ def _priority(request: web.BaseRequest, kind: Kind) -> Priority:
 
 
 def _fields(
-    request: web.BaseRequest, method: str, incoming: RequestBody, trace: TraceContext | None
+    request: web.BaseRequest, method: str, body: RequestBody, trace: TraceContext | None
 ) -> Fields:
-    """What goes along: of a read the way it came, who asks, and its trace."""
+    """The client's fields that go to Trello, and those of the body and the trace."""
     fields = to_upstream(request.headers.items())
     if method == "GET":
         fields = tuple(field for field in fields if field[0].lower() in TO_UPSTREAM_WITH_READS)
@@ -340,6 +351,6 @@ def _fields(
         fields = tuple(field for field in fields if field[0].lower() != "content-type")
     if trace is not None:
         fields = (*fields, ("traceparent", trace.parent))
-    if method != "GET" and incoming.length is not None:
-        fields = (*fields, ("Content-Length", str(incoming.length)))
+    if method != "GET" and body.length is not None:
+        fields = (*fields, ("Content-Length", str(body.length)))
     return fields

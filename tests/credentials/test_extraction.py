@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from proxy.credentials.extraction import (
     NOTHING,
+    PATH_PLACEHOLDER,
     ExtractedCredential,
     authorization,
     part_of,
@@ -17,6 +18,7 @@ from proxy.credentials.extraction import (
     replace_in_path,
     strip_batch_query,
     strip_query,
+    strip_request,
 )
 from proxy.model import Credential
 
@@ -200,6 +202,31 @@ def test_replace_in_path(
     segments = tuple(path.split("/"))
     assert replace_in_path(segments, positions, STORED) == (tuple(replaced.split("/")), found)
     assert replace_in_path(segments, positions, None) == (segments, found)
+
+
+def test_a_stripped_request_names_the_sender_apart_from_the_token_in_its_path() -> None:
+    stripped = strip_request(
+        "a=1&key=q",
+        ("tokens", "p", "member"),
+        (1,),
+        authorization="OAuth oauth_token=h",
+        in_body=ExtractedCredential("b", "b", ("form",)),
+        replacement=STORED,
+    )
+    assert (stripped.query, stripped.segments) == ("a=1", ("tokens", STORED.token, "member"))
+    assert stripped.sender == ExtractedCredential("q", "h", ("query", "header", "form"))
+    assert stripped.in_path == ExtractedCredential(None, "p", ("path",))
+    assert [each.locations for each in stripped.found] == [
+        ("query",), ("header",), ("form",), ("path",),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", ["-", "p"])
+def test_a_placeholder_in_a_path_is_no_credential_of_the_clients(token: str) -> None:
+    stripped = strip_request("", ("tokens", token), (1,), replacement=None)
+    assert stripped.segments == ("tokens", token)
+    assert stripped.in_path.token == token
+    assert bool(stripped.found) is (token != PATH_PLACEHOLDER)
 
 
 def test_the_proxys_own_header_is_read_as_its_credential() -> None:
