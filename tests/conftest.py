@@ -1,7 +1,30 @@
-"""What holds for every test."""
+"""Settings of all tests: hypothesis without deadlines, and which files are marked `slow`."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says something about the machine, not about what is tested.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")
+
+SLOW = (
+    "tests/bench/",
+    "tests/cache/projection/test_projections_match_trello.py",
+    "tests/cli/leak_check/",
+    "tests/cli/test_main.py",
+    "tests/deploy/test_prometheus.py",
+    "tests/scenarios/test_a_killed_proxy.py",
+    "tests/scenarios/test_foreign_pages_in_chromium.py",
+    "tests/scenarios/test_pages_in_chromium.py",
+    "tests/scenarios/test_random_walk.py",
+    "tests/test_gate.py::test_mypy",
+    "tests/test_wheel.py",
+)
+"""Files, folders or tests that take seconds: other processes, a browser, long random walks."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m "not slow"` leaves them out."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
