@@ -24,7 +24,9 @@ UNUSED = re.compile(
 ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
 """Go's *singleflight* is a word of the field where requests are collapsed."""
 CLEAN = {
+    "app",
     "attachments",
+    "cli",
     "credentials",
     "errors",
     "fake_trello",

@@ -55,7 +55,7 @@ class Environment:
     clock: Clock
     log: Log
     random: Callable[[int], bytes]
-    """So many random bytes."""
+    """That number of random bytes."""
     metrics: Metrics
     memory: MemoryBudget
     redactor: Redactor

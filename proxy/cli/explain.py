@@ -1,4 +1,4 @@
-"""`explain`: prints how the running proxy would answer a read."""
+"""`explain`: prints what the running proxy would do with a read."""
 
 from argparse import Namespace
 from urllib.parse import quote

@@ -19,7 +19,7 @@ from proxy.runtime.clock import SystemClock
 
 MAX_FILES = 16_384
 MIN_SECRET_CHARS = 8
-"""Trello's have 32 or more; a shorter one cannot be told from other text in a search for it."""
+"""Trello's have 32 or more; a shorter one also occurs in other text."""
 
 _NO_CREDENTIALS = """\
 trello-proxy needs Trello's key and token; {missing} not there.
@@ -96,7 +96,7 @@ def _tune_gc() -> None:
 
 
 def _tune_thread_switching() -> None:
-    """Have a computing thread yield to the event loop after 0.5 ms instead of 5 ms.
+    """Have a computing thread yield to the event loop after 0.5 ms instead of 5 ms (D25).
 
     Measured while /metrics of 50 routes is rendered: the event loop waits at most 0.6 ms.
     """

@@ -1,6 +1,6 @@
 """`warm`: downloads boards, their cards and attachments through the running proxy, ahead of use.
 
-Only a client: the proxy stores what is downloaded, and its Cache-Status says what was stored
+Only a client (D24): the proxy stores what is downloaded, and its Cache-Status says what was stored
 before. Connections are those of the standard library, each request in a thread: importing
 aiohttp takes longer than everything else here.
 """

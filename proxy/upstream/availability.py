@@ -1,8 +1,8 @@
 """Upstream availability: circuit breakers, and whether Trello accepts the stored token.
 
 There is one breaker for connections, one for each route, which opens only if the route fails for
-more than one client, and one for each client of a route. After Trello rejected the stored
-credential, no request is sent with it until one of the proxy's own probes succeeds.
+more than one client, and one for each client of a route (D37). After Trello rejected the stored
+credential, no request is sent with it until one of the proxy's own probes succeeds (D39).
 """
 
 import asyncio

@@ -16,7 +16,7 @@ from proxy.errors import StoreError
 
 READ_BYTES = 256 * 1024
 SEND_BYTES = 1024 * 1024
-"""Bytes per `sendfile` call, which takes some tenths of a millisecond."""
+"""Bytes per `sendfile` call, which takes some tenths of a millisecond (D21)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A file is named after its SHA-256, so that the same bytes on twelve cards are stored once; the
 catalogue has the attachments. State lives in memory and changes in synchronous steps; a single
-writer thread commits and removes files in the order of those steps.
+writer thread commits and removes files in the order of those steps (D20).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""`check --leaks`: runs a proxy of the configuration and searches its output for secrets."""
+"""`check --leaks`: runs a proxy of the configuration and searches its output for secrets (D41)."""
 
 import asyncio
 import secrets
