@@ -32,9 +32,9 @@ MAX_MEMBERS = 2000
 MAX_DEPTH = 100
 """Levels of nesting in JSON; Trello's own bodies have four."""
 MAX_PARAMS = 64
-"""Parameters kept of one body."""
+"""Parameters of one body that are read."""
 MAX_VALUE_CHARS = 4096
-"""A parameter longer than this is not kept."""
+"""A longer parameter is not read."""
 
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _LOOKS_LIKE_FORM = re.compile(rb"[\w%.\[\]+~*/-]{1,256}=", re.A)
@@ -48,22 +48,22 @@ _STRUCTURE = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+([\[\]{},])", re
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """A form or JSON body, understood."""
+    """A form or JSON body and its parameters."""
 
     body: bytes = field(repr=False)
-    """Without credentials; every other byte as sent."""
+    """Without credentials; all other bytes unchanged."""
     credential: ExtractedCredential
     params: dict[str, str] = field(repr=False)
     """Scalars by name, the last of a name; bounded in number and length."""
     parameters: tuple[Parameter, ...] = field(repr=False)
-    """Everything the body may set, in every way that it may be read."""
+    """All parameters in every reading of the body that a receiver may choose."""
 
 
 def body_form(content_type: str | None, head: bytes) -> BodyForm:
-    """How a body that begins with `head` is written.
+    """The format of a body that begins with `head`.
 
-    Clients mislabel: what begins like an object is JSON and what begins like `name=` is a form,
-    whatever the Content-Type says or does not say; only multipart is believed unseen.
+    Clients mislabel: a body that begins like an object is JSON, one that begins like `name=` is a
+    form, with any Content-Type or none; only multipart is taken from it unseen.
     """
     media_type = media_type_of(content_type or "")
     start = head.removeprefix(BOM).lstrip()[:1]
@@ -90,17 +90,17 @@ def parse_form(body: bytes) -> ParsedBody:
 
 
 def parse_json(body: bytes, content_type: str = "") -> ParsedBody:
-    """A JSON body, of which the outermost object's members may hold credentials.
+    """A JSON body; members of its outermost object may be credentials.
 
-    Called anything but JSON, it may also be read as the form that it is called or is taken for.
-    BodyTooLarge for too many values or too deep nesting, MalformedJson, CharsetNotUtf8.
+    With another Content-Type than JSON, a receiver may also read it as a form. BodyTooLarge for too
+    many values or too deep nesting, MalformedJson, CharsetNotUtf8.
     """
     _check_size(body)
     document = read_json(body)
     as_form: list[Parameter] = []
     if not _is_json_type(media_type_of(content_type)):
         _check_number(body)
-        as_form = read_form(body.decode())[1:]  # JSON begins like no parameter's name
+        as_form = read_form(body.decode())[1:]  # no parameter's name begins like JSON
     stripped, found = _strip_json(body, document)
     scalars = [(name, scalar_text(value)) for name, value in members_of(document)]
     kept = [(name, value) for name, value in scalars if value is not None and not part_of(name)]
@@ -108,14 +108,14 @@ def parse_json(body: bytes, content_type: str = "") -> ParsedBody:
 
 
 def form_query(body: bytes) -> str:
-    """A form as the raw query that says the same."""
+    """A form as a raw query."""
     return quote_from_bytes(body, safe=_PRINTABLE)
 
 
 def _strip_json(body: bytes, document: object) -> tuple[bytes, ExtractedCredential]:
-    """The body without the members that hold credentials, every other member as sent.
+    """The body without credentials, in any spelling of their names; other members unchanged.
 
-    Only members of the outermost object count, under whatever spelling of their name.
+    Only members of the outermost object are credentials.
     """
     if not any(part_of(name) for name, _ in members_of(document)):
         return body, NOTHING
@@ -134,9 +134,9 @@ def _strip_json(body: bytes, document: object) -> tuple[bytes, ExtractedCredenti
 
 
 def json_query(body: bytes) -> str:
-    """The members of a JSON object as a raw query; empty for any other value, or no JSON.
+    """The members of a JSON object as a raw query; empty for any other value, and an empty body.
 
-    An array of scalars becomes Trello's list, joined by commas; deeper members are left out.
+    An array of scalars becomes Trello's comma-separated list; deeper members are omitted.
     """
     pairs = [(name, _listed(value)) for name, value in members_of(read_json(body))]
     return "&".join(
@@ -147,9 +147,9 @@ def json_query(body: bytes) -> str:
 
 
 def _spans(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of each member of the object opened there, in valid JSON.
+    """The (start, end) of each member of the object that begins at `opening`, in valid JSON.
 
-    A member reaches from the comma before it to the comma or brace after it, both excluded.
+    A member extends from the comma or brace before it to the one after it, both excluded.
     """
     depth, start = 0, opening + 1
     for token in _TOKEN.finditer(body, opening):
@@ -163,13 +163,13 @@ def _spans(body: bytes, opening: int) -> Iterator[tuple[int, int]]:
 
 
 def _check_number(body: bytes) -> None:
-    """BodyTooLarge unless the parameters of a form are bounded."""
+    """BodyTooLarge for a form of too many parameters."""
     if body.count(b"&") + body.count(b";") >= MAX_MEMBERS:
         raise BodyTooLarge(f"Send a form of at most {MAX_MEMBERS:,} parameters.")
 
 
 def _check_size(body: bytes) -> None:
-    """BodyTooLarge unless the values and the depth of a JSON document are bounded."""
+    """BodyTooLarge for a JSON document of too many values or too deep nesting."""
     values, depth, at = 1, 0, 0
     while symbol := _STRUCTURE.match(body, at):
         at = symbol.end()

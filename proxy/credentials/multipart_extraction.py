@@ -1,15 +1,15 @@
-"""A multipart body without the parts that hold the client's credential, as a stream. Pure.
+"""Multipart bodies without the parts that hold the client's credential, as a stream. Pure.
 
-Sans-IO: the caller feeds chunks as they arrive and sends what it gets back. Parts named like a
-credential are removed and replaced by padding (D13), every other byte passes as sent; at most
-`LOOKAHEAD_BYTES` are held back.
+The caller feeds chunks as they arrive and sends the bytes that are returned. Parts named like a
+credential are removed and replaced by padding (D13), all other bytes are unchanged; at most
+`LOOKAHEAD_BYTES` are buffered.
 
 Facts (RFC 2046 §5.1.1, RFC 7578):
 - a delimiter is CRLF, `--`, the boundary, and then `--` (the last one) or blanks and CRLF;
 - its first CRLF is no part of the body before it. The first delimiter needs none: so the stream
-  is read as if it began with a CRLF, which is never given back;
+  is read as if it began with a CRLF, which is never returned;
 - a header section ends with an empty line, or at once with a delimiter;
-- what follows the last delimiter is ignored by the receiver.
+- the receiver ignores the epilogue, after the last delimiter.
 """
 
 import re
@@ -29,9 +29,9 @@ from proxy.http_semantics.media_type import parameters_of
 from proxy.http_semantics.parameters import METHOD_PARAMETER, root_of
 
 LOOKAHEAD_BYTES = 16 * 1024
-"""A header section that is longer is not understood: from there on all passes as sent."""
+"""Longest header section; after a longer one the rest of the body is unchanged."""
 MAX_VALUE_BYTES = 4096
-"""A longer part is not kept in `params`, nor read as a credential (dropped all the same)."""
+"""A longer part is not in `params`, nor read as a credential, though it is removed as one."""
 
 _MAX_BOUNDARY_BYTES = 256
 """RFC 2046 §5.1.1 allows 70 characters; patterns are compiled from it."""
@@ -41,7 +41,7 @@ _FOLD = re.compile(r"\r\n(?=[ \t])")
 
 
 def boundary_of(content_type: str) -> bytes | None:
-    """The boundary a multipart Content-Type names (RFC 2046 §5.1.1); None for other types.
+    """The boundary in a multipart Content-Type (RFC 2046 §5.1.1); None for other types.
 
     BodyTooLarge for a boundary of more than 256 bytes.
     """
@@ -55,18 +55,20 @@ def boundary_of(content_type: str) -> bytes | None:
 
 
 class _State(Enum):
-    """What the buffer begins with."""
+    """The part of a multipart body that the buffer begins with."""
 
     BODY = auto()
-    """A part's body, or what precedes all parts; with the CRLF before it."""
+    """A part's body, or the preamble; with the CRLF before it."""
     HEAD = auto()
     """A part's header section, with the CRLF before it; its delimiter is pending."""
     END = auto()
-    """What follows the last delimiter."""
+    """The epilogue, or a rest that is not parsed."""
 
 
 class MultipartStripper:
-    """One body on its way. `found` and `params` (short parts that are no files) grow with it.
+    """Incremental filter of one body; `credential` and `params` grow with it.
+
+    `params` has the short parts that are no files.
 
     `feed` and `finish` raise BodyTooLarge for more than MAX_MEMBERS parts, TunnelDenied for a part
     that names a method.
@@ -85,9 +87,9 @@ class MultipartStripper:
         self._head_end = re.compile(rb"\r\n(?=\r\n)|(?=" + delimiter + rb")")
         self._at = _State.BODY
         self._buffer = _CRLF
-        self._taken = 0
+        self._consumed = 0
         self._searched = 0
-        self._unsent_bytes = len(_CRLF)
+        self._unreturned_bytes = len(_CRLF)
         self._pending = b""
         self._out: list[bytes] = []
         self._dropped_bytes = 0
@@ -96,19 +98,19 @@ class MultipartStripper:
         self._value: bytes | None = None
 
     def feed(self, chunk: bytes) -> bytes:
-        """What can be sent on, now that `chunk` has come."""
+        """The bytes that can be sent after `chunk`."""
         self._buffer += chunk
         while self._advance():
             pass
-        self._buffer = self._buffer[self._taken :]
-        self._taken = 0
+        self._buffer = self._buffer[self._consumed :]
+        self._consumed = 0
         return self._send()
 
     def finish(self) -> bytes:
-        """What remains to be sent. To be called until it gives nothing.
+        """The rest of the body; to be called until it returns nothing.
 
-        When parts were dropped from a body of declared length, blanks after the last delimiter make
-        up for them: at most `LOOKAHEAD_BYTES` a call.
+        Spaces after the last delimiter replace removed parts of a body with a declared length, at
+        most `LOOKAHEAD_BYTES` per call.
         """
         if self._at is _State.BODY:
             self._pass_body(len(self._buffer))
@@ -122,19 +124,19 @@ class MultipartStripper:
         return self._send()
 
     def _consume(self, until: int) -> bytes:
-        """The buffer from what was taken before up to there."""
-        taken, self._taken = self._buffer[self._taken : until], until
-        return taken
+        """The unconsumed bytes of the buffer up to `until`."""
+        data, self._consumed = self._buffer[self._consumed : until], until
+        return data
 
     def _send(self) -> bytes:
         out = b"".join(self._out)
         self._out.clear()
-        sent = out[self._unsent_bytes :]
-        self._unsent_bytes = max(0, self._unsent_bytes - len(out))
+        sent = out[self._unreturned_bytes :]
+        self._unreturned_bytes = max(0, self._unreturned_bytes - len(out))
         return sent
 
     def _advance(self) -> bool:
-        """Take what is decided from the buffer; whether more may be."""
+        """Consume what can be decided; whether more may be."""
         match self._at:
             case _State.BODY:
                 return self._read_body()
@@ -145,7 +147,7 @@ class MultipartStripper:
                 return False
 
     def _read_body(self) -> bool:
-        line = self._line.search(self._buffer, self._taken)
+        line = self._line.search(self._buffer, self._consumed)
         if not line:
             self._pass_body(self._undecided_from())
             return False
@@ -158,30 +160,30 @@ class MultipartStripper:
         return True
 
     def _undecided_from(self) -> int:
-        """Where a delimiter may begin whose rest has not come yet."""
-        cut_line = self._cut_line.search(self._buffer, self._taken)
+        """The offset of a possible delimiter whose rest is still to arrive."""
+        cut_line = self._cut_line.search(self._buffer, self._consumed)
         if cut_line:
             return cut_line.start()
-        start = self._buffer.rfind(b"\r", self._taken)
+        start = self._buffer.rfind(b"\r", self._consumed)
         if start >= 0 and self._delimiter.startswith(self._buffer[start:]):
             return start
         return len(self._buffer)
 
     def _read_head(self) -> bool:
-        limit = self._taken + LOOKAHEAD_BYTES
-        end = self._head_end.search(self._buffer, self._taken + self._searched, limit)
+        limit = self._consumed + LOOKAHEAD_BYTES
+        end = self._head_end.search(self._buffer, self._consumed + self._searched, limit)
         if end:
             self._begin_part(self._consume(end.end()))
             return True
         if len(self._buffer) >= limit:
             self._fail()
             return True
-        searched = len(self._buffer) - self._taken - len(self._delimiter) - len(_CRLF)
+        searched = len(self._buffer) - self._consumed - len(self._delimiter) - len(_CRLF)
         self._searched = max(0, searched)
         return False
 
     def _fail(self) -> None:
-        """All from the pending delimiter on passes as sent."""
+        """Leave all bytes from the pending delimiter on unchanged."""
         self._out.append(self._pending)
         self._pending, self._at = b"", _State.END
 

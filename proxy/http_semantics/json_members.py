@@ -1,8 +1,8 @@
-"""JSON values, and the parts of a JSON text as the bytes they came as (RFC 8259).
+"""JSON values, and parts of a JSON text as their original bytes (RFC 8259). Pure.
 
-A part is never encoded anew: its numbers, escapes and white space stay as they are (D4). What
-cannot be cut out for certain is a ValueError, so that its reader asks upstream instead. No function
-here raises anything else, but for RecursionError of `value_of`.
+A part is never re-encoded: its numbers, escapes and white space are unchanged (D4). A part that
+cannot be cut out safely is a ValueError, and the caller sends a request upstream instead. No
+function raises anything else, except `value_of` RecursionError.
 """
 
 import json
@@ -27,7 +27,7 @@ _MAX_INT_DIGITS = 4_000
 def value_of(body: bytes | str) -> object:
     """The value of a JSON text; an integer of thousands of digits is infinite, as in JavaScript.
 
-    ValueError when it is not JSON, RecursionError when it is nested too deep.
+    ValueError if it is not JSON, RecursionError if it is nested too deep.
     """
     try:
         return _ANY.decode(body)
@@ -36,7 +36,7 @@ def value_of(body: bytes | str) -> object:
 
 
 def object_of(body: bytes | str) -> Mapping[str, object]:
-    """The members of a JSON object; empty for anything else. Of a name given twice the last."""
+    """The members of a JSON object, the last of each name; empty for any other text."""
     try:
         value = value_of(body)
     except (ValueError, RecursionError):
@@ -45,7 +45,7 @@ def object_of(body: bytes | str) -> Mapping[str, object]:
 
 
 def array_of(body: bytes | str) -> Sequence[object] | None:
-    """The elements of a JSON array; None for anything else."""
+    """The elements of a JSON array; None for any other text."""
     try:
         value = value_of(body)
     except (ValueError, RecursionError):
@@ -54,7 +54,7 @@ def array_of(body: bytes | str) -> Sequence[object] | None:
 
 
 def elements(body: bytes) -> list[bytes]:
-    """The elements of a JSON array, as they came."""
+    """The elements of a JSON array as their original bytes."""
     text = _without_surrogates(body)
     raws = _decode(_ARRAY, text)
     if text is body:
@@ -69,10 +69,10 @@ def elements(body: bytes) -> list[bytes]:
 
 
 def members(body: bytes) -> dict[str, bytes]:
-    """The values of a compact JSON object by name, as they came and in their order.
+    """The values of a compact JSON object by name, as their original bytes and in order.
 
-    Every member then came as `"name":value`. ValueError for white space between tokens, an escape
-    in a name, a name given twice, or half a surrogate pair.
+    Each member is then exactly `"name":value`. ValueError for white space between tokens, an escape
+    in a name, a repeated name, or half a surrogate pair.
     """
     values = _decode(_OBJECT, body)
     text_bytes = len("".join(values).encode()) + len(b"".join(values.values()))
@@ -83,7 +83,7 @@ def members(body: bytes) -> dict[str, bytes]:
 
 
 def only_member(body: bytes) -> tuple[str, bytes] | None:
-    """The name and the value, as it came, of a JSON object of one member; None for others.
+    """The name, and the value as its original bytes, of an object of one member; None for others.
 
     White space may lie between its tokens. `body` must be a JSON value, as `elements` returns it.
     """

@@ -1,9 +1,9 @@
-"""Parameters of queries, forms and JSON bodies: one reader for everything that judges them. Pure.
+"""Parameters of queries, forms and JSON bodies: the one reader for all rules about them. Pure.
 
 Facts:
 - A receiver that nests parameters (Express with `qs`) reads `a[b]`, `a[]`, `a[0]`, `[a]` as `a`.
 - Trello separates the words of a name by `/` or `_`: `prefs/permissionLevel`, `board_fields`.
-- JSON is strict (RFC 8259): what a lenient receiver would read in another way is refused.
+- JSON is strict (RFC 8259): a text that a lenient receiver could read differently is refused.
 """
 
 import json
@@ -17,46 +17,46 @@ Parameter = tuple[str, str]
 """A decoded name and a decoded value; a name nested in JSON has brackets: `prefs[background]`."""
 
 METHOD_PARAMETER = "_method"
-"""Names another method than the request's own."""
+"""The parameter that overrides the request's method."""
 BOM = b"\xef\xbb\xbf"
-"""UTF-8's byte order mark, which a JSON text may begin with (RFC 8259 §8.1)."""
+"""UTF-8's byte order mark, with which a JSON text may begin (RFC 8259 §8.1)."""
 _BLANKS = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
 """White space and control characters."""
 _BRACKET = re.compile(r"[\[\]]")
 _WORD = re.compile("[0-9a-z]+")
 _NAME_CHARS = 200
-"""Of the names of the objects that a member of JSON stands in."""
+"""Length to which the path of a nested JSON member is cut."""
 
 
 class JsonObject(tuple[tuple[str, object], ...]):
-    """The members of a JSON object in their order; a name may occur more than once."""
+    """The members of a JSON object in order; a name may occur more than once."""
 
     __slots__ = ()
 
 
 def root_of(name: str) -> str:
-    """The parameter that a decoded name sets, case-folded: `[Key ][x]` is `key`."""
+    """The case-folded parameter that a decoded name sets: `[Key ][x]` sets `key`."""
     folded = name.casefold().lstrip(_BLANKS + "?[")
     return _BRACKET.split(folded, maxsplit=1)[0].rstrip(_BLANKS)
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a decoded name, value or path segment, case-folded.
+    """The case-folded words of a decoded name, value or path segment.
 
-    Everything but ASCII letters and digits separates them; numbers (an array's indices) are none.
+    All characters but ASCII letters and digits separate them; numbers (array indices) do not count.
     """
     return tuple(word for word in _WORD.findall(text.casefold()) if not word.isdigit())
 
 
 def read_form(text: str) -> list[Parameter]:
-    """The parameters of a raw query or form; empty values count."""
+    """The parameters of a raw query or form, those with empty values included."""
     return parse_qsl(text, keep_blank_values=True, errors="replace")
 
 
 def read_json(body: bytes) -> object:
-    """A JSON text: objects as JsonObject, numbers as written; None for an empty one.
+    """The value of a JSON text: objects as JsonObject, numbers as text; None for an empty text.
 
-    MalformedJson for anything that RFC 8259 does not allow, CharsetNotUtf8.
+    MalformedJson for a text that RFC 8259 does not allow, CharsetNotUtf8.
     """
     try:
         text = body.removeprefix(BOM).decode()
@@ -70,7 +70,7 @@ def read_json(body: bytes) -> object:
 
 
 def leaves_of(document: object, within: str = "") -> Iterator[Parameter]:
-    """Every scalar of a JSON document, named by the members it stands in; an array has no words."""
+    """All scalars of a JSON document, named by the path of their members, without array indices."""
     members = members_of(document)
     if isinstance(document, list):
         members = [("", each) for each in document]
@@ -81,19 +81,19 @@ def leaves_of(document: object, within: str = "") -> Iterator[Parameter]:
 
 
 def scalar_text(value: object) -> str | None:
-    """A JSON scalar as a parameter's value: numbers as written; None for null and the rest."""
+    """A JSON scalar as a parameter's value, numbers as written; None for any other value."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else None
 
 
 def members_of(document: object) -> Sequence[tuple[str, object]]:
-    """The members of a JSON object; none of any other value."""
+    """The members of a JSON object; none for any other value."""
     return document if isinstance(document, JsonObject) else ()
 
 
 def _refuse_constant(name: str) -> object:
-    """ValueError for NaN and Infinity, which are no JSON."""
+    """ValueError for NaN and Infinity, which are not JSON."""
     raise ValueError(name)
 
 

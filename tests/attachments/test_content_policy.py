@@ -1,4 +1,4 @@
-"""A user's file cannot act in the proxy's name, and comes from where it may."""
+"""Attachments run nothing in the origin of the proxy, and come from listed hosts only."""
 
 import re
 from urllib.parse import unquote
@@ -37,12 +37,12 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("name", "harmless"), NAMES.values(), ids=NAMES.keys())
-def test_a_name_without_what_deceives(name: str, harmless: str) -> None:
-    assert safe_name(name) == harmless
+@pytest.mark.parametrize(("name", "safe"), NAMES.values(), ids=NAMES.keys())
+def test_a_name_without_deceptive_characters(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
 
 
-def test_a_name_is_told_twice_once_for_everybody_and_once_in_full() -> None:
+def test_a_name_is_sent_in_ascii_and_in_full() -> None:
     assert disposition("image/png", 'a "b"%\\é.png') == (
         "inline; filename=\"a _b____-218bb22d.png\"; filename*=UTF-8''a%20%22b%22%25_%C3%A9.png"
     )
@@ -65,7 +65,7 @@ PLAIN = re.compile(r"filename=\"([^\"]*)\"")
         (".é", ".è", ""),
     ],
 )
-def test_the_plain_names_of_two_files_differ(one: str, other: str, ending: str) -> None:
+def test_the_ascii_names_of_two_files_differ(one: str, other: str, ending: str) -> None:
     names = [PLAIN.findall(disposition("text/plain", name))[0] for name in (one, other)]
     assert names[0] != names[1]
     assert all(name.isascii() and name.endswith(ending) and len(name) < 200 for name in names)
@@ -100,9 +100,9 @@ TYPES = {
 }
 
 
-@pytest.mark.parametrize(("named", "chosen"), TYPES.values(), ids=TYPES.keys())
-def test_a_type_that_says_something(named: tuple[str, ...], chosen: str) -> None:
-    assert first_content_type(named) == chosen
+@pytest.mark.parametrize(("content_types", "chosen"), TYPES.values(), ids=TYPES.keys())
+def test_the_first_informative_type(content_types: tuple[str, ...], chosen: str) -> None:
+    assert first_content_type(content_types) == chosen
 
 
 ALIASES = {
@@ -115,15 +115,13 @@ ALIASES = {
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
-def test_an_alias_of_a_passive_type_is_shown_under_its_registered_name(
-    alias: str, name: str
-) -> None:
+def test_an_alias_of_a_passive_type_becomes_its_registered_name(alias: str, name: str) -> None:
     assert first_content_type([alias]) == name
     assert first_content_type([first_content_type([alias])]) == name
     assert is_inline(name)
 
 
-def test_no_alias_leads_to_what_is_not_passive() -> None:
+def test_every_alias_leads_to_a_passive_type() -> None:
     for alias, name in content_policy._ALIASES.items():
         assert is_inline(name)
         assert not is_inline(alias) or alias == name
@@ -137,7 +135,7 @@ SAVED = ["text/html", "image/svg+xml", "application/xhtml+xml", "text/xml", "tex
 
 
 @pytest.mark.parametrize("content_type", SHOWN)
-def test_passive_files_are_shown(content_type: str) -> None:
+def test_passive_files_are_displayed_inline(content_type: str) -> None:
     assert is_inline(content_type)
     assert disposition(content_type, "a").startswith("inline; ")
     assert disposition(content_type, "a", save=True).startswith("attachment; ")

@@ -1,4 +1,4 @@
-"""A download goes to the Internet, or to where the operator said; nowhere else inside."""
+"""Downloads connect to public addresses, and to those that the operator listed."""
 
 from ipaddress import IPv4Address
 
@@ -25,12 +25,12 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_inside_is_refused(address: str) -> None:
+def test_private_addresses_are_refused(address: str) -> None:
     assert not may_connect(address, 443, ("*.amazonaws.com",), is_host_named=False)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
-def test_outside_is_reached(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert may_connect(address, 443, ("*.amazonaws.com",), is_host_named=False)
 
 
@@ -50,13 +50,13 @@ LISTED: dict[str, tuple[str, int, tuple[str, ...], bool, bool]] = {
 
 
 @pytest.mark.parametrize("case", LISTED.values(), ids=LISTED.keys())
-def test_what_is_listed(case: tuple[str, int, tuple[str, ...], bool, bool]) -> None:
+def test_listed_addresses(case: tuple[str, int, tuple[str, ...], bool, bool]) -> None:
     address, port, listed, is_host_named, reached = case
     assert may_connect(address, port, listed, is_host_named=is_host_named) is reached
 
 
 @given(st.ip_addresses(v=4))
-def test_a_spelling_in_ipv6_changes_nothing(address: IPv4Address) -> None:
+def test_an_ipv4_address_is_judged_the_same_in_ipv6(address: IPv4Address) -> None:
     for spelling in (f"::ffff:{address}", f"64:ff9b::{address}"):
         reached = may_connect(spelling, 443, (), is_host_named=False)
         assert reached is is_public(address)

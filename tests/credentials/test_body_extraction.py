@@ -1,4 +1,4 @@
-"""Form and JSON bodies lose the client's credential and not one other byte."""
+"""Form and JSON bodies lose the credential and not one other byte."""
 
 import json
 
@@ -152,7 +152,7 @@ def test_params_of_json(document: object, params: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"null", b'"name"'])
-def test_what_is_no_object_has_no_params(body: bytes) -> None:
+def test_other_values_than_objects_have_no_params(body: bytes) -> None:
     assert parse_json(body, JSON).params == {}
 
 
@@ -268,23 +268,23 @@ ONE_MORE = {
 
 
 @pytest.mark.parametrize("body", JSON_OF_MANY.values(), ids=JSON_OF_MANY.keys())
-def test_so_much_may_be_in_json(body: bytes) -> None:
+def test_json_within_the_limits_is_accepted(body: bytes) -> None:
     assert parse_json(body, JSON).body == body
 
 
 @pytest.mark.parametrize("body", ONE_MORE.values(), ids=ONE_MORE.keys())
-def test_more_is_too_much(body: bytes) -> None:
+def test_json_beyond_the_limits_is_refused(body: bytes) -> None:
     with pytest.raises(BodyTooLarge):
         parse_json(body, JSON)
 
 
-def test_what_stands_in_a_text_is_one_value() -> None:
+def test_brackets_in_a_string_are_one_value() -> None:
     for text in ("," * 16_384, "[{" * 8_192, '"' * 16_384, "\\" * 16_384, '\\",' * 9_000):
         body = json.dumps({"desc": text, "token": "T"}).encode()
         assert parse_json(body, JSON).credential == ExtractedCredential(None, "T", ("json",))
 
 
-def test_so_many_parameters_may_be_in_a_form() -> None:
+def test_the_number_of_parameters_of_a_form_is_bounded() -> None:
     parsed = parse_form(b"a&" * (MAX_MEMBERS - 1) + b"token=T")
     assert parsed.credential == ExtractedCredential(None, "T", ("form",))
     with pytest.raises(BodyTooLarge):

@@ -1,4 +1,4 @@
-"""Credentials are found wherever clients put them, and nothing but them is taken away."""
+"""Credentials are found in every location, and only they are removed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parts that hold a credential leave a multipart body; all else passes, however it is cut."""
+"""Multipart bodies lose the parts that hold a credential, in any chunks, and nothing else."""
 
 import email
 from email.message import Message
@@ -120,7 +120,7 @@ def test_credential_parts_are_dropped(body: bytes, kept: bytes, found: Extracted
 
 
 @pytest.mark.parametrize("body", [body for body, _, _ in BODIES.values()], ids=BODIES.keys())
-def test_no_cut_changes_anything(body: bytes) -> None:
+def test_chunk_boundaries_change_nothing(body: bytes) -> None:
     whole, at_once = passed(body)
     for cuts in (range(1, len(body)), *([cut] for cut in range(1, len(body)))):
         out, stripper = passed(body, *cuts)
@@ -157,7 +157,7 @@ def test_params_are_bounded_in_number() -> None:
     assert len(stripper.params) == MAX_PARAMS
 
 
-def test_a_long_credential_is_dropped_unread_and_made_up_for_in_bounded_pieces() -> None:
+def test_a_long_credential_is_removed_unread_and_padded_in_bounded_pieces() -> None:
     body = part('name="token"', b"T" * 3 * LOOKAHEAD_BYTES) + NAME + END
     stripper = MultipartStripper(BOUNDARY, len(body))
     pieces = [stripper.feed(body)]
@@ -169,7 +169,7 @@ def test_a_long_credential_is_dropped_unread_and_made_up_for_in_bounded_pieces()
 
 
 @pytest.mark.parametrize("excess", range(-3, 4))
-def test_an_endless_header_section_is_not_waited_for(excess: int) -> None:
+def test_an_endless_header_section_is_not_awaited(excess: int) -> None:
     shortest = part('name="token"', b"T", "x: ").index(b"\r\n\r\n") - len(b"--cut-here")
     fields = "x: " + "y" * (LOOKAHEAD_BYTES - len(b"\r\n\r\n") - shortest + excess)
     body = part('name="token"', b"T", fields) + NAME + END
@@ -179,7 +179,7 @@ def test_an_endless_header_section_is_not_waited_for(excess: int) -> None:
         assert passed(body, cut)[0] == expected
 
 
-def test_a_file_is_passed_on_as_it_comes() -> None:
+def test_a_file_is_forwarded_as_it_arrives() -> None:
     stripper = MultipartStripper(BOUNDARY, None)
     stripper.feed(part('name="file"; filename="f"', b"")[:-2])
     assert all(stripper.feed(b"\r\n--cut-her" * 50).count(b"cut") >= 49 for _ in range(20))
@@ -218,7 +218,7 @@ def test_the_receiver_sees_the_same_without_the_credentials(
 
 
 @given(DATA, st.lists(st.integers(0, 200), max_size=6))
-def test_junk_passes_the_same_however_it_is_cut(junk: bytes, cuts: list[int]) -> None:
+def test_junk_is_the_same_in_any_chunks(junk: bytes, cuts: list[int]) -> None:
     body = TOKEN + junk + NAME + END
     whole, _ = passed(body)
     assert passed(body, *(cut for cut in cuts if cut < len(body)))[0] == whole

@@ -1,4 +1,4 @@
-"""Parts of a JSON text are the bytes they came as, or they are not cut out at all."""
+"""Parts of a JSON text are its original bytes, or are not cut out at all."""
 
 import json
 import math
@@ -204,7 +204,7 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON.keys())
-def test_what_is_no_json_has_no_members_and_no_elements(body: bytes) -> None:
+def test_a_text_that_is_not_json_has_no_members_and_no_elements(body: bytes) -> None:
     assert object_of(body) == {}
     assert array_of(body) is None
     with pytest.raises((ValueError, RecursionError)):

@@ -286,7 +286,7 @@ FILES = {
 
 
 @pytest.mark.parametrize(("path", "file"), FILES.items(), ids=FILES.keys())
-def test_the_ids_of_a_file_stand_in_its_path(path: str, file: FileIds | None) -> None:
+def test_the_ids_of_a_file_are_in_its_path(path: str, file: FileIds | None) -> None:
     assert file_in_path(path) == file
 
 

@@ -1,4 +1,4 @@
-"""Files never take more room than they have, and none leaves that is being read."""
+"""The disk budget is never exceeded, and no open file is evicted."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +30,7 @@ def filled(*blobs: str, blocks: int) -> DiskBudget:
     return room
 
 
-def test_the_one_used_longest_ago_leaves() -> None:
+def test_the_least_recently_used_blob_is_evicted() -> None:
     room = filled("a", "b", "c", blocks=3)
     used = room.get("a")
     assert used is not None
@@ -41,14 +41,14 @@ def test_the_one_used_longest_ago_leaves() -> None:
     assert names(room) == ["c", "a"]
 
 
-def test_one_that_is_read_stays_and_another_leaves() -> None:
+def test_an_open_blob_stays_and_another_is_evicted() -> None:
     room = filled("a", "b", blocks=2)
     left = room.reserve(BLOCK_BYTES, lambda name: name == "a")
     assert left is not None
     assert [each.digest for each in left] == ["b"]
 
 
-def test_nobody_leaves_for_what_finds_no_room_even_so() -> None:
+def test_nothing_is_evicted_in_vain() -> None:
     room = filled("a", "b", blocks=2)
     assert room.reserve(3 * BLOCK_BYTES, nobody) is None
     assert room.reserve(2 * BLOCK_BYTES, lambda name: name == "a") is None
@@ -56,7 +56,7 @@ def test_nobody_leaves_for_what_finds_no_room_even_so() -> None:
     assert (room.used_bytes, room.reserved_bytes, room.evictions) == (2 * BLOCK_BYTES, 0, 0)
 
 
-def test_a_promise_counts_until_it_is_released() -> None:
+def test_a_reservation_counts_until_it_is_released() -> None:
     room = DiskBudget(BLOCK_BYTES)
     assert room.reserve(BLOCK_BYTES, nobody) == []
     assert room.reserve(BLOCK_BYTES, nobody) is None
@@ -64,7 +64,7 @@ def test_a_promise_counts_until_it_is_released() -> None:
     assert room.reserve(BLOCK_BYTES, nobody) == []
 
 
-def test_there_are_not_more_than_so_many() -> None:
+def test_the_number_of_blobs_is_bounded() -> None:
     room = DiskBudget(100 * BLOCK_BYTES, max_blobs=3)
     for name in "abcdef":
         room.reserve(0, nobody)
@@ -76,7 +76,7 @@ def test_there_are_not_more_than_so_many() -> None:
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5 * BLOCK_BYTES))),
     st.sets(st.sampled_from("abcdefgh")),
 )
-def test_the_bound_holds_whatever_comes(wanted: list[tuple[str, int]], read: set[str]) -> None:
+def test_the_limit_is_never_exceeded(wanted: list[tuple[str, int]], read: set[str]) -> None:
     room = DiskBudget(8 * BLOCK_BYTES)
     for name, length in wanted:
         before = {each.digest for each in room}

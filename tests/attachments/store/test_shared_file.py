@@ -1,4 +1,4 @@
-"""Readers of a growing file: at their own offsets, none forgotten, none told a half is a whole."""
+"""Readers of a growing file: each at its own offset, and none takes a part for the whole."""
 
 import asyncio
 import os
@@ -78,9 +78,7 @@ async def test_a_change_between_test_and_wait_wakes_the_reader(make: Make) -> No
 @pytest.mark.parametrize(
     "failure", [InsufficientSpace("full"), ChecksumMismatch("bad"), StoreError("x")], ids=repr
 )
-async def test_what_breaks_off_is_told_to_everyone_who_waits(
-    make: Make, failure: StoreError
-) -> None:
+async def test_every_waiting_reader_gets_the_failure(make: Make, failure: StoreError) -> None:
     held = make()
     readers = [asyncio.ensure_future(read_all(held)) for _ in range(5)]
     header = asyncio.ensure_future(held.info_ready())
@@ -92,7 +90,7 @@ async def test_what_breaks_off_is_told_to_everyone_who_waits(
     held.release()
 
 
-async def test_a_file_that_lost_bytes_is_an_error_and_no_end(make: Make) -> None:
+async def test_missing_bytes_are_an_error_and_no_end(make: Make) -> None:
     held = make()
     held.set_info(FileInfo(10, ""))
     grow(held, b"0123456789")
@@ -104,7 +102,7 @@ async def test_a_file_that_lost_bytes_is_an_error_and_no_end(make: Make) -> None
     held.release()
 
 
-async def test_the_last_to_leave_closes_it(make: Make) -> None:
+async def test_the_last_release_closes_it(make: Make) -> None:
     held = make()
     fd = held.retain().fd
     held.release()

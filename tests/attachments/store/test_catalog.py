@@ -1,4 +1,4 @@
-"""What is known of files in memory: rows by attachment and by bytes, and links that led to one."""
+"""The catalogue in memory: rows by attachment and by bytes, and links that led to a file."""
 
 from proxy.attachments.store.catalog import AttachmentIndex, AttachmentRow, SeenLinks
 
@@ -7,7 +7,7 @@ def row(file_id: str, digest: str) -> AttachmentRow:
     return AttachmentRow(file_id, digest, "image/png")
 
 
-def test_bytes_that_leave_take_every_attachment_of_theirs_along() -> None:
+def test_dropping_bytes_drops_every_attachment_that_has_them() -> None:
     index = AttachmentIndex()
     for each in (row("1", "a"), row("2", "a"), row("3", "b")):
         index.put(each)
@@ -16,7 +16,7 @@ def test_bytes_that_leave_take_every_attachment_of_theirs_along() -> None:
     assert len(index) == 1
 
 
-def test_an_attachment_has_the_bytes_it_was_given_last() -> None:
+def test_an_attachment_has_the_bytes_of_its_last_row() -> None:
     index = AttachmentIndex()
     index.put(row("1", "a"))
     index.put(row("1", "b"))
@@ -24,7 +24,7 @@ def test_an_attachment_has_the_bytes_it_was_given_last() -> None:
     assert index.get("1") == row("1", "b")
 
 
-def test_a_link_is_news_once() -> None:
+def test_a_link_is_pending_once() -> None:
     seen = SeenLinks()
     seen.load(["old"])
     for link in ("old", "new", "new"):
