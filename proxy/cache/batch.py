@@ -350,9 +350,7 @@ def _upstream_target(request: ApiRequest, wanted: Sequence[PartLookup]) -> ApiRe
 
 def _split_items(batch: BufferedResponse, count: int) -> list[tuple[Item, BufferedResponse]]:
     """The items, each with the answer that a read of its own gets; Unusable if they are not so."""
-    reason = why_unusable(
-        Kind.BATCH, batch.content_type, batch.plain, length_known=batch.length_known
-    )
+    reason = why_unusable(Kind.BATCH, batch.content_type, batch.plain)
     items = None if reason else split_items(batch.plain, count)
     if items is None:
         raise InvalidResponse("Trello sent no list of what was asked for; try again later.")

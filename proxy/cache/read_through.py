@@ -53,6 +53,7 @@ from proxy.model import (
 )
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
+from proxy.runtime.offload import run_if_large
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse, missing_key
 from proxy.upstream.exchange import (
@@ -154,7 +155,7 @@ class ReadThrough:
                 return response_from_stream(streamed, outcome)
             case BufferedResponse() as whole:
                 with self._exchange.body_errors(request):
-                    self.storer.validate(request, whole)
+                    await run_if_large(len(whole.plain), self.storer.validate, request, whole)
                 return response_from_buffered(whole, outcome)
             case never:
                 assert_never(never)
@@ -285,7 +286,8 @@ class ReadThrough:
             count(self._metrics.not_stored, Detail.TOO_LARGE)
             return TooLarge()
         with self._exchange.body_errors(request):
-            whole = self.storer.validate(request, fetched)
+            size = len(fetched.plain)
+            whole = await run_if_large(size, self.storer.validate, request, fetched)
         return await self.storer.store(request, whole, requested_at, seq)
 
     @staticmethod

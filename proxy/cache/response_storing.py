@@ -136,9 +136,7 @@ class ResponseStorer:
         if whole.status != 200 or request.match.route.template == UNKNOWN:
             return whole
         kind = request.match.route.kind
-        reason = why_unusable(
-            kind, whole.content_type, whole.plain, length_known=whole.length_known
-        )
+        reason = why_unusable(kind, whole.content_type, whole.plain)
         if reason is not None:
             raise InvalidResponse(f"Trello sent {reason}; try again later.")
         if kind is Kind.SCRIPT:

@@ -163,9 +163,7 @@ class WriteThrough:
 
 def _check(whole: BufferedResponse) -> None:
     """Unusable where a client would take a gateway's page for Trello's yes (D7)."""
-    reason = why_unusable(
-        Kind.WRITE, whole.content_type, whole.plain, length_known=whole.length_known
-    )
+    reason = why_unusable(Kind.WRITE, whole.content_type, whole.plain)
     if whole.status == 200 and reason is not None:
         raise InvalidResponse(f"Trello sent {reason}; look whether the change was made.")
 

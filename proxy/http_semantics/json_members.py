@@ -20,6 +20,7 @@ _OBJECT = Decoder(dict[str, Raw])
 _VALUE = Decoder(Raw)
 _ANY = Decoder[object]()
 _OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
+_BOM = b"\xef\xbb\xbf"
 _MAX_INT_DIGITS = 4_000
 """Python converts no decimal integer of more than 4 300 digits."""
 
@@ -33,6 +34,15 @@ def value_of(body: bytes | str) -> object:
         return _ANY.decode(body)
     except (ValueError, RecursionError):
         return _lenient_value_of(body)
+
+
+def is_json(body: bytes) -> bool:
+    """Whether it is one JSON text in UTF-8, and nothing else; a byte order mark may precede it."""
+    try:
+        _decode(_VALUE, _without_surrogates(body.removeprefix(_BOM)))
+    except ValueError:
+        return False
+    return True
 
 
 def object_of(body: bytes | str) -> Mapping[str, object]:

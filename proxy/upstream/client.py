@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, c
 
 from proxy.errors import (
     CircuitOpen,
+    IncompleteResponse,
     InvalidResponse,
     UpstreamError,
 )
@@ -204,11 +205,13 @@ async def _error_text(response: UpstreamResponse) -> bytes:
 
 
 def _check_status(status: int, kind: Kind) -> None:
-    """InvalidResponse for a status that cannot be forwarded.
+    """InvalidResponse or IncompleteResponse for a status that cannot be forwarded.
 
-    Redirects are followed, of downloads only: any other may lead to a signed URL, which its body
-    repeats.
+    Only files are requested in parts, and only their redirects are followed: any other may lead to
+    a signed URL, which its body repeats.
     """
     is_followed = kind is Kind.FILE and status in REDIRECTS
     if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:
         raise InvalidResponse(f"Trello answered {status}, which means nothing here.")
+    if status == 206 and kind is not Kind.FILE:
+        raise IncompleteResponse("Trello sent a part of a response, which nobody asked for.")

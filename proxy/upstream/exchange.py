@@ -63,7 +63,6 @@ class BufferedResponse:
     """As received, or the identity form if it had to be changed."""
     plain: bytes = field(repr=False)
     gzip: bool
-    length_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +222,6 @@ class UpstreamExchange:
             body=representation.body,
             plain=representation.plain,
             gzip=representation.gzip,
-            length_known=response.length_known,
         )
         _check_origin(request, buffered)
         return buffered

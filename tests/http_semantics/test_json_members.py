@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from proxy.http_semantics.json_members import (
     array_of,
     elements,
+    is_json,
     members,
     object_of,
     only_member,
@@ -209,3 +210,23 @@ def test_a_text_that_is_not_json_has_no_members_and_no_elements(body: bytes) -> 
     assert array_of(body) is None
     with pytest.raises((ValueError, RecursionError)):
         value_of(body)
+
+
+@given(VALUES, st.integers(0, 60), st.sampled_from([b" x", b"}", b"]", b",", b'"', b" 1", b"\0"]))
+def test_json_to_the_last_byte(value: Any, cut: int, more: bytes) -> None:
+    for text in (text_of(value), text_of(value, indent=1, ascii_only=False)):
+        assert is_json(text)
+        assert is_json(b" \n" + text + b"\r\n")
+        assert not is_json(text + more)
+        if isinstance(value, list | dict) and cut < len(text):
+            assert not is_json(text[:cut])
+
+
+@pytest.mark.parametrize("text", [b"", b" ", b"NaN", b"'a'", b"{a:1}", b'"\xff"', b"[" * 9999])
+def test_what_is_no_json(text: bytes) -> None:
+    assert not is_json(text)
+
+
+def test_a_byte_order_mark_may_precede_json() -> None:
+    assert is_json(b"\xef\xbb\xbf{}")
+    assert not is_json(b"\xef\xbb\xbf\xef\xbb\xbf{}")
