@@ -8,8 +8,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import quote, unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus
 
+from proxy.credentials.redaction import SecretFinder
 from proxy.http_semantics.parameters import root_of
 from proxy.model import Credential
 
@@ -187,9 +188,7 @@ def read_authorization(value: str | None) -> ExtractedCredential:
 
 def response_contains(credential: Credential, response: bytes) -> bool:
     """Whether a response repeats a part of the credential of its request."""
-    parts = {part for part in (credential.key, credential.token) if part}
-    spellings = parts | {quote(part, safe="", errors="surrogateescape") for part in parts}
-    return any(part.encode("utf-8", "surrogateescape") in response for part in spellings)
+    return SecretFinder((credential.key, credential.token)).contains_secret(response)
 
 
 def authorization(credential: Credential) -> str:

@@ -1,5 +1,6 @@
 """No secret of the proxy is in a redacted body, and every length stays the same."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.redaction import MAX_ADDED, Redactor
+from proxy.credentials.redaction import MAX_ADDED, Redactor, SecretFinder
 
 KEY = "dummykey0123"
 LONG = KEY + "ATTAxyz"
@@ -34,12 +35,17 @@ SPELLINGS = {
     "percent-encoded in upper case": percent(LONG).upper(),
     "JSON-escaped throughout": escaped(KEY),
     "JSON-escaped, digits in upper case": escaped(KEY).upper().replace("U", "u"),
+    "in upper case": KEY.upper(),
+    "one letter percent-encoded": KEY[:-1] + percent(KEY[-1]),
+    "one letter JSON-escaped": escaped(LONG[0]) + LONG[1:],
+    "percent-encoded twice": percent(LONG).replace("%", "%25"),
+    "percent-encoded three times": percent(LONG).replace("%", "%2525"),
+    "a percent sign that is JSON-escaped": percent(KEY).replace("%", "\\u0025"),
 }
 
 INNOCENT = {
     "nothing": b"",
     "half a secret": KEY[:-1].encode(),
-    "another letter case": KEY.upper().encode(),
     "some encoding": b"%64%75 \\u0064 100% %",
 }
 
@@ -95,6 +101,44 @@ def test_no_secret_survives_any_surroundings(text: str) -> None:
     for spelling in SPELLINGS.values():
         assert spelling not in redacted
     assert all(new in ("*", old) for new, old in zip(redacted, text, strict=True))
+
+
+ENCODERS: list[Callable[[str], str]] = [
+    str,
+    str.upper,
+    str.lower,
+    percent,
+    lambda each: percent(each).upper(),
+    lambda each: percent(each).replace("%", "%25"),
+    lambda each: percent(each).replace("%", "%2525"),
+    lambda each: percent(each).replace("%", "\\u0025"),
+    escaped,
+    lambda each: escaped(each).upper().replace("U", "u"),
+]
+
+
+@given(st.sampled_from([KEY, LONG]), st.data(), st.text(max_size=9), st.text(max_size=9))
+def test_no_mixture_of_spellings_hides_a_secret(
+    secret: str, data: st.DataObject, before: str, behind: str
+) -> None:
+    encoders = data.draw(
+        st.lists(st.sampled_from(ENCODERS), min_size=len(secret), max_size=len(secret))
+    )
+    spelled = "".join(encode(char) for encode, char in zip(encoders, secret, strict=True))
+    redacted = REDACTOR.redact_text(before + spelled + behind)
+    assert "*" * len(spelled) in redacted
+    assert SecretFinder([secret]).contains_secret(f"{before}{spelled}{behind}")
+    stream = REDACTOR.stream()
+    body = (before + spelled + behind).encode()
+    out = b"".join(stream.feed(body[at : at + 7]) for at in range(0, len(body), 7))
+    out += stream.finish()
+    assert out == redacted.encode()
+
+
+@given(st.text(max_size=300))
+def test_what_holds_no_secret_is_the_same_object(text: str) -> None:
+    body = text.encode()
+    assert REDACTOR.redact(body) is body
 
 
 @given(TEXTS, st.lists(st.integers(0, 300), max_size=6))

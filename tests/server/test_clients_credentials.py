@@ -106,7 +106,7 @@ async def test_a_forwarded_credential_goes_in_the_header_and_is_not_kept(
     await nothing_stays(proxy, caplog, JUNK_KEY, OTHER_TOKEN, KEY, TOKEN)
 
 
-@pytest.mark.parametrize("place", ["body", "field", "gzip"])
+@pytest.mark.parametrize("place", ["body", "field", "gzip", "mixed"])
 async def test_a_forwarded_credential_that_is_echoed_is_not_kept(
     make_proxy: MakeProxy,
     raw_upstream: RawUpstream,
@@ -118,6 +118,8 @@ async def test_a_forwarded_credential_that_is_echoed_is_not_kept(
     head = "Content-Type: application/json\r\n"
     if place == "field":
         body, head = b"{}", f"{head}X-Asked: {OTHER_TOKEN}\r\n"
+    if place == "mixed":
+        body = json.dumps({"asked": f"{OTHER_TOKEN[:-1]}%{ord(OTHER_TOKEN[-1]):02x}"}).encode()
     if place == "gzip":
         body, head = gzip.compress(body), f"{head}Content-Encoding: gzip\r\n"
     said = f"HTTP/1.1 200 OK\r\n{head}Content-Length: {len(body)}\r\n\r\n"

@@ -30,6 +30,8 @@ def spelt(secret: str) -> dict[str, bytes]:
         "as it is": plain,
         "percent-encoded": b"".join(b"%%%02X" % char for char in plain),
         "escaped": b"".join(b"\\u%04x" % char for char in plain),
+        "one character percent-encoded": plain[:-1] + b"%%%02x" % plain[-1],
+        "mixed": b"\\u%04x%%25%02X" % (plain[0], plain[1]) + plain[2:].swapcase(),
     }
 
 
