@@ -214,4 +214,4 @@ def _check_status(status: int, kind: Kind) -> None:
     if not is_followed and not 200 <= status < 300 and not 400 <= status < 600:
         raise InvalidResponse(f"Trello answered {status}, which means nothing here.")
     if status == 206 and kind is not Kind.FILE:
-        raise IncompleteResponse("Trello sent a part of a response, which nobody asked for.")
+        raise IncompleteResponse("Trello sent a part of a response, which was not requested.")
