@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "changes attachments",
         "cache",
         "upstream",
-        "ratelimit links",
+        "ratelimit links access",
         "trello",
         "credentials",
         "http_semantics observability",
@@ -58,7 +58,7 @@ PURE = {
     "proxy/upstream/retry.py",
 }
 """Besides everything in PURE_FOLDERS."""
-PURE_FOLDERS = {"http_semantics", "links", "pages", "trello"}
+PURE_FOLDERS = {"access", "http_semantics", "links", "pages", "trello"}
 IMPURE = {"proxy/trello/message.py"}
 """In a pure folder, though it names an asynchronous protocol: that of a body's stream."""
 PURE_MAY_IMPORT = {
@@ -95,8 +95,14 @@ ONLY_IN = {
 """Which folders may import it, or anything within it."""
 
 
+VALUES = {"proxy.access.client", "proxy.access.scope"}
+"""Values that every folder speaks of, as of those in `model`."""
+
+
 def folder_of(module: str) -> str:
     """The folder, or the file directly below the package, of `proxy.…`."""
+    if is_within(module, VALUES):
+        return "config"
     folder = [*module.split("."), "__init__"][1]
     return {"__main__": "cli", "__init__": "model"}.get(folder, folder)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from proxy.access.client import ANONYMOUS, Client
 from proxy.http_semantics.cache_control import Directives
 from proxy.http_semantics.parameters import Parameter
 from proxy.http_semantics.target import names_in
@@ -74,6 +75,8 @@ class ApiRequest:
     credential: Credential
     uses_stored_credential: bool
     """Whether `credential` is the stored one."""
+    client: Client = ANONYMOUS
+    """Who sent it, and what it may see and do."""
     client_name: str = OWN
     """The tool for which Trello is asked, by its name in metrics."""
     directives: Directives

@@ -1,0 +1,1 @@
+"""Access: who a client is, what it may see and do."""
