@@ -53,7 +53,7 @@ PURE = {
     "proxy/ratelimit/sliding_window.py",
     "proxy/ratelimit/upstream_headers.py",
     "proxy/server/browser_guard.py",
-    "proxy/server/header_size.py",
+    "proxy/server/permission.py",
     "proxy/upstream/circuit_breaker.py",
     "proxy/upstream/retry.py",
 }

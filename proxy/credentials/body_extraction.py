@@ -17,6 +17,7 @@ from proxy.errors import BodyTooLarge
 from proxy.http_semantics.media_type import media_type_of
 from proxy.http_semantics.parameters import (
     BOM,
+    MAX_MEMBERS,
     Parameter,
     leaves_of,
     members_of,
@@ -27,8 +28,6 @@ from proxy.http_semantics.parameters import (
 
 BodyForm = Literal["form", "json", "multipart", "opaque"]
 
-MAX_MEMBERS = 2000
-"""Parameters of a form, values of a JSON document at all depths, parts of a multipart body."""
 MAX_DEPTH = 100
 """Levels of nesting in JSON; Trello's own bodies have four."""
 MAX_PARAMS = 64

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from urllib.parse import unquote
 
-from proxy.credentials.body_extraction import MAX_MEMBERS, MAX_PARAMS
+from proxy.credentials.body_extraction import MAX_PARAMS
 from proxy.credentials.extraction import (
     NOTHING,
     Part,
@@ -26,7 +26,7 @@ from proxy.credentials.extraction import (
 )
 from proxy.errors import BodyTooLarge, TunnelDenied
 from proxy.http_semantics.media_type import parameters_of
-from proxy.http_semantics.parameters import METHOD_PARAMETER, root_of
+from proxy.http_semantics.parameters import MAX_MEMBERS, METHOD_PARAMETER, root_of
 
 LOOKAHEAD_BYTES = 16 * 1024
 """Longest header section; after a longer one the rest of the body is unchanged."""

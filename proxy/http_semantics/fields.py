@@ -2,13 +2,29 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.model import (
-    Fields,
-    Limit,
-)
+from proxy.errors import HeaderFieldsTooLarge
+from proxy.http_semantics.parameters import MAX_MEMBERS
+from proxy.model import Fields, Limit
+
+MAX_HEADER_BYTES = 64 * 1024
+"""Names and values of all fields of a request."""
+
+
+def check_fields_size(fields: Sequence[tuple[bytes, bytes]]) -> int:
+    """The bytes of all fields; HeaderFieldsTooLarge for too many, or too many list members."""
+    size_bytes = sum([len(name) + len(value) for name, value in fields])
+    if size_bytes > MAX_HEADER_BYTES:
+        raise HeaderFieldsTooLarge(f"Send a header of at most {MAX_HEADER_BYTES // 1024} KiB.")
+    if size_bytes > MAX_MEMBERS:
+        members = sum([value.count(b",") + value.count(b";") for _, value in fields])
+        if members > MAX_MEMBERS:
+            raise HeaderFieldsTooLarge(
+                f"Send fields of at most {MAX_MEMBERS:,} list members in all."
+            )
+    return size_bytes
 
 
 def serialize(fields: Iterable[tuple[str, str]]) -> bytes:

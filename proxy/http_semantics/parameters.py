@@ -13,6 +13,10 @@ from urllib.parse import parse_qsl
 
 from proxy.errors import CharsetNotUtf8, MalformedJson
 
+MAX_MEMBERS = 2000
+"""Parameters, list members, path segments or JSON values that one part of a request may have: to
+read them takes time in proportion, on the event loop."""
+
 Parameter = tuple[str, str]
 """A decoded name and a decoded value; a name nested in JSON has brackets: `prefs[background]`."""
 

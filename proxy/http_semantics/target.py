@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from proxy.errors import InvalidTarget
+from proxy.http_semantics.parameters import MAX_MEMBERS
 
 _HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?\Z")
 
@@ -34,6 +35,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CANONICAL = re.compile(r"[A-Za-z0-9_.~,-]*\Z")
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<rest>.*)\Z", re.IGNORECASE | re.DOTALL)
 _CARDS = frozenset({"card", "cards"})
+_MEMBER_END = re.compile(r"[/?&;,]|%2c|%26|%3b|%3f", re.I)
+"""What ends a segment, a parameter or a list member, also if it is encoded once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,12 @@ def split_absolute(raw: str) -> tuple[str, str]:
         return "", raw
     rest = found["rest"]
     return found["authority"], rest if rest.startswith("/") else f"/{rest}"
+
+
+def check_target_size(raw: str) -> None:
+    """InvalidTarget for more than MAX_MEMBERS segments, parameters and list members."""
+    if len(raw) > MAX_MEMBERS and len(_MEMBER_END.findall(raw)) > MAX_MEMBERS:
+        raise InvalidTarget(f"Send at most {MAX_MEMBERS:,} parameters, segments and list members.")
 
 
 def parse(raw: str) -> Target:

@@ -1,4 +1,4 @@
-"""Is a request from the proxy's own machine, and not of somebody whom a front lets through?"""
+"""Loopback: whether a request was sent on the proxy's own machine, and not forwarded to it."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
@@ -19,15 +19,15 @@ _FORWARDING = frozenset(
         "x-real-ip",
     }
 )
-"""What a front adds to tell for whom it asks (RFC 7239, RFC 9110 §7.6.3, and custom)."""
+"""Fields that proxies add to name the client (RFC 7239, RFC 9110 §7.6.3, and by custom)."""
 
 
 def is_local(peer: str, host: str | None, field_names: Iterable[str]) -> bool:
-    """Whether the machine itself asks.
+    """Whether the request was sent on this machine.
 
-    `peer` is the address that connected, `host` the name in the Host field. Behind a front on the
-    same machine everybody's peer is the loopback: so no field may say that the request was
-    forwarded, and the name must be one that leads to this machine from itself only.
+    `peer` is the address that connected, `host` the name in the Host field. Behind a reverse proxy
+    on the same machine every peer is a loopback address: so no field may say that the request was
+    forwarded, and the name must be one that means this machine on this machine only.
     """
     if not is_loopback(peer) or not is_loopback(host or ""):
         return False

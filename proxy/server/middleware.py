@@ -20,8 +20,8 @@ from proxy.errors import (
     ProxyError,
 )
 from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.fields import serialize
-from proxy.http_semantics.target import split_absolute
+from proxy.http_semantics.fields import check_fields_size, serialize
+from proxy.http_semantics.target import check_target_size, split_absolute
 from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
 from proxy.http_semantics.user_agent import client_name
 from proxy.model import Fields
@@ -31,8 +31,7 @@ from proxy.server.browser_guard import ISOLATED, POLICY, BrowserGuard, preflight
 from proxy.server.connection import Connection
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
-from proxy.server.header_size import check_fields, check_target
-from proxy.server.parse_errors import of_parse_error
+from proxy.server.parse_errors import error_of
 from proxy.server.problem_details import problem_response
 from proxy.server.request_context import RequestContext, ServerDeps
 from proxy.server.response import WireResponse
@@ -139,7 +138,7 @@ class Middleware:
             hold=deps.memory.hold(),
             started_at=deps.clock.monotonic(),
         )
-        error: ProxyError = fault if isinstance(fault, ProxyError) else of_parse_error(fault)
+        error: ProxyError = fault if isinstance(fault, ProxyError) else error_of(fault)
         if status >= 500:
             error = InternalError("This is a fault of the proxy's; its log says more.")
             deps.log.event("error", "failed", id=context.request_id, fault=repr(fault))
@@ -278,10 +277,10 @@ class Middleware:
 
 def _check_size(request: web.BaseRequest, context: RequestContext) -> None:
     """InvalidTarget or HeaderFieldsTooLarge for a header that would take long to be read."""
-    header_bytes = check_fields(request.raw_headers)
+    header_bytes = check_fields_size(request.raw_headers)
     if header_bytes > _UNCOUNTED_HEADER_BYTES:
         context.hold.take("requests", header_bytes)
-    check_target(request.raw_path)
+    check_target_size(request.raw_path)
 
 
 def _user_agent(request: web.BaseRequest) -> str:

@@ -1,7 +1,7 @@
-"""Errors of aiohttp's HTTP parser as errors of ours, which say what to send instead.
+"""Parse errors: what aiohttp's HTTP parser raises, as errors of ours that say what to send instead.
 
-aiohttp reports every one of them with status 400; the statuses here are those of RFC 9110 §15.5
-and RFC 6585 §5. Of what was received nothing is repeated.
+aiohttp gives each of them status 400; ours have the statuses of RFC 9110 §15.5 and RFC 6585 §5, and
+quote nothing that was received.
 """
 
 from aiohttp.http_exceptions import BadHttpMethod, BadStatusLine, InvalidURLError, LineTooLong
@@ -16,20 +16,20 @@ from proxy.errors import (
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 
 MAX_FIELD_BYTES = 32_000
-"""One header field; not MAX_TARGET_BYTES, since a LineTooLong tells the two apart by its limit."""
+"""Of one header field; not MAX_TARGET_BYTES, because a LineTooLong names nothing but its limit."""
 MAX_FIELDS = 128
 
-_MESSAGES: dict[str, ClientError] = {
+_BY_MESSAGE: dict[str, ClientError] = {
     "Too many headers received": HeaderFieldsTooLarge(f"Send {MAX_FIELDS} header fields at most."),
     "Missing 'Host' header in request.": MalformedRequest(
         "Send a Host field: HTTP/1.1 requires one (RFC 9112 §3.2)."
     ),
 }
-"""By aiohttp's own words."""
+"""Errors that aiohttp distinguishes by their message only."""
 
 
-def of_parse_error(fault: BaseException | None) -> ClientError:
-    """What is to be said of a request that could not be parsed."""
+def error_of(fault: BaseException | None) -> ClientError:
+    """The error for a request that could not be parsed."""
     match fault:
         case LineTooLong(args=(_, limit, *_)) if limit == MAX_TARGET_BYTES:
             return UriTooLong(f"Send a target of {MAX_TARGET_BYTES // 1024} KiB at most.")
@@ -45,6 +45,6 @@ def of_parse_error(fault: BaseException | None) -> ClientError:
             return MalformedRequest(
                 "Send `GET /1/… HTTP/1.1`, spaces in the target percent-encoded (%20)."
             )
-    return _MESSAGES.get(
+    return _BY_MESSAGE.get(
         str(getattr(fault, "message", "")), MalformedRequest("Send HTTP/1.1 as RFC 9112 has it.")
     )

@@ -1,4 +1,4 @@
-"""Our own errors as answers: problem+json with a Proxy-Status field (RFC 9457, RFC 9209; D7)."""
+"""Problem details: errors as problem+json with a Proxy-Status field (RFC 9457, RFC 9209; D7)."""
 
 import json
 
@@ -21,24 +21,22 @@ from proxy.server.response import WireResponse
 
 TYPE_PREFIX = "urn:trello-proxy:"
 TRELLO_REFUSAL = "unauthorized permission requested"
-"""What Trello says to a request without a credential."""
+"""How Trello refuses a request without a credential."""
 _CHALLENGES: dict[type[ProxyError], str] = {
     CredentialRequired: 'OAuth realm="https://api.trello.com"',
     InvalidWebhookSignature: "X-Trello-Webhook",
 }
-"""What goes with a 401 (RFC 9110 §11.6.1)."""
+"""WWW-Authenticate of a 401 (RFC 9110 §11.6.1)."""
 
 
 def problem_response(
     error: ProxyError, request_id: str, request: web.BaseRequest | None
 ) -> WireResponse:
-    """The answer that says whose fault it was and what to do; a page for people in a browser.
+    """The response that says whose fault it was and what to do; a page in a browser.
 
-    No request: what came was none.
+    `request` is None if what was received could not be parsed.
     """
-    fields = [
-        ("Proxy-Status", f"{NAME}; error={error.proxy_error}"),
-    ]
+    fields = [("Proxy-Status", f"{NAME}; error={error.proxy_error}")]
     if error.retry_after_s is not None:
         fields.append(("Retry-After", str(error.retry_after_s)))
     if challenge := _CHALLENGES.get(type(error)):
@@ -50,15 +48,15 @@ def problem_response(
         page = error_page(failure, strip_url(request.raw_path), request_id)
         return WireResponse(error.status, serialize((*PAGE_FIELDS, *fields)), page)
     if isinstance(error, RateLimited):
-        # As Trello has it, so that a client's own way to wait works; Proxy-Status says it is ours.
-        said = {"error": error.code, "message": str(error)}
+        # In Trello's format, so that a client retries as it does for Trello's own 429s.
+        body = {"error": error.code, "message": str(error)}
         fields += [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
-        return WireResponse(error.status, serialize(fields), json.dumps(said).encode())
+        return WireResponse(error.status, serialize(fields), json.dumps(body).encode())
     if isinstance(error, CredentialRequired):
-        # Trello's own words come first: clients look for them in the text of a 401.
+        # Trello's own text comes first: clients search for it in the body of a 401.
         fields += [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")]
         return WireResponse(error.status, serialize(fields), f"{TRELLO_REFUSAL}. {error}".encode())
-    body = {
+    problem = {
         "type": TYPE_PREFIX + error.slug,
         "title": error.title,
         "status": error.status,
@@ -66,7 +64,7 @@ def problem_response(
         "instance": f"urn:trello-proxy:request:{request_id}",
     }
     fields += [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
-    return WireResponse(error.status, serialize(fields), json.dumps(body).encode())
+    return WireResponse(error.status, serialize(fields), json.dumps(problem).encode())
 
 
 def _title(error: ProxyError) -> str:
@@ -82,6 +80,6 @@ def _remedy(error: ProxyError) -> str:
 
 
 def file_refused_page(status: int, request_id: str, request: web.BaseRequest) -> WireResponse:
-    """Trello's own refusal of a file, told to a person in a browser."""
+    """A page for Trello's refusal of a file, in a browser."""
     page = error_page(refusal_of(status), strip_url(request.raw_path), request_id)
     return WireResponse(status, serialize(PAGE_FIELDS), page)

@@ -1,7 +1,7 @@
-"""A client's request body, without its credentials: held when it is a form, streamed when not.
+"""Request body without the client's credential: forms and JSON are buffered, the rest is streamed.
 
-Nothing here takes the event loop for long: what is held is short, and understood in a thread
-unless it is very short; what is streamed is looked into in slices.
+Nothing here blocks the event loop for long: buffered bodies are short, and parsed in a thread
+unless they are very short; streamed ones are searched in slices.
 """
 
 import asyncio
@@ -38,41 +38,42 @@ from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
 
 MAX_BUFFERED_BYTES = 256 * 1024
-"""A form or JSON body is read whole. Trello's longest text, a description of 16,384 characters,
-takes 192 KiB when each of them is four bytes, percent-encoded."""
+"""Of a form or JSON. Trello's longest text, a description of 16,384 characters, takes 192 KiB if
+each of them is four bytes, percent-encoded."""
 IDLE_S = 30.0
-"""A client that sends nothing for so long in mid-body is gone, or holds a connection."""
+"""A client that sends no byte of a body for so long is disconnected."""
 BODY_S = 60.0
-"""A client is waited for so long in all, and a second longer for each LEAST_BYTES_PER_S."""
-LEAST_BYTES_PER_S = 4096
+"""For a whole body, and one second more for each MIN_BYTES_PER_S of it."""
+MIN_BYTES_PER_S = 4096
 _STREAM_BYTES = 128 * 1024
-"""What a body on its way to Trello takes in memory, besides the connection's own buffer."""
-_HEAD_BYTES = 512
-"""Enough to tell a form from JSON and both from the rest."""
-_SINGLE = ("Content-Encoding", "Content-Type", "Transfer-Encoding")
-"""Fields that say how a body is read; of two, two readers could heed different ones."""
-_FIRST_BYTES = 64 * 1024
+"""Memory for a streamed body, besides the connection's own buffer."""
+_START_BYTES = 512
+"""Enough to distinguish a form, JSON and anything else."""
+_SINGLE_FIELDS = ("Content-Encoding", "Content-Type", "Transfer-Encoding")
+"""Fields that decide how a body is read; of two of one name, two parsers could read one each."""
+_MULTIPART_START_BYTES = 64 * 1024
 _SLICE_BYTES = 16 * 1024
-"""Of a multipart body, looked into at once."""
+"""Of a multipart body, searched at once."""
 
 
 @dataclass(slots=True)
 class RequestBody:
-    """What may go to Trello, and what was taken out of it."""
+    """The body to send to Trello, and what was found in it."""
 
     content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     credential: ExtractedCredential = NOTHING
     params: Callable[[], Mapping[str, str]] = dict
+    """Complete once the body has been sent."""
     parameters: Sequence[Parameter] = ()
-    """All that a form or JSON may set."""
+    """Every parameter that a form or JSON may set."""
     length: int | None = None
-    """Of a streamed body, when the client announced it."""
+    """Of a streamed body, in bytes, if the client announced it."""
     failure: ClientError | None = None
-    """Why the client's body ended early; set while it is being streamed."""
+    """Why receiving a streamed body failed."""
 
 
-class _Arrival:
-    """A request body as it arrives: each wait for the client is bounded, and so are all of them."""
+class _Receiver:
+    """Receives one request body; each wait for the client is bounded, and so is their sum."""
 
     def __init__(self, request: web.BaseRequest, hold: Hold) -> None:
         self._content = request.content
@@ -81,11 +82,11 @@ class _Arrival:
         self._waited_s = 0.0
         self._received_bytes = 0
 
-    async def chunk(self) -> bytes:
-        """The next bytes; empty at the end. RequestTimeout, BodyCut."""
+    async def read_chunk(self) -> bytes:
+        """The next bytes; empty at the end. RequestTimeout, IncompleteBody."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        left_s = BODY_S + self._received_bytes / LEAST_BYTES_PER_S - self._waited_s
+        started_at = loop.time()
+        left_s = BODY_S + self._received_bytes / MIN_BYTES_PER_S - self._waited_s
         try:
             async with asyncio.timeout(min(IDLE_S, left_s)):
                 chunk = await self._content.readany()
@@ -93,105 +94,103 @@ class _Arrival:
             raise RequestTimeout("The body stopped arriving, or arrived too slowly.") from error
         except ConnectionError as error:
             raise IncompleteBody("The connection ended before the body did.") from error
-        self._waited_s += loop.time() - began
+        self._waited_s += loop.time() - started_at
         self._received_bytes += len(chunk)
         return chunk
 
-    async def head(self) -> bytes:
-        """The first bytes: as many as tell how the body is written, or all."""
-        head = b""
-        while len(head) < _HEAD_BYTES and (chunk := await self.chunk()):
-            head += chunk
-        return head
+    async def read_start(self) -> bytes:
+        """The first bytes, at least _START_BYTES unless the body is shorter."""
+        start = b""
+        while len(start) < _START_BYTES and (chunk := await self.read_chunk()):
+            start += chunk
+        return start
 
-    async def whole(self, head: bytes, most_bytes: int) -> bytes:
-        """All of it, counted as it comes; BodyTooLarge, MemoryFull."""
-        held, chunk = bytearray(), head or await self.chunk()
+    async def read_all(self, start: bytes, max_bytes: int) -> bytes:
+        """The whole body, of which `start` was read; BodyTooLarge, MemoryFull."""
+        body, chunk = bytearray(), start or await self.read_chunk()
         while chunk:
-            if max(len(held) + len(chunk), self.length or 0) > most_bytes:
+            if max(len(body) + len(chunk), self.length or 0) > max_bytes:
                 raise BodyTooLarge(
-                    f"Send a form or JSON of at most {most_bytes // 1024} KiB; a file as multipart."
+                    f"Send a form or JSON of at most {max_bytes // 1024} KiB; a file as multipart."
                 )
             self._hold.take("requests", len(chunk))
-            held += chunk
-            chunk = await self.chunk()
-        return bytes(held)
+            body += chunk
+            chunk = await self.read_chunk()
+        return bytes(body)
 
-    async def parsed(self, head: bytes, parse: Callable[[bytes], ParsedBody]) -> RequestBody:
-        """All of it, understood."""
-        body = await self.whole(head, MAX_BUFFERED_BYTES)
+    async def read_parsed(self, start: bytes, parse: Callable[[bytes], ParsedBody]) -> RequestBody:
+        """The whole body, parsed."""
+        body = await self.read_all(start, MAX_BUFFERED_BYTES)
         parsed = await run_for_client(len(body), parse, body)
         return RequestBody(parsed.body, parsed.credential, lambda: parsed.params, parsed.parameters)
 
-    def streamed(self, first: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
-        """All of it from `first` on, as it comes; what is not multipart passes as sent."""
+    def stream(self, start: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
+        """The body from `start` on, as it arrives; unchanged without a stripper."""
         self._hold.take("requests", _STREAM_BYTES)
-        incoming = RequestBody(length=self.length)
+        body = RequestBody(length=self.length)
         if stripper is not None:
-            incoming.credential, incoming.params = stripper.credential, lambda: stripper.params
+            body.credential, body.params = stripper.credential, lambda: stripper.params
 
-        async def stream() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncIterator[bytes]:
             try:
-                yield first
-                while chunk := await self.chunk():
-                    yield await _fed(stripper, chunk) if stripper else chunk
+                yield start
+                while chunk := await self.read_chunk():
+                    yield await _strip(stripper, chunk) if stripper else chunk
                 while stripper and (rest := stripper.finish()):
                     yield rest
             except ClientError as error:
-                incoming.failure = error
+                body.failure = error
                 raise
 
-        incoming.content = stream()
-        return incoming
+        body.content = chunks()
+        return body
 
 
 async def read_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
-    """The request's body, its credentials removed; `hold` takes what it takes in memory.
+    """The request's body without credentials; `hold` accounts for its memory.
 
     BodyTooLarge, CharsetNotUtf8, IncompleteBody, MalformedJson, MalformedRequest, MemoryFull,
     RequestTimeout, UnsupportedContentEncoding.
     """
     if not request.body_exists:
         return RequestBody()
-    arrival = await _begun(request, hold)
+    receiver = await _start_receiving(request, hold)
     content_type = request.headers.get("Content-Type", "")
-    head, boundary = await arrival.head(), boundary_of(content_type)
-    match body_form(content_type, head):
+    start, boundary = await receiver.read_start(), boundary_of(content_type)
+    match body_form(content_type, start):
         case "form":
-            check_charset(content_type, head)
-            return await arrival.parsed(head, parse_form)
+            check_charset(content_type, start)
+            return await receiver.read_parsed(start, parse_form)
         case "json":
-            check_charset(content_type, head)
-            return await arrival.parsed(head, partial(parse_json, content_type=content_type))
+            check_charset(content_type, start)
+            parse = partial(parse_json, content_type=content_type)
+            return await receiver.read_parsed(start, parse)
         case "multipart" if boundary is not None:
-            return await _multipart(arrival, head, MultipartStripper(boundary, arrival.length))
+            stripper = MultipartStripper(boundary, receiver.length)
+            return await _read_multipart(receiver, start, stripper)
         case _:
-            return arrival.streamed(head)
+            return receiver.stream(start)
 
 
-async def receive_parameters(
-    request: web.BaseRequest, hold: Hold
-) -> tuple[str, ExtractedCredential]:
+async def read_parameters(request: web.BaseRequest, hold: Hold) -> tuple[str, ExtractedCredential]:
     """The parameters in the body of a GET or HEAD as a raw query, and the credentials in it.
 
-    A body of another kind is read and dropped: no read is sent with one (RFC 9110 §9.3.1). Raises
-    as `receive`.
+    Any other body is read and dropped, because no read is sent with one (RFC 9110 §9.3.1, D10).
+    Raises as `read_body`.
     """
-    if not request.body_exists:
-        return "", NOTHING
     body = await read_limited(request, hold, MAX_TARGET_BYTES)
-    return await run_for_client(
-        len(body), _parameters, request.headers.get("Content-Type", ""), body
-    )
+    content_type = request.headers.get("Content-Type", "")
+    return await run_for_client(len(body), _query_of, content_type, body)
 
 
-async def read_limited(request: web.BaseRequest, hold: Hold, most_bytes: int) -> bytes:
-    """The body as it came; BodyTooLarge when it is longer, else as `receive`."""
-    return await (await _begun(request, hold)).whole(b"", most_bytes)
+async def read_limited(request: web.BaseRequest, hold: Hold, max_bytes: int) -> bytes:
+    """The body as it was sent; BodyTooLarge if it is longer, otherwise raises as `read_body`."""
+    receiver = await _start_receiving(request, hold)
+    return await receiver.read_all(b"", max_bytes)
 
 
-async def _begun(request: web.BaseRequest, hold: Hold) -> _Arrival:
-    """The body, asked for where the client waits for that (RFC 9110 §10.1.1).
+async def _start_receiving(request: web.BaseRequest, hold: Hold) -> _Receiver:
+    """Send 100 (Continue) if the client waits for it (RFC 9110 §10.1.1).
 
     MalformedRequest, UnsupportedContentEncoding.
     """
@@ -200,29 +199,31 @@ async def _begun(request: web.BaseRequest, hold: Hold) -> _Arrival:
         raise MalformedRequest(
             "Send the body as it is or chunked; no other transfer coding is read."
         )
-    if any(len(headers.getall(name, ())) > 1 for name in _SINGLE):
-        raise MalformedRequest(f"Send one field each of {' and '.join(_SINGLE)}.")
+    if any(len(headers.getall(name, ())) > 1 for name in _SINGLE_FIELDS):
+        raise MalformedRequest(f"Send one field each of {' and '.join(_SINGLE_FIELDS)}.")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedContentEncoding(
             "Leave Content-Encoding out: the body is looked into as it comes."
         )
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return _Arrival(request, hold)
+    return _Receiver(request, hold)
 
 
-async def _multipart(arrival: _Arrival, head: bytes, stripper: MultipartStripper) -> RequestBody:
-    # Credentials come before the file, as a rule: in the first bytes they are seen in time to
-    # be judged; wherever they come, they are removed.
-    seen, out = len(head), [await _fed(stripper, head)]
-    while seen < _FIRST_BYTES and (chunk := await arrival.chunk()):
-        seen += len(chunk)
-        out.append(await _fed(stripper, chunk))
-    return arrival.streamed(b"".join(out), stripper)
+async def _read_multipart(
+    receiver: _Receiver, start: bytes, stripper: MultipartStripper
+) -> RequestBody:
+    # Credentials usually precede the file: in the first bytes they are found in time to decide
+    # whose request it is. Wherever they stand, they are removed.
+    received, stripped = len(start), [await _strip(stripper, start)]
+    while received < _MULTIPART_START_BYTES and (chunk := await receiver.read_chunk()):
+        received += len(chunk)
+        stripped.append(await _strip(stripper, chunk))
+    return receiver.stream(b"".join(stripped), stripper)
 
 
-async def _fed(stripper: MultipartStripper, chunk: bytes) -> bytes:
-    """What can be sent on; the loop has other work done between slices."""
+async def _strip(stripper: MultipartStripper, chunk: bytes) -> bytes:
+    """What may be sent of a chunk; between slices the event loop does other work."""
     if len(chunk) <= _SLICE_BYTES:
         return stripper.feed(chunk)
     out = []
@@ -232,7 +233,7 @@ async def _fed(stripper: MultipartStripper, chunk: bytes) -> bytes:
     return b"".join(out)
 
 
-def _parameters(content_type: str, body: bytes) -> tuple[str, ExtractedCredential]:
+def _query_of(content_type: str, body: bytes) -> tuple[str, ExtractedCredential]:
     """The parameters in a whole body as a raw query, and the credentials in it."""
     boundary = boundary_of(content_type)
     match body_form(content_type, body):

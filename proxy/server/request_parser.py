@@ -36,9 +36,9 @@ from proxy.links.rewrite import LinkRewriter
 from proxy.model import CacheKey, Credential, Fields, Kind, Priority
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.offload import run_for_client
-from proxy.server.request_body import RequestBody, read_body, receive_parameters
+from proxy.server.permission import Permission
+from proxy.server.request_body import RequestBody, read_body, read_parameters
 from proxy.server.request_context import RequestContext
-from proxy.server.write_permission import WritePermission
 from proxy.trello.batch_codec import is_cacheable_part, parse_urls
 from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.rate_limits import PREFETCH_USER_AGENT
@@ -77,7 +77,7 @@ class RequestParser:
         self._rejects = clients.credentials == "reject"
         self._forwards = clients.forwards_credentials
         self._requires = clients.requires_credentials
-        self.permission = WritePermission(clients, table, signs_links=links.signs)
+        self.permission = Permission(clients, table, signs_links=links.signs)
         """What requests may do."""
 
     async def parse(
@@ -295,7 +295,7 @@ async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[s
         return query, await read_body(request, hold)
     if not request.body_exists:
         return query, RequestBody()
-    parameters, credential = await receive_parameters(request, hold)
+    parameters, credential = await read_parameters(request, hold)
     if tunnelled_method_in(parameters):
         raise InvalidTarget("Send _method in the query, not in a body.")
     return with_parameters(query, parameters), RequestBody(credential=credential)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from proxy.credentials.body_extraction import (
     MAX_DEPTH,
-    MAX_MEMBERS,
     MAX_PARAMS,
     MAX_VALUE_CHARS,
     BodyForm,
@@ -24,7 +23,7 @@ from proxy.credentials.extraction import (
     part_of,
 )
 from proxy.errors import BodyTooLarge, CharsetNotUtf8, MalformedJson
-from proxy.http_semantics.parameters import words_of
+from proxy.http_semantics.parameters import MAX_MEMBERS, words_of
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

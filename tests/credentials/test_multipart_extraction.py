@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.body_extraction import MAX_MEMBERS, MAX_PARAMS
+from proxy.credentials.body_extraction import MAX_PARAMS
 from proxy.credentials.extraction import NOTHING, ExtractedCredential
 from proxy.credentials.multipart_extraction import (
     LOOKAHEAD_BYTES,
@@ -17,6 +17,7 @@ from proxy.credentials.multipart_extraction import (
     boundary_of,
 )
 from proxy.errors import BodyTooLarge
+from proxy.http_semantics.parameters import MAX_MEMBERS
 
 BOUNDARY = b"cut-here"
 END = b"--cut-here--\r\n"

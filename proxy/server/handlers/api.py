@@ -73,7 +73,7 @@ class ApiHandler:
         api_request, body = await self.parser.parse(request, context)
         route = api_request.match.route
         if route.kind is Kind.AUTHORIZATION_PAGE:
-            keyless = self.parser.permission.keyless
+            keyless = self.parser.permission.is_keyless
             return authorize_notice(route.template, api_request.method, keyless=keyless)
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from proxy.credentials.body_extraction import body_form, parse_form, parse_json
 from proxy.errors import BodyTooLarge, CharsetNotUtf8, InvalidTarget, MalformedJson
 from proxy.http_semantics.parameters import Parameter
+from proxy.server.permission import why_administrative, why_batch
 from proxy.trello.batch_contents import read_batch
-from proxy.trello.privileges import why_administrative, why_batch
 from proxy.trello.routes import RouteTable
 from proxy.trello.tunnel import tunnelled_method
 
