@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from ipaddress import IPv6Address, ip_address
 from typing import Literal, NamedTuple, NewType
 
 Limit = Literal["key", "token", "members", "search"]
@@ -28,6 +29,62 @@ class Credential:
         return "Credential(***)"
 
     __str__ = __repr__
+
+
+class Secret:
+    """A text that is in no log, error or repr; `reveal` is the only way to it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to accept connections. An IPv6 host has no brackets; port 0 is any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it is every address: `0.0.0.0`, `::` (RFC 4291 §2.5.2, §2.5.5.2)."""
+        try:
+            address = ip_address(self.host)
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return (mapped or address).is_unspecified
+
+    @property
+    def url(self) -> str:
+        """The origin by which this machine reaches it."""
+        url = f"http://localhost:{self.port}" if self.is_wildcard else f"http://{self}"
+        return url.removesuffix(":80")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` requests in any `window_s` seconds."""
+
+    count: int
+    window_s: float
 
 
 class Kind(StrEnum):

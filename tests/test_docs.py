@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from proxy.cli.main import run
-from proxy.config.fields import FieldType, ListOf, SectionOf, settings_of
 from proxy.config.schema import Config
 from proxy.errors import PROBLEM_TYPES
 from tests import generate_docs
+from tests.config.test_proxy_yaml import places_of
 from tests.generate_docs import PAGES, ROOT
 from tests.observability.test_metrics import LABELS
 
@@ -140,18 +140,10 @@ def test_a_problem_type_that_is_named_exists() -> None:
     assert column(DOCS["http"], "type") == known
 
 
-def _keys(form: FieldType[object], section: str = "") -> Iterator[str]:
-    match form:
-        case SectionOf(kind):
-            for key, field in settings_of(kind).items():
-                yield f"{section}{key}"
-                yield from _keys(field.metadata["form"], f"{section}{key}.")
-        case ListOf(item):
-            yield from _keys(item, section)
-
-
 def test_every_setting_is_documented() -> None:
-    assert column(DOCS["configuration"], "setting") == set(_keys(SectionOf(Config)))
+    assert column(DOCS["configuration"], "setting") == {
+        ".".join(step for step in place if isinstance(step, str)) for place in places_of(Config)
+    }
 
 
 def test_the_readme_names_every_command_and_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,9 @@ from proxy.app.factory import ComponentFactory
 from proxy.app.from_config import build_guard, configuration_warnings, secrets_of
 from proxy.app.reload import ConfigSource, ReloadableState, Reloader
 from proxy.app.routes import RouteBuilder
-from proxy.config.addresses import Listen
 from proxy.config.schema import Config
 from proxy.credentials.redaction import Redactor
-from proxy.model import Credential
+from proxy.model import Credential, Listen
 from proxy.observability.log import Log, LogFlusher
 from proxy.observability.loop_errors import loop_error_handler
 from proxy.observability.metrics import Metrics, count

@@ -19,7 +19,6 @@ from proxy.app.components import (
 )
 from proxy.app.from_config import (
     build_link_rewriter,
-    build_route_table,
     cache_variant,
     webhook_callback,
 )
@@ -62,6 +61,7 @@ from proxy.runtime.directory import DirectoryLock
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.request_parser import RequestParser
 from proxy.status.history import Dashboard
+from proxy.trello.routes import RouteTable
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.credential_manager import CredentialManager, TokenInspector
@@ -181,7 +181,7 @@ class ComponentFactory:
         )
         return UpstreamComponents(
             stored=stored,
-            routes=build_route_table(config.routes),
+            routes=RouteTable(config.routes),
             links=links,
             limiter=limiter,
             availability=availability,
@@ -334,4 +334,4 @@ class ComponentFactory:
 def _poll_interval_s(config: Config) -> float | None:
     """Seconds from one request of the board poller to the next; None if it is off."""
     watch_s, token = config.freshness.watch_s, config.limits.token
-    return None if watch_s is None else interval_s(watch_s, token.count, token.window_s)
+    return None if watch_s == "off" else interval_s(watch_s, token.count, token.window_s)

@@ -3,17 +3,15 @@
 Short commands import it too: what it imports delays them.
 """
 
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from proxy.config.schema import Config, RouteRule
+from proxy.config.schema import Config
 from proxy.config.schema import Links as LinkSettings
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import LinkSigner
 from proxy.model import Credential
 from proxy.server.browser_guard import BrowserGuard, hosts_of
 from proxy.server.loopback import is_loopback
-from proxy.trello.routes import RouteOverride, RouteTable
 from proxy.trello.webhook_payload import Callback
 
 _EXAMPLE_HOST = "trello.internal"
@@ -64,25 +62,6 @@ def build_signer(links: LinkSettings) -> LinkSigner | None:
     """The signer of attachment links; None if `links.sign` is off."""
     keys = [key.reveal() for key in links.keys if key is not None]
     return LinkSigner(keys, links.lifetime_s, links.revoked) if links.sign else None
-
-
-def build_route_table(rules: Sequence[RouteRule]) -> RouteTable:
-    """The route table with the operator's lifetimes."""
-    return RouteTable(route_overrides(rules))
-
-
-def route_overrides(rules: Sequence[RouteRule]) -> list[RouteOverride]:
-    """The operator's lifetimes, as the route table takes them."""
-    return [
-        RouteOverride(
-            rule.match,
-            rule.lifetime_s,
-            rule.stale_while_revalidate_s,
-            rule.stale_if_error_s,
-            rule.lifetime_watched_s,
-        )
-        for rule in rules
-    ]
 
 
 def cache_variant(config: Config) -> str:

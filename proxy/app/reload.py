@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Protocol
 
-from proxy.app.from_config import credential_of, route_overrides, webhook_callback
+from proxy.app.from_config import credential_of, webhook_callback
 from proxy.changes.webhook_receiver import WebhookReceiver
-from proxy.config.fields import settings_of
+from proxy.config.fields import fields_by_key
 from proxy.config.schema import Config, ConfigError
 from proxy.credentials.redaction import Redactor
 from proxy.model import Credential
@@ -132,7 +132,7 @@ class Reloader:
 
 def changed_settings(old: object, new: object, prefix: str = "") -> Iterator[str]:
     """The names of the settings that differ, as in proxy.yaml: `cache.memory`."""
-    for name, each in settings_of(type(old)).items():
+    for name, each in fields_by_key(type(old)).items():
         before, after = getattr(old, each.name), getattr(new, each.name)
         if is_dataclass(before) and type(before) is type(after):
             yield from changed_settings(before, after, f"{prefix}{name}.")
@@ -157,7 +157,7 @@ class ReloadableState:
         if webhook_receiver is not None and callback is not None:
             self.redactor.add_secret([callback.secret])
             webhook_receiver.callback = replace(webhook_receiver.callback, secret=callback.secret)
-        self.routes.override(route_overrides(config.routes))
+        self.routes.override(config.routes)
         self.limiter.reconfigure(config.limits)
         self.memory.limit_bytes = config.limits.memory_bytes
         for fast_path in self.fast_paths:

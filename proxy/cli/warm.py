@@ -35,8 +35,8 @@ from proxy.cli.warm_report import (
     progress_line,
     summary,
 )
-from proxy.config.units import Rate
 from proxy.links.rewrite import LinkRewriter
+from proxy.model import Rate
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
 from proxy.trello.rate_limits import PREFETCH_USER_AGENT

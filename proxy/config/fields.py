@@ -1,187 +1,145 @@
-"""How a section's settings are written in YAML, read into frozen values and written back.
+"""Sections: frozen dataclasses, read from YAML values by their annotations, and written back.
 
-A section is a `frozen` class whose fields are made by `setting`, `required` and `section`. A
-field's unit is part of its name in Python (`wait_s`) and of its value in YAML (`wait: 20s`).
+A field is annotated with a section, a `Literal`, `Annotated[type, read]`, a tuple of one of these,
+or one of these or None. `read` raises ValueError("what is wrong; what to write instead"); that of
+a `Secret` checks it. The unit is part of the name in Python (`wait_s`) and of the value in YAML
+(`wait: 20s`). Where a default depends on the environment, the metadata have its YAML as `absent`.
 """
 
+import re
+import typing
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
-from typing import Any, Generic, TypeVar, dataclass_transform, get_args
+from typing import Any, get_args, get_origin
 
-from proxy.config import secret
-from proxy.config.secret import Secret
-from proxy.config.yaml_source import KeyPath, Value
+from proxy.config.units import duration_text, size_text
+from proxy.config.yaml_source import Document, KeyPath, Value
+from proxy.model import Listen, Rate, Secret
 
-T = TypeVar("T")
-
-
-class FieldType(Generic[T]):
-    """How a setting that holds a `T` is written."""
-
-    __slots__ = ()
+_SECRET = re.compile(r"[!#-&(-_a-z|~]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_CURE = "write the value, {env: NAME} or {file: PATH}, without other braces"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar(FieldType[T]):
-    """One scalar. `read` raises ValueError("what is wrong; what to write instead") also on ""."""
-
-    read: Callable[[str], T]
-    write: Callable[[T], object] = str
+def fields_by_key(section: type) -> dict[str, "Field[Any]"]:
+    """The fields of a section by their key in YAML."""
+    return {f.name.removesuffix("_s").removesuffix("_bytes"): f for f in fields(section)}
 
 
-@dataclass(frozen=True, slots=True)
-class OptionalField(FieldType[T | None]):
-    """The form, or null."""
+class Reader:
+    """Reads the values of a document, and adds every fault to it.
 
-    inner: FieldType[T]
+    `read_file` gives the text of a secret's file; it may raise OSError and UnicodeDecodeError.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class ListOf(FieldType[tuple[T, ...]]):
-    """A list of the form."""
-
-    item: FieldType[T]
-
-
-@dataclass(frozen=True, slots=True)
-class SectionOf(FieldType[T]):
-    """A mapping with the keys of a section; nothing at all means every default."""
-
-    kind: type[T]
-
-
-@dataclass(frozen=True, slots=True)
-class SecretField(FieldType[Secret | None]):
-    """A secret, wherever it stands; `check` raises ValueError, `write` tells what may be shown."""
-
-    check: Callable[[str], object] = str
-    write: Callable[[str], str] = lambda _: "***"
-
-
-def one_of(literal: object) -> Scalar[Any]:
-    """One of the words of a `Literal` type."""
-    words: tuple[str, ...] = get_args(literal)
-
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"not a known word; write {', '.join(words[:-1])} or {words[-1]}")
-        return text
-
-    return Scalar(read)
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def frozen(kind: type[T]) -> type[T]:
-    """A frozen dataclass, its fields given by name."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(kind)
-
-
-def setting(form: FieldType[T], default: Value) -> T:
-    """A field of a section; `default` as the operator would write it."""
-    made: T = field(
-        default_factory=lambda: Parser({}, str).read(form, default, ()),
-        metadata={"form": form, "default": default},
-    )
-    return made
-
-
-def required(form: FieldType[T]) -> T:
-    """A field without a default."""
-    made: T = field(metadata={"form": form, "default": None})
-    return made
-
-
-def section(kind: type[T]) -> T:
-    """A section inside a section."""
-    return setting(SectionOf(kind), None)
-
-
-def settings_of(kind: type) -> dict[str, "Field[Any]"]:
-    """A section's fields by their name in YAML."""
-    return {f.name.removesuffix("_s").removesuffix("_bytes"): f for f in fields(kind)}
-
-
-class Parser:
-    """Reads values in their forms and keeps every fault with its place."""
-
-    def __init__(self, environ: Mapping[str, str], read_file: Callable[[str], str]) -> None:
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], read_file: Callable[[str], str]
+    ) -> None:
+        self._document = document
         self._environ = environ
         self._read_file = read_file
-        self.faults: list[tuple[KeyPath, str]] = []
 
-    def read(self, form: FieldType[Any], value: Value, place: KeyPath) -> Any:
-        """What the value means; after a fault, something that must not be used."""
+    def read(self, form: Any, value: Value, place: KeyPath) -> Any:
+        """The value as annotated; unusable when the document has faults."""
         try:
-            match form:
-                case SectionOf(kind):
-                    return self._section(kind, value, place)
-                case ListOf(item):
-                    return self._several(item, value, place)
-                case OptionalField(inner):
-                    return None if value is None else self.read(inner, value, place)
-                case SecretField(check):
-                    return self._sealed(check, value)
-                case Scalar(read):
-                    return read(value if isinstance(value, str) else "")
+            return self._read(form, value, place)
         except ValueError as fault:
-            self.faults.append((place, str(fault)))
-        return None
+            self._document.note(place, str(fault))
 
-    def _section(self, kind: type, value: Value, place: KeyPath) -> object:
-        settings = settings_of(kind)
-        match value:
-            case None:
-                given: dict[str, Value] = {}
-            case dict():
-                given = value
-            case _:
-                raise ValueError(f"not a section; write its keys below it: {', '.join(settings)}")
-        known = len(self.faults)
-        unknown = [key for key in given if key not in settings]
-        self.faults += [((*place, key), _unknown(key, settings)) for key in unknown]
-        values = {
-            f.name: self.read(
-                f.metadata["form"], given.get(key, f.metadata["default"]), (*place, key)
-            )
-            for key, f in settings.items()
-        }
-        return kind(**values) if len(self.faults) == known else None
-
-    def _several(self, item: FieldType[Any], value: Value, place: KeyPath) -> tuple[object, ...]:
-        match value:
-            case list():
-                return tuple(self.read(item, child, (*place, i)) for i, child in enumerate(value))
+    def _read(self, form: Any, value: Value, place: KeyPath) -> Any:
+        match get_origin(form), get_args(form):
+            case None, _:
+                return self._section(form, value, place)
+            case typing.Annotated, (kind, read) if kind is Secret:
+                secret = self.secret(value)
+                return secret and read(secret)
+            case typing.Annotated, (_, read):
+                return read(value if isinstance(value, str) else "")
+            case typing.Literal, words:
+                return _word(words, value)
+            case typing.Union, (inner, _):
+                return None if value is None else self._read(inner, value, place)
+            case _, (item, _) if isinstance(value, list):
+                return tuple(self.read(item, each, (*place, i)) for i, each in enumerate(value))
         raise ValueError("not a list; write [one, another], or [] for none")
 
-    def _sealed(self, check: Callable[[str], object], value: Value) -> Secret | None:
-        found = secret.resolve_secret(value, self._environ, self._read_file)
-        if found is not None:
-            check(found.reveal())
-        return found
+    def _section(self, section: type, value: Value, place: KeyPath) -> object:
+        known, given = fields_by_key(section), {} if value is None else value
+        if not isinstance(given, dict):
+            keys = ", ".join(known)
+            raise ValueError(f"not a section; write its keys below it: {keys}")  # noqa: TRY004
+        faults = len(self._document.faults)
+        for key in [key for key in given if key not in known]:
+            near = get_close_matches(key, known, n=1)
+            cure = f"write {near[0]}" if near else f"the keys here are {', '.join(known)}"
+            self._document.note((*place, key), f"unknown key; {cure}")
+        values = {
+            field.name: self.read(
+                field.type, given.get(key, field.metadata.get("absent")), (*place, key)
+            )
+            for key, field in known.items()
+            if key in given or field.metadata or field.default is MISSING
+        }
+        return section(**values) if len(self._document.faults) == faults else None
+
+    def secret(self, value: Value) -> Secret | None:
+        """The secret a value refers to; None for null and a variable that is unset or empty.
+
+        ValueError never repeats what was written: in the braces that documentation puts around a
+        placeholder, the key of a mapping may be the secret itself.
+        """
+        match value:
+            case None:
+                return None
+            case str(text):
+                source = "the value"
+            case {"env": str(name)} if len(value) == 1 and _VARIABLE.fullmatch(name):
+                source, text = f"the variable {name}", self._environ.get(name, "")
+                if not text.strip():
+                    return None
+            case {"file": str(path)} if len(value) == 1:
+                source, text = "the file's content", self._content(path)
+            case _:
+                raise ValueError(f"not a secret; {_CURE}")
+        if not text.strip():
+            raise ValueError(f"{source} is empty; {_CURE}")
+        if not _SECRET.fullmatch(text.strip()):
+            fault = "holds a space, quote, brace or character outside ASCII; copy the bare value"
+            raise ValueError(f"{source} {fault}")
+        return Secret(text.strip())
+
+    def _content(self, path: str) -> str:
+        try:
+            return self._read_file(path)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", "it is not text") or "no reason given"
+        cure = "check the path, and that the proxy's user may read it"
+        raise ValueError(f"the file cannot be read ({reason}); {cure}")
 
 
-def dump(form: FieldType[Any], value: Any) -> object:
-    """The value in plain YAML types; `Reader.read` reads all but the secrets back."""
-    match form:
-        case SectionOf(kind):
-            return {
-                key: dump(f.metadata["form"], getattr(value, f.name))
-                for key, f in settings_of(kind).items()
-            }
-        case ListOf(item):
-            return [dump(item, child) for child in value]
-        case OptionalField(inner):
-            return None if value is None else dump(inner, value)
-        case SecretField(_, write):
-            return None if value is None else write(value.reveal())
-        case Scalar(_, write):
-            return write(value)
-    raise TypeError(form)
+def _word(words: tuple[str, ...], value: Value) -> Value:
+    if value not in words:
+        raise ValueError(f"not a known word; write {', '.join(words[:-1])} or {words[-1]}")
+    return value
 
 
-def _unknown(key: str, settings: Mapping[str, object]) -> str:
-    near = get_close_matches(key, settings, n=1)
-    if near:
-        return f"unknown key; write {near[0]}"
-    return f"unknown key; the keys here are {', '.join(settings)}"
+def dump(value: Any) -> Any:
+    """The value in plain YAML types; `Reader` reads all but the secrets back."""
+    match value:
+        case bool() | str() | None:
+            dumped: Any = value
+        case float():
+            dumped = duration_text(value)
+        case int():
+            dumped = size_text(value)
+        case Rate(count=count, window_s=window_s):
+            dumped = f"{count}/{duration_text(window_s)}"
+        case Listen() | Secret():
+            dumped = str(value)
+        case tuple():
+            dumped = [dump(each) for each in value]
+        case _:
+            known = fields_by_key(type(value)).items()
+            dumped = {key: dump(getattr(value, field.name)) for key, field in known}
+    return dumped

@@ -1,55 +1,39 @@
-"""The configuration: one frozen value, read once, checked wholly. `proxy.yaml` is its reference."""
+"""Schema of the configuration: one frozen value, checked wholly. `proxy.yaml` is its reference."""
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 
 from proxy.config import addresses, units
-from proxy.config.addresses import Listen
-from proxy.config.fields import (
-    ListOf,
-    OptionalField,
-    Parser,
-    Scalar,
-    SecretField,
-    SectionOf,
-    dump,
-    frozen,
-    one_of,
-    required,
-    section,
-    setting,
-)
-from proxy.config.secret import Secret
-from proxy.config.units import Rate
-from proxy.config.yaml_source import parse
+from proxy.config.fields import Reader, dump
+from proxy.config.yaml_source import Document
+from proxy.model import Listen, Rate, Secret
 
 _SINGULAR = re.compile(
     r"/(action|board|card|checklist|customfield|enterprise|label|list|member|notification"
     r"|organization|plugin|token|webhook)(?:/.*)?"
 )
 _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
-_ID = re.compile(r"[0-9a-f]{24}")
-_DAY_S = 86_400
-_LINK_KEY_CHARS = 16
-_LEAST_MEMORY_BYTES = 1 << 20
+_DAY_S = 86_400.0
+_MIB = 1 << 20
+_CACHE = "~/.cache/trello-proxy"
 
 ClientCredentials = Literal["replace", "forward", "require", "reject"]
-Writes = Literal["deny", "allow", "all"]
-Jsonp = Literal["deny", "allow"]
 Backend = Literal["sqlite", "redis", "memory"]
+Writes = Literal["deny", "allow", "all"]
 Level = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["json", "text"]
+Off = Literal["off"]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `faults` holds one line each, in the file's order."""
+    """The configuration cannot be used; `faults` has one line for each, in the file's order."""
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
+    def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
 
@@ -63,27 +47,20 @@ def _directory(text: str) -> str:
     raise ValueError("not a directory; write a path, as in /var/cache/trello-proxy")
 
 
-def _watch(text: str) -> float | None:
-    if text == "off":
-        return None
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("neither true nor false; write one of them")
+    return text == "true"
+
+
+def _interval(text: str) -> float | Off:
     try:
-        seconds = units.duration(text)
+        interval: float | Off = "off" if text == "off" else units.duration(text)
     except ValueError:
         raise ValueError("not a duration; write 1s or more, or off") from None
-    if seconds < 1:
+    if interval != "off" and interval < 1:
         raise ValueError("more often than once a second; write 1s or more, or off")
-    return seconds
-
-
-def _watch_text(seconds: float | None) -> str:
-    return "off" if seconds is None else units.duration_text(seconds)
-
-
-def _memory(text: str) -> int:
-    size_bytes = units.size(text)
-    if size_bytes < _LEAST_MEMORY_BYTES:
-        raise ValueError("too little for a few request bodies; write 1MiB or more")
-    return size_bytes
+    return interval
 
 
 def _pattern(text: str) -> str:
@@ -98,67 +75,65 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _truth(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("neither true nor false; write one of them")
-    return text == "true"
-
-
-def _days(text: str) -> float:
-    seconds = units.duration(text)
-    if seconds < _DAY_S:
-        raise ValueError("less than a stored answer may live with its links; write 1d or more")
-    return seconds
-
-
 def _attachment_id(text: str) -> str:
-    if not _ID.fullmatch(text):
+    if not re.fullmatch(r"[0-9a-f]{24}", text):
         raise ValueError("not an attachment's id; write its 24 characters, 0-9 and a-f")
     return text
 
 
-def _link_key(text: str) -> None:
-    if "*" in text:
+def _link_key(secret: Secret) -> Secret:
+    if "*" in secret.reveal():
         raise ValueError("has an asterisk, as a masked key would; write one without")
-    if len(text) < _LINK_KEY_CHARS:
-        raise ValueError(f"too short to sign with; write {_LINK_KEY_CHARS} characters or more")
+    if len(secret.reveal()) < 16:
+        raise ValueError("too short to sign with; write 16 characters or more")
+    return secret
 
 
-DURATION = Scalar(units.duration, units.duration_text)
-TIMEOUT = Scalar(units.positive_duration, units.duration_text)
-SIZE = Scalar(units.size, units.size_text)
-RATE = Scalar(units.rate)
-LIFETIME = OptionalField(DURATION)
-SECRET = SecretField()
-LINK_KEY = SecretField(_link_key)
+_timeout = partial(
+    units.duration, at_least_s=0.001, fault="a duration of nothing; write at least 1ms"
+)
+_link_lifetime = partial(
+    units.duration,
+    at_least_s=_DAY_S,
+    fault="less than a stored response may live with its links; write 1d or more",
+)
+_memory = partial(
+    units.size, at_least=_MIB, fault="too little for a few request bodies; write 1MiB or more"
+)
+Duration = Annotated[float, units.duration]
+Timeout = Annotated[float, _timeout]
+Size = Annotated[int, units.size]
+Limit = Annotated[Rate, units.rate]
+Flag = Annotated[bool, _flag]
+SecretValue = Annotated[Secret, lambda secret: secret] | None
+"""None: not set."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
-    url: str = setting(Scalar(addresses.base_url), "https://api.trello.com")
-    storage_hosts: tuple[str, ...] = setting(
-        ListOf(Scalar(addresses.storage_host)), ["files.trello.com", "*.amazonaws.com"]
+    url: Annotated[str, addresses.base_url] = "https://api.trello.com"
+    storage_hosts: tuple[Annotated[str, addresses.storage_host], ...] = (
+        "files.trello.com",
+        "*.amazonaws.com",
     )
-    connect_timeout_s: float = setting(TIMEOUT, "5s")
-    read_timeout_s: float = setting(TIMEOUT, "30s")
+    connect_timeout_s: Timeout = 5.0
+    read_timeout_s: Timeout = 30.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """None: nothing was found there, which `serve` explains and `demo` does not mind."""
-
-    key: Secret | None = setting(SECRET, {"env": "TRELLO_KEY"})
-    token: Secret | None = setting(SECRET, {"env": "TRELLO_TOKEN"})
-    secret: Secret | None = setting(SECRET, {"env": "TRELLO_SECRET"})
+    key: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_KEY"}})
+    token: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_TOKEN"}})
+    secret: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_SECRET"}})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
-    credentials: ClientCredentials = setting(one_of(ClientCredentials), "replace")
-    hosts: tuple[str, ...] = setting(ListOf(Scalar(addresses.host)), [])
-    origins: tuple[str, ...] = setting(ListOf(Scalar(addresses.origin)), [])
-    writes: Writes = setting(one_of(Writes), "allow")
-    jsonp: Jsonp = setting(one_of(Jsonp), "deny")
+    credentials: ClientCredentials = "replace"
+    hosts: tuple[Annotated[str, addresses.host], ...] = ()
+    origins: tuple[Annotated[str, addresses.origin], ...] = ()
+    writes: Writes = "allow"
+    jsonp: Literal["deny", "allow"] = "deny"
 
     @property
     def forwards_credentials(self) -> bool:
@@ -167,51 +142,51 @@ class Clients:
 
     @property
     def requires_credentials(self) -> bool:
-        """Whether a client without a key and token of its own gets nothing."""
+        """Whether a client must send its own key and token."""
         return self.credentials == "require"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
-    backend: Backend = setting(one_of(Backend), "sqlite")
-    directory: str = setting(Scalar(_directory), "~/.cache/trello-proxy")
-    redis: Secret | None = setting(
-        SecretField(addresses.redis_url, addresses.without_userinfo), None
+    backend: Backend = "sqlite"
+    directory: Annotated[str, _directory] = field(
+        default_factory=partial(_directory, _CACHE), metadata={"absent": _CACHE}
     )
+    redis: SecretValue = None
     """A URL, which may hold a password."""
-    memory_bytes: int = setting(SIZE, "256MiB")
-    disk_bytes: int = setting(SIZE, "2GiB")
+    memory_bytes: Size = 256 * _MIB
+    disk_bytes: Size = 2048 * _MIB
 
     def __post_init__(self) -> None:
         if self.backend == "redis" and self.redis is None:
             raise ValueError("backend redis has no address; write redis: redis://host:6379/0 too")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRule:
-    """None: the built-in lifetime."""
+    """Lifetimes of the routes that a pattern matches; None: the built-in one."""
 
-    match: str = required(Scalar(_pattern))
-    lifetime_s: float | None = setting(LIFETIME, None)
-    lifetime_watched_s: float | None = setting(LIFETIME, None)
-    stale_while_revalidate_s: float | None = setting(LIFETIME, None)
-    stale_if_error_s: float | None = setting(LIFETIME, None)
+    match: Annotated[str, _pattern]
+    lifetime_s: Duration | None = None
+    lifetime_watched_s: Duration | None = None
+    stale_while_revalidate_s: Duration | None = None
+    stale_if_error_s: Duration | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attachments:
-    disk_bytes: int = setting(SIZE, "10GiB")
-    max_file_bytes: int = setting(SIZE, "1GiB")
+    disk_bytes: Size = 10 * 1024 * _MIB
+    max_file_bytes: Size = 1024 * _MIB
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    rewrite: bool = setting(Scalar(_truth, bool), "true")
-    sign: bool = setting(Scalar(_truth, bool), "false")
-    keys: tuple[Secret | None, ...] = setting(ListOf(LINK_KEY), [])
-    """The first signs, all are accepted; None: nothing was found there."""
-    lifetime_s: float = setting(Scalar(_days, units.duration_text), "7d")
-    revoked: tuple[str, ...] = setting(ListOf(Scalar(_attachment_id)), [])
+    rewrite: Flag = True
+    sign: Flag = False
+    keys: tuple[Annotated[Secret, _link_key] | None, ...] = ()
+    """The first signs, all are accepted; None: not set."""
+    lifetime_s: Annotated[float, _link_lifetime] = 7 * _DAY_S
+    revoked: tuple[Annotated[str, _attachment_id], ...] = ()
 
     def __post_init__(self) -> None:
         if self.sign and not self.keys:
@@ -220,52 +195,51 @@ class Links:
             raise ValueError("sign, and a key that is not there; set its variable or leave it out")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    watch_s: float | None = setting(Scalar(_watch, _watch_text), "10s")
-    """None: off."""
-    webhook_url: str | None = setting(OptionalField(Scalar(addresses.url)), None)
+    watch_s: Annotated[float | Off, _interval] = 10.0
+    webhook_url: Annotated[str, addresses.url] | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    token: Rate = setting(RATE, "100/10s")
-    key: Rate = setting(RATE, "300/10s")
-    members: Rate = setting(RATE, "100/900s")
-    search: Rate = setting(RATE, "30/10s")
-    wait_s: float = setting(DURATION, "20s")
-    memory_bytes: int = setting(Scalar(_memory, units.size_text), "64MiB")
+    token: Limit = field(default=Rate(100, 10.0))
+    key: Limit = field(default=Rate(300, 10.0))
+    members: Limit = field(default=Rate(100, 900.0))
+    search: Limit = field(default=Rate(30, 10.0))
+    wait_s: Duration = 20.0
+    memory_bytes: Annotated[int, _memory] = 64 * _MIB
     """Held for clients, of all connections together."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
-    listen: Listen | None = setting(OptionalField(Scalar(addresses.listen)), None)
-    token: Secret | None = setting(SECRET, None)
+    listen: Annotated[Listen, addresses.listen] | None = None
+    token: SecretValue = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    level: Level = setting(one_of(Level), "info")
-    format: LogFormat = setting(one_of(LogFormat), "json")
+    level: Level = "info"
+    format: Literal["json", "text"] = "json"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    listen: Listen = setting(Scalar(addresses.listen), "127.0.0.1:8080")
-    public_url: str | None = setting(OptionalField(Scalar(addresses.public_url)), None)
-    """How others reach the proxy, as far as that is said; see `origin`."""
-    upstream: Upstream = section(Upstream)
-    credentials: Credentials = section(Credentials)
-    clients: Clients = section(Clients)
-    cache: Cache = section(Cache)
-    routes: tuple[RouteRule, ...] = setting(ListOf(SectionOf(RouteRule)), [])
-    attachments: Attachments = section(Attachments)
-    links: Links = section(Links)
-    freshness: Freshness = section(Freshness)
-    limits: Limits = section(Limits)
-    admin: Admin = section(Admin)
-    log: LogSettings = section(LogSettings)
+    listen: Annotated[Listen, addresses.listen] = field(default=Listen("127.0.0.1", 8080))
+    public_url: Annotated[str, addresses.public_url] | None = None
+    """Origin by which clients reach the proxy, if configured; see `origin`."""
+    upstream: Upstream = field(default_factory=Upstream)
+    credentials: Credentials = field(default_factory=Credentials)
+    clients: Clients = field(default_factory=Clients)
+    cache: Cache = field(default_factory=Cache)
+    routes: tuple[RouteRule, ...] = ()
+    attachments: Attachments = field(default_factory=Attachments)
+    links: Links = field(default_factory=Links)
+    freshness: Freshness = field(default_factory=Freshness)
+    limits: Limits = field(default_factory=Limits)
+    admin: Admin = field(default_factory=Admin)
+    log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:
         if self.freshness.webhook_url is not None and self.credentials.secret is None:
@@ -276,31 +250,24 @@ class Config:
 
     @property
     def origin(self) -> str:
-        """What links to the proxy begin with: `public_url`, else where this machine reaches it."""
+        """Origin of links to the proxy: `public_url`, otherwise that of this machine."""
         return self.public_url or self.listen.url
 
 
 def load(
     text: str, source: str, environ: Mapping[str, str], read_file: Callable[[str], str]
 ) -> Config:
-    """The configuration in `text`, which stands in the file `source`.
+    """The configuration in `text`, the content of the file `source`.
 
     ConfigError names every fault, one line each, and repeats no value. `read_file` gives the text
     of a secret's file and may raise OSError.
     """
-    document = parse(text)
-    reader = Parser(environ, read_file)
-    config: Config = reader.read(SectionOf(Config), document.root, ())
-    faults = [*document.faults, *(document.fault(place, text) for place, text in reader.faults)]
-    if faults:
-        faults.sort(key=lambda fault: fault.line)
-        raise ConfigError(tuple(f"{source}:{fault}" for fault in faults))
+    document = Document(text)
+    config: Config = Reader(document, environ, read_file).read(Config, document.root, ())
+    if document.faults:
+        faults = sorted(document.faults, key=lambda fault: fault[0])
+        raise ConfigError(*(f"{source}:{line}: {text}" for line, text in faults))
     return config
-
-
-def default() -> Config:
-    """What an empty file means where no environment variable is set."""
-    return load("", "proxy.yaml", {}, str)
 
 
 def masked(config: Config) -> str:
@@ -308,5 +275,4 @@ def masked(config: Config) -> str:
 
     `load` reads it back, but for keys of links: a masked one must not sign.
     """
-    in_force = replace(config, public_url=config.origin)
-    return yaml.safe_dump(dump(SectionOf(Config), in_force), sort_keys=False)
+    return yaml.safe_dump(dump(replace(config, public_url=config.origin)), sort_keys=False)

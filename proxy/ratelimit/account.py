@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from math import inf
 
 from proxy.config.schema import Limits
-from proxy.config.units import Rate
 from proxy.model import (
     CacheKey,
     Credential,
     Fields,
     Limit,
     Priority,
+    Rate,
 )
 from proxy.ratelimit.fair_queue import FairQueue
 from proxy.ratelimit.share import BACKGROUND_SHARE

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
+from proxy.config.schema import RouteRule
 from proxy.model import (
     Kind,
     Lifetimes,
@@ -67,34 +68,6 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteOverride:
-    """An operator's lifetimes for the paths a pattern fits; None keeps the built-in one.
-
-    The pattern is a path below /1, plural and lower case; `*` is one segment, a closing `**` any
-    rest, an empty one included. Seconds throughout.
-    """
-
-    pattern: str
-    lifetime_s: float | None = None
-    stale_while_revalidate_s: float | None = None
-    stale_if_error_s: float | None = None
-    lifetime_watched_s: float | None = None
-
-    @property
-    def fitting(self) -> re.Pattern[str]:
-        """Matches, in full, the paths in lower case that the pattern names."""
-        steps = self.pattern.split("/")
-        if steps[-1] == "**":
-            return re.compile(_spelled(steps[:-1]) + r"(?s:/.*)?")
-        return re.compile(_spelled(steps))
-
-    def over(self, lifetimes: Lifetimes) -> Lifetimes:
-        """The built-in lifetimes with the operator's own in their place."""
-        own = {each.name: getattr(self, each.name) for each in fields(Lifetimes)}
-        return replace(lifetimes, **{name: s for name, s in own.items() if s is not None})
-
-
-@dataclass(frozen=True, slots=True)
 class _Row:
     """A route, with the positions of its literals and parameters worked out."""
 
@@ -151,8 +124,8 @@ class _Node:
 class RouteTable:
     """Every operation of Trello's, by method and path; an operator's lifetimes on top."""
 
-    def __init__(self, overrides: Sequence[RouteOverride] = ()) -> None:
-        self.override(overrides)
+    def __init__(self, rules: Sequence[RouteRule] = ()) -> None:
+        self.override(rules)
         self._roots: dict[str, _Node] = {}
         for kind, lifetimes, block in READS:
             for template in block.split():
@@ -162,9 +135,9 @@ class RouteTable:
         for method, template, _words in operations():
             self._plant(method, template, _row(method, template, Kind.WRITE, NEVER))
 
-    def override(self, overrides: Sequence[RouteOverride]) -> None:
-        """An operator's lifetimes, instead of those that were on top before."""
-        self._overrides = tuple((override.fitting, override) for override in overrides)
+    def override(self, rules: Sequence[RouteRule]) -> None:
+        """Replace the operator's lifetimes."""
+        self._overrides = tuple((_paths_of(rule.match), rule) for rule in rules)
         self._routes: dict[tuple[str, str], Route] = {}
 
     def classify(self, method: str, segments: Sequence[str]) -> Match:
@@ -188,17 +161,31 @@ class RouteTable:
         if match.route.kind not in (Kind.READ, Kind.SCRIPT):
             return match
         path = "/" + "/".join(match.segments).lower()
-        for fitting, override in self._overrides:
-            if fitting.fullmatch(path):
-                route = self._with(override, match.route)
+        for paths, rule in self._overrides:
+            if paths.fullmatch(path):
+                route = self._with(rule, match.route)
                 return Match(route, match.segments, match.params, match.secret_positions)
         return match
 
-    def _with(self, override: RouteOverride, route: Route) -> Route:
-        known = (route.template, override.pattern)
+    def _with(self, rule: RouteRule, route: Route) -> Route:
+        """The route with the rule's lifetimes; those that are None stay."""
+        known = (route.template, rule.match)
         if known not in self._routes:
-            self._routes[known] = replace(route, lifetimes=override.over(route.lifetimes))
+            own = {each.name: getattr(rule, each.name) for each in fields(Lifetimes)}
+            changed = {name: seconds for name, seconds in own.items() if seconds is not None}
+            self._routes[known] = replace(route, lifetimes=replace(route.lifetimes, **changed))
         return self._routes[known]
+
+
+def _paths_of(pattern: str) -> re.Pattern[str]:
+    """Matches, in full and lower case, the paths that a rule's pattern names.
+
+    `*` is one segment, a closing `**` any rest, an empty one included.
+    """
+    steps = pattern.split("/")
+    if steps[-1] == "**":
+        return re.compile(_spelled(steps[:-1]) + r"(?s:/.*)?")
+    return re.compile(_spelled(steps))
 
 
 def _row(method: str, template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:

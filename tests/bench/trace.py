@@ -21,10 +21,9 @@ from urllib.parse import quote
 import proxy
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import Config, load
-from proxy.config.units import Rate
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Credential
+from proxy.model import Credential, Rate
 from proxy.runtime.clock import FakeClock
 
 KEY, TOKEN = "c0ffee" + "0" * 26, "ATTA" + "5ec2e7" * 12
@@ -105,7 +104,7 @@ def _config(trello: FakeTrello, directory: str) -> Config:
         config,
         upstream=replace(config.upstream, url=trello.url, storage_hosts=hosts),
         cache=replace(config.cache, directory=directory),
-        freshness=replace(config.freshness, watch_s=None),
+        freshness=replace(config.freshness, watch_s="off"),
         limits=replace(config.limits, token=_UNLIMITED, key=_UNLIMITED),
     )
 

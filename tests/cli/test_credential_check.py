@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.cli.credential_check import CredentialReport, check_credentials
-from proxy.config.schema import Config, default
+from proxy.config.schema import Config, Upstream
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
@@ -33,7 +33,7 @@ async def standin(clock: FakeClock) -> AsyncIterator[FakeTrello]:
 
 @pytest.fixture
 def config(standin: FakeTrello) -> Config:
-    return replace(default(), upstream=replace(default().upstream, url=standin.url))
+    return Config(upstream=Upstream(url=standin.url))
 
 
 async def found(config: Config, clock: FakeClock, token: str = TOKEN) -> CredentialReport:

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.config import schema
 from proxy.config.schema import ConfigError, Links
-from proxy.config.secret import Secret
+from proxy.model import Secret
 
 ENVIRON = {"LINK_KEY": "dummy-link-key-01"}
 
@@ -47,7 +47,7 @@ FAULTS = {
     ),
     "links that end before answers do": (
         "links: {lifetime: 1h}",
-        "1: links.lifetime: less than a stored answer may live with its links; write 1d or more",
+        "1: links.lifetime: less than a stored response may live with its links; write 1d or more",
     ),
     "a revoked file that is none": (
         "links: {revoked: [cat.png]}",

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from proxy.config.secret import Secret, resolve_secret
-from proxy.config.yaml_source import Value
+from proxy.config.fields import Reader
+from proxy.config.yaml_source import Document, Value
+from proxy.model import Secret
 
 DUMMY = "dummy-key-1"
 ENVIRON = {"SET": f" {DUMMY}\n", "EMPTY": " ", "BRACED": "{dummy-key-1}"}
@@ -49,15 +50,18 @@ def read_file(path: str) -> str:
     return FILES[path]
 
 
+READER = Reader(Document(""), ENVIRON, read_file)
+
+
 @pytest.mark.parametrize(("value", "found"), FOUND.values(), ids=FOUND.keys())
 def test_where_a_secret_is_found(value: Value, found: Secret | None) -> None:
-    assert resolve_secret(value, ENVIRON, read_file) == found
+    assert READER.secret(value) == found
 
 
 @pytest.mark.parametrize(("value", "fault"), FAULTS.values(), ids=FAULTS.keys())
 def test_what_is_no_secret_and_is_not_repeated(value: Value, fault: str) -> None:
     with pytest.raises(ValueError, match="; ") as caught:
-        resolve_secret(value, ENVIRON, read_file)
+        READER.secret(value)
     assert str(caught.value).startswith(fault)
     assert "key-1" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -11,11 +11,10 @@ import pytest
 from yarl import URL
 
 from proxy.app.app import App, SystemPorts
-from proxy.config.addresses import Listen
 from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Credential
+from proxy.model import Credential, Listen
 from proxy.runtime.clock import FakeClock
 from proxy.trello.webhook_payload import PATH
 from tests.deploy.examples import Example

@@ -16,11 +16,10 @@ from yarl import URL
 
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
-from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Credential
+from proxy.model import Credential, Rate
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.callback_proxy import WayIn, opened
 from tests.scenarios.upstream import Upstream
@@ -215,7 +214,7 @@ async def start_proxy(
                     "read_timeout_s": READ_TIMEOUT_S,
                 },
                 "cache": {"directory": str(directory)},
-                "freshness": {"watch_s": None},
+                "freshness": {"watch_s": "off"},
                 "limits": {"token": ENDLESS, "key": ENDLESS},
             }
             for name in {*given, *sections}:

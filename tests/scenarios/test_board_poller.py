@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.model import Rate
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     BREATH_S,

@@ -4,13 +4,12 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxy.cli.credential_check import check_credentials
-from proxy.config.schema import default
+from proxy.config.schema import Config, Upstream
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
@@ -107,7 +106,7 @@ async def test_each_cause_is_told_apart(
 async def test_check_online_says_the_same_and_the_reason(
     origins: dict[str, str], cause: str, words: tuple[str, str, str]
 ) -> None:
-    config = replace(default(), upstream=replace(default().upstream, url=origins[cause]))
+    config = Config(upstream=Upstream(url=origins[cause]))
     found = await check_credentials(
         config, Credential(KEY, TOKEN), FakeClock(), secrets.token_bytes
     )

@@ -4,10 +4,10 @@ from urllib.parse import quote
 
 import pytest
 
-from proxy.config.secret import Secret
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
+from proxy.model import Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, StartProxy
 from tests.scenarios.page import (

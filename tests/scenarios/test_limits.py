@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.model import Rate
 from proxy.runtime.clock import FakeClock
 from proxy.server import connection
 from tests.scenarios.conftest import (

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from proxy.config.secret import Secret
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.signing import DAY_S
+from proxy.model import Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     Heard,

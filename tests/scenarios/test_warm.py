@@ -16,11 +16,10 @@ from proxy.cli.warm import (
     ProxyUnreachable,
     Warm,
 )
-from proxy.config.secret import Secret
-from proxy.config.units import Rate
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.rewrite import LinkRewriter
+from proxy.model import Rate, Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     Proxy,

@@ -17,10 +17,9 @@ from proxy.config.schema import (
     Limits,
     load,
 )
-from proxy.config.units import Rate
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Credential
+from proxy.model import Credential, Rate
 from proxy.runtime.clock import FakeClock
 from tests.server.raw_upstream import (
     PATIENCE_S,
@@ -221,7 +220,7 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         directory = directory or tmp_path / "unused"
         config = _config(f"listen: '{host}:{port}'\n{yaml}", upstream, storage)
         cache = replace(config.cache, backend=backend, directory=str(directory))
-        config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s=None))
+        config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s="off"))
         logged: list[bytes] = []
         app = App(config, CREDENTIAL, SystemPorts(clock, logged.append, _Bytes(len(made))))
         made.append(Proxy(app, clock, directory, logged))

@@ -65,7 +65,7 @@ class Running:
             config,
             upstream=replace(config.upstream, url=self.standin.url, storage_hosts=hosts),
             cache=replace(config.cache, directory=str(self._directory)),
-            freshness=replace(config.freshness, watch_s=None),
+            freshness=replace(config.freshness, watch_s="off"),
             limits=ENDLESS,
         )
         app = App(config, CREDENTIAL, SystemPorts(FakeClock(), lambda _: None, bytes))

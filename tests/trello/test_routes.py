@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config.schema import RouteRule
 from proxy.model import Kind, Lifetimes
 from proxy.trello.read_operations import (
     ACTIONS,
@@ -19,7 +20,6 @@ from proxy.trello.read_operations import (
 from proxy.trello.routes import (
     RESOURCES,
     UNKNOWN,
-    RouteOverride,
     RouteTable,
 )
 
@@ -188,14 +188,17 @@ OVERRIDES = {
 
 @pytest.mark.parametrize(("pattern", "path", "fits"), OVERRIDES.values(), ids=OVERRIDES)
 def test_override(pattern: str, path: str, *, fits: bool) -> None:
-    table = RouteTable([RouteOverride(pattern, lifetime_s=7.0)])
+    table = RouteTable([RouteRule(match=pattern, lifetime_s=7.0)])
     lifetimes = table.classify("GET", segments_of(path)).route.lifetimes
     assert (lifetimes.lifetime_s == 7.0) is fits
 
 
 def test_the_first_override_wins_and_keeps_what_it_does_not_set() -> None:
     table = RouteTable(
-        [RouteOverride("/boards/*/cards", stale_if_error_s=1.0), RouteOverride("/**", 9.0)]
+        [
+            RouteRule(match="/boards/*/cards", stale_if_error_s=1.0),
+            RouteRule(match="/**", lifetime_s=9.0),
+        ]
     )
     lifetimes = table.classify("GET", ["boards", "x", "cards"]).route.lifetimes
     assert lifetimes == Lifetimes(30.0, 60.0, 1.0, 600.0)

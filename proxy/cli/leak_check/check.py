@@ -16,13 +16,10 @@ from proxy.cli.leak_check.requests import ClientCredential, RequestSet
 from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
 from proxy.cli.options import config_loader, read_config
-from proxy.config.addresses import Listen
 from proxy.config.schema import Admin, Backend, Config, Credentials, LogSettings
-from proxy.config.secret import Secret
-from proxy.config.units import Rate
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Credential
+from proxy.model import Credential, Listen, Rate, Secret
 from proxy.runtime.clock import FakeClock
 
 MIN_SUCCESSES = 100
