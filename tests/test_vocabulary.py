@@ -24,6 +24,7 @@ UNUSED = re.compile(
 ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
 """Go's *singleflight* is a word of the field where requests are collapsed."""
 CLEAN = {
+    "server",
     "app",
     "attachments",
     "cli",

@@ -34,7 +34,7 @@ _CODE = frozenset(
         "xslt",
     }
 )
-"""Destinations at which a browser runs or applies what it gets (Fetch §2.2.5)."""
+"""Destinations whose response a browser runs or applies (Fetch §2.2.5)."""
 
 EXPOSED = (
     "Accept-Ranges, Age, Cache-Status, Content-Disposition, Content-Length, Content-Range, ETag, "
@@ -50,7 +50,7 @@ _CREDENTIAL_FIELDS = frozenset({"cookie", "cookie2", "proxy-authorization"})
 with `clients.credentials: forward`, used."""
 
 POLICY = b"\r\nContent-Security-Policy: "
-"""Found in a response's header if it has a policy of its own, which is never its first field."""
+"""Found in the header of a response that sets its own policy, which is never its first field."""
 _SANDBOX = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
@@ -127,10 +127,10 @@ class BrowserGuard:
         )
 
     def isolation(self, sender: FetchMetadata, raw_path: str) -> bytes:
-        """The fields that tell a browser what it may do with the response.
+        """The fields that limit what a browser may do with the response.
 
-        client.js may be run by any page, JSONP by pages of listed origins: their Referer tells,
-        since a script element sends no Origin.
+        client.js may be run by any page, JSONP by pages of listed origins: recognised by Referer,
+        because a script element sends no Origin.
         """
         path, _, query = raw_path.partition("?")
         is_listed_call = sender.referrer in self.origins and is_call_in(query)
@@ -145,9 +145,10 @@ class BrowserGuard:
 
 
 def preflight_fields(requested: str) -> Fields:
-    """The fields that answer a CORS preflight's Access-Control-Request-Headers (Fetch §3.2.3).
+    """Fields of the response to a CORS preflight, by its Access-Control-Request-Headers.
 
-    Names that are not allowed are left out; the browser then does not send the request.
+    Names that are not allowed are left out; the browser then does not send the request
+    (Fetch §3.2.3).
     """
     names = [
         name.strip() for name in requested.split(",", MAX_PREFLIGHT_FIELDS)[:MAX_PREFLIGHT_FIELDS]
@@ -165,7 +166,7 @@ def preflight_fields(requested: str) -> Fields:
 
 
 def hosts_of(*names: str, extra: Collection[str] = ()) -> frozenset[str]:
-    """The host names of a proxy: these, the loopback's, and `extra`; lower case, no brackets."""
+    """Host names of a proxy: these, `extra` and loopback names; lower case, no brackets."""
     return LOOPBACK_NAMES | {name.lower().strip("[]") for name in (*names, *extra) if name}
 
 

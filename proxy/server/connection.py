@@ -1,12 +1,12 @@
 """Client connection: aiohttp's, with bounds on its waits and buffers, and the fast path before it.
 
-Bounded are the time for a header, for a body to be taken and for an idle connection. Counted in
-`limits.memory` are an incomplete header, what is received before it is read, and what is written
-before it is taken: aiohttp buffers all three and reports none.
+Bounds: the time for a header, for the client to receive a response, and between requests. Counted
+in `limits.memory`: an incomplete header, what is received and not yet read, and what is written and
+not yet sent. aiohttp buffers all three and reports none.
 
-The fast path needs to know when bytes are a whole header. The connection is *at a message boundary*
+The fast path needs bytes that are one whole header. The connection is *at a message boundary*
 when aiohttp has consumed every byte so far as complete requests and waits for the next one.
-Whatever arrives at any other moment goes to aiohttp alone.
+What arrives at any other time goes to aiohttp alone.
 """
 
 import asyncio
@@ -26,20 +26,20 @@ KEEPALIVE_S = 75.0
 """An idle connection is closed after this."""
 HALF_OPEN_S = 2.0
 """How long a response may take for a client that closed its sending side: it may still read, or
-have left, and nobody can tell."""
+have disconnected; the two look the same."""
 MAX_PARTIAL_BYTES = 64 * 1024
-"""A header that is incomplete after so many bytes ends the connection."""
+"""A longer incomplete header ends the connection."""
 RECEIVE_BYTES = 16 * 1024
-"""Received at once."""
+"""Of one read from the socket."""
 UNREAD_BYTES = 8 * 1024
-"""Of a request body: twice as much is received ahead of being read, and then no more."""
+"""Of a request body: reading pauses when twice as much has been received and not read."""
 
 _END = b"\r\n\r\n"
 _FAST_PATH_PREFIX = b"GET /1/"
 _MAX_FAST_PATH_HEADER_BYTES = 4096
 
 ErrorHandler = Callable[[str, int, BaseException | None], web.StreamResponse]
-"""Makes the response to a request that failed in aiohttp: client's address, status, exception."""
+"""The response to a request that failed in aiohttp: client's address, status, exception."""
 
 
 class AiohttpConnection(web.RequestHandler):
@@ -66,16 +66,16 @@ class AiohttpConnection(web.RequestHandler):
         self._last_body: StreamReader | None = None
         """Of the request that was received last."""
         self.lost_input = False
-        """Whether bytes behind a request to upgrade were lost: nothing may follow its response."""
+        """Whether bytes behind a request to upgrade were lost: its response ends the connection."""
 
     @property
     def awaits_request(self) -> bool:
-        """Whether it waits for the next request, and none is being served."""
+        """Whether it waits for the next request and serves none."""
         return self._waiter is not None and not self._waiter.done()
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request, and the client has taken all that was written."""
+        """Whether it waits for a request, and the client has received all that was written."""
         return self.awaits_request and not self._paused
 
     @property
@@ -124,14 +124,14 @@ class AiohttpConnection(web.RequestHandler):
         )
 
     def fail_parsing(self) -> None:
-        """Have aiohttp refuse the header that is being received, as malformed."""
+        """Make aiohttp reject the header that is being received as malformed."""
         super().data_received(b"\0")  # allowed nowhere in a header
 
     def on_reading_paused(self) -> None:
-        """More was received than is read yet, of a body or of further requests."""
+        """Called when more has been received than read, of a body or of further requests."""
 
     def on_reading_resumed(self) -> None:
-        """All that was received ahead has been read."""
+        """Called when all that was received has been read."""
 
     def _pause_transport_reading(self) -> None:
         self.on_reading_paused()
@@ -178,7 +178,7 @@ class Connection(AiohttpConnection):
         self._at_message_boundary = True
         self._peer = ""
         self._socket: asyncio.Transport | None = None
-        """Until the connection is lost; aiohttp's `transport` is None from when it is to end."""
+        """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
         self._header_deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
@@ -193,7 +193,7 @@ class Connection(AiohttpConnection):
             self._limits.refuse(transport)
             return
         self._socket = transport
-        transport.set_write_buffer_limits(high=0)  # whatever is not sent at once is counted
+        transport.set_write_buffer_limits(high=0)  # all that is not sent at once is counted
         transport.max_size = RECEIVE_BYTES  # type: ignore[attr-defined]  # asyncio's
         super().connection_made(transport)
 
@@ -228,7 +228,7 @@ class Connection(AiohttpConnection):
             self.header_digest = None
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
-        """Wait a short while for the response to a client that closed its sending side."""
+        """Keep the connection for HALF_OPEN_S after the client closed its sending side."""
         if self.awaits_request or self._last_body is None or not self._last_body.is_eof():
             return None
         self.close()
@@ -236,18 +236,18 @@ class Connection(AiohttpConnection):
         return True
 
     def keep_half_open(self) -> None:
-        """Stop that timer: the response is ready, and sending it may take as long as it takes."""
+        """Stop that timer: the response is ready, and sending it has its own bound."""
         if self._half_open is not None:
             self._half_open.cancel()
             self._half_open = None
 
     def pause_writing(self) -> None:
-        """The client has not taken all that was written."""
+        """The client has not received all that was written."""
         super().pause_writing()
         self._check_progress()
 
     def resume_writing(self) -> None:
-        """The client has taken all that was written."""
+        """The client has received all that was written."""
         super().resume_writing()
         self._stop_write_clock()
         self._unsent_bytes = 0
@@ -279,11 +279,11 @@ class Connection(AiohttpConnection):
         self._on_error(self._peer, 500, exc_info)
 
     def abort(self) -> None:
-        """End the connection: `limits.memory` is full, and its buffers are the oldest in it."""
+        """Reset the connection: `limits.memory` is full, and its buffers are the oldest."""
         self._abort("memory")
 
     def _try_fast_path(self, data: bytes) -> bool:
-        """Whether the bytes were answered without being parsed."""
+        """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
         self.header_digest, response = self._fast_path.respond(data, self._peer)
@@ -293,10 +293,10 @@ class Connection(AiohttpConnection):
         return True
 
     def _is_complete_message(self, data: bytes, completed: int) -> bool:
-        """Whether aiohttp has no byte left of what it was given, and no body to wait for.
+        """Whether aiohttp has consumed every byte of `data` and waits for no body.
 
-        Every header that was completed ended with one CRLF CRLF: with as many of them as headers,
-        and one at the very end, nothing came after the last.
+        Each header ends with one CRLF CRLF: if there are as many of them as completed headers, and
+        one at the end, nothing follows the last header.
         """
         return (
             completed > 0
@@ -310,7 +310,7 @@ class Connection(AiohttpConnection):
         return self._partial_bytes > MAX_PARTIAL_BYTES
 
     def _count_partial(self, partial_bytes: int) -> None:
-        """Account for so many bytes of a header that is not complete."""
+        """Account for the bytes of an incomplete header."""
         if partial_bytes == self._partial_bytes or self._is_header_too_long:
             return
         self._partial_bytes = partial_bytes
@@ -324,7 +324,7 @@ class Connection(AiohttpConnection):
         self._limits.memory.buffer(self, buffered_bytes)
 
     def _check_progress(self) -> None:
-        """Abort unless the client took some of what is written within WRITE_IDLE_S."""
+        """Abort unless the client received some of the response within WRITE_IDLE_S."""
         if self._socket is None:
             return
         before, self._unsent_bytes = self._unsent_bytes, self._socket.get_write_buffer_size()
@@ -335,7 +335,7 @@ class Connection(AiohttpConnection):
             self._write_deadline = self._loop.call_later(WRITE_IDLE_S, self._check_progress)
 
     def _abort(self, reason: Reason) -> None:
-        """Reset the connection: the client can tell that what it has not taken is lost."""
+        """Reset the connection, so that the client sees that its response is incomplete."""
         if self._socket is not None:
             self._limits.closed[reason] += 1
             self._socket.abort()

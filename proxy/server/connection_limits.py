@@ -1,4 +1,4 @@
-"""Connection limits: how many client connections a listener has, and which one makes room.
+"""Connection limits: how many client connections a listener has, and which is closed for another.
 
 One client address has at most half of them, so that it cannot keep the others out. When the limit
 is reached, the connection that has been idle the longest is closed for the new one; connections
@@ -14,16 +14,16 @@ from typing import Literal, Protocol, get_args
 from proxy.runtime.memory_budget import MemoryBudget
 
 WRITE_IDLE_S = 60.0
-"""A client that takes no byte of a response for so long is disconnected."""
+"""A client that receives no byte of a response for this long is disconnected."""
 MAX_CONNECTIONS = 2000
 ADMIN_CONNECTIONS = 64
 """At `admin.listen`."""
 RESERVED_FDS = 256
 """File descriptors for everything else: connections to Trello, the store, attachments, the log."""
 REFUSAL_TIMEOUT_S = 1.0
-"""How long a refused client may take to send the request that is answered with 503."""
+"""How long a refused client may take to send the request that gets a 503."""
 _REFUSAL_SHARE = 8
-"""One in so many additional connections may be in the course of being refused."""
+"""`limit` divided by this: additional connections that may be in the course of being refused."""
 _PROBLEM = (
     b'{"type":"urn:trello-proxy:busy","title":"Too many connections","status":503,'
     b'"detail":"The proxy holds as many connections as it can; try again later."}'
@@ -35,8 +35,8 @@ _BUSY = (
 ) % (len(_PROBLEM), _PROBLEM)
 
 Reason = Literal["idle", "header", "slow", "memory"]
-"""Why the proxy closed a connection: idle and another one needed its place; no complete header;
-no byte of the response taken; `limits.memory` full."""
+"""Why the proxy closed a connection: idle, and closed for another one; no complete header; no byte
+of the response received; `limits.memory` full."""
 
 
 class LimitedConnection(Protocol):
@@ -44,7 +44,7 @@ class LimitedConnection(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request, and the client has taken all that was written."""
+        """Whether it waits for a request, and the client has received all that was written."""
 
     @property
     def last_used_at(self) -> float:
@@ -75,7 +75,7 @@ class ConnectionLimits:
         return max(1, self.limit // 2)
 
     def admit(self, connection: LimitedConnection, address: str) -> bool:
-        """Whether there is room for it; an idle connection may be closed to make some."""
+        """Whether it is admitted; an idle connection may be closed for it."""
         own = self._groups.get(address, _Group())
         if len(own) >= self.limit_per_address and not self._make_room(own):
             return False
@@ -88,7 +88,7 @@ class ConnectionLimits:
         return True
 
     def refuse(self, transport: asyncio.Transport) -> None:
-        """Answer 503 on a connection that is not admitted; abort it if too many are refused."""
+        """Respond 503 on a connection that is not admitted; abort it if too many are refused."""
         self._on_refused()
         if self._refusals * _REFUSAL_SHARE >= self.limit:
             transport.abort()
@@ -99,7 +99,7 @@ class ConnectionLimits:
         protocol.connection_made(transport)
 
     def leave(self, connection: LimitedConnection, address: str) -> None:
-        """Count a connection no more, also if it was never admitted."""
+        """Remove a connection from the count, if it was admitted."""
         group = self._groups.get(address)
         if group is not None and group.discard(connection):
             self._count -= 1
@@ -128,8 +128,8 @@ class _Group:
     def __init__(self) -> None:
         self._members: set[LimitedConnection] = set()
         self._idle: deque[tuple[float, LimitedConnection]] = deque()
-        """Those idle at the last search, by last use: the first one not used since is the
-        oldest, so a search is needed only when all have been tried."""
+        """Those idle at the last search, by last use. The first one not used since is the
+        oldest, so the next search is due when all have been tried."""
 
     def __len__(self) -> int:
         return len(self._members)
@@ -161,7 +161,7 @@ class _Group:
 
 
 class OverloadProtocol(asyncio.Protocol):
-    """A connection that is not admitted: its first bytes are answered with 503, then it closes."""
+    """Protocol of a connection that is not admitted: 503 to its first bytes, then it closes."""
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
@@ -184,5 +184,5 @@ class OverloadProtocol(asyncio.Protocol):
 
 
 def limit_of(max_fds: int) -> int:
-    """How many client connections a process with so many file descriptors may have."""
+    """The number of client connections for a process with `max_fds` file descriptors."""
     return min(MAX_CONNECTIONS, max(max_fds - RESERVED_FDS, max_fds // 2))

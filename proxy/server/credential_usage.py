@@ -1,7 +1,7 @@
-"""Usage of client credentials: which clients still send a key or a token, where, and whose.
+"""Credential usage: which clients still send a key or a token, where, and which.
 
-The value itself is never stored or shown. A response to such a request is marked as using a
-deprecated feature (RFC 9745).
+The value is never stored or shown. A response to such a request is marked as a use of a deprecated
+feature (RFC 9745).
 """
 
 import hmac
@@ -20,14 +20,14 @@ from proxy.server.request_context import RequestContext
 
 UsageLocation = Literal["query", "body", "header", "path"]
 Owner = Literal["own", "foreign", "unknown"]
-"""`own`: its key or token is the stored one; `unknown`: it has neither to compare."""
+"""`own`: its key or token is the stored one; `unknown`: it has neither."""
 
 MAX_CLIENTS = 50
-"""Further ones count as `other`."""
+"""Counted by name; further ones count as `other`."""
 DEPRECATION_HEADERS = (
     b'Deprecation: @1795219200\r\nLink: </>; rel="deprecation"; type="text/html"\r\n'
 )
-"""Deprecated since 21 November 2026; `/` says what to do instead."""
+"""Deprecated since 21 November 2026; `/` shows what to do instead."""
 
 _LOCATIONS: dict[Location, UsageLocation] = {
     "query": "query",
@@ -92,7 +92,7 @@ class CredentialUsage:
 
     @property
     def usages(self) -> list[UsageEntry]:
-        """Last seen first; may be read in another thread."""
+        """All usages, last seen first; may be read in another thread."""
         clients = self._clients.entries.copy().values()
         usages = [usage for client in clients for usage in client.usages.copy().values()]
         return sorted(usages, key=lambda usage: -usage.last_seen_at)
@@ -129,7 +129,7 @@ class CredentialUsage:
         return usage
 
     def _owner_of(self, credential: ExtractedCredential) -> Owner:
-        """Compares keyed digests in constant time, so that nothing leaks about the stored one."""
+        """The owner, by keyed digests in constant time: timing reveals nothing of a secret."""
         parts = [part for part in (credential.key, credential.token) if part]
         if not parts:
             return "unknown"
@@ -146,7 +146,7 @@ class CredentialUsage:
 def _by_location(
     credentials: tuple[ExtractedCredential, ...],
 ) -> Iterator[tuple[UsageLocation, ExtractedCredential]]:
-    """Each location once, with all that was found there."""
+    """Each location once, with everything found there."""
     merged: dict[UsageLocation, ExtractedCredential] = {}
     for credential in credentials:
         for location in map(_LOCATIONS.__getitem__, credential.locations):

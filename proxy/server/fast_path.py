@@ -1,9 +1,8 @@
-"""Fast path: a repeated request header is answered from the store without being parsed (D12).
+"""Fast path: the response to a repeated request header, found without parsing it (D12).
 
-There is no second parser. What a header means was decided once, by aiohttp and the handlers; after
-an ordinary hit the response is prepared and found again by a digest of the header's bytes. The
-digest is keyed per process, because a header may hold a client's credential, which is neither
-stored nor guessable from what is.
+There is no second parser. aiohttp and the handlers decide once what a header means; after an
+ordinary hit the response is prepared, and found again by a digest of the header's bytes. The digest
+is keyed per process: a header may hold a client's credential, which must not be guessable from it.
 """
 
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id
 
 @dataclass(slots=True, kw_only=True)
 class PreparedHit:
-    """What stays the same in every response to one header while the stored response is fresh."""
+    """The constant part of the responses to one header while the stored response is fresh."""
 
     fast_path: "FastPath"
     stored: "ref[StoredResponse]"
@@ -56,7 +55,7 @@ class PreparedHit:
     usages: tuple[Counter, ...] = ()
     """Counters of the credentials that the header carries."""
     verifier: HitVerifier | None = None
-    """Takes a sample of the hits; None where this one may not be verified."""
+    """Takes samples of hits; None if this one may not be verified."""
     _seq: int = -1
     """The store's `seq` when the stored response was last found valid."""
     _age_and_ttl_s: tuple[int, int] = (-1, -1)
@@ -66,7 +65,7 @@ class PreparedHit:
     def respond(self, peer: str) -> bytes | None:
         """The whole response; None if the stored response changed or is no longer fresh.
 
-        Also None if a sample is due: the ordinary path has what it takes to verify the hit.
+        Also None if a sample is due: only the ordinary path can verify the hit.
         """
         path = self.fast_path
         if self.verifier is not None and self.verifier.wants_sample:
@@ -124,7 +123,7 @@ class PreparedHit:
 
 
 class FastPath:
-    """The prepared hits of one listener, by the digest of the header that each one answers."""
+    """Prepared hits of one listener, by the digest of the request header."""
 
     def __init__(
         self,
@@ -149,13 +148,13 @@ class FastPath:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Forget every prepared hit, as after a change of the routes."""
+        """Drop every prepared hit, as after a change of the routes."""
         self._entries.clear()
 
     def respond(self, header: bytes, peer: str) -> tuple[bytes, bytes | None]:
-        """The header's digest, and the response to it, already counted and logged.
+        """The header's digest, and the response, which is counted and logged.
 
-        None if the header must be parsed.
+        The response is None if the header must be parsed.
         """
         digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
         prepared = self._entries.get(digest)
@@ -174,7 +173,7 @@ class FastPath:
         context: RequestContext,
         response: WireResponse,
     ) -> None:
-        """Prepare the hit for the header with this digest, if nothing else decided the response."""
+        """Prepare the hit for the header with this digest, if the header alone decides it."""
         hit = response.hit
         if hit is None or not _is_eligible(request):
             return
@@ -205,7 +204,7 @@ class FastPath:
 
 
 def _is_eligible(request: web.BaseRequest) -> bool:
-    """Whether the same bytes always get the same response, but for its age and request id."""
+    """Whether equal headers get equal responses, except for age and request id."""
     return (
         request.method == "GET"
         and request.version == HttpVersion11

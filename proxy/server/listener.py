@@ -10,13 +10,13 @@ from proxy.server.connection_limits import ConnectionLimits
 from proxy.server.fast_path import FastPath
 
 BACKLOG = 1024
-EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where the operator asks for every address
+EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where every address is configured
 MAX_ACCEPTED_AT_ONCE = 64
 """Connections accepted before the event loop does anything else."""
 
 
 def listen_socket(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets for an address; OSError if it is in use or not one of this machine's.
+    """Listening sockets of an address; OSError if it is in use or not one of this machine.
 
     `::` is every address, IPv4 included: one socket per family, so that an IPv4 client's address is
     never an IPv4-mapped IPv6 one (RFC 4291 §2.5.5.2).
@@ -37,7 +37,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 class Listener(web.SockSite):
-    """aiohttp's SockSite, which makes our connections instead of aiohttp's."""
+    """SockSite of aiohttp that creates our connections instead of aiohttp's."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Listener(web.SockSite):
         self._on_error = on_error
 
     async def start(self) -> None:
-        """Accept connections, beginning with those that came since the socket was bound."""
+        """Accept connections, also those made since the socket was bound."""
         await web.BaseSite.start(self)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(

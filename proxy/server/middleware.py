@@ -50,13 +50,13 @@ _API = "/1/"
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
 _NO_FORWARD_PROXY = (
-    "This is no forward proxy: make it the base URL of the tool, in place of https://api.trello.com"
+    "This is no forward proxy: make it the client's base URL in place of https://api.trello.com."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The handlers of one listener: by exact path, by first segment, and for the API."""
+    """Handlers of one listener: by exact path, by first segment, and for the API."""
 
     pages: Mapping[str, Handler]
     prefixes: Mapping[str, Handler] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Routes:
 
 
 class Middleware:
-    """Serves every request of one listener, whatever becomes of it."""
+    """Checks, routes, logs and counts every request of one listener."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Middleware:
         self._credential_usage = credential_usage
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The response to any request; an exception from here is a bug."""
+        """The response to a request; an exception from here is a bug."""
         context = self._context_of(request)
         try:
             _check_size(request, context)
@@ -140,7 +140,7 @@ class Middleware:
         )
         error: ProxyError = fault if isinstance(fault, ProxyError) else error_of(fault)
         if status >= 500:
-            error = InternalError("This is a fault of the proxy's; its log says more.")
+            error = InternalError("This is a fault of the proxy; its log has the details.")
             deps.log.event("error", "failed", id=context.request_id, fault=repr(fault))
         response = self._problem_response(error, context)
         response.head += ISOLATED
@@ -276,7 +276,7 @@ class Middleware:
 
 
 def _check_size(request: web.BaseRequest, context: RequestContext) -> None:
-    """InvalidTarget or HeaderFieldsTooLarge for a header that would take long to be read."""
+    """InvalidTarget or HeaderFieldsTooLarge for a header that would take long to read."""
     header_bytes = check_fields_size(request.raw_headers)
     if header_bytes > _UNCOUNTED_HEADER_BYTES:
         context.hold.take("requests", header_bytes)

@@ -26,7 +26,7 @@ def negotiated_response(
     json: Render | None = None,
     status: int = 200,
 ) -> WireResponse:
-    """The response in the format that the request prefers; text where there is no JSON."""
+    """The response in the format that the request prefers; text if there is no JSON."""
     if wants_page(request):
         return WireResponse(status, serialize(PAGE_FIELDS), page())
     if json is not None and content.wants_json(request.headers.get("Accept", "")):
@@ -35,6 +35,6 @@ def negotiated_response(
 
 
 def wants_page(request: web.BaseRequest) -> bool:
-    """Whether a person in a browser reads the response."""
+    """Whether a browser shows the response to a person."""
     headers = request.headers
     return content.prefers_html(headers.get("Accept", ""), headers.get("Sec-Fetch-Mode", ""))

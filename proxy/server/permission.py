@@ -41,7 +41,7 @@ VISIBILITY = "Who may see, join or write on a board"
 _PARAMETERS = frozenset({("POST", "/boards"), ("PUT", "/boards/{id}")})
 """Writes that are administrative by their parameters."""
 _FIELDS = frozenset({"closed", "desc", "name", "subscribed"})
-"""Fields of a board that give nobody access when they are written one by one."""
+"""Fields of a board that give access to nothing when they are written one by one."""
 _PREFERENCES = frozenset(
     {"background", "cardaging", "cardcounts", "cardcovers", "hidevotes", "showcompletestatus"}
 )
@@ -68,7 +68,7 @@ _ACCESS = frozenset(
 """Parameters of a board that decide who may see it, join it or write on it."""
 _POWER_UPS = frozenset({"boardplugins", "idplugin", "powerups"})
 _SECRET = re.compile("calendarkey|emailkey|fullemail|myprefs?|signupurls?|[0-9a-z]*secret[0-9a-z]*")
-"""Words that name a secret with which anybody may open a board."""
+"""Words that name a secret with which anyone may open a board."""
 _CREDENTIALS = re.compile("tokens?|webhooks?")
 _NOTHING = frozenset({"", "0", "false", "none"})
 _MAY_SHOW = re.compile("key|email|prefs|secret|signup|token|webhook|%", re.I)
@@ -80,7 +80,7 @@ _TOKEN_ROUTES = frozenset({"/tokens/{token}", UNKNOWN})
 
 
 class Permission:
-    """Decides what is served; requests with a client's own credential are up to Trello."""
+    """What a request may do; one with a client's own credential is judged by Trello alone."""
 
     def __init__(self, clients: Clients, table: RouteTable, *, signs_links: bool) -> None:
         """`signs_links`: whether an attachment opens by a signed link only."""
@@ -94,8 +94,8 @@ class Permission:
     def check(self, request: ApiRequest, parts: tuple[ApiRequest, ...] = ()) -> None:
         """WritesDenied, JsonpDenied, TunnelDenied, LinkNotSigned, TokenProtected, Administrative.
 
-        `parts`: the reads that a batch lists; without them it is sent as it came, and InvalidTarget
-        if it cannot be told what it lists.
+        `parts`: the reads that a batch lists; without them it is sent as it was received, and
+        InvalidTarget if its list cannot be read.
         """
         if request.method == "GET" and not self._allows_jsonp:
             check_call(request.query_names)
@@ -117,12 +117,12 @@ class Permission:
                 raise Administrative(why)
 
     def check_kind(self, match: Match) -> None:
-        """WritesDenied for a write if there may be none; known before its body is received."""
+        """WritesDenied where `clients.writes` is `deny`; checked before the body is received."""
         if match.route.kind is Kind.WRITE and self._writes == "deny":
             raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
 
     def _check_batch(self, contents: BatchContents) -> None:
-        """A batch may list reads only: what a write in it changes would not be invalidated."""
+        """A batch may list reads only: nothing would be invalidated after a write in it."""
         if tunnelled_method(contents.parameters):
             raise TunnelDenied(READS_ONLY)
         if not self._allows_jsonp:
@@ -173,13 +173,13 @@ def why_administrative(
 
 
 def why_batch(contents: BatchContents) -> str:
-    """The same for a batch that is sent as it came."""
+    """Why a batch is administrative that is sent as it was received; empty if it is not."""
     requested = _secret_requested(contents.parameters)
     return requested or next(filter(None, map(_why_path, contents.paths)), "")
 
 
 def _why_path(match: Match) -> str:
-    """Of a read, by the segments of an unknown path, or by the name of the field it is for."""
+    """Why a read is administrative by its path: a segment of an unknown one, or its field."""
     route, segments = match.route, match.segments
     if route.administrative or route.kind is not Kind.READ:
         return route.administrative
@@ -223,7 +223,7 @@ def _secret_of(word: str) -> str:
 
 
 def _why_field(match: Match) -> str:
-    """Of a write to one field of a board."""
+    """Why a write to one field of a board is administrative."""
     known = {"/boards/{id}/{field}": _FIELDS, "/boards/{id}/prefs/{field}": _PREFERENCES}
     harmless = known.get(match.route.template)
     if harmless is None or match.segments[-1].lower() in harmless:
@@ -244,6 +244,6 @@ def _access_changed(method: str, words: Sequence[str], value: str) -> str:
 
 
 def _why_methods(parameters: Iterable[Parameter], *, allowed: int) -> str:
-    """Of a write that names a second method: which of them Trello uses is not known."""
+    """Why a write is that names a second method: which of them Trello uses is not known."""
     named = sum(root_of(name) == METHOD_PARAMETER for name, _ in parameters)
     return TUNNEL if named > allowed else ""

@@ -41,9 +41,9 @@ MAX_BUFFERED_BYTES = 256 * 1024
 """Of a form or JSON. Trello's longest text, a description of 16,384 characters, takes 192 KiB if
 each of them is four bytes, percent-encoded."""
 IDLE_S = 30.0
-"""A client that sends no byte of a body for so long is disconnected."""
+"""A client that sends no byte of a body for this long is disconnected."""
 BODY_S = 60.0
-"""For a whole body, and one second more for each MIN_BYTES_PER_S of it."""
+"""For a whole body, plus one second for each MIN_BYTES_PER_S of it."""
 MIN_BYTES_PER_S = 4096
 _STREAM_BYTES = 128 * 1024
 """Memory for a streamed body, besides the connection's own buffer."""
@@ -58,7 +58,7 @@ _SLICE_BYTES = 16 * 1024
 
 @dataclass(slots=True)
 class RequestBody:
-    """The body to send to Trello, and what was found in it."""
+    """The body to send to Trello, and the credential and parameters found in it."""
 
     content: bytes | AsyncIterator[bytes] | None = field(default=None, repr=False)
     credential: ExtractedCredential = NOTHING
@@ -73,7 +73,7 @@ class RequestBody:
 
 
 class _Receiver:
-    """Receives one request body; each wait for the client is bounded, and so is their sum."""
+    """Receiver of one request body; each wait for the client is bounded, and so is their sum."""
 
     def __init__(self, request: web.BaseRequest, hold: Hold) -> None:
         self._content = request.content
@@ -197,13 +197,13 @@ async def _start_receiving(request: web.BaseRequest, hold: Hold) -> _Receiver:
     headers = request.headers
     if headers.get("Transfer-Encoding", "chunked").strip().lower() != "chunked":
         raise MalformedRequest(
-            "Send the body as it is or chunked; no other transfer coding is read."
+            "Send the body with a Content-Length or chunked; no other transfer coding is accepted."
         )
     if any(len(headers.getall(name, ())) > 1 for name in _SINGLE_FIELDS):
         raise MalformedRequest(f"Send one field each of {' and '.join(_SINGLE_FIELDS)}.")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedContentEncoding(
-            "Leave Content-Encoding out: the body is looked into as it comes."
+            "Leave Content-Encoding out: the body is searched for credentials as it is received."
         )
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -213,8 +213,8 @@ async def _start_receiving(request: web.BaseRequest, hold: Hold) -> _Receiver:
 async def _read_multipart(
     receiver: _Receiver, start: bytes, stripper: MultipartStripper
 ) -> RequestBody:
-    # Credentials usually precede the file: in the first bytes they are found in time to decide
-    # whose request it is. Wherever they stand, they are removed.
+    # Credentials usually precede the file: those in the first bytes are found before the request
+    # is sent, so they can be used for it. Later ones are removed as well.
     received, stripped = len(start), [await _strip(stripper, start)]
     while received < _MULTIPART_START_BYTES and (chunk := await receiver.read_chunk()):
         received += len(chunk)
@@ -223,7 +223,7 @@ async def _read_multipart(
 
 
 async def _strip(stripper: MultipartStripper, chunk: bytes) -> bytes:
-    """What may be sent of a chunk; between slices the event loop does other work."""
+    """What to send of a chunk; between slices the event loop serves other requests."""
     if len(chunk) <= _SLICE_BYTES:
         return stripper.feed(chunk)
     out = []

@@ -1,4 +1,4 @@
-"""Request context: what is gathered about one request for its log line, metrics and fields."""
+"""Request context: data of one request for its log line, metrics and response fields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Counter(Protocol):
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request: who sent it, what was done with it, and how long that took."""
+    """Data of one request: its sender, outcome and duration."""
 
     request_id: str
     client_address: str
@@ -42,18 +42,18 @@ class RequestContext:
     timing: UpstreamTiming = field(default_factory=UpstreamTiming)
     trace: TraceContext | None = None
     credentials_sent: tuple[ExtractedCredential, ...] = ()
-    """The credentials that the client sent, by the place where each was found."""
+    """The credentials that the client sent, one for each part of the request."""
     credential_counters: tuple[Counter, ...] = ()
-    """What counted them; a repetition of the same header counts again."""
+    """Count them once more when the fast path repeats the response."""
 
     @property
     def server_timing(self) -> UpstreamTiming | None:
-        """The parts of its duration; None if the client did not wait for Trello."""
+        """Time spent in the queue and upstream; None if the client did not wait for Trello."""
         return self.timing if self.timing.was_sent and not self.outcome.hit else None
 
 
 class RequestIdGenerator:
-    """Request ids that are unique and cheap: a prefix per process and a number."""
+    """Generator of unique request ids: a prefix per process and a number."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -67,7 +67,7 @@ class RequestIdGenerator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDeps:
-    """What every part of the server needs to log, count and bound requests."""
+    """Dependencies that every part of the server has: log, metrics, memory budget."""
 
     clock: Clock
     log: Log
@@ -75,4 +75,4 @@ class ServerDeps:
     memory: MemoryBudget
     request_ids: RequestIdGenerator
     redact: Callable[[str], str]
-    """Masks the stored credential in a text of a client's."""
+    """Masks the stored credential in a client's text."""

@@ -46,7 +46,7 @@ from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
 _USER_AGENT_CHARS = 200
-"""Of a User-Agent: enough to tell two clients apart."""
+"""Of a User-Agent: enough to distinguish clients."""
 _CREDENTIAL_CHARS = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD"})
 _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
@@ -54,7 +54,7 @@ _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 
 
 class _Addressed(TypedDict):
-    """What a request is for, and in whose name: arguments of ApiRequest."""
+    """Arguments of ApiRequest: target, route, cache key and credential."""
 
     target: str
     match: Match
@@ -83,7 +83,7 @@ class RequestParser:
     async def parse(
         self, request: web.BaseRequest, context: RequestContext
     ) -> tuple[ApiRequest, RequestBody]:
-        """The request and its body; a ClientError if it cannot be served as it was sent."""
+        """The ApiRequest and its body; ClientError for a request that cannot be served as sent."""
         target = _api_target(request.raw_path)
         method, match = self._route(request.method, target)
         context.route = match.route.template
@@ -121,10 +121,10 @@ class RequestParser:
         directives: cache_control.Directives,
         priority: Priority = Priority.INTERACTIVE,
     ) -> ApiRequest:
-        """A GET of this target alone, as the proxy sends it for itself.
+        """A GET of a target, without fields of a client's; InvalidTarget, NotFound.
 
-        With the stored credential, so it shares what is stored; unless the target has a credential
-        of its own and those are forwarded. InvalidTarget, NotFound.
+        It has the stored credential, and so that partition of the cache; or the target's own one
+        where clients' credentials are forwarded.
         """
         parsed = _api_target(target)
         method, match = self._route("GET", parsed)
@@ -154,7 +154,7 @@ class RequestParser:
         return request
 
     def batch_parts(self, batch: ApiRequest) -> tuple[ApiRequest, ...]:
-        """The reads that a batch lists, in its name: each shares what single reads store.
+        """The reads that a batch lists, each with the cache key of the same read sent alone.
 
         Empty unless it is a batch that lists nothing but reads that may be stored.
         """
@@ -177,7 +177,7 @@ class RequestParser:
         return batch.derive(target=target_of(match.segments, query), match=match)
 
     def _route(self, sent: str, target: Target) -> tuple[str, Match]:
-        """The method that is meant, and the route: a GET with `_method` is the write it tunnels."""
+        """The effective method and the route: a GET with `_method` is the write that it tunnels."""
         method = sent
         if sent in _SAFE:
             method = tunnelled_method_in(target.query) or "GET"
@@ -220,7 +220,7 @@ class RequestParser:
         return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
     def _identity(self, stripped: StrippedRequest) -> RequestIdentity:
-        """In whose name Trello is asked, by `clients.credentials`; CredentialRejected."""
+        """The credential to send it with, by `clients.credentials`; CredentialRejected."""
         if self._rejects and stripped.found:
             _reject(stripped)
         sender, in_path = stripped.sender, stripped.in_path
@@ -248,13 +248,13 @@ class RequestParser:
         }
 
     def _check_credential(self, identity: RequestIdentity) -> None:
-        """CredentialRequired unless the client sent a key and a token, where it has to."""
+        """CredentialRequired where clients need a key and a token, and it has not both."""
         own = identity.credential
         has_both = not identity.uses_stored_credential and own.key and own.token
         if self._requires and not has_both:
             raise CredentialRequired(
                 "Send a key and a token of your own, best in an Authorization field; "
-                "this proxy lends nobody its own (clients.credentials is `require`)."
+                "this proxy does not use its own for clients (clients.credentials is `require`)."
             )
 
     def _redact_path(self, match: Match) -> Match:
@@ -302,9 +302,9 @@ async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[s
 
 
 def _canonical(match: Match, query: str) -> str:
-    """The query to send: a read's is canonical, a write's keeps its order.
+    """The query to send: canonical for a read; a write's parameters keep their order.
 
-    A batch's stays as it came, because a batch is stored by its parts alone.
+    A batch's is unchanged, because only its parts are stored.
     """
     if match.route.kind is Kind.BATCH:
         return query

@@ -1,7 +1,7 @@
-"""An answer on the wire: one buffer for what is whole, chunks for what is still arriving.
+"""Response on the wire: one buffer for a whole body, chunks for one that is still being received.
 
-aiohttp's own Response builds, checks and serialises a dictionary of fields; ours come as bytes and
-leave as bytes. A body that breaks off breaks the connection: nothing short looks complete.
+aiohttp's own Response builds, checks and serialises a dictionary of fields; ours are bytes already.
+If a body ends early the connection is reset: no short body looks complete.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from proxy.trello.message import BodyStream
 
 
 async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: float) -> int:
-    """How many bytes went; what is left comes by iterating the body.
+    """Send a file by sendfile(2); the bytes sent. Iterating the body gives the rest.
 
-    ConnectionError when the client has left, TimeoutError when it takes nothing for `idle_s`.
+    ConnectionError if the client disconnected, TimeoutError if it receives nothing for `idle_s`.
     """
     own = transport.get_extra_info("socket")
     if own is None or transport.get_extra_info("sslcontext") is not None:
@@ -42,7 +42,7 @@ async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: 
             if count == 0:
                 return sent
             sent += count
-            await asyncio.sleep(0)  # or one fast reader has the loop to itself
+            await asyncio.sleep(0)  # one fast client must not occupy the event loop
         raise ConnectionResetError("the client has left")
     finally:
         to.close()
@@ -65,7 +65,7 @@ _BODILESS = frozenset({204, 304})
 
 @dataclass(frozen=True, slots=True)
 class CachedHit:
-    """What a hit was made of, so that the fast path can repeat it."""
+    """A hit as the fast path repeats it: the stored response and its lifetime."""
 
     stored: StoredResponse
     lifetime_s: float
@@ -73,11 +73,11 @@ class CachedHit:
     is_watched: bool
     """Whether `lifetime_s` holds only while its boards are watched."""
     verifier: HitVerifier | None
-    """Takes a sample of such hits; None where this one may not be verified."""
+    """Takes samples of hits; None if this one may not be verified."""
 
 
 class WireResponse(web.StreamResponse):
-    """Status, fields as lines, and a body."""
+    """Response of which the fields are lines of bytes."""
 
     def __init__(
         self,
@@ -89,15 +89,15 @@ class WireResponse(web.StreamResponse):
         super().__init__(status=status)
         self.head = head
         self.dynamic_headers = b""
-        """Fields that differ from one sending to the next."""
+        """Fields that are not repeated by the fast path."""
         self.content = body
         self.content_length_bytes = len(body) if isinstance(body, bytes) else length
         self.closes = False
-        """Whether the connection ends with it, whatever its request says."""
+        """Whether the connection is closed after it, even if the request has keep-alive."""
         self.hit: CachedHit | None = None
-        """What a hit was made of; None for any other response."""
+        """For the fast path; None unless the response is an ordinary hit."""
         self.on_sent: Callable[[int], None] = _no_callback
-        """Called when the response has ended, with the number of body bytes that were sent."""
+        """Called when the response has ended, with the number of body bytes sent."""
 
     def status_line(self) -> bytes:
         """The status line and the field that frames the body."""
@@ -109,7 +109,7 @@ class WireResponse(web.StreamResponse):
         return line + b"Content-Length: %d\r\n" % self.content_length_bytes
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the header, and the beginning of a body that is there."""
+        """Send the header, and the first slice of a body in memory."""
         modern = request.version >= HttpVersion11
         self._keep_alive = request.keep_alive and modern and not self.closes
         self._req = request
@@ -120,7 +120,8 @@ class WireResponse(web.StreamResponse):
         try:
             await self._write(head + self._first_slice())
         except BaseException as error:
-            await self._discard_body()
+            if not isinstance(self.content, bytes):
+                await self.content.aclose()
             self.on_sent(0)
             if not isinstance(error, ConnectionError):
                 raise
@@ -142,13 +143,8 @@ class WireResponse(web.StreamResponse):
             self._abort()
             raise ConnectionResetError("the body broke off") from None
         finally:
-            self.content = b""  # a request and its answer hold each other until the collector comes
+            self.content = b""  # freed now: request and response are a reference cycle
             self.on_sent(sent)
-
-    async def _discard_body(self) -> None:
-        """Nobody will read the body."""
-        if not isinstance(self.content, bytes):
-            await self.content.aclose()
 
     def _first_slice(self) -> bytes:
         if self._is_bodiless or not isinstance(self.content, bytes):
@@ -173,7 +169,7 @@ class WireResponse(web.StreamResponse):
         finally:
             await source.aclose()
         if self.content_length_bytes is not None and sent != self.content_length_bytes:
-            raise ConnectionResetError("the body is not as long as announced")
+            raise ConnectionResetError("the body does not have its announced length")
         if self._chunked_frames:
             await self._write(b"0\r\n\r\n")
         return sent
@@ -190,7 +186,7 @@ class WireResponse(web.StreamResponse):
         if request is None or transport is None or transport.is_closing():
             raise ConnectionResetError("the client has left")
         transport.write(data)
-        await request.writer.drain()  # the connection ends a client that takes nothing
+        await request.writer.drain()  # bounded: Connection aborts at WRITE_IDLE_S
         if transport.is_closing():
             raise ConnectionResetError("the client has left")
 

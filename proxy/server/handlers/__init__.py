@@ -1,1 +1,1 @@
-"""One handler per part of the URL space."""
+"""Handlers of requests: one file for each part of the URL space."""

@@ -50,13 +50,13 @@ _NO_STORE = ("Cache-Control", "no-store")
 
 
 class AdminAccess:
-    """Admits the bearer of `admin.token`; without one, requests from the machine itself."""
+    """Access to admin routes: by `admin.token`, or without one from this machine only."""
 
     def __init__(self, token: str | None) -> None:
         self._token = token
 
     def admits(self, request: web.BaseRequest) -> bool:
-        """Whether the request is the operator's."""
+        """Whether the request may use admin routes."""
         headers = request.headers
         if self._token is not None:
             sent = headers.get("Authorization", "").encode("utf-8", "surrogateescape")
@@ -64,7 +64,7 @@ class AdminAccess:
         return is_local(request.remote or "", host_name(headers.get("Host", "")), headers)
 
     def only(self, route: str, handler: Handler) -> Handler:
-        """The handler for admitted requests; AdminOnly for others, with `route` in the log."""
+        """`handler` for admitted requests, AdminOnly for others; `route` is for the log."""
 
         @wraps(handler)
         async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
@@ -97,7 +97,7 @@ class AdminHandler:
     credential_usage: CredentialUsage
 
     async def show_metrics(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """All metrics; rendered in a thread, while the event loop serves requests."""
+        """All metrics, rendered in a thread, off the event loop."""
         context.route = METRICS
         accept = request.headers.get("Accept", "")
         media_type, body = await asyncio.to_thread(self.metrics.render, accept)
@@ -125,7 +125,7 @@ class AdminHandler:
         return _json({"purged": "everything"})
 
     async def explain(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """What the proxy would do with a GET of `?url=`; refused where a client's would be."""
+        """What the proxy would do with a GET of `?url=`; raises as that request would."""
         context.route = EXPLAIN
         url = url_parameter(request.raw_path.partition("?")[2])
         if not url:
@@ -144,7 +144,7 @@ class AdminHandler:
     async def client_credentials(
         self, request: web.BaseRequest, context: RequestContext
     ) -> WireResponse:
-        """Which clients still send a key or a token."""
+        """The clients that still send a key or a token."""
         context.route = CLIENT_CREDENTIALS
         rows = [
             Row(

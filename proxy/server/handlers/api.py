@@ -1,4 +1,4 @@
-"""API handler: an HTTP request becomes an ApiRequest; its ApiResponse goes out over HTTP."""
+"""API handler: from the HTTP request to an ApiRequest, from the ApiResponse to HTTP."""
 
 from dataclasses import dataclass
 
@@ -36,10 +36,10 @@ from proxy.trello.routes import Handling, handling_of
 from proxy.upstream.response_body import inflate
 
 INFLATING_BYTES = 2 * PIECE_BYTES
-"""Memory for inflating a body while it is sent: a piece, the next one, and zlib's window."""
+"""Memory for inflating a body while it is sent: the current piece, the next, and zlib's window."""
 _KEYLESS = """\
-No token is needed here: this proxy asks Trello in its own name.
-Leave the key and token out, or send any; they are removed.
+No token is needed here: this proxy sends its own to Trello.
+Leave key and token out; any that you send are removed.
 """
 _KEYED = """\
 This proxy gives out no token, and needs yours: send your own key and token with each request.
@@ -54,7 +54,7 @@ _FOR_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiHandler:
-    """Serves /1/…"""
+    """Handler of /1/…: parses a request, checks permission, and calls the service for its route."""
 
     parser: RequestParser
     reads: ReadThrough
@@ -69,7 +69,7 @@ class ApiHandler:
     """Checks attachment links; None if they need no signature."""
 
     async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """The response; ProxyError where there is none."""
+        """The response; ProxyError if there is none."""
         api_request, body = await self.parser.parse(request, context)
         route = api_request.match.route
         if route.kind is Kind.AUTHORIZATION_PAGE:
@@ -94,15 +94,15 @@ class ApiHandler:
         return response
 
     async def _check_permission(self, request: ApiRequest, parts: tuple[ApiRequest, ...]) -> None:
-        """A ClientError unless the client may do this; much text is judged in a thread."""
+        """ClientError if the client may not do this; long requests are checked in a thread."""
         body_bytes = len(request.body) if isinstance(request.body, bytes) else 0
         size_bytes = len(request.target) + body_bytes
         await run_for_client(size_bytes, self.parser.permission.check, request, parts)
 
     def _check_signature(self, request: ApiRequest) -> ApiRequest:
-        """The request without the link's signature, which Trello does not know.
+        """The request without its link signature, which is not for Trello.
 
-        A ClientError if links must be signed and this one is not.
+        ClientError if links must be signed and this one is not.
         """
         file = file_in_route(request.match)
         if file is None:
@@ -147,7 +147,7 @@ class ApiHandler:
     ) -> WireResponse:
         if served.stored is not None:
             return self._from_stored(request, hold, api_request, served, served.stored)
-        # A write has been done: its response is sent however much memory is held.
+        # A write has been done: its response is sent even if `limits.memory` is full.
         is_read = api_request.match.route.kind is not Kind.WRITE
         if is_read and isinstance(served.body, bytes) and len(served.body) > SLICE_BYTES:
             hold.take("responses", len(served.body))
@@ -180,7 +180,7 @@ class ApiHandler:
         return response
 
     def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:
-        """The verifier, which takes this hit as its sample if one is due; None if it may not."""
+        """The verifier, after offering it this hit as a sample; None if it may not be verified."""
         if not may_verify(request.match, stored, own=request.uses_stored_credential):
             return None
         self.verifier.offer_sample(request, stored)
@@ -209,9 +209,9 @@ def _body_of(
 ) -> tuple[bytes | BodyStream, int]:
     """The body in the coding that the client accepts, and its length in bytes.
 
-    A response is stored once, in Trello's coding. Its identity form is stored beside it if it is
-    short, and inflated while it is sent if it is long. Bytes in the memory tier are shared; others
-    count for this client: MemoryFull.
+    A response is stored once, in Trello's coding. A short identity form is stored as well, a long
+    one is inflated while it is sent. Bytes in the memory tier are shared; others count for this
+    client: MemoryFull.
     """
     length = identity_length(stored.body) if stored.gzip and not gzip else len(stored.body)
     is_own = len(stored.body) > MAX_FAST_PATH_BODY_BYTES and memory.get(stored.key) is not stored

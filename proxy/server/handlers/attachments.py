@@ -1,6 +1,6 @@
-"""An attachment's file over HTTP: conditions, ranges, and how it may be shown.
+"""Attachment handler: conditional and range requests, and how a browser may show the file.
 
-The same for a file that is kept, that is still arriving, and that only passes through.
+The same for a stored file, one that is being downloaded, and one that is only passed through.
 """
 
 from typing import assert_never
@@ -33,7 +33,7 @@ _NO_STORE = ("Cache-Control", "private, no-store")
 
 
 class AttachmentHandler:
-    """Serves …/attachments/{a}/download and …/previews/{p}/download."""
+    """Handler of …/attachments/{a}/download and …/previews/{p}/download."""
 
     def __init__(self, downloads: AttachmentService, clock: Clock) -> None:
         self._attachments = downloads
@@ -42,7 +42,7 @@ class AttachmentHandler:
     async def handle(
         self, request: web.BaseRequest, api_request: ApiRequest
     ) -> tuple[WireResponse, Outcome] | ApiResponse:
-        """The file, or the answer of Trello's that stands for it."""
+        """The file, or Trello's response in its place."""
         permitted = await self._attachments.authorize(api_request)
         if isinstance(permitted, ApiResponse):
             return permitted
@@ -61,7 +61,7 @@ class AttachmentHandler:
         return await _rendered(request, permitted, opened, validators), opened.outcome
 
     def _validators(self, upload: UploadedFile) -> Validators:
-        """Without a date that is later than this answer's own (RFC 9110 §8.8.2.1)."""
+        """ETag and Last-Modified; no date later than the response (RFC 9110 §8.8.2.1)."""
         date = upload.modified_at
         is_past = date is not None and date <= self._clock.now()
         return Validators(etag_of_file(upload.id), date if is_past else None)
@@ -94,7 +94,7 @@ async def _rendered(
 
 
 def _part(request: web.BaseRequest, validators: Validators, length: int | None) -> Part:
-    """What is asked for of a file of this length; ranges are for GET (RFC 9110 §14.2)."""
+    """The requested part of a file of `length` bytes; only GET has ranges (RFC 9110 §14.2)."""
     ranged = request.headers.get("Range", "") if request.method == "GET" else ""
     return resolve(ranged, request.headers.get("If-Range", ""), validators, length)
 
@@ -115,7 +115,7 @@ def _fields(
         name == "download"
         for name, _ in parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True)
     )
-    # A long text's charset is known once it is kept: nobody is to keep it without.
+    # The charset of a long text is known when it is stored; until then no client may store it.
     is_settled = opened.outcome.hit or not lacks_charset(content_type)
     dated = (("Last-Modified", validators.last_modified),) if validators.last_modified else ()
     return (

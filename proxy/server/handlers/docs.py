@@ -1,4 +1,4 @@
-"""Documentation handlers: `/-/docs/` and its pages, as HTML in a browser, else as Markdown."""
+"""Documentation handlers: `/-/docs/` and its pages, HTML for browsers, else Markdown."""
 
 import asyncio
 from functools import partial

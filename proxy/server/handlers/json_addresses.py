@@ -1,6 +1,6 @@
-"""JSON addresses (`/b/{board}.json`, `/c/{card}.json`), served by the API's handler.
+"""JSON addresses (`/b/{board}.json`, `/c/{card}.json`): reads of the API under other paths.
 
-So they are cached, conditional and authorised like any read of the API.
+The API handler serves them, so they are cached, conditional and authorised like any read.
 """
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from proxy.server.response import WireResponse
 
 
 class JsonAddressHandler:
-    """Routes JSON addresses to the API's handler, all others to the page's."""
+    """Handler that passes JSON addresses to the API handler, all others to the page's."""
 
     def __init__(self, page: Handler, api: Handler) -> None:
         self._page = page

@@ -1,4 +1,4 @@
-"""Pages for people: `/`, `/c/{card}`, `/b/{board}`, and the assets that they load."""
+"""Page handlers: `/`, `/c/{card}`, `/b/{board}`, and the assets of these pages."""
 
 import asyncio
 import re
@@ -54,17 +54,14 @@ _CARD_QUERY = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FI
 
 @dataclass(frozen=True, slots=True)
 class FetchedJson:
-    """A response and its JSON.
-
-    It is kept as bytes and parsed where it is used: as objects it takes many times the memory.
-    """
+    """A response and its JSON, as bytes: parsed objects take many times the memory."""
 
     body: bytes
     response: ApiResponse
 
     @property
     def stale_since(self) -> float | None:
-        """When it was requested, in POSIX seconds, if it is stale because Trello fails."""
+        """When it was requested, in POSIX seconds, if it is served stale (RFC 5861 §4)."""
         stored = self.response.stored
         is_stale = self.response.outcome.detail is Detail.STALE_IF_ERROR
         return stored.requested_at if stored is not None and is_stale else None
@@ -83,7 +80,7 @@ class FetchedJson:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageHandler:
-    """Handlers of pages; data comes through the cache, with the stored credential."""
+    """Handlers of pages; data is read through the cache, with the stored credential."""
 
     parser: RequestParser
     reads: ReadThrough
@@ -93,7 +90,7 @@ class PageHandler:
     offer: Callable[[web.BaseRequest], Offer]
 
     async def home(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """The home page; with `?url=` the proxy's link for an address of Trello's, else 400."""
+        """The home page; with `?url=` also the proxy's link for a URL of Trello's, or 400."""
         context.route = "/"
         _check_method(request)
         pasted = _query_of(request).get("url", "")
@@ -124,9 +121,9 @@ class PageHandler:
         return WireResponse(200, serialize(fields), body)
 
     async def card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A card's files; NotFoundAtTrello, or UpstreamError when nothing stale is stored either.
+        """A card's files; NotFoundAtTrello, UpstreamError.
 
-        Redirects to the board where the name is a board's: both have shortLinks of the same form.
+        Redirects to the board if the name is a board's: both have shortLinks of the same form.
         """
         context.route = "/c/{card}"
         name, directives = _name_in(request), directives_of(request)
@@ -146,7 +143,7 @@ class PageHandler:
         return _page_response(card, page)
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A board's files, of `?page=`, or those that `?q=` finds; errors as of a card."""
+        """A board's files on `?page=`, or those that match `?q=`; raises as `card`."""
         context.route = "/b/{board}"
         name, directives = _name_in(request), directives_of(request)
         query = _query_of(request)
@@ -171,14 +168,14 @@ class PageHandler:
         return await fetched.use(lambda board: parse_board(board, name))
 
     async def _board_of_card(self, board_id: str, directives: Directives) -> Board | None:
-        """None where the board is not available: the files are shown without it."""
+        """The board; None if it is not available: the page is shown without it."""
         try:
             return await self._board(board_id, directives) if board_id else None
         except ProxyError:
             return None
 
     async def _member_names(self, board: str, directives: Directives) -> Mapping[str, str]:
-        """Names by member id; empty where they are not available."""
+        """Names by member id; empty if they are not available."""
         if not board:
             return {}
         target = f"/1/boards/{board}/members?fields=fullName,username"
@@ -205,7 +202,7 @@ class PageHandler:
 
 
 async def _read_body(response: ApiResponse) -> bytes:
-    """The plain body; InvalidResponse when it is longer than MAX_JSON_BYTES."""
+    """The plain body; InvalidResponse if it is longer than MAX_JSON_BYTES."""
     if isinstance(response.body, bytes):
         if not response.gzip:
             return response.body
@@ -224,7 +221,7 @@ async def _read_body(response: ApiResponse) -> bytes:
 
 
 def _account(context: RequestContext, fetched: FetchedJson) -> None:
-    """Log the page with the outcome of its main read, and count its memory."""
+    """Log the page with the outcome of its main read, and count its body in `limits.memory`."""
     context.outcome = fetched.response.outcome
     context.hold.take("responses", len(fetched.body))
 
@@ -237,7 +234,7 @@ def _page_response(fetched: FetchedJson, body: bytes) -> WireResponse:
 
 
 def _name_in(request: web.BaseRequest) -> str:
-    """The id or shortLink in `/c/{name}/…`; NotFound when there is none."""
+    """The id or shortLink in `/c/{name}/…`; NotFound if there is none."""
     _check_method(request)
     path = request.raw_path.partition("?")[0]
     segments = parse("/".join(path.split("/")[:3])).segments  # the rest is a title for people

@@ -1,4 +1,4 @@
-"""Trello's probe of the callback, and its deliveries."""
+"""Webhook handler: Trello's probe of the callback URL, and its deliveries."""
 
 from aiohttp import web
 
@@ -12,24 +12,24 @@ from proxy.server.response import WireResponse
 from proxy.trello.webhook_payload import PATH
 
 MAX_BODY_BYTES = 256 * 1024
-"""Above it nothing is taken in; Trello's deliveries are some kilobytes."""
+"""Of a delivery; Trello's have some kilobytes."""
 _OK_FIELDS = (("Cache-Control", "no-store"),)
 
 
 class WebhookHandler:
-    """Answers Trello alone: whoever else asks learns that something is here, and no more."""
+    """Handler of the callback URL; requests without Trello's signature have no effect."""
 
     def __init__(self, webhook_receiver: WebhookReceiver) -> None:
         self._receiver = webhook_receiver
 
-    async def handle(self, request: web.BaseRequest, record: RequestContext) -> WireResponse:
-        """200 for a probe and for what Trello signed; NotTrello, BodyTooLarge otherwise."""
-        record.route = PATH
+    async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """200 for a probe and a signed delivery; InvalidWebhookSignature, BodyTooLarge."""
+        context.route = PATH
         match request.method:
             case "HEAD":
                 pass
             case "POST":
-                await self._receive(request, record.hold)
+                await self._receive(request, context.hold)
             case _:
                 raise MethodNotAllowed("Trello sends HEAD and POST here.", "HEAD, POST, OPTIONS")
         return WireResponse(200, serialize(_OK_FIELDS))
