@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.access.scope import Scope
-from proxy.config.units import Rate
+from proxy.model import Rate
 
 Writes = Literal["deny", "allow", "all"]
 """`clients.writes`: no write, work on boards, or administration as well."""
