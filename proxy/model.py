@@ -215,6 +215,15 @@ class Outcome:
         return "none" if self.fwd is None else "miss"
 
 
+class RequestTime(NamedTuple):
+    """When a request is sent to Trello, in an order that a clock set back does not reverse."""
+
+    seq: int
+    """The store's `seq`, which advances with every invalidation."""
+    at: float
+    """POSIX seconds."""
+
+
 NEVER_EXPIRES = float("inf")
 
 
@@ -255,9 +264,9 @@ class StoredResponse:
     """POSIX seconds when Trello first answered 404 after this: stale since then."""
 
     @property
-    def asked(self) -> tuple[int, float]:
-        """When Trello was asked, in an order that a clock set back does not turn round."""
-        return self.requested_seq, self.requested_at
+    def requested(self) -> RequestTime:
+        """When its request was sent."""
+        return RequestTime(self.requested_seq, self.requested_at)
 
     @property
     def size_bytes(self) -> int:

@@ -156,7 +156,7 @@ class App:
         metrics.provide({"client_credentials_total": components.credential_usage.counts})
 
     def _start_log_flusher(self) -> None:
-        ticks = self.components.changes.clock_monitor.tick, self.components.dashboard.tick
+        ticks = self.components.services.cache.clock_monitor.tick, self.components.dashboard.tick
         self._environment.own(LogFlusher(self._environment.log, ticks)).start()
 
     async def _listen(self, groups: list[list[socket.socket]]) -> None:
@@ -192,7 +192,7 @@ class App:
         fast_path = FastPath(
             deps,
             store=components.stores.responses,
-            watched=components.services.watched,
+            watched=components.services.cache.watched,
             digest_key=environment.random(32),
         )
         middleware = Middleware(

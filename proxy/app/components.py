@@ -8,16 +8,21 @@ from typing import Protocol, TypeVar
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.service import AttachmentService
 from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.lookup import StoredLookup
+from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
-from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.refresh import RecentHits
+from proxy.changes.webhook_manager import ActiveBoards, WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import StoredCredential
@@ -96,10 +101,25 @@ class UpstreamComponents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheComponents:
+    """What services and change detection share."""
+
+    lookup: StoredLookup
+    aliases: AliasResolver
+    projector: Projector
+    storer: ResponseStorer
+    watched: WatchedBoards
+    clock_monitor: ClockMonitor
+    active_boards: ActiveBoards
+    recent_hits: RecentHits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What serves requests."""
 
     parser: RequestParser
+    cache: CacheComponents
     reads: ReadThrough
     writes: WriteThrough
     batches: BatchService
@@ -107,7 +127,6 @@ class Services:
     exports: BoardExport
     verifier: HitVerifier
     invalidator: Invalidator
-    watched: WatchedBoards
     echo_filter: EchoFilter
 
 
@@ -116,7 +135,6 @@ class Changes:
     """What detects changes made elsewhere."""
 
     poller: BoardPoller
-    clock_monitor: ClockMonitor
     webhook_receiver: WebhookReceiver | None
     """None unless Trello can reach the proxy; so is the manager."""
     webhook_manager: WebhookManager | None

@@ -5,11 +5,12 @@ background is registered with the environment when it is built, and stopped in r
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from pathlib import Path
 
 from proxy.app.components import (
+    CacheComponents,
     Changes,
     Components,
     Environment,
@@ -28,10 +29,14 @@ from proxy.attachments.fetcher import FetchDeps, StorageHosts
 from proxy.attachments.service import AttachmentService
 from proxy.attachments.ssrf_guard import may_connect
 from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.lookup import StoredLookup
+from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.sqlite_backend import SQLiteStorage
@@ -42,9 +47,9 @@ from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
 from proxy.changes.poll_diff import TARGET, VALID_INTERVALS, interval_s
-from proxy.changes.refresh import ActiveRefresher
+from proxy.changes.refresh import ActiveRefresher, RecentHits
 from proxy.changes.webhook_client import WebhookClient
-from proxy.changes.webhook_manager import WebhookManager
+from proxy.changes.webhook_manager import ActiveBoards, WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import (
@@ -90,7 +95,10 @@ class ComponentFactory:
         self._clock = environment.clock
         self._log = environment.log
         self._public_url = public_url
-        self._poll_interval_s = _poll_interval_s(self._config)
+        watch_s, token = self._config.freshness.watch_s, self._config.limits.token
+        self._poll_interval_s = (
+            None if watch_s == "off" else interval_s(watch_s, token.count, token.window_s)
+        )
         self._directory = DirectoryLock(Path(self._config.cache.directory))
         is_on_disk = self._config.cache.backend == "sqlite"
         self._identity_file = IdentityFile(self._directory if is_on_disk else None)
@@ -101,7 +109,7 @@ class ComponentFactory:
         stores = await self._open_stores()
         upstream = await self._build_upstream(credential)
         services = self._build_services(stores, upstream)
-        changes = self._build_changes(stores, upstream, services)
+        changes = self._build_changes(upstream, services)
         return Components(
             stores=stores,
             upstream=upstream,
@@ -204,35 +212,89 @@ class ComponentFactory:
 
     def _build_services(self, stores: Stores, upstream: UpstreamComponents) -> Services:
         """What serves requests; hit verification begins."""
-        environment, clock, metrics = self._environment, self._clock, self._environment.metrics
-        responses, exchange = stores.responses, upstream.exchange
-        invalidator = Invalidator(responses, metrics, self._log)
-        watched = WatchedBoards(clock, VALID_INTERVALS * (self._poll_interval_s or 0.0))
-        reads = ReadThrough(responses, exchange, self._public_url, metrics, clock, watched)
-        batches = BatchService(reads, responses, exchange, metrics, clock)
+        environment, responses, exchange = self._environment, stores.responses, upstream.exchange
+        own, invalidator = environment.own, Invalidator(responses, environment.metrics, self._log)
         echo_filter = EchoFilter(environment.random(8).hex())
-        writes = WriteThrough(exchange, invalidator, reads.aliases, echo_filter)
-        for component in (reads.flights, batches.flights, writes):
-            environment.own(component)
-        fetch_deps = FetchDeps(exchange, self._storage_hosts(), metrics)
-        verifier = HitVerifier(
-            reads, (responses, invalidator), self._verification_pause_s, clock, self._log
+        cache = self._build_cache(responses, invalidator)
+        reads = own(
+            ReadThrough(
+                lookup=cache.lookup,
+                aliases=cache.aliases,
+                projector=cache.projector,
+                storer=cache.storer,
+                exchange=exchange,
+                watched=cache.watched,
+                on_hit=cache.recent_hits.note,
+            )
         )
-        environment.own(verifier).start()
+        writes = own(
+            WriteThrough(
+                exchange=exchange,
+                invalidator=invalidator,
+                aliases=cache.aliases,
+                echoes=echo_filter,
+                on_write=cache.watched.note_write,
+            )
+        )
+        fetch_deps = FetchDeps(exchange, self._storage_hosts(), environment.metrics)
         return Services(
             parser=RequestParser(
                 upstream.routes, upstream.stored, self._config.clients, upstream.links
             ),
+            cache=cache,
             reads=reads,
             writes=writes,
-            batches=batches,
+            batches=own(BatchService(reads, cache.storer, exchange)),
             attachments=AttachmentService(reads, upstream.routes, fetch_deps, stores.attachments),
             exports=BoardExport(fetch_deps),
-            verifier=verifier,
+            verifier=self._build_verifier(reads, responses, invalidator),
             invalidator=invalidator,
-            watched=watched,
             echo_filter=echo_filter,
         )
+
+    def _build_cache(self, responses: ResponseStore, invalidator: Invalidator) -> CacheComponents:
+        """What services and change detection share."""
+        clock = self._clock
+        watched = WatchedBoards(clock, VALID_INTERVALS * (self._poll_interval_s or 0.0))
+        clock_monitor = ClockMonitor(invalidator, clock, self._log, watched.clock_set_back)
+        clock_monitor.check(responses.newest_at)
+        active_boards, recent_hits = ActiveBoards(clock), RecentHits()
+        aliases = AliasResolver(responses, clock)
+        lookup = StoredLookup(responses, watched, clock, on_future=clock_monitor.check)
+        projector = Projector(responses, lookup, aliases, clock)
+        storer = ResponseStorer(
+            responses=responses,
+            aliases=aliases,
+            projector=projector,
+            public_url=self._public_url,
+            on_stored=active_boards.note,
+            clock=clock,
+            metrics=self._environment.metrics,
+        )
+        return CacheComponents(
+            lookup=lookup,
+            aliases=aliases,
+            projector=projector,
+            storer=storer,
+            watched=watched,
+            clock_monitor=clock_monitor,
+            active_boards=active_boards,
+            recent_hits=recent_hits,
+        )
+
+    def _build_verifier(
+        self, reads: ReadThrough, responses: ResponseStore, invalidator: Invalidator
+    ) -> HitVerifier:
+        verifier = HitVerifier(
+            reads=reads,
+            responses=responses,
+            invalidator=invalidator,
+            pause_s=self._verification_pause_s,
+            clock=self._clock,
+            log=self._log,
+        )
+        self._environment.own(verifier).start()
+        return verifier
 
     def _verification_pause_s(self) -> float:
         token = self._config.limits.token
@@ -248,55 +310,62 @@ class ComponentFactory:
         )
         return StorageHosts(hosts, named, matched)
 
-    def _build_changes(
-        self, stores: Stores, upstream: UpstreamComponents, services: Services
-    ) -> Changes:
-        """What detects changes, listening to the services; polling begins."""
-        environment, clock, log = self._environment, self._clock, self._log
-        reads, parser, invalidator = services.reads, services.parser, services.invalidator
-        clock_monitor = ClockMonitor(invalidator, clock, log)
-        poller = environment.own(
-            BoardPoller(
-                upstream.exchange, invalidator, clock, log, self._poll_interval_s, services.watched
-            )
-        )
+    def _build_changes(self, upstream: UpstreamComponents, services: Services) -> Changes:
+        """What detects changes; polling begins."""
+        own, parser, cache = self._environment.own, services.parser, services.cache
         batch = parser.internal_get("/1/batch", NONE, Priority.BACKGROUND)
-        refresher = ActiveRefresher(reads, services.batches, batch)
-        environment.own(refresher.flights)
-        reads.on_hit.append(refresher.on_hit)
-        reads.on_lookup.append(poller.note_read)
-        reads.on_future.append(clock_monitor.check)
-        services.writes.on_write.append(poller.note_write)
-        poller.on_change.append(refresher.on_change)
-        clock_monitor.on_set_back.append(poller.clock_set_back)
-        clock_monitor.check(stores.responses.newest_at)
-        poller.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
-        callback, receiver, manager = webhook_callback(self._config), None, None
-        if callback is not None:
-            receiver = WebhookReceiver(
-                callback, services.echo_filter, invalidator, environment.metrics, clock
-            )
-            manager = self._build_webhook_manager(upstream, services, receiver)
-            manager.subscribe_to(poller)
-        return Changes(
-            poller=poller,
-            clock_monitor=clock_monitor,
-            webhook_receiver=receiver,
-            webhook_manager=manager,
-        )
+        refresher = own(ActiveRefresher(cache.recent_hits, services.reads, services.batches, batch))
+        receiver, manager = self._build_webhooks(upstream, services)
 
-    def _build_webhook_manager(
-        self, upstream: UpstreamComponents, services: Services, receiver: WebhookReceiver
-    ) -> WebhookManager:
-        client = WebhookClient(
-            receiver.callback.url,
-            upstream.stored,
-            upstream.exchange,
-            services.writes,
-            upstream.routes,
+        def on_change(boards: Set[str], since: float) -> None:
+            refresher.on_change(boards)
+            if manager is not None:
+                manager.on_board_change(boards, since)
+
+        poller = own(
+            BoardPoller(
+                exchange=upstream.exchange,
+                invalidator=services.invalidator,
+                watched=cache.watched,
+                interval_s=self._poll_interval_s,
+                on_change=on_change,
+                clock=self._clock,
+                log=self._log,
+            )
         )
-        metrics = self._environment.metrics
-        return WebhookManager(client, services.reads, receiver, metrics, self._clock, self._log)
+        poller.start(parser.internal_get(TARGET, NONE, Priority.POLLER))
+        return Changes(poller=poller, webhook_receiver=receiver, webhook_manager=manager)
+
+    def _build_webhooks(
+        self, upstream: UpstreamComponents, services: Services
+    ) -> tuple[WebhookReceiver | None, WebhookManager | None]:
+        """What receives deliveries and what keeps webhooks at Trello, if it can reach us."""
+        callback, metrics = webhook_callback(self._config), self._environment.metrics
+        if callback is None:
+            return None, None
+        receiver = WebhookReceiver(
+            callback=callback,
+            echoes=services.echo_filter,
+            invalidator=services.invalidator,
+            metrics=metrics,
+            clock=self._clock,
+        )
+        client = WebhookClient(
+            callback_url=callback.url,
+            stored=upstream.stored,
+            exchange=upstream.exchange,
+            writes=services.writes,
+            table=upstream.routes,
+        )
+        manager = WebhookManager(
+            client=client,
+            boards=services.cache.active_boards,
+            receiver=receiver,
+            metrics=metrics,
+            clock=self._clock,
+            log=self._log,
+        )
+        return receiver, manager
 
     def _build_credential_manager(
         self, upstream: UpstreamComponents, changes: Changes
@@ -329,9 +398,3 @@ class ComponentFactory:
             self._log,
             deprecates=not self._config.clients.forwards_credentials,
         )
-
-
-def _poll_interval_s(config: Config) -> float | None:
-    """Seconds from one request of the board poller to the next; None if it is off."""
-    watch_s, token = config.freshness.watch_s, config.limits.token
-    return None if watch_s == "off" else interval_s(watch_s, token.count, token.window_s)

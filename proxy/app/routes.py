@@ -76,6 +76,8 @@ class RouteBuilder:
         return ApiHandler(
             parser=services.parser,
             reads=services.reads,
+            lookup=services.cache.lookup,
+            memory=self._components.stores.responses.memory,
             writes=services.writes,
             batches=services.batches,
             attachments=AttachmentHandler(services.attachments, clock),
@@ -140,10 +142,13 @@ class RouteBuilder:
         )
 
     def _explainer(self) -> Explainer:
+        services = self._components.services
         return Explainer(
-            read_through=self._components.services.reads,
-            batches=self._components.services.batches,
-            attachments=self._components.services.attachments,
+            reads=services.reads,
+            batches=services.batches,
+            attachments=services.attachments,
+            lookup=services.cache.lookup,
+            aliases=services.cache.aliases,
             limiter=self._components.upstream.limiter,
             responses=self._components.stores.responses,
             clock=self._clock,

@@ -19,8 +19,9 @@ from proxy.attachments.fetcher import (
 )
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
 from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.lookup import LookupResult
 from proxy.cache.read_through import ReadThrough
-from proxy.cache.results import Prediction, response_from_buffered
+from proxy.cache.results import response_from_buffered
 from proxy.errors import (
     AttachmentDeleted,
     AttachmentIsLink,
@@ -107,8 +108,8 @@ class AttachmentService:
                     "Trello's response about an attachment is not one; try again later."
                 )
 
-    async def predict(self, request: ApiRequest) -> tuple[Prediction, Outcome | None]:
-        """The outcome of reading the metadata, and that of the file after it.
+    async def predict(self, request: ApiRequest) -> tuple[LookupResult, Outcome | None]:
+        """The lookup of the metadata, and the outcome of the file after it.
 
         None: there is no file to send, according to stored metadata.
         """
@@ -117,7 +118,7 @@ class AttachmentService:
         prediction = await self._read_through.predict(
             self._metadata_request(request, card, attachment)
         )
-        stored, preview = prediction.lookup.stored, params.get("idPreview")
+        stored, preview = prediction.stored, params.get("idPreview")
         file_id = attachment if preview is None else f"{attachment}/{preview}"
         if stored is not None and prediction.outcome.hit:
             if stored.status != 200:

@@ -12,30 +12,31 @@ from proxy.runtime.clock import Clock
 from proxy.trello.tags import EVERYTHING
 
 TOLERANCE_S = 1.0
-"""A clock that is kept in step by NTP may go back by less; an age is wrong by no more than that."""
+"""NTP may set a clock back by less than this; an age is wrong by no more than that."""
 
 
 class ClockMonitor:
-    """Compares the clock with moments that have been."""
+    """Compares the clock with times that it has already shown."""
 
-    def __init__(self, invalidator: Invalidator, clock: Clock, log: Log) -> None:
-        self._invalidate = invalidator
+    def __init__(
+        self, invalidator: Invalidator, clock: Clock, log: Log, on_set_back: Callable[[], None]
+    ) -> None:
+        """`on_set_back` is called when the clock was set back, once everything stored is stale."""
+        self._invalidator = invalidator
         self._clock = clock
         self._log = log
+        self._on_set_back = on_set_back
         self._latest = clock.now()
-        self.on_set_back: list[Callable[[], None]] = []
-        """Called when the clock was set back, once everything stored is stale."""
 
     def tick(self) -> None:
-        """Compare it with what it said at the last tick; to be called several times a second."""
+        """Compare it with the last tick's time; to be called several times a second."""
         self.check(self._latest)
 
     def check(self, moment: float) -> None:
-        """Make everything stored stale if this moment, in POSIX seconds, is still to come."""
+        """Mark everything stored stale if this time, in POSIX seconds, is still to come."""
         now = self._latest = self._clock.now()
         if moment - now <= TOLERANCE_S:
             return
-        self._invalidate.mark_stale({EVERYTHING}, "clock")
-        for notify in self.on_set_back:
-            notify()
+        self._invalidator.mark_stale({EVERYTHING}, "clock")
+        self._on_set_back()
         self._log.event("warning", "clock set back", by_s=round(moment - now, 1))

@@ -1,14 +1,17 @@
-"""Collapsed forwarding: one flight for many callers (RFC 9211 §2.6).
+"""Collapsed forwarding: one upstream request for several clients (RFC 9211 §2.6).
 
-A flight is a task owned here, not by the request that began it: a caller who leaves cancels only
-its own waiting. One failure answers everybody who waited, and the next caller asks anew. A flight
-that all its callers have left lands all the same, unless `is_idle` says that it has not begun.
+The work is a task owned here, not by the request that began it: a client that disconnects cancels
+only its own wait. One failure answers every caller that waited, and the next caller begins anew.
+Work that all callers have left is completed all the same, unless `is_idle` says that it has not
+begun.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from proxy.runtime.tasks import TaskSet
 
 T = TypeVar("T")
 
@@ -17,15 +20,16 @@ T = TypeVar("T")
 class _Flight(Generic[T]):
     task: "asyncio.Task[T]"
     callers: int = 0
-    """Those that wait, and those that never will."""
+    """Those that wait, and background ones, which never leave."""
 
 
 class RequestCollapser(Generic[T]):
-    """The flights in the air, by what they were begun for."""
+    """Work in progress, by the key that callers share."""
 
     def __init__(self, is_idle: Callable[["asyncio.Task[T]"], bool]) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
         self._is_idle = is_idle
+        self._tasks = TaskSet()
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -36,7 +40,7 @@ class RequestCollapser(Generic[T]):
     async def run(
         self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]
     ) -> tuple[T, bool]:
-        """The flight's result, and whether somebody else had begun it."""
+        """The result, and whether another caller had begun the work."""
         joined = key in self._flights
         flight = self._join(key, begin)
         try:
@@ -45,33 +49,24 @@ class RequestCollapser(Generic[T]):
             flight.callers -= 1
             if not flight.callers and self._is_idle(flight.task):
                 flight.task.cancel()
-                self._forget(key, flight)  # who comes now begins another
+                self._forget(key, flight)  # the next caller begins another
             raise
 
     def start(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        """Begin the flight unless it is in the air; it lands, whoever waits for it."""
+        """Begin the work in the background unless it is in progress."""
         self._join(key, begin)
 
     async def stop(self) -> None:
-        """Cancel what is still in the air."""
-        flights = [flight.task for flight in self._flights.values()]
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        """Cancel the work in progress."""
+        await self._tasks.stop()
 
     def _join(self, key: Hashable, begin: Callable[[], Coroutine[Any, Any, T]]) -> _Flight[T]:
         flight = self._flights.get(key)
         if flight is None:
-            task = asyncio.create_task(begin())  # noqa: TID251 — owned here, see stop
-            flight = self._flights[key] = _Flight(task)
-            task.add_done_callback(lambda _: self._finished(key, flight))
+            flight = self._flights[key] = _Flight(self._tasks.spawn(begin()))
+            flight.task.add_done_callback(lambda _: self._forget(key, flight))
         flight.callers += 1
         return flight
-
-    def _finished(self, key: Hashable, flight: _Flight[T]) -> None:
-        self._forget(key, flight)
-        if not flight.task.cancelled():
-            flight.task.exception()  # seen, even when nobody waited
 
     def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:

@@ -1,39 +1,45 @@
-"""May a stored response be used? Pure: the caller says what time it is (RFC 9111 §4.2)."""
+"""Freshness: whether a stored response may be used, at a given time (RFC 9111 §4.2). Pure."""
 
 from dataclasses import dataclass
 
 from proxy.http_semantics.cache_control import NONE, Directives
 from proxy.model import Lifetimes
 
+NOT_FOUND_LIFETIME_S = 5.0
+"""A 404 becomes a 200 when a member is added: it is stored for seconds, and never served stale.
+
+For the same time one 404 is no proof against a stored 200: a second one, after it, is (D45).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """Usable without asking Trello; `ttl_s` seconds of life remain."""
+    """Usable without a request to Trello, for `ttl_s` more seconds."""
 
     ttl_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """`stale_for_s` seconds past its lifetime, and what it may still be used for."""
+    """Past its lifetime by `stale_for_s` seconds, and what it may still be used for."""
 
     stale_for_s: float
     while_revalidate: bool
-    """Answer with it at once, ask in the background (RFC 5861 §3)."""
+    """Served at once, and revalidated in the background (RFC 5861 §3)."""
     if_error: bool
-    """Answer with it when Trello cannot (RFC 5861 §4)."""
+    """Served in place of an upstream failure (RFC 5861 §4)."""
     refused: bool = False
-    """Only the client's own directives made it so (RFC 9211 §2.2, `request`)."""
+    """Only the client's own directives made it stale (RFC 9211 §2.2, `request`)."""
 
     @property
     def ttl_s(self) -> int:
-        """What remains, in RFC 9211's sense: negative, -1 for the first second."""
+        """Remaining seconds, so negative: -1 for the first second (RFC 9211 §2.4)."""
         return -1 - int(self.stale_for_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Nothing is stored that may be used."""
+    """Nothing usable is stored."""
 
 
 Verdict = Fresh | Stale | Absent
@@ -41,8 +47,15 @@ ABSENT = Absent()
 
 
 def age_of(requested_at: float, now: float) -> float:
-    """Seconds since the answer was asked for; 0 for one from the future (RFC 9111 §4.2.3)."""
+    """Seconds since the response was requested; 0 for one from the future (RFC 9111 §4.2.3)."""
     return max(0.0, now - requested_at)
+
+
+def lifetimes_for(status: int, route: Lifetimes) -> Lifetimes:
+    """The lifetimes of a response with this status: a 404 has short ones."""
+    if status != 404:
+        return route
+    return Lifetimes(min(NOT_FOUND_LIFETIME_S, route.lifetime_s))
 
 
 def judge(
@@ -51,28 +64,29 @@ def judge(
     now: float,
     directives: Directives = NONE,
     *,
-    outdated: bool = False,
+    marked_stale: bool = False,
 ) -> Verdict:
-    """Fresh while age < lifetime, and while the client's own `max-age` says so (§5.2.1.1).
+    """Fresh while age < lifetime and the client's own `max-age` allows it (§5.2.1.1).
 
-    `no-cache`, and an age above the client's `max-age`, ask for validation (§5.2.1.4): stale
-    answers may then still serve an error, but not the wait. Nor may what is `outdated`, by a
-    change made elsewhere: it is stale at any age. So is what was asked for in the future: the
-    clock was set back, and its age is not known.
+    `no-cache`, and an age above the client's `max-age`, demand validation (§5.2.1.4): a stale
+    response may then still replace an error, but is not served before it was revalidated. The same
+    holds for what is `marked_stale` by a change made elsewhere, at any age. A response requested
+    in the future is stale too: the clock was set back, and the age is unknown.
     """
-    outdated = outdated or requested_at > now
+    marked_stale = marked_stale or requested_at > now
     age_s = age_of(requested_at, now)
     ttl_s = lifetimes.lifetime_s - age_s
-    refused = directives.no_cache or (
+    is_refused = directives.no_cache or (
         directives.max_age_s is not None and age_s > directives.max_age_s
     )
-    within = ttl_s > 0 and not outdated
-    if within and not refused:
+    is_within = ttl_s > 0 and not marked_stale
+    if is_within and not is_refused:
         return Fresh(ttl_s)
     stale_for_s = max(0.0, -ttl_s)
-    if_error = within or stale_for_s < lifetimes.stale_if_error_s
-    may_wait = not refused and not outdated
-    while_revalidate = may_wait and stale_for_s < lifetimes.stale_while_revalidate_s
+    if_error = is_within or stale_for_s < lifetimes.stale_if_error_s
+    while_revalidate = (
+        not is_refused and not marked_stale and stale_for_s < lifetimes.stale_while_revalidate_s
+    )
     if not if_error and not while_revalidate:
         return ABSENT
-    return Stale(stale_for_s, while_revalidate, if_error, refused=within)
+    return Stale(stale_for_s, while_revalidate, if_error, refused=is_within)

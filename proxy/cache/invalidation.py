@@ -1,7 +1,8 @@
-"""The one door for invalidation: writes, the operator, and whatever else learns of a change.
+"""Invalidation: the only way in which writes, the operator and detected changes reach the store.
 
-What a write through the proxy touched is removed: nobody reads the state before it again. What
-changed elsewhere is outdated: stale at once, and better than nothing while Trello fails.
+What a write through the proxy changed is purged: no client reads the earlier state again. What
+changed elsewhere is marked stale: revalidated before it is served, but better than an upstream
+failure (D27).
 """
 
 from collections.abc import Collection
@@ -15,12 +16,11 @@ from proxy.trello.tags import OWNERS_KNOWN
 
 Cause = Literal["write", "purge"]
 ExternalCause = Literal["poll", "webhook", "verification", "clock"]
-"""How a change made elsewhere became known; `proof`: by a hit that was asked again; `clock`: none
-did, but the clock was set back, and no age is known."""
+"""How a change made elsewhere was detected; `clock`: it was set back, and ages are unknown."""
 
 
 class Invalidator:
-    """Advances the store, and tells why."""
+    """Invalidates tags in the store, counts and logs it."""
 
     def __init__(self, responses: ResponseStore, metrics: Metrics, log: Log) -> None:
         self._responses = responses
@@ -28,19 +28,19 @@ class Invalidator:
         self._log = log
 
     def invalidate(self, tags: Collection[Tag], cause: Cause) -> None:
-        """From here on nobody is told what was so before; synchronous, so nothing slips between."""
+        """Purge what carries one of `tags`. Synchronous, so that no request comes in between."""
         self._responses.invalidate(tags)
         self._log_invalidation(tags, cause)
 
     def mark_stale(self, tags: Collection[Tag], cause: ExternalCause) -> None:
-        """From here on what was so before is stale, and serves an error at most; synchronous."""
+        """Mark what carries one of `tags` stale (soft purge). Synchronous as well."""
         self._responses.mark_stale(tags)
         self._log_invalidation(tags, cause)
 
     def checkpoint(self) -> int:
-        """This moment, as a `seq` that whatever is asked from now on has, and nothing before.
+        """A `seq` that every request from now on has, and none before.
 
-        What was learned of owners before it is believed no more.
+        Owners learned before it are no longer believed.
         """
         self._responses.mark_stale((OWNERS_KNOWN,))
         return self._responses.seq

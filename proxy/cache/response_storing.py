@@ -1,150 +1,138 @@
-"""What becomes of an answer that arrived: is it one, may it be stored, and under which names?"""
+"""Response storing: whether a response is usable, may be stored, and under which keys."""
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import assert_never
 
 from proxy.cache.aliases import AliasResolver
+from proxy.cache.freshness import NOT_FOUND_LIFETIME_S
 from proxy.cache.projection.projector import Projector
 from proxy.cache.results import NotStored, Stored, make_stored
-from proxy.cache.storability import (
-    NOT_FOUND_LIFETIME_S,
-    Storable,
-    Unstorable,
-    may_store,
-    why_unusable,
-)
+from proxy.cache.storability import is_invalidating, why_not_stored, why_unusable
 from proxy.cache.store.store import ResponseStore
 from proxy.credentials.extraction import response_contains
 from proxy.errors import InvalidResponse
 from proxy.http_semantics.fields import serialize
 from proxy.links.rewrite import rewrite_client_js
-from proxy.model import (
-    CacheKey,
-    Detail,
-    Kind,
-    StoredResponse,
-)
+from proxy.model import Detail, Kind, RequestTime, StoredResponse
 from proxy.observability.metrics import Metrics, count
-from proxy.trello.failures import is_upstream_failure
+from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest, missing_key
 from proxy.trello.routes import UNKNOWN
 from proxy.trello.tags import stored_tags
 from proxy.upstream.exchange import BufferedResponse
 
-_INVALIDATING_STATUSES = frozenset({401, 403, 410})
-"""After these what was stored is no longer this member's to see."""
-
 
 class ResponseStorer:
-    """Stores answers, and has others learn from them."""
+    """Stores responses, learns aliases from them, and removes what a refusal makes unusable."""
 
     def __init__(
         self,
+        *,
         responses: ResponseStore,
         aliases: AliasResolver,
-        project: Projector,
+        projector: Projector,
         public_url: str,
+        on_stored: Callable[[ApiRequest, StoredResponse], None],
+        clock: Clock,
         metrics: Metrics,
     ) -> None:
+        """`on_stored` is called with every response that is stored, once it is."""
         self._responses = responses
-        self._projector = project
-        self._public_url = public_url
-        self._metrics = metrics
         self._aliases = aliases
-        self.on_stored: list[Callable[[ApiRequest, StoredResponse], None]] = []
-        """Told of every answer that is stored, once it is."""
+        self._projector = projector
+        self._public_url = public_url
+        self._on_stored = on_stored
+        self._clock = clock
+        self._metrics = metrics
+
+    @property
+    def seq(self) -> int:
+        """The store's `seq`, which advances with every invalidation."""
+        return self._responses.seq
+
+    def now(self) -> RequestTime:
+        """The time of a request that is about to be sent."""
+        return RequestTime(self._responses.seq, self._clock.now())
 
     async def store(
-        self, request: ApiRequest, whole: BufferedResponse, requested_at: float, seq: int
+        self, request: ApiRequest, fetched: BufferedResponse, requested: RequestTime
     ) -> Stored | NotStored:
-        """Store what Trello answered at that time and `seq`, if it may be stored."""
-        if whole.status == 200:
-            await self._aliases.learn(request, whole.plain, requested_at, seq)
-        tags = stored_tags(
-            request.match, request.query_names, whole.plain, self._aliases.lookup(request)
-        )
-        verdict = may_store(
-            whole.status,
+        """Store the response to a request sent at `requested`, if it may be stored."""
+        status = fetched.status
+        if status == 200:
+            await self._aliases.learn(request, fetched.plain, requested)
+        else:
+            await self.apply_refusal(request, status, fetched.plain, requested)
+        reason = why_not_stored(
+            status,
             request.match.route.lifetimes,
-            tags,
             no_store=request.directives.no_store,
             echoes=not request.uses_stored_credential
-            and response_contains(request.credential, serialize(whole.fields) + whole.plain),
+            and response_contains(request.credential, serialize(fetched.fields) + fetched.plain),
         )
-        match verdict:
-            case Storable():
-                stored = make_stored(request, whole, tags, requested_at, seq)
-                if stored.status == 404:
-                    await self.mark_missing(request, stored.asked)
-                kept = self._keep(request, stored)
-                if kept is None:
-                    return self._not_stored(request, whole, Detail.INVALIDATED)
-                self._projector.add_stored(request, kept.stored, whole.plain)
-                return kept
-            case Unstorable(reason):
-                is_word = not is_upstream_failure(
-                    whole.status, whole.plain, own=request.uses_stored_credential
-                )
-                if whole.status in _INVALIDATING_STATUSES and is_word:
-                    self.forget(request)
-                return self._not_stored(request, whole, reason)
-            case never:
-                assert_never(never)
+        if reason is not None:
+            return self._not_stored(request, fetched, reason)
+        info = self._aliases.lookup(request)
+        tags = stored_tags(request.match, request.query_names, fetched.plain, info)
+        stored = self._put(request, make_stored(request, fetched, tags, requested))
+        if stored is None:
+            return self._not_stored(request, fetched, Detail.INVALIDATED)
+        self._projector.add_stored(request, stored, fetched.plain)
+        return Stored(stored)
 
-    def _keep(self, request: ApiRequest, stored: StoredResponse) -> Stored | None:
-        """Kept, once for every key it is found by; None when it was invalidated meanwhile."""
-        is_missing = stored.status == 404
-        keys = (
-            (missing_key(spelling_key(request)),)
-            if is_missing
-            else self._aliases.storage_keys(request)
-        )
-        kept = [replace(stored, key=key) for key in keys]
-        if not all(self._responses.put(each) for each in kept):
-            return None
-        for tell in self.on_stored:
-            tell(request, kept[0])
-        return Stored(kept[0])
+    async def apply_refusal(
+        self, request: ApiRequest, status: int, body: bytes, requested: RequestTime
+    ) -> None:
+        """Remove what is stored for a request that Trello refused; or mark it stale (D45).
 
-    async def mark_missing(self, request: ApiRequest, asked: tuple[int, float]) -> None:
-        """Trello answered 404: what is stored is stale, and removed by a second one (D45).
-
-        What is stored under the object's id stays where only a name of it may be gone.
+        After a first 404 it is stale, after a second one removed. What is stored under the object's
+        id stays where only a name of the object may be gone.
         """
-        await self._responses.mark_missing(spelling_key(request), asked, NOT_FOUND_LIFETIME_S)
+        if is_invalidating(status, body, own=request.uses_stored_credential):
+            for key in {request.key, request.spelling_key}:
+                self._responses.drop(key)
+        if status != 404:
+            return
+        await self._responses.mark_missing(request.spelling_key, requested, NOT_FOUND_LIFETIME_S)
         if request.spelled_key is not None:
-            confirmed_s = (
-                math.inf if self._aliases.lookup(request).is_mutable else NOT_FOUND_LIFETIME_S
-            )
-            await self._responses.mark_missing(request.key, asked, confirmed_s)
+            is_mutable = self._aliases.lookup(request).is_mutable
+            confirmed_s = math.inf if is_mutable else NOT_FOUND_LIFETIME_S
+            await self._responses.mark_missing(request.key, requested, confirmed_s)
 
-    def forget(self, request: ApiRequest) -> None:
-        """Forget what is stored for it."""
-        for key in {request.key, spelling_key(request)}:
-            self._responses.drop(key)
-
-    def _not_stored(
-        self, request: ApiRequest, whole: BufferedResponse, reason: Detail
-    ) -> NotStored:
-        count(self._metrics.not_stored, reason)
-        return NotStored(whole, reason, spelling_key(request))
-
-    def validate(self, request: ApiRequest, whole: BufferedResponse) -> BufferedResponse:
-        """The answer, pointed at us where it is Trello's script; Unusable when it is none."""
-        if whole.status != 200 or request.match.route.template == UNKNOWN:
-            return whole
+    def validate(self, request: ApiRequest, fetched: BufferedResponse) -> BufferedResponse:
+        """The response, with Trello's script pointed at the proxy; InvalidResponse if unusable."""
+        if fetched.status != 200 or request.match.route.template == UNKNOWN:
+            return fetched
         kind = request.match.route.kind
-        reason = why_unusable(kind, whole.content_type, whole.plain)
+        reason = why_unusable(kind, fetched.content_type, fetched.plain)
         if reason is not None:
             raise InvalidResponse(f"Trello sent {reason}; try again later.")
         if kind is Kind.SCRIPT:
-            script = rewrite_client_js(whole.plain, self._public_url)
-            return replace(whole, body=script, plain=script, gzip=False)
-        return whole
+            script = rewrite_client_js(fetched.plain, self._public_url)
+            return replace(fetched, body=script, plain=script, gzip=False)
+        return fetched
 
+    def count_not_stored(self, reason: Detail) -> None:
+        """Count a response that is not stored."""
+        count(self._metrics.not_stored, reason)
 
-def spelling_key(request: ApiRequest) -> CacheKey:
-    """The key of the spelling that was used."""
-    return request.spelled_key or request.key
+    def _put(self, request: ApiRequest, stored: StoredResponse) -> StoredResponse | None:
+        """Store it under every key it is found by; None when it was invalidated meanwhile."""
+        is_missing = stored.status == 404
+        keys = (
+            (missing_key(request.spelling_key),)
+            if is_missing
+            else self._aliases.storage_keys(request)
+        )
+        copies = [replace(stored, key=key) for key in keys]
+        if not all(self._responses.put(each) for each in copies):
+            return None
+        self._on_stored(request, copies[0])
+        return copies[0]
+
+    def _not_stored(
+        self, request: ApiRequest, fetched: BufferedResponse, reason: Detail
+    ) -> NotStored:
+        self.count_not_stored(reason)
+        return NotStored(fetched, reason, request.spelling_key)

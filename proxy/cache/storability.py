@@ -1,77 +1,50 @@
-"""May an answer be stored, and is it one at all? (RFC 9111 §3; D2, D7)."""
-
-from dataclasses import dataclass
+"""Storability: which responses may be stored, and which are responses at all (RFC 9111 §3)."""
 
 from proxy.http_semantics.json_members import is_json
-from proxy.model import (
-    Detail,
-    Kind,
-    Lifetimes,
-    Tag,
-)
-from proxy.trello.failures import _PAGES, _media_type
+from proxy.http_semantics.media_type import media_type_of
+from proxy.model import Detail, Kind, Lifetimes
+from proxy.trello.failures import PAGE_TYPES, is_upstream_failure
 
-NOT_FOUND_LIFETIME_S = 5.0
-"""A 404 may turn into a 200 when a member is added: kept for seconds, never past them.
+_INVALIDATING_STATUSES = frozenset({401, 403, 410})
+"""Refusals after which the member may no longer see what is stored: it must not be served again.
 
-And for so long one 404 is no proof against a stored 200: a second one, later than that, is.
+A 404 is not among them: it takes two to remove a stored response (D45).
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Storable:
-    """It may be stored, under these lifetimes, until one of these tags is invalidated."""
+def why_not_stored(
+    status: int, lifetimes: Lifetimes, *, no_store: bool = False, echoes: bool = False
+) -> Detail | None:
+    """Why a response may not be stored; None for a 200 or 404 on a route with a lifetime (D2).
 
-    lifetimes: Lifetimes
-    tags: tuple[Tag, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unstorable:
-    """It may not, and this is why."""
-
-    reason: Detail
-
-
-def may_store(
-    status: int,
-    lifetimes: Lifetimes,
-    tags: tuple[Tag, ...],
-    *,
-    no_store: bool = False,
-    echoes: bool = False,
-) -> Storable | Unstorable:
-    """200 for the route's lifetimes, 404 for seconds, nothing else (D2).
-
-    Nor what `echoes` the client's own credential: nothing stored holds one (D1).
+    A response that `echoes` the client's own credential is not stored: nothing stored holds one
+    (D1).
     """
-    if no_store or echoes:
-        return Unstorable(Detail.REQUEST_NO_STORE if no_store else Detail.CREDENTIAL_IN_RESPONSE)
+    if no_store:
+        return Detail.REQUEST_NO_STORE
+    if echoes:
+        return Detail.CREDENTIAL_IN_RESPONSE
     if lifetimes.lifetime_s <= 0:
-        return Unstorable(Detail.ROUTE_NOT_STORED)
-    if status == 404:
-        return Storable(_of_gone(lifetimes), tags)
-    if status != 200:
-        return Unstorable(Detail.STATUS_NOT_STORED)
-    return Storable(lifetimes, tags)
+        return Detail.ROUTE_NOT_STORED
+    return None if status in {200, 404} else Detail.STATUS_NOT_STORED
 
 
-def lifetimes_for(status: int, route: Lifetimes) -> Lifetimes:
-    """What a stored response may be used for, by today's route table."""
-    return _of_gone(route) if status == 404 else route
+def is_invalidating(status: int, body: bytes, *, own: bool) -> bool:
+    """Whether a response says that what is stored for its request must go.
 
-
-def _of_gone(route: Lifetimes) -> Lifetimes:
-    return Lifetimes(min(NOT_FOUND_LIFETIME_S, route.lifetime_s))
+    `own`: the request was sent with the stored credential. A refusal of that credential as such is
+    an upstream failure, and says nothing of the object.
+    """
+    return status in _INVALIDATING_STATUSES and not is_upstream_failure(status, body, own=own)
 
 
 def why_unusable(kind: Kind, content_type: str, plain: bytes) -> str | None:
-    """Why a 200 is not what its route gives, or None when it is (D7).
+    """Why a 200 is not what its route returns, as a noun phrase; None when it is (D7).
 
-    JSON routes give JSON, to the last byte: a gateway's page is trouble upstream, and a body that
-    was cut before it was sent has the right length. It takes about 1 ms for each MB.
+    JSON routes return JSON, valid to the last byte: a gateway's HTML page is an upstream failure,
+    and a body that was truncated before it was sent has the right length. About 1 ms per MB.
     """
-    media_type = _media_type(content_type)
+    media_type = media_type_of(content_type)
     match kind:
         case Kind.WRITE:
             return _why_no_outcome(media_type, plain)
@@ -83,7 +56,7 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes) -> str | None:
 
 def _why_no_outcome(media_type: str, plain: bytes) -> str | None:
     """Why a body says nothing of a write; it may be a sentence, or empty."""
-    if media_type in _PAGES:
+    if media_type in PAGE_TYPES:
         return "a page where an answer belongs"
     if plain and media_type.endswith("json"):
         return _why_no_json(media_type, plain)
@@ -91,7 +64,7 @@ def _why_no_outcome(media_type: str, plain: bytes) -> str | None:
 
 
 def _why_no_json(media_type: str, plain: bytes) -> str | None:
-    """Why a body is not the JSON, or the call of a script's, that it should be."""
+    """Why a body is not the JSON, or the JSONP script, that it should be."""
     if media_type and not media_type.endswith(("json", "javascript")):
         return f"{media_type} where JSON belongs"
     if media_type.endswith("javascript"):

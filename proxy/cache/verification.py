@@ -1,8 +1,8 @@
-"""Were our hits true? One in a while is asked again, beside the client, and compared.
+"""Hit verification: now and then a hit is requested again in the background, and compared (D33).
 
-The sample is the first hit after a moment that chance picks. Whoever got it does not wait; what
-was found is counted. An answer that was not true any more is replaced, and what shows the same
-objects is outdated: whatever should have told of the change did not.
+The sample is the first hit after a random moment. Its client does not wait; the result is counted.
+A response that was no longer true is replaced, and what shows the same objects is marked stale:
+whatever should have announced the change did not.
 """
 
 import asyncio
@@ -14,76 +14,69 @@ from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.store import ResponseStore
 from proxy.errors import ProxyError
 from proxy.http_semantics.cache_control import Directives
-from proxy.model import (
-    Kind,
-    StoredResponse,
-    Tag,
-)
+from proxy.model import Kind, StoredResponse, Tag
 from proxy.observability.client_stats import OWN
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import Match
-from proxy.trello.tags import (
-    ALL_OF_KIND,
-    SPANNING,
-    UNKNOWN_ID,
-    tags_for,
-)
+from proxy.trello.tags import ALL_OF_KIND, SPANNING, UNKNOWN_ID, tags_for
 from proxy.trello.write_effects import board_tags
 
-LEAST_PAUSE_S = 60.0
-SHARE = 100
-"""At most a hundredth of what a token may ask is spent on this."""
-MOST_BYTES = 64 * 1024
-"""A longer answer is not asked again: the samples are to cost next to nothing."""
+MIN_PAUSE_S = 60.0
+LIMIT_SHARE = 100
+"""At most one request in a hundred of a token's limit verifies hits."""
+MAX_SAMPLE_BYTES = 64 * 1024
+"""A longer response is not verified: samples are to cost next to nothing."""
 
 _OF_BOARDS = ("board:", "cards-of:")
+_REVALIDATE = Directives(no_cache=True)
 
 
 def pause_s(count: int, window_s: float, draw: float) -> float:
-    """Seconds between two questions where a token may ask `count` in any `window_s` seconds.
+    """Seconds between two samples where the limit is `count` requests in any `window_s` seconds.
 
-    `draw`, from 0 to below 1, makes it up to twice as long: no tool polls in that rhythm.
+    `draw`, from 0 to below 1, makes it up to twice as long: no client polls in that rhythm.
     """
-    return max(LEAST_PAUSE_S, SHARE * window_s / count) * (1.0 + draw)
+    return max(MIN_PAUSE_S, LIMIT_SHARE * window_s / count) * (1.0 + draw)
 
 
 def may_verify(match: Match, stored: StoredResponse, *, own: bool) -> bool:
-    """Whether a hit may be asked again: JSON of the stored identity's, small, its path no secret.
+    """Whether a hit may be a sample: small JSON of the stored credential's, no token in the path.
 
-    A 404 says too little, and lives for seconds only.
+    A 404 says too little, and is fresh for seconds only.
     """
     return (
         own
         and match.route.kind is Kind.READ
         and not match.secret_positions
         and stored.status == 200
-        and len(stored.body) <= MOST_BYTES
+        and len(stored.body) <= MAX_SAMPLE_BYTES
     )
 
 
 def tags_to_invalidate(tags: Iterable[Tag]) -> frozenset[Tag]:
-    """What is outdated when an answer with these tags was not true any more.
+    """What to mark stale when a response with these tags was no longer true.
 
-    Which of the objects it shows has changed is not known: everything that shows one of them. What
-    is on a board makes that the whole board, and where no board is named, every one.
+    Which of its objects has changed is not known: everything that shows one of them is named. For
+    what is on a board that is the whole board, and where no board is named, every board.
     """
     shown = set(tags)
     boards = {tag.partition(":")[2] for tag in shown if tag.startswith(_OF_BOARDS)}
     named = boards - {ALL_OF_KIND, UNKNOWN_ID}
-    touched = {tag for each in named for tag in board_tags(each)}
+    changed = {tag for board in named for tag in board_tags(board)}
     if boards and not named:
-        touched = {SPANNING, *tags_for("board", ()), *tags_for("cards-of", ())}
-    return frozenset(touched.union(*map(_shown_by, shown)))
+        changed = {SPANNING, *tags_for("board", ()), *tags_for("cards-of", ())}
+    return frozenset(changed.union(*map(_tags_of_object, shown)))
 
 
 def kinds_of(tags: Iterable[Tag]) -> str:
-    """The kinds that tags are of, and no id."""
+    """The kinds of the tags, without ids, as a sorted list of words."""
     return " ".join(sorted({tag.partition(":")[0] for tag in tags}))
 
 
-def _shown_by(tag: Tag) -> Iterator[Tag]:
+def _tags_of_object(tag: Tag) -> Iterator[Tag]:
     kind, _, name = tag.partition(":")
     if tag == SPANNING or name == UNKNOWN_ID:
         yield tag
@@ -91,53 +84,51 @@ def _shown_by(tag: Tag) -> Iterator[Tag]:
         yield from tags_for(kind, (name,))
 
 
-_REVALIDATE = Directives(no_cache=True)
-
-
 class HitVerifier:
-    """Owns the one task that asks again; there is never more than one sample."""
+    """Verifies one sample at a time, in one task."""
 
     def __init__(
         self,
+        *,
         reads: ReadThrough,
-        store: tuple[ResponseStore, Invalidator],
+        responses: ResponseStore,
+        invalidator: Invalidator,
         pause_s: Callable[[], float],
         clock: Clock,
         log: Log,
     ) -> None:
-        """`pause_s` draws the seconds from one question to the next."""
+        """`pause_s` draws the seconds from one sample to the next."""
         self._reads = reads
-        self._responses, self._invalidate = store
+        self._responses = responses
+        self._invalidator = invalidator
         self._pause_s = pause_s
         self._clock = clock
         self._log = log
         self._sample: asyncio.Future[tuple[ApiRequest, StoredResponse]] | None = None
-        self._task: asyncio.Task[None] | None = None
         self.wants_sample = False
-        """Whether the next hit that may be asked again is wanted."""
+        """Whether a sample is due; the next hit that may be verified becomes it."""
         self.results = {"match": 0, "mismatch": 0, "raced": 0, "failed": 0}
-        """`overtaken`: something was invalidated meanwhile, which may be the difference."""
+        """`raced`: something was invalidated meanwhile, which may be the difference."""
         self.stale_s = 0.0
-        """Of the stale ones, how long they had been stored: none was stale for longer."""
+        """Sum of the ages of the mismatches: none had been stale for longer."""
+        self._tasks = TaskSet()
 
     @property
     def stale_ratio(self) -> float:
-        """Of the samples that tell, how many were stale; not a number while none does."""
-        told = self.results["match"] + self.results["mismatch"]
-        return self.results["mismatch"] / told if told else float("nan")
+        """Mismatches among the samples that were compared; NaN while there are none."""
+        compared = self.results["match"] + self.results["mismatch"]
+        return self.results["mismatch"] / compared if compared else float("nan")
 
     def start(self) -> None:
-        """Begin to ask, the first pause from now."""
-        self._task = asyncio.create_task(self._run())  # noqa: TID251 — owned here, see stop
+        """Begin, with the first sample one pause from now."""
+        self._tasks.spawn(self._run())
 
     async def stop(self) -> None:
-        """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Take no more samples."""
+        await self._tasks.stop()
 
     def offer_sample(self, request: ApiRequest, served: StoredResponse) -> None:
-        """A hit that may be asked again; taken when one is wanted."""
+        """A hit for which `may_verify` is true; taken when a sample is due."""
         if self.wants_sample and self._sample is not None:
             self.wants_sample = False
             self._sample.set_result((request, served))
@@ -151,36 +142,36 @@ class HitVerifier:
             self.results[await self._verify(request, served)] += 1
 
     async def _verify(self, request: ApiRequest, served: StoredResponse) -> str:
-        """What became of the question, as `results` has it."""
-        seq, offered_at = self._responses.seq, self._clock.now()
+        """The result, as `results` names it."""
+        seq, served_at = self._responses.seq, self._clock.now()
         try:
-            anew = replace(request.in_background(), directives=_REVALIDATE, client_name=OWN)
-            response = await self._reads.serve(anew)
+            again = replace(request.in_background(), directives=_REVALIDATE, client_name=OWN)
+            response = await self._reads.serve(again)
         except ProxyError:
             return "failed"
         if self._responses.seq != seq:
             return "raced"
-        found = response.stored
-        if found is None or not response.outcome.stored:
+        current = response.stored
+        if current is None or not response.outcome.stored:
             return "failed"
-        if found.etag == served.etag:
+        if current.etag == served.etag:
             return "match"
-        self._on_mismatch(request, served, found, offered_at)
+        self._on_mismatch(request, served, current, served_at)
         return "mismatch"
 
     def _on_mismatch(
-        self, request: ApiRequest, served: StoredResponse, found: StoredResponse, offered_at: float
+        self, request: ApiRequest, served: StoredResponse, current: StoredResponse, served_at: float
     ) -> None:
-        at_most_s = max(0.0, offered_at - served.requested_at)
+        at_most_s = max(0.0, served_at - served.requested_at)
         self.stale_s += at_most_s
-        touched = tags_to_invalidate({*served.tags, *found.tags})
-        self._invalidate.mark_stale(touched, "verification")
-        # What has just been found is what all the others are outdated for.
-        self._responses.put(replace(found, requested_seq=self._responses.seq))
+        changed = tags_to_invalidate({*served.tags, *current.tags})
+        self._invalidator.mark_stale(changed, "verification")
+        # The current response is what the others are marked stale for: it stays fresh itself.
+        self._responses.put(replace(current, requested_seq=self._responses.seq))
         self._log.event(
             "info",
             "stale hit detected",
             route=request.match.route.template,
-            kinds=kinds_of(touched),
+            kinds=kinds_of(changed),
             at_most_s=round(at_most_s, 1),
         )

@@ -1,28 +1,31 @@
 """Watched boards: whose changes made elsewhere are noticed, and since which `seq`.
 
-The board poller writes it after every good poll; lookups read it. Without a recent poll no board
-counts as watched, and the ordinary lifetimes hold.
+The board poller writes them after every good poll, lookups read them. Without a recent poll no
+board counts as watched, and the ordinary lifetimes hold. The other way round, lookups and writes
+say here what the poller waits for: somebody reads, or a write of ours may have changed a board.
 """
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from proxy.model import Lifetimes, StoredResponse, Tag
 from proxy.runtime.clock import Clock
+from proxy.trello.object_ids import is_id
 from proxy.trello.read_operations import PEOPLE
 from proxy.trello.tags import ALL_OF_KIND, INFERRED, SPANNING
 
 UNCOUNTED_S = 60.0
 """Lifetime of watched actions where boards show only when they were last active."""
-OF_BOARDS = frozenset({"board", "cards-of"})
+_OF_BOARDS = frozenset({"board", "cards-of"})
 """Kinds of tags that name a board."""
 _BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
 """Kinds of tags that change without any board's version."""
 
 
 class WatchedBoards:
-    """The boards of the last good poll, usable for `max_age_s` seconds."""
+    """The boards of the last good poll, usable for `max_age_s` seconds; and who needs the next."""
 
     def __init__(self, clock: Clock, max_age_s: float) -> None:
         self._clock = clock
@@ -33,22 +36,30 @@ class WatchedBoards:
         self.polled_at = -math.inf
         """POSIX seconds when the last good poll was sent: a clock set back and a machine that
         slept both make it look old, never recent."""
-
-    def update(
-        self, since: Mapping[str, int], polled_at: float, *, count: int, is_counted: bool
-    ) -> None:
-        """Replace what is known. `since`: by id and by shortLink, the `seq` from which a board is
-        watched; `is_counted`: every board shows a count of its updates."""
-        self._since, self.polled_at = since, polled_at
-        self._count, self._is_counted = count, is_counted
-
-    def distrust(self) -> None:
-        """Nothing is watched until the next good poll."""
-        self.polled_at = -math.inf
+        self.needed_since = clock.now()
+        """POSIX seconds since when polls are due: the start, or the first lookup after a rest."""
+        self._read_at = clock.monotonic()
+        self._read = asyncio.Event()
+        self._read.set()
+        self.written = asyncio.Event()
+        """Set by a write that went through this proxy; the poller clears it."""
 
     def __len__(self) -> int:
         """How many boards are watched now."""
         return self._count if self.is_current(self._clock.now()) else 0
+
+    def update(
+        self, since: Mapping[str, int], polled_at: float, *, count: int, is_counted: bool
+    ) -> None:
+        """Replace what is known by a good poll. `since`: by id and by shortLink, the `seq` from
+        which a board is watched; `is_counted`: every board shows a count of its updates."""
+        self._since, self.polled_at = since, polled_at
+        self._count, self._is_counted = count, is_counted
+
+    def clock_set_back(self) -> None:
+        """Watch nothing until the next good poll: the times noted here may be in the future."""
+        self.polled_at = -math.inf
+        self.needed_since = self._clock.now()
 
     def is_current(self, now: float) -> bool:
         """Whether the last good poll is recent enough to rely on."""
@@ -62,6 +73,38 @@ class WatchedBoards:
             return plain
         return watched_lifetimes(plain, stored.tags, counted=self._is_counted)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether anything was looked up since the poller last rested."""
+        return self._read.is_set()
+
+    def note_read(self) -> None:
+        """A client's lookup: polls are worth their cost. A resting poller wakes up."""
+        self._read_at = self._clock.monotonic()
+        if not self.is_read:
+            self.needed_since = self._clock.now()
+            self._read.set()
+
+    async def wait_for_reader(self, idle_after_s: float) -> None:
+        """Return at the next lookup, or at once if there was one within these seconds."""
+        if self._clock.monotonic() - self._read_at >= idle_after_s:
+            self._read.clear()
+            await self._read.wait()
+
+    def note_write(self) -> None:
+        """A write of ours may have changed a board: poll at once.
+
+        What is requested after that poll stays watched. The next regular poll would call the board
+        changed, and with it everything requested since the write.
+        """
+        self.written.set()
+
+
+def boards_of(tags: Iterable[Tag]) -> Set[str]:
+    """The ids of the boards that a response with these tags shows, whole or in part."""
+    pairs = (tag.partition(":") for tag in tags)
+    return {name for kind, _, name in pairs if kind in _OF_BOARDS and is_id(name)}
+
 
 def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]) -> bool:
     """Whether every board a response depends on was watched when the response was requested.
@@ -74,7 +117,7 @@ def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]
         kind, _, name = tag.partition(":")
         if kind == SPANNING:
             return False
-        if kind in OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
+        if kind in _OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
             if name not in since or requested_seq < since[name]:
                 return False
             of_boards = True

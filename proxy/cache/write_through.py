@@ -1,11 +1,11 @@
-"""An unsafe request: forwarded once, and invalidated before the client hears the answer.
+"""Write-through: an unsafe request is forwarded once, and invalidates before its client continues.
 
-That order is the promise that whoever wrote reads what was written, through any tool behind the
-proxy. An unknown outcome invalidates: a lost stored response costs one request, a wrong one trust.
+That order is the promise of read-your-writes: a client that wrote reads what it wrote, through any
+other client of the proxy too. An unknown outcome invalidates: a stored response lost for nothing
+costs one request, a wrong one trust.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import assert_never
@@ -13,91 +13,78 @@ from typing import assert_never
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.results import response_from_buffered, response_from_stream
-from proxy.cache.storability import (
-    why_unusable,
-)
+from proxy.cache.storability import why_unusable
 from proxy.errors import InvalidResponse, UpstreamError
-from proxy.model import (
-    Fwd,
-    Kind,
-    Outcome,
-    Tag,
-)
+from proxy.model import Fwd, Kind, Outcome, Tag
+from proxy.runtime.lru import LruDict
+from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.trello.write_effects import tags_changed_by
-from proxy.upstream.exchange import (
-    BufferedResponse,
-    StreamedResponse,
-    UpstreamExchange,
-)
+from proxy.upstream.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
 
-FIELD = "X-Trello-Client-Identifier"
+IDENTIFIER_FIELD = "X-Trello-Client-Identifier"
+"""Trello repeats its value in the webhook deliveries of the write that carried it."""
 MAX_REMEMBERED_WRITES = 1000
-"""Of older ones nothing is remembered: their echoes invalidate once more."""
+"""The echoes of older ones invalidate once more."""
+_SEARCHED_BYTES = 256 * 1024
+"""How much of a response is searched for the objects that a write changed."""
 
 
 class EchoFilter:
-    """Marks writes, and remembers what they named; bounded."""
+    """Recognises webhook deliveries that are echoes of writes through this proxy.
+
+    Each write gets an identifier of its own, so an echo is compared with what that very write
+    invalidated, after Trello had responded to it, and with nothing else.
+    """
 
     def __init__(self, instance: str) -> None:
-        """`instance` is random and told to Trello alone: nobody else can claim a write of ours."""
+        """`instance` is random and sent to Trello alone: no other client can claim our writes."""
         self._prefix = f"trello-proxy-{instance}-"
         self._count = 0
-        self._tags_by_id: OrderedDict[str, Collection[Tag]] = OrderedDict()
+        self._tags_by_identifier: LruDict[str, Collection[Tag]] = LruDict(MAX_REMEMBERED_WRITES)
 
     def tag_request(self, request: ApiRequest) -> ApiRequest:
-        """The write with a mark of its own, unless its client has set one."""
+        """The write with an identifier, unless its client has set one."""
         if _identifier(request) is not None:
             return request
         self._count += 1
-        return replace(request, fields=(*request.fields, (FIELD, f"{self._prefix}{self._count:x}")))
+        field = (IDENTIFIER_FIELD, f"{self._prefix}{self._count:x}")
+        return replace(request, fields=(*request.fields, field))
 
     def remember(self, request: ApiRequest, tags: Collection[Tag]) -> None:
-        """What was invalidated for a marked write, just now, when Trello had made the change."""
+        """Note what was invalidated for a write that Trello has just made."""
         identifier = _identifier(request)
-        if identifier is None or not identifier.startswith(self._prefix):
-            return
-        self._tags_by_id[identifier] = tags
-        if len(self._tags_by_id) > MAX_REMEMBERED_WRITES:
-            self._tags_by_id.popitem(last=False)
+        if identifier is not None and identifier.startswith(self._prefix):
+            self._tags_by_identifier[identifier] = tags
 
     def tags_of(self, identifier: str) -> Collection[Tag]:
-        """What the write with this mark named; nothing while it is not answered, or not ours."""
-        return self._tags_by_id.get(identifier, ())
-
-
-def _identifier(request: ApiRequest) -> str | None:
-    return next((value for name, value in request.fields if name.lower() == FIELD.lower()), None)
-
-
-_SEARCHED_BYTES = 256 * 1024
-"""How much of an answer is searched for what the write touched."""
+        """What was invalidated for a write; nothing before its response, or if it is not ours."""
+        return self._tags_by_identifier.get(identifier, ())
 
 
 class WriteThrough:
-    """Writes, never collapsed, never stored, never sent twice."""
+    """Forwards writes; never collapsed, never stored, never retried once they were sent."""
 
     def __init__(
         self,
+        *,
         exchange: UpstreamExchange,
         invalidator: Invalidator,
         aliases: AliasResolver,
-        own: EchoFilter,
+        echoes: EchoFilter,
+        on_write: Callable[[], None],
     ) -> None:
+        """`on_write` is called after a write that may have been made, once it has invalidated."""
         self._exchange = exchange
         self._invalidator = invalidator
         self._aliases = aliases
-        self._echoes = own
-        self.on_write: list[Callable[[], None]] = []
-        """Told after every write that may have been made, once what it touched is invalidated."""
-        self._writes: set[asyncio.Task[ApiResponse]] = set()
+        self._echoes = echoes
+        self._on_write = on_write
+        self._writes = TaskSet()
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
-        """Trello's answer, whoever still waits for it; UpstreamError when there is none."""
-        marked = self._echoes.tag_request(request)
-        write = asyncio.create_task(self._serve(marked))  # noqa: TID251 — owned here, see stop
-        self._writes.add(write)
-        write.add_done_callback(self._done)
+        """Trello's response, whether or not the client waits for it; UpstreamError without one."""
+        write = self._writes.spawn(self._serve(self._echoes.tag_request(request)))
         try:
             return await asyncio.shield(write)
         except asyncio.CancelledError:
@@ -106,11 +93,8 @@ class WriteThrough:
             raise
 
     async def stop(self) -> None:
-        """Cancel what is still under way; what is cut off here may have arrived."""
-        writes = list(self._writes)
-        for write in writes:
-            write.cancel()
-        await asyncio.gather(*writes, return_exceptions=True)
+        """Cancel what is under way; a write that is cut off here may have arrived."""
+        await self._writes.stop()
 
     async def _serve(self, request: ApiRequest) -> ApiResponse:
         try:
@@ -120,51 +104,47 @@ class WriteThrough:
                 await self._invalidate_effects(request, b"")
             raise
         except BaseException:
-            # The client left in mid-upload, or we are stopping: it may have arrived.
+            # The client left in mid-upload, or we are stopping: the write may have arrived.
             await self._invalidate_effects(request, b"")
             raise
+        searched = fetched.plain[:_SEARCHED_BYTES] if isinstance(fetched, BufferedResponse) else b""
+        if not _is_refusal(fetched.status):
+            await self._invalidate_effects(request, searched, fetched.status)
         outcome = Outcome(fwd=Fwd.METHOD, fwd_status=fetched.status)
         match fetched:
             case BufferedResponse():
-                if not _is_refusal(fetched.status):
-                    await self._invalidate_effects(
-                        request, fetched.plain[:_SEARCHED_BYTES], fetched.status
-                    )
                 with self._exchange.body_errors(request):
                     _check(fetched)
                 return response_from_buffered(fetched, outcome)
             case StreamedResponse():
-                if not _is_refusal(fetched.status):
-                    await self._invalidate_effects(request, b"", fetched.status)
                 return response_from_stream(fetched, outcome)
             case never:
                 assert_never(never)
 
     async def _invalidate_effects(
-        self, request: ApiRequest, response: bytes, status: int | None = None
+        self, request: ApiRequest, body: bytes, status: int | None = None
     ) -> None:
-        """Invalidate; a write that was not answered, or with trouble, may yet be made."""
-        known = self._aliases.lookup(request)
+        """Invalidate what the write may have changed; without a response it may yet be made."""
+        info = self._aliases.lookup(request)
         tags = tags_changed_by(
-            request.effective_method, request.match, request.params(), response, known
+            request.effective_method, request.match, request.params(), body, info
         )
         self._invalidator.invalidate(tags, "write")
-        for tell in self.on_write:
-            tell()
+        self._on_write()
         if status is not None and status < 300:
             self._echoes.remember(request, tags)
         await self._invalidator.flush()
 
-    def _done(self, write: "asyncio.Task[ApiResponse]") -> None:
-        self._writes.discard(write)
-        if not write.cancelled():
-            write.exception()  # seen, even when the client has left
+
+def _identifier(request: ApiRequest) -> str | None:
+    name = IDENTIFIER_FIELD.lower()
+    return next((value for field, value in request.fields if field.lower() == name), None)
 
 
-def _check(whole: BufferedResponse) -> None:
-    """Unusable where a client would take a gateway's page for Trello's yes (D7)."""
-    reason = why_unusable(Kind.WRITE, whole.content_type, whole.plain)
-    if whole.status == 200 and reason is not None:
+def _check(fetched: BufferedResponse) -> None:
+    """InvalidResponse where a client would take a gateway's page for Trello's success (D7)."""
+    reason = why_unusable(Kind.WRITE, fetched.content_type, fetched.plain)
+    if fetched.status == 200 and reason is not None:
         raise InvalidResponse(f"Trello sent {reason}; look whether the change was made.")
 
 

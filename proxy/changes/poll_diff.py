@@ -1,16 +1,15 @@
-"""What one answer about every board says: which moved since the last, and what that leaves usable.
+"""Poll difference: which boards changed between two responses about every board, and what shows it.
 
-A board's mark is `ixUpdate`, Trello's count of its updates, where the answer has it, and
-`dateLastActivity`. Two equal marks, however far apart, mean that nothing was counted in between;
-any difference is a move. So what was asked for after the first mark of its boards had arrived is
-as it was, as far as marks tell, until a later mark differs.
+A board's version is `ixUpdate`, Trello's count of its updates, where the response has it, and
+`dateLastActivity`. Two equal versions, however far apart, mean that nothing was counted in between;
+any difference is a change. So a response requested after the first version of its boards had
+arrived is unchanged, as far as versions show, until a later version differs.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from itertools import islice
 
-from proxy.cache.watched_boards import OF_BOARDS
 from proxy.http_semantics.json_members import array_of
 from proxy.model import Tag
 from proxy.ratelimit.share import BACKGROUND_SHARE
@@ -19,31 +18,34 @@ from proxy.trello.tags import SPANNING, tags_for
 from proxy.trello.write_effects import board_tags
 
 TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
-"""The question: about every board of the stored member, the closed ones too."""
+"""What is polled: every board of the stored member, the closed ones too."""
 MAX_BOARDS = 10_000
 """More are not watched."""
 VALID_INTERVALS = 2.5
-"""After so many intervals without a good answer nothing counts as watched."""
+"""After this many intervals without a good poll nothing counts as watched."""
 IDLE_AFTER_S = 15 * 60.0
-"""Nobody asks when nobody has read for so long. Longer than the built-in watched lifetimes: a hit
-that was planned is not noticed, and within one of those the plan ends and its reader is."""
-_LONGEST_PAUSE_S = 60.0
+"""Without a lookup for this long no poll is sent.
+
+Longer than the built-in watched lifetimes: a fast-path hit is no lookup, and within one of those
+lifetimes its stored response expires, and the next request is one.
+"""
+_MAX_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class BoardVersion:
-    """A board as one answer shows it."""
+    """A board as one response shows it."""
 
     short_link: str
     sequence: str
-    """`ixUpdate`; empty where the answer has none."""
+    """`ixUpdate`; empty where the response has none."""
     active: str
     """`dateLastActivity`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollDiff:
-    """What differs from one answer to the next, by the boards' ids."""
+    """The boards, by id, in which one response differs from the next."""
 
     changed: Set[str]
     appeared: Set[str]
@@ -52,15 +54,15 @@ class PollDiff:
     @property
     def changed_tags(self) -> frozenset[Tag]:
         """The tags of all that shows these boards; of lists of boards when there are others."""
-        tags = {tag for each in self.changed | self.appeared | self.vanished
-                for tag in board_tags(each)}  # fmt: skip
+        boards = self.changed | self.appeared | self.vanished
+        tags = {tag for board in boards for tag in board_tags(board)}
         if self.appeared or self.vanished:
             tags.update((SPANNING, *tags_for("member", ()), *tags_for("organization", ())))
         return frozenset(tags)
 
 
 def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
-    """The boards of an answer by id; None when it is no list of boards.
+    """The boards of a response by id; None when it is not a list of boards.
 
     A board that does not show when it was last active is left out: it is not watched.
     """
@@ -68,54 +70,48 @@ def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
     boards = [each for each in listed or () if isinstance(each, dict)]
     if listed is None or len(boards) < len(listed):
         return None
-    shown = ((each.get("id"), each) for each in islice(boards, MAX_BOARDS))
-    return {each: _mark(board) for each, board in shown if is_id(each) and _is_active(board)}
+    by_id = ((board.get("id"), board) for board in islice(boards, MAX_BOARDS))
+    return {own_id: _version(board) for own_id, board in by_id if is_id(own_id) and _active(board)}
 
 
 def diff(before: Mapping[str, BoardVersion], now: Mapping[str, BoardVersion]) -> PollDiff:
-    """What came between two answers."""
-    both = before.keys() & now.keys()
+    """The difference between two responses."""
+    in_both = before.keys() & now.keys()
     return PollDiff(
-        changed={each for each in both if before[each] != now[each]},
+        changed={board for board in in_both if before[board] != now[board]},
         appeared=now.keys() - before.keys(),
         vanished=before.keys() - now.keys(),
     )
 
 
-def boards_of(tags: Iterable[Tag]) -> Set[str]:
-    """The ids of the boards that an answer with these tags shows, or shows something of."""
-    named = (tag.partition(":") for tag in tags)
-    return {name for kind, _, name in named if kind in OF_BOARDS and is_id(name)}
-
-
 def watched_since(
-    before: Mapping[str, int], marks: Mapping[str, BoardVersion], seq: int
+    before: Mapping[str, int], versions: Mapping[str, BoardVersion], seq: int
 ) -> dict[str, int]:
-    """From which `seq` on each of these boards is watched: from `seq`, unless it was before."""
-    names = (name for each, mark in marks.items() for name in (each, mark.short_link) if name)
+    """The `seq` from which each board is watched, by id and shortLink: `seq` for a new one."""
+    names = (name for board, at in versions.items() for name in (board, at.short_link) if name)
     return {name: before.get(name, seq) for name in names}
 
 
 def interval_s(wanted_s: float, count: int, window_s: float) -> float:
-    """Seconds from one question to the next: a fifth of `count` in `window_s` at most."""
+    """Seconds from one poll to the next: a fifth of `count` requests in `window_s` at most."""
     return max(wanted_s, BACKGROUND_SHARE * window_s / count)
 
 
-def pause_s(every_s: float, failures: int) -> float:
-    """Seconds until the next question, after so many failures in a row; one is no reason yet."""
-    longest_s = max(every_s, _LONGEST_PAUSE_S)
-    return min(longest_s, every_s * 2.0 ** min(max(0, failures - 1), 16))
+def pause_s(interval_s: float, failures: int) -> float:
+    """Seconds until the next poll, after this many failures in a row; the first delays nothing."""
+    max_pause_s = max(interval_s, _MAX_PAUSE_S)
+    return min(max_pause_s, interval_s * 2.0 ** min(max(0, failures - 1), 16))
 
 
-def _mark(board: Mapping[str, object]) -> BoardVersion:
+def _version(board: Mapping[str, object]) -> BoardVersion:
     updates, link = board.get("ixUpdate"), board.get("shortLink")
     return BoardVersion(
         short_link=link if isinstance(link, str) else "",
         sequence="" if updates is None else str(updates),
-        active=str(board["dateLastActivity"]),
+        active=_active(board),
     )
 
 
-def _is_active(board: Mapping[str, object]) -> bool:
+def _active(board: Mapping[str, object]) -> str:
     active = board.get("dateLastActivity")
-    return isinstance(active, str) and bool(active)
+    return active if isinstance(active, str) else ""

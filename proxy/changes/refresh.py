@@ -1,10 +1,9 @@
-"""What is read again and again of a board is asked again as soon as the board has moved.
+"""Active refresh: responses of a board that are in use are refetched as soon as it has changed.
 
-One batch brings it all: it costs one question where each reader's own would have been one more,
-and nobody waits. An answer that was not used since it came is not asked again.
+One batch per board fetches them: one upstream request instead of one for each client that reads
+next, and no client waits. A response that was not served since it was stored is not refetched.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -13,62 +12,76 @@ from functools import partial
 from proxy.cache.batch import BatchService
 from proxy.cache.collapsing import RequestCollapser
 from proxy.cache.read_through import ReadThrough
-from proxy.changes.poll_diff import boards_of
+from proxy.cache.watched_boards import boards_of
 from proxy.errors import ProxyError
 from proxy.http_semantics.cache_control import NONE
 from proxy.model import CacheKey, StoredResponse
+from proxy.runtime.lru import LruDict
 from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
 from proxy.trello.message import ApiRequest
 
 MAX_BOARDS = 1_000
-"""Boards of which uses are remembered: those used last."""
-MAX_PER_BATCH = 16
-"""Boards of one look of the watcher's; of more, readers ask by themselves."""
+"""Boards whose hits are remembered."""
+MAX_BOARDS_PER_POLL = 16
+"""Boards refreshed after one poll; of more, clients fetch for themselves."""
+
+
+class RecentHits:
+    """Requests served from the store, by the boards they show; the last MAX_PARTS of each."""
+
+    def __init__(self) -> None:
+        self._by_board: LruDict[str, LruDict[CacheKey, ApiRequest]] = LruDict(MAX_BOARDS)
+
+    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
+        """Remember a hit of the stored credential."""
+        if not request.uses_stored_credential:
+            return
+        for board in boards_of(stored.tags):
+            hits = self._by_board.get(board)
+            if hits is None:
+                hits = LruDict(MAX_PARTS)
+            self._by_board[board] = hits
+            hits[request.key] = request
+
+    def take(self, board: str) -> list[ApiRequest]:
+        """The requests that show this board and fit into a batch; all of them are forgotten."""
+        hits = self._by_board.pop(board, None)
+        requests = hits.values() if hits is not None else ()
+        return [each for each in requests if is_cacheable_part(each.match, each.query_names)]
 
 
 class ActiveRefresher:
-    """Knows what was used since it came, and asks for it anew."""
+    """Refetches recent hits of boards that changed; owns the tasks that do."""
 
-    def __init__(self, reads: ReadThrough, batches: BatchService, batch: ApiRequest) -> None:
-        """`batch`: any in the stored identity, in the background."""
-        self.flights: RequestCollapser[None] = RequestCollapser(
-            lambda _: False
-        )  # nobody waits for one
+    def __init__(
+        self, hits: RecentHits, reads: ReadThrough, batches: BatchService, batch: ApiRequest
+    ) -> None:
+        """`batch`: any batch request with the stored credential, at background priority."""
+        self._hits = hits
         self._reads = reads
         self._batches = batches
         self._batch = batch
-        self._recently_hit: OrderedDict[str, OrderedDict[CacheKey, ApiRequest]] = OrderedDict()
-
-    def on_hit(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """A stored answer was given; only the stored identity's count, and plain reads."""
-        if not request.uses_stored_credential or not is_cacheable_part(
-            request.match, request.query_names
-        ):
-            return
-        for board in boards_of(stored.tags):
-            asks = self._recently_hit.pop(board, None) or OrderedDict()
-            self._recently_hit[board] = asks
-            asks.pop(request.key, None)
-            asks[request.key] = replace(request.in_background(), directives=NONE)
-            if len(asks) > MAX_PARTS:
-                asks.popitem(last=False)
-        while len(self._recently_hit) > MAX_BOARDS:
-            self._recently_hit.popitem(last=False)
+        # No caller waits for a refresh, so none is cancelled for want of callers.
+        self._refreshes: RequestCollapser[None] = RequestCollapser(lambda _: False)
 
     def on_change(self, boards: Iterable[str]) -> None:
-        """Ask for what is used of these boards; what was asked of them before is outdated."""
-        popular = {
-            board: self._recently_hit.pop(board) for board in boards if board in self._recently_hit
-        }
-        for board, asks in list(popular.items())[:MAX_PER_BATCH]:
-            self.flights.start(board, partial(self._refresh, list(asks.values())))
+        """Start to refetch what is in use of these boards, whose stored responses are stale."""
+        taken = {board: self._hits.take(board) for board in boards}
+        in_use = [board for board, hits in taken.items() if hits]
+        for board in in_use[:MAX_BOARDS_PER_POLL]:
+            self._refreshes.start(board, partial(self._refresh, taken[board]))
 
-    async def _refresh(self, asks: list[ApiRequest]) -> None:
-        for each in asks:  # counted first: what several want parts of is asked for whole
+    async def stop(self) -> None:
+        """Cancel the refreshes in progress."""
+        await self._refreshes.stop()
+
+    async def _refresh(self, hits: list[ApiRequest]) -> None:
+        requests = [replace(each.in_background(), directives=NONE) for each in hits]
+        for each in requests:  # counted first: fields that several of them choose are widened
             self._reads.widened_request(each)
-        wider = [self._reads.widened_request(each) for each in asks]
-        # What shows a board's own lists and cards comes first: it tells whose the others are.
-        wanted = {(each or own).key: each or own for each, own in zip(wider, asks, strict=True)}
-        with suppress(ProxyError):  # whoever reads it next asks
-            reads = sorted(wanted.values(), key=lambda each: each.match.segments[0] != "boards")
+        wider = [self._reads.widened_request(each) for each in requests]
+        wanted = {(wide or own).key: wide or own for wide, own in zip(wider, requests, strict=True)}
+        # What shows a board's own lists and cards comes first: it tells which board others are on.
+        reads = sorted(wanted.values(), key=lambda each: each.match.segments[0] != "boards")
+        with suppress(ProxyError):  # the next client fetches
             await self._batches.refresh(self._batch, reads)

@@ -1,7 +1,7 @@
-"""The calls that list, make, repair and remove our webhooks at Trello, in the stored identity.
+"""Webhook client: lists, creates, repairs and removes webhooks with the stored credential.
 
-A list of webhooks is to be had only below a path that holds the token: it goes into the request
-line and nowhere else.
+Trello lists webhooks only below a path that holds the token: it goes into the request line and
+nowhere else.
 """
 
 import json
@@ -27,14 +27,15 @@ from proxy.trello.webhook_api import (
 from proxy.upstream.exchange import BufferedResponse, UpstreamExchange
 
 DESCRIPTION = "trello-proxy"
-_HIDDEN = "-"
+_TOKEN_PLACEHOLDER = "-"  # noqa: S105 — stands for a token
 
 
 class WebhookClient:
-    """Speaks of the webhooks that lead to one callback."""
+    """Manages the webhooks of one callback URL."""
 
     def __init__(
         self,
+        *,
         callback_url: str,
         stored: StoredCredential,
         exchange: UpstreamExchange,
@@ -48,9 +49,11 @@ class WebhookClient:
         self._table = table
 
     async def webhooks(self) -> tuple[Webhook, ...]:
-        """Ours, as Trello has them now; UpstreamError when it does not say."""
+        """The webhooks with our callback, as Trello has them now; UpstreamError without a list."""
         token = quote(self._stored.credential.token, safe="")
-        request = self._request("GET", f"tokens/{_HIDDEN}/webhooks", f"tokens/{token}/webhooks")
+        request = self._request(
+            "GET", f"tokens/{_TOKEN_PLACEHOLDER}/webhooks", sent_path=f"tokens/{token}/webhooks"
+        )
         fetched = await self._exchange.fetch(request)
         if not isinstance(fetched, BufferedResponse):
             await fetched.body.aclose()
@@ -61,15 +64,15 @@ class WebhookClient:
         return listed
 
     async def apply(self, step: Step) -> tuple[int, bytes]:
-        """Status and body of Trello's answer to a step; UpstreamError when there is none."""
+        """Status and body of Trello's response to a step; UpstreamError without one."""
         match step:
             case Create(model):
-                said = {
+                body = {
                     "callbackURL": self._callback_url,
                     "idModel": model,
                     "description": DESCRIPTION,
                 }
-                return await self._write("POST", "webhooks", said)
+                return await self._write("POST", "webhooks", body)
             case Repair(webhook):
                 return await self._write("PUT", f"webhooks/{webhook.id}", {"active": True})
             case Remove(webhook):
@@ -77,28 +80,33 @@ class WebhookClient:
             case never:
                 assert_never(never)
 
-    async def _write(self, method: str, path: str, said: Mapping[str, object]) -> tuple[int, bytes]:
-        response = await self._writes.serve(self._request(method, path, path, said))
+    async def _write(self, method: str, path: str, body: Mapping[str, object]) -> tuple[int, bytes]:
+        response = await self._writes.serve(self._request(method, path, body=body))
         if isinstance(response.body, bytes):
             return response.status, response.body
         await response.body.aclose()
         raise InvalidResponse("Trello's answer is too long for a webhook.")
 
     def _request(
-        self, method: str, path: str, sent_path: str, said: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        sent_path: str | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> ApiRequest:
-        """`path` as it may be seen, `sent_path` as Trello needs it; both below /1/."""
+        """`path` below /1/, with a placeholder for the token; `sent_path` as Trello needs it."""
         return ApiRequest(
             effective_method=method,
             method=method,
-            target=f"/1/{sent_path}",
+            target=f"/1/{sent_path or path}",
             match=self._table.classify(method, path.split("/")),
             query_names=frozenset(),
             key=CacheKey(""),
             credential=self._stored.credential,
             uses_stored_credential=True,
             directives=NONE,
-            fields=(("Content-Type", "application/json"),) if said else (),
-            body=json.dumps(said).encode() if said else None,
+            fields=(("Content-Type", "application/json"),) if body else (),
+            body=json.dumps(body).encode() if body else None,
             priority=Priority.BACKGROUND,
         )

@@ -1,15 +1,13 @@
-"""Our webhooks at Trello: one for each board served, looked after by one owned task.
+"""Webhook manager: keeps one webhook at Trello for each board in use, in one task.
 
-It knows its own by their callback, to the letter, and touches no other. At stop they stay: the
-next start takes them over. What Trello delivers meanwhile is lost, which lifetimes have to bear.
+A webhook is ours if its callback is ours, to the letter; no other is touched. At stop they remain,
+and the next start takes them over. What Trello delivers meanwhile is lost: lifetimes bound that.
 """
 
-import asyncio
 from collections.abc import Collection
 from typing import assert_never
 
-from proxy.cache.read_through import ReadThrough
-from proxy.changes.board_poller import BoardPoller
+from proxy.cache.watched_boards import boards_of
 from proxy.changes.webhook_client import WebhookClient
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.errors import UpstreamError
@@ -17,8 +15,8 @@ from proxy.model import StoredResponse
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest
-from proxy.trello.object_ids import is_id
 from proxy.trello.webhook_api import (
     Create,
     Step,
@@ -30,68 +28,64 @@ from proxy.trello.webhook_api import (
 )
 
 MAX_BOARDS = 200
-"""A newcomer waits until another one has been idle: webhooks are not made and removed in turns."""
+"""Another board waits until one of these is idle: webhooks do not alternate between boards."""
 IDLE_S = 86_400.0
-_KINDS = frozenset({"board", "cards-of"})
+"""A board of which nothing was stored for this long is idle."""
+STEP_INTERVAL_S = 15.0
+"""From one call to the next: four a minute, and this long until a new board is noticed."""
+MAX_BACKOFF_DOUBLINGS = 8
+"""Each failure in a row doubles that, up to somewhat more than an hour."""
+REVIEW_S = 3600.0
+"""How often Trello is asked which webhooks exist."""
+MISSED_REVIEW_S = 600.0
+"""The same after a delivery was missed."""
+SKIP_S = 3600.0
+"""For this long a board whose webhook was refused is skipped."""
+DELIVERY_WAIT_S = 60.0
+"""How late a delivery may be."""
 
 
 class ActiveBoards:
-    """Full ids of boards, and when each was seen last; bounded."""
+    """Full ids of boards in use, and when something of each was last stored; bounded."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen_at: dict[str, float] = {}
 
     def note(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """An answer was stored; what was asked in a client's own name may not be ours to see."""
-        if not request.uses_stored_credential:
-            return
-        for kind, _, name in (tag.partition(":") for tag in stored.tags):
-            if kind in _KINDS and is_id(name):
-                self.see(name)
+        """Note a stored response; only with the stored credential is the board surely visible."""
+        if request.uses_stored_credential:
+            for board in boards_of(stored.tags):
+                self.see(board)
 
     def see(self, board: str) -> None:
-        """The board is of use just now."""
+        """The board is in use now."""
         if board in self._seen_at or len(self._seen_at) < MAX_BOARDS:
             self._seen_at[board] = self._clock.monotonic()
 
     def recent(self) -> list[str]:
-        """Those seen within a day."""
+        """The boards seen within IDLE_S."""
         idle_since = self._clock.monotonic() - IDLE_S
         self._seen_at = {board: at for board, at in self._seen_at.items() if at > idle_since}
         return list(self._seen_at)
 
 
-STEP_INTERVAL_S = 15.0
-"""From one call to the next: four a minute, and as long to notice a new board."""
-MAX_BACKOFF_DOUBLINGS = 8
-"""A failure doubles that, so often at most: to somewhat more than an hour."""
-REVIEW_S = 3600.0
-"""So often Trello is asked which webhooks there are."""
-MISSED_REVIEW_S = 600.0
-"""The same, while one of them is silent."""
-SKIP_S = 3600.0
-"""A board whose webhook was refused is left alone for so long."""
-DELIVERY_WAIT_S = 60.0
-"""How late a delivery may be."""
-
-
 class WebhookManager:
-    """Owns the task, and what is known of the webhooks; bounded by the boards served."""
+    """Reconciles the webhooks at Trello with the boards in use, one call at a time."""
 
     def __init__(
         self,
-        webhook_client: WebhookClient,
-        reads: ReadThrough,
-        webhook_receiver: WebhookReceiver,
+        *,
+        client: WebhookClient,
+        boards: ActiveBoards,
+        receiver: WebhookReceiver,
         metrics: Metrics,
         clock: Clock,
         log: Log,
     ) -> None:
-        self._client = webhook_client
-        self._active_boards = ActiveBoards(clock)
-        reads.storer.on_stored.append(self._active_boards.note)
-        self._receiver = webhook_receiver
+        self._client = client
+        self._boards = boards
+        self._receiver = receiver
         self._metrics = metrics
         self._clock = clock
         self._log = log
@@ -99,50 +93,42 @@ class WebhookManager:
         self._reviewed_at: float | None = None
         self._review_at = 0.0
         self._skipped: dict[str, float] = {}
-        """Boards whose webhook was refused, and until when they are left alone."""
+        """Boards whose webhook was refused, and until when they are skipped."""
         self._changed_at: dict[str, tuple[float, float]] = {}
-        """Boards of the watcher's that moved: since when, and when that has to be heard of."""
+        """Boards that changed according to polls: since when, and when a delivery is overdue."""
         self._failures = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Begin to look after the webhooks: Trello probes the callback, so listen first."""
-        self._task = asyncio.create_task(self._run())  # noqa: TID251 — owned here, see stop
+        """Begin to reconcile: Trello probes the callback, so listen first."""
+        self._tasks.spawn(self._run())
 
     def resync(self) -> None:
-        """Another token is in use, which has webhooks of its own: ask for them soon."""
+        """Review soon: another token is in use, which has webhooks of its own."""
         self._review_at, self._failures = 0.0, 0
 
     async def stop(self) -> None:
-        """Leave them as they are."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Leave the webhooks as they are."""
+        await self._tasks.stop()
 
-    def subscribe_to(self, watch: BoardPoller) -> None:
-        """Learn from the watcher which boards moved: their webhooks have to say so too."""
-        watch.on_change.append(
-            lambda boards: self.on_board_changed(boards, watch.watched.polled_at)
-        )
-
-    def on_board_changed(self, boards: Collection[str], since: float) -> None:
-        """These have changed at some time after `since`, in POSIX seconds."""
+    def on_board_change(self, boards: Collection[str], since: float) -> None:
+        """Expect deliveries for boards that changed at some time after `since`, POSIX seconds."""
         due = self._clock.monotonic() + DELIVERY_WAIT_S
         for board in boards:
             self._changed_at.setdefault(board, (since, due))
 
     def _check_for_missed(self) -> None:
-        """Count the webhooks of boards that moved a while ago and of which nothing was heard.
+        """Count webhooks of boards that changed a while ago and had no delivery since.
 
-        Trello is soon asked then whether they are still there.
+        Trello is then asked soon whether the webhooks still exist.
         """
         now = self._clock.monotonic()
-        has_one = {each.model for each in self._webhooks if each.active}
+        has_webhook = {each.model for each in self._webhooks if each.active}
         for board, (since, due) in list(self._changed_at.items()):
             if now < due:
                 continue
             del self._changed_at[board]
-            if board in has_one and not self._receiver.delivered_since(board, since):
+            if board in has_webhook and not self._receiver.delivered_since(board, since):
                 self._metrics.webhooks_missed += 1
                 self._review_at = min(self._review_at, (self._reviewed_at or now) + MISSED_REVIEW_S)
 
@@ -152,13 +138,13 @@ class WebhookManager:
                 await self._step()
             except UpstreamError as error:
                 self._failures += 1
-                self._review_at = 0.0  # a step without an answer may have been taken
+                self._review_at = 0.0  # a step without a response may have been taken
                 self._log.event("warning", "webhook sync failed", error=error.slug)
-            pace_s = STEP_INTERVAL_S * 2 ** min(self._failures, MAX_BACKOFF_DOUBLINGS)
-            await self._clock.sleep(pace_s)
+            pause_s = STEP_INTERVAL_S * 2 ** min(self._failures, MAX_BACKOFF_DOUBLINGS)
+            await self._clock.sleep(pause_s)
 
     async def _step(self) -> None:
-        """One call at most; a look at what there is leaves the pace as it is."""
+        """One call at most; a review does not change the pace."""
         self._check_for_missed()
         if self._clock.monotonic() >= self._review_at:
             await self._review()
@@ -171,9 +157,9 @@ class WebhookManager:
         webhooks = await self._client.webhooks()
         if self._reviewed_at is None:
             for each in webhooks:
-                self._active_boards.see(each.model)
+                self._boards.see(each.model)
         for each in webhooks:
-            self._skipped.pop(each.model, None)  # it was refused because it is there
+            self._skipped.pop(each.model, None)  # it was refused because it exists
         self._set_webhooks(webhooks)
         self._reviewed_at = self._clock.monotonic()
         self._review_at = self._reviewed_at + REVIEW_S
@@ -181,15 +167,16 @@ class WebhookManager:
     def _wanted(self) -> list[str]:
         now = self._clock.monotonic()
         self._skipped = {board: until for board, until in self._skipped.items() if until > now}
-        return [board for board in self._active_boards.recent() if board not in self._skipped]
+        return [board for board in self._boards.recent() if board not in self._skipped]
 
     async def _apply(self, step: Step) -> bool:
-        """Whether the next call may come at the usual pace."""
+        """Whether the next call may follow at the usual pace."""
         status, body = await self._client.apply(step)
-        verdict = classify_result(status, body)
-        match verdict:
+        result = classify_result(status, body)
+        match result:
             case WebhookResult.DONE:
-                return self._applied(step, body)
+                self._applied(step, body)
+                return True
             case WebhookResult.UNREACHABLE:
                 self._log.event(
                     "warning",
@@ -204,16 +191,15 @@ class WebhookManager:
             case never:
                 assert_never(never)
         self._log.event("warning", "webhook rejected", step=_name(step), status=status)
-        return isinstance(step, Create) and verdict is WebhookResult.REFUSED
+        return isinstance(step, Create) and result is WebhookResult.REFUSED
 
-    def _applied(self, step: Step, body: bytes) -> bool:
+    def _applied(self, step: Step, body: bytes) -> None:
         webhooks = apply_result(self._webhooks, step, body)
         if webhooks is None:
             self._review_at = 0.0
-            return True
+            return
         self._set_webhooks(webhooks)
         self._log.event("info", "webhook changed", step=_name(step), webhooks=len(webhooks))
-        return True
 
     def _set_webhooks(self, webhooks: tuple[Webhook, ...]) -> None:
         self._webhooks = webhooks

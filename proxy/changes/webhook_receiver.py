@@ -1,16 +1,16 @@
-"""What Trello's webhooks deliver: checked, told apart, and turned into what is stale from here on.
+"""Webhook receiver: verifies Trello's deliveries, and marks stale what they announce.
 
-Repeats and reordering are harmless: an invalidation only ever advances the store. Dropping repeats
-saves questions, and keeps a delivery that somebody recorded from being of use.
+Duplicates and reordering are harmless: an invalidation only ever advances the store. Dropping
+duplicates saves requests, and makes a recorded delivery useless to whoever replays it.
 """
 
-from collections import OrderedDict
 from enum import StrEnum
 
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.write_through import EchoFilter
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
+from proxy.runtime.lru import LruDict
 from proxy.trello.tags import EVERYTHING
 from proxy.trello.webhook_payload import (
     Callback,
@@ -20,47 +20,48 @@ from proxy.trello.webhook_payload import (
     verify,
 )
 
-MAX_REMEMBERED_ACTIONS = 10_000
-"""So many deliveries are known when they come again."""
-MAX_REMEMBERED_BOARDS = 1000
-"""So many models are remembered as having been heard of."""
+MAX_REMEMBERED_DELIVERIES = 10_000
+"""Deliveries recognised when they come again."""
+MAX_REMEMBERED_MODELS = 1000
+"""Models whose last delivery is remembered."""
 
 
 class DeliveryResult(StrEnum):
-    """What became of a delivery."""
+    """What was done with a delivery."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     ECHO = "echo"
-    """It tells of a write that went through this proxy, and of nothing more."""
+    """It announces a write that went through this proxy, and nothing more."""
     INVALID_SIGNATURE = "invalid-signature"
     MALFORMED = "malformed"
-    """Trello's, and not to be understood: anything may have changed."""
+    """Signed by Trello, but not understood: anything may have changed."""
 
 
 class WebhookReceiver:
-    """Takes deliveries in, one at a time; bounded."""
+    """Applies deliveries one at a time; bounded."""
 
     def __init__(
         self,
+        *,
         callback: Callback,
-        own: EchoFilter,
+        echoes: EchoFilter,
         invalidator: Invalidator,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self.callback = callback
-        self._echoes = own
+        self._echoes = echoes
         self._invalidator = invalidator
         self._metrics = metrics
         self._clock = clock
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._delivered_at: OrderedDict[str, float] = OrderedDict()
+        self._seen: LruDict[str, None] = LruDict(MAX_REMEMBERED_DELIVERIES)
+        self._delivered_at: LruDict[str, float] = LruDict(MAX_REMEMBERED_MODELS)
 
     async def receive(self, body: bytes, signature: str, identifier: str) -> DeliveryResult:
-        """What became of it; what it changed is stale before this returns, and would stay so.
+        """The result; what changed is stale before this returns, and stays so after a crash.
 
-        `identifier` is what the write that it tells of was marked with.
+        `identifier` is the one that the write it announces was sent with.
         """
         result = self._classify(body, signature, identifier)
         count(self._metrics.webhook_deliveries, result.value)
@@ -69,7 +70,7 @@ class WebhookReceiver:
         return result
 
     def delivered_since(self, model: str, since: float) -> bool:
-        """Whether anything came for the webhook of this model at or after `since`."""
+        """Whether a delivery came for this model at or after `since`, in POSIX seconds."""
         return self._delivered_at.get(model, since - 1) >= since
 
     def _classify(self, body: bytes, signature: str, identifier: str) -> DeliveryResult:
@@ -78,15 +79,13 @@ class WebhookReceiver:
             return DeliveryResult.INVALID_SIGNATURE
         delivery = parse_delivery(body)
         if delivery is not None:
-            self._note_delivery(delivery)
-        # The same action is told to the webhook of each of its models; an unknown one touches
-        # all of the model.
+            self._delivered_at[delivery.model] = self._clock.now()
+        # The same action is delivered to the webhook of each of its models, and an unknown action
+        # stands for all of the model.
         name = signature if delivery is None else f"{delivery.action} {delivery.model}"
         if name in self._seen:
             return DeliveryResult.DUPLICATE
         self._seen[name] = None
-        if len(self._seen) > MAX_REMEMBERED_ACTIONS:
-            self._seen.popitem(last=False)
         return self._apply(delivery, identifier)
 
     def _apply(self, delivery: WebhookEvent | None, identifier: str) -> DeliveryResult:
@@ -98,9 +97,3 @@ class WebhookReceiver:
             return DeliveryResult.ECHO
         self._invalidator.mark_stale(tags, "webhook")
         return DeliveryResult.ACCEPTED
-
-    def _note_delivery(self, delivery: WebhookEvent) -> None:
-        self._delivered_at.pop(delivery.model, None)
-        self._delivered_at[delivery.model] = self._clock.now()
-        if len(self._delivered_at) > MAX_REMEMBERED_BOARDS:
-            self._delivered_at.popitem(last=False)

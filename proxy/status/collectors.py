@@ -63,7 +63,7 @@ def poller_readings(poller: BoardPoller) -> Readings:
     """Lag and results of the board poller."""
     return {
         "board_poll_lag_seconds": lambda: poller.lag_s,
-        "boards_watched": lambda: len(poller.watched),
+        "boards_watched": lambda: poller.boards,
         "board_polls_total": lambda: poller.polls,
         "board_changes_total": lambda: poller.changes,
     }

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxy.attachments.service import AttachmentService
+from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
 from proxy.cache.freshness import age_of
+from proxy.cache.lookup import LookupResult, StoredLookup
 from proxy.cache.read_through import ReadThrough
-from proxy.cache.results import Prediction
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.target import target_of
@@ -63,18 +64,20 @@ class Explanation:
 class Explainer:
     """Explains API requests."""
 
-    read_through: ReadThrough
+    reads: ReadThrough
     batches: BatchService
     attachments: AttachmentService
-    limiter: RateLimiter
+    lookup: StoredLookup
+    aliases: AliasResolver
     responses: ResponseStore
+    limiter: RateLimiter
     clock: Clock
 
     async def explain(self, request: ApiRequest, parts: Sequence[ApiRequest]) -> Explanation:
         """The explanation; `parts` are the reads of a batch that is cached part by part."""
         match handling_of(request.match, request.query_names):
             case Handling.CACHED_READ:
-                prediction = await self.read_through.predict(request)
+                prediction = await self.reads.predict(request)
                 return self._explanation(request, prediction.outcome, prediction)
             case Handling.ATTACHMENT:
                 prediction, outcome = await self.attachments.predict(request)
@@ -94,7 +97,7 @@ class Explainer:
         self,
         request: ApiRequest,
         outcome: Outcome | None,
-        prediction: Prediction | None = None,
+        prediction: LookupResult | None = None,
         parts: Sequence[Explanation] = (),
     ) -> Explanation:
         is_forwarded = outcome is not None and outcome.fwd is not None
@@ -110,12 +113,12 @@ class Explainer:
             parts=tuple(parts),
         )
 
-    def _stored_info(self, prediction: Prediction) -> StoredInfo | None:
-        request, stored = prediction.request, prediction.lookup.stored
+    def _stored_info(self, prediction: LookupResult) -> StoredInfo | None:
+        request, stored = prediction.request, prediction.stored
         if stored is None:
             return None
         age_s = age_of(stored.requested_at, self.clock.now())
-        lifetimes = self.read_through.lifetimes(request, stored)
+        lifetimes = self.lookup.lifetimes(request, stored)
         return StoredInfo(
             status=stored.status,
             requested_at=stored.requested_at,
@@ -127,10 +130,10 @@ class Explainer:
             is_marked_stale=self.responses.is_stale_by_tag(stored),
         )
 
-    def _tags(self, prediction: Prediction) -> tuple[Tag, ...]:
+    def _tags(self, prediction: LookupResult) -> tuple[Tag, ...]:
         """The tags of the stored response, else the minimum that a response will have."""
-        request, stored = prediction.request, prediction.lookup.stored
+        request, stored = prediction.request, prediction.stored
         if stored is not None:
             return stored.tags
-        aliases = self.read_through.aliases.lookup(request)
-        return stored_tags(request.match, request.query_names, b"", aliases)
+        info = self.aliases.lookup(request)
+        return stored_tags(request.match, request.query_names, b"", info)

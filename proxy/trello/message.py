@@ -93,6 +93,11 @@ class ApiRequest:
     """A write's own parameters; complete once the body has been sent."""
     timing: UpstreamTiming = field(default_factory=UpstreamTiming, repr=False, compare=False)
 
+    @property
+    def spelling_key(self) -> CacheKey:
+        """The key of the spelling that the client used."""
+        return self.spelled_key or self.key
+
     def derive(self, *, target: str, match: Match | None = None) -> "ApiRequest":
         """The same request for another target: the key and the query's names are that target's.
 

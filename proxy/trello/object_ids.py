@@ -28,7 +28,7 @@ class ObjectInfo:
 NOTHING = ObjectInfo()
 
 
-PARSED_BYTES = 1 << 20
+MAX_PARSED_BYTES = 1 << 20
 """Larger answers are not parsed; what they do not show at once counts as not shown."""
 
 MAX_IDS = 16
@@ -57,7 +57,7 @@ class JsonIds:
     @cached_property
     def members(self) -> Mapping[str, object]:
         """The members of the object; empty if it is none, was cut, or is too large to parse."""
-        if len(self._body) > PARSED_BYTES or not self._starts_with(b"{"):
+        if len(self._body) > MAX_PARSED_BYTES or not self._starts_with(b"{"):
             return {}
         return object_of(self._body)
 

@@ -24,7 +24,7 @@ from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
 from proxy.runtime.lru import LruDict
 from proxy.runtime.randomness import RandomBytes, uniform
-from proxy.trello.failures import is_credential_rejected, is_failure
+from proxy.trello.failures import is_credential_rejected, is_gateway_failure
 from proxy.trello.message import ApiRequest
 from proxy.upstream.circuit_breaker import Call, CircuitBreaker, State
 
@@ -221,7 +221,7 @@ class CircuitBreakers:
 
     def _record_response(self, request: ApiRequest, attempt: Attempt) -> None:
         self._succeed(attempt.host, _CONNECTIONS)
-        if is_failure(attempt.status):
+        if is_gateway_failure(attempt.status):
             self._fail_route(request, attempt.route, attempt.client)
             return
         now = self._clock.monotonic()

@@ -21,7 +21,7 @@ from proxy.ratelimit.limiter import Permit, RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.randomness import RandomBytes, uniform
 from proxy.trello.failures import (
-    is_page_of_another,
+    is_gateway_page,
 )
 from proxy.trello.message import ApiRequest
 from proxy.trello.rate_limits import (
@@ -201,7 +201,7 @@ async def _error_text(response: UpstreamResponse) -> bytes:
         plain = gunzip(data, 16 * _ERROR_TEXT_BYTES) if is_gzip else data
     except (UpstreamError, InvalidEncoding):
         return b""
-    return b"" if is_page_of_another(response.status, response.content_type, plain) else plain
+    return b"" if is_gateway_page(response.status, response.content_type, plain) else plain
 
 
 def _check_status(status: int, kind: Kind) -> None:

@@ -29,9 +29,7 @@ from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.offload import run_if_large
-from proxy.trello.failures import (
-    is_page_of_another,
-)
+from proxy.trello.failures import is_gateway_page
 from proxy.trello.message import ApiRequest, Body, BodyStream
 from proxy.trello.routes import UNKNOWN
 from proxy.upstream.client import UpstreamClient
@@ -252,7 +250,7 @@ class UpstreamExchange:
 def _check_origin(request: ApiRequest, response: BufferedResponse) -> None:
     """InvalidResponse if a gateway's page replaces Trello's response on a known route (D7)."""
     is_known = request.match.route.template != UNKNOWN
-    if is_known and is_page_of_another(response.status, response.content_type, response.plain):
+    if is_known and is_gateway_page(response.status, response.content_type, response.plain):
         raise InvalidResponse(
             f"A page with status {response.status} came for Trello's response; try again."
         )

@@ -13,6 +13,7 @@ from typing import Any
 from proxy.cache.projection.query_shape import QueryShape, Source, parse_shape, project
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
+from proxy.model import RequestTime
 from proxy.runtime.clock import FakeClock
 from proxy.trello.alias_learning import extract_aliases
 from proxy.trello.batch_codec import split_items
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     batch = b"[%b]" % b",".join([b'{"200":%b}' % body] * BATCH_ITEMS)
     print(f"{CARDS} cards of {len(body) / 1e3:.0f} kB")
     _compare("three fields of each", lambda: project(body, Source(wide), narrow), body, rounds)
-    _compare("aliases", lambda: extract_aliases(match, None, "", body, (0.0, 0)), body, rounds)
+    _compare(
+        "aliases", lambda: extract_aliases(match, None, "", body, RequestTime(0, 0.0)), body, rounds
+    )
     _compare("a batch of ten", lambda: split_items(batch, BATCH_ITEMS), batch, rounds)
 
 

@@ -66,7 +66,7 @@ ASKED = {
 }  # fmt: skip
 
 
-OUTDATED = {
+MARKED_STALE = {
     "fresh no more, and good for an error": (KIND, 5.0, NONE, stale(0.0, "error")),
     "no wait is saved": (KIND, 35.0, NONE, stale(5.0, "error")),
     "nor longer good for an error than if it had not been": (KIND, 130.0, NONE, ABSENT),
@@ -78,12 +78,12 @@ OUTDATED = {
 
 
 @pytest.mark.parametrize(
-    ("lifetimes", "age_s", "directives", "verdict"), OUTDATED.values(), ids=OUTDATED.keys()
+    ("lifetimes", "age_s", "directives", "verdict"), MARKED_STALE.values(), ids=MARKED_STALE.keys()
 )
-def test_judge_what_is_outdated(
+def test_judge_what_is_marked_stale(
     lifetimes: Lifetimes, age_s: float, directives: Directives, verdict: Verdict
 ) -> None:
-    assert judge(1000.0, lifetimes, 1000.0 + age_s, directives, outdated=True) == verdict
+    assert judge(1000.0, lifetimes, 1000.0 + age_s, directives, marked_stale=True) == verdict
 
 
 @pytest.mark.parametrize(("lifetimes", "age_s", "verdict"), LIFE.values(), ids=LIFE.keys())

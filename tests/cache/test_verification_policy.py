@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.cache.verification import (
-    LEAST_PAUSE_S,
-    MOST_BYTES,
+    MAX_SAMPLE_BYTES,
+    MIN_PAUSE_S,
     kinds_of,
     may_verify,
     pause_s,
@@ -35,8 +35,8 @@ def _stored(status: int = 200, size: int = 10, tags: tuple[Tag, ...] = ()) -> St
     ("path", "stored", "own", "may"),
     [
         ("cards/c", _stored(), True, True),
-        ("cards/c", _stored(size=MOST_BYTES), True, True),
-        ("cards/c", _stored(size=MOST_BYTES + 1), True, False),
+        ("cards/c", _stored(size=MAX_SAMPLE_BYTES), True, True),
+        ("cards/c", _stored(size=MAX_SAMPLE_BYTES + 1), True, False),
         ("cards/c", _stored(status=404), True, False),
         ("cards/c", _stored(), False, False),
         ("tokens/t/member", _stored(), True, False),
@@ -64,9 +64,9 @@ def test_never_more_than_one_a_minute_nor_than_a_hundredth_of_the_limit(
     count: int, window_s: float, draw: float
 ) -> None:
     pause = pause_s(count, window_s, draw)
-    assert pause >= LEAST_PAUSE_S
+    assert pause >= MIN_PAUSE_S
     assert pause * count / window_s >= 99.99
-    assert pause <= 2 * max(LEAST_PAUSE_S, 100 * window_s / count)
+    assert pause <= 2 * max(MIN_PAUSE_S, 100 * window_s / count)
 
 
 @pytest.mark.parametrize(

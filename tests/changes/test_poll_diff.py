@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.cache.watched_boards import is_watched, watched_lifetimes
+from proxy.cache.watched_boards import is_watched
 from proxy.changes.poll_diff import (
     BoardVersion,
     PollDiff,
@@ -19,9 +19,9 @@ from proxy.changes.poll_diff import (
     pause_s,
     watched_since,
 )
-from proxy.model import Lifetimes, Tag
+from proxy.model import Tag
 from proxy.trello.routes import RouteTable
-from proxy.trello.tags import INFERRED, stored_tags
+from proxy.trello.tags import stored_tags
 from proxy.trello.write_effects import board_tags
 
 ONE, TWO, CARD = "1" * 24, "2" * 24, "c" * 24
@@ -94,46 +94,6 @@ def test_a_board_that_appears_or_vanishes_touches_itself_and_every_list_of_board
 
 
 TABLE = RouteTable()
-READS = {
-    "a board": (("boards", ONE), "", {"id": ONE}, True),
-    "its cards": (("boards", ONE, "cards"), "", [], True),
-    "a board by its shortLink": (("boards", "abcd1234"), "", {"id": ONE}, True),
-    "a card that shows its board": (("cards", CARD), "", {"id": CARD, "idBoard": ONE}, True),
-    "a card that does not": (("cards", CARD), "", {"id": CARD}, False),
-    "a card of a board that is not watched": (
-        ("cards", CARD), "", {"id": CARD, "idBoard": TWO}, False
-    ),
-    "a list with its board": (("lists", CARD), "board", {"id": CARD, "idBoard": ONE}, True),
-    "the cards of a list, their board not shown": (("lists", CARD, "cards"), "", [], False),
-    "the cards of a list, their board shown": (
-        ("lists", CARD, "cards"), "", [{"id": CARD, "idBoard": ONE}], True
-    ),
-    "cards of two boards, one of them watched": (
-        ("lists", CARD, "cards"), "", [{"idBoard": ONE}, {"idBoard": TWO}], False
-    ),
-    "what a member has everywhere": (("members", "me", "cards"), "", [], False),
-    "a member, who is on no board": (("members", "me"), "", {"id": TWO}, False),
-    "a path that nobody knows": (("boards", ONE, "new", "thing", "of"), "", {}, False),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("path", "names", "body", "watched"), READS.values(), ids=READS)
-def test_what_is_watched(path: tuple[str, ...], names: str, body: Any, *, watched: bool) -> None:
-    tags = stored_tags(TABLE.classify("GET", path), names.split(), json.dumps(body).encode())
-    since = watched_since({}, {ONE: BoardVersion("abcd1234", "1", ACTIVE)}, 100)
-    assert is_watched(tags, 100, since) is watched
-    assert not is_watched(tags, 99, since)
-
-
-def test_actions_live_a_minute_where_updates_are_not_counted() -> None:
-    plain, tags = Lifetimes(15, 30, 90, 600), (Tag("board:1"), Tag("action:?"))
-    assert watched_lifetimes(plain, tags, counted=False).lifetime_s == 60
-
-
-def test_a_board_that_was_learned_is_watched() -> None:
-    tags = [Tag(f"cards-of:{each}") for each in (ONE, INFERRED, "*")]
-    assert is_watched(tags, 100, {ONE: 100})
-    assert not is_watched(tags, 100, {TWO: 100})
 
 
 def test_a_board_that_stays_is_watched_since_it_was_first_seen() -> None:
@@ -143,22 +103,6 @@ def test_a_board_that_stays_is_watched_since_it_was_first_seen() -> None:
     assert watched_since(watched_since(later, {TWO: _mark()}, 300), {ONE: _mark("2")}, 400) == {
         ONE: 400
     }
-
-
-LIVES = {
-    "a board": ((Tag("board:1"),), Lifetimes(30, 60, 90, 600), 600),
-    "with people on it": ((Tag("board:1"), Tag("member:?")), Lifetimes(30, 60, 90, 600), 300),
-    "people who may be older": ((Tag("board:1"), Tag("member:?")), Lifetimes(400, 0, 0, 600), 400),
-    "actions": ((Tag("board:1"), Tag("action:?")), Lifetimes(15, 30, 90, 600), 600),
-    "watched to no end": ((Tag("board:1"),), Lifetimes(30), 30),
-}
-
-
-@pytest.mark.parametrize(("tags", "plain", "lifetime_s"), LIVES.values(), ids=LIVES)
-def test_lifetimes(tags: tuple[Tag, ...], plain: Lifetimes, lifetime_s: float) -> None:
-    longer = watched_lifetimes(plain, tags, counted=True)
-    assert longer.lifetime_s == lifetime_s
-    assert longer.stale_if_error_s == plain.stale_if_error_s
 
 
 def test_the_interval_keeps_to_a_fifth_of_the_limit() -> None:

@@ -13,6 +13,7 @@ from proxy.http_semantics.cache_control import NONE
 from proxy.model import (
     CacheKey,
     Credential,
+    RequestTime,
     Tag,
 )
 from proxy.runtime.clock import FakeClock
@@ -58,7 +59,7 @@ class Room:
         """Trello answered this, asked for at `seq`."""
         raw, now = json.dumps(body).encode(), self.clock.now()
         at = self.responses.seq if seq is None else seq
-        await self.naming.learn(ask_for(target), raw, now, at)
+        await self.naming.learn(ask_for(target), raw, RequestTime(at, now))
 
     def board_of(self, card: str = CARD) -> str | None:
         return self.naming.lookup(ask_for(f"/cards/{card}/attachments")).owners.get("idBoard")

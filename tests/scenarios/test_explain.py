@@ -60,7 +60,7 @@ class Session:
         """Wait until no upstream request is under way."""
         services = self.proxy.app.components.services
         reads, batches = services.reads, services.batches
-        await until(lambda: not reads.flights and not batches.flights)
+        await until(lambda: not reads._flights and not batches._flights)
 
 
 @pytest.fixture

@@ -6,8 +6,12 @@ from weakref import ref
 
 import pytest
 
+from proxy.cache.aliases import AliasResolver
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.lookup import StoredLookup
+from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
@@ -68,6 +72,9 @@ class Flow:
 
     def __init__(self, fake_trello: FakeTrello, clock: FakeClock) -> None:
         self.lines: list[bytes] = []
+        self.in_future: list[float] = []
+        self.stored: list[StoredResponse] = []
+        self.hits: list[StoredResponse] = []
         self.metrics = Metrics()
         self.log = Log(self.lines.append, clock, "debug")
         self.upstream = Transport(connect_timeout_s=5, read_timeout_s=5)
@@ -97,8 +104,26 @@ class Flow:
         )
         self.invalidate = Invalidator(self.responses, self.metrics, self.log)
         self.watched = WatchedBoards(clock, 0.0)
+        aliases = AliasResolver(self.responses, clock)
+        lookup = StoredLookup(self.responses, self.watched, clock, on_future=self.in_future.append)
+        projector = Projector(self.responses, lookup, aliases, clock)
+        storer = ResponseStorer(
+            responses=self.responses,
+            aliases=aliases,
+            projector=projector,
+            public_url="http://proxy",
+            on_stored=lambda _, stored: self.stored.append(stored),
+            clock=clock,
+            metrics=self.metrics,
+        )
         self.reads = ReadThrough(
-            self.responses, exchange, "http://proxy", self.metrics, clock, self.watched
+            lookup=lookup,
+            aliases=aliases,
+            projector=projector,
+            storer=storer,
+            exchange=exchange,
+            watched=self.watched,
+            on_hit=lambda _, stored: self.hits.append(stored),
         )
 
 
@@ -106,7 +131,7 @@ class Flow:
 async def flow(standin: FakeTrello, clock: FakeClock) -> AsyncIterator[Flow]:
     made = Flow(standin, clock)
     yield made
-    await made.reads.flights.stop()
+    await made.reads.stop()
     await made.upstream.close()
 
 

@@ -19,7 +19,7 @@ from proxy.cache.store.store import ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.write_through import EchoFilter
 from proxy.changes.webhook_receiver import (
-    MAX_REMEMBERED_ACTIONS,
+    MAX_REMEMBERED_DELIVERIES,
     DeliveryResult,
     WebhookReceiver,
 )
@@ -476,7 +476,13 @@ async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
     responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(seq=1))
     invalidator = Invalidator(responses, metrics, log)
     callback = Callback("https://hooks.example/-/webhook", "demo-secret")
-    webhook_receiver = WebhookReceiver(callback, EchoFilter("x"), invalidator, metrics, clock)
+    webhook_receiver = WebhookReceiver(
+        callback=callback,
+        echoes=EchoFilter("x"),
+        invalidator=invalidator,
+        metrics=metrics,
+        clock=clock,
+    )
 
     async def receive(number: int) -> DeliveryResult:
         said = {"action": {"id": f"{number:024x}"}, "model": {"id": f"{number:024x}"}}
@@ -484,12 +490,13 @@ async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
         digest = hmac.digest(callback.secret.encode(), body + callback.url.encode(), "sha1")
         return await webhook_receiver.receive(body, base64.b64encode(digest).decode(), "")
 
-    for number in range(MAX_REMEMBERED_ACTIONS + 1):
+    for number in range(MAX_REMEMBERED_DELIVERIES + 1):
         assert await receive(number) is DeliveryResult.ACCEPTED
     assert await receive(1) is DeliveryResult.DUPLICATE
     assert await receive(0) is DeliveryResult.ACCEPTED
     models = [
-        f"{number:024x}" for number in (2, 0, MAX_REMEMBERED_ACTIONS, MAX_REMEMBERED_ACTIONS + 1)
+        f"{number:024x}"
+        for number in (2, 0, MAX_REMEMBERED_DELIVERIES, MAX_REMEMBERED_DELIVERIES + 1)
     ]
     assert [webhook_receiver.delivered_since(each, clock.now()) for each in models] == [
         False,

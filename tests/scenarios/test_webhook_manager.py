@@ -300,13 +300,13 @@ async def test_a_missed_delivery_is_counted_and_its_webhook_looked_at(
     await trello.turn()
     standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "New"})
     await standin.deliveries.settled()
-    webhook_manager.on_board_changed(
+    webhook_manager.on_board_change(
         {board, other_board}, since=clock.now() - 1
     )  # told, and without a webhook
     standin.trello.webhooks.all()[0]["active"] = False
     assert await trello.turn(STEP_INTERVAL_S * 5) == []
     assert await hooked.metric("trello_proxy_webhooks_missed_total") == 0
-    webhook_manager.on_board_changed({board}, since=clock.now() - 1)
+    webhook_manager.on_board_change({board}, since=clock.now() - 1)
     assert await trello.turn() == []
     assert await hooked.metric("trello_proxy_webhooks_missed_total") == 0, "it may still come"
     assert await trello.turn(STEP_INTERVAL_S * 5) == []

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from proxy.cache.projection.containment_index import REFUSED_S, WINDOW_S
+from proxy.cache.projection.containment_index import DEMAND_WINDOW_S, REJECTED_S
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
@@ -88,7 +88,7 @@ async def test_sets_of_fields_that_nobody_asks_for_any_more_do_not_count(
     proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
     await proxy.get(f"/1/cards/{card}?fields=name")
-    clock.advance(WINDOW_S)
+    clock.advance(DEMAND_WINDOW_S)
     await proxy.get(f"/1/cards/{card}?fields=due")
     assert [each.query for each in standin.request_log.requests] == ["fields=name", "fields=due"]
 
@@ -123,7 +123,7 @@ async def test_where_the_whole_does_not_serve_parts_are_asked_for_again(
     queries = [each.query for each in standin.request_log.requests]
     asked = ["fields=name", "fields=all", "fields=name,due", "fields=idList,pos", "fields=closed"]
     assert queries == asked
-    clock.advance(REFUSED_S)
+    clock.advance(REJECTED_S)
     for fields in ("pos", "start"):
         await proxy.get(f"/1/cards/{card}?fields={fields}")
     assert [each.query for each in standin.request_log.requests][5:7] == [

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import NEVER_EXPIRES, AliasEntry
+from proxy.model import NEVER_EXPIRES, AliasEntry, RequestTime
 from proxy.trello.alias_learning import (
     MAX_ALIASES,
-    READ_BYTES,
+    MAX_ARRAY_BYTES,
     alias_name,
     alias_tags,
     extract_aliases,
     is_mutable,
 )
-from proxy.trello.object_ids import PARSED_BYTES, is_id
+from proxy.trello.object_ids import MAX_PARSED_BYTES, is_id
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import OWNERS_KNOWN
 
@@ -175,7 +175,7 @@ CASES: dict[str, tuple[str, object, str]] = {
 def taught(target: str, body: object, own_id: str | None = None) -> list[AliasEntry]:
     match = TABLE.classify("GET", target.partition("?")[0].strip("/").split("/"))
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return extract_aliases(match, own_id, "p", raw, (ASKED_AT, SEQ))
+    return extract_aliases(match, own_id, "p", raw, RequestTime(SEQ, ASKED_AT))
 
 
 @pytest.mark.parametrize(("target", "body", "facts"), CASES.values(), ids=CASES)
@@ -218,10 +218,10 @@ def test_a_fact_ends(target: str, body: object, about: str, until: float) -> Non
 def test_an_answer_too_large_teaches_nothing_and_no_answer_too_much() -> None:
     cards = [{"id": f"{number:024x}", "idBoard": BOARD} for number in range(MAX_ALIASES + 9)]
     assert len(taught(f"/lists/{LIST}/cards", cards)) == MAX_ALIASES
-    long = {**A_CARD, "desc": "x" * PARSED_BYTES}
+    long = {**A_CARD, "desc": "x" * MAX_PARSED_BYTES}
     assert taught(f"/cards/{CARD}", long) == []
     assert len(taught(f"/lists/{LIST}/cards", [long])) == 2
-    assert taught(f"/lists/{LIST}/cards", [long] * (READ_BYTES // PARSED_BYTES)) == []
+    assert taught(f"/lists/{LIST}/cards", [long] * (MAX_ARRAY_BYTES // MAX_PARSED_BYTES)) == []
 
 
 ABOUT = {

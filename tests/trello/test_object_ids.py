@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.trello.object_ids import (
-    PARSED_BYTES,
+    MAX_PARSED_BYTES,
     JsonIds,
     is_id,
 )
 
 ID, OTHER = "a" * 24, "b" * 24
-LARGE = b" " * PARSED_BYTES
+LARGE = b" " * MAX_PARSED_BYTES
 
 OWN = {
     "the first member": (f'{{"id":"{ID}","x":1}}', ID),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.model import Tag
-from proxy.trello.object_ids import PARSED_BYTES
+from proxy.trello.object_ids import MAX_PARSED_BYTES
 from proxy.trello.tags import EVERYTHING
 from proxy.trello.webhook_payload import (
     WebhookEvent,
@@ -235,7 +235,7 @@ def test_a_delivery_names_action_and_model() -> None:
         b'{"action": 1, "model": 2}',
         b'{"action": {"id": "x"}, "model": {"id": "y"}}',
         body_of("updateCard", ON_CARD, model="me"),
-        body_of("updateCard", ON_CARD) + b" " * PARSED_BYTES,
+        body_of("updateCard", ON_CARD) + b" " * MAX_PARSED_BYTES,
     ],
     ids=lambda body: repr(body[:30]),
 )

@@ -10,6 +10,7 @@ from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.model import (
     AliasEntry,
     CacheKey,
+    RequestTime,
     StoredResponse,
     Tag,
 )
@@ -77,19 +78,17 @@ class ResponseStore:
         self._put(stored)
         return True
 
-    async def mark_missing(
-        self, key: CacheKey, asked: tuple[int, float], confirmed_s: float
-    ) -> None:
-        """Mark a stored response as stale since a 404 that was `asked` for later (soft purge).
+    async def mark_missing(self, key: CacheKey, requested: RequestTime, confirmed_s: float) -> None:
+        """Mark a stored response as stale since a 404 that was requested later (soft purge).
 
         A 404 that comes `confirmed_s` seconds after the first removes it.
         """
-        stored, at = await self.get(key), asked[1]
-        if stored is None or stored.asked > asked:
+        stored = await self.get(key)
+        if stored is None or stored.requested > requested:
             return
         if stored.missing_since is None:
-            self._put(replace(stored, missing_since=at))
-        elif at - stored.missing_since >= confirmed_s:
+            self._put(replace(stored, missing_since=requested.at))
+        elif requested.at - stored.missing_since >= confirmed_s:
             self.drop(key)
 
     def drop(self, key: CacheKey) -> None:

@@ -7,6 +7,7 @@ from aiohttp import web
 from proxy.attachments.board_export import BoardExport
 from proxy.cache.batch import BatchService
 from proxy.cache.freshness import age_of
+from proxy.cache.lookup import StoredLookup
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.verification import HitVerifier, may_verify
@@ -58,6 +59,8 @@ class ApiHandler:
 
     parser: RequestParser
     reads: ReadThrough
+    lookup: StoredLookup
+    memory: MemoryTier
     writes: WriteThrough
     batches: BatchService
     attachments: AttachmentHandler
@@ -167,11 +170,11 @@ class ApiHandler:
         if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
             response = WireResponse(304, fields)
         else:
-            body, length = _body_of(stored, self.reads.responses.memory, hold, gzip=gzip)
+            body, length = _body_of(stored, self.memory, hold, gzip=gzip)
             response = WireResponse(stored.status, stored.head + fields, body, length)
         now = self.clock.now()
         response.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
-        lifetime_s = self.reads.lifetimes(api_request, stored).lifetime_s
+        lifetime_s = self.lookup.lifetimes(api_request, stored).lifetime_s
         is_hit = served.outcome.result == "hit" and lifetime_s > 0
         if is_hit and api_request.directives == NONE:
             is_watched = lifetime_s > api_request.match.route.lifetimes.lifetime_s

@@ -4,9 +4,9 @@ import pytest
 
 from proxy.cache.projection import containment_index
 from proxy.cache.projection.containment_index import (
-    PER_FAMILY,
-    REFUSED_S,
-    WINDOW_S,
+    DEMAND_WINDOW_S,
+    REJECTED_S,
+    SUPERSETS_PER_FAMILY,
     ContainmentIndex,
     FieldDemand,
     has_items,
@@ -43,7 +43,7 @@ def keys(found: ContainmentIndex, target: str, partition: str = "mine") -> list[
 
 def test_the_answers_stored_last_come_first_and_the_oldest_are_forgotten() -> None:
     found = ContainmentIndex()
-    for n in range(PER_FAMILY + 2):
+    for n in range(SUPERSETS_PER_FAMILY + 2):
         noted(found, str(n), f"/1/cards/{CARD}")
     noted(found, "3", f"/1/cards/{CARD}")
     assert keys(found, f"/1/cards/{CARD}?fields=name") == ["3", "5", "4", "2"]
@@ -98,17 +98,17 @@ def test_two_sets_of_fields_within_the_window_are_a_demand_for_all() -> None:
     assert not found.is_in_demand("mine", *part("name"), 1.0)
     assert not found.is_in_demand("theirs", *part("due"), 1.0)
     assert found.is_in_demand("mine", *part("due"), 2.0)
-    assert found.is_in_demand("mine", *part("due"), WINDOW_S)
-    assert not found.is_in_demand("mine", *part("due"), WINDOW_S + 1)
+    assert found.is_in_demand("mine", *part("due"), DEMAND_WINDOW_S)
+    assert not found.is_in_demand("mine", *part("due"), DEMAND_WINDOW_S + 1)
 
 
 def test_a_refused_whole_is_left_alone_for_a_while() -> None:
     found = FieldDemand()
     found.is_in_demand("mine", *part("name"), 0.0)
     found.reject("mine", part("name")[1], 0.0)
-    assert not found.is_in_demand("mine", *part("due"), REFUSED_S - 1)
-    found.is_in_demand("mine", *part("name"), REFUSED_S)
-    assert found.is_in_demand("mine", *part("due"), REFUSED_S)
+    assert not found.is_in_demand("mine", *part("due"), REJECTED_S - 1)
+    found.is_in_demand("mine", *part("name"), REJECTED_S)
+    assert found.is_in_demand("mine", *part("due"), REJECTED_S)
 
 
 def test_what_is_remembered_of_demand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
