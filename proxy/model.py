@@ -58,8 +58,12 @@ class Listen:
 
     host: str
     port: int
+    path: str = ""
+    """Of a Unix socket; its host is `localhost`, its port 0."""
 
     def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
@@ -75,6 +79,8 @@ class Listen:
     @property
     def url(self) -> str:
         """The origin by which this machine reaches it."""
+        if self.path:
+            return f"http://{self.host}"
         url = f"http://localhost:{self.port}" if self.is_wildcard else f"http://{self}"
         return url.removesuffix(":80")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -22,11 +23,13 @@ from proxy.observability.log import Log, LogFlusher
 from proxy.observability.loop_errors import loop_error_handler
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
+from proxy.runtime.directory import inode_of
 from proxy.runtime.memory_budget import MemoryBudget
+from proxy.runtime.unix_socket import listen_unix, remove_unix
 from proxy.server.collectors import client_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
 from proxy.server.fast_path import FastPath
-from proxy.server.listener import Listener, listen_socket
+from proxy.server.listener import BACKLOG, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.status.collectors import (
@@ -134,14 +137,20 @@ class App:
     def _bind(self) -> list[list[socket.socket]]:
         """The listening sockets for clients, then those of `admin.listen` if there is one."""
         listen, admin = self._config.listen, self._config.admin.listen
-        groups = []
-        for address in (listen, admin) if admin else (listen,):
-            groups.append(listen_socket(address.host, address.port))
-            for each in groups[-1]:
-                self._environment.shutdown.callback(each.close)
-        ports = [sockets[0].getsockname()[1] for sockets in groups]
+        groups = [self._bind_address(each) for each in ((listen, admin) if admin else (listen,))]
+        ports = [_address_of(sockets[0]).port for sockets in groups]
         self.port, self.admin_port = ports[0], ports[1] if admin else None
         return groups
+
+    def _bind_address(self, address: Listen) -> list[socket.socket]:
+        """The listening sockets of one address; they are closed at the end."""
+        if address.path:
+            sockets = [listen_unix(address.path, BACKLOG)]
+        else:
+            sockets = listen_socket(address.host, address.port)
+        for each in sockets:
+            self._environment.shutdown.callback(each.close)
+        return sockets
 
     def _provide_readings(self) -> None:
         """Have /metrics read the components when it is scraped."""
@@ -213,6 +222,8 @@ class App:
                 runner, sock, limits=limits, fast_path=fast_path, on_error=middleware.error_response
             )
             await listener.start()
+            if path := _address_of(sock).path:
+                environment.shutdown.callback(remove_unix, path, inode_of(Path(path)))
 
     def _start_webhooks(self) -> None:
         """Start the webhook manager, after listening: Trello probes the callback."""
@@ -250,11 +261,14 @@ class App:
 
     def _log_start(self, groups: list[list[socket.socket]]) -> None:
         """Log the addresses listened on, both of `::`, and the configuration's warnings."""
-        addresses = [
-            ", ".join(str(Listen(*each.getsockname()[:2])) for each in sockets)
-            for sockets in groups
-        ]
+        addresses = [", ".join(str(_address_of(each)) for each in sockets) for sockets in groups]
         log = self._environment.log
         log.event("info", "listening", **dict(zip(("address", "admin"), addresses, strict=False)))
         for warning in configuration_warnings(self._config):
             log.event("warning", "configuration", detail=warning)
+
+
+def _address_of(sock: socket.socket) -> Listen:
+    """Where a socket listens."""
+    name = sock.getsockname()
+    return Listen("localhost", 0, name) if isinstance(name, str) else Listen(*name[:2])

@@ -9,7 +9,7 @@ from proxy.config.schema import Config
 from proxy.config.schema import Links as LinkSettings
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import LinkSigner
-from proxy.model import Credential
+from proxy.model import Credential, Listen
 from proxy.server.browser_guard import BrowserGuard, hosts_of
 from proxy.server.loopback import is_loopback
 from proxy.trello.webhook_payload import Callback
@@ -74,12 +74,12 @@ def cache_variant(config: Config) -> str:
 
 def configuration_warnings(config: Config) -> tuple[str, ...]:
     """Warnings about valid settings that have a cost; each says what to do instead."""
-    if config.public_url is None and config.listen.is_wildcard:
+    listen = config.listen
+    if config.public_url is None and (listen.is_wildcard or listen.path):
         links = f"public_url is not set, so attachment links lead to {config.origin}"
-        wanted = f"public_url: http://{_EXAMPLE_HOST}:{config.listen.port}"
-        return (
-            f"{links}, which opens on this machine alone; write the proxy's name, as in {wanted}",
-        )
+        cost = "where nothing listens" if listen.path else "which opens on this machine alone"
+        wanted = f"public_url: {Listen(_EXAMPLE_HOST, 80 if listen.path else listen.port).url}"
+        return (f"{links}, {cost}; write the proxy's name, as in {wanted}",)
     public = urlsplit(config.origin)
     is_plain = public.scheme == "http" and not is_loopback(public.hostname or "")
     return (_PLAIN_HTTP,) if is_plain else ()

@@ -1,9 +1,10 @@
 """Requests to the running proxy's admin pages, whatever proxies the environment names."""
 
 import json
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 
 from proxy.cli.console import CommandFailed
+from proxy.cli.proxy_connection import connection_to
 from proxy.config.schema import Config
 
 _TIMEOUT_S = 10
@@ -13,7 +14,7 @@ def admin_request(config: Config, method: str, target: str) -> str:
     """The body of a 200; CommandFailed otherwise."""
     listen, token = config.admin.listen or config.listen, config.admin.token
     fields = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-    connection = HTTPConnection(listen.url.removeprefix("http://"), timeout=_TIMEOUT_S)
+    connection = connection_to(listen, _TIMEOUT_S)
     try:
         connection.request(method, target, headers=fields)
         response = connection.getresponse()

@@ -20,6 +20,7 @@ from proxy import __version__
 from proxy.app.from_config import build_link_rewriter
 from proxy.cli.console import CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config
+from proxy.cli.proxy_connection import connection_to
 from proxy.cli.warm_report import (
     AttachmentToWarm,
     CacheResult,
@@ -36,7 +37,7 @@ from proxy.cli.warm_report import (
     summary,
 )
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Rate
+from proxy.model import Listen, Rate
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
 from proxy.trello.rate_limits import PREFETCH_USER_AGENT
@@ -56,7 +57,7 @@ def run(options: Namespace) -> int:
     config, clock = read_config(config_loader(options)), SystemClock()
     links = build_link_rewriter(config, config.origin)
     progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
-    warm = Warm(config.listen.url, links, config.limits.token, clock, progress)
+    warm = Warm(config.listen, links, config.limits.token, clock, progress)
     try:
         boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
         print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
@@ -101,13 +102,18 @@ class ProgressOutput:
 
 
 class Warm:
-    """One run against the proxy at origin `url`; `rate` is Trello's limit for the token."""
+    """One run against the proxy at `listen`; `rate` is Trello's limit for the token."""
 
     def __init__(
-        self, url: str, links: LinkRewriter, rate: Rate, clock: Clock, progress: ProgressOutput
+        self,
+        listen: Listen,
+        links: LinkRewriter,
+        rate: Rate,
+        clock: Clock,
+        progress: ProgressOutput,
     ) -> None:
         self.stats = WarmStats()
-        self._authority = url.removeprefix("http://")
+        self._listen = listen
         self._links = links
         self._rate = _RateGovernor(rate, clock)
         self._clock = clock
@@ -210,7 +216,7 @@ class Warm:
     @asynccontextmanager
     async def _get(self, target: str) -> AsyncIterator[HTTPResponse]:
         """A 200 whose body is unread; _RequestRefused, ProxyUnreachable, OSError, HTTPException."""
-        connection = HTTPConnection(self._authority, timeout=_CONNECT_TIMEOUT_S)
+        connection = connection_to(self._listen, _CONNECT_TIMEOUT_S)
         try:
             await asyncio.to_thread(connection.connect)
         except OSError as error:

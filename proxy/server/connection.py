@@ -18,6 +18,7 @@ from proxy.errors import HeaderFieldsTooLarge
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
 from proxy.server.fast_path import FastPath
+from proxy.server.loopback import UNIX_PEER
 from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 
 HEADER_TIMEOUT_S = 20.0
@@ -42,13 +43,21 @@ ErrorHandler = Callable[[str, int, BaseException | None], web.StreamResponse]
 """The response to a request that failed in aiohttp: client's address, status, exception."""
 
 
+def peer_address(transport: asyncio.BaseTransport) -> str:
+    """The client's address: UNIX_PEER at a Unix socket, empty if it is not known."""
+    peer = transport.get_extra_info("peername", ())
+    if isinstance(peer, tuple):
+        return str(peer[0]) if peer else ""
+    return UNIX_PEER
+
+
 class AiohttpConnection(web.RequestHandler):
     """Adapter to aiohttp: the only class that touches its undocumented attributes.
 
     They are those of the pinned aiohttp 3.14 (D12).
     """
 
-    __slots__ = ("_last_body", "lost_input")
+    __slots__ = ("_last_body", "lost_input", "peer")
 
     def __init__(self, server: web.Server) -> None:
         super().__init__(
@@ -63,10 +72,16 @@ class AiohttpConnection(web.RequestHandler):
             lingering_time=5.0,
             read_bufsize=UNREAD_BYTES,
         )
+        self.peer = ""
         self._last_body: StreamReader | None = None
         """Of the request that was received last."""
         self.lost_input = False
         """Whether bytes behind a request to upgrade were lost: its response ends the connection."""
+
+    @property
+    def peername(self) -> str:
+        """The client's address, which is the `remote` of its requests."""
+        return self.peer
 
     @property
     def awaits_request(self) -> bool:
@@ -153,7 +168,6 @@ class Connection(AiohttpConnection):
         "_limits",
         "_on_error",
         "_partial_bytes",
-        "_peer",
         "_socket",
         "_unread_bytes",
         "_unsent_bytes",
@@ -176,7 +190,6 @@ class Connection(AiohttpConnection):
         self.header_digest: bytes | None = None
         """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
-        self._peer = ""
         self._socket: asyncio.Transport | None = None
         """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
@@ -187,9 +200,8 @@ class Connection(AiohttpConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("not a stream")
-        peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        if not self._limits.admit(self, self._peer):
+        self.peer = peer_address(transport)
+        if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
         self._socket = transport
@@ -198,7 +210,7 @@ class Connection(AiohttpConnection):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._limits.leave(self, self._peer)
+        self._limits.leave(self, self.peer)
         self._limits.memory.buffer(self, 0)
         self.keep_half_open()
         self._stop_header_clock()
@@ -272,11 +284,11 @@ class Connection(AiohttpConnection):
         self.close()
         if self._is_header_too_long:
             exc = HeaderFieldsTooLarge(f"Send {MAX_PARTIAL_BYTES // 1024} KiB of fields at most.")
-        return self._on_error(self._peer, status, exc)
+        return self._on_error(self.peer, status, exc)
 
     def log_exception(self, *_: object, exc_info: BaseException | None = None) -> None:
         """Log an event instead of a traceback."""
-        self._on_error(self._peer, 500, exc_info)
+        self._on_error(self.peer, 500, exc_info)
 
     def abort(self) -> None:
         """Reset the connection: `limits.memory` is full, and its buffers are the oldest."""
@@ -286,7 +298,7 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self.header_digest, response = self._fast_path.respond(data, self._peer)
+        self.header_digest, response = self._fast_path.respond(data, self.peer)
         if response is None:
             return False
         self.respond_before_parsing(response)

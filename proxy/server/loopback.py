@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
+UNIX_PEER = "unix"
+"""In place of the address of a client at a Unix socket."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _FORWARDING = frozenset(
@@ -29,7 +31,8 @@ def is_local(peer: str, host: str | None, field_names: Iterable[str]) -> bool:
     on the same machine every peer is a loopback address: so no field may say that the request was
     forwarded, and the name must be one that means this machine on this machine only.
     """
-    if not is_loopback(peer) or not is_loopback(host or ""):
+    is_here = peer == UNIX_PEER or is_loopback(peer)
+    if not is_here or not is_loopback(host or ""):
         return False
     names = [name.lower() for name in field_names]
     return not any(name in _FORWARDING or name.startswith("x-forwarded-") for name in names)

@@ -15,6 +15,7 @@ READ: dict[str, tuple[Reader, str, object]] = {
     "a port of this machine": (addresses.listen, "127.0.0.1:8080", Listen("127.0.0.1", 8080)),
     "an IPv6 port": (addresses.listen, "[::1]:8080", Listen("::1", 8080)),
     "any free port": (addresses.listen, "localhost:0", Listen("localhost", 0)),
+    "a Unix socket": (addresses.listen, "unix:/run/p/s", Listen("localhost", 0, "/run/p/s")),
     "a host in lower case": (addresses.host, "Trello.Internal", "trello.internal"),
     "a host with underscores": (addresses.host, "trello_proxy", "trello_proxy"),
     "an IPv4 host": (addresses.host, "192.0.2.7", "192.0.2.7"),
@@ -32,6 +33,11 @@ READ: dict[str, tuple[Reader, str, object]] = {
     "a URL keeps its case": (addresses.url, "https://a.b/-/Hook?x=1", "https://a.b/-/Hook?x=1"),
 }
 REFUSED: dict[str, tuple[Reader, list[str], str]] = {
+    "no path of a Unix socket": (
+        addresses.listen,
+        ["unix:", "unix:s", "unix:/run/", "unix:/" + "s" * 107, "unix:/" + "ü" * 54],
+        "not the path of a Unix socket; write unix:/run/trello-proxy/http.sock",
+    ),
     "a port alone": (addresses.listen, [":8080", "8080"], "no host; write 127.0.0.1:8080"),
     "no address": (
         addresses.listen,

@@ -19,7 +19,7 @@ from proxy.cli.warm import (
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Rate, Secret
+from proxy.model import Listen, Rate, Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     Proxy,
@@ -74,7 +74,7 @@ def warm_of(
         LinkRewriter(proxy.url, build_signer(config.links)),
         ProgressOutput(lambda _: None),
     )
-    return Warm(f"http://{proxy.host}", links, rate, clock, progress or quiet)
+    return Warm(Listen("127.0.0.1", proxy.app.port), links, rate, clock, progress or quiet)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ async def test_interrupting_it_loses_nothing(
 
 async def test_a_proxy_that_is_not_running_is_reported(clock: FakeClock) -> None:
     links = LinkRewriter("http://127.0.0.1:9")
-    warm = Warm("http://127.0.0.1:9", links, RATE, clock, ProgressOutput(lambda _: None))
+    warm = Warm(Listen("127.0.0.1", 9), links, RATE, clock, ProgressOutput(lambda _: None))
     with pytest.raises(ProxyUnreachable):
         await warm.run(["AbCd1234"], dry=False)
 

@@ -215,10 +215,11 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         port: int = 0,
         directory: Path | None = None,
         host: str = "127.0.0.1",
+        listen: str = "",
     ) -> Proxy:
         backend: Backend = "sqlite" if directory else "memory"
         directory = directory or tmp_path / "unused"
-        config = _config(f"listen: '{host}:{port}'\n{yaml}", upstream, storage)
+        config = _config(f"listen: '{listen or f'{host}:{port}'}'\n{yaml}", upstream, storage)
         cache = replace(config.cache, backend=backend, directory=str(directory))
         config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s="off"))
         logged: list[bytes] = []

@@ -1,0 +1,46 @@
+"""Unix socket: listens at a path, open to its owner and group, and is removed at the end."""
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+from proxy.runtime.directory import Inode, inode_of
+
+MODE = 0o660
+"""Of the file: connecting takes the permission to write (unix(7))."""
+
+
+def listen_unix(path: str, backlog: int) -> socket.socket:
+    """A listening socket at the path; OSError if a process listens there, or a file is there.
+
+    The socket of a process that has ended is replaced. Nobody can connect before `listen`, and so
+    not before the permissions are set.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _is_abandoned(path):
+            Path(path).unlink()
+        made.bind(path)
+        Path(path).chmod(MODE)
+        made.listen(backlog)
+    except OSError as error:
+        made.close()
+        raise OSError(error.errno, f"{os.strerror(error.errno or 0)}: {path}") from None
+    return made
+
+
+def remove_unix(path: str, inode: Inode | None) -> None:
+    """Remove the socket's file, unless another process has put its own there.
+
+    Before the socket is closed: until then no other file has its inode.
+    """
+    if inode is not None and inode_of(Path(path)) == inode:
+        Path(path).unlink(missing_ok=True)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether a socket is there and no process listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)
+        return Path(path).is_socket() and probe.connect_ex(path) == errno.ECONNREFUSED
