@@ -163,15 +163,15 @@ class Connection(AiohttpConnection):
     __slots__ = (
         "_at_message_boundary",
         "_fast_path",
-        "_half_open",
-        "_header_deadline",
+        "_half_open_timer",
+        "_header_timer",
         "_limits",
         "_on_error",
         "_partial_bytes",
         "_socket",
         "_unread_bytes",
         "_unsent_bytes",
-        "_write_deadline",
+        "_write_timer",
         "header_digest",
     )
 
@@ -193,9 +193,9 @@ class Connection(AiohttpConnection):
         self._socket: asyncio.Transport | None = None
         """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
-        self._header_deadline: asyncio.TimerHandle | None = None
-        self._write_deadline: asyncio.TimerHandle | None = None
-        self._half_open: asyncio.TimerHandle | None = None
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._half_open_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
@@ -212,29 +212,29 @@ class Connection(AiohttpConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._limits.leave(self, self.peer)
         self._limits.memory.buffer(self, 0)
-        self.keep_half_open()
-        self._stop_header_clock()
-        self._stop_write_clock()
+        self.stop_half_open_timer()
+        self._stop_header_timer()
+        self._stop_write_timer()
         self._socket = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self.header_digest = None
-        awaited = self.awaits_request
+        is_between_requests = self.awaits_request
         if (
-            awaited
+            is_between_requests
             and self._at_message_boundary
             and data.startswith(_FAST_PATH_PREFIX)
             and self._try_fast_path(data)
         ):
             return
-        in_body = not self.is_body_complete
+        is_in_body = not self.is_body_complete
         completed = self.feed(data)
         if completed > 0:
-            self._stop_header_clock()
-        elif awaited:
-            self._start_header_clock()
-        self._count_partial(0 if completed > 0 or in_body else self._partial_bytes + len(data))
+            self._stop_header_timer()
+        elif is_between_requests:
+            self._start_header_timer()
+        self._count_partial(0 if completed > 0 or is_in_body else self._partial_bytes + len(data))
         self._at_message_boundary = self._is_complete_message(data, completed)
         if completed != 1 or not self._at_message_boundary:
             self.header_digest = None
@@ -244,14 +244,14 @@ class Connection(AiohttpConnection):
         if self.awaits_request or self._last_body is None or not self._last_body.is_eof():
             return None
         self.close()
-        self._half_open = self._loop.call_later(HALF_OPEN_S, self.force_close)
+        self._half_open_timer = self._loop.call_later(HALF_OPEN_S, self.force_close)
         return True
 
-    def keep_half_open(self) -> None:
-        """Stop that timer: the response is ready, and sending it has its own bound."""
-        if self._half_open is not None:
-            self._half_open.cancel()
-            self._half_open = None
+    def stop_half_open_timer(self) -> None:
+        """Cancel the HALF_OPEN_S timer: the response is ready, and sending it has its own bound."""
+        if self._half_open_timer is not None:
+            self._half_open_timer.cancel()
+            self._half_open_timer = None
 
     def pause_writing(self) -> None:
         """The client has not received all that was written."""
@@ -261,7 +261,7 @@ class Connection(AiohttpConnection):
     def resume_writing(self) -> None:
         """The client has received all that was written."""
         super().resume_writing()
-        self._stop_write_clock()
+        self._stop_write_timer()
         self._unsent_bytes = 0
         self._count_buffers()
 
@@ -341,10 +341,10 @@ class Connection(AiohttpConnection):
             return
         before, self._unsent_bytes = self._unsent_bytes, self._socket.get_write_buffer_size()
         self._count_buffers()
-        if self._write_deadline is not None and self._unsent_bytes >= before:
+        if self._write_timer is not None and self._unsent_bytes >= before:
             self._abort("slow")
         else:
-            self._write_deadline = self._loop.call_later(WRITE_IDLE_S, self._check_progress)
+            self._write_timer = self._loop.call_later(WRITE_IDLE_S, self._check_progress)
 
     def _abort(self, reason: Reason) -> None:
         """Reset the connection, so that the client sees that its response is incomplete."""
@@ -356,16 +356,16 @@ class Connection(AiohttpConnection):
         self._limits.closed["header"] += 1
         self.force_close()
 
-    def _start_header_clock(self) -> None:
-        if self._header_deadline is None:
-            self._header_deadline = self._loop.call_later(HEADER_TIMEOUT_S, self._on_header_timeout)
+    def _start_header_timer(self) -> None:
+        if self._header_timer is None:
+            self._header_timer = self._loop.call_later(HEADER_TIMEOUT_S, self._on_header_timeout)
 
-    def _stop_header_clock(self) -> None:
-        if self._header_deadline is not None:
-            self._header_deadline.cancel()
-            self._header_deadline = None
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _stop_write_clock(self) -> None:
-        if self._write_deadline is not None:
-            self._write_deadline.cancel()
-            self._write_deadline = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

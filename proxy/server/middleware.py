@@ -115,7 +115,7 @@ class Middleware:
             raise
         self._add_fields(request, context, response)
         if isinstance(request.protocol, Connection):
-            request.protocol.keep_half_open()
+            request.protocol.stop_half_open_timer()
             response.closes = request.protocol.lost_input and "Upgrade" in request.headers
             if request.protocol.header_digest is not None:
                 digest = request.protocol.header_digest

@@ -56,7 +56,7 @@ _SLICE_BYTES = 16 * 1024
 """Of a multipart body, searched at once."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RequestBody:
     """The body to send to Trello, and the credential and parameters found in it."""
 
@@ -122,7 +122,12 @@ class _Receiver:
         """The whole body, parsed."""
         body = await self.read_all(start, MAX_BUFFERED_BYTES)
         parsed = await run_for_client(len(body), parse, body)
-        return RequestBody(parsed.body, parsed.credential, lambda: parsed.params, parsed.parameters)
+        return RequestBody(
+            content=parsed.body,
+            credential=parsed.credential,
+            params=lambda: parsed.params,
+            parameters=parsed.parameters,
+        )
 
     def stream(self, start: bytes, stripper: MultipartStripper | None = None) -> RequestBody:
         """The body from `start` on, as it arrives; unchanged without a stripper."""

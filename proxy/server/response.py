@@ -20,35 +20,40 @@ from proxy.model import StoredResponse
 from proxy.server.connection_limits import WRITE_IDLE_S
 from proxy.trello.message import BodyStream
 
+SLICE_BYTES = 256 * 1024
+"""Of a body in memory, written at once."""
+_BODILESS = frozenset({204, 304})
+
 
 async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: float) -> int:
     """Send a file by sendfile(2); the bytes sent. Iterating the body gives the rest.
 
     ConnectionError if the client disconnected, TimeoutError if it receives nothing for `idle_s`.
     """
-    own = transport.get_extra_info("socket")
-    if own is None or transport.get_extra_info("sslcontext") is not None:
+    socket = transport.get_extra_info("socket")
+    if socket is None or transport.get_extra_info("sslcontext") is not None:
         return 0
     if transport.get_write_buffer_size():
         return 0
-    to, sent = own.dup(), 0
+    # A duplicate: asyncio lets no other code wait for the socket of a transport.
+    duplicate, sent = socket.dup(), 0
     try:
         while not transport.is_closing():
             try:
-                count = await body.send(to.fileno())
+                count = await body.send(duplicate.fileno())
             except BlockingIOError:
-                await _writable(to.fileno(), idle_s)
+                await _wait_writable(duplicate.fileno(), idle_s)
                 continue
             if count == 0:
                 return sent
             sent += count
             await asyncio.sleep(0)  # one fast client must not occupy the event loop
-        raise ConnectionResetError("the client has left")
+        raise ConnectionResetError("the client disconnected")
     finally:
-        to.close()
+        duplicate.close()
 
 
-async def _writable(fd: int, idle_s: float) -> None:
+async def _wait_writable(fd: int, idle_s: float) -> None:
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
     loop.add_writer(fd, event.set)
@@ -59,11 +64,7 @@ async def _writable(fd: int, idle_s: float) -> None:
         loop.remove_writer(fd)
 
 
-SLICE_BYTES = 256 * 1024
-_BODILESS = frozenset({204, 304})
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CachedHit:
     """A hit as the fast path repeats it: the stored response and its lifetime."""
 
@@ -126,7 +127,7 @@ class WireResponse(web.StreamResponse):
             if not isinstance(error, ConnectionError):
                 raise
             self._abort()
-            raise ConnectionResetError("the client has left") from None
+            raise ConnectionResetError("the client disconnected") from None
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 — aiohttp's
@@ -141,7 +142,7 @@ class WireResponse(web.StreamResponse):
                 sent = await self._stream(self.content)
         except (ProxyError, TimeoutError, ConnectionError):
             self._abort()
-            raise ConnectionResetError("the body broke off") from None
+            raise ConnectionResetError("the body ended early") from None
         finally:
             self.content = b""  # freed now: request and response are a reference cycle
             self.on_sent(sent)
@@ -184,11 +185,11 @@ class WireResponse(web.StreamResponse):
         request = self._req
         transport = request.transport if request is not None else None
         if request is None or transport is None or transport.is_closing():
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client disconnected")
         transport.write(data)
         await request.writer.drain()  # bounded: Connection aborts at WRITE_IDLE_S
         if transport.is_closing():
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client disconnected")
 
     def _abort(self) -> None:
         transport = self._req.transport if self._req is not None else None

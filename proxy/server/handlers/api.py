@@ -81,14 +81,14 @@ class ApiHandler:
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)
         api_request = self._check_signature(api_request)
-        served = await self._serve(request, api_request, parts, body)
+        served = await self._call_service(request, api_request, parts, body)
         if isinstance(served, ApiResponse):
             context.outcome = served.outcome
             if route.kind is Kind.FILE and served.status >= 400 and wants_page(request):
                 if not isinstance(served.body, bytes):
                     await served.body.aclose()
                 return file_refused_page(served.status, context.request_id, request)
-            response = self._rendered(request, context.hold, api_request, served)
+            response = self._render(request, context.hold, api_request, served)
         else:
             response, context.outcome = served
         response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
@@ -116,7 +116,7 @@ class ApiHandler:
         unsigned = strip_signature(query)
         return request.derive(target=f"{path}?{unsigned}" if unsigned else path)
 
-    async def _serve(
+    async def _call_service(
         self,
         request: web.BaseRequest,
         api_request: ApiRequest,
@@ -145,18 +145,18 @@ class ApiHandler:
                 raise body.failure from None
             raise
 
-    def _rendered(
+    def _render(
         self, request: web.BaseRequest, hold: Hold, api_request: ApiRequest, served: ApiResponse
     ) -> WireResponse:
         if served.stored is not None:
-            return self._from_stored(request, hold, api_request, served, served.stored)
+            return self._render_stored(request, hold, api_request, served, served.stored)
         # A write has been done: its response is sent even if `limits.memory` is full.
         is_read = api_request.match.route.kind is not Kind.WRITE
         if is_read and isinstance(served.body, bytes) and len(served.body) > SLICE_BYTES:
             hold.take("responses", len(served.body))
         return WireResponse(served.status, served.head, served.body, served.length)
 
-    def _from_stored(
+    def _render_stored(
         self,
         request: web.BaseRequest,
         hold: Hold,
@@ -177,9 +177,12 @@ class ApiHandler:
         lifetime_s = self.lookup.lifetimes(api_request, stored).lifetime_s
         is_hit = served.outcome.result == "hit" and lifetime_s > 0
         if is_hit and api_request.directives == NONE:
-            is_watched = lifetime_s > api_request.match.route.lifetimes.lifetime_s
-            verifier = self._verifier_for(api_request, stored)
-            response.hit = CachedHit(stored, lifetime_s, is_watched, verifier)
+            response.hit = CachedHit(
+                stored=stored,
+                lifetime_s=lifetime_s,
+                is_watched=lifetime_s > api_request.match.route.lifetimes.lifetime_s,
+                verifier=self._verifier_for(api_request, stored),
+            )
         return response
 
     def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:

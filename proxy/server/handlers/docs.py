@@ -5,10 +5,10 @@ from functools import partial
 
 from aiohttp import web
 
-from proxy.errors import MethodNotAllowed
 from proxy.http_semantics.fields import serialize
 from proxy.pages.docs import NAMES, URL, docs_index_page, docs_index_text, docs_page, markdown
 from proxy.pages.layout import PAGE_FIELDS
+from proxy.server.handlers.pages import check_read
 from proxy.server.middleware import Handler
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response, wants_page
 from proxy.server.request_context import RequestContext
@@ -25,7 +25,7 @@ def docs_handlers() -> dict[str, Handler]:
 
 
 async def _index(request: web.BaseRequest, context: RequestContext) -> WireResponse:
-    _enter(request, context)
+    _begin(request, context)
     return negotiated_response(
         request, page=docs_index_page, text=lambda: docs_index_text().encode()
     )
@@ -34,17 +34,16 @@ async def _index(request: web.BaseRequest, context: RequestContext) -> WireRespo
 async def _page(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
     if not wants_page(request):
         return await _source(name, request, context)
-    _enter(request, context)
+    _begin(request, context)
     return WireResponse(200, serialize(PAGE_FIELDS), await asyncio.to_thread(docs_page, name))
 
 
 async def _source(name: str, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-    _enter(request, context)
+    _begin(request, context)
     return WireResponse(200, serialize(TEXT_FIELDS), markdown(name).encode())
 
 
-def _enter(request: web.BaseRequest, context: RequestContext) -> None:
+def _begin(request: web.BaseRequest, context: RequestContext) -> None:
     """MethodNotAllowed for anything but GET and HEAD."""
     context.route = URL
-    if request.method not in {"GET", "HEAD"}:
-        raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
+    check_read(request)

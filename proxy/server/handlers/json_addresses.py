@@ -6,8 +6,8 @@ The API handler serves them, so they are cached, conditional and authorised like
 from aiohttp import web
 from yarl import URL
 
-from proxy.errors import MethodNotAllowed
 from proxy.pages.json_addresses import api_target
+from proxy.server.handlers.pages import check_read
 from proxy.server.middleware import Handler
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
@@ -25,6 +25,5 @@ class JsonAddressHandler:
         target = api_target(request.raw_path)
         if target is None:
             return await self._page(request, context)
-        if request.method not in {"GET", "HEAD"}:
-            raise MethodNotAllowed("JSON addresses are read with GET.", "GET, HEAD, OPTIONS")
+        check_read(request)
         return await self._api(request.clone(rel_url=URL(target, encoded=True)), context)

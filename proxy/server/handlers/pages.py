@@ -92,7 +92,7 @@ class PageHandler:
     async def home(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The home page; with `?url=` also the proxy's link for a URL of Trello's, or 400."""
         context.route = "/"
-        _check_method(request)
+        check_read(request)
         pasted = _query_of(request).get("url", "")
         link = fault = ""
         try:
@@ -116,7 +116,7 @@ class PageHandler:
         """A stylesheet, script or icon."""
         path = request.raw_path.partition("?")[0]
         context.route = path
-        _check_method(request)
+        check_read(request)
         fields, body = ASSETS[path]
         return WireResponse(200, serialize(fields), body)
 
@@ -235,7 +235,7 @@ def _page_response(fetched: FetchedJson, body: bytes) -> WireResponse:
 
 def _name_in(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NotFound if there is none."""
-    _check_method(request)
+    check_read(request)
     path = request.raw_path.partition("?")[0]
     segments = parse("/".join(path.split("/")[:3])).segments  # the rest is a title for people
     if len(segments) < 2 or not _ID.fullmatch(segments[1]):
@@ -243,7 +243,8 @@ def _name_in(request: web.BaseRequest) -> str:
     return segments[1]
 
 
-def _check_method(request: web.BaseRequest) -> None:
+def check_read(request: web.BaseRequest) -> None:
+    """MethodNotAllowed for anything but GET and HEAD."""
     if request.method not in {"GET", "HEAD"}:
         raise MethodNotAllowed("Pages are read with GET.", "GET, HEAD, OPTIONS")
 
