@@ -98,7 +98,7 @@ class CredentialRejected(ClientError):
 
 @problem(401, "credential-required", "Send your own key and token")
 class CredentialRequired(ClientError):
-    """A request without a key and token, and `clients.credentials: require`."""
+    """No key and token, and `clients.credentials: require`; a Bearer token alone, and `forward`."""
 
 
 @problem(401, "invalid-webhook-signature", "This delivery is not signed by Trello")
@@ -113,7 +113,7 @@ class CrossOriginDenied(ClientError):
 
 @problem(403, "tunnel-denied", "A GET may not write here")
 class TunnelDenied(ClientError):
-    """A GET with `_method` that any web page could have caused."""
+    """A `_method` in a GET that any web page could have caused, a HEAD, a batch or multipart."""
 
 
 @problem(403, "jsonp-denied", "JSONP is off here")
@@ -205,7 +205,7 @@ class LinkExpired(ClientError):
 
 @problem(410, "attachment-deleted", "This attachment was deleted")
 class AttachmentDeleted(ClientError):
-    """An attachment that existed and was deleted."""
+    """An attachment that this client's account has read here, and that was deleted."""
 
 
 @problem(413, "body-too-large", "The request body is too large")

@@ -79,12 +79,17 @@ class StorageHosts:
     wildcard: Transport
 
     def transport_for(self, location: str) -> Transport:
-        """The transport for a redirect; InvalidResponse if its host is not listed."""
+        """The transport for a redirect; InvalidResponse if its host is not listed.
+
+        Nor may it have userinfo, which would be sent as an Authorization field (RFC 9110 §4.2.4).
+        """
         try:
             url = URL(location, encoded=True)
             host, port = url.host or "", url.port
         except ValueError as error:
             raise InvalidResponse("Trello redirected a download to no address.") from error
+        if "@" in url.raw_authority:
+            raise InvalidResponse("Trello redirected a download to an address with a password.")
         if url.scheme not in {"http", "https"} or not is_storage_host(host, port, self.hosts):
             raise InvalidResponse(
                 "Trello redirected a download to a host that is not in upstream.storage_hosts; "

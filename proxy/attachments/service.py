@@ -83,21 +83,21 @@ class AttachmentService:
     async def authorize(self, request: ApiRequest) -> AuthorizedAttachment | ApiResponse:
         """The requested file, or Trello's response if the client may not read it.
 
-        AttachmentDeleted if it existed before; AttachmentIsLink, MaliciousFile, InvalidResponse
-        according to the metadata.
+        AttachmentDeleted if this client has read it before; AttachmentIsLink, MaliciousFile,
+        InvalidResponse according to the metadata.
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
-        link = f"{card}/{attachment}"
+        seen = _seen_link(request, card, attachment)
         response = await self._read_through.serve(self._metadata_request(request, card, attachment))
-        if response.status == 404 and link in self._store.seen_links:
+        if response.status == 404 and seen in self._store.seen_links:
             raise AttachmentDeleted("It was here, and Trello has it no more; look at the card.")
         if response.status != 200:
             return response
         metadata = _identity_body(response)
         match parse_attachment(metadata, _preview(request, metadata)):
             case UploadedFile() as file:
-                self._store.seen_links.add(link)
+                self._store.seen_links.add(seen)
                 return AuthorizedAttachment(file, request, response.outcome)
             case Link(url):
                 raise AttachmentIsLink(f"It leads to {url}")
@@ -122,7 +122,7 @@ class AttachmentService:
         file_id = attachment if preview is None else f"{attachment}/{preview}"
         if stored is not None and prediction.outcome.hit:
             if stored.status != 200:
-                is_gone = f"{card}/{attachment}" in self._store.seen_links
+                is_gone = _seen_link(request, card, attachment) in self._store.seen_links
                 return prediction, None if is_gone else prediction.outcome
             metadata = identity_of(stored.body, gzip=stored.gzip)
             file = parse_attachment(metadata, _preview(request, metadata))
@@ -221,6 +221,11 @@ class AttachmentService:
         """The request for the metadata without parameters, as clients send it: they share it."""
         match = self._routes.classify("GET", ("cards", card, "attachments", attachment))
         return request.derive(target=target_of(match.segments, ""), match=match)
+
+
+def _seen_link(request: ApiRequest, card: str, attachment: str) -> str:
+    """A link by partition: only clients that have read a file may learn that it was deleted."""
+    return f"{request.partition}/{card}/{attachment}"
 
 
 def _preview(request: ApiRequest, metadata: bytes) -> str | None:

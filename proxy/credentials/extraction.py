@@ -186,6 +186,11 @@ def read_authorization(value: str | None) -> ExtractedCredential:
     return found
 
 
+def is_bearer(authorization: str) -> bool:
+    """Whether an Authorization field value has a Bearer token, as of OAuth 2.0 (RFC 6750 §2.1)."""
+    return re.split("[ \t,]", authorization.lstrip(), maxsplit=1)[0].lower() == "bearer"
+
+
 def response_contains(credential: Credential, response: bytes) -> bool:
     """Whether a response repeats a part of the credential of its request."""
     return SecretFinder((credential.key, credential.token)).contains_secret(response)

@@ -1,4 +1,4 @@
-"""Conditional and range requests: validators, If-None-Match, Range (RFC 9110 §8.8, §13, §14)."""
+"""Conditional and range requests: validators, preconditions, ranges (RFC 9110 §8.8, §13, §14)."""
 
 import hashlib
 import re
@@ -23,6 +23,13 @@ class Validators:
     def last_modified(self) -> str:
         """The Last-Modified field value; empty if unknown."""
         return "" if self.modified_at is None else formatdate(self.modified_at, usegmt=True)
+
+    def is_precondition_failed(self, if_match: str, if_unmodified_since: str) -> bool:
+        """Whether a request gets 412 (§13.2.2); the date counts only without an entity-tag."""
+        if if_match:
+            return not any(tag.strip() in ("*", self.etag) for tag in if_match.split(","))
+        since = parse_http_date(if_unmodified_since)
+        return since is not None and self.modified_at is not None and self.modified_at > since
 
     def is_not_modified(self, if_none_match: str, if_modified_since: str) -> bool:
         """Whether a GET or HEAD gets 304 (§13.2.2); the date counts only without an entity-tag."""

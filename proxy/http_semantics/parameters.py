@@ -9,7 +9,7 @@ Facts:
 import json
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from proxy.errors import CharsetNotUtf8, MalformedJson
 
@@ -24,6 +24,8 @@ METHOD_PARAMETER = "_method"
 """The parameter that overrides the request's method."""
 BOM = b"\xef\xbb\xbf"
 """UTF-8's byte order mark, with which a JSON text may begin (RFC 8259 §8.1)."""
+MAX_DECODINGS = 3
+"""Of text that is percent-encoded more than once."""
 _BLANKS = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
 """White space and control characters."""
 _BRACKET = re.compile(r"[\[\]]")
@@ -50,6 +52,16 @@ def words_of(text: str) -> tuple[str, ...]:
     All characters but ASCII letters and digits separate them; numbers (array indices) do not count.
     """
     return tuple(word for word in _WORD.findall(text.casefold()) if not word.isdigit())
+
+
+def words_in_any_encoding(text: str) -> Iterator[tuple[str, ...]]:
+    """The words of a text as it is, and percent-decoded up to MAX_DECODINGS times."""
+    for _ in range(MAX_DECODINGS):
+        yield words_of(text)
+        if "%" not in text:
+            return
+        text = unquote(text)
+    yield words_of(text)
 
 
 def read_form(text: str) -> list[Parameter]:

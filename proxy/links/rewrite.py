@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from proxy.http_semantics.parameters import words_of
+from proxy.http_semantics.parameters import words_in_any_encoding
 from proxy.http_semantics.target import (
     host_name,
 )
@@ -211,9 +211,10 @@ def file_in_route(match: Match) -> FileIds | None:
         params = dict(match.params)
         if "idAttachment" in params:
             return FileIds(params["id"], params["idAttachment"], params.get("idPreview", ""))
-    elif match.route.template == UNKNOWN:
-        words = " ".join(words_of("/".join(match.segments)))
-        return FileIds("", "") if _FILE_LIKE.search(words) else None
+    elif match.route.template == UNKNOWN or match.route.template.endswith("{field}"):
+        readings = words_in_any_encoding("/".join(match.segments))
+        is_file = any(_FILE_LIKE.search(" ".join(words)) for words in readings)
+        return FileIds("", "") if is_file else None
     return None
 
 

@@ -1,5 +1,6 @@
 """Loopback: whether a request was sent on the proxy's own machine, and not forwarded to it."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
@@ -7,21 +8,14 @@ UNIX_PEER = "unix"
 """In place of the address of a client at a Unix socket."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-_FORWARDING = frozenset(
-    {
-        "cf-connecting-ip",
-        "fastly-client-ip",
-        "forwarded",
-        "true-client-ip",
-        "via",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-envoy-external-address",
-        "x-original-forwarded-for",
-        "x-real-ip",
-    }
+_FORWARDING = re.compile(
+    r"forwarded|via|cdn-loop|.*-(?:client-?|connecting-|user-?)ip"
+    r"|x-(?:forwarded|original|proxy|real|remote|varnish).*"
+    r"|(?:x-)?(?:akamai|amzn?|appengine|arr|azure|cf|cloudfront|envoy|fastly|fly|nf|sucuri"
+    r"|tailscale|vercel)-.*",
+    re.IGNORECASE,
 )
-"""Fields that proxies add to name the client (RFC 7239, RFC 9110 §7.6.3, and by custom)."""
+"""Fields that proxies and clouds add (RFC 7239, RFC 8586, RFC 9110 §7.6.3, and by custom)."""
 
 
 def is_local(peer: str, host: str | None, field_names: Iterable[str]) -> bool:
@@ -34,8 +28,7 @@ def is_local(peer: str, host: str | None, field_names: Iterable[str]) -> bool:
     is_here = peer == UNIX_PEER or is_loopback(peer)
     if not is_here or not is_loopback(host or ""):
         return False
-    names = [name.lower() for name in field_names]
-    return not any(name in _FORWARDING or name.startswith("x-forwarded-") for name in names)
+    return not any(map(_FORWARDING.fullmatch, field_names))
 
 
 def is_loopback(name: str) -> bool:

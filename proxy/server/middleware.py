@@ -21,7 +21,7 @@ from proxy.errors import (
 )
 from proxy.http_semantics.fetch_metadata import FetchMetadata
 from proxy.http_semantics.fields import check_fields_size, serialize
-from proxy.http_semantics.target import check_target_size, split_absolute
+from proxy.http_semantics.target import check_target_size, host_name, split_absolute
 from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
 from proxy.http_semantics.user_agent import client_name
 from proxy.model import Fields
@@ -168,11 +168,13 @@ class Middleware:
     def _in_origin_form(self, request: web.BaseRequest) -> web.BaseRequest:
         """The request in origin-form: a target in absolute-form names the host (RFC 9112 §3.2.2).
 
-        InvalidTarget if that is another host, or the path does not begin with one slash.
+        InvalidTarget if that is another host than the proxy's or than the Host field's (§3.2), by
+        which a reverse proxy has let it pass; or if the path does not begin with one slash.
         """
         authority, target = split_absolute(request.raw_path)
         if not authority:
             return request
+        in_field = request.headers.get("Host", authority)
         if target.startswith("//"):
             raise InvalidTarget("Begin the path with one '/'.")
         fields = CIMultiDict(
@@ -185,6 +187,8 @@ class Middleware:
             self._check_host(request)
         except HostNotAllowed:
             raise InvalidTarget(_NO_FORWARD_PROXY) from None
+        if host_name(in_field) != host_name(authority):
+            raise InvalidTarget("Name one host, in the target and in the Host field.")
         return request
 
     def _check_host(self, request: web.BaseRequest) -> None:

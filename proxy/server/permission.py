@@ -6,7 +6,6 @@ is sent counts as administrative (`trello/administrative.py`).
 
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import unquote
 
 from proxy.config.schema import Clients
 from proxy.errors import (
@@ -21,6 +20,7 @@ from proxy.http_semantics.parameters import (
     Parameter,
     read_form,
     root_of,
+    words_in_any_encoding,
     words_of,
 )
 from proxy.links.rewrite import file_in_route
@@ -69,12 +69,10 @@ _ACCESS = frozenset(
 _POWER_UPS = frozenset({"boardplugins", "idplugin", "powerups"})
 _SECRET = re.compile("calendarkey|emailkey|fullemail|myprefs?|signupurls?|[0-9a-z]*secret[0-9a-z]*")
 """Words that name a secret with which anyone may open a board."""
-_CREDENTIALS = re.compile("tokens?|webhooks?")
+_CREDENTIALS = re.compile("[0-9a-z]*(?:token|webhook)s?")
 _NOTHING = frozenset({"", "0", "false", "none"})
 _MAY_SHOW = re.compile("key|email|prefs|secret|signup|token|webhook|%", re.I)
 """A query without any of these requests no secret."""
-_MAX_DECODINGS = 3
-"""Of a value that is percent-encoded more than once."""
 _TOKEN_ROUTES = frozenset({"/tokens/{token}", UNKNOWN})
 """Templates of writes to the token itself, as far as is known."""
 
@@ -167,8 +165,9 @@ def why_administrative(
         if streamed:
             return UNREAD
         for name, value in parameters:
-            if why := _access_changed(method, words_of(name), value):
-                return why
+            for words in words_in_any_encoding(name):
+                if why := _access_changed(method, words, value):
+                    return why
     return _why_field(match) or _why_methods(parameters, allowed=int(tunnelled))
 
 
@@ -194,11 +193,11 @@ def _why_path(match: Match) -> str:
 def _secret_requested(parameters: Iterable[Parameter]) -> str:
     """The secret that these parameters request along with a response."""
     for name, value in parameters:
-        words = words_of(name)
-        nested = next(filter(None, map(_secret_of, words)), "")
+        nested = _secret_in(name)
         if nested and value.strip().lower() not in _NOTHING:
             return nested
-        is_fields = any(word.endswith("fields") for word in words)
+        readings = words_in_any_encoding(name)
+        is_fields = any(word.endswith("fields") for words in readings for word in words)
         if is_fields and (secret := _secret_in(value)):
             return secret
     return ""
@@ -206,14 +205,8 @@ def _secret_requested(parameters: Iterable[Parameter]) -> str:
 
 def _secret_in(text: str) -> str:
     """The secret that a word of this text names, also if it is encoded several times."""
-    for _ in range(_MAX_DECODINGS):
-        for word in words_of(text):
-            if secret := _secret_of(word):
-                return secret
-        if "%" not in text:
-            break
-        text = unquote(text)
-    return ""
+    words = (word for reading in words_in_any_encoding(text) for word in reading)
+    return next(filter(None, map(_secret_of, words)), "")
 
 
 def _secret_of(word: str) -> str:

@@ -1,6 +1,7 @@
-"""Request parser: makes an ApiRequest from an HTTP request, by what is forwarded (D3, D5)."""
+"""Request parser: makes an ApiRequest from an HTTP request, by what is forwarded (D3, D5, D54)."""
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import NoReturn, TypedDict
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from proxy.credentials.extraction import (
     PATH_PLACEHOLDER,
     ExtractedCredential,
     StrippedRequest,
+    is_bearer,
     strip_request,
 )
 from proxy.credentials.identity import RequestIdentity, StoredCredential
@@ -98,7 +100,7 @@ class RequestParser:
             query = await self._restore_links(query, body, _own_names(request))
         identity = self._identity(stripped)
         if match.route.kind not in _PUBLIC:
-            self._check_credential(identity)
+            self._check_credential(identity, request.headers.getall("Authorization", ()))
         api_request = ApiRequest(
             **self._addressed(match, stripped, query, identity),
             effective_method=method,
@@ -247,8 +249,21 @@ class RequestParser:
             "uses_stored_credential": identity.uses_stored_credential,
         }
 
-    def _check_credential(self, identity: RequestIdentity) -> None:
-        """CredentialRequired where clients need a key and a token, and it has not both."""
+    def _check_credential(
+        self, identity: RequestIdentity, authorization: Collection[str] = ()
+    ) -> None:
+        """CredentialRequired unless the client sent a key and a token, where it has to.
+
+        That is also where credentials are forwarded, and it has one that cannot be.
+        """
+        if (
+            self._forwards
+            and identity.uses_stored_credential
+            and any(map(is_bearer, authorization))
+        ):
+            raise CredentialRequired(
+                "Send a key and a token of your own; a Bearer token is not forwarded."
+            )
         own = identity.credential
         has_both = not identity.uses_stored_credential and own.key and own.token
         if self._requires and not has_both:

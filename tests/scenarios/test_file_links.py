@@ -104,6 +104,21 @@ class TestPermission:
         await proxy.app.stop()
         assert (await (await start_proxy()).get(path)).status == 410
 
+    async def test_only_who_read_a_file_learns_that_it_was_deleted(
+        self, start_proxy: StartProxy, standin: FakeTrello, card: str, clock: FakeClock
+    ) -> None:
+        proxy = await start_proxy("clients: {credentials: forward}")
+        path = await _kept(proxy, standin, card)
+        member = standin.trello.add_member("sam", "Sam Stranger")
+        standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
+        board = standin.trello.request(f"/1/cards/{card}/idBoard")["_value"]
+        standin.trello.edit("PUT", f"/1/boards/{board}/members/{member}", {"type": "normal"})
+        standin.trello.edit("DELETE", metadata_of(path))
+        clock.advance(200)
+        other = await proxy.get(f"{path}?key={OTHER_KEY}&token={OTHER_TOKEN}")
+        assert (other.status, other.problem) == (404, "")
+        assert (await proxy.get(path)).problem == "attachment-deleted"
+
     async def test_what_never_was_is_not_found(self, proxy: Proxy, card: str) -> None:
         heard = await proxy.get(f"/1/cards/{card}/attachments/{'0' * 24}/download/a.png")
         assert (heard.status, heard.problem) == (404, "")

@@ -258,6 +258,29 @@ async def test_a_signed_proxy_opens_what_it_signed_and_nothing_else(
     assert (await proxy.get(other)).problem == "link-not-signed"
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "/1/card/{c}/attachment/{a}/download/x",
+        "/1/cards/{c}/attachments/{a}/download;x",
+        "/1/cards/{c}/attachments/{a}/download.json",
+        "/1/cards/{c}/attachments/{a}/downloads",
+        "/1/cards/{c}/attachments/{a}/%2564ownload",
+        "/1/cards/{c}/attachments/{a}/%252564ownload/x",
+        "/1/cards/{c}/%2561ttachments/{a}/download",
+        "/1/cards/{c}/attachments%252F{a}%252Fdownload",
+        "/1/boards/x/cards/{c}/attachments/{a}/download/x",
+        "/1/cards/{c}/attachment/{a}/preview/p/download",
+    ],
+)
+async def test_what_may_be_a_file_in_another_spelling_needs_a_signature(
+    start_proxy: StartProxy, standin: FakeTrello, card: str, spelling: str
+) -> None:
+    proxy = await start_proxy(links=SIGN)
+    heard = await proxy.get(spelling.format(c=card, a="5f1a" * 6))
+    assert (heard.status, heard.problem, standin.request_log.total) == (403, "link-not-signed", 0)
+
+
 async def test_trello_never_sees_a_signature(
     start_proxy: StartProxy, standin: FakeTrello, card: str
 ) -> None:

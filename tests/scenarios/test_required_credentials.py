@@ -152,3 +152,37 @@ async def test_nobody_is_told_to_leave_out_what_is_needed(proxy: Proxy, sam: str
     heard = await proxy.get(ME, headers=HEADER)
     assert heard.status == 200
     assert "Deprecation" not in heard.fields
+
+
+BEARERS = ["Bearer abc.def", "bearer  abc", "Bearer", f"Bearer {OTHER_TOKEN}"]
+
+
+@pytest.mark.parametrize("value", BEARERS)
+@pytest.mark.parametrize("credentials", ["forward", "require"])
+async def test_an_oauth_2_client_is_never_served_as_the_stored_account(
+    start_proxy: StartProxy, standin: FakeTrello, board: str, credentials: str, value: str
+) -> None:
+    proxy = await start_proxy(f"clients: {{credentials: {credentials}}}")
+    assert (await proxy.get("/healthz")).status == 200
+    before = standin.request_log.total
+    bearer = {"Authorization": value}
+    for method, target in (
+        ("GET", ME),
+        ("HEAD", ME),
+        ("PUT", f"/1/boards/{board}?name=x"),
+        ("GET", "/1/batch?urls=/members/me"),
+        ("GET", standin.trello.example_attachment_path),
+    ):
+        heard = await proxy(method, target, headers=bearer)
+        assert heard.status == 401
+        assert heard.fields["WWW-Authenticate"].startswith("OAuth ")
+    assert b"a Bearer token is not forwarded" in (await proxy.get(ME, headers=bearer)).body
+    assert standin.request_log.total == before
+
+
+async def test_a_key_and_a_token_beside_a_bearer_of_somebody_elses_count(
+    start_proxy: StartProxy, sam: str
+) -> None:
+    proxy = await start_proxy("clients: {credentials: forward}")
+    heard = await proxy.get(f"{ME}&{PAIR}", headers={"Authorization": "Bearer of.a.login"})
+    assert heard.json["username"] == "sam"

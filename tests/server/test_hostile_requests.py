@@ -176,11 +176,10 @@ async def test_http_1_0_needs_no_host(proxy: Proxy, target: str) -> None:
 
 OWN_AUTHORITIES = {
     "as in Host": ("http://{h}", "{h}"),
-    "another of our names": ("HTTP://localhost:1", "{h}"),
+    "in capitals, and another port": ("HTTP://LOCALHOST:1", "localhost"),
     "https, ended in front": ("https://{h}", "{h}"),
-    "a Host that is ignored": ("http://{h}", "evil.example"),
-    "a Host of octets that are no text": ("http://{h}", "\xff"),
 }
+OTHER_HOSTS = ["evil.example", "hooks.example", "localhost", "\xff", "", "{h}, evil.example"]
 
 
 @pytest.mark.parametrize(("origin", "host"), OWN_AUTHORITIES.values(), ids=OWN_AUTHORITIES)
@@ -197,6 +196,20 @@ async def test_absolute_form_with_our_own_name_is_served(
         .fields["cache-status"]
         .startswith("trello-proxy; hit")
     )
+
+
+@pytest.mark.parametrize("host", OTHER_HOSTS)
+async def test_absolute_form_and_host_name_one_host(
+    make_proxy: MakeProxy, standin: FakeTrello, host: str
+) -> None:
+    hooks = "freshness: {webhook_url: 'https://hooks.example/-/webhook'}"
+    proxy = await make_proxy(standin.url, f"credentials: {{secret: {{file: {'5' * 32}}}}}\n{hooks}")
+    for target in (f"{CARD}?fields=id", "/metrics", "/-/webhook"):
+        for authority, named in ((proxy.host, host), (host or "hooks.example", proxy.host)):
+            field = named.replace("{h}", proxy.host)
+            heard = await proxy.ask("GET", f"http://{authority}{target}", {"Host": field})
+            assert says(heard, 400, "invalid-target")
+    assert not [each for each in standin.request_log.requests if "fields=id" in each.target]
 
 
 @pytest.mark.parametrize(

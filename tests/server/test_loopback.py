@@ -4,7 +4,18 @@ import pytest
 
 from proxy.server.loopback import is_local, is_loopback
 
-PLAIN = ("Host", "User-Agent", "Accept")
+PLAIN = (
+    "Host",
+    "User-Agent",
+    "Accept",
+    "Authorization",
+    "Sec-Fetch-Site",
+    "X-Request-Id",
+    "X-Requested-With",
+    "X-Trello-Client-Identifier",
+    "X-Trello-User-Agent-Extension",
+    "traceparent",
+)
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
@@ -24,7 +35,36 @@ def test_a_name_that_others_use(host: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Forwarded-For", "x-forwarded-anything", "Forwarded", "VIA", "X-Real-Ip"]
+    "name",
+    [
+        "Akamai-Origin-Hop",
+        "CDN-Loop",
+        "CF-Connecting-IP",
+        "CF-Ray",
+        "CloudFront-Viewer-Address",
+        "Do-Connecting-IP",
+        "Fastly-Client-IP",
+        "Fly-Client-IP",
+        "Forwarded",
+        "Tailscale-User-Login",
+        "True-Client-IP",
+        "VIA",
+        "X-Amzn-Trace-Id",
+        "X-Azure-ClientIP",
+        "X-Client-Ip",
+        "X-Cluster-Client-Ip",
+        "X-Envoy-External-Address",
+        "X-Forwarded",
+        "X-Forwarded-For",
+        "X-Original-Host",
+        "X-Original-URL",
+        "X-ProxyUser-Ip",
+        "X-Real-Ip",
+        "X-Remote-Addr",
+        "X-Varnish",
+        "X-Vercel-Id",
+        "x-forwarded-anything",
+    ],
 )
 def test_a_field_that_says_it_was_forwarded(name: str) -> None:
     assert not is_local("127.0.0.1", "localhost", (*PLAIN, name))

@@ -179,7 +179,7 @@ class AttachmentIndex:
 
 
 class SeenLinks:
-    """Links that led to a file: a 404 for one of them means that the file was deleted."""
+    """Links that led to a file, by reader: a 404 for one means that the file was deleted."""
 
     def __init__(self) -> None:
         self._links: LruDict[str, None] = LruDict(MAX_SEEN)

@@ -48,6 +48,11 @@ class AttachmentHandler:
             return permitted
         validators = self._validators(permitted.file)
         headers = request.headers
+        if validators.is_precondition_failed(
+            headers.get("If-Match", ""), headers.get("If-Unmodified-Since", "")
+        ):
+            fields = (("ETag", validators.etag), ("Cache-Control", "no-store"))
+            return WireResponse(412, serialize(fields)), permitted.outcome
         if validators.is_not_modified(
             headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
         ):
