@@ -1,4 +1,4 @@
-"""The nouns every room speaks of; values only (names: RFC 9110, 9111, 9211)."""
+"""Model: values that all folders share, with the names of RFC 9110, 9111 and 9211."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -9,13 +9,13 @@ Limit = Literal["key", "token", "members", "search"]
 
 
 Tag = NewType("Tag", str)
-"""What an invalidation names: `card:{id}`, `board:{id}`, `spanning` …"""
+"""Surrogate key of stored responses: `card:{id}`, `board:{id}`, `spanning` …"""
 
 CacheKey = NewType("CacheKey", str)
-"""What a stored response is found by (RFC 9111 §2): a digest, so it can hold no credential."""
+"""Cache key (RFC 9111 §2); a digest, so it contains no credential."""
 
 Fields = tuple[tuple[str, str], ...]
-"""Header fields in the order they came (RFC 9110 §5)."""
+"""Header fields in their order on the wire (RFC 9110 §5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Rate:
 
 
 class Kind(StrEnum):
-    """What a route gives, and so which flow serves it."""
+    """Kind of a route's response; it decides which service handles the request."""
 
     READ = "read"
     """A safe request for JSON; may be stored."""
@@ -111,37 +111,32 @@ class Kind(StrEnum):
 
 
 class Priority(IntEnum):
-    """Who waits for an answer of Trello's: where there is not room for all, the first go first."""
+    """Priority in the rate limit queue; the lowest number is served first."""
 
     INTERACTIVE = 0
-    """At a page, or at a link that a browser opens."""
+    """A page, or a link opened in a browser."""
     POLLER = 1
-    """The watcher, within its share: while it waits nothing is watched, and tools ask the more."""
+    """The board poller, within its share of the limit (D24)."""
     API = 2
     BACKGROUND = 3
-    """Nobody: what is stored is being renewed."""
+    """Background refresh; no client is waiting."""
     PREFETCH = 4
 
     @property
     def label(self) -> str:
-        """In metrics."""
+        """Label in metrics."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long an answer may be used, in seconds (RFC 9111 §4.2; RFC 5861 §3, §4)."""
+    """Lifetimes of a response, in seconds (RFC 9111 §4.2; RFC 5861 §3, §4)."""
 
     lifetime_s: float
     stale_while_revalidate_s: float = 0.0
     stale_if_error_s: float = 0.0
     lifetime_watched_s: float | None = None
-    """Used instead of `lifetime_s` while changes are known to be noticed."""
-
-    @property
-    def usable_s(self) -> float:
-        """After this many seconds nothing may use the answer any more."""
-        return self.lifetime_s + max(self.stale_while_revalidate_s, self.stale_if_error_s)
+    """Used instead of `lifetime_s` while the boards of the response are watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +147,11 @@ class Route:
     kind: Kind
     lifetimes: Lifetimes = Lifetimes(0.0)
     administrative: str = ""
-    """What it is about, if that is the account and not work on boards."""
+    """What it administers, as a noun phrase; empty for work on boards."""
 
 
 class Fwd(StrEnum):
-    """Why a request went forward (RFC 9211 §2.2)."""
+    """Why a request was forwarded (RFC 9211 §2.2)."""
 
     BYPASS = "bypass"
     METHOD = "method"
@@ -166,28 +161,28 @@ class Fwd(StrEnum):
 
 
 class Detail(StrEnum):
-    """Why a response was not stored, or what it was made of: `detail` of RFC 9211 §2.8."""
+    """Why a response was not stored, or how it was made: `detail` of RFC 9211 §2.8."""
 
     CREDENTIAL_IN_RESPONSE = "credential-in-response"
     """Not stored: it repeats the client's own key or token (D1)."""
     INSUFFICIENT_SPACE = "insufficient-space"
-    """Not stored: the disk, or the share of it that attachments have, is full."""
+    """Not stored: the disk, or `attachments.disk`, is full."""
     INVALIDATED = "invalidated-during-fetch"
     """Not stored: one of its tags was invalidated after it was requested."""
     PROJECTED = "projected"
-    """Cut out of a stored response that contains it."""
+    """Projected from a stored response that contains it."""
     REFUSED = "refused"
-    """Not stored: the download that it would have joined was refused to another credential."""
+    """Not stored: the download in progress was refused to another credential."""
     REQUEST_NO_STORE = "request-no-store"
     ROUTE_NOT_STORED = "route-not-stored"
     STALE_IF_ERROR = "stale-if-error"
-    """A stored response past its lifetime, because Trello gives none (RFC 5861 §4)."""
+    """A stale response, served because of an upstream failure (RFC 5861 §4)."""
     STATUS_NOT_STORED = "status-not-stored"
     TOO_LARGE = "too-large"
 
 
 class FetchedParts(NamedTuple):
-    """How many parts of a batch were fetched, and how many it has; a `detail` as well."""
+    """Number of fetched parts of a batch, of all its parts; a `detail` as well."""
 
     fetched: int
     parts: int
@@ -198,20 +193,20 @@ class FetchedParts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done with a request and why: feeds Cache-Status, the log line and the metrics."""
+    """How a request was handled and why, for Cache-Status, the log and the metrics."""
 
     hit: bool = False
     fwd: Fwd | None = None
     fwd_status: int | None = None
     ttl_s: int | None = None
-    """Seconds of freshness left; negative: stale for so long (RFC 9211 §2.4)."""
+    """Seconds of freshness left; negative if stale (RFC 9211 §2.4)."""
     stored: bool = False
     collapsed: bool = False
     detail: Detail | FetchedParts | None = None
 
     @property
     def result(self) -> str:
-        """One word for the metrics: hit, stale, collapsed, miss, pass or none."""
+        """Label in metrics: hit, stale, collapsed, miss, pass or none."""
         if self.hit:
             return "stale" if self.ttl_s is not None and self.ttl_s < 0 else "hit"
         if self.collapsed:
@@ -234,40 +229,40 @@ NEVER_EXPIRES = float("inf")
 
 
 class AliasEntry(NamedTuple):
-    """What an answer showed of a name, or of an object's owners."""
+    """Alias learned from a response: the ids that a name means, or the owners of an object."""
 
     name: str
     """`kind:name`, or `kind:id` of an object."""
     target_ids: tuple[str, ...]
-    """What the name stands for; or the owners, in the order of their kind."""
+    """The object that the name means; or its owners, in the order of their kind."""
     requested_at: float
-    """POSIX seconds when Trello was asked."""
+    """POSIX seconds when the response was requested."""
     requested_seq: int
     """The store's `seq` then."""
     expires_at: float
-    """POSIX seconds from which it is not used; FOR_EVER for what never changes."""
+    """POSIX seconds; NEVER_EXPIRES for permanent names."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class StoredResponse:
-    """One answer of Trello's, kept (RFC 9111 §3); holds no credential and no cookie."""
+    """A stored response of Trello's (RFC 9111 §3); contains no credential and no cookie."""
 
     key: CacheKey
     status: int
     head: bytes
-    """Trello's end-to-end fields as `Name: value CRLF` lines, ready to send."""
+    """Trello's end-to-end fields, serialized as `Name: value CRLF` lines."""
     body: bytes
-    """As it came: gzip when `gzip`, identity otherwise."""
+    """As received: gzip if `gzip`, else identity."""
     gzip: bool
     etag: str
     """Digest of the identity bytes, unquoted."""
     requested_at: float
-    """POSIX seconds when Trello was asked: age counts from here."""
+    """POSIX seconds when the request was sent; the age counts from here."""
     requested_seq: int
-    """The store's `seq` when Trello was asked: what invalidations are compared with."""
+    """The store's `seq` when the request was sent; compared with invalidations."""
     tags: tuple[Tag, ...]
     missing_since: float | None = None
-    """POSIX seconds when Trello first answered 404 after this: stale since then."""
+    """POSIX seconds of the first 404 after it; stale since then (D45)."""
 
     @property
     def requested(self) -> RequestTime:
@@ -276,9 +271,9 @@ class StoredResponse:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in memory, bookkeeping included."""
+        """Size in memory, including overhead."""
         return len(self.body) + len(self.head) + STORED_OVERHEAD_BYTES
 
 
 STORED_OVERHEAD_BYTES = 1_500
-"""Of key, tags and the objects around: measured 740 with three tags, 1 800 with seventeen."""
+"""Of key, tags and Python objects; measured: 740 with 3 tags, 1 800 with 17."""

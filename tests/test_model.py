@@ -6,7 +6,6 @@ from proxy.model import (
     STORED_OVERHEAD_BYTES,
     Credential,
     Fwd,
-    Lifetimes,
     Outcome,
 )
 from tests.cache.store.conftest import answer
@@ -36,11 +35,6 @@ RESULTS = {
 @pytest.mark.parametrize(("outcome", "result"), RESULTS.values(), ids=RESULTS.keys())
 def test_the_metrics_call_it(outcome: Outcome, result: str) -> None:
     assert outcome.result == result
-
-
-def test_an_answer_is_usable_until_its_last_window_closes() -> None:
-    assert Lifetimes(30, 10, 100).usable_s == 130
-    assert Lifetimes(30, 100, 10).usable_s == 130
 
 
 def test_a_stored_response_takes_its_bytes_and_the_objects_around_them() -> None:

@@ -277,7 +277,7 @@ def _is_stale_better(part: LookupResult, result: PartResult) -> bool:
 
 
 def _upstream_batch(batch: ApiRequest, wanted: Sequence[LookupResult]) -> ApiRequest:
-    """The batch of these parts, with the key of their flight, whatever their order."""
+    """The batch of these parts; its key identifies the collapsed request, in any order."""
     target = batch_target([part.request.target for part in wanted])
     key = CacheKey(" ".join(sorted(part.request.key for part in wanted)))
     return replace(batch.derive(target=target), key=key)

@@ -1,7 +1,7 @@
 """Collapsed forwarding: one upstream request for several clients (RFC 9211 §2.6).
 
 The work is a task owned here, not by the request that began it: a client that disconnects cancels
-only its own wait. One failure answers every caller that waited, and the next caller begins anew.
+only its own wait. A failure reaches every caller that waited, and the next caller begins anew.
 Work that all callers have left is completed all the same, unless `is_idle` says that it has not
 begun.
 """

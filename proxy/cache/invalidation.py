@@ -16,7 +16,7 @@ from proxy.trello.tags import OWNERS_KNOWN
 
 Cause = Literal["write", "purge"]
 ExternalCause = Literal["poll", "webhook", "verification", "clock"]
-"""How a change made elsewhere was detected; `clock`: it was set back, and ages are unknown."""
+"""How a change made elsewhere was detected; `clock`: set back, so ages are unknown."""
 
 
 class Invalidator:
@@ -38,9 +38,9 @@ class Invalidator:
         self._log_invalidation(tags, cause)
 
     def checkpoint(self) -> int:
-        """A `seq` that every request from now on has, and none before.
+        """A `seq` that separates later requests from earlier ones.
 
-        Owners learned before it are no longer believed.
+        Owners learned before it are no longer used.
         """
         self._responses.mark_stale((OWNERS_KNOWN,))
         return self._responses.seq

@@ -1,4 +1,4 @@
-"""Lookup: what the store has for a request, and what may be done with it (RFC 9211 §2.1)."""
+"""Lookup: the stored response for a request, and whether it is usable (RFC 9211 §2.1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LookupResult:
 
     @property
     def outcome(self) -> Outcome:
-        """A hit, fresh or stale; or why Trello is asked."""
+        """A hit, fresh or stale; or why the request is forwarded."""
         match self.verdict:
             case Fresh(ttl_s):
                 return Outcome(hit=True, ttl_s=int(ttl_s), detail=self.detail)
@@ -33,7 +33,7 @@ class LookupResult:
 
     @property
     def forward_reason(self) -> Fwd:
-        """Why Trello is asked; `request` where only the client's directives make it so."""
+        """Why the request is forwarded; `request` if only because of the client's directives."""
         if self.stored is None:
             return Fwd.URI_MISS
         is_refused = isinstance(self.verdict, Stale) and self.verdict.refused

@@ -52,7 +52,7 @@ class ReadThrough:
         watched: WatchedBoards,
         on_hit: Callable[[ApiRequest, StoredResponse], None],
     ) -> None:
-        """`on_hit` is called with every fresh stored response served, but by the fast path."""
+        """`on_hit` is called with every fresh stored response served, except by the fast path."""
         self._lookup = lookup
         self._aliases = aliases
         self._projector = projector
@@ -79,7 +79,7 @@ class ReadThrough:
                 assert_never(never)
 
     async def lookup(self, request: ApiRequest) -> LookupResult:
-        """What is stored for a client's request, or can be cut out of what is stored and fresh."""
+        """The stored response to a client's request, or a projection of a fresh, larger one."""
         self._watched.note_read()
         found = await self.predict(request)
         if found.stored is not None and isinstance(found.verdict, Fresh) and not found.detail:
@@ -87,7 +87,7 @@ class ReadThrough:
         return found
 
     async def predict(self, request: ApiRequest) -> LookupResult:
-        """The lookup by itself: it does not count as a read, and no request is sent."""
+        """The lookup alone: it does not count as a read, and sends no request."""
         found = await self._lookup.find(self._aliases.canonicalize(request))
         if isinstance(found.verdict, Fresh):
             return found
@@ -107,7 +107,7 @@ class ReadThrough:
                 assert_never(never)
 
     async def refresh(self, request: ApiRequest) -> None:
-        """Fetch and store it, whatever is stored; UpstreamError."""
+        """Fetch and store a response, whatever is stored; UpstreamError."""
         await self._fetch_collapsed(self._aliases.canonicalize(request))
 
     def widened_request(self, request: ApiRequest) -> ApiRequest | None:
@@ -145,7 +145,7 @@ class ReadThrough:
                 assert_never(never)
 
     def _revalidate(self, request: ApiRequest) -> None:
-        """Fetch in the background, unless that is being done."""
+        """Fetch in the background, unless that is in progress."""
         flight = "revalidate", *self._flight_key(request)
 
         async def fetch() -> FetchResult:
@@ -163,7 +163,7 @@ class ReadThrough:
     async def _fetch_wider(
         self, request: ApiRequest, wider: ApiRequest
     ) -> tuple[FetchResult, bool] | None:
-        """The part of the wider request's response; None when it is of no use."""
+        """The projection of the wider request's response; None if there is none."""
         seq = self._storer.seq
         result, collapsed = await self._fetch_collapsed(wider)
         match result:

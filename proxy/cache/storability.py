@@ -1,4 +1,4 @@
-"""Storability: which responses may be stored, and which are responses at all (RFC 9111 §3)."""
+"""Storability: which responses may be stored, and which are usable at all (RFC 9111 §3)."""
 
 from proxy.http_semantics.json_members import is_json
 from proxy.http_semantics.media_type import media_type_of
@@ -55,9 +55,9 @@ def why_unusable(kind: Kind, content_type: str, plain: bytes) -> str | None:
 
 
 def _why_no_outcome(media_type: str, plain: bytes) -> str | None:
-    """Why a body says nothing of a write; it may be a sentence, or empty."""
+    """Why a body is not the response to a write, which may be a sentence, or empty."""
     if media_type in PAGE_TYPES:
-        return "a page where an answer belongs"
+        return "a page where a response belongs"
     if plain and media_type.endswith("json"):
         return _why_no_json(media_type, plain)
     return None

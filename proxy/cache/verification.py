@@ -1,8 +1,8 @@
-"""Hit verification: now and then a hit is requested again in the background, and compared (D33).
+"""Hit verification: sampled hits are requested again in the background, and compared (D33).
 
 The sample is the first hit after a random moment. Its client does not wait; the result is counted.
-A response that was no longer true is replaced, and what shows the same objects is marked stale:
-whatever should have announced the change did not.
+A response that had changed is replaced, and responses that show the same objects are marked stale:
+the change had not been detected.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from proxy.trello.write_effects import board_tags
 
 MIN_PAUSE_S = 60.0
 LIMIT_SHARE = 100
-"""At most one request in a hundred of a token's limit verifies hits."""
+"""Share of a token's limit used by verification, at most."""
 MAX_SAMPLE_BYTES = 64 * 1024
-"""A longer response is not verified: samples are to cost next to nothing."""
+"""A longer response is not verified: samples must be cheap."""
 
 _OF_BOARDS = ("board:", "cards-of:")
 _REVALIDATE = Directives(no_cache=True)
@@ -57,10 +57,10 @@ def may_verify(match: Match, stored: StoredResponse, *, own: bool) -> bool:
 
 
 def tags_to_invalidate(tags: Iterable[Tag]) -> frozenset[Tag]:
-    """What to mark stale when a response with these tags was no longer true.
+    """Tags to mark stale when a response with these tags had changed.
 
-    Which of its objects has changed is not known: everything that shows one of them is named. For
-    what is on a board that is the whole board, and where no board is named, every board.
+    It is not known which of its objects changed, so the tags of each are included: for objects on a
+    board those of the whole board, and if no board is known, of every board.
     """
     shown = set(tags)
     boards = {tag.partition(":")[2] for tag in shown if tag.startswith(_OF_BOARDS)}
@@ -108,27 +108,27 @@ class HitVerifier:
         self.wants_sample = False
         """Whether a sample is due; the next hit that may be verified becomes it."""
         self.results = {"match": 0, "mismatch": 0, "raced": 0, "failed": 0}
-        """`raced`: something was invalidated meanwhile, which may be the difference."""
+        """By result; `raced`: an invalidation came in between, and may explain a difference."""
         self.stale_s = 0.0
-        """Sum of the ages of the mismatches: none had been stale for longer."""
+        """Sum of the ages of the mismatches, an upper bound of how long they had been stale."""
         self._tasks = TaskSet()
 
     @property
     def stale_ratio(self) -> float:
-        """Mismatches among the samples that were compared; NaN while there are none."""
+        """Mismatches divided by compared samples; NaN before the first."""
         compared = self.results["match"] + self.results["mismatch"]
         return self.results["mismatch"] / compared if compared else float("nan")
 
     def start(self) -> None:
-        """Begin, with the first sample one pause from now."""
+        """Start; the first sample is taken after one pause."""
         self._tasks.spawn(self._run())
 
     async def stop(self) -> None:
-        """Take no more samples."""
+        """Stop sampling."""
         await self._tasks.stop()
 
     def offer_sample(self, request: ApiRequest, served: StoredResponse) -> None:
-        """A hit for which `may_verify` is true; taken when a sample is due."""
+        """Offer a hit for which `may_verify` is true; it is taken if a sample is due."""
         if self.wants_sample and self._sample is not None:
             self.wants_sample = False
             self._sample.set_result((request, served))
@@ -166,7 +166,7 @@ class HitVerifier:
         self.stale_s += at_most_s
         changed = tags_to_invalidate({*served.tags, *current.tags})
         self._invalidator.mark_stale(changed, "verification")
-        # The current response is what the others are marked stale for: it stays fresh itself.
+        # The current response is newer than the change: it stays fresh.
         self._responses.put(replace(current, requested_seq=self._responses.seq))
         self._log.event(
             "info",

@@ -1,8 +1,8 @@
-"""Watched boards: whose changes made elsewhere are noticed, and since which `seq`.
+"""Watched boards: boards whose changes made elsewhere are detected, and since which `seq`.
 
-The board poller writes them after every good poll, lookups read them. Without a recent poll no
-board counts as watched, and the ordinary lifetimes hold. The other way round, lookups and writes
-say here what the poller waits for: somebody reads, or a write of ours may have changed a board.
+The board poller updates them after every good poll, lookups read them. Without a recent poll no
+board counts as watched, and the ordinary lifetimes hold. Lookups and writes are noted here too:
+the poller is suspended until a lookup, and polls at once after a write.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "t
 
 
 class WatchedBoards:
-    """The boards of the last good poll, usable for `max_age_s` seconds; and who needs the next."""
+    """The boards of the last good poll, usable for `max_age_s` seconds; and the need for polls."""
 
     def __init__(self, clock: Clock, max_age_s: float) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class WatchedBoards:
         """POSIX seconds when the last good poll was sent: a clock set back and a machine that
         slept both make it look old, never recent."""
         self.needed_since = clock.now()
-        """POSIX seconds since when polls are due: the start, or the first lookup after a rest."""
+        """POSIX seconds since when polls are due: the start, or the first lookup when suspended."""
         self._read_at = clock.monotonic()
         self._read = asyncio.Event()
         self._read.set()
@@ -45,7 +45,7 @@ class WatchedBoards:
         """Set by a write that went through this proxy; the poller clears it."""
 
     def __len__(self) -> int:
-        """How many boards are watched now."""
+        """Number of boards watched now."""
         return self._count if self.is_current(self._clock.now()) else 0
 
     def update(
@@ -75,11 +75,11 @@ class WatchedBoards:
 
     @property
     def is_read(self) -> bool:
-        """Whether anything was looked up since the poller last rested."""
+        """Whether anything was looked up since the poller was last suspended."""
         return self._read.is_set()
 
     def note_read(self) -> None:
-        """A client's lookup: polls are worth their cost. A resting poller wakes up."""
+        """Note a client's lookup; a suspended poller resumes."""
         self._read_at = self._clock.monotonic()
         if not self.is_read:
             self.needed_since = self._clock.now()
@@ -92,7 +92,7 @@ class WatchedBoards:
             await self._read.wait()
 
     def note_write(self) -> None:
-        """A write of ours may have changed a board: poll at once.
+        """Note a write through the proxy, which may have changed a board: a poll is due at once.
 
         What is requested after that poll stays watched. The next regular poll would call the board
         changed, and with it everything requested since the write.

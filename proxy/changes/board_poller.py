@@ -28,11 +28,11 @@ from proxy.trello.message import ApiRequest
 from proxy.upstream.exchange import StreamedResponse, UpstreamExchange
 
 MIN_PAUSE_S = 1.0
-"""From one poll to the next, however much is written."""
+"""Least seconds between two polls, whatever the rate of writes."""
 
 
 class BoardPoller:
-    """Polls the boards of the stored member while anything is read; off until it is started."""
+    """Polls the boards of the stored member while clients read; off until it is started."""
 
     def __init__(
         self,
@@ -45,14 +45,14 @@ class BoardPoller:
         clock: Clock,
         log: Log,
     ) -> None:
-        """`interval_s`: from one poll to the next; None: polling is off.
+        """`interval_s`: seconds between polls; None: polling is off.
 
-        `on_change` gets the ids of boards that changed, once what shows them is stale, and the
-        POSIX seconds of the poll before.
+        `on_change` is called with the ids of boards that changed, after the responses that show
+        them were marked stale, and with the time of the previous poll (POSIX seconds).
         """
         self.changes = 0
         self.polls = dict.fromkeys(("good", "failed", "refused", "unusable"), 0)
-        """How many polls had each result."""
+        """Number of polls by result."""
         self.is_on = False
         self._exchange = exchange
         self._invalidator = invalidator
@@ -68,17 +68,17 @@ class BoardPoller:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it rests until the next lookup."""
+        """Whether polling is suspended until the next lookup."""
         return self.is_on and not self._watched.is_read
 
     @property
     def boards(self) -> int:
-        """How many boards are watched now."""
+        """Number of boards watched now."""
         return len(self._watched)
 
     @property
     def lag_s(self) -> float:
-        """Seconds since the last good poll was sent; 0 while it is off or rests."""
+        """Seconds since the last good poll was sent; 0 while off or suspended."""
         if not self.is_on or self.is_idle:
             return 0.0
         watched = self._watched
@@ -86,17 +86,17 @@ class BoardPoller:
 
     @property
     def is_late(self) -> bool:
-        """Whether it is on, is needed, and has had no good poll for VALID_INTERVALS."""
+        """Whether it is on, not suspended, and has had no good poll for VALID_INTERVALS."""
         return self.lag_s > VALID_INTERVALS * self._interval_s
 
     def start(self, request: ApiRequest) -> None:
-        """Begin to poll, unless it is off; `request` is for `poll_diff.TARGET`."""
+        """Start polling, unless it is off; `request` is for `poll_diff.TARGET`."""
         if self._interval_s:
             self.is_on = True
             self._tasks.spawn(self._run(request))
 
     async def stop(self) -> None:
-        """Poll no more."""
+        """Stop polling."""
         await self._tasks.stop()
 
     async def _run(self, request: ApiRequest) -> None:
@@ -114,7 +114,7 @@ class BoardPoller:
             await self._pause(began, pause_s(self._interval_s, failures), failures)
 
     async def _pause(self, began: float, pause_s: float, failures: int) -> None:
-        """Until `pause_s` after the last poll began; unless polls fail, a write of ours ends it."""
+        """Wait until `pause_s` after the last poll began; a write ends it, unless polls fail."""
         await self._clock.sleep(self._remaining(began, min(MIN_PAUSE_S, pause_s)))
         waits = TaskSet()
         pause = waits.spawn(self._clock.sleep(self._remaining(began, pause_s)))
@@ -128,7 +128,7 @@ class BoardPoller:
         return max(0.0, pause_s - (self._clock.monotonic() - began))
 
     async def _poll(self, request: ApiRequest) -> tuple[str, dict[str, BoardVersion] | None]:
-        """The result as `polls` names it, and the boards' versions if that is good."""
+        """The result, as in `polls`, and the versions of the boards after a good one."""
         try:
             fetched = await self._exchange.fetch(request, gzip=True)
         except ProxyError:
@@ -142,7 +142,7 @@ class BoardPoller:
         return ("unusable" if versions is None else "good"), versions
 
     def _log_lag(self) -> None:
-        """One line when polls become late, and one when they have recovered."""
+        """Log when polls become late, and when they have recovered."""
         if self.is_late != self._lag_logged:
             self._lag_logged = self.is_late
             if self.is_late:
@@ -151,7 +151,7 @@ class BoardPoller:
                 self._log.event("info", "board poll recovered")
 
     def _update(self, versions: Mapping[str, BoardVersion], requested_at: float) -> None:
-        """Mark what changed stale; what appeared is watched from here on. Synchronous."""
+        """Mark changed boards stale; new ones are watched from here on. Synchronous."""
         difference = diff(self._versions or {}, versions)
         if self._versions is not None and difference.changed_tags:
             self._invalidator.mark_stale(difference.changed_tags, "poll")

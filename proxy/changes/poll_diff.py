@@ -1,4 +1,4 @@
-"""Poll difference: which boards changed between two responses about every board, and what shows it.
+"""Poll difference: boards that changed between two polls, and the tags of what shows them.
 
 A board's version is `ixUpdate`, Trello's count of its updates, where the response has it, and
 `dateLastActivity`. Two equal versions, however far apart, mean that nothing was counted in between;
@@ -18,13 +18,13 @@ from proxy.trello.tags import SPANNING, tags_for
 from proxy.trello.write_effects import board_tags
 
 TARGET = "/1/members/me/boards?filter=all&fields=dateLastActivity,ixUpdate,shortLink"
-"""What is polled: every board of the stored member, the closed ones too."""
+"""Target of a poll: all boards of the stored member, including closed ones."""
 MAX_BOARDS = 10_000
-"""More are not watched."""
+"""Watched boards; further ones are not watched."""
 VALID_INTERVALS = 2.5
-"""After this many intervals without a good poll nothing counts as watched."""
+"""Intervals without a good poll after which no board counts as watched."""
 IDLE_AFTER_S = 15 * 60.0
-"""Without a lookup for this long no poll is sent.
+"""Seconds without a lookup after which polling is suspended.
 
 Longer than the built-in watched lifetimes: a fast-path hit is no lookup, and within one of those
 lifetimes its stored response expires, and the next request is one.
@@ -34,18 +34,18 @@ _MAX_PAUSE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class BoardVersion:
-    """A board as one response shows it."""
+    """Version of a board in one response."""
 
     short_link: str
     sequence: str
-    """`ixUpdate`; empty where the response has none."""
+    """`ixUpdate`; empty if the response has none."""
     active: str
     """`dateLastActivity`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PollDiff:
-    """The boards, by id, in which one response differs from the next."""
+    """Ids of the boards that differ between two responses."""
 
     changed: Set[str]
     appeared: Set[str]
@@ -53,7 +53,7 @@ class PollDiff:
 
     @property
     def changed_tags(self) -> frozenset[Tag]:
-        """The tags of all that shows these boards; of lists of boards when there are others."""
+        """Tags of responses that show these boards, and of board lists whose members changed."""
         boards = self.changed | self.appeared | self.vanished
         tags = {tag for board in boards for tag in board_tags(board)}
         if self.appeared or self.vanished:
@@ -62,9 +62,9 @@ class PollDiff:
 
 
 def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
-    """The boards of a response by id; None when it is not a list of boards.
+    """The boards of a response by id; None if it is not a list of boards.
 
-    A board that does not show when it was last active is left out: it is not watched.
+    A board without `dateLastActivity` is left out: it is not watched.
     """
     listed = array_of(body)
     boards = [each for each in listed or () if isinstance(each, dict)]
@@ -93,7 +93,7 @@ def watched_since(
 
 
 def interval_s(wanted_s: float, count: int, window_s: float) -> float:
-    """Seconds from one poll to the next: a fifth of `count` requests in `window_s` at most."""
+    """Seconds between polls; they use at most a fifth of `count` requests in `window_s`."""
     return max(wanted_s, BACKGROUND_SHARE * window_s / count)
 
 

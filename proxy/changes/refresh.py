@@ -27,7 +27,7 @@ MAX_BOARDS_PER_POLL = 16
 
 
 class RecentHits:
-    """Requests served from the store, by the boards they show; the last MAX_PARTS of each."""
+    """Requests served from the store, by board; the last MAX_PARTS of each."""
 
     def __init__(self) -> None:
         self._by_board: LruDict[str, LruDict[CacheKey, ApiRequest]] = LruDict(MAX_BOARDS)
@@ -51,7 +51,7 @@ class RecentHits:
 
 
 class ActiveRefresher:
-    """Refetches recent hits of boards that changed; owns the tasks that do."""
+    """Refetches recent hits of boards that changed; owns the tasks."""
 
     def __init__(
         self, hits: RecentHits, reads: ReadThrough, batches: BatchService, batch: ApiRequest
@@ -65,7 +65,7 @@ class ActiveRefresher:
         self._refreshes: RequestCollapser[None] = RequestCollapser(lambda _: False)
 
     def on_change(self, boards: Iterable[str]) -> None:
-        """Start to refetch what is in use of these boards, whose stored responses are stale."""
+        """Start to refetch the recent hits of these boards, which are stale now."""
         taken = {board: self._hits.take(board) for board in boards}
         in_use = [board for board, hits in taken.items() if hits]
         for board in in_use[:MAX_BOARDS_PER_POLL]:
@@ -81,7 +81,7 @@ class ActiveRefresher:
             self._reads.widened_request(each)
         wider = [self._reads.widened_request(each) for each in requests]
         wanted = {(wide or own).key: wide or own for wide, own in zip(wider, requests, strict=True)}
-        # What shows a board's own lists and cards comes first: it tells which board others are on.
+        # Lists and cards of a board come first: they show which board other objects are on.
         reads = sorted(wanted.values(), key=lambda each: each.match.segments[0] != "boards")
         with suppress(ProxyError):  # the next client fetches
             await self._batches.refresh(self._batch, reads)

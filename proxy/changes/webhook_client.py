@@ -1,7 +1,7 @@
 """Webhook client: lists, creates, repairs and removes webhooks with the stored credential.
 
-Trello lists webhooks only below a path that holds the token: it goes into the request line and
-nowhere else.
+Trello lists webhooks only under a path that contains the token, which is put into the request line
+and nowhere else.
 """
 
 import json
@@ -49,7 +49,7 @@ class WebhookClient:
         self._table = table
 
     async def webhooks(self) -> tuple[Webhook, ...]:
-        """The webhooks with our callback, as Trello has them now; UpstreamError without a list."""
+        """The webhooks at Trello with our callback; UpstreamError if they cannot be listed."""
         token = quote(self._stored.credential.token, safe="")
         request = self._request(
             "GET", f"tokens/{_TOKEN_PLACEHOLDER}/webhooks", sent_path=f"tokens/{token}/webhooks"
@@ -64,7 +64,7 @@ class WebhookClient:
         return listed
 
     async def apply(self, step: Step) -> tuple[int, bytes]:
-        """Status and body of Trello's response to a step; UpstreamError without one."""
+        """Status and body of Trello's response to a step; UpstreamError if there is none."""
         match step:
             case Create(model):
                 body = {

@@ -1,7 +1,7 @@
 """Webhook manager: keeps one webhook at Trello for each board in use, in one task.
 
-A webhook is ours if its callback is ours, to the letter; no other is touched. At stop they remain,
-and the next start takes them over. What Trello delivers meanwhile is lost: lifetimes bound that.
+A webhook is ours if its callback URL equals ours exactly; no other is touched. They remain at stop,
+and the next start adopts them. Deliveries in between are lost; lifetimes bound the effect.
 """
 
 from collections.abc import Collection
@@ -28,38 +28,38 @@ from proxy.trello.webhook_api import (
 )
 
 MAX_BOARDS = 200
-"""Another board waits until one of these is idle: webhooks do not alternate between boards."""
+"""Webhooks; a further board waits until one is idle, so that boards do not alternate."""
 IDLE_S = 86_400.0
-"""A board of which nothing was stored for this long is idle."""
+"""Seconds without a stored response after which a board is idle."""
 STEP_INTERVAL_S = 15.0
-"""From one call to the next: four a minute, and this long until a new board is noticed."""
+"""Seconds between calls (four a minute), and until a new board is noticed."""
 MAX_BACKOFF_DOUBLINGS = 8
-"""Each failure in a row doubles that, up to somewhat more than an hour."""
+"""Each consecutive failure doubles the pause, up to somewhat more than an hour."""
 REVIEW_S = 3600.0
-"""How often Trello is asked which webhooks exist."""
+"""Seconds between reviews of the webhooks that exist at Trello."""
 MISSED_REVIEW_S = 600.0
-"""The same after a delivery was missed."""
+"""The same after a missed delivery."""
 SKIP_S = 3600.0
-"""For this long a board whose webhook was refused is skipped."""
+"""Seconds for which a board whose webhook was refused is skipped."""
 DELIVERY_WAIT_S = 60.0
-"""How late a delivery may be."""
+"""Seconds after which a delivery counts as missed."""
 
 
 class ActiveBoards:
-    """Full ids of boards in use, and when something of each was last stored; bounded."""
+    """Ids of boards in use, with the time of the last stored response of each; bounded."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._seen_at: dict[str, float] = {}
 
     def note(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """Note a stored response; only with the stored credential is the board surely visible."""
+        """Note a stored response of the stored credential, which surely sees the board."""
         if request.uses_stored_credential:
             for board in boards_of(stored.tags):
                 self.see(board)
 
     def see(self, board: str) -> None:
-        """The board is in use now."""
+        """Note that the board is in use now."""
         if board in self._seen_at or len(self._seen_at) < MAX_BOARDS:
             self._seen_at[board] = self._clock.monotonic()
 
@@ -95,20 +95,20 @@ class WebhookManager:
         self._skipped: dict[str, float] = {}
         """Boards whose webhook was refused, and until when they are skipped."""
         self._changed_at: dict[str, tuple[float, float]] = {}
-        """Boards that changed according to polls: since when, and when a delivery is overdue."""
+        """Boards that changed according to polls: earliest time, and deadline of the delivery."""
         self._failures = 0
         self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Begin to reconcile: Trello probes the callback, so listen first."""
+        """Start to reconcile; the proxy must listen already, since Trello probes the callback."""
         self._tasks.spawn(self._run())
 
     def resync(self) -> None:
-        """Review soon: another token is in use, which has webhooks of its own."""
+        """Review soon: the stored token was replaced, and webhooks belong to a token."""
         self._review_at, self._failures = 0.0, 0
 
     async def stop(self) -> None:
-        """Leave the webhooks as they are."""
+        """Stop; the webhooks remain."""
         await self._tasks.stop()
 
     def on_board_change(self, boards: Collection[str], since: float) -> None:
@@ -120,7 +120,7 @@ class WebhookManager:
     def _check_for_missed(self) -> None:
         """Count webhooks of boards that changed a while ago and had no delivery since.
 
-        Trello is then asked soon whether the webhooks still exist.
+        A review follows soon.
         """
         now = self._clock.monotonic()
         has_webhook = {each.model for each in self._webhooks if each.active}
@@ -144,7 +144,7 @@ class WebhookManager:
             await self._clock.sleep(pause_s)
 
     async def _step(self) -> None:
-        """One call at most; a review does not change the pace."""
+        """One call at most; a review does not reset the pause after failures."""
         self._check_for_missed()
         if self._clock.monotonic() >= self._review_at:
             await self._review()
@@ -159,7 +159,7 @@ class WebhookManager:
             for each in webhooks:
                 self._boards.see(each.model)
         for each in webhooks:
-            self._skipped.pop(each.model, None)  # it was refused because it exists
+            self._skipped.pop(each.model, None)  # refused because it exists
         self._set_webhooks(webhooks)
         self._reviewed_at = self._clock.monotonic()
         self._review_at = self._reviewed_at + REVIEW_S

@@ -1,7 +1,7 @@
 """Webhook receiver: verifies Trello's deliveries, and marks stale what they announce.
 
 Duplicates and reordering are harmless: an invalidation only ever advances the store. Dropping
-duplicates saves requests, and makes a recorded delivery useless to whoever replays it.
+duplicates saves requests, and makes replayed deliveries useless to an attacker.
 """
 
 from enum import StrEnum
@@ -21,21 +21,21 @@ from proxy.trello.webhook_payload import (
 )
 
 MAX_REMEMBERED_DELIVERIES = 10_000
-"""Deliveries recognised when they come again."""
+"""Remembered deliveries, for recognising duplicates."""
 MAX_REMEMBERED_MODELS = 1000
 """Models whose last delivery is remembered."""
 
 
 class DeliveryResult(StrEnum):
-    """What was done with a delivery."""
+    """Result of a delivery."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     ECHO = "echo"
-    """It announces a write that went through this proxy, and nothing more."""
+    """It announces a write made through this proxy, which has invalidated all of it."""
     INVALID_SIGNATURE = "invalid-signature"
     MALFORMED = "malformed"
-    """Signed by Trello, but not understood: anything may have changed."""
+    """Signed by Trello, but not parseable: everything becomes stale."""
 
 
 class WebhookReceiver:
@@ -59,7 +59,7 @@ class WebhookReceiver:
         self._delivered_at: LruDict[str, float] = LruDict(MAX_REMEMBERED_MODELS)
 
     async def receive(self, body: bytes, signature: str, identifier: str) -> DeliveryResult:
-        """The result; what changed is stale before this returns, and stays so after a crash.
+        """The result; what changed is marked stale before this returns, durably.
 
         `identifier` is the one that the write it announces was sent with.
         """

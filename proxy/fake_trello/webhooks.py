@@ -20,6 +20,7 @@ from proxy.fake_trello.field_selection import (
 )
 from proxy.fake_trello.request import Obj, Requester
 from proxy.fake_trello.state import State
+from proxy.runtime.tasks import TaskSet
 
 _MOST_WAITING = 1000
 _PATIENCE_S = 10.0
@@ -42,7 +43,7 @@ class Deliveries:
         self._secret = secret.encode()
         self._queue: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_WAITING)
         self._session: aiohttp.ClientSession | None = None
-        self._worker: asyncio.Task[None] | None = None
+        self._tasks = TaskSet()
         self.dropped = 0
         """Number of deliveries dropped because the queue was full."""
         state.listeners.append(self._on_action)
@@ -51,13 +52,11 @@ class Deliveries:
         """Start delivering."""
         timeout = aiohttp.ClientTimeout(total=_PATIENCE_S)
         self._session = aiohttp.ClientSession(timeout=timeout)
-        self._worker = asyncio.create_task(self._work())  # noqa: TID251 - owned by Deliveries
+        self._tasks.spawn(self._work())
 
     async def stop(self) -> None:
         """Stop; queued deliveries are dropped."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._tasks.stop()
         if self._session is not None:
             await self._session.close()
 

@@ -31,7 +31,7 @@ def render(metrics: Metrics, accept: str) -> tuple[str, bytes]:
 
 
 def registry(metrics: Metrics) -> CollectorRegistry:
-    """Our metrics, and those of the process and of Python."""
+    """The proxy's metrics, and those of the process and of Python."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -40,7 +40,7 @@ def registry(metrics: Metrics) -> CollectorRegistry:
 
 
 class MetricsCollector(Collector):
-    """Reads every metric that something provides."""
+    """Prometheus collector of all metrics that have a reading."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

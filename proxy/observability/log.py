@@ -1,4 +1,4 @@
-"""Log lines: one a request, one an event; JSON or text, written in batches, never a credential."""
+"""Log: one line per request or event, as JSON or text, written in batches; no credentials."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 from proxy.model import Detail, FetchedParts
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import TaskSet
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -22,7 +23,7 @@ _MINUTE_S = 60.0
 
 
 class RequestLine(NamedTuple):
-    """What is told of one request: no target, no query value, no field but the tool's name."""
+    """Log record of one request: no target, no query value, no field except the client's name."""
 
     request_id: str
     client: str
@@ -35,13 +36,13 @@ class RequestLine(NamedTuple):
     sent_bytes: int
     user_agent: str
     timing: tuple[float, float] | None = None
-    """Seconds of waiting for a turn and for Trello, where Trello was asked."""
+    """Seconds in the rate limit queue and for Trello's response, if a request was sent."""
     trace: str = ""
     """The trace-id (W3C Trace Context §3.2.2.3)."""
 
 
 class Log:
-    """Lines gather in a buffer; `flush` hands them to `write`, which gets whole lines only."""
+    """Buffers lines; `flush` passes them to `write`, complete lines only."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Log:
         self._told_at: dict[str, float] = {}
 
     def event(self, level: Level, message: str, **fields: str | float | None) -> None:
-        """Something worth an operator's eye; written at once."""
+        """Write an event for the operator at once."""
         if _LEVELS[level] < self._threshold:
             return
         values = {"time": self._time(), "level": level, "message": message, **fields}
@@ -76,20 +77,20 @@ class Log:
         self.flush()
 
     def event_once_a_minute(self, level: Level, message: str, **fields: str | float | None) -> None:
-        """As `event`, but for those of the same message within a minute; `message` is a literal."""
+        """As `event`, at most once per message and minute; `message` is a literal."""
         now = self._clock.monotonic()
         if now - self._told_at.get(message, -inf) >= _MINUTE_S:
             self._told_at[message] = now
             self.event(level, message, **fields)
 
     def request(self, line: RequestLine) -> None:
-        """One request, buffered."""
+        """Buffer the line of one request."""
         if self._threshold > _LEVELS["info"]:
             return
         self._append(self._as_json(line) if self._form == "json" else self._as_text(line))
 
     def flush(self) -> None:
-        """Hand the buffered lines over."""
+        """Write the buffered lines."""
         if self._lines:
             lines, self._lines, self._buffered = self._lines, [], 0
             self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
@@ -144,23 +145,21 @@ FLUSH_S = 0.2
 
 
 class LogFlusher:
-    """Owns the task that does so."""
+    """Flushes the log periodically, in one task."""
 
     def __init__(self, log: Log, ticks: Sequence[Callable[[], None]]) -> None:
-        """`ticks` are called as often: what counts minutes, and what looks at the clock."""
+        """`ticks` are called at every flush: the history of minutes, and the clock monitor."""
         self._log = log
         self._ticks = ticks
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run())  # noqa: TID251 — owned here, see stop
+        """Start the task."""
+        self._tasks.spawn(self._run())
 
     async def stop(self) -> None:
-        """Write the rest, and no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """Stop the task and flush."""
+        await self._tasks.stop()
         self._log.flush()
 
     async def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong in the event loop, in nobody's name: one event each, in the log's own form."""
+"""Event loop errors outside any request: one log event each."""
 
 import asyncio
 import errno
@@ -8,11 +8,11 @@ from typing import Any
 from proxy.observability.log import Log
 
 _NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""What the system says when it has no room for one more connection."""
+"""Error numbers of the system when it has no resources for another connection."""
 
 
 def loop_error_handler(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """A handler for `set_exception_handler`; no traceback, which is many lines and no JSON."""
+    """A handler for `set_exception_handler`; it writes no traceback, which is many lines."""
 
     def handle(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         fault = context.get("exception")

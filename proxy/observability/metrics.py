@@ -219,7 +219,7 @@ class RequestCounter:
 Reading = float | Histogram | None | dict[Any, Any]
 """A figure, or figures by label value (a tuple for several labels); None: absent."""
 Readings = Mapping[str, Callable[[], Reading]]
-"""What gives a metric's reading, by its name without `trello_proxy_`."""
+"""Functions that return a metric's reading, by its name without `trello_proxy_`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -310,5 +310,5 @@ def count(counters: dict[Label, int], label: Label, amount: int = 1) -> None:
 
 
 def _zeros(labels: tuple[str, ...]) -> dict[str, int]:
-    """Counters that exist before they count: Prometheus sees no rise from nothing to one."""
+    """Counters at 0 from the start: Prometheus sees no increase from absent to 1."""
     return dict.fromkeys(labels, 0)

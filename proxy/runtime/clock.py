@@ -1,4 +1,4 @@
-"""Time, injected: the only file that asks the machine what time it is (D9)."""
+"""Clock: wall time, monotonic time and sleeping; the only reader of the system clock (D9)."""
 
 import asyncio
 import time
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and waiting. Seconds throughout."""
+    """Time and sleeping; seconds throughout."""
 
     def now(self) -> float:
-        """POSIX seconds: what ages and lifetimes are counted in."""
+        """POSIX seconds, for ages and lifetimes."""
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards: what durations are measured in."""
+        """Seconds that never run backwards, for durations."""
 
     async def sleep(self, delay_s: float) -> None:
-        """Return `delay_s` seconds later, and no sooner."""
+        """Return after `delay_s` seconds, never earlier."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system clock."""
 
     def now(self) -> float:
         return time.time()
@@ -32,7 +32,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock that moves only when told to; a sleeper wakes when its time has come."""
+    """A clock that only `advance` moves; a sleeper wakes when its time is reached."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self._now = now
@@ -46,12 +46,12 @@ class FakeClock:
         return self._now
 
     def set_back(self, seconds: float) -> None:
-        """Set the wall clock back; durations go on, and nobody wakes."""
+        """Set the wall clock back; monotonic time is unchanged, and no sleeper wakes."""
         self._set_back_s += seconds
 
     @property
     def sleepers(self) -> int:
-        """How many sleep now."""
+        """Number of tasks that sleep now."""
         return sum(not waiter.done() for _, waiter in self._sleepers)
 
     async def sleep(self, delay_s: float) -> None:
@@ -63,7 +63,7 @@ class FakeClock:
         await waiter
 
     def advance(self, seconds: float) -> None:
-        """Move time forward and wake whoever slept until now."""
+        """Move time forward and wake the sleepers that are due."""
         self._now += seconds
         due = [waiter for at, waiter in self._sleepers if at <= self._now]
         self._sleepers = [(at, waiter) for at, waiter in self._sleepers if at > self._now]

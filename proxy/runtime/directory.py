@@ -1,7 +1,8 @@
-"""The cache directory: one process owns it, by a lock that the kernel releases when it ends.
+"""Directory lock: one process owns a directory, by a lock that the kernel releases at its end.
 
-Everything that is kept on disk lies below it, so one lock is enough. It is taken on the file
-`lock`; who finds it taken keeps nothing on disk. Everything here blocks, for some system calls.
+All files of the proxy lie below the cache directory, so one lock is enough. It is taken on the file
+`lock`; a process that finds it taken stores nothing on disk. Everything here blocks, for some
+system calls.
 """
 
 import fcntl
@@ -14,11 +15,11 @@ _LOCK = "lock"
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 Inode = tuple[int, int]
-"""Device and number: another file at the same path has another one."""
+"""Device and inode number; another file at the same path has another one."""
 
 
 class DirectoryLock:
-    """Made, locked, and locked again when it was removed or replaced."""
+    """Creates and locks a directory; again if it was removed or replaced."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,7 +31,7 @@ class DirectoryLock:
         return self._fd is not None
 
     def own(self) -> None:
-        """Make the directory and lock it, unless that is so; DirectoryTaken or StoreError."""
+        """Create and lock the directory unless that is done; DirectoryTaken or StoreError."""
         if self._fd is not None and _inode_of_fd(self._fd) == inode_of(self.path / _LOCK):
             return
         self.release()
@@ -45,20 +46,20 @@ class DirectoryLock:
         self._fd = fd
 
     def release(self) -> None:
-        """Leave it to whoever comes next."""
+        """Release the lock."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
 
     def _make(self) -> None:
-        """Open to its owner alone; a directory that holds other things is left as it is."""
+        """Create it for its owner only (0700); a directory with other files is left as it is."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (self.path / _LOCK).exists() or next(self.path.iterdir(), None) is None:
             self.path.chmod(0o700)
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether a process owns the directory now; nothing is made or taken."""
+    """Whether a process owns the directory now; nothing is created or locked."""
     try:
         fd = os.open(path / _LOCK, _FLAGS)
     except OSError:
@@ -70,7 +71,7 @@ def is_in_use(path: Path) -> bool:
 
 
 def inode_of(path: Path) -> Inode | None:
-    """What lies at a path; None where nothing does."""
+    """The file at a path; None if there is none."""
     try:
         found = path.stat(follow_symlinks=False)
     except OSError:

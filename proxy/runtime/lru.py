@@ -1,4 +1,4 @@
-"""A bounded map; the least recently used entry is evicted."""
+"""LRU map: bounded; the least recently used entry is evicted."""
 
 from collections import OrderedDict
 from typing import TypeVar

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 RandomBytes = Callable[[int], bytes]
-"""Returns so many random bytes."""
+"""Returns a given number of random bytes."""
 
 
 def uniform(random_bytes: RandomBytes) -> float:

@@ -121,7 +121,7 @@ def test_nothing_is_used_beyond_its_windows(
             assert not directives.no_cache
             assert 0 < ttl_s <= life_s
         case Stale() as verdict:
-            assert age_s < lifetimes.usable_s
+            assert age_s < life_s + max(revalidate_s, error_s)
             assert not (verdict.while_revalidate and directives.no_cache)
         case verdict:
             assert verdict is ABSENT

@@ -155,7 +155,7 @@ class _World:
         """An answer may be made at any time between being asked for and arriving."""
         for response in [each for each in self.on_the_way if each.board == board]:
             self.on_the_way.remove(response)
-            if not self.epochs.is_outdated(response.tags, response.asked_seq):
+            if not self.epochs.is_stale(response.tags, response.asked_seq):
                 self.stored.append(response)
 
     def _remake(self, board: str) -> None:
@@ -194,6 +194,6 @@ def test_nothing_older_than_the_last_look_is_called_watched_and_fresh(
     for deed, board in deeds:
         world.do(deed, board)
         for response in world.stored:
-            outdated = world.epochs.is_outdated(response.tags, response.asked_seq)
+            outdated = world.epochs.is_stale(response.tags, response.asked_seq)
             if is_watched(response.tags, response.asked_seq, world.since) and not outdated:
                 assert response.version >= world.told[response.board]

@@ -25,9 +25,9 @@ SUPERSETS_PER_FAMILY = 4
 PARTS_PER_FAMILY = 16
 """Parts remembered of one family: those requested last."""
 DEMAND_WINDOW_S = 600.0
-"""A part that was not missed for this long is no longer in demand."""
+"""Seconds without a miss after which a part is no longer in demand."""
 REJECTED_S = 600.0
-"""For this long a wider request is not sent that failed, or whose response lacked the part."""
+"""Seconds for which a wider request that failed, or lacked the part, is not sent again."""
 
 _ITEM = re.compile(rb'{"id":"([0-9a-f]{24})"')
 """The id of an object, at whatever depth."""
@@ -57,18 +57,18 @@ def items_in(plain: bytes) -> frozenset[str]:
 
 
 class ContainmentIndex:
-    """Hints by partition and path; a response may be gone, stale or without what is sought."""
+    """Hints by partition and path; a response may be evicted, stale or lack the part."""
 
     def __init__(self) -> None:
         self._families: LruDict[tuple[str, Path], tuple[Superset, ...]] = LruDict(MAX_FAMILIES)
         self._holders: LruDict[str, tuple[str, Path]] = LruDict(MAX_ITEMS)
-        """An object's id → partition and path of what was read with it inside."""
+        """Object id → partition and path of the collection that was read and contains it."""
 
     def __len__(self) -> int:
         return len(self._families)
 
     def add(self, partition: str, key: CacheKey, match: Match, wide: QueryShape) -> None:
-        """Remember what a response that was just stored contains."""
+        """Index a response that was just stored."""
         for source in possible_sources(wide):
             family = (partition, source.shape.path)
             others = [each for each in self._families.get(family, ()) if each.key != key]
@@ -76,19 +76,19 @@ class ContainmentIndex:
             self._families[family] = latest[:SUPERSETS_PER_FAMILY]
 
     def add_items(self, partition: str, path: Path, items: Iterable[str]) -> None:
-        """Remember that objects with these ids were read within what `path` names."""
+        """Index the objects with these ids as contained in the collection at `path`."""
         for item in items:
             self._holders[item] = (partition, path)
 
     def supersets_of(self, partition: str, narrow: QueryShape) -> Iterator[Superset]:
-        """The responses that may hold what is requested, those stored last first."""
+        """Candidates that may contain the requested part, most recently stored first."""
         for path in self._paths(partition, narrow):
             for superset in self._families.get((partition, path), ()):
                 if contains(superset.source.shape, narrow):
                     yield superset
 
     def collection_of(self, partition: str, narrow: QueryShape) -> Superset | None:
-        """The last response to a read of the collection that holds the object."""
+        """The last response to a read of the collection that contains the object."""
         for path in [*self._paths(partition, narrow)][1:]:
             for superset in self._families.get((partition, path), ()):
                 if superset.source.member is None:
@@ -105,10 +105,10 @@ class ContainmentIndex:
 
 
 class FieldDemand:
-    """Parts that were missed lately, by partition and by the shape that holds them all.
+    """Parts missed recently, by partition and by the shape that contains them all.
 
-    From two different parts on, the whole is cheaper. One of them must be of the whole's own path:
-    a client that reads a card or two has no use for all cards of their board.
+    With two different parts the whole is cheaper. One of them must have the path of the whole: a
+    client that reads a card or two does not need all cards of their board.
     """
 
     def __init__(self) -> None:

@@ -35,11 +35,11 @@ from proxy.trello.routes import Match
 from proxy.trello.tags import stored_tags
 
 MAX_SUPERSET_BYTES = 1 << 20
-"""Nothing is cut out of a larger response."""
+"""Projects nothing from a larger response."""
 
 
 class Projector:
-    """Knows which stored responses contain others, and which parts are in demand."""
+    """Projects responses from larger stored ones, and widens requests for parts in demand."""
 
     def __init__(
         self, responses: ResponseStore, lookup: StoredLookup, aliases: AliasResolver, clock: Clock
@@ -61,7 +61,7 @@ class Projector:
             self._index.add_items(request.partition, shape.path[:2], items_in(plain))
 
     async def find(self, request: ApiRequest) -> LookupResult | None:
-        """The response cut out of a stored, fresh one; None when Trello must be asked."""
+        """The projection of a stored, fresh response; None if the request must be forwarded."""
         if request.directives.no_cache or request.directives.no_store:
             return None
         shape = self._shape(request)
@@ -95,7 +95,7 @@ class Projector:
     async def from_widened(
         self, request: ApiRequest, wider: ApiRequest, stored: StoredResponse
     ) -> StoredResponse | None:
-        """The part of the wider response that was requested; None when it is not in there."""
+        """The requested part of the wider response; None if it is not contained."""
         shape, wide = self._shape(request), self._shape(wider)
         if shape is None or wide is None:
             return None
@@ -104,13 +104,13 @@ class Projector:
         return found.stored if found is not None else None
 
     def reject_widened(self, wider: ApiRequest) -> None:
-        """The wider request was of no use: for a while it is not sent."""
+        """Do not send the wider request again for a while: it did not help."""
         wide = self._shape(wider)
         if wide is not None:
             self._demand.reject(wider.partition, wide, self._clock.monotonic())
 
     def _shape(self, request: ApiRequest) -> QueryShape | None:
-        """What is requested; the same for every name of an object."""
+        """The shape of a request; the same for every name of an object."""
         shape = parse_shape(request.match, request.target.partition("?")[2])
         own_id = self._aliases.lookup(request).id if shape is not None else None
         if shape is None or own_id is None or len(shape.path) < len(("cards", "id")):

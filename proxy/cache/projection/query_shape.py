@@ -1,7 +1,7 @@
-"""Answers that a larger answer already contains: what is asked, whether it is in there, and it.
+"""Query shapes: what a read requests, whether a larger response contains it, and the projection.
 
-Nothing is guessed: a parameter, a field or a member that shapes.py does not know, and a field that
-one object of the larger answer lacks, make it None, and Trello is asked.
+Nothing is guessed: for a parameter, field or member unknown to `trello/resource_schema.py`, or a
+field that one object of the larger response lacks, the result is None: the request is forwarded.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -23,21 +23,21 @@ from proxy.trello.resource_schema import (
 from proxy.trello.routes import Match
 
 MOST_ITEMS = 1_000
-"""Trello's cap on lists: one of this length may have been cut, so it is not filtered (FACTS §9)."""
+"""Trello's limit of lists: one of this length may be incomplete, so it is not filtered."""
 
 _STATES = {"open": b"false", "closed": b"true"}
-"""Values of `filter`, and what `closed` is in what they choose."""
+"""Values of `filter`, and the value of `closed` in the objects they select."""
 _SPELLABLE = frozenset({"all", "visible", *_STATES})
 
 
 class Chosen(Enum):
-    """Fields that are not chosen by name."""
+    """A choice of fields other than by name."""
 
     ALL = "all"
     DEFAULT = "default"
-    """What the route gives when nothing is said."""
-    UNKNOWN = "untold"
-    """Not known: fields can be taken out by name only."""
+    """The fields of the route's response without `fields`."""
+    UNKNOWN = "unknown"
+    """Fields can be projected by name only."""
 
 
 Names = frozenset[str]
@@ -46,11 +46,11 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class QueryShape:
-    """What a read asks for, in words that can be compared."""
+    """What a read requests, in a form that can be compared."""
 
     kind: str
     path: tuple[str, ...]
-    """Of the object or the collection: segments without a field's or a filter's name."""
+    """Segments of the object or collection, without the name of a field or filter."""
     chosen: Names | Chosen
     many: bool = False
     filter: str = ""
@@ -61,12 +61,12 @@ class QueryShape:
     pass_through_params: Pairs = ()
     """Other parameters, sorted."""
     single: str | None = None
-    """The one field whose value is asked for."""
+    """The only field, if a single value is requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A shape, and where in a stored answer it is found: whole, or as the value of a member."""
+    """A shape, and where in a stored response it is: the whole, or the value of a member."""
 
     shape: QueryShape
     member: str | None = None
@@ -74,15 +74,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """An answer that was cut out of a larger one."""
+    """A response projected from a larger one."""
 
     body: bytes
     subject: bytes
-    """What it was cut from: the object or the array of the larger answer, with all its members."""
+    """The object or array of the larger response, with all its members."""
 
 
 def parse_shape(match: Match, query: str) -> QueryShape | None:
-    """What a read asks for; None when it cannot be told for certain."""
+    """The shape of a read; None if it is not certain."""
     template = match.route.template
     if template in SINGLE:
         return _single(SINGLE[template], match, query)
@@ -107,7 +107,7 @@ def parse_shape(match: Match, query: str) -> QueryShape | None:
 
 
 def possible_sources(wide: QueryShape) -> Iterator[Source]:
-    """What an answer of this shape contains: itself, and a board's lists and cards."""
+    """Shapes that a response of this shape contains: itself, and a board's lists and cards."""
     if wide.single is not None:
         return
     yield Source(wide)
@@ -123,7 +123,7 @@ def possible_sources(wide: QueryShape) -> Iterator[Source]:
 
 
 def widened(narrow: QueryShape, template: str) -> QueryShape | None:
-    """The shape that holds every choice of fields; None where that is not to be asked for."""
+    """The shape with all fields; None if the route may not be widened."""
     form = RESOURCE_FORMS.get(template)
     if form is None or not form.may_widen or isinstance(narrow.chosen, Chosen):
         return None
@@ -131,7 +131,7 @@ def widened(narrow: QueryShape, template: str) -> QueryShape | None:
 
 
 def contains(wide: QueryShape, narrow: QueryShape) -> bool:
-    """Whether an answer of `wide` may hold that of `narrow`; its members have the last word."""
+    """Whether a response of `wide` may contain that of `narrow`; its members decide."""
     if wide.kind != narrow.kind or wide.single is not None:
         return False
     if wide.path == narrow.path and wide.many == narrow.many:
@@ -144,9 +144,9 @@ def contains(wide: QueryShape, narrow: QueryShape) -> bool:
 
 
 def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | None:
-    """The answer to `narrow`, cut out of one that holds `source`; None when it is not in there.
+    """The response to `narrow`, projected from `source` in `body`; None if it is not contained.
 
-    Members are in the order of the larger answer, `id` first; their bytes are copied (D4).
+    Members are in the order of the larger response, `id` first; their bytes are copied (D4).
     """
     try:
         held = body if source.member is None else members(body)[source.member]
@@ -163,7 +163,7 @@ def _single(kind: str, match: Match, query: str) -> QueryShape | None:
 
 
 def _chosen(form: ResourceForm, fields: str | None) -> Names | Chosen | None:
-    """The choice of fields; None when it holds a name that is not known, or none at all."""
+    """The choice of fields; None if it has an unknown name, or is empty."""
     if fields is None:
         return Chosen.ALL if form.whole else Chosen.DEFAULT
     if fields == "all":
@@ -173,7 +173,7 @@ def _chosen(form: ResourceForm, fields: str | None) -> Names | Chosen | None:
 
 
 def _chosen_within(form: ResourceForm, params: Mapping[str, str], fields: str) -> Names | Chosen:
-    """The choice of fields of what is nested: known where all of them come with nothing else."""
+    """The choice of fields of nested objects; known only if all fields and nothing else come."""
     prefix = fields.removesuffix("fields")
     others = [name for name in params if name.startswith(prefix) and name != fields]
     chosen = _chosen(form, params.get(fields))
@@ -209,14 +209,14 @@ def _holds_parameters(wide: QueryShape, narrow: QueryShape) -> bool:
 
 
 def _holds_fields(wide: QueryShape, narrow: QueryShape, *, by_name: bool = False) -> bool:
-    """Whether the choice may hold the other; what is not chosen by name must be chosen alike."""
+    """Whether a choice may contain the other; choices other than by name must be equal."""
     if isinstance(narrow.chosen, Chosen):
         return not by_name and wide.chosen is narrow.chosen
     return isinstance(wide.chosen, Chosen) or narrow.chosen - {"id"} <= wide.chosen
 
 
 def _cut(held: bytes, wide: QueryShape, narrow: QueryShape) -> Projection:
-    """ValueError or KeyError where something is missing, or cannot be cut out for certain."""
+    """The projection; ValueError or KeyError if something is missing or not certain."""
     if narrow.many:
         return _cut_items(held, wide, narrow)
     item = _item(held, narrow.path[-1]) if wide.many else held
@@ -259,7 +259,7 @@ def _cut_object(item: Mapping[str, bytes], wide: QueryShape, narrow: QueryShape)
 
 
 def _names_to_keep(shown: Set[str], wide: QueryShape, narrow: QueryShape) -> Set[str]:
-    """ValueError when a field is missing, or when a member is neither a field nor nested."""
+    """Names of the projected members; ValueError if a field is missing or a member unknown."""
     added = narrow.added & shown
     if not isinstance(narrow.chosen, Chosen):
         if not narrow.chosen <= shown:

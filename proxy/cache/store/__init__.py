@@ -1,1 +1,1 @@
-"""Where stored responses are kept: memory and disk."""
+"""The response store: memory and disk tiers."""

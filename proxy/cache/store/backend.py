@@ -1,4 +1,4 @@
-"""What a durable store must do, whichever it is: SQLite on one machine, Redis beyond it (D8)."""
+"""Storage backend: the interface of durable stores (SQLite on one machine, Redis: D8)."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from proxy.model import (
 
 @dataclass(slots=True)
 class WriteBatch:
-    """What is to be written, in one transaction."""
+    """Changes to write in one transaction."""
 
     puts: dict[CacheKey, StoredResponse] = field(default_factory=dict)
     deletes: set[CacheKey] = field(default_factory=set)
@@ -21,7 +21,7 @@ class WriteBatch:
     min_valid_seq: int = 0
     put_bytes: int = 0
     aliases: dict[str, str] = field(default_factory=dict)
-    """Names that hold for ever, and what they stand for."""
+    """Permanent names, and the ids they mean."""
 
     def __bool__(self) -> bool:
         return bool(self.puts or self.deletes or self.epochs or self.min_valid_seq or self.aliases)
@@ -29,37 +29,37 @@ class WriteBatch:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredState:
-    """What an earlier process left: invalidations, names the earliest first, and its last time."""
+    """State of an earlier process: invalidations, permanent names in order, newest response."""
 
     epochs: Mapping[Tag, int]
     min_valid_seq: int
     aliases: Mapping[str, str] = field(default_factory=dict)
     newest_at: float = 0.0
-    """POSIX seconds when the response that was stored last had been asked for."""
+    """POSIX seconds when the newest stored response was requested."""
     is_other: bool = False
-    """Whether it was filled, and is not what this process had open before."""
+    """Whether it is not empty, and not the one that this process had open before."""
 
 
 class StorageBackend(Protocol):
-    """Any method may raise StoreError, and nothing else; only `get` is called concurrently."""
+    """A durable store; methods raise only StoreError, and only `get` is called concurrently."""
 
     async def open(self) -> RecoveredState:
-        """Make it ready; called again after a failure."""
+        """Open the store; called again after a failure."""
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        """The stored response, whether or not it is still usable; None also for a damaged one."""
+        """The stored response, valid or not; None also if it is damaged."""
 
     async def write(self, batch: WriteBatch) -> int:
-        """Apply the batch and keep to the bound; how many stored responses had to go."""
+        """Apply the batch within the size limit; the number of evicted responses."""
 
     def keys(self) -> AsyncIterator[Sequence[CacheKey]]:
-        """Every key, some thousands at a time."""
+        """All keys, in pages."""
 
     async def used_bytes(self) -> int:
-        """What it takes of its bound."""
+        """Bytes used of the size limit."""
 
     async def check(self) -> None:
-        """Fail where what is open is not what would be found there."""
+        """StoreError if the open store was removed or replaced on disk."""
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Close the store."""

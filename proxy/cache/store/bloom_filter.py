@@ -1,7 +1,6 @@
-"""Which keys may be on disk: a Bloom filter, so that a miss need not ask the disk to learn it.
+"""Bloom filter of the keys on disk, so that a miss needs no read.
 
-A key that was added is always found; one that was not is found with the odds of a false positive,
-and costs one look at the disk.
+A key that was added is always found; any other key may be found too, which costs one read.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,7 @@
-"""The disk tier: a shelf written behind the answers, and doing without it while it fails.
+"""Disk tier: a write-behind cache of a storage backend, which may fail at any time.
 
-A failing shelf costs its part of the hits and nothing else: reads become misses, answers are kept
-in memory only, both are counted, and it is opened again after a while (D1). What was invalidated
-meanwhile is remembered until it can be written.
+While the backend fails, reads are misses and responses are stored in memory only; both are counted,
+and it is opened again after a while (D1). Invalidations are remembered until they can be written.
 """
 
 import asyncio
@@ -26,23 +25,24 @@ from proxy.model import (
 )
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import TaskSet
 
 PENDING_BYTES = 32 * 1024 * 1024
-"""What may wait to be written at most; above it an answer stays in memory only."""
+"""Bytes that may wait to be written; beyond them a response stays in memory only."""
 MAX_PENDING_DELETES = 10_000
 BATCH_WINDOW_S = 0.05
-"""How long writes gather into one transaction."""
+"""Seconds for which writes are gathered into one transaction."""
 REOPEN_AFTER_S = 5.0
 FLUSH_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 2.0
-"""A shelf that hangs is left behind at shutdown."""
+"""A backend that hangs is abandoned at shutdown."""
 _OPENED = Tag("opened")
-"""Its epoch is the `seq` a process began with: the next one begins above it, whatever the clock."""
+"""Its epoch is the `seq` at which a process began: the next one begins above it (D9)."""
 
 
 @dataclass(slots=True)
 class DiskStats:
-    """What the shelf did, for the metrics."""
+    """Counts for the metrics."""
 
     reads: int = 0
     errors: int = 0
@@ -52,7 +52,7 @@ class DiskStats:
 
 
 class WriteBehindTier:
-    """Owns the shelf, what waits for it, and the tasks that write and open it."""
+    """Owns the backend, pending writes, and the tasks that write and reopen."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class WriteBehindTier:
         self.stats = DiskStats()
         self.is_working = False
         self.is_taken = False
-        """Whether it does not work because another process uses the directory."""
+        """Whether it is off because another process uses the directory."""
         self._has_opened = False
         self.aliases = AliasTable()
-        """With what earlier processes had learned, as soon as the shelf is open."""
+        """With the names of earlier processes once the backend is open."""
         self.newest_at = 0.0
-        """POSIX seconds when an earlier process had last asked for what is here."""
+        """POSIX seconds of the newest request whose response an earlier process stored."""
         self._backend = backend
         self._epochs = epochs
         self._clock = clock
@@ -83,22 +83,19 @@ class WriteBehindTier:
         self._drops = 0
         self._wake, self._hurry, self._written = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._opened = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = TaskSet()
 
     async def start(self) -> None:
-        """Open the shelf; when that fails, go on without it and try again."""
+        """Open the backend; after a failure continue without it and try again."""
         await self._open()
-        self._tasks = [
-            asyncio.create_task(self._write_behind()),  # noqa: TID251 — owned here, see stop
-            asyncio.create_task(self._scan_keys()),  # noqa: TID251 — owned here, see stop
-        ]
+        self._tasks.spawn(self._write_behind())
+        self._tasks.spawn(self._scan_keys())
 
     async def stop(self) -> None:
-        """Write what is pending and let go of the shelf, within some seconds."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
+        """Write pending changes and close the backend, within 2 * STOP_TIMEOUT_S."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._tasks.stop()
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 if self.is_working:
@@ -107,11 +104,11 @@ class WriteBehindTier:
 
     @property
     def may_have_any(self) -> bool:
-        """Whether anything may be stored here, usable or not."""
+        """Whether anything may be stored here, valid or not."""
         return self.is_working and not (self._keys_complete and self._keys.is_empty)
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        """The stored response, usable or not; None when the shelf fails or does not have it."""
+        """The stored response, valid or not; None if the backend fails or does not have it."""
         for batch in (self._pending, self._writing):
             if key in batch.puts or key in batch.deletes:
                 return batch.puts.get(key)
@@ -124,11 +121,11 @@ class WriteBehindTier:
         except StoreError as error:
             self._fail("read", error)
             return None
-        # What was dropped while it was read must not come back; any drop counts, they are rare.
+        # A response dropped during the read must not be returned; any drop counts, they are rare.
         return stored if drops == self._drops else None
 
     def put(self, stored: StoredResponse) -> None:
-        """Have it written soon, or not at all when too much is waiting already."""
+        """Queue a response to be written; it is dropped if too many bytes wait already."""
         self._replace(stored.key)
         if self._pending.put_bytes + stored.size_bytes > self._pending_bytes:
             self.stats.dropped += 1
@@ -141,7 +138,7 @@ class WriteBehindTier:
         self._wake.set()
 
     def drop(self, key: CacheKey) -> None:
-        """Have it removed soon; from here on it is not handed out."""
+        """Queue a removal; from now on the response is not returned."""
         self._replace(key)
         self._drops += 1
         if len(self._pending.deletes) >= MAX_PENDING_DELETES:
@@ -150,7 +147,7 @@ class WriteBehindTier:
         self._wake.set()
 
     def note_invalidation(self, tags: Iterable[Tag]) -> None:
-        """Have the invalidation that was just made outlive this process."""
+        """Queue the invalidation that was just made, so that it survives this process."""
         self._pending.epochs.update(dict.fromkeys(tags, self._epochs.seq))
         if len(self._pending.epochs) > MAX_TAGS:
             self._discard_all()
@@ -158,13 +155,13 @@ class WriteBehindTier:
         self._wake.set()
 
     def add_aliases(self, names: Mapping[str, str]) -> None:
-        """Have these names outlive this process, unless too many wait already."""
+        """Queue permanent names, unless too many wait already."""
         if names and len(self._pending.aliases) + len(names) <= MAX_ALIASES:
             self._pending.aliases.update(names)
             self._wake.set()
 
     async def flush(self) -> None:
-        """Return when what waits has been written, or after FLUSH_TIMEOUT_S."""
+        """Return when pending changes have been written, or after FLUSH_TIMEOUT_S."""
         if not self.is_working:
             return
         wanted = self._begun + bool(self._pending)
@@ -198,12 +195,12 @@ class WriteBehindTier:
             self.stats.evictions += await self._backend.write(batch)
             self.stats.used_bytes = await self._backend.used_bytes()
         except StoreError as error:
-            self._keep(batch)
+            self._requeue(batch)
             self._fail("write", error)
         except asyncio.CancelledError:
-            # `stop` cut it off, and has what is pending written once more.
+            # `stop` interrupted the write, and writes pending changes once more.
             puts, batch.puts = batch.puts, {}
-            self._keep(batch)
+            self._requeue(batch)
             for key in puts.keys() - self._pending.deletes - self._pending.puts.keys():
                 self._pending.puts[key] = puts[key]
             raise
@@ -212,8 +209,8 @@ class WriteBehindTier:
             self._ended += 1
             self._written.set()
 
-    def _keep(self, batch: WriteBatch) -> None:
-        # Answers may be lost; that something was invalidated, or dropped, may not.
+    def _requeue(self, batch: WriteBatch) -> None:
+        # Responses may be lost; invalidations and removals must not.
         self.stats.dropped += len(batch.puts)
         self._pending.epochs = {**batch.epochs, **self._pending.epochs}
         self._pending.deletes |= batch.deletes - self._pending.puts.keys()
@@ -226,7 +223,7 @@ class WriteBehindTier:
             self._pending.put_bytes -= replaced.size_bytes
 
     def _discard_all(self) -> None:
-        # The shelf has failed for long: rather than remember more, trust nothing on it.
+        # The backend has failed for long: instead of remembering more, discard all it has.
         self._pending.epochs.clear()
         self._pending.deletes.clear()
         self._pending.min_valid_seq = self._epochs.min_valid_seq = self._epochs.invalidate(())
@@ -251,10 +248,10 @@ class WriteBehindTier:
         self._log.event("info", "store opened")
 
     def _reconcile(self, opened: RecoveredState) -> None:
-        """Make what is found on the shelf obey what this process knows of changes.
+        """Apply the invalidations of this process to what the backend has recovered.
 
-        Answers on a shelf that another process had, or in another file than was open before, may
-        have been asked for after an invalidation of ours and before its change was known there.
+        If another process or another file had stored it, its responses may have been requested
+        after an invalidation of this process, and before the change was known there.
         """
         if opened.is_other:
             self._discard_all()
@@ -263,17 +260,17 @@ class WriteBehindTier:
             self._pending.epochs = dict.fromkeys(self._pending.epochs, seq)
 
     async def check_directory(self) -> None:
-        """As Kept.look; what fails is opened again after REOPEN_AFTER_S."""
+        """Check the backend on disk; after a failure it is reopened, REOPEN_AFTER_S later."""
         if not self.is_working:
             return
         try:
             await self._backend.check()
         except StoreError as error:
-            self._fail("look", error)
+            self._fail("check", error)
 
     async def _scan_keys(self) -> None:
-        # Until every key is known the filter proves nothing; keys written meanwhile are added
-        # as they are written, so none is missed between the last page and the end.
+        # Until all keys are known the filter excludes nothing; keys written meanwhile are added
+        # when they are written, so none is missed between the last page and the end.
         while not self._keys_complete:
             await self._opened.wait()
             try:

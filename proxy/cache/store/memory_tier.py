@@ -1,4 +1,4 @@
-"""The memory tier: the stored responses used last, bounded in bytes."""
+"""Memory tier: the most recently used stored responses, bounded in bytes."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,7 @@ from proxy.model import CacheKey, StoredResponse
 
 
 class MemoryTier:
-    """Least recently used leaves first; one response may take an eighth of the room at most."""
+    """LRU by size; a response larger than an eighth of the limit is not stored here."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -14,7 +14,7 @@ class MemoryTier:
         self.evictions = 0
         self._stored: OrderedDict[CacheKey, StoredResponse] = OrderedDict()
         self._plain: dict[CacheKey, bytes] = {}
-        """Identity forms of gzip bodies, of those that clients without gzip ask for."""
+        """Identity forms of gzip bodies, for clients without gzip."""
 
     def __len__(self) -> int:
         return len(self._stored)
@@ -27,7 +27,7 @@ class MemoryTier:
         return stored
 
     def put(self, stored: StoredResponse) -> None:
-        """Keep it, and let others go until the bound holds."""
+        """Store a response, and evict others to the limit."""
         self.drop(stored.key)
         if stored.size_bytes > self.limit_bytes // 8:
             return
@@ -36,18 +36,18 @@ class MemoryTier:
         self._evict()
 
     def plain(self, stored: StoredResponse) -> bytes | None:
-        """The identity form that is kept beside this very response, if any."""
+        """The identity form stored with this very response, if any."""
         return self._plain.get(stored.key) if self._stored.get(stored.key) is stored else None
 
     def keep_plain(self, stored: StoredResponse, plain: bytes) -> None:
-        """Keep the identity form too, as long as the response; nothing where that is not here."""
+        """Store the identity form as long as the response; no effect if that is not here."""
         if self._stored.get(stored.key) is stored and stored.key not in self._plain:
             self._plain[stored.key] = plain
             self.used_bytes += len(plain)
             self._evict()
 
     def drop(self, key: CacheKey) -> None:
-        """Forget it; nothing happens when it is not here."""
+        """Remove a response, if it is here."""
         stored = self._stored.pop(key, None)
         if stored is not None:
             self.used_bytes -= stored.size_bytes + len(self._plain.pop(key, b""))

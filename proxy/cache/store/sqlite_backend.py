@@ -1,10 +1,10 @@
-"""The shelf on one machine: aiohttp-client-cache's SQLite backend, bounded on disk (D1).
+"""SQLite backend: aiohttp-client-cache's SQLite cache, bounded on disk (D1).
 
-Reads go through the backend. Writes are batches in one transaction on the backend's connection,
-in a task of ours: a write cancelled between statement and commit would leave the transaction open
-and the database locked for everyone.
+Reads go through its backend. Writes are batches in one transaction on the backend's connection, in
+the disk tier's own task: a write cancelled between statement and commit would leave the transaction
+open and the database locked.
 
-Room is made in the order of storing: what was stored longest ago is nearest to useless.
+Responses are evicted in the order in which they were stored, the oldest first.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _VERSION = 2
 
 
 def dumps(stored: StoredResponse) -> bytes:
-    """What `loads` reads; readable with any sqlite3 shell."""
+    """The row of a response, for `loads`; readable with any sqlite3 shell."""
     meta = {
         "v": _VERSION,
         "status": stored.status,
@@ -50,7 +50,7 @@ def dumps(stored: StoredResponse) -> bytes:
 
 
 def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
-    """The stored response, or None for a row that is damaged, cut or of another version."""
+    """The stored response; None for a row that is damaged, truncated or of another version."""
     head, _, body = row.partition(b"\n")
     try:
         meta = json.loads(head)
@@ -78,12 +78,12 @@ READ_TIMEOUT_S = 0.5
 BUSY_TIMEOUT_S = 1.0
 _FLOOR = Tag("floor")
 _FULL, _ROOM_AGAIN = 0.95, 0.85
-"""Shares of the bound at which eviction begins and ends."""
+"""Shares of the size limit at which eviction begins and ends."""
 _EVICT_ROWS = 256
-"""At a time at most; the first time one, then twice as many each time: rows differ in size."""
+"""Rows evicted at a time; begins at one and doubles, since rows differ in size."""
 _SCAN_ROWS = 5_000
 _ALIAS_SHARE_BYTES = 2_000
-"""One name is kept for so much of the bound; it takes about 150 bytes."""
+"""Bytes of the size limit per permanent name, which takes about 150 bytes."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -96,7 +96,7 @@ _PRAGMAS = (
 
 
 class _Rows:
-    """Rows are bytes already; keeps the backend from pickling them."""
+    """Serializer of rows that are bytes already, instead of pickle."""
 
     @staticmethod
     def dumps(row: bytes) -> bytes:
@@ -108,20 +108,20 @@ class _Rows:
 
 
 class SQLiteStorage:
-    """Stored responses and epochs in one file below `directory`, readable by its owner alone."""
+    """Stored responses and epochs in one file in `directory`, readable by its owner only."""
 
     def __init__(self, directory: DirectoryLock, limit_bytes: int) -> None:
         self._directory = directory
         self._file = DatabaseFile(directory.path / FILE_NAME)
-        # A quarter of the room is the write-ahead log's.
+        # A quarter of the limit is for the write-ahead log.
         self._limit_bytes = limit_bytes * 3 // 4
         self._page_bytes = 4096
-        # The backend as a whole is held: its other table closes the shared connection when it goes.
+        # The whole backend is held: its other table closes the shared connection when collected.
         self._backend: SQLiteBackend | None = None
         self._is_damaged = False
 
     async def open(self) -> RecoveredState:
-        """As Shelf.open. A damaged database is set aside as `….damaged` and made anew."""
+        """Open the database; a damaged one is renamed to `….damaged` and created anew."""
         with self._translate_errors():
             before = self._file.inode
             self._directory.own()
@@ -140,7 +140,7 @@ class SQLiteStorage:
             return replace(opened, is_other=not is_same)
 
     async def check(self) -> None:
-        """As Shelf.check: an open database outlives its name, and writing to it fails nowhere."""
+        """StoreError if the file was replaced: SQLite would go on writing to the old one."""
         self._directory.own()
         if not self._file.is_intact:
             raise StoreError("removed or replaced while it was open")
@@ -246,7 +246,7 @@ class SQLiteStorage:
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Whatever goes wrong with the disk is a StoreError; damage is remembered."""
+        """Errors of SQLite and the disk as StoreError; damage is remembered."""
         try:
             yield
         except (sqlite3.Error, OSError, TimeoutError, ValueError) as error:
@@ -266,7 +266,7 @@ class SQLiteStorage:
 
 
 async def _apply(db: Connection, batch: WriteBatch) -> None:
-    # The generators run in the backend's thread: encoding does not hold the loop.
+    # The generators run in the backend's thread: encoding does not block the event loop.
     await db.executemany(
         "INSERT OR REPLACE INTO responses (key, value) VALUES (?, ?)",
         ((key, dumps(stored)) for key, stored in batch.puts.items()),
@@ -285,7 +285,7 @@ async def _apply(db: Connection, batch: WriteBatch) -> None:
 async def _save_aliases(db: Connection, names: Mapping[str, str], most: int) -> None:
     if names:
         await db.executemany("INSERT OR REPLACE INTO names (name, id) VALUES (?, ?)", names.items())
-        # A row that is replaced gets a number above all others: these are the latest written.
+        # A replaced row gets the highest rowid: these are the last written.
         await db.execute(
             "DELETE FROM names WHERE rowid <= (SELECT max(rowid) FROM names) - ?",
             (min(most, MAX_ALIASES),),

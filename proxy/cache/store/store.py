@@ -1,4 +1,4 @@
-"""Stored responses: memory first, then disk; what was invalidated is never handed out."""
+"""Response store: memory first, then disk; an invalidated response is never returned."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from proxy.model import (
 
 
 class ResponseStore:
-    """The one door to what is stored. Its state changes in synchronous methods only."""
+    """Stored responses in both tiers; state changes in synchronous methods only."""
 
     def __init__(self, memory: MemoryTier, disk: WriteBehindTier | None, epochs: TagEpochs) -> None:
         self.memory = memory
@@ -27,27 +27,27 @@ class ResponseStore:
 
     @property
     def seq(self) -> int:
-        """Advances with every change told of; a flight may be joined while it has not moved."""
+        """Advances with every invalidation; requests are collapsed only while it is unchanged."""
         return self._epochs.seq
 
     @property
     def is_working(self) -> bool:
-        """Whether everything there is to store with works."""
+        """Whether all tiers work."""
         return self.disk is None or self.disk.is_working
 
     @property
     def newest_at(self) -> float:
-        """POSIX seconds when an earlier process had last asked for what is stored; 0: unknown."""
+        """POSIX seconds of the newest request of an earlier process; 0: unknown."""
         return self.disk.newest_at if self.disk is not None else 0.0
 
     @property
     def is_taken(self) -> bool:
-        """Whether another process uses the directory, so that this one keeps nothing on disk."""
+        """Whether another process uses the directory, so that nothing is stored on disk."""
         return self.disk is not None and self.disk.is_taken
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is stored, usable or not."""
+        """Whether nothing is stored, valid or not."""
         return not len(self.memory) and not (self.disk and self.disk.may_have_any)
 
     def peek(self, key: CacheKey) -> StoredResponse | None:
@@ -59,12 +59,12 @@ class ResponseStore:
         return None
 
     async def get(self, key: CacheKey) -> StoredResponse | None:
-        """The same from memory or disk, outdated or not; a failing disk is a miss."""
+        """The same from memory or disk, stale or not; a failing disk is a miss."""
         stored = self.peek(key)
         if stored is not None or self.disk is None:
             return stored
         on_disk = await self.disk.get(key)
-        # While the disk was read a flight may have landed: what it brought is newer.
+        # A response stored while the disk was read is newer.
         stored = self.peek(key)
         if stored is not None or on_disk is None or not self._is_current(on_disk):
             return stored
@@ -72,7 +72,7 @@ class ResponseStore:
         return on_disk
 
     def put(self, stored: StoredResponse) -> bool:
-        """Keep it, unless one of its tags was invalidated or outdated after it was asked for."""
+        """Store a response unless one of its tags was invalidated or marked stale since."""
         if not self.is_valid_since(stored.tags, stored.requested_seq):
             return False
         self._put(stored)
@@ -92,44 +92,44 @@ class ResponseStore:
             self.drop(key)
 
     def drop(self, key: CacheKey) -> None:
-        """Forget one stored response."""
+        """Remove one stored response."""
         self.memory.drop(key)
         if self.disk is not None:
             self.disk.drop(key)
 
     def invalidate(self, tags: Iterable[Tag]) -> None:
-        """From here on nothing asked for earlier under one of `tags` is handed out."""
+        """Invalidate responses with one of `tags` that were requested until now."""
         named = tuple(tags)
         self._epochs.invalidate(named)
         if self.disk is not None:
             self.disk.note_invalidation(named)
 
     def mark_stale(self, tags: Iterable[Tag]) -> None:
-        """From here on what was asked for earlier under one of `tags` is stale, and kept."""
+        """Mark responses with one of `tags` that were requested until now stale (soft purge)."""
         names = self._epochs.mark_stale(tags)
         if self.disk is not None:
             self.disk.note_invalidation(names)
 
     def is_stale_by_tag(self, stored: StoredResponse) -> bool:
-        """Whether it is known to be stale, whatever its age."""
-        return stored.missing_since is not None or self._epochs.is_outdated(
+        """Whether it was marked stale, at any age."""
+        return stored.missing_since is not None or self._epochs.is_stale(
             stored.tags, stored.requested_seq
         )
 
     def add_aliases(self, entries: Iterable[AliasEntry]) -> None:
-        """Remember what an answer has shown; of that, names that hold for ever outlive this."""
+        """Add aliases found in a response; permanent ones are also stored on disk."""
         new = self.aliases.add(entries)
         if self.disk is not None:
             self.disk.add_aliases(new)
 
     def is_valid_since(self, tags: Iterable[Tag], requested_seq: int) -> bool:
-        """Whether none of `tags` was invalidated or outdated since `asked_seq`."""
+        """Whether none of `tags` was invalidated or marked stale since `requested_seq`."""
         named = tuple(tags)
-        is_outdated = self._epochs.is_outdated(named, requested_seq)
-        return self._epochs.is_current(named, requested_seq) and not is_outdated
+        epochs = self._epochs
+        return epochs.is_current(named, requested_seq) and not epochs.is_stale(named, requested_seq)
 
     async def flush(self) -> None:
-        """Return when what was said so far would survive a crash, or after a second at most."""
+        """Return when changes so far would survive a crash, or after a second at most."""
         if self.disk is not None:
             await self.disk.flush()
 

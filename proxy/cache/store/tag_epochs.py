@@ -1,12 +1,12 @@
-"""Which invalidation came after which question; pure and in memory.
+"""Tag epochs: a response is valid if it was requested after the last invalidation of its tags.
 
-One number, `seq`, advances with every invalidation; each tag remembers the `seq` of its last one.
-A stored response knows the `seq` at which Trello was asked, and is usable while none of its tags
-was invalidated later. That answers three questions at once: whether a stored response may be used,
-whether an answer still in flight may be stored, and whether a flight may be joined.
+One number, `seq`, advances with every invalidation; each tag has the `seq` of its last one. A
+stored response has the `seq` at which it was requested, and is valid while none of its tags was
+invalidated later. The same comparison decides whether a response that is being received may be
+stored, and whether a request may be collapsed onto another one.
 
-An outdating is the weaker invalidation: what was asked for before it is stale, and may still serve
-an error. It is remembered in the same way, under the tag's name with OUTDATED before it.
+A soft purge is recorded in the same way, under the tag with STALE_PREFIX: responses requested
+before it are stale, and may still be served for an upstream failure. Pure and in memory.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from proxy.model import Tag
 
 MAX_TAGS = 100_000
-"""Above it the older half is forgotten, and everything asked for before it counts as invalid."""
+"""Beyond it the older half is dropped, and responses requested before that become invalid."""
 STALE_PREFIX = "outdated "
-"""No tag begins with it."""
+"""No tag begins with it; it is stored on disk."""
 
 
 class TagEpochs:
@@ -25,10 +25,10 @@ class TagEpochs:
     def __init__(self, seq: int) -> None:
         self.seq = seq
         self.min_valid_seq = 0
-        """Nothing asked for below this `seq` is usable, whatever its tags."""
+        """A response requested below this `seq` is invalid, whatever its tags."""
         self._last: dict[Tag, int] = {}
         self._stale_tags = 0
-        """The `seq` of the last outdating: nothing asked for at or after it is outdated."""
+        """The `seq` of the last soft purge: a response requested at or after it is not stale."""
 
     def __len__(self) -> int:
         return len(self._last)
@@ -44,18 +44,18 @@ class TagEpochs:
         return self.seq
 
     def mark_stale(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
-        """Make what was asked for under `tags` until now stale; the names it is remembered by."""
+        """Mark responses with `tags` requested until now stale; the names of the epochs."""
         names = tuple(Tag(STALE_PREFIX + tag) for tag in tags)
         self._stale_tags = self.invalidate(names)
         return names
 
     def again(self, names: Iterable[Tag]) -> int:
-        """Have invalidations and outdatings, by what they are remembered by, count from now on."""
+        """Repeat invalidations and soft purges, by the names of their epochs; the new `seq`."""
         self._stale_tags = self.invalidate(names)
         return self._stale_tags
 
     def restore(self, last: Mapping[Tag, int], floor: int) -> None:
-        """Take in what an earlier process had invalidated; the later of two invalidations holds."""
+        """Merge the epochs of an earlier process; the later of two counts."""
         self._last = {
             **last,
             **{tag: max(seq, last.get(tag, 0)) for tag, seq in self._last.items()},
@@ -65,20 +65,20 @@ class TagEpochs:
         self._stale_tags = self.seq
 
     def is_current(self, tags: Iterable[Tag], requested_seq: int) -> bool:
-        """Whether an answer asked for at `asked_seq` outlived every invalidation of its tags."""
+        """Whether none of `tags` was invalidated after `requested_seq`."""
         last = self._last
         return requested_seq >= self.min_valid_seq and all(
             last.get(tag, 0) <= requested_seq for tag in tags
         )
 
-    def is_outdated(self, tags: Iterable[Tag], requested_seq: int) -> bool:
-        """Whether one of `tags` was outdated after an answer had been asked for."""
+    def is_stale(self, tags: Iterable[Tag], requested_seq: int) -> bool:
+        """Whether one of `tags` was marked stale after `requested_seq`."""
         if requested_seq >= self._stale_tags:
             return False
         last = self._last
         return any(last.get(Tag(STALE_PREFIX + tag), 0) > requested_seq for tag in tags)
 
     def _forget(self) -> None:
-        # Insertion order is order of invalidation: `advance` re-inserts what it touches.
+        # Insertion order is order of invalidation: `invalidate` inserts anew.
         for tag in list(self._last)[: -(MAX_TAGS // 2)]:
             self.min_valid_seq = max(self.min_valid_seq, self._last.pop(tag))

@@ -89,32 +89,32 @@ def test_what_was_invalidated_last_is_forgotten_last(monkeypatch: pytest.MonkeyP
     assert len(known) == 2
 
 
-def test_what_was_asked_before_an_outdating_is_outdated_and_current() -> None:
+def test_a_response_requested_before_a_soft_purge_is_stale_and_valid() -> None:
     known = TagEpochs(100)
     known.mark_stale([CARD])
-    assert known.is_outdated([BOARD, CARD], 100)
+    assert known.is_stale([BOARD, CARD], 100)
     assert known.is_current([BOARD, CARD], 100)
-    assert not known.is_outdated([BOARD], 100)
-    assert not known.is_outdated([CARD], known.seq)
+    assert not known.is_stale([BOARD], 100)
+    assert not known.is_stale([CARD], known.seq)
 
 
-def test_removing_after_an_outdating_still_removes() -> None:
+def test_an_invalidation_after_a_soft_purge_still_invalidates() -> None:
     known = TagEpochs(100)
     known.mark_stale([CARD])
-    outdated = known.seq
+    marked = known.seq
     known.invalidate([CARD])
-    assert not known.is_current([CARD], outdated)
-    assert not known.is_outdated([CARD], outdated)
+    assert not known.is_current([CARD], marked)
+    assert not known.is_stale([CARD], marked)
 
 
-def test_an_outdating_by_an_earlier_process_is_heard() -> None:
+def test_a_soft_purge_by_an_earlier_process_is_restored() -> None:
     first, second = TagEpochs(100), TagEpochs(100)
     names = first.mark_stale([CARD])
     second.restore(dict.fromkeys(names, first.seq), floor=0)
     assert second.seq == first.seq
-    assert second.is_outdated([CARD], 100)
+    assert second.is_stale([CARD], 100)
     assert second.is_current([CARD], 100)
-    assert not second.is_outdated([BOARD], 100)
+    assert not second.is_stale([BOARD], 100)
 
 
 TAGS = st.sampled_from([Tag(letter) for letter in "abcdefgh"])
@@ -139,16 +139,16 @@ def test_a_bounded_memory_never_calls_current_what_an_unbounded_one_does_not(
 
 
 @given(st.lists(st.tuples(st.booleans(), st.lists(TAGS, max_size=3)), max_size=30))
-def test_an_outdating_is_told_from_a_removal_whatever_comes_before_and_after(
+def test_a_soft_purge_is_distinct_from_an_invalidation_in_any_order(
     changes: list[tuple[bool, list[Tag]]],
 ) -> None:
     known = TagEpochs(0)
     removed: dict[Tag, int] = {}
-    outdated: dict[Tag, int] = {}
+    marked: dict[Tag, int] = {}
     for removes, tags in changes:
         (known.invalidate if removes else known.mark_stale)(tags)
-        (removed if removes else outdated).update(dict.fromkeys(tags, known.seq))
+        (removed if removes else marked).update(dict.fromkeys(tags, known.seq))
     for tag in (Tag(letter) for letter in "abcdefgh"):
         for asked in range(known.seq + 1):
             assert known.is_current([tag], asked) == (removed.get(tag, 0) <= asked)
-            assert known.is_outdated([tag], asked) == (outdated.get(tag, 0) > asked)
+            assert known.is_stale([tag], asked) == (marked.get(tag, 0) > asked)
