@@ -14,8 +14,8 @@ MODE = 0o660
 def listen_unix(path: str, backlog: int) -> socket.socket:
     """A listening socket at the path; OSError if a process listens there, or a file is there.
 
-    The socket of a process that has ended is replaced. Nobody can connect before `listen`, and so
-    not before the permissions are set.
+    The socket of a process that has ended is replaced. No client can connect before `listen`, so
+    none before the permissions are set.
     """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

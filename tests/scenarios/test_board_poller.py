@@ -340,7 +340,7 @@ async def test_what_an_earlier_process_stored_is_not_watched(
     assert (await second.get(f"/1/boards/{board}")).cache == "hit; ttl=29"
 
 
-async def test_an_outdating_survives_a_restart(
+async def test_a_soft_purge_survives_a_restart(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
 ) -> None:
     path = f"/1/boards/{board}"

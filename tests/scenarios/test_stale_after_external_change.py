@@ -68,7 +68,7 @@ def _told(response: ApiResponse) -> tuple[bool, Fwd | None, bool, Detail | Fetch
 
 
 class Flow:
-    """Reading and outdating, and nothing around them."""
+    """Lookup and invalidation, and nothing around them."""
 
     def __init__(self, fake_trello: FakeTrello, clock: FakeClock) -> None:
         self.lines: list[bytes] = []
@@ -243,7 +243,7 @@ async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> Non
     assert f"board:{board}" in text
 
 
-async def test_what_is_outdated_gives_no_part(
+async def test_a_stale_response_gives_no_part(
     flow: Flow, standin: FakeTrello, board: str, card: str
 ) -> None:
     await flow.reads.serve(_ask("boards", board, "cards"))

@@ -71,7 +71,7 @@ async def test_what_was_outdated_is_there_and_known_to_be_stale(
     assert not responses.is_stale_by_tag(answer(1, tags=(Tag("board:2"),)))
 
 
-async def test_an_answer_older_than_an_outdating_is_not_kept(open_: Open) -> None:
+async def test_a_response_older_than_a_soft_purge_is_not_stored(open_: Open) -> None:
     responses = await open_()
     asked = responses.seq
     responses.mark_stale([BOARD])
@@ -82,7 +82,7 @@ async def test_an_answer_older_than_an_outdating_is_not_kept(open_: Open) -> Non
     assert responses.peek(key(1)) is None
 
 
-async def test_an_outdating_is_known_to_the_next_process_and_so_is_a_removal_after_it(
+async def test_a_soft_purge_is_known_to_the_next_process_and_so_is_an_invalidation_after_it(
     open_: Open,
 ) -> None:
     first = await open_()
