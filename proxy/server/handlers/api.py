@@ -19,7 +19,7 @@ from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunz
 from proxy.http_semantics.fields import quota_fields, serialize
 from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature
-from proxy.model import Kind, Outcome, StoredResponse
+from proxy.model import Kind, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
@@ -81,16 +81,14 @@ class ApiHandler:
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)
         api_request = self._check_signature(api_request)
-        served = await self._call_service(request, api_request, parts, body)
-        if isinstance(served, ApiResponse):
-            context.outcome = served.outcome
-            if route.kind is Kind.FILE and served.status >= 400 and wants_page(request):
-                if not isinstance(served.body, bytes):
-                    await served.body.aclose()
-                return file_refused_page(served.status, context.request_id, request)
-            response = self._render(request, context.hold, api_request, served)
-        else:
-            response, context.outcome = served
+        response = await self._call_service(request, context, api_request, parts, body)
+        if isinstance(response, ApiResponse):
+            context.outcome = response.outcome
+            if route.kind is Kind.FILE and response.status >= 400 and wants_page(request):
+                if not isinstance(response.body, bytes):
+                    await response.body.aclose()
+                return file_refused_page(response.status, context.request_id, request)
+            response = self._render(request, context.hold, api_request, response)
         response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
         if context.outcome.fwd is not None:
             response.dynamic_headers += serialize(quota_fields(self.limiter.quotas(api_request)))
@@ -119,13 +117,15 @@ class ApiHandler:
     async def _call_service(
         self,
         request: web.BaseRequest,
+        context: RequestContext,
         api_request: ApiRequest,
         parts: tuple[ApiRequest, ...],
         body: RequestBody,
-    ) -> ApiResponse | tuple[WireResponse, Outcome]:
+    ) -> ApiResponse | WireResponse:
+        """The response of the service for this route; `parts` are those of a batch."""
         match handling_of(api_request.match, api_request.query_names):
             case Handling.ATTACHMENT:
-                return await self.attachments.handle(request, api_request)
+                return await self.attachments.handle(request, api_request, context)
             case Handling.WRITE:
                 return await self._write(api_request, body)
             case Handling.EXPORT:

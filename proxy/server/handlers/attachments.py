@@ -24,6 +24,7 @@ from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.media_type import lacks_charset
 from proxy.model import Fields, Outcome
 from proxy.runtime.clock import Clock
+from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.trello.attachment_metadata import UploadedFile
 from proxy.trello.message import ApiRequest, ApiResponse
@@ -40,9 +41,9 @@ class AttachmentHandler:
         self._clock = clock
 
     async def handle(
-        self, request: web.BaseRequest, api_request: ApiRequest
-    ) -> tuple[WireResponse, Outcome] | ApiResponse:
-        """The file, or Trello's response in its place."""
+        self, request: web.BaseRequest, api_request: ApiRequest, context: RequestContext
+    ) -> WireResponse | ApiResponse:
+        """The file, or Trello's response in its place; `context` gets the outcome of a file."""
         permitted = await self._attachments.authorize(api_request)
         if isinstance(permitted, ApiResponse):
             return permitted
@@ -51,19 +52,22 @@ class AttachmentHandler:
         if validators.is_precondition_failed(
             headers.get("If-Match", ""), headers.get("If-Unmodified-Since", "")
         ):
+            context.outcome = permitted.outcome
             fields = (("ETag", validators.etag), ("Cache-Control", "no-store"))
-            return WireResponse(412, serialize(fields)), permitted.outcome
+            return WireResponse(412, serialize(fields))
         if validators.is_not_modified(
             headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
         ):
-            head = serialize((("ETag", validators.etag), _CACHE_CONTROL))
-            return WireResponse(304, head), Outcome(hit=True)
+            context.outcome = Outcome(hit=True)
+            return WireResponse(304, serialize((("ETag", validators.etag), _CACHE_CONTROL)))
         part = _part(request, validators, permitted.file.length)
         at = part.start if isinstance(part, Slice) else 0
         opened = await self._attachments.open(permitted, at)
         if isinstance(opened, ApiResponse):
             return opened
-        return await _rendered(request, permitted, opened, validators), opened.outcome
+        response = await _render(request, permitted, opened, validators)
+        context.outcome = opened.outcome
+        return response
 
     def _validators(self, upload: UploadedFile) -> Validators:
         """ETag and Last-Modified; no date later than the response (RFC 9110 §8.8.2.1)."""
@@ -72,7 +76,7 @@ class AttachmentHandler:
         return Validators(etag_of_file(upload.id), date if is_past else None)
 
 
-async def _rendered(
+async def _render(
     request: web.BaseRequest,
     permitted: AuthorizedAttachment,
     opened: OpenAttachment,
