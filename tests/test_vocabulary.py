@@ -41,6 +41,7 @@ CLEAN = {
     "ratelimit",
     "runtime",
     "status",
+    "trello",
     "upstream",
 }
 """Folders whose docstrings and comments are held to it."""

@@ -1,4 +1,4 @@
-"""What an attachment's metadata says of its file."""
+"""Attachment metadata: the file, link or refusal that an attachment's JSON describes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,33 +12,33 @@ from proxy.http_semantics.json_members import object_of
 _SEGMENT = re.compile(
     r"/download/((?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)(?:\?[^/]*)?\Z"
 )
-"""The name at the end of a URL; behind it may stand what signs a link."""
+"""The name at the end of a URL, before a signature."""
 _LENGTH = re.compile("[0-9]{1,15}")
 _SIZE = re.compile(r"/([0-9]{1,5})x([0-9]{1,5})/")
-"""Width and height of a preview, in the storage address that links of 2020 carry."""
+"""Width and height of a preview, in the storage URL of links of 2020."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file of Trello's."""
+    """A file stored at Trello."""
 
     id: str
     """Of the attachment, or of its preview."""
     name: str
-    """As it was stored at Trello."""
+    """Its name at Trello."""
     segment: str
-    """The same, as Trello spells it in URLs; empty where it does not tell."""
+    """The name as spelled in Trello's URLs; empty if unknown."""
     length: int | None
     content_type: str
     preview: str = ""
     """The preview's part of `id`; empty for the file itself."""
     modified_at: int | None = None
-    """POSIX seconds: when it was attached, and nothing changes it later; None: not told."""
+    """POSIX seconds when it was attached; files never change. None: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """No file: an address elsewhere."""
+    """A URL elsewhere, not a file."""
 
     url: str
 
@@ -57,13 +57,13 @@ AttachmentInfo = UploadedFile | Link | Malicious | Unreadable
 
 
 def parse_attachment(metadata: bytes, preview: str | None = None) -> AttachmentInfo:
-    """The file that the metadata, an attachment as JSON, names; or its preview.
+    """The file described by an attachment's JSON, or one of its previews.
 
-    A preview that is not in the list has a name of its own, as in `preview2x`: Trello knows.
+    A preview that is not listed is one with its own name (`preview2x`), which Trello resolves.
     """
     if len(metadata) > _REMEMBERED_BYTES:
         return _parse(metadata, preview)
-    return _describe_again(metadata, preview)
+    return _parse_remembered(metadata, preview)
 
 
 def _parse(metadata: bytes, preview: str | None) -> AttachmentInfo:
@@ -84,8 +84,8 @@ def _parse(metadata: bytes, preview: str | None) -> AttachmentInfo:
     return UploadedFile(f"{identity}/{preview}", name, segment, None, "", preview, date)
 
 
-_describe_again = lru_cache(maxsize=1024)(_parse)
-"""The same few files are asked for again and again."""
+_parse_remembered = lru_cache(maxsize=1024)(_parse)
+"""The same few files are requested repeatedly."""
 _REMEMBERED_BYTES = 8 * 1024
 
 
@@ -101,12 +101,12 @@ def preview_of_size(metadata: bytes, backing_url: str) -> str | None:
 
 
 def name_of(shown: Mapping[str, object]) -> str:
-    """The stored name: `name` is the user's to change, and the last segment of `url` is not."""
+    """The name at Trello; `name` can be edited, the last segment of `url` cannot."""
     return _text(shown, "fileName") or unquote(_last_of(shown)) or _text(shown, "name")
 
 
 def _last_of(shown: Mapping[str, object]) -> str:
-    """What stands behind `/download/` in a URL of Trello's, as it is spelt there."""
+    """The encoded name after `/download/` in Trello's URL."""
     found = _SEGMENT.search(_text(shown, "url"))
     return found[1] if found else ""
 
@@ -128,7 +128,7 @@ def _text(shown: Mapping[str, object], key: str) -> str:
 
 
 def _date(shown: Mapping[str, object]) -> int | None:
-    """The date of attaching in whole POSIX seconds; None where it is not told."""
+    """The date of attaching in whole POSIX seconds; None if absent or invalid."""
     try:
         moment = datetime.fromisoformat(_text(shown, "date"))
         return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())

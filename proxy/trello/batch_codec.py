@@ -1,12 +1,12 @@
-"""What a batch asks for, and what its answer is made of: raw pieces, in their order. Pure.
+"""Batch codec: the sub-URLs of a batch, and the items of its response as raw bytes. Pure.
 
 Facts:
 - `urls` is one list joined by commas; it is decoded once, and every comma then ends a sub-URL.
   A comma inside one is therefore encoded twice.
-- Some encode each sub-URL whole, and the list again: such an item still begins with `%2F`.
-- Some leave the `&` of a sub-URL as it is. It looks like the batch's own, which knows none but
-  `urls`, so behind a `?` that is not encoded either it belongs to the sub-URL.
-- An item is `{"200": body}`, or `{"name": …, "message": …, "statusCode": …}` where that one failed.
+- Some clients encode each sub-URL, and the list again: such an item still begins with `%2F`.
+- Some leave the `&` of a sub-URL unencoded. It looks like a separator of the batch's own
+  parameters, of which there are none but `urls`: after an unencoded `?` it is the sub-URL's.
+- An item is `{"200": body}`, or `{"name": …, "message": …, "statusCode": …}` if it failed.
 """
 
 import json
@@ -22,13 +22,13 @@ from proxy.trello.routes import UNKNOWN, Match
 from proxy.trello.tunnel import is_plain
 
 MAX_PARTS = 10
-"""Trello's bound; what it says of a longer list is its own to say."""
+"""Trello's limit; longer lists are forwarded, for Trello to refuse."""
 
 JSON_HEAD = b"Content-Type: application/json; charset=utf-8\r\n"
-"""The fields of an answer that is made here."""
+"""The fields of a composed response."""
 
 _OF_THE_BATCH = frozenset({"callback", "_", "_method"})
-"""Parameters that scripts add at the end of whatever they ask."""
+"""Parameters that scripts append to any URL."""
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F))
 _ENCODED_SLASH = re.compile("%2f", re.I)
 _STATUS = re.compile("[0-9]{3}")
@@ -38,20 +38,20 @@ _NAMES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFou
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a batch's answer."""
+    """One item of a batch response."""
 
     status: int
-    """Of the part; 0 where the item does not tell."""
+    """Status of the part; 0 if the item has none."""
     raw: bytes = field(repr=False)
-    """The item as it came."""
+    """The item as received."""
     body: bytes = field(default=b"", repr=False)
-    """What a read of its own would have got; empty for a failure."""
+    """The body of a single read; empty for a failure."""
 
 
 def parse_urls(query: str) -> tuple[str, ...]:
     """The sub-URLs of a batch's raw query as targets below `/1`, in their order.
 
-    Empty where the query is not plainly a list of one to ten of them.
+    Empty unless the query is plainly a list of one to ten.
     """
     urls = _urls_in(query)
     if urls is None:
@@ -64,11 +64,10 @@ def parse_urls(query: str) -> tuple[str, ...]:
 
 
 def is_cacheable_part(match: Match, query_names: Collection[str]) -> bool:
-    """Whether a sub-URL is a read like any other; what is not, Trello sees as the client sent it.
+    """Whether a sub-URL is an ordinary read; a batch with any other is forwarded unchanged.
 
-    No file, no token's path, no path that is not known, no script's call, nothing that tunnels a
-    write, no batch in a batch, and no path or name that means something else if Trello decodes it
-    once more.
+    Not ordinary are files, paths with a token, unknown paths, JSONP, tunnelled writes, nested
+    batches, and paths or names that would change if Trello decoded them once more.
     """
     return (
         all(map(_PLAIN.fullmatch, (*match.segments, *query_names)))
@@ -80,13 +79,13 @@ def is_cacheable_part(match: Match, query_names: Collection[str]) -> bool:
 
 
 def batch_target(targets: Sequence[str]) -> str:
-    """The target of a batch of these; every sub-URL survives the one decoding."""
+    """The target of a batch of these; every sub-URL survives one decoding."""
     urls = ",".join(target.removeprefix("/1").replace(",", "%2C") for target in targets)
     return f"/1/batch?urls={quote(urls, safe='')}"
 
 
 def split_items(plain: bytes, count: int) -> list[Item] | None:
-    """The items of a batch response, cut out of its bytes; None unless it is `count` of them."""
+    """The items of a batch response, as slices of its bytes; None unless there are `count`."""
     try:
         items = [_item(each) for each in elements(plain)]
     except ValueError:
@@ -95,7 +94,7 @@ def split_items(plain: bytes, count: int) -> list[Item] | None:
 
 
 def compose_body(pieces: Sequence[StoredResponse | bytes]) -> bytes:
-    """A batch's answer of stored responses and of items as they are, in Trello's compact form."""
+    """A batch response of stored responses and raw items, in Trello's compact form."""
     return b"[%b]" % b",".join(
         piece
         if isinstance(piece, bytes)
@@ -105,7 +104,7 @@ def compose_body(pieces: Sequence[StoredResponse | bytes]) -> bytes:
 
 
 def make_item(status: int, plain: bytes) -> bytes:
-    """The item of a part that was read by itself; a failure keeps Trello's status and sentence."""
+    """The item of a part that was read singly; a failure has Trello's status and message."""
     if 200 <= status < 300:
         return b'{"%d":%b}' % (status, plain)
     failure = {
@@ -117,7 +116,7 @@ def make_item(status: int, plain: bytes) -> bytes:
 
 
 def _urls_in(query: str) -> str | None:
-    """The raw value of `urls`; None where there are two, or anything else of the batch's own."""
+    """The raw value of `urls`; None if there are two, or other parameters of the batch."""
     urls: str | None = None
     for parameter in query.split("&"):
         name, _, value = parameter.partition("=")
@@ -133,7 +132,7 @@ def _urls_in(query: str) -> str | None:
 
 
 def _target_of(item: str) -> str | None:
-    """One sub-URL below `/1`, fit for the wire; None where a comma may or may not end it."""
+    """One sub-URL below `/1`, encoded; None if it is ambiguous whether a comma ends it."""
     if _ENCODED_SLASH.match(item):
         item = unquote(item, errors="surrogateescape")
         if ",/" in item or "," in item.partition("?")[0]:
@@ -143,7 +142,7 @@ def _target_of(item: str) -> str | None:
 
 
 def _item(raw: bytes) -> Item:
-    """ValueError for an item of a status and other members."""
+    """An item; ValueError if it has a status and other members."""
     name, value = only_member(raw) or ("", b"")
     if _STATUS.fullmatch(name):
         return Item(int(name), raw, value if name == "200" else b"")

@@ -1,7 +1,7 @@
-"""Contents of a batch that is sent as it came: every path and parameter that it may name. Pure.
+"""Contents of a forwarded batch: every path and parameter that it may name. Pure.
 
-Which of the ways to encode a batch's list Trello undoes is not known. So it is decoded again and
-again, and split wherever one of them may split it: what it names in any of these readings counts.
+It is not known how many encodings of a batch's list Trello undoes. So it is decoded repeatedly and
+split at every possible separator: paths and parameters of any of these readings count.
 """
 
 import re
@@ -14,30 +14,30 @@ from proxy.http_semantics.parameters import Parameter
 from proxy.trello.routes import Match
 
 MAX_PIECES = 2_000
-"""Of one reading."""
+"""Pieces of one reading."""
 MAX_SEGMENTS = 16
-"""Of one path; Trello's longest has eight."""
+"""Segments of one path; Trello's longest has eight."""
 _MAX_READINGS = 5
-"""Decoded once more in each."""
+"""Times that the list is decoded."""
 _SEPARATORS = re.compile("[,;?&\"']+")
 _SLASHES = re.compile(r"[/\\]+")
 _ADVICE = "Write the batch as one list, percent-encoded once: urls=%2Fboards%2Fx%2C%2Fcards%2Fy"
 
 Classify = Callable[[str, Sequence[str]], Match]
-"""What a method and the decoded segments of a path below /1 are for."""
+"""The match of a method and the decoded segments of a path below /1."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchContents:
-    """All that a batch may read or set."""
+    """Everything that a batch may read or set."""
 
     parameters: tuple[Parameter, ...] = ()
     paths: tuple[Match, ...] = ()
-    """Of every end of every path, whatever stands before it."""
+    """Matches of every path, and of every end of it."""
 
 
 def read_batch(query: str, classify: Classify) -> BatchContents:
-    """The contents of a batch's raw query; InvalidTarget where they cannot be told."""
+    """The contents of a batch's raw query; InvalidTarget if it is too long or deeply encoded."""
     parameters = dict[Parameter, None]()
     paths = dict[tuple[str, ...], None]()
     for reading in _readings(query):
@@ -55,7 +55,7 @@ def read_batch(query: str, classify: Classify) -> BatchContents:
 
 
 def _readings(query: str) -> Iterator[str]:
-    """The text, decoded again and again until nothing in it is encoded; InvalidTarget."""
+    """The text at each level of decoding; InvalidTarget if there are too many."""
     for _ in range(_MAX_READINGS):
         yield query
         decoded = unquote_plus(query, errors="surrogateescape")
@@ -66,7 +66,7 @@ def _readings(query: str) -> Iterator[str]:
 
 
 def _ends(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The path, and what is left of it behind each of its slashes; InvalidTarget."""
+    """The path, and its rest after each slash; InvalidTarget."""
     if len(path) > MAX_SEGMENTS or {".", ".."}.intersection(path):
         raise InvalidTarget(_ADVICE)
     return (path[start:] for start in range(len(path)))

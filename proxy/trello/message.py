@@ -1,4 +1,4 @@
-"""Request and response of the API, as handlers, cache and upstream pass them on."""
+"""Message: request and response of the API between handlers, cache and upstream."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -44,53 +44,53 @@ def _no_parameters() -> Mapping[str, str]:
 
 @dataclass(slots=True)
 class UpstreamTiming:
-    """Where a request's time goes besides here, in seconds; it grows with each question asked."""
+    """Seconds that a request spends outside the proxy, over all its upstream requests."""
 
     was_sent: bool = False
-    """Whether Trello was, or was to be, asked for this request's sake."""
+    """Whether an upstream request was sent, or queued, for it."""
     queue_s: float = 0.0
-    """For a turn within Trello's limits."""
+    """In the rate limit queue."""
     upstream_s: float = 0.0
-    """From asking Trello to the header of its answer."""
+    """From sending the upstream request to the header of its response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiRequest:
-    """One request of a client's, understood and free of its credentials."""
+    """A client's request, parsed and without its credentials."""
 
     effective_method: str
-    """The method that is meant: GET for a HEAD, and what a GET with `_method` tunnels."""
+    """GET for a HEAD; the tunnelled method of a GET with `_method`."""
     method: str
-    """The method that Trello is sent."""
+    """The method of the upstream request."""
     target: str = field(repr=False)
-    """The path and query to forward; below /1/tokens it holds a token."""
+    """Path and query to forward; below /1/tokens it contains a token."""
     match: Match
     query_names: frozenset[str]
     """Decoded names of the query's parameters."""
     key: CacheKey
     spelled_key: CacheKey | None = None
-    """The key of this very spelling, where `key` is that of the object's id."""
+    """The key of this spelling, if `key` is that of the object's id."""
     partition: str = ""
-    """Whose share of the cache it is served from."""
+    """The cache partition that serves it."""
     credential: Credential
     uses_stored_credential: bool
     """Whether `credential` is the stored one."""
     client: Client = ANONYMOUS
-    """Who sent it, and what it may see and do."""
+    """Its client, with what that may see and do."""
     client_name: str = OWN
-    """The tool for which Trello is asked, by its name in metrics."""
+    """The client's name in metrics."""
     directives: Directives
     fields: Fields = ()
-    """Fields of the client's that go along."""
+    """The client's fields to forward."""
     body: Body = field(default=None, repr=False)
     body_parameters: Sequence[Parameter] = field(default=(), repr=False)
-    """All that a form or JSON body may set."""
+    """All parameters that a form or JSON body may set."""
     priority: Priority = Priority.API
-    """Who goes first where Trello's limits leave no room for all."""
+    """In the rate limit queue."""
     queue_key: str = ""
-    """Who asks, as far as it can be told: those of one urgency take turns."""
+    """The client in the rate limit queue, as far as known: fair among those of one priority."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
-    """A write's own parameters; complete once the body has been sent."""
+    """The parameters of a write; complete once the body has been sent."""
     timing: UpstreamTiming = field(default_factory=UpstreamTiming, repr=False, compare=False)
 
     @property
@@ -99,9 +99,9 @@ class ApiRequest:
         return self.spelled_key or self.key
 
     def derive(self, *, target: str, match: Match | None = None) -> "ApiRequest":
-        """The same request for another target: the key and the query's names are that target's.
+        """The request for another target, with that target's key and query names.
 
-        `target` is canonical and holds no credential; without `match` it keeps its route.
+        `target` is canonical and contains no credential; without `match` the route is the same.
         """
         return replace(
             self,
@@ -113,12 +113,12 @@ class ApiRequest:
         )
 
     def in_background(self) -> "ApiRequest":
-        """The same request at background priority or below; no client is waiting for it."""
+        """The same request at background priority or below; no client waits for it."""
         return replace(self, priority=max(self.priority, Priority.BACKGROUND))
 
 
 class BodyStream(Protocol):
-    """A body that comes bit by bit; it is closed, whether or not it was begun."""
+    """A body in chunks; it must be closed, even if it was never read."""
 
     def __aiter__(self) -> AsyncIterator[bytes | bytearray]: ...
 
@@ -127,15 +127,15 @@ class BodyStream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What a client gets, before its own preconditions and codings."""
+    """A response, before the client's preconditions and content coding are applied."""
 
     status: int
     head: bytes
-    """Fields as `Name: value CRLF` lines; none of them about the connection."""
+    """End-to-end fields as `Name: value CRLF` lines."""
     body: bytes | BodyStream = field(repr=False)
     outcome: Outcome
     stored: StoredResponse | None = None
-    """Where the answer came from, or was put: it has an ETag and an age then."""
+    """The stored response that it is; it has an ETag and an age then."""
     gzip: bool = False
     length: int | None = None
-    """Of a streamed body, where it is known."""
+    """Of a streamed body, if known."""

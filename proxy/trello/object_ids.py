@@ -1,4 +1,4 @@
-"""The ids that a JSON answer shows: exact where shown, nothing where in doubt."""
+"""Object ids in a JSON response: exact if shown, absent if in doubt."""
 
 import re
 from collections.abc import Mapping
@@ -15,48 +15,48 @@ def _nothing() -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """Learned from other answers, and still so as far as anybody has noticed."""
+    """Info on an object, learned from other responses and not invalidated since."""
 
     id: str | None = None
-    """What the name in the path stands for, in full."""
+    """The full id of the object that the name in the path means."""
     is_mutable: bool = False
-    """Whether that name, a username or an organization's, may be given to another object."""
+    """Whether that name (of a user or an organization) may be given to another object."""
     owners: Mapping[str, str] = field(default_factory=_nothing)
-    """What the object belongs to, by the member that shows it: `idBoard`, `idCard`."""
+    """Ids of its owners by the member that shows them: `idBoard`, `idCard`."""
 
 
 NOTHING = ObjectInfo()
 
 
 MAX_PARSED_BYTES = 1 << 20
-"""Larger answers are not parsed; what they do not show at once counts as not shown."""
+"""Larger responses are not parsed; ids not found by a search count as not shown."""
 
 MAX_IDS = 16
-"""An answer that names more objects of one kind counts as naming none."""
+"""A response with more objects of one kind counts as showing none."""
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([0-9a-f]{24})"')
 _NAMED = {
-    # A quote inside a JSON string is escaped, so these find member names and nothing else.
+    # A quote in a JSON string is escaped, so these match member names only.
     key: re.compile(rb'"' + key.encode() + rb'"\s*:\s*"([0-9a-f]{24})"')
     for key in ("idBoard", "idCard")
 }
 
 
 def is_id(text: object) -> TypeGuard[str]:
-    """Whether this is an id in full, and not a shortLink, a name or `me`."""
+    """Whether this is a full id, not a shortLink, a name or `me`."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 class JsonIds:
-    """A JSON body, looked into only as far as a question needs."""
+    """The ids of a JSON body, parsed only as far as needed."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     @cached_property
     def members(self) -> Mapping[str, object]:
-        """The members of the object; empty if it is none, was cut, or is too large to parse."""
+        """The members of the object; empty if it is none, truncated, or too large to parse."""
         if len(self._body) > MAX_PARSED_BYTES or not self._starts_with(b"{"):
             return {}
         return object_of(self._body)
@@ -75,7 +75,7 @@ class JsonIds:
         return found if is_id(found) else None
 
     def item_ids(self, key: str) -> frozenset[str]:
-        """Every id that stands under `key` in an array of objects, at whatever depth."""
+        """All ids under `key` in an array of objects, at any depth."""
         if not self._starts_with(b"["):
             return frozenset()
         ids = frozenset(_NAMED[key].findall(self._body))

@@ -1,4 +1,4 @@
-"""Which of Trello's limits a request falls under, and which of them a refusal means."""
+"""Rate limits of Trello: the limit of a request, and the limit that a 429 names."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -8,10 +8,10 @@ from proxy.model import Limit
 RouteLimit = Literal["members", "search"]
 
 PREFETCH_USER_AGENT = "trello-proxy-warm/"
-"""What the User-Agent of `trello-proxy warm` begins with."""
+"""Prefix of the User-Agent of `trello-proxy warm`."""
 _DIRECT = 2
 _SEARCHES = frozenset({"search", "memberssearch"})
-_TELLING = (
+_BY_MESSAGE = (
     (b"TOO_MANY_CARDS", ""),
     (b"DB_LIMIT", "db-query-time"),
     (b"API_TOKEN_LIMIT", "token"),
@@ -29,7 +29,7 @@ _CODES: dict[Limit, tuple[str, str]] = {
 
 
 def route_limit(segments: Sequence[str]) -> RouteLimit | None:
-    """The limit that Trello has for this path alone; its nested member routes have none."""
+    """The limit of this path in addition to token and key; nested member routes have none."""
     first = segments[0].lower() if segments else ""
     if first == "members" and len(segments) == _DIRECT:
         return "members"
@@ -37,16 +37,16 @@ def route_limit(segments: Sequence[str]) -> RouteLimit | None:
 
 
 def throttled(sentence: bytes) -> str:
-    """The bucket that a 429 names, the token's where it names none; "" when it is no throttle.
+    """The limit that a 429 names, `token` by default; "" if it is not about a rate limit.
 
-    `API_TOO_MANY_CARDS_REQUESTED` says that the question is too large: asking later is in vain.
+    `API_TOO_MANY_CARDS_REQUESTED` means that the response is too large: a retry is in vain.
     """
-    for word, name in _TELLING:
+    for word, name in _BY_MESSAGE:
         if word in sentence:
             return name
     return "token"
 
 
 def refusal(limit: Limit) -> tuple[str, str]:
-    """The code and the sentence that Trello would refuse with."""
+    """Code and message of Trello's refusal."""
     return _CODES[limit]

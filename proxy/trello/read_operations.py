@@ -1,7 +1,7 @@
-"""Trello's safe operations, by how long an answer may be used (D2).
+"""Read operations: Trello's safe operations with their lifetimes (D2).
 
-One template a line; `{name}` stands for any one segment, `{name=a|b}` for one of those words.
-A path that fits two templates belongs to the one with the earlier literal segment.
+One template per line; `{name}` matches one segment, `{name=a|b}` one of these words. If a path
+matches two templates, the one with the earlier literal segment applies.
 """
 
 from proxy.model import Kind, Lifetimes
@@ -14,19 +14,19 @@ CONTENT = Lifetimes(30.0, MINUTE_S, DAY_S, lifetime_watched_s=10 * MINUTE_S)
 """Boards, lists, cards, checklists: edited all day, and an edit moves the board's activity date."""
 
 ACROSS_BOARDS = Lifetimes(30.0, MINUTE_S, DAY_S)
-"""Lists over many boards: boards that nobody watches may be among them."""
+"""Lists over many boards, some of which may not be watched."""
 
 UNANNOUNCED = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
 """Labels, custom fields, preferences, plugin data: edited rarely, but no change feed shows it."""
 
 ATTACHMENTS = Lifetimes(MINUTE_S, 2 * MINUTE_S, DAY_S)
-"""Also the permission to read the file, so its age is bounded whoever watches."""
+"""They authorize reading the file, so their age is bounded even if watched."""
 
 ACTIONS = Lifetimes(15.0, 30.0, DAY_S, lifetime_watched_s=10 * MINUTE_S)
 """Feeds are read to see what is new."""
 
 PEOPLE = Lifetimes(5 * MINUTE_S, 10 * MINUTE_S, DAY_S)
-"""Members and organizations change seldom, and Trello allows few questions about them."""
+"""Members and organizations change seldom, and have a low rate limit at Trello."""
 
 NOTIFICATIONS = Lifetimes(10.0, 20.0, HOUR_S)
 """Read to see what is new."""
@@ -35,16 +35,16 @@ SEARCH = Lifetimes(5.0, 0.0, 10 * MINUTE_S)
 """Trello's index lags by seconds already."""
 
 SHORT = Lifetimes(10.0, 0.0, HOUR_S)
-"""What administrators look at while it changes: webhooks, audit logs, transfers."""
+"""Read while it changes: webhooks, audit logs, transfers."""
 
 FIXED = Lifetimes(DAY_S, DAY_S, 7 * DAY_S)
 """Emoji and plugins: catalogues that Trello itself maintains."""
 
 LIBRARY = Lifetimes(HOUR_S, DAY_S, 7 * DAY_S)
-"""client.js: a program, the same for everybody."""
+"""client.js: a program, the same for all clients."""
 
 NEVER = Lifetimes(0.0)
-"""Secrets, progress that is polled, cursors: an older answer is of no use or does harm."""
+"""Secrets, polled progress, cursors: a stored response is useless or harmful."""
 
 READS: tuple[tuple[Kind, Lifetimes, str], ...] = (
     (

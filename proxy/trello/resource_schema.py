@@ -1,7 +1,7 @@
-"""Trello's kinds, their fields, and the routes whose answers are known well enough to be cut (D30).
+"""Resource schema: Trello's kinds, their fields, and routes whose responses can be projected (D30).
 
-A field stands here when the official description, or recorded answers, know it; a nested parameter
-when the member it adds is known and is no field's name. What is missing is asked for.
+It lists fields of the official description or of recorded responses, and nested parameters whose
+added member is known and is no field's name. Requests with any other name are forwarded.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ PLURALS = {
     "member": "members",
     "organization": "organizations",
 }
-"""What paths call the kinds that are read by their id."""
+"""Path segments of the kinds that are read by id."""
 
 _BOARD = (
     "id name desc descData closed idOrganization idEnterprise idMemberCreator idBoardSource pinned "
@@ -59,7 +59,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
 """Names that `fields` may hold, by kind."""
 
 INCONSISTENT_FIELDS = frozenset({"checkItemStates"})
-"""Fields recorded with different values for one object: null in a list, an array by itself."""
+"""Fields with different values for one object: null in a list, an array when read singly."""
 
 _SWITCHES = {
     "board": (
@@ -91,29 +91,29 @@ _WITH = {
     "organizations": "organization_ organizations_",
     "stickers": "sticker_ stickers_",
 }
-"""How the names of the parameters begin that say more about what a switch adds."""
+"""Prefixes of the parameters that refine what a switch adds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceForm:
-    """What a route's answers are."""
+    """Form of a route's responses."""
 
     kind: str
     many: bool = False
     """An array of such objects."""
     whole: bool = False
-    """`fields` left out means `fields=all`."""
+    """Whether `fields=all` is the default."""
     has_filter: bool = False
-    """`filter`, or a last segment that says the same, chooses by `closed`."""
+    """Whether `filter`, or the last segment, selects by `closed`."""
     filter: str = ""
-    """What `filter` is when left out; "" where that is not known."""
+    """Default of `filter`; "" if unknown."""
     pass_through_params: frozenset[str] = frozenset()
-    """Other parameters, which must be the same."""
+    """Other parameters, which must be equal."""
     may_widen: bool = False
-    """Whether all fields are asked for when several sets of them are in demand."""
+    """Whether all fields are requested when several sets of them are in demand."""
 
     def switch_of(self, name: str) -> str | None:
-        """The nested parameter that this one is, or says more about."""
+        """The nested parameter that this one is, or refines."""
         switches = _SWITCHES.get(self.kind, "").split()
         if name in switches:
             return name
@@ -176,10 +176,10 @@ RESOURCE_FORMS: Mapping[str, ResourceForm] = {
 SINGLE: Mapping[str, str] = {
     f"/{plural}/{{id}}/{{field}}": kind for kind, plural in PLURALS.items() if kind != "label"
 }
-"""Templates that read one field of an object, and its kind; nobody has seen a label's."""
+"""Templates that read one field of an object, with its kind; a label's is not recorded."""
 
 CHILDREN: Mapping[str, tuple[str, str]] = {
     "cards": ("card", "card_fields"),
     "lists": ("list", "list_fields"),
 }
-"""Nested parameters of a board whose members are what `/boards/{id}/…` gives."""
+"""Nested parameters of a board whose members are the responses of `/boards/{id}/…`."""

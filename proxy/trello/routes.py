@@ -1,4 +1,4 @@
-"""The route table: what a path below /1 is, whichever way it is spelled (D2, D5)."""
+"""Route table: the route of a path below /1, in any of its spellings (D2, D5)."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +21,7 @@ from proxy.trello.tunnel import is_call
 from proxy.trello.write_operations import operations
 
 UNKNOWN = "/{unknown}"
-"""The template of a path that no row fits."""
+"""The template of a path that matches no row."""
 
 RESOURCES = (
     "actions",
@@ -53,15 +53,15 @@ _PARAM = re.compile(r"\{(\w+)(?:=([^}]*))?\}")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a path turned out to be."""
+    """The route of a path, with its parameters."""
 
     route: Route
     segments: tuple[str, ...]
-    """The canonical spelling: literals and usernames as Trello writes them, ids as they came."""
+    """The canonical spelling: literals and usernames as Trello writes them, ids unchanged."""
     params: tuple[tuple[str, str], ...] = ()
-    """The template's names and the segments they stand for."""
+    """Names of the template with their segments."""
     secret_positions: tuple[int, ...] = ()
-    """Which segments hold a token or a key."""
+    """Positions of segments that contain a token or a key."""
 
     def __repr__(self) -> str:
         return f"Match({self.route.kind}, {self.route.template!r})"
@@ -69,7 +69,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A route, with the positions of its literals and parameters worked out."""
+    """A route, with the positions of its literals and parameters."""
 
     route: Route
     literals: tuple[tuple[int, str], ...]
@@ -87,7 +87,7 @@ class _Row:
 
 @dataclass(slots=True)
 class _Node:
-    """One step of a path: what may follow, and the row that ends here."""
+    """A node of the tree of paths: what may follow, and the row that ends here."""
 
     literals: dict[str, "_Node"] = field(default_factory=dict)
     param: "_Node | None" = None
@@ -122,7 +122,7 @@ class _Node:
 
 
 class RouteTable:
-    """Every operation of Trello's, by method and path; an operator's lifetimes on top."""
+    """Trello's operations by method and path, with the operator's lifetimes."""
 
     def __init__(self, rules: Sequence[RouteRule] = ()) -> None:
         self.override(rules)
@@ -141,9 +141,9 @@ class RouteTable:
         self._routes: dict[tuple[str, str], Route] = {}
 
     def classify(self, method: str, segments: Sequence[str]) -> Match:
-        """What `segments`, the decoded path below /1, are for this method.
+        """The match of `segments`, the decoded path below /1, for this method.
 
-        A path that no row fits is a read that is never stored, or a write.
+        A path that matches no row is a read that is never stored, or a write.
         """
         words = [segment.lower() for segment in segments]
         root = self._roots.get(_READ_AS.get(method, method))
@@ -157,7 +157,7 @@ class RouteTable:
             self._roots.setdefault(method, _Node()).plant((spelling, *rest), row)
 
     def _overridden(self, match: Match) -> Match:
-        """The match with the lifetimes of the first override that fits it."""
+        """The match with the lifetimes of the first override that applies."""
         if match.route.kind not in (Kind.READ, Kind.SCRIPT):
             return match
         path = "/" + "/".join(match.segments).lower()
@@ -168,7 +168,7 @@ class RouteTable:
         return match
 
     def _with(self, rule: RouteRule, route: Route) -> Route:
-        """The route with the rule's lifetimes; those that are None stay."""
+        """The route with the rule's lifetimes; None keeps the built-in one."""
         known = (route.template, rule.match)
         if known not in self._routes:
             own = {each.name: getattr(rule, each.name) for each in fields(Lifetimes)}
@@ -178,9 +178,9 @@ class RouteTable:
 
 
 def _paths_of(pattern: str) -> re.Pattern[str]:
-    """Matches, in full and lower case, the paths that a rule's pattern names.
+    """A regular expression for the full paths, in lower case, of a rule's pattern.
 
-    `*` is one segment, a closing `**` any rest, an empty one included.
+    `*` is one segment, a final `**` any rest, including an empty one.
     """
     steps = pattern.split("/")
     if steps[-1] == "**":
@@ -200,7 +200,7 @@ def _row(method: str, template: str, kind: Kind, lifetimes: Lifetimes) -> _Row:
 
 
 def _unknown(method: str, segments: Sequence[str], words: Sequence[str]) -> Match:
-    """The match of a path that no row fits: its first segment canonical, the rest as it came."""
+    """The match of a path that matches no row: the first segment canonical, the rest unchanged."""
     kind = Kind.READ if method in _SAFE_METHODS else Kind.WRITE
     canonical = list(segments)
     if words and words[0] in _CANONICAL:
@@ -213,7 +213,7 @@ def _unknown(method: str, segments: Sequence[str], words: Sequence[str]) -> Matc
 
 
 def _lower_member(segments: list[str]) -> None:
-    """Write a username as Trello does, which has no capital letter; nor have `me` and ids."""
+    """A username in lower case, as Trello writes it; so are `me` and ids."""
     if len(segments) > 1 and segments[0] == "members" and segments[1].isascii():
         segments[1] = segments[1].lower()
 
@@ -223,30 +223,30 @@ def _spelled(steps: Sequence[str]) -> str:
 
 
 _ATTACHMENTS = "/cards/{id}/attachments/{idAttachment}/"
-"""What the templates of attachments' files begin with."""
+"""Prefix of the templates of attachments' files."""
 
 
 class Handling(StrEnum):
-    """How an answer comes about."""
+    """How a request is handled."""
 
     CACHED_READ = "read"
-    """From the store, or asked and stored."""
+    """Served from the store, or fetched and stored."""
     BATCH = "batch"
-    """Part by part like that, where it lists plain reads only; else as `BYPASS`."""
+    """The same for each part, if all are ordinary reads; else as `BYPASS`."""
     ATTACHMENT = "attachment"
-    """A file that can be kept."""
+    """A file that can be stored."""
     EXPORT = "export"
-    """A file that is made for one asker."""
+    """A file made for one client."""
     WRITE = "write"
-    """Forwarded once."""
+    """Forwarded once; invalidates."""
     BYPASS = "bypass"
-    """Asked, and handed on."""
+    """Forwarded, and not stored."""
     AUTH_NOTICE = "grant"
-    """A page of the proxy's own."""
+    """The proxy's own page."""
 
 
 def handling_of(match: Match, query_names: Collection[str]) -> Handling:
-    """The way of a request; JSONP is never stored: its answer is a script made for one page."""
+    """The handling of a request; JSONP is never stored, as it is a script for one page."""
     route = match.route
     match route.kind:
         case Kind.WRITE:

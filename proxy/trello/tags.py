@@ -1,13 +1,13 @@
-"""The tags of a stored response: what, once changed, makes it unusable.
+"""Tags of a stored response: the objects whose change makes it invalid.
 
-A tag is `kind:id`. Two ids make doubt safe: `kind:*` is carried by every stored response with a
-tag of that kind, so a write can name them all; `kind:?` by one that depends on an object it could
-not identify, and every invalidation of that kind names it. `kind:~` is carried beside an id that
-the answer did not show and another one did: should the object have moved unseen, the writes made
-here reach it by that tag, and the signal of the move, which comes no later than that of any change
-made elsewhere after it, by the id.
+A tag is `kind:id`. Special ids cover doubt: every stored response with a tag of a kind also has
+`kind:*`, so that a write can invalidate all of them; a response that depends on an object it does
+not identify has `kind:?`, which every invalidation of that kind includes. `kind:~` accompanies an
+id that was not shown by the response but inferred from another one: if the object has moved
+unnoticed, writes through the proxy reach the response by that tag, and changes made elsewhere by
+the id, since the move is signalled no later than any change after it.
 `board:{id}` stands for the collections and attributes of a board, `cards-of:{board}` for each
-single card of it, `spanning` for whatever is gathered across boards.
+single card of it, `spanning` for collections across boards.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -17,12 +17,12 @@ from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo, is_id
 from proxy.trello.routes import UNKNOWN, Match
 
 EVERYTHING = Tag("everything")
-"""Carried by every stored response."""
+"""On every stored response."""
 
 SPANNING = Tag("spanning")
 
 OWNERS_KNOWN = Tag("owners")
-"""Carried by no stored response: what every learned owner is believed under."""
+"""On no stored response; it invalidates every learned owner."""
 
 ROOTS = {
     "actions": "action",
@@ -39,7 +39,7 @@ ROOTS = {
     "plugins": "plugin",
     "webhooks": "webhook",
 }
-"""The kind that a path's second segment names. A token is a secret: it never becomes a tag."""
+"""Kind of the object in a path's second segment. A token is a secret, and never a tag."""
 
 KINDS = (*ROOTS.values(), "cards-of", "token")
 
@@ -54,7 +54,7 @@ _WITHIN = {
     "labels": (("board", "idBoard"),),
     "lists": (("board", "idBoard"),),
 }
-"""What else an answer below a root depends on, and which member shows its id."""
+"""Owners on which a response below a root depends, and the member that shows their id."""
 
 _IMPLICIT_KINDS = {
     "actions": ("spanning", "member"),
@@ -64,7 +64,7 @@ _IMPLICIT_KINDS = {
     "search": ("spanning", "member", "organization"),
     "tokens": ("token", "webhook", "member"),
 }
-"""Kinds whose objects an answer below a root shows without naming them in the path."""
+"""Kinds of objects that a response below a root shows without naming them in the path."""
 
 _ITEMS_NAME_OWNER = {
     ("boards", "cards"): "idBoard",
@@ -73,7 +73,7 @@ _ITEMS_NAME_OWNER = {
     ("boards", "lists"): "idBoard",
     ("cards", "checklists"): "idCard",
 }
-"""Collections whose items show the id of what they belong to."""
+"""Collections whose items show the id of their owner."""
 
 _BROUGHT_IN = (
     (
@@ -93,22 +93,22 @@ _BROUGHT_IN = (
     ("webhook", "token tokens webhook webhooks"),
 )
 _GATHERED: dict[str, set[str]] = {}
-"""A word of the path or of a parameter's name → the kinds of objects it brings in."""
+"""Word of the path or of a parameter's name → kinds of objects that it embeds."""
 for _kind, _words in _BROUGHT_IN:
     for _word in _words.lower().split():
         _GATHERED.setdefault(_word, set()).add(_kind)
 
 _ON_ONE_BOARD = frozenset({"boards", "cards", "lists"})
-"""Roots whose own tags already name the board that what they gather is on."""
+"""Roots whose own tags already include the board of what they embed."""
 
 
 def stored_tags(
     match: Match, query_names: Collection[str], body: bytes, known: ObjectInfo = NOTHING
 ) -> tuple[Tag, ...]:
-    """Everything a stored response depends on, sorted; never a token, a key or a guess.
+    """The tags of a stored response, sorted; never a token or a key.
 
-    `known` is what other answers have shown of the object in the path: it fills what this one
-    does not show.
+    `known` is what other responses have shown of the object in the path; it is used where this one
+    does not show it.
     """
     if match.route.template == UNKNOWN:
         depends = {(kind, UNKNOWN_ID) for kind in (*KINDS, "spanning")}
@@ -118,7 +118,7 @@ def stored_tags(
 
 
 def tags_for(kind: str, ids: Iterable[str]) -> Iterator[Tag]:
-    """The tags that an invalidation of these objects names; of every one when there are none."""
+    """Tags to invalidate for these objects; for all of the kind if there are none."""
     known = tuple(ids)
     for each in (*known, UNKNOWN_ID) if known else (ALL_OF_KIND,):
         yield Tag(f"{kind}:{each}")
@@ -149,7 +149,7 @@ def _depends(
 
 
 def _own_ids(match: Match, response: JsonIds, known: ObjectInfo) -> Iterator[str]:
-    """The ids of what the path names: as it is named there, and in full."""
+    """The ids of the object in the path: as spelled there, and in full."""
     root, name, *rest = match.segments
     yield name
     if is_id(name):
@@ -168,7 +168,7 @@ def _own_ids(match: Match, response: JsonIds, known: ObjectInfo) -> Iterator[str
 
 
 def _ids_within(match: Match, response: JsonIds, key: str) -> Collection[str]:
-    """The ids that an object shows under `key`, or the items of a collection do; none in doubt."""
+    """The ids under `key` in an object, or in the items of a collection; none in doubt."""
     shown = response.id_at(key)
     if shown is not None:
         return (shown,)
@@ -184,7 +184,7 @@ def _inferred(known_id: str | None) -> tuple[str, ...]:
 def _embedded_kinds(
     match: Match, query_names: Collection[str], response: JsonIds
 ) -> Iterator[tuple[str, str]]:
-    """What sub-routes and nested parameters bring in: `/members`, `?cards=`, `?card_members=`."""
+    """Objects embedded by sub-routes and parameters: `/members`, `?cards=`, `?card_members=`."""
     root, *path = match.segments
     words = {part.lower() for part in path[1:]}
     words.update(part for name in query_names for part in name.lower().split("_"))

@@ -1,4 +1,4 @@
-"""What Trello says of a token and of its member."""
+"""Token info: member, expiry and scopes of a token, from Trello's responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,45 +14,45 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """Whose a token is, what it may do, and until when."""
+    """Member, expiry and scopes of a token."""
 
     member: str
     expires_at: float | None
-    """POSIX seconds; None: it never does."""
+    """POSIX seconds; None: never."""
     scopes: tuple[str, ...]
-    """`read`, `write`, on whatever there is."""
+    """`read` and `write`, on any kind of object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Whose a credential is."""
+    """The member of a credential."""
 
     id: str
     username: str
 
 
 def token_in(body: bytes) -> TokenInfo | None:
-    """None where it is not told."""
-    told = object_of(body)
-    member, expires = told.get("idMember"), told.get("dateExpires")
-    if not is_id(member) or "dateExpires" not in told:
+    """The token described by a response; None if it is none."""
+    shown = object_of(body)
+    member, expires = shown.get("idMember"), shown.get("dateExpires")
+    if not is_id(member) or "dateExpires" not in shown:
         return None
     try:
         expires_at = datetime.fromisoformat(str(expires)).timestamp() if expires else None
     except ValueError:
         return None
-    return TokenInfo(member, expires_at, tuple(_scopes(told.get("permissions"))))
+    return TokenInfo(member, expires_at, tuple(_scopes(shown.get("permissions"))))
 
 
 def member_in(body: bytes) -> Member | None:
-    """None where it is not told."""
-    told = object_of(body)
-    member, username = told.get("id"), told.get("username")
+    """The member described by a response; None if it is none."""
+    shown = object_of(body)
+    member, username = shown.get("id"), shown.get("username")
     return Member(member, str(username)) if is_id(member) and username else None
 
 
 def days_left(expires_at: float, now: float) -> int:
-    """Whole days; negative when it is over."""
+    """Whole days until expiry; negative after it."""
     return int((expires_at - now) // _DAY_S)
 
 

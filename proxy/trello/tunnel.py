@@ -1,4 +1,4 @@
-"""Parameters with which a page without XMLHttpRequest used Trello's API: `_method`, `callback`.
+"""Tunnel parameters, for pages without XMLHttpRequest: `_method` and `callback`.
 
 `_method` makes a GET the write that it names; `callback` makes JSON a call of the page's function
 (JSONP). A script or image element of any page can send both. Names count however a receiver may

@@ -1,4 +1,4 @@
-"""Which webhooks of ours there should be at Trello, and the next step towards that."""
+"""Webhook API: the proxy's webhooks at Trello, and the next step to the wanted ones."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from proxy.trello.object_ids import JsonIds, is_id
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One of ours, as Trello lists it."""
+    """One of the proxy's webhooks, as listed by Trello."""
 
     id: str
     model: str
@@ -20,21 +20,21 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A board has none."""
+    """Create the webhook of a board."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """Trello has stopped delivering to it."""
+    """Activate a webhook that Trello has deactivated."""
 
     webhook: Webhook
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Nobody reads what it tells of."""
+    """Remove the webhook of a board that is not in use."""
 
     webhook: Webhook
 
@@ -43,7 +43,7 @@ Step = Create | Repair | Remove
 
 
 def webhooks_in(body: bytes, callback_url: str) -> tuple[Webhook, ...] | None:
-    """Those of a list of a token's webhooks that lead to us, and to us alone; None: no list."""
+    """The webhooks with exactly our callback, from a list of a token's; None: not a list."""
     listed = array_of(body)
     if listed is None:
         return None
@@ -58,9 +58,9 @@ def webhooks_in(body: bytes, callback_url: str) -> tuple[Webhook, ...] | None:
 
 
 def reconcile(webhooks: Sequence[Webhook], wanted: Collection[str]) -> Step | None:
-    """What to do first; None when all is as it should be.
+    """The next step; None if the webhooks are those wanted.
 
-    A webhook that is silent goes before one that is missing: its board counts as told of.
+    An inactive webhook precedes a missing one, since deliveries of its board are expected.
     """
     for each in webhooks:
         if each.model in wanted and not each.active:
@@ -76,19 +76,19 @@ def reconcile(webhooks: Sequence[Webhook], wanted: Collection[str]) -> Step | No
 
 
 class WebhookResult(StrEnum):
-    """What Trello made of a step."""
+    """Result of a step."""
 
     DONE = "done"
     UNREACHABLE = "unreachable"
-    """It probed our callback, and did not find us there."""
+    """Trello probed the callback URL, and did not reach the proxy."""
     REFUSED = "refused"
-    """This webhook is not to be had, or is gone."""
-    FAILURE = "trouble"
-    """Nothing is to be had now."""
+    """This webhook cannot be had, or is gone."""
+    FAILURE = "failure"
+    """An upstream failure; no step would succeed now."""
 
 
 def classify_result(status: int, body: bytes) -> WebhookResult:
-    """What an answer to a step says."""
+    """The result of Trello's response to a step."""
     if status == 200:
         return WebhookResult.DONE
     if status == 400 and b"did not return 200" in body:
@@ -99,7 +99,7 @@ def classify_result(status: int, body: bytes) -> WebhookResult:
 def apply_result(
     webhooks: Sequence[Webhook], step: Step, body: bytes
 ) -> tuple[Webhook, ...] | None:
-    """The webhooks there are once a step was taken; None where its answer leaves that open."""
+    """The webhooks after a step; None if the response does not show them."""
     match step:
         case Create(model):
             made = JsonIds(body).id

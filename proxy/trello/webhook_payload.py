@@ -1,7 +1,7 @@
-"""Trello's webhooks: is a delivery Trello's own, and what did the action it tells of change?
+"""Webhook payload: the signature of a delivery, and the tags changed by its action.
 
-A delivery is `{action, model, webhook}`; the action names in its `data` what it touched. When it
-does not name a thing, it touched every one of that kind.
+A delivery is `{action, model, webhook}`; the `data` of the action names the objects it changed. If
+it names none of a kind, every object of that kind counts as changed.
 """
 
 import base64
@@ -26,15 +26,15 @@ from proxy.trello.write_operations import (
 )
 
 PATH = "/-/webhook"
-"""Where the proxy takes deliveries."""
+"""Path of deliveries at the proxy."""
 
-# What depends on a list depends on its board, too: `list?` leaves nothing in doubt.
+# A response that depends on a list also depends on its board, so `list?` is safe.
 _CARD = "card list? board spanning"
 _COMMENT = "action card list? board spanning"
 _CHECKLIST = "checklist card list? board spanning"
 _CONVERSION = "card list? board cards-of spanning"
 _WHOLE_BOARD = "board cards-of spanning action:* member:* notification:* organization:* plugin:*"
-"""What an action of an unknown type may have changed on the board whose webhook tells of it."""
+"""What an action of an unknown type may have changed on the board of its webhook."""
 
 _CHANGES = (
     (
@@ -66,7 +66,7 @@ _CHANGES = (
     ),
     (BOARD_PLUGIN, "disablePlugin disablePowerUp enablePlugin enablePowerUp"),
 )
-"""Words as in policy/writes.py; `kind?` means those that are named, if any."""
+"""Words as in `write_operations.py`; `kind?` means the named ones, if any."""
 
 _ACTION_EFFECTS = {
     kind: tuple(words.split()) for words, kinds in _CHANGES for kind in kinds.split()
@@ -75,7 +75,7 @@ _ACTION_EFFECTS = {
 _BETWEEN_BOARDS = frozenset(
     {"moveCardFromBoard", "moveCardToBoard", "moveListFromBoard", "moveListToBoard"}
 )
-"""These touch two boards: where one of them is not named, they touch every board."""
+"""They change two boards; if one of them is not named, every board."""
 
 _NAMED_BY = {
     "board": ("board", "boardSource", "boardTarget"),
@@ -83,12 +83,12 @@ _NAMED_BY = {
     "checklist": ("checklist", "checklistSource", "checklistTarget"),
     "list": ("list", "listBefore", "listAfter"),
 }
-"""Members of an action's `data` that name a thing of the kind, besides the kind's own name."""
+"""Members of an action's `data` that name an object of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Where Trello delivers to, and what it signs with."""
+    """URL and secret of deliveries."""
 
     url: str
     secret: str = field(repr=False)
@@ -96,19 +96,19 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """One action, as it was told to the webhook of one model."""
+    """One action, as delivered for one model."""
 
     action: str
     model: str
     tags: frozenset[Tag]
-    """Of everything the action may have changed."""
+    """Tags of everything the action may have changed."""
 
 
 def verify(body: bytes, callback_url: str, secret: str, signature: str) -> bool:
     """Whether Trello signed the body for this callback: HMAC-SHA1 over both, in base64.
 
-    `callback_url` is the one that the webhook was made with, to the letter. Takes equal time
-    wherever a wrong signature differs.
+    `callback_url` is exactly that of the webhook. The time does not depend on where a wrong
+    signature differs.
     """
     digest = hmac.digest(secret.encode(), body + callback_url.encode(), "sha1")
     given = signature.encode("utf-8", "surrogateescape")
@@ -116,30 +116,30 @@ def verify(body: bytes, callback_url: str, secret: str, signature: str) -> bool:
 
 
 def parse_delivery(body: bytes) -> WebhookEvent | None:
-    """What a delivery tells; None when it is not to be understood."""
-    said = JsonIds(body)
-    action, model = said.id_at("action", "id"), said.id_at("model", "id")
+    """The event of a delivery; None if it cannot be parsed."""
+    delivery = JsonIds(body)
+    action, model = delivery.id_at("action", "id"), delivery.id_at("model", "id")
     if action is None or model is None:
         return None
-    return WebhookEvent(action, model, tags_of(said, model))
+    return WebhookEvent(action, model, tags_of(delivery, model))
 
 
-def tags_of(said: JsonIds, model: str) -> frozenset[Tag]:
-    """The tags of everything that the action of a delivery may have changed."""
-    action = said.members.get("action")
+def tags_of(delivery: JsonIds, model: str) -> frozenset[Tag]:
+    """Tags of everything that the action of a delivery may have changed."""
+    action = delivery.members.get("action")
     kind = action.get("type") if isinstance(action, dict) else None
     words = _ACTION_EFFECTS.get(kind) if isinstance(kind, str) else None
     if words is not None:
-        told = _ActionData(said, is_between_boards=kind in _BETWEEN_BOARDS)
-    elif said.id_at("action", "data", "board", "id") == model:
-        words, told = tuple(_WHOLE_BOARD.split()), _ActionData(said, is_between_boards=False)
+        data = _ActionData(delivery, is_between_boards=kind in _BETWEEN_BOARDS)
+    elif delivery.id_at("action", "data", "board", "id") == model:
+        words, data = tuple(_WHOLE_BOARD.split()), _ActionData(delivery, is_between_boards=False)
     else:
         return frozenset({EVERYTHING})
-    return frozenset(tag for word in words for tag in told.changed_tags(word))
+    return frozenset(tag for word in words for tag in data.changed_tags(word))
 
 
 def not_covered_by(tags: Collection[Tag], named: Collection[Tag]) -> frozenset[Tag]:
-    """The tags that an invalidation of `named` has left out."""
+    """The tags that an invalidation of `named` does not cover."""
     if EVERYTHING in named:
         return frozenset()
     return frozenset(
@@ -150,14 +150,14 @@ def not_covered_by(tags: Collection[Tag], named: Collection[Tag]) -> frozenset[T
 
 
 class _ActionData:
-    """The things that an action's `data` names."""
+    """The objects named in an action's `data`."""
 
-    def __init__(self, said: JsonIds, *, is_between_boards: bool) -> None:
-        self._data = said
+    def __init__(self, delivery: JsonIds, *, is_between_boards: bool) -> None:
+        self._data = delivery
         self._boards_needed = 2 if is_between_boards else 1
 
     def changed_tags(self, word: str) -> Iterator[Tag]:
-        """The tags that one word of the table stands for."""
+        """The tags of one word of the table."""
         kind, _, every = word.removesuffix("?").partition(":")
         ids = () if every else self._ids(kind)
         if kind == SPANNING:
@@ -166,7 +166,7 @@ class _ActionData:
             yield from tags_for(kind, ids)
 
     def _ids(self, kind: str) -> Collection[str]:
-        """The ids of the things of this kind; none when not all of them are known."""
+        """The ids of the objects of this kind; none unless all are known."""
         kind = "board" if kind == "cards-of" else kind
         places = _NAMED_BY.get(kind, (kind,))
         found = {self._data.id_at("action", "data", place, "id") for place in places} - {None}

@@ -1,6 +1,6 @@
-"""What a write touches: the tags that no stored response asked for before it may carry.
+"""Write effects: the tags that a write invalidates.
 
-When a write does not say which object it changed, it changed every one of that kind.
+If a write does not show which object it changed, every object of that kind counts as changed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ def tags_changed_by(
 ) -> frozenset[Tag]:
     """The tags of everything a write may have changed.
 
-    `params` are the write's own, as far as known; `answer` is what Trello said, b"" when that is
-    not known; `known` is what other answers said of the name in the path. An operation that is
-    not in the table touches everything.
+    `params` are those of the write, as far as known; `response` is the body of Trello's response,
+    b"" if unknown; `known` is what other responses have shown of the object in the path. An
+    operation that is not in the table changes everything.
     """
     words = _EFFECTS.get((method, match.route.template))
     if words is None:
@@ -43,18 +43,18 @@ def tags_changed_by(
 
 
 def board_tags(board: str) -> frozenset[Tag]:
-    """The tags of everything that shows a board or what is on it; `board` is its full id."""
+    """The tags of responses that show a board or objects on it; `board` is its full id."""
     return frozenset({SPANNING, *tags_for("board", (board,)), *tags_for("cards-of", (board,))})
 
 
 class _WriteEffects:
-    """One write, and what its path, parameters and answer tell of the objects it changed."""
+    """The objects that a write changed, by its path, parameters and response."""
 
     def __init__(
         self, match: Match, params: Mapping[str, str], response: JsonIds, known: ObjectInfo
     ) -> None:
         self._match = match
-        # What may have come to stand for another object is not what was written to for certain.
+        # A mutable name may mean another object by now than the one written to.
         self._known_id = None if known.is_mutable else known.id
         self._sent = {name.lower(): value for name, value in params.items()}
         self._params = self._sent | {name.lower(): value for name, value in match.params}
@@ -62,11 +62,11 @@ class _WriteEffects:
 
     @property
     def may_move(self) -> bool:
-        """Whether the object may have left a board that nothing here names."""
+        """Whether the object may have left a board that is not named."""
         return not self._sent or "idboard" in self._sent
 
     def changed_tags(self, word: str) -> Iterator[Tag]:
-        """The tags that one word of the table stands for."""
+        """The tags of one word of the table."""
         kind, _, every = word.partition(":")
         if kind == SPANNING:
             yield SPANNING
@@ -77,7 +77,7 @@ class _WriteEffects:
             yield Tag(f"{kind}:{INFERRED}")
 
     def _ids(self, kind: str) -> set[str]:
-        """The ids of the objects of this kind; none when they are not known."""
+        """The ids of the objects of this kind; none if unknown."""
         if kind == "cards-of":
             return self._ids("board")
         if ROOTS.get(self._match.segments[0]) == kind:
@@ -85,7 +85,7 @@ class _WriteEffects:
         return {*self._response_ids(kind), *self._sent_ids(kind)}
 
     def _own_ids(self, kind: str) -> set[str]:
-        """What the path names, as it is named there and in full; or what a creation made."""
+        """The ids of the object in the path, as spelled and in full; or of the created one."""
         path = self._match.segments[1:]
         if path and is_id(path[0]):
             return {path[0]}
@@ -95,11 +95,11 @@ class _WriteEffects:
         return own.union(path[:1] or self._sent_ids(kind)) if own else own
 
     def _response_is_object(self, path: Sequence[str]) -> bool:
-        """Whether the answer is the object that the path names, and not a part of it."""
+        """Whether the response is the object in the path, not a part of it."""
         return len(path) <= 1 or self._response.members.get("shortLink") == path[0]
 
     def _response_ids(self, kind: str) -> Iterator[str]:
-        """The ids that the answer gives, be it an object of this kind's or an action."""
+        """The ids in the response, which is an object or an action."""
         capital = kind[0].upper() + kind[1:]
         shown = [self._response.id_at(f"id{capital}"), self._response.id_at("data", kind, "id")]
         if self._response.members.get("modelType") == kind:
@@ -107,7 +107,7 @@ class _WriteEffects:
         yield from filter(None, shown)
 
     def _sent_ids(self, kind: str) -> Iterator[str]:
-        """The ids that path and parameters give."""
+        """The ids in path and parameters."""
         names = [f"id{kind.lower()}", f"id{kind.lower()}source"]
         if self._params.get("modeltype") == kind:
             names.append("idmodel")

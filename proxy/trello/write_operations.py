@@ -1,7 +1,7 @@
-"""Trello's unsafe operations, by what they change: the words an invalidation is made of.
+"""Write operations: Trello's unsafe operations, with the kinds of tags they invalidate.
 
-A word is a kind of tag. `board` means the board that path, parameters or answer name, and every
-board when none does; `board:*` means every board in any case; `spanning` is whole as it is.
+A word is a kind of tag. `board` means the board named by path, parameters or response, and every
+board if there is none; `board:*` means every board in any case; `spanning` is a tag by itself.
 """
 
 CARD = "card list board spanning"
@@ -28,7 +28,7 @@ PLUGIN = "plugin:*"
 TOKEN = "token:* webhook:* enterprise:*"  # noqa: S105 - words, not a secret
 
 MOVES = {("PUT", "/cards/{id}"): CARD_MOVED, ("PUT", "/lists/{id}"): LIST_MOVED}
-"""What a write changes when its parameters name another board, or are not known."""
+"""Effects of a write whose parameters name another board, or are unknown."""
 
 WRITES: tuple[tuple[str, str], ...] = (
     (
@@ -266,7 +266,7 @@ WRITES: tuple[tuple[str, str], ...] = (
 
 
 def operations() -> list[tuple[str, str, tuple[str, ...]]]:
-    """Every unsafe operation: its method, its template, and the words of what it changes."""
+    """Every unsafe operation: method, template, and words."""
     return [
         (method, template, tuple(words.split()))
         for words, block in WRITES
