@@ -11,7 +11,6 @@ _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _IPV6 = re.compile(r"\[([0-9a-f:.]+)\]")
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_PORT = 65_535
 _MAX_SOCKET_PATH = 107
 """In bytes: what Linux has room for (unix(7))."""
 
@@ -50,7 +49,7 @@ def storage_host(text: str) -> str:
     if not name or (wildcard and (port is not None or name.startswith("["))):
         cure = "write files.trello.com, 127.0.0.1:9000 or *.example.com"
         raise ValueError(f"not a storage host; {cure}")
-    return wildcard + _joined(name, port)
+    return wildcard + name + ("" if port is None else f":{port}")
 
 
 def _url(text: str, *, schemes: str, path: str = "", fault: str) -> str:
@@ -60,8 +59,8 @@ def _url(text: str, *, schemes: str, path: str = "", fault: str) -> str:
     name, port = _authority(match[2] if match else "")
     if match is None or not name:
         raise ValueError(fault)
-    authority = _joined(name, None if port == _DEFAULT_PORTS.get(scheme) else port)
-    return f"{scheme}://{authority}{match[3]}"
+    is_default = port in (None, _DEFAULT_PORTS.get(scheme))
+    return f"{scheme}://{name}{'' if is_default else f':{port}'}{match[3]}"
 
 
 origin = partial(
@@ -96,7 +95,7 @@ def _authority(text: str) -> tuple[str, int | None]:
     match = _AUTHORITY.fullmatch(text.lower())
     name = _host(match[1]) if match else ""
     port = int(match[2]) if match and match[2] else None
-    return (name, port) if name and (port or 0) <= _MAX_PORT else ("", None)
+    return (name, port) if name and (port or 0) <= 65_535 else ("", None)
 
 
 def _host(text: str) -> str:
@@ -110,7 +109,3 @@ def _host(text: str) -> str:
     except AddressValueError:
         return ""
     return text if _NAME.fullmatch(text) else ""
-
-
-def _joined(name: str, port: int | None) -> str:
-    return name if port is None else f"{name}:{port}"

@@ -3,7 +3,7 @@
 A field is annotated with a section, a `Literal`, `Annotated[type, read]`, a tuple of one of these,
 or one of these or None. `read` raises ValueError("what is wrong; what to write instead"); that of
 a `Secret` checks it. The unit is part of the name in Python (`wait_s`) and of the value in YAML
-(`wait: 20s`). Where a default depends on the environment, the metadata have its YAML as `absent`.
+(`wait: 20s`). Where a default is not constant, the metadata have its YAML node as `absent`.
 """
 
 import re
@@ -13,12 +13,16 @@ from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
+import yaml
+
 from proxy.config.units import duration_text, size_text
-from proxy.config.yaml_source import Document, KeyPath, Value
+from proxy.config.yaml_source import Document, Place, is_null, text_of
 from proxy.model import Listen, Rate, Secret
 
+_PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _SECRET = re.compile(r"[!#-&(-_a-z|~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_Mapping = dict[str, tuple[yaml.Node, Place]]
 _CURE = "write the value, {env: NAME} or {file: PATH}, without other braces"
 
 
@@ -40,74 +44,88 @@ class Reader:
         self._environ = environ
         self._read_file = read_file
 
-    def read(self, form: Any, value: Value, place: KeyPath) -> Any:
+    def read(self, form: Any, node: yaml.Node | None, place: Place) -> Any:
         """The value as annotated; unusable when the document has faults."""
         try:
-            return self._read(form, value, place)
+            return self._read(form, node, place)
         except ValueError as fault:
             self._document.note(place, str(fault))
 
-    def _read(self, form: Any, value: Value, place: KeyPath) -> Any:
+    def _read(self, form: Any, node: yaml.Node | None, place: Place) -> Any:
+        if node is not None and node.tag not in _PLAIN_TAGS:
+            raise ValueError("a YAML tag has no meaning here; write the value alone")
         match get_origin(form), get_args(form):
             case None, _:
-                return self._section(form, value, place)
+                return self._section(form, node, place)
             case typing.Annotated, (kind, read) if kind is Secret:
-                secret = self.secret(value)
+                secret = self.secret(node)
                 return secret and read(secret)
             case typing.Annotated, (_, read):
-                return read(value if isinstance(value, str) else "")
+                return read(text_of(node) or "")
             case typing.Literal, words:
-                return _word(words, value)
+                return _word(words, text_of(node))
             case typing.Union, (inner, _):
-                return None if value is None else self._read(inner, value, place)
-            case _, (item, _) if isinstance(value, list):
-                return tuple(self.read(item, each, (*place, i)) for i, each in enumerate(value))
+                return None if is_null(node) else self._read(inner, node, place)
+            case _, (item, _) if isinstance(node, yaml.SequenceNode):
+                nodes = enumerate(node.value)
+                return tuple(self.read(item, each, place.inner(i, each)) for i, each in nodes)
         raise ValueError("not a list; write [one, another], or [] for none")
 
-    def _section(self, section: type, value: Value, place: KeyPath) -> object:
-        known, given = fields_by_key(section), {} if value is None else value
-        if not isinstance(given, dict):
-            keys = ", ".join(known)
-            raise ValueError(f"not a section; write its keys below it: {keys}")  # noqa: TRY004
-        faults = len(self._document.faults)
-        for key in [key for key in given if key not in known]:
-            near = get_close_matches(key, known, n=1)
-            cure = f"write {near[0]}" if near else f"the keys here are {', '.join(known)}"
-            self._document.note((*place, key), f"unknown key; {cure}")
+    def _section(self, section: type, node: yaml.Node | None, place: Place) -> object:
+        known, faults = fields_by_key(section), len(self._document.faults)
+        keys = ", ".join(known)
+        if not (is_null(node) or isinstance(node, yaml.MappingNode)):
+            raise ValueError(f"not a section; write its keys below it: {keys}")
+        given = self._mapping(node.value if isinstance(node, yaml.MappingNode) else [], place)
+        for key, (_, inner) in given.items():
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                cure = f"write {near[0]}" if near else f"the keys here are {keys}"
+                self._document.note(inner, f"unknown key; {cure}")
         values = {
             field.name: self.read(
-                field.type, given.get(key, field.metadata.get("absent")), (*place, key)
+                field.type, *(given.get(key) or (field.metadata.get("absent"), place.inner(key)))
             )
             for key, field in known.items()
             if key in given or field.metadata or field.default is MISSING
         }
         return section(**values) if len(self._document.faults) == faults else None
 
-    def secret(self, value: Value) -> Secret | None:
+    def _mapping(self, pairs: list[tuple[yaml.Node, yaml.Node]], place: Place) -> _Mapping:
+        values: _Mapping = {}
+        for key, node in pairs:
+            name, inner = str(key.value), place.inner(str(key.value), key)
+            if not isinstance(key, yaml.ScalarNode):
+                self._document.note(inner, "a key must be one word; write key: value")
+            elif name in values:
+                first = f"first on line {values[name][1].line}"
+                self._document.note(inner, f"duplicate key, {first}; remove one of them")
+            else:
+                values[name] = node, inner
+        return values
+
+    def secret(self, node: yaml.Node | None) -> Secret | None:
         """The secret a value refers to; None for null and a variable that is unset or empty.
 
         ValueError never repeats what was written: in the braces that documentation puts around a
         placeholder, the key of a mapping may be the secret itself.
         """
-        match value:
-            case None:
-                return None
-            case str(text):
-                source = "the value"
-            case {"env": str(name)} if len(value) == 1 and _VARIABLE.fullmatch(name):
-                source, text = f"the variable {name}", self._environ.get(name, "")
-                if not text.strip():
-                    return None
-            case {"file": str(path)} if len(value) == 1:
-                source, text = "the file's content", self._content(path)
+        match node:
+            case None | yaml.ScalarNode():
+                source, text = "the value", text_of(node)
+            case yaml.MappingNode(value=[(yaml.ScalarNode(value="env"), variable)]):
+                name = text_of(variable) or ""
+                if not _VARIABLE.fullmatch(name):
+                    raise ValueError(f"not a variable's name; {_CURE}")
+                source, text = f"the variable {name}", self._environ.get(name, "").strip() or None
+            case yaml.MappingNode(value=[(yaml.ScalarNode(value="file"), path)]):
+                source, text = "the file's content", self._content(text_of(path) or "")
             case _:
                 raise ValueError(f"not a secret; {_CURE}")
-        if not text.strip():
-            raise ValueError(f"{source} is empty; {_CURE}")
-        if not _SECRET.fullmatch(text.strip()):
+        if text is not None and not _SECRET.fullmatch(text.strip()):
             fault = "holds a space, quote, brace or character outside ASCII; copy the bare value"
-            raise ValueError(f"{source} {fault}")
-        return Secret(text.strip())
+            raise ValueError(f"{source} {fault if text.strip() else f'is empty; {_CURE}'}")
+        return None if text is None else Secret(text.strip())
 
     def _content(self, path: str) -> str:
         try:
@@ -118,10 +136,10 @@ class Reader:
         raise ValueError(f"the file cannot be read ({reason}); {cure}")
 
 
-def _word(words: tuple[str, ...], value: Value) -> Value:
-    if value not in words:
+def _word(words: tuple[str, ...], text: str | None) -> str:
+    if text not in words:
         raise ValueError(f"not a known word; write {', '.join(words[:-1])} or {words[-1]}")
-    return value
+    return text
 
 
 def dump(value: Any) -> Any:

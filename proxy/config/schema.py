@@ -11,7 +11,7 @@ import yaml
 
 from proxy.config import addresses, units
 from proxy.config.fields import Reader, dump
-from proxy.config.yaml_source import Document
+from proxy.config.yaml_source import Document, Place
 from proxy.model import Listen, Rate, Secret
 
 _SINGULAR = re.compile(
@@ -55,12 +55,9 @@ def _flag(text: str) -> bool:
 
 def _interval(text: str) -> float | Off:
     try:
-        interval: float | Off = "off" if text == "off" else units.duration(text)
-    except ValueError:
-        raise ValueError("not a duration; write 1s or more, or off") from None
-    if interval != "off" and interval < 1:
-        raise ValueError("more often than once a second; write 1s or more, or off")
-    return interval
+        return "off" if text == "off" else units.duration(text, at_least_s=1.0)
+    except ValueError as fault:
+        raise ValueError(f"{fault}, or off") from None
 
 
 def _pattern(text: str) -> str:
@@ -82,29 +79,18 @@ def _attachment_id(text: str) -> str:
 
 
 def _link_key(secret: Secret) -> Secret:
-    if "*" in secret.reveal():
-        raise ValueError("has an asterisk, as a masked key would; write one without")
     if len(secret.reveal()) < 16:
         raise ValueError("too short to sign with; write 16 characters or more")
     return secret
 
 
-_timeout = partial(
-    units.duration, at_least_s=0.001, fault="a duration of nothing; write at least 1ms"
-)
-_link_lifetime = partial(
-    units.duration,
-    at_least_s=_DAY_S,
-    fault="less than a stored response may live with its links; write 1d or more",
-)
-_memory = partial(
-    units.size, at_least=_MIB, fault="too little for a few request bodies; write 1MiB or more"
-)
+_yaml = partial(yaml.compose, Loader=yaml.BaseLoader)
 Duration = Annotated[float, units.duration]
-Timeout = Annotated[float, _timeout]
+Timeout = Annotated[float, partial(units.duration, at_least_s=0.001)]
 Size = Annotated[int, units.size]
 Limit = Annotated[Rate, units.rate]
 Flag = Annotated[bool, _flag]
+StorageHost = Annotated[str, addresses.storage_host]
 SecretValue = Annotated[Secret, lambda secret: secret] | None
 """None: not set."""
 
@@ -112,19 +98,16 @@ SecretValue = Annotated[Secret, lambda secret: secret] | None
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     url: Annotated[str, addresses.base_url] = "https://api.trello.com"
-    storage_hosts: tuple[Annotated[str, addresses.storage_host], ...] = (
-        "files.trello.com",
-        "*.amazonaws.com",
-    )
+    storage_hosts: tuple[StorageHost, ...] = ("files.trello.com", "*.amazonaws.com")
     connect_timeout_s: Timeout = 5.0
     read_timeout_s: Timeout = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    key: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_KEY"}})
-    token: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_TOKEN"}})
-    secret: SecretValue = field(default=None, metadata={"absent": {"env": "TRELLO_SECRET"}})
+    key: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_KEY}")})
+    token: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_TOKEN}")})
+    secret: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_SECRET}")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +133,7 @@ class Clients:
 class Cache:
     backend: Backend = "sqlite"
     directory: Annotated[str, _directory] = field(
-        default_factory=partial(_directory, _CACHE), metadata={"absent": _CACHE}
+        default_factory=partial(_directory, _CACHE), metadata={"absent": _yaml(_CACHE)}
     )
     redis: SecretValue = None
     """A URL, which may hold a password."""
@@ -185,7 +168,7 @@ class Links:
     sign: Flag = False
     keys: tuple[Annotated[Secret, _link_key] | None, ...] = ()
     """The first signs, all are accepted; None: not set."""
-    lifetime_s: Annotated[float, _link_lifetime] = 7 * _DAY_S
+    lifetime_s: Annotated[float, partial(units.duration, at_least_s=_DAY_S)] = 7 * _DAY_S
     revoked: tuple[Annotated[str, _attachment_id], ...] = ()
 
     def __post_init__(self) -> None:
@@ -208,7 +191,7 @@ class Limits:
     members: Limit = field(default=Rate(100, 900.0))
     search: Limit = field(default=Rate(30, 10.0))
     wait_s: Duration = 20.0
-    memory_bytes: Annotated[int, _memory] = 64 * _MIB
+    memory_bytes: Annotated[int, partial(units.size, at_least=_MIB)] = 64 * _MIB
     """Held for clients, of all connections together."""
 
 
@@ -243,10 +226,8 @@ class Config:
 
     def __post_init__(self) -> None:
         if self.freshness.webhook_url is not None and self.credentials.secret is None:
-            raise ValueError(
-                "freshness.webhook_url without credentials.secret, which proves that a delivery is "
-                "Trello's; set its variable, TRELLO_SECRET as a rule"
-            )
+            fault = "freshness.webhook_url without credentials.secret, which verifies deliveries"
+            raise ValueError(f"{fault}; set its variable, usually TRELLO_SECRET")
 
     @property
     def origin(self) -> str:
@@ -263,7 +244,7 @@ def load(
     of a secret's file and may raise OSError.
     """
     document = Document(text)
-    config: Config = Reader(document, environ, read_file).read(Config, document.root, ())
+    config: Config = Reader(document, environ, read_file).read(Config, document.root, Place())
     if document.faults:
         faults = sorted(document.faults, key=lambda fault: fault[0])
         raise ConfigError(*(f"{source}:{line}: {text}" for line, text in faults))

@@ -8,23 +8,23 @@ _MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_0
 _BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def duration(text: str, *, at_least_s: float = 0.0, fault: str = "") -> float:
-    """Seconds; ValueError unless a whole number with a unit, with `fault` below the least."""
+def duration(text: str, *, at_least_s: float = 0.0) -> float:
+    """Seconds; ValueError unless a whole number with a unit, and not below the least."""
     amount_ms = _amount(text, _MILLISECONDS, max_digits=7)
     if amount_ms is None:
         raise ValueError("not a duration; write a number with its unit: 500ms, 30s, 10m, 1h, 1d")
     if amount_ms < at_least_s * 1_000:
-        raise ValueError(fault)
+        raise ValueError(f"too short; write {duration_text(at_least_s)} or more")
     return amount_ms / 1_000
 
 
-def size(text: str, *, at_least: int = 1, fault: str = "") -> int:
+def size(text: str, *, at_least: int = 1) -> int:
     """Bytes, one or more; ValueError as `duration`, for a binary unit."""
     size_bytes = _amount(text, _BYTES, max_digits=12)
     if not size_bytes:
         raise ValueError("not a size; write a number with its unit: 512B, 64KiB, 256MiB, 10GiB")
     if size_bytes < at_least:
-        raise ValueError(fault)
+        raise ValueError(f"too little; write {size_text(at_least)} or more")
     return size_bytes
 
 

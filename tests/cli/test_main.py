@@ -137,6 +137,23 @@ def test_a_configuration_that_cannot_be_read_is_named(
     assert "old.yaml: is no UTF-8 text" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("path", ["~dummy-user/key", '"/a\\0b"', "/dummy"])
+def test_a_secret_file_that_cannot_be_read_is_named(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, path: str
+) -> None:
+    (elsewhere / "proxy.yaml").write_text(f"credentials:\n  key: {{file: {path}}}\n")
+    assert run(["check"]) == 2
+    fault = "proxy.yaml:2: credentials.key: the file cannot be read ("
+    assert capsys.readouterr().err.startswith(fault)
+
+
+def test_a_configuration_of_a_user_without_a_home_is_named(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    assert run(["check", "--config", "~dummy-user/proxy.yaml"]) == 2
+    assert "~dummy-user/proxy.yaml: cannot be read" in capsys.readouterr().err
+
+
 def test_purge_without_a_running_proxy_says_so(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:

@@ -77,18 +77,18 @@ FAULTS = {
     ),
     "a time-out of nothing": (
         "upstream: {read_timeout: 0s}",
-        "1: upstream.read_timeout: a duration of nothing; write at least 1ms",
+        "1: upstream.read_timeout: too short; write 1ms or more",
     ),
     "a decimal size": ("cache: {disk: 10GB}", "1: cache.disk: not a size; write a number with"),
     "a rate of two numbers": ("limits: {key: 100/10}", "1: limits.key: not a rate; write"),
     "too little memory for a body": ("limits: {memory: 512KiB}", "1: limits.memory: too little"),
     "a watch that never rests": (
         "freshness: {watch: 10ms}",
-        "1: freshness.watch: more often than once a second; write 1s or more, or off",
+        "1: freshness.watch: too short; write 1s or more, or off",
     ),
     "a watch that is none": (
         "freshness: {watch: no}",
-        "1: freshness.watch: not a duration; write 1s or more, or off",
+        "1: freshness.watch: not a duration; write a number with its unit: 500ms, 30s, 10m, 1h,",
     ),
     "no is not false": ("links: {rewrite: no}", "1: links.rewrite: neither true nor false; write"),
     "a word of another file": (
@@ -128,7 +128,7 @@ FAULTS = {
     ),
     "a webhook without what proves it": (
         "log: {}\nfreshness: {webhook_url: https://a/b}",
-        "1: freshness.webhook_url without credentials.secret, which proves",
+        "1: freshness.webhook_url without credentials.secret, which verifies",
     ),
     "a route that matches nothing": (
         "routes:\n  - lifetime: 1s",
@@ -158,6 +158,11 @@ FAULTS = {
     "a home nobody has": (
         "cache: {directory: ~dummy-nobody/x}",
         "1: cache.directory: ~ means nothing without a home; write an absolute path",
+    ),
+    "a list in itself": ("clients: {hosts: &x [*x]}", "1: clients.hosts.0: not a host name; wr"),
+    "a word with an asterisk": (
+        f"admin: {{token: *{DUMMY}}}",
+        "1: not YAML, found undefined alias; check the indentation, or put the value in quotes",
     ),
     "no YAML": ("log: {", "1: not YAML, expected"),
 }

@@ -43,11 +43,11 @@ FAULTS = {
     ),
     "a key that was masked": (
         "links: {keys: ['***']}",
-        "1: links.keys.0: has an asterisk, as a masked key would; write one without",
+        "1: links.keys.0: too short to sign with; write 16 characters or more",
     ),
-    "links that end before answers do": (
+    "links that end before responses do": (
         "links: {lifetime: 1h}",
-        "1: links.lifetime: less than a stored response may live with its links; write 1d or more",
+        "1: links.lifetime: too short; write 1d or more",
     ),
     "a revoked file that is none": (
         "links: {revoked: [cat.png]}",

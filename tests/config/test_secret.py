@@ -4,10 +4,13 @@ import copy
 import json
 
 import pytest
+import yaml
 
 from proxy.config.fields import Reader
-from proxy.config.yaml_source import Document, Value
+from proxy.config.yaml_source import Document
 from proxy.model import Secret
+
+Value = str | list[str] | dict[str, str | None] | None
 
 DUMMY = "dummy-key-1"
 ENVIRON = {"SET": f" {DUMMY}\n", "EMPTY": " ", "BRACED": "{dummy-key-1}"}
@@ -31,8 +34,9 @@ FAULTS: dict[str, tuple[Value, str]] = {
     "braces that YAML reads as a mapping": ({"dummy-key-1": None}, "not a secret; write"),
     "a list": (["dummy-key-1"], "not a secret; write"),
     "two places": ({"env": "SET", "file": "sound"}, "not a secret; write"),
-    "a place without a name": ({"env": None}, "not a secret; write"),
-    "a variable's name that is none": ({"env": "dummy-key-1"}, "not a secret; write"),
+    "another place": ({"vault": "dummy-key-1"}, "not a secret; write"),
+    "a place without a name": ({"env": None}, "not a variable's name; write"),
+    "a variable's name that is none": ({"env": "dummy-key-1"}, "not a variable's name; write"),
     "a variable in braces": ({"env": "BRACED"}, "the variable BRACED holds a space, quote, brace"),
     "a file that is not there": ({"file": "absent"}, "the file cannot be read (No such file"),
     "a file that is not text": ({"file": "binary"}, "the file cannot be read (it is not text)"),
@@ -50,18 +54,20 @@ def read_file(path: str) -> str:
     return FILES[path]
 
 
-READER = Reader(Document(""), ENVIRON, read_file)
+def secret(value: Value) -> Secret | None:
+    document = Document(yaml.safe_dump(value))
+    return Reader(document, ENVIRON, read_file).secret(document.root)
 
 
 @pytest.mark.parametrize(("value", "found"), FOUND.values(), ids=FOUND.keys())
 def test_where_a_secret_is_found(value: Value, found: Secret | None) -> None:
-    assert READER.secret(value) == found
+    assert secret(value) == found
 
 
 @pytest.mark.parametrize(("value", "fault"), FAULTS.values(), ids=FAULTS.keys())
 def test_what_is_no_secret_and_is_not_repeated(value: Value, fault: str) -> None:
     with pytest.raises(ValueError, match="; ") as caught:
-        READER.secret(value)
+        secret(value)
     assert str(caught.value).startswith(fault)
     assert "key-1" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from proxy.app.app import App, SystemPorts
-from proxy.config.loader import ConfigLoader
+from proxy.cli.options import ConfigLoader
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential

@@ -15,7 +15,7 @@ import pytest
 from proxy.app.app import App, SystemPorts
 from proxy.app.from_config import credential_of
 from proxy.app.reload import POLL_S
-from proxy.config.loader import ConfigLoader
+from proxy.cli.options import ConfigLoader
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
