@@ -30,6 +30,7 @@ CLEAN = {
     "cache",
     "changes",
     "cli",
+    "config",
     "credentials",
     "errors",
     "fake_trello",

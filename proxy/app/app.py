@@ -42,20 +42,20 @@ from proxy.status.collectors import (
 )
 
 SHUTDOWN_S = 3.0
-"""For requests being served; aiohttp may take it twice, and all of `stop` must end within 10 s."""
+"""Seconds for requests in progress; aiohttp may take it twice, and `stop` must end within 10 s."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SystemPorts:
-    """What the proxy takes from the system: time, the log's output, randomness, configuration."""
+    """System access of the proxy: time, output of the log, randomness, configuration."""
 
     clock: Clock
     write_log: Callable[[bytes], None]
     random: Callable[[int], bytes]
     source: ConfigSource | None = None
-    """With one, credentials and some settings may change while the proxy runs."""
+    """None: no setting changes while the proxy runs."""
     max_fds: int = 16_384
-    """File descriptors that this process may have open."""
+    """Limit of open file descriptors of this process."""
 
 
 class App:
@@ -80,25 +80,25 @@ class App:
             instance=ports.random(4).hex(),
         )
         self.fast_paths: list[FastPath] = []
-        """One of each listener."""
+        """One for each address."""
         self.port = config.listen.port
-        """Where clients connect; after `start` the port that was bound."""
+        """Port for clients; after `start` the bound one."""
         self.admin_port: int | None = None
         """The port of `admin.listen`, after `start`."""
         self.reloader: Reloader | None = None
-        """After `start`; None without a source of configurations."""
+        """After `start`; None without `SystemPorts.source`."""
         self._components: Components | None = None
 
     @property
     def components(self) -> Components:
-        """What it is made of, after `start`."""
+        """The components, after `start`."""
         if self._components is None:
             raise RuntimeError("the proxy has not started")
         return self._components
 
     @property
     def public_url(self) -> str:
-        """How clients reach it; if the configuration leaves the port open, with the bound one."""
+        """Origin by which clients reach the proxy; the bound port replaces port 0."""
         url = self._config.origin
         if urlsplit(url).port != 0:
             return url
@@ -119,7 +119,7 @@ class App:
         self._log_start(groups)
 
     async def stop(self) -> None:
-        """Finish the requests being served, for some seconds at most, and write what is pending."""
+        """Finish requests in progress, within twice SHUTDOWN_S, and write pending data."""
         await self._environment.shutdown.aclose()
         self._environment.log.event("info", "stopped")
 
@@ -153,7 +153,7 @@ class App:
         return sockets
 
     def _provide_readings(self) -> None:
-        """Have /metrics read the components when it is scraped."""
+        """Register the readings of the components, taken when /metrics is scraped."""
         components, metrics = self.components, self._environment.metrics
         upstream, stores = components.upstream, components.stores
         metrics.provide(rate_limit_readings(upstream.limiter, upstream.stored))

@@ -1,4 +1,4 @@
-"""Components: the parts of a running proxy, by what they are for, and what they share."""
+"""Components: the parts of a running proxy, grouped by purpose, and their environment."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -46,7 +46,7 @@ class Stoppable(Protocol):
     """A component that runs in the background."""
 
     def stop(self) -> Awaitable[None]:
-        """Return when everything that it started has ended."""
+        """Stop its tasks, and wait for them."""
 
 
 _T = TypeVar("_T", bound=Stoppable)
@@ -54,18 +54,18 @@ _T = TypeVar("_T", bound=Stoppable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """What components share, and take from outside."""
+    """Environment shared by all components."""
 
     config: Config
     clock: Clock
     log: Log
     random: Callable[[int], bytes]
-    """That number of random bytes."""
+    """Returns as many random bytes."""
     metrics: Metrics
     memory: MemoryBudget
     redactor: Redactor
     shutdown: AsyncExitStack
-    """What is to be called when the proxy stops, the last one first."""
+    """Callbacks of the shutdown, the last one first."""
     instance: str
     """Random; names this run of the proxy in Via fields and request ids."""
 
@@ -75,14 +75,14 @@ class Environment:
         return f"trello-proxy-{self.instance}"
 
     def own(self, component: _T) -> _T:
-        """The same component; the proxy stops it when it stops."""
+        """The same component; stopped at shutdown."""
         self.shutdown.push_async_callback(component.stop)
         return component
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """What is stored."""
+    """The stores."""
 
     responses: ResponseStore
     attachments: AttachmentStore
@@ -90,7 +90,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamComponents:
-    """What requests to Trello are made with."""
+    """Components for requests to Trello."""
 
     stored: StoredCredential
     routes: RouteTable
@@ -116,7 +116,7 @@ class CacheComponents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What serves requests."""
+    """Components that serve requests."""
 
     parser: RequestParser
     cache: CacheComponents
@@ -132,11 +132,11 @@ class Services:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What detects changes made elsewhere."""
+    """Components that detect changes made elsewhere."""
 
     poller: BoardPoller
     webhook_receiver: WebhookReceiver | None
-    """None unless Trello can reach the proxy; so is the manager."""
+    """None, as the manager, without `freshness.webhook_url`."""
     webhook_manager: WebhookManager | None
 
 

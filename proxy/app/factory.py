@@ -23,12 +23,11 @@ from proxy.app.from_config import (
     cache_variant,
     webhook_callback,
 )
-from proxy.app.storage_monitor import StorageMonitor
+from proxy.app.stores import open_stores
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.fetcher import FetchDeps, StorageHosts
 from proxy.attachments.service import AttachmentService
 from proxy.attachments.ssrf_guard import may_connect
-from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
 from proxy.cache.clock_monitor import ClockMonitor
@@ -37,11 +36,7 @@ from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
-from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.sqlite_backend import SQLiteStorage
 from proxy.cache.store.store import ResponseStore
-from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.verification import HitVerifier, pause_s
 from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
@@ -77,7 +72,7 @@ from proxy.upstream.transport import Transport, allow_any
 def build_transport(
     config: Config, may_connect: Callable[[str, int], bool] = allow_any
 ) -> Transport:
-    """A pool of connections to Trello, or to other hosts that `may_connect` allows."""
+    """The transport to Trello, or to other hosts that `may_connect` allows."""
     return Transport(
         connect_timeout_s=config.upstream.connect_timeout_s,
         read_timeout_s=config.upstream.read_timeout_s,
@@ -89,7 +84,7 @@ class ComponentFactory:
     """Builds the components of one proxy."""
 
     def __init__(self, environment: Environment, public_url: str) -> None:
-        """`public_url`: how clients reach the proxy, with the port that was bound."""
+        """`public_url`: origin by which clients reach the proxy, with the bound port."""
         self._environment = environment
         self._config = environment.config
         self._clock = environment.clock
@@ -105,8 +100,8 @@ class ComponentFactory:
         self._identity_key = ""
 
     async def build(self, credential: Credential) -> Components:
-        """All components; those that neither listen nor wait for a listener have begun."""
-        stores = await self._open_stores()
+        """All components; those that need no listener are started."""
+        stores = await open_stores(self._environment, self._directory, self._identity_file)
         upstream = await self._build_upstream(credential)
         services = self._build_services(stores, upstream)
         changes = self._build_changes(upstream, services)
@@ -122,46 +117,8 @@ class ComponentFactory:
             ),
         )
 
-    async def _open_stores(self) -> Stores:
-        """The stores, opened in a directory that this process owns.
-
-        While another process owns it nothing is stored on disk; the monitor opens them once it is
-        free.
-        """
-        self._environment.shutdown.callback(self._directory.release)
-        responses, attachments = await self._open_responses(), await self._open_attachments()
-        if responses.disk is not None:
-            storages = responses.disk, attachments, self._identity_file
-            self._environment.own(StorageMonitor(storages, self._clock)).start()
-        return Stores(responses=responses, attachments=attachments)
-
-    async def _open_responses(self) -> ResponseStore:
-        cache = self._config.cache
-        epochs = TagEpochs(seq=int(self._clock.now() * 1000))
-        disk = None
-        if cache.backend == "sqlite":
-            storage = SQLiteStorage(self._directory, cache.disk_bytes)
-            pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-            disk = WriteBehindTier(storage, epochs, self._clock, self._log, pending_bytes)
-            await disk.start()
-            self._environment.own(disk)
-        return ResponseStore(MemoryTier(cache.memory_bytes), disk, epochs)
-
-    async def _open_attachments(self) -> AttachmentStore:
-        """The attachment store; of no size where nothing may be written to the disk."""
-        cache, attachments = self._config.cache, self._config.attachments
-        store = AttachmentStore(
-            self._directory,
-            0 if cache.backend == "memory" else attachments.disk_bytes,
-            attachments.max_file_bytes,
-            self._clock,
-            self._log,
-        )
-        await store.start()
-        return self._environment.own(store)
-
     async def _build_upstream(self, credential: Credential) -> UpstreamComponents:
-        """The stored credential and what speaks to Trello with it."""
+        """The stored credential, and the client that sends it to Trello."""
         environment, config, clock = self._environment, self._config, self._clock
         metrics = environment.metrics
         stored = await self._load_identity(credential)
@@ -197,7 +154,7 @@ class ComponentFactory:
         )
 
     async def _load_identity(self, credential: Credential) -> StoredCredential:
-        """The stored credential, with its member's id if that is remembered."""
+        """The stored credential, with its member's id if the identity file has it."""
         new_key = self._environment.random(KEY_BYTES)
         state = await asyncio.to_thread(self._identity_file.open, new_key)
         self._identity_key = state.key
@@ -211,7 +168,7 @@ class ComponentFactory:
         return transport
 
     def _build_services(self, stores: Stores, upstream: UpstreamComponents) -> Services:
-        """What serves requests; hit verification begins."""
+        """The services; hit verification starts."""
         environment, responses, exchange = self._environment, stores.responses, upstream.exchange
         own, invalidator = environment.own, Invalidator(responses, environment.metrics, self._log)
         echo_filter = EchoFilter(environment.random(8).hex())
@@ -236,7 +193,9 @@ class ComponentFactory:
                 on_write=cache.watched.note_write,
             )
         )
-        fetch_deps = FetchDeps(exchange, self._storage_hosts(), environment.metrics)
+        fetch_deps = FetchDeps(
+            exchange=exchange, storage_hosts=self._storage_hosts(), metrics=environment.metrics
+        )
         return Services(
             parser=RequestParser(
                 upstream.routes, upstream.stored, self._config.clients, upstream.links
@@ -253,7 +212,7 @@ class ComponentFactory:
         )
 
     def _build_cache(self, responses: ResponseStore, invalidator: Invalidator) -> CacheComponents:
-        """What services and change detection share."""
+        """The components that services and change detection share."""
         clock = self._clock
         watched = WatchedBoards(clock, VALID_INTERVALS * (self._poll_interval_s or 0.0))
         clock_monitor = ClockMonitor(invalidator, clock, self._log, watched.clock_set_back)
@@ -308,10 +267,10 @@ class ComponentFactory:
             self._transport(partial(may_connect, listed=hosts, is_host_named=is_named))
             for is_named in (True, False)
         )
-        return StorageHosts(hosts, named, matched)
+        return StorageHosts(hosts=hosts, named=named, wildcard=matched)
 
     def _build_changes(self, upstream: UpstreamComponents, services: Services) -> Changes:
-        """What detects changes; polling begins."""
+        """Change detection; polling starts."""
         own, parser, cache = self._environment.own, services.parser, services.cache
         batch = parser.internal_get("/1/batch", NONE, Priority.BACKGROUND)
         refresher = own(ActiveRefresher(cache.recent_hits, services.reads, services.batches, batch))
@@ -339,7 +298,7 @@ class ComponentFactory:
     def _build_webhooks(
         self, upstream: UpstreamComponents, services: Services
     ) -> tuple[WebhookReceiver | None, WebhookManager | None]:
-        """What receives deliveries and what keeps webhooks at Trello, if it can reach us."""
+        """Receiver and manager of webhooks; None without `freshness.webhook_url`."""
         callback, metrics = webhook_callback(self._config), self._environment.metrics
         if callback is None:
             return None, None
@@ -370,7 +329,7 @@ class ComponentFactory:
     def _build_credential_manager(
         self, upstream: UpstreamComponents, changes: Changes
     ) -> CredentialManager:
-        """What probes the stored credential, and replaces it; not started."""
+        """The manager of the stored credential; not started."""
         partitions = upstream.stored.partitions
 
         def remember(credential: Credential, member: str) -> None:

@@ -1,6 +1,6 @@
-"""Values derived from the configuration: guards, route tables, links, warnings. Pure.
+"""Values derived from the configuration: credential, guard, links, warnings. Pure.
 
-Short commands import it too: what it imports delays them.
+Short commands import it too: its imports delay them.
 """
 
 from urllib.parse import urlsplit
@@ -16,8 +16,8 @@ from proxy.trello.webhook_payload import Callback
 
 _EXAMPLE_HOST = "trello.internal"
 _PLAIN_HTTP = (
-    "the proxy is reached by plain http: browsers do not say there which site asks, so a web page "
-    "elsewhere can have the proxy ask Trello, though it sees no answer; put TLS in front, as "
+    "the proxy is reached by plain http: browsers do not name the requesting site there, so a page "
+    "elsewhere can have the proxy send requests, though it sees no response; put TLS in front, as "
     "deploy/README.md does"
 )
 
@@ -29,7 +29,7 @@ def credential_of(config: Config) -> Credential | None:
 
 
 def secrets_of(config: Config, credential: Credential) -> list[str]:
-    """Everything that must not leave the proxy: credentials, webhook secret, signing keys."""
+    """Secrets that must not leave the proxy: credentials, webhook secret, signing keys."""
     others = (config.credentials.secret, *config.links.keys)
     return [credential.key, credential.token, *(each.reveal() for each in others if each)]
 

@@ -1,6 +1,6 @@
-"""Reloader: changes without a restart: credentials when their files change, the rest on SIGHUP.
+"""Reloader: applies new credentials when their files change, other settings on SIGHUP.
 
-A configuration with a fault changes nothing, and the log says where the fault is.
+An invalid configuration changes nothing, and the log names its faults.
 """
 
 import asyncio
@@ -24,25 +24,25 @@ from proxy.trello.routes import RouteTable
 from proxy.upstream.credential_manager import CredentialManager
 
 POLL_S = 3.0
-"""From one look at the files of credentials to the next."""
+"""Seconds between checks of the files of credentials."""
 MAX_RETRY_S = 300.0
-"""The longest wait before a credential that could not be verified is tried again."""
+"""Longest delay, in seconds, before a credential that could not be verified is tried again."""
 _RELOADABLE = frozenset({"routes", "limits", "credentials"})
 """Sections whose settings need no restart."""
 
 
 class ConfigSource(Protocol):
-    """Where the configuration comes from; both methods block."""
+    """Source of the configuration; both methods block."""
 
     def load(self) -> Config:
-        """The configuration as it is now; ConfigError."""
+        """The current configuration; ConfigError."""
 
     def secrets_changed(self) -> bool:
         """Whether a file of credentials changed since they were last read."""
 
 
 class Reloader:
-    """Applies a changed configuration, in tasks of its own."""
+    """Applies a changed configuration in background tasks."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Reloader:
         clock: Clock,
         log: Log,
     ) -> None:
-        """`apply` puts everything but the credential to use; ValueError refuses it."""
+        """`apply` applies everything but the credential; ValueError rejects the configuration."""
         self._source = source
         self._config = config
         self._credential_manager = credential_manager
@@ -62,23 +62,23 @@ class Reloader:
         self._clock = clock
         self._log = log
         self._unverified: Credential | None = None
-        """The credential that Trello could not yet be asked about."""
+        """A credential that could not be verified yet."""
         self._retry_s = self._retry_at = 0.0
         self._lock = asyncio.Lock()
         self._requested = asyncio.Event()
         self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Look at the files of credentials every POLL_S seconds, and reload when requested."""
+        """Check the files of credentials every POLL_S seconds, and reload on request."""
         self._tasks.spawn(self._poll_secret_files())
         self._tasks.spawn(self._on_signal())
 
     async def stop(self) -> None:
-        """Reload no more."""
+        """Stop both tasks."""
         await self._tasks.stop()
 
     def request(self) -> None:
-        """Have everything that needs no restart read again."""
+        """Reload every setting that needs no restart."""
         self._requested.set()
 
     async def _on_signal(self) -> None:
@@ -131,7 +131,7 @@ class Reloader:
 
 
 def changed_settings(old: object, new: object, prefix: str = "") -> Iterator[str]:
-    """The names of the settings that differ, as in proxy.yaml: `cache.memory`."""
+    """Names of the settings that differ, as in proxy.yaml: `cache.memory`."""
     for name, each in fields_by_key(type(old)).items():
         before, after = getattr(old, each.name), getattr(new, each.name)
         if is_dataclass(before) and type(before) is type(after):
@@ -142,7 +142,7 @@ def changed_settings(old: object, new: object, prefix: str = "") -> Iterator[str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadableState:
-    """The parts of a running proxy that another configuration changes."""
+    """The parts of a running proxy that a new configuration changes."""
 
     routes: RouteTable
     limiter: RateLimiter
@@ -152,7 +152,7 @@ class ReloadableState:
     memory: MemoryBudget
 
     def apply(self, config: Config) -> None:
-        """Use its routes, limits and webhook secret from now on; ValueError for a short secret."""
+        """Apply its routes, limits and webhook secret; ValueError for a short secret."""
         callback, webhook_receiver = webhook_callback(config), self.webhook_receiver
         if webhook_receiver is not None and callback is not None:
             self.redactor.add_secret([callback.secret])

@@ -31,13 +31,13 @@ from proxy.status.health import Health
 from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerRoutes:
     """The routes of each listener."""
 
     clients: Routes
     admin: Routes
-    """At `admin.listen`."""
+    """Routes at `admin.listen`."""
 
 
 class RouteBuilder:
@@ -53,7 +53,7 @@ class RouteBuilder:
         self._has_admin_address = self._config.admin.listen is not None
 
     def build(self) -> ListenerRoutes:
-        """The routes; without `admin.listen` the operator's pages are among the clients'."""
+        """The routes; without `admin.listen` those of clients include the operator's pages."""
         admin_pages = self._admin_pages()
         api, pages = self._api_handler(), self._page_handler()
         assets = dict.fromkeys(ASSETS, pages.asset) | docs_handlers()
@@ -68,7 +68,7 @@ class RouteBuilder:
             "/b/": JsonAddressHandler(pages.board, api.handle).handle,
         }
         return ListenerRoutes(
-            Routes(exact, prefixes, api.handle), Routes({**admin_pages, **assets})
+            clients=Routes(exact, prefixes, api.handle), admin=Routes({**admin_pages, **assets})
         )
 
     def _api_handler(self) -> ApiHandler:

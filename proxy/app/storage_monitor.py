@@ -1,7 +1,7 @@
-"""Storage monitor: notices that files of the cache directory were removed, and creates them anew.
+"""Storage monitor: creates files of the cache directory again after they were removed.
 
-An open file outlives its name, so writing to one that was removed does not fail: it has to be
-looked for. What could not be opened is tried again at the same pace.
+Writing to an open file that was removed does not fail, so the monitor looks for its name. Stores
+that could not be opened are tried again at the same interval.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from proxy.runtime.clock import Clock
 from proxy.runtime.tasks import TaskSet
 
 LOOK_S = 20.0
-"""From one check to the next: within a minute everything is there again."""
+"""Seconds between checks: everything is restored within a minute."""
 
 
 class MonitoredStorage(Protocol):
     """A store in the cache directory."""
 
     async def check_directory(self) -> None:
-        """Create what is missing, and open what could not be opened before; raises nothing."""
+        """Create missing files, and open the store if it could not be opened; raises nothing."""
 
 
 class StorageMonitor:
-    """Checks the stores, in a task of its own."""
+    """Checks the stores in a background task."""
 
     def __init__(self, storages: Sequence[MonitoredStorage], clock: Clock) -> None:
         self._storages = storages

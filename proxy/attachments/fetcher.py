@@ -66,7 +66,7 @@ class FileChanged(InvalidResponse):
     """A response does not continue the bytes of those before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageHosts:
     """The hosts to which Trello may redirect a download, and how to connect to them.
 
@@ -98,7 +98,7 @@ class StorageHosts:
         return self.named if is_listed_by_name(host, port, self.hosts) else self.wildcard
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchDeps:
     """What every download uses."""
 

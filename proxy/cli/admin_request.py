@@ -1,4 +1,4 @@
-"""Requests to the running proxy's admin pages, whatever proxies the environment names."""
+"""Admin request: sent to the running proxy directly, whatever HTTP_PROXY says."""
 
 import json
 from http.client import HTTPException
@@ -11,7 +11,7 @@ _TIMEOUT_S = 10
 
 
 def admin_request(config: Config, method: str, target: str) -> str:
-    """The body of a 200; CommandFailed otherwise."""
+    """The body of a response of 200; CommandFailed otherwise."""
     listen, token = config.admin.listen or config.listen, config.admin.token
     fields = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
     connection = connection_to(listen, _TIMEOUT_S)
@@ -20,7 +20,7 @@ def admin_request(config: Config, method: str, target: str) -> str:
         response = connection.getresponse()
         body = response.read().decode()
     except (OSError, HTTPException) as error:
-        raise CommandFailed(f"trello-proxy: no proxy answers at {listen}: {error}") from None
+        raise CommandFailed(f"trello-proxy: no proxy responds at {listen}: {error}") from None
     finally:
         connection.close()
     if response.status != 200:
@@ -29,7 +29,7 @@ def admin_request(config: Config, method: str, target: str) -> str:
 
 
 def _problem_detail(body: str) -> str:
-    """The detail of a problem (RFC 9457 §3.1.4); empty when it is not one."""
+    """The detail of a problem document (RFC 9457 §3.1.4); empty for any other body."""
     try:
         return str(json.loads(body)["detail"])
     except (ValueError, KeyError, TypeError):

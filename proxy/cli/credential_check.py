@@ -1,4 +1,4 @@
-"""`check --online`: asks Trello about the key and token: member, scopes, expiry."""
+"""`check --online`: verifies the key and token with Trello: member, scopes, expiry."""
 
 import asyncio
 import secrets
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     print_config(config)
     credential = credential_of(config)
     if credential is None:
-        raise CommandFailed("trello-proxy: there is no key and token to ask about", 2)
+        raise CommandFailed("trello-proxy: no key and token are configured", 2)
     report = asyncio.run(check_credentials(config, credential, SystemClock(), secrets.token_bytes))
     print("\n".join(report.lines), file=sys.stdout if report.is_usable else sys.stderr)
     return 0 if report.is_usable else 1

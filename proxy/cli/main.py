@@ -1,7 +1,7 @@
 """Command line: parses the arguments and runs one command.
 
-Each command is a module of this folder with `run(options)`, imported when it is chosen: a short
-command must not wait for the imports of the proxy. Exit codes: 0 done, 1 failed, 2 wrong usage or
+Each command is a module with `run(options)`, imported when it is chosen: a short command must not
+wait for the imports of the proxy. Exit codes: 0 done, 1 failed, 2 wrong usage or
 configuration.
 """
 
@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     """The exit code of one command."""
     options = _parser().parse_args(arguments)
     try:
-        gc.disable()  # importing makes no garbage: a seventh of the time it takes
+        gc.disable()  # imports make no garbage; collecting takes a seventh of their time
         command = import_module(f"proxy.cli.{options.module}")
         gc.enable()
         exit_code: int = command.run(options)
@@ -47,10 +47,10 @@ def _parser() -> ArgumentParser:
     check = _add(commands, "check", "validate the configuration and print it, secrets masked")
     for flag, module, text in (
         ("--leaks", "leak_check.check", "search a proxy of this configuration for its secrets"),
-        ("--online", "credential_check", "also ask Trello about the key and token"),
+        ("--online", "credential_check", "also verify the key and token with Trello"),
     ):
         check.add_argument(flag, dest="module", action="store_const", const=module, help=text)
-    text = "explain how the running proxy would answer a read; sends nothing to Trello"
+    text = "explain how the running proxy would serve a read; sends nothing to Trello"
     explain = _add(commands, "explain", text)
     explain.add_argument("url", metavar="URL", help="of Trello's API or the proxy's, or its path")
     link = _add(commands, "link", "turn a URL of Trello's into a link to the proxy")
@@ -73,6 +73,6 @@ def _parser() -> ArgumentParser:
 def _add(commands: "_SubParsersAction[ArgumentParser]", name: str, text: str) -> ArgumentParser:
     """A command that reads the configuration."""
     added = commands.add_parser(name, help=text, description=text)
-    added.add_argument("--config", metavar="FILE", help="default: proxy.yaml, where there is one")
+    added.add_argument("--config", metavar="FILE", help="default: proxy.yaml, if it exists")
     added.set_defaults(module=name)
     return added

@@ -12,21 +12,21 @@ DEFAULT = "proxy.yaml"
 
 
 class ConfigLoader:
-    """Reads the configuration, as often as it changes. Every method blocks."""
+    """Loads the configuration, again after each change. Every method blocks."""
 
     def __init__(self, path: str | None, environ: Mapping[str, str]) -> None:
-        """`path` None: DEFAULT, where there is one."""
+        """`path` None: DEFAULT, if it exists."""
         self._path = _expanded(path or DEFAULT)
         self._is_optional = path is None
         self._environ = environ
         self._secrets: dict[str, tuple[int, ...]] = {}
 
     def load(self) -> Config:
-        """The configuration as it is now; ConfigError names every fault."""
+        """The current configuration; ConfigError names every fault."""
         self._secrets = {path: _stamp(path) for path in self._secrets}
         config = load(self._text(), str(self._path), self._environ, self._read_secret)
         if config.cache.backend == "redis":
-            fault = "cache.backend: redis is not there yet; write sqlite"
+            fault = "cache.backend: redis is not supported yet; write sqlite"
             raise ConfigError(f"{self._path}: {fault}")
         return config
 
@@ -40,9 +40,9 @@ class ConfigLoader:
         try:
             return self._path.read_text("utf-8")
         except UnicodeDecodeError:
-            fault = "is no UTF-8 text; save it as that"
+            fault = "is not UTF-8; save it in that encoding"
         except OSError as error:
-            fault = f"cannot be read ({error.strerror}); check the path, and who may read it"
+            fault = f"cannot be read ({error.strerror}); check the path and its permissions"
         raise ConfigError(f"{self._path}: {fault}")
 
     def _read_secret(self, path: str) -> str:
@@ -51,7 +51,7 @@ class ConfigLoader:
 
 
 def _stamp(path: str) -> tuple[int, ...]:
-    """Time of change, size and inode; empty where there is no file."""
+    """Time of change, size and inode; empty if the file does not exist."""
     try:
         stat = _expanded(path).stat()
     except (OSError, ValueError):
@@ -60,7 +60,7 @@ def _stamp(path: str) -> tuple[int, ...]:
 
 
 def _expanded(path: str) -> Path:
-    """With `~` replaced where that user has a home."""
+    """The path with `~` expanded, if that user has a home."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -68,7 +68,7 @@ def _expanded(path: str) -> Path:
 
 
 def config_loader(options: Namespace) -> ConfigLoader:
-    """Reads the configuration as often as it changes."""
+    """The loader of a command's configuration."""
     return ConfigLoader(options.config, os.environ)
 
 

@@ -52,7 +52,12 @@ def run(options: Namespace) -> int:
 
 def system_ports() -> SystemPorts:
     """The clock, standard error, randomness and file descriptors of this process."""
-    return SystemPorts(SystemClock(), to_stderr, secrets.token_bytes, max_fds=_raise_fd_limit())
+    return SystemPorts(
+        clock=SystemClock(),
+        write_log=to_stderr,
+        random=secrets.token_bytes,
+        max_fds=_raise_fd_limit(),
+    )
 
 
 async def until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> int:

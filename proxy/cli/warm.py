@@ -1,6 +1,6 @@
 """`warm`: downloads boards, their cards and attachments through the running proxy, ahead of use.
 
-Only a client (D24): the proxy stores what is downloaded, and its Cache-Status says what was stored
+Only a client (D24): the proxy stores the downloads, and its Cache-Status says which were stored
 before. Connections are those of the standard library, each request in a thread: importing
 aiohttp takes longer than everything else here.
 """
@@ -64,7 +64,7 @@ def run(options: Namespace) -> int:
     except InvalidBoardName as error:
         raise CommandFailed(f"trello-proxy: {error}", 2) from None
     except ProxyUnreachable as error:
-        message = f"trello-proxy: no proxy answers at {config.listen}: {error}"
+        message = f"trello-proxy: no proxy responds at {config.listen}: {error}"
         raise CommandFailed(message) from None
     return 0 if warm.stats.is_complete else 1
 
@@ -237,7 +237,9 @@ class Warm:
         """The proxy is gone: one failure instead of one for each attachment left."""
         if not self._unreachable:
             self._unreachable = True
-            self.stats.failures.append("the proxy does not answer any more; start it, and go on")
+            self.stats.failures.append(
+                "the proxy does not respond any more; start it and run the command again"
+            )
 
     def _report(self) -> None:
         """Write the progress, at most once per interval."""

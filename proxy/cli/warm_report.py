@@ -95,7 +95,7 @@ def _text(members: dict[str, object], key: str) -> str:
 
 
 class CacheResult(Enum):
-    """How the proxy answered a download with 200."""
+    """How the proxy served a download with 200."""
 
     DOWNLOADED = "downloads it, and stores it when complete"
     HIT = "had it stored"
@@ -126,7 +126,7 @@ def problem_detail(status: int, body: bytes) -> str:
 
 @dataclass(slots=True)
 class WarmStats:
-    """Counts of what was found and of what is done."""
+    """Counts of boards, cards and attachments, and of downloads."""
 
     boards: int = 0
     cards: int = 0
@@ -188,7 +188,7 @@ def _time_text(seconds: float) -> str:
 def plan_text(stats: WarmStats) -> str:
     """The result of a dry run."""
     size = size_text(stats.total_bytes)
-    plan = f"{_found(stats)}, {size}; what is stored already is not downloaded again"
+    plan = f"{_found(stats)}, {size}; stored files are not downloaded again"
     return "\n".join((plan, *_failed(stats)))
 
 
@@ -202,7 +202,7 @@ def summary(stats: WarmStats, elapsed_s: float) -> str:
         *_failed(stats),
     ]
     if stats.is_interrupted:
-        lines.append("interrupted: what is stored stays; the same command continues from there")
+        lines.append("interrupted: stored files remain; the same command continues from there")
     return "\n".join(lines)
 
 

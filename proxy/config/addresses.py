@@ -86,7 +86,7 @@ def public_url(text: str) -> str:
     """As `base_url`, of a host that clients can connect to; ValueError."""
     read = base_url(text)
     if Listen(_authority(read.partition("://")[2])[0].strip("[]"), 0).is_wildcard:
-        raise ValueError("every address and so nobody's; write the name by which others reach it")
+        raise ValueError("a wildcard address; write the name by which others reach the proxy")
     return read
 
 

@@ -1,4 +1,4 @@
-"""Schema of the configuration: one frozen value, checked wholly. `proxy.yaml` is its reference."""
+"""Schema of the configuration: frozen dataclasses. `proxy.yaml` is the reference."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ Off = Literal["off"]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; `faults` has one line for each, in the file's order."""
+    """The configuration is invalid; `faults` has a line for each fault, in the file's order."""
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))
@@ -43,7 +43,7 @@ def _directory(text: str) -> str:
         if text:
             return str(Path(text).expanduser())
     except RuntimeError:
-        raise ValueError("~ means nothing without a home; write an absolute path") from None
+        raise ValueError("~ of a user without a home; write an absolute path") from None
     raise ValueError("not a directory; write a path, as in /var/cache/trello-proxy")
 
 
@@ -142,7 +142,7 @@ class Cache:
 
     def __post_init__(self) -> None:
         if self.backend == "redis" and self.redis is None:
-            raise ValueError("backend redis has no address; write redis: redis://host:6379/0 too")
+            raise ValueError("backend redis without an address; add redis: redis://host:6379/0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ class Links:
         if self.sign and not self.keys:
             raise ValueError("sign without a key; write keys: [{env: LINK_KEY}]")
         if self.sign and None in self.keys:
-            raise ValueError("sign, and a key that is not there; set its variable or leave it out")
+            raise ValueError("sign with a key that is not set; set its variable, or remove it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

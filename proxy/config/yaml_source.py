@@ -58,7 +58,7 @@ class Document:
 
 
 def text_of(node: yaml.Node | None) -> str | None:
-    """The text of a scalar; None for null and for what is no scalar."""
+    """The text of a scalar; None for null, a list or a mapping."""
     return node.value if isinstance(node, yaml.ScalarNode) and not is_null(node) else None
 
 

@@ -89,7 +89,7 @@ async def running(clock: Clock) -> AsyncIterator[tuple[App, FakeTrello, aiohttp.
             upstream=replace(config.upstream, url=fake_trello.url),
             cache=replace(config.cache, backend="memory", directory=directory),
         )
-        ports = SystemPorts(clock, lambda _: None, secrets.token_bytes)
+        ports = SystemPorts(clock=clock, write_log=lambda _: None, random=secrets.token_bytes)
         app = App(config, Credential(KEY, TOKEN), ports)
         stack.push_async_callback(app.stop)
         await app.start()

@@ -73,7 +73,7 @@ async def traced_proxy() -> AsyncIterator[tuple[Request, FakeTrello]]:
         fill(trello.trello)
         await trello.start()
         stack.push_async_callback(trello.stop)
-        ports = SystemPorts(clock, lambda _: None, secrets.token_bytes)
+        ports = SystemPorts(clock=clock, write_log=lambda _: None, random=secrets.token_bytes)
         app = App(_config(trello, directory), Credential(KEY, TOKEN), ports)
         stack.push_async_callback(app.stop)
         await app.start()

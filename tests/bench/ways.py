@@ -190,7 +190,7 @@ async def proxied(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Dir
     """The proxy, started and ended."""
     text = f"{_CONFIG}upstream: {{url: '{standin.url}'}}\n"
     draw = random.Random(1)  # noqa: S311 — the same in every run
-    ports = SystemPorts(clock, _ignore, draw.randbytes)
+    ports = SystemPorts(clock=clock, write_log=_ignore, random=draw.randbytes)
     app = App(load(text, "proxy.yaml", {}, str), Credential(KEY, TOKEN), ports)
     await app.start()
     way = Proxied(app.public_url)

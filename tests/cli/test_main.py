@@ -124,7 +124,7 @@ def test_check_says_that_redis_is_not_there_yet(
 ) -> None:
     (elsewhere / "other.yaml").write_text("cache: {backend: redis, redis: 'redis://h:1/0'}\n")
     assert run(["check", "--config", "other.yaml"]) == 2
-    assert "other.yaml: cache.backend: redis is not there yet" in capsys.readouterr().err
+    assert "other.yaml: cache.backend: redis is not supported yet" in capsys.readouterr().err
 
 
 def test_a_configuration_that_cannot_be_read_is_named(
@@ -134,7 +134,7 @@ def test_a_configuration_that_cannot_be_read_is_named(
     assert "missing.yaml: cannot be read (No such file or directory)" in capsys.readouterr().err
     (elsewhere / "old.yaml").write_bytes(b"links: {revoked: [\xe9]}")
     assert run(["check", "--config", "old.yaml"]) == 2
-    assert "old.yaml: is no UTF-8 text" in capsys.readouterr().err
+    assert "old.yaml: is not UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["~dummy-user/key", '"/a\\0b"', "/dummy"])
@@ -159,7 +159,7 @@ def test_purge_without_a_running_proxy_says_so(
 ) -> None:
     (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
     assert run(["purge"]) == 1
-    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err
+    assert "no proxy responds at 127.0.0.1:9" in capsys.readouterr().err
 
 
 def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,7 +251,7 @@ def test_warm_without_a_running_proxy_says_so(
     (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
     assert run(["warm", "AbCd1234"]) == 1
     told = capsys.readouterr()
-    assert told.err.startswith("trello-proxy: no proxy answers at 127.0.0.1:9: ")
+    assert told.err.startswith("trello-proxy: no proxy responds at 127.0.0.1:9: ")
     assert len(told.err.splitlines()) == 1
     assert told.out == ""
 
@@ -341,4 +341,4 @@ def test_explain_without_a_running_proxy_says_so(
 ) -> None:
     (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
     assert run(["explain", "/1/members/me"]) == 1
-    assert "no proxy answers at 127.0.0.1:9" in capsys.readouterr().err
+    assert "no proxy responds at 127.0.0.1:9" in capsys.readouterr().err

@@ -149,4 +149,4 @@ def test_the_summary_counts_everything_and_names_the_first_failures() -> None:
     ]
     assert len(lines) == 2 + 50 + 2
     assert lines[-2] == "failed: 3 more"
-    assert lines[-1].startswith("interrupted: what is stored stays")
+    assert lines[-1].startswith("interrupted: stored files remain")

@@ -72,7 +72,7 @@ REFUSED: dict[str, tuple[Reader, list[str], str]] = {
     "the public URL of nobody": (
         addresses.public_url,
         ["http://0.0.0.0:8080", "https://0.0.0.0", "http://[::]:80", "http://[::ffff:0.0.0.0]"],
-        "nobody's; write the name by which others reach it",
+        "a wildcard address; write the name by which others reach the proxy",
     ),
     "no base URL": (addresses.base_url, ["", "ftp://a", "a.b"], "not an http origin; write http"),
     "no URL": (addresses.url, ["", "a.b", "https://u@a/", "https://a/#b", "https://a/ b"], "write"),

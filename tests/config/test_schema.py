@@ -144,7 +144,7 @@ FAULTS = {
     ),
     "Redis without an address": (
         "cache:\n  backend: redis",
-        "1: cache: backend redis has no address; write redis: redis://host:6379/0 too",
+        "1: cache: backend redis without an address; add redis: redis://host:6379/0",
     ),
     "a file nobody can read": (
         "credentials:\n  key: {file: /none}",
@@ -157,7 +157,7 @@ FAULTS = {
     "a directory of nothing": ("cache: {directory: ~}", "1: cache.directory: not a directory; wri"),
     "a home nobody has": (
         "cache: {directory: ~dummy-nobody/x}",
-        "1: cache.directory: ~ means nothing without a home; write an absolute path",
+        "1: cache.directory: ~ of a user without a home; write an absolute path",
     ),
     "a list in itself": ("clients: {hosts: &x [*x]}", "1: clients.hosts.0: not a host name; wr"),
     "a word with an asterisk": (

@@ -35,7 +35,7 @@ FAULTS = {
     ),
     "signing with a key that nobody has set": (
         "links: {sign: true, keys: [{env: OTHER_KEY}]}",
-        "1: links: sign, and a key that is not there; set its variable or leave it out",
+        "1: links: sign with a key that is not set; set its variable, or remove it",
     ),
     "a key too short to sign with": (
         "links: {keys: [short]}",

@@ -111,7 +111,9 @@ class Instance:
         path = self.directory.with_suffix(".yaml")
         await asyncio.to_thread(path.write_text, text)
         source = ConfigLoader(str(path), {})
-        ports = SystemPorts(self.clock, lambda _: None, secrets.token_bytes, source)
+        ports = SystemPorts(
+            clock=self.clock, write_log=lambda _: None, random=secrets.token_bytes, source=source
+        )
         self._app = App(source.load(), Credential(KEY, TOKEN), ports)
         await self._app.start()
 

@@ -47,7 +47,11 @@ async def app(tmp_path: Path) -> AsyncIterator[App]:
     text = "listen: 127.0.0.1:0\nadmin: {listen: 127.0.0.1:0}\ncache: {backend: memory}\n"
     config = load(f"{text}freshness: {{watch: off}}\n", "proxy.yaml", {"HOME": str(tmp_path)}, str)
     lines: list[bytes] = []
-    app = App(config, Credential("k" * 32, "t" * 64), SystemPorts(FakeClock(), lines.append, bytes))
+    app = App(
+        config,
+        Credential("k" * 32, "t" * 64),
+        SystemPorts(clock=FakeClock(), write_log=lines.append, random=bytes),
+    )
     await app.start()
     yield app
     await app.stop()

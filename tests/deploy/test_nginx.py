@@ -76,7 +76,11 @@ async def _started(fake_trello: FakeTrello, admin: Listen | None) -> App:
         ),
     )
     lines: list[bytes] = []
-    made = App(config, Credential(KEY, TOKEN), SystemPorts(FakeClock(), lines.append, bytes))
+    made = App(
+        config,
+        Credential(KEY, TOKEN),
+        SystemPorts(clock=FakeClock(), write_log=lines.append, random=bytes),
+    )
     await made.start()
     return made
 

@@ -117,7 +117,7 @@ async def exposed(tmp_path: Path) -> AsyncIterator[str]:
     app = App(
         load(text, "test", {}, str),
         Credential("dummykey" * 4, "dummytoken" * 4),
-        SystemPorts(FakeClock(), lambda _: None, os.urandom),
+        SystemPorts(clock=FakeClock(), write_log=lambda _: None, random=os.urandom),
     )
     await app.start()
     try:

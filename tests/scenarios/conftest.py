@@ -223,7 +223,11 @@ async def start_proxy(
                 config = replace(config, **{name: section})
             lines: list[bytes] = []
             credential = Credential(key=KEY, token=TOKEN)
-            app = App(config, credential, SystemPorts(clock, lines.append, secrets.token_bytes))
+            app = App(
+                config,
+                credential,
+                SystemPorts(clock=clock, write_log=lines.append, random=secrets.token_bytes),
+            )
             stack.push_async_callback(app.stop)
             await app.start()
             return Proxy(app, session, lines)

@@ -77,7 +77,12 @@ class Office:
         app = App(
             config,
             credential,
-            SystemPorts(self.clock, self.lines.append, secrets.token_bytes, source),
+            SystemPorts(
+                clock=self.clock,
+                write_log=self.lines.append,
+                random=secrets.token_bytes,
+                source=source,
+            ),
         )
         session = await self._stack.enter_async_context(
             aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())

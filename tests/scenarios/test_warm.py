@@ -207,7 +207,7 @@ async def test_interrupting_it_loses_nothing(
     await until(lambda: warm.stats.hits == len(files) and warm.stats.downloaded_bytes > 0)
     run.cancel()
     said = await run
-    assert "interrupted: what is stored stays" in said
+    assert "interrupted: stored files remain" in said
     assert not warm.stats.is_complete
     assert (await proxy.get(files[0])).cache == "hit"
 
@@ -230,7 +230,7 @@ async def test_a_proxy_that_ends_in_between_is_one_failure(
     while not run.done():
         await turns(20)
         clock.advance(10.0)
-    assert (await run).count("does not answer any more") == 1
+    assert (await run).count("does not respond any more") == 1
 
 
 async def test_progress_is_one_line_on_a_terminal_and_lines_elsewhere(

@@ -223,7 +223,11 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         cache = replace(config.cache, backend=backend, directory=str(directory))
         config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s="off"))
         logged: list[bytes] = []
-        app = App(config, CREDENTIAL, SystemPorts(clock, logged.append, _Bytes(len(made))))
+        app = App(
+            config,
+            CREDENTIAL,
+            SystemPorts(clock=clock, write_log=logged.append, random=_Bytes(len(made))),
+        )
         made.append(Proxy(app, clock, directory, logged))
         await app.start()
         return made[-1]

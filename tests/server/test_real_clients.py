@@ -68,7 +68,11 @@ class Running:
             freshness=replace(config.freshness, watch_s="off"),
             limits=ENDLESS,
         )
-        app = App(config, CREDENTIAL, SystemPorts(FakeClock(), lambda _: None, bytes))
+        app = App(
+            config,
+            CREDENTIAL,
+            SystemPorts(clock=FakeClock(), write_log=lambda _: None, random=bytes),
+        )
         await app.start()
         self.url = f"http://127.0.0.1:{app.port}"
         self._ready.set()

@@ -71,7 +71,7 @@ class Canaries:
 
 
 async def search_for_leaks(config: Config) -> CanarySearch:
-    """Search a proxy of this configuration; CommandFailed when it answered hardly anything."""
+    """Search a proxy of this configuration; CommandFailed if it served hardly anything."""
     canaries, clock, log = Canaries(), FakeClock(), list[bytes]()
     search = CanarySearch(canaries.all(forwarded=config.clients.forwards_credentials))
     fake_trello = FakeTrello(clock, key=canaries.key, token=canaries.token, secret=canaries.secret)
@@ -84,7 +84,7 @@ async def search_for_leaks(config: Config) -> CanarySearch:
             app = App(
                 _config(config, canaries, fake_trello, directory),
                 canaries.credential,
-                SystemPorts(clock, log.append, secrets.token_bytes),
+                SystemPorts(clock=clock, write_log=log.append, random=secrets.token_bytes),
             )
             try:
                 await app.start()
@@ -112,7 +112,9 @@ async def _walk(
     requests = RequestSet(fake_trello.trello, canaries.client, canaries.admin)
     await ProxyWalk(fake_trello, canaries.credential, clock, requests, client).run()
     if client.statuses.count(200) < MIN_SUCCESSES:
-        raise CommandFailed("trello-proxy: nothing is proven: hardly anything was answered")
+        raise CommandFailed(
+            f"trello-proxy: nothing is proven: fewer than {MIN_SUCCESSES} responses of 200"
+        )
 
 
 def _config(config: Config, canaries: Canaries, fake_trello: FakeTrello, directory: str) -> Config:
