@@ -11,27 +11,23 @@ _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _IPV6 = re.compile(r"\[([0-9a-f:.]+)\]")
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MAX_SOCKET_PATH = 107
-"""In bytes: what Linux has room for (unix(7))."""
+_MAX_SOCKET_PATH_BYTES = 107  # unix(7)
 
 
 def listen(text: str) -> Listen:
     """`host:port`, or `unix:` and a path; ValueError."""
     if text.startswith("unix:"):
-        return Listen("localhost", 0, _socket_path(text.removeprefix("unix:")))
+        path = text.removeprefix("unix:")
+        if re.fullmatch(r"/.*[^/]", path) and len(path.encode()) <= _MAX_SOCKET_PATH_BYTES:
+            return Listen("localhost", 0, path)
+        cure = "write unix:/run/trello-proxy/http.sock: absolute, 107 bytes at most"
+        raise ValueError(f"not the path of a Unix socket; {cure}")
     if re.fullmatch(r":?[0-9]+", text):
         raise ValueError("no host; write 127.0.0.1:8080, or 0.0.0.0:8080 for every interface")
     name, port = _authority(text)
     if port is None:
         raise ValueError("not an address; write host:port, as in 127.0.0.1:8080 or [::1]:8080")
     return Listen(name.strip("[]"), port)
-
-
-def _socket_path(path: str) -> str:
-    if not path.startswith("/") or path.endswith("/") or len(path.encode()) > _MAX_SOCKET_PATH:
-        cure = f"write unix:/run/trello-proxy/http.sock: absolute, {_MAX_SOCKET_PATH} bytes at most"
-        raise ValueError(f"not the path of a Unix socket; {cure}")
-    return path
 
 
 def host(text: str) -> str:

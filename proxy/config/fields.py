@@ -9,7 +9,7 @@ a `Secret` checks it. The unit is part of the name in Python (`wait_s`) and of t
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
@@ -31,25 +31,23 @@ def fields_by_key(section: type) -> dict[str, "Field[Any]"]:
     return {f.name.removesuffix("_s").removesuffix("_bytes"): f for f in fields(section)}
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
     """Reads the values of a document, and adds every fault to it.
 
     `read_file` gives the text of a secret's file; it may raise OSError and UnicodeDecodeError.
     """
 
-    def __init__(
-        self, document: Document, environ: Mapping[str, str], read_file: Callable[[str], str]
-    ) -> None:
-        self._document = document
-        self._environ = environ
-        self._read_file = read_file
+    document: Document
+    environ: Mapping[str, str]
+    read_file: Callable[[str], str]
 
     def read(self, form: Any, node: yaml.Node | None, place: Place) -> Any:
         """The value as annotated; unusable when the document has faults."""
         try:
             return self._read(form, node, place)
         except ValueError as fault:
-            self._document.note(place, str(fault))
+            self.document.note(place, str(fault))
 
     def _read(self, form: Any, node: yaml.Node | None, place: Place) -> Any:
         if node is not None and node.tag not in _PLAIN_TAGS:
@@ -72,7 +70,7 @@ class Reader:
         raise ValueError("not a list; write [one, another], or [] for none")
 
     def _section(self, section: type, node: yaml.Node | None, place: Place) -> object:
-        known, faults = fields_by_key(section), len(self._document.faults)
+        known, faults = fields_by_key(section), len(self.document.faults)
         keys = ", ".join(known)
         if not (is_null(node) or isinstance(node, yaml.MappingNode)):
             raise ValueError(f"not a section; write its keys below it: {keys}")
@@ -81,7 +79,7 @@ class Reader:
             if key not in known:
                 near = get_close_matches(key, known, n=1)
                 cure = f"write {near[0]}" if near else f"the keys here are {keys}"
-                self._document.note(inner, f"unknown key; {cure}")
+                self.document.note(inner, f"unknown key; {cure}")
         values = {
             field.name: self.read(
                 field.type, *(given.get(key) or (field.metadata.get("absent"), place.inner(key)))
@@ -89,17 +87,17 @@ class Reader:
             for key, field in known.items()
             if key in given or field.metadata or field.default is MISSING
         }
-        return section(**values) if len(self._document.faults) == faults else None
+        return section(**values) if len(self.document.faults) == faults else None
 
     def _mapping(self, pairs: list[tuple[yaml.Node, yaml.Node]], place: Place) -> _Mapping:
         values: _Mapping = {}
         for key, node in pairs:
             name, inner = str(key.value), place.inner(str(key.value), key)
             if not isinstance(key, yaml.ScalarNode):
-                self._document.note(inner, "a key must be one word; write key: value")
+                self.document.note(inner, "a key must be one word; write key: value")
             elif name in values:
                 first = f"first on line {values[name][1].line}"
-                self._document.note(inner, f"duplicate key, {first}; remove one of them")
+                self.document.note(inner, f"duplicate key, {first}; remove one of them")
             else:
                 values[name] = node, inner
         return values
@@ -117,7 +115,7 @@ class Reader:
                 name = text_of(variable) or ""
                 if not _VARIABLE.fullmatch(name):
                     raise ValueError(f"not a variable's name; {_CURE}")
-                source, text = f"the variable {name}", self._environ.get(name, "").strip() or None
+                source, text = f"the variable {name}", self.environ.get(name, "").strip() or None
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="file"), path)]):
                 source, text = "the file's content", self._content(text_of(path) or "")
             case _:
@@ -129,7 +127,7 @@ class Reader:
 
     def _content(self, path: str) -> str:
         try:
-            return self._read_file(path)
+            return self.read_file(path)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", "it is not text") or "no reason given"
         cure = "check the path, and that the proxy's user may read it"

@@ -19,15 +19,13 @@ _SINGULAR = re.compile(
     r"|organization|plugin|token|webhook)(?:/.*)?"
 )
 _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
-_DAY_S = 86_400.0
-_MIB = 1 << 20
+_DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
 ClientCredentials = Literal["replace", "forward", "require", "reject"]
 Backend = Literal["sqlite", "redis", "memory"]
 Writes = Literal["deny", "allow", "all"]
 Level = Literal["debug", "info", "warning", "error"]
-Off = Literal["off"]
 
 
 class ConfigError(Exception):
@@ -53,7 +51,7 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
-def _interval(text: str) -> float | Off:
+def _interval(text: str) -> float | Literal["off"]:
     try:
         return "off" if text == "off" else units.duration(text, at_least_s=1.0)
     except ValueError as fault:
@@ -180,7 +178,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    watch_s: Annotated[float | Off, _interval] = 10.0
+    watch_s: Annotated[float | Literal["off"], _interval] = 10.0
     webhook_url: Annotated[str, addresses.url] | None = None
 
 

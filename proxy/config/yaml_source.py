@@ -64,6 +64,5 @@ def text_of(node: yaml.Node | None) -> str | None:
 
 def is_null(node: yaml.Node | None) -> bool:
     """Whether it is not written, or null without quotes."""
-    return node is None or (
-        isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
-    )
+    is_plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    return node is None or (is_plain and node.value in _NULLS)

@@ -41,7 +41,17 @@ REFUSED: dict[str, tuple[Reader, list[str], str]] = {
     "a port alone": (addresses.listen, [":8080", "8080"], "no host; write 127.0.0.1:8080"),
     "no address": (
         addresses.listen,
-        ["", "localhost", "::1:8080", "*:80", "a:65536", "a:b", "http://a:80", "[::1%lo]:80"],
+        [
+            "",
+            "localhost",
+            "/run/p/s",
+            "::1:8080",
+            "*:80",
+            "a:65536",
+            "a:b",
+            "http://a:80",
+            "[::1%lo]:80",
+        ],
         "not an address; write host:port",
     ),
     "no host name": (

@@ -84,7 +84,9 @@ async def test_a_socket_in_use_is_an_address_in_use(
     proxy: Proxy, standin: FakeTrello, path: Path
 ) -> None:
     config = load(f"listen: 'unix:{path}'\ncache: {{backend: memory}}", "proxy.yaml", {}, str)
-    second = App(config, CREDENTIAL, SystemPorts(FakeClock(), lambda _: None, bytes))
+    second = App(
+        config, CREDENTIAL, SystemPorts(clock=FakeClock(), write_log=lambda _: None, random=bytes)
+    )
     with pytest.raises(OSError, match="Address already in use"):
         await second.start()
     await second.stop()
@@ -101,7 +103,7 @@ async def test_the_operator_may_have_one_of_their_own(
     purged = await asyncio.to_thread(admin_request, config, "POST", "/-/purge")
     assert json.loads(purged) == {"purged": "everything"}
     await proxy.stop()
-    with pytest.raises(CommandFailed, match=f"no proxy answers at unix:{path}"):
+    with pytest.raises(CommandFailed, match=f"no proxy responds at unix:{path}"):
         admin_request(config, "POST", "/-/purge")
 
 
