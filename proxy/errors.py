@@ -1,8 +1,9 @@
 """Errors: one tree; each class knows whose fault it is, its status, and when a retry makes sense.
 
 ProxyError
-├── ClientError: CredentialRejected 400, CredentialRequired 401, InvalidWebhookSignature 401,
-│   │   CrossOriginDenied 403, TunnelDenied 403, JsonpDenied 403, WritesDenied 403,
+├── ClientError: CredentialRejected 400, CredentialRequired 401, ClientKeyRequired 401,
+│   │   InvalidWebhookSignature 401, CrossOriginDenied 403, TunnelDenied 403, JsonpDenied 403,
+│   │   WritesDenied 403,
 │   │   Administrative 403, NoTokenGiven 403, TokenProtected 403, AdminOnly 403, LinkNotSigned 403,
 │   │   LinkRevoked 403, MaliciousFile 403, AttachmentIsLink 404, NotFound 404,
 │   │   NotFoundAtTrello 404, MethodNotAllowed 405, RequestTimeout 408, LinkExpired 410,
@@ -99,6 +100,11 @@ class CredentialRejected(ClientError):
 @problem(401, "credential-required", "Send your own key and token")
 class CredentialRequired(ClientError):
     """No key and token, and `clients.credentials: require`; a Bearer token alone, and `forward`."""
+
+
+@problem(401, "client-key-required", "Send a valid client key")
+class ClientKeyRequired(ClientError):
+    """A request without a valid client key, and `clients.access: keys`; or with a revoked one."""
 
 
 @problem(401, "invalid-webhook-signature", "This delivery is not signed by Trello")

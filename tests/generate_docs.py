@@ -136,15 +136,16 @@ def settings() -> Iterator[str]:
 
 def _settings() -> list[tuple[str, str, str]]:
     """Name, default and comment; items of a list and continued comments belong to their key."""
-    section, rows = "", list[tuple[str, str, str]]()
+    above, rows = dict[int, str](), list[tuple[str, str, str]]()
     for line in (ROOT / "proxy.yaml").read_text().splitlines():
         found = _LINE.fullmatch(line)
         if found is None or line.startswith("#"):
             continue
         item, key, value, comment = found["item"], found["key"], found["value"], found["comment"]
         if key is not None:
-            section = section if item or line.startswith(" ") else key
-            rows.append((key if section == key else f"{section}.{key}", value or "", comment or ""))
+            depth = len(line) - len(line.lstrip(" -"))
+            above = {each: name for each, name in above.items() if each < depth} | {depth: key}
+            rows.append((".".join(above.values()), value or "", comment or ""))
         elif rows:
             name, default, text = rows[-1]
             default = ", ".join(filter(None, (default, value)))

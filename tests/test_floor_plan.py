@@ -102,7 +102,7 @@ VALUES = {"proxy.access.client", "proxy.access.scope"}
 def folder_of(module: str) -> str:
     """The folder, or the file directly below the package, of `proxy.…`."""
     if is_within(module, VALUES):
-        return "config"
+        return "model"
     folder = [*module.split("."), "__init__"][1]
     return {"__main__": "cli", "__init__": "model"}.get(folder, folder)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from proxy.access.authentication import Authentication
 from proxy.app.components import Components, Environment
 from proxy.app.factory import ComponentFactory
 from proxy.app.from_config import build_guard, configuration_warnings, secrets_of
@@ -76,6 +77,7 @@ class App:
             metrics=Metrics(),
             memory=MemoryBudget(config.limits.memory_bytes, self._log_memory_full),
             redactor=redactor,
+            authentication=Authentication(config.clients),
             shutdown=AsyncExitStack(),
             instance=ports.random(4).hex(),
         )
@@ -163,6 +165,8 @@ class App:
         metrics.provide(poller_readings(components.changes.poller))
         metrics.provide(verification_readings(components.services.verifier))
         metrics.provide({"client_credentials_total": components.credential_usage.counts})
+        last_used = self._environment.authentication.keys.last_used
+        metrics.provide({"client_key_last_used_timestamp_seconds": last_used})
 
     def _start_log_flusher(self) -> None:
         ticks = self.components.services.cache.clock_monitor.tick, self.components.dashboard.tick
@@ -210,6 +214,7 @@ class App:
             guard=build_guard(self._config),
             via=environment.via,
             fast_path=fast_path,
+            authentication=environment.authentication,
             credential_usage=components.credential_usage,
         )
         server = web.Server(middleware.handle, handler_cancellation=True)
@@ -243,6 +248,7 @@ class App:
             routes=components.upstream.routes,
             limiter=components.upstream.limiter,
             redactor=environment.redactor,
+            authentication=environment.authentication,
             webhook_receiver=components.changes.webhook_receiver,
             fast_paths=self.fast_paths,
             memory=environment.memory,

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from proxy.access.authentication import Authentication
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.service import AttachmentService
 from proxy.attachments.store.store import AttachmentStore
@@ -64,6 +65,7 @@ class Environment:
     metrics: Metrics
     memory: MemoryBudget
     redactor: Redactor
+    authentication: Authentication
     shutdown: AsyncExitStack
     """Callbacks of the shutdown, the last one first."""
     instance: str

@@ -167,6 +167,15 @@ class ComponentFactory:
         self._environment.shutdown.push_async_callback(transport.close)
         return transport
 
+    def _build_parser(self, upstream: UpstreamComponents) -> RequestParser:
+        return RequestParser(
+            upstream.routes,
+            upstream.stored,
+            self._config.clients,
+            upstream.links,
+            self._environment.authentication,
+        )
+
     def _build_services(self, stores: Stores, upstream: UpstreamComponents) -> Services:
         """The services; hit verification starts."""
         environment, responses, exchange = self._environment, stores.responses, upstream.exchange
@@ -197,9 +206,7 @@ class ComponentFactory:
             exchange=exchange, storage_hosts=self._storage_hosts(), metrics=environment.metrics
         )
         return Services(
-            parser=RequestParser(
-                upstream.routes, upstream.stored, self._config.clients, upstream.links
-            ),
+            parser=self._build_parser(upstream),
             cache=cache,
             reads=reads,
             writes=writes,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Protocol
 
+from proxy.access.authentication import Authentication
 from proxy.app.from_config import credential_of, webhook_callback
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.fields import fields_by_key
@@ -27,8 +28,10 @@ POLL_S = 3.0
 """Seconds between checks of the files of credentials."""
 MAX_RETRY_S = 300.0
 """Longest delay, in seconds, before a credential that could not be verified is tried again."""
-_RELOADABLE = frozenset({"routes", "limits", "credentials"})
-"""Sections whose settings need no restart."""
+_RELOADABLE = frozenset(
+    {"routes", "limits", "credentials", "clients.access", "clients.keys", "clients.writes"}
+)
+"""Settings, and sections of them, that need no restart."""
 
 
 class ConfigSource(Protocol):
@@ -98,7 +101,7 @@ class Reloader:
             self._log.event("error", "configuration rejected", fault=str(error))
             return
         names = changed_settings(self._config, config)
-        waiting = [name for name in names if name.partition(".")[0] not in _RELOADABLE]
+        waiting = [name for name in names if not _RELOADABLE & {name, name.partition(".")[0]}]
         self._log.event("info", "configuration reloaded", restart_for=", ".join(waiting))
         await self._try_credential(credential_of(config))
 
@@ -147,18 +150,20 @@ class ReloadableState:
     routes: RouteTable
     limiter: RateLimiter
     redactor: Redactor
+    authentication: Authentication
     webhook_receiver: WebhookReceiver | None
     fast_paths: list[FastPath]
     memory: MemoryBudget
 
     def apply(self, config: Config) -> None:
-        """Apply its routes, limits and webhook secret; ValueError for a short secret."""
+        """Apply its routes, limits, clients and webhook secret; ValueError for a short secret."""
         callback, webhook_receiver = webhook_callback(config), self.webhook_receiver
         if webhook_receiver is not None and callback is not None:
             self.redactor.add_secret([callback.secret])
             webhook_receiver.callback = replace(webhook_receiver.callback, secret=callback.secret)
         self.routes.override(config.routes)
         self.limiter.reconfigure(config.limits)
+        self.authentication.reconfigure(config.clients)
         self.memory.limit_bytes = config.limits.memory_bytes
         for fast_path in self.fast_paths:
             fast_path.clear()

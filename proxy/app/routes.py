@@ -9,6 +9,7 @@ from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
 from proxy.pages.home import Offer
 from proxy.pages.layout import ASSETS
+from proxy.server.client_access import ClientAccess
 from proxy.server.handlers.admin import (
     CLIENT_CREDENTIALS,
     EXPLAIN,
@@ -50,25 +51,28 @@ class RouteBuilder:
         self._components = components
         token = self._config.admin.token
         self._admin = AdminAccess(token.reveal() if token else None)
+        self._clients = ClientAccess(environment.authentication)
         self._has_admin_address = self._config.admin.listen is not None
 
     def build(self) -> ListenerRoutes:
         """The routes; without `admin.listen` those of clients include the operator's pages."""
         admin_pages = self._admin_pages()
         api, pages = self._api_handler(), self._page_handler()
-        assets = dict.fromkeys(ASSETS, pages.asset) | docs_handlers()
-        exact = {"/": pages.home, **assets}
+        assets, docs, only = dict.fromkeys(ASSETS, pages.asset), docs_handlers(), self._clients.only
+        exact = {"/": only(pages.home), **assets}
+        exact |= {path: only(handler) for path, handler in docs.items()}
         receiver = self._components.changes.webhook_receiver
         if receiver is not None:
             exact[CALLBACK_PATH] = WebhookHandler(receiver).handle
         if not self._has_admin_address:
             exact |= admin_pages
         prefixes = {
-            "/c/": JsonAddressHandler(pages.card, api.handle).handle,
-            "/b/": JsonAddressHandler(pages.board, api.handle).handle,
+            "/c/": JsonAddressHandler(only(pages.card), api.handle).handle,
+            "/b/": JsonAddressHandler(only(pages.board), api.handle).handle,
         }
         return ListenerRoutes(
-            clients=Routes(exact, prefixes, api.handle), admin=Routes({**admin_pages, **assets})
+            clients=Routes(exact, prefixes, api.handle),
+            admin=Routes({**admin_pages, **assets, **docs}),
         )
 
     def _api_handler(self) -> ApiHandler:

@@ -55,6 +55,10 @@ def _parser() -> ArgumentParser:
     explain.add_argument("url", metavar="URL", help="of Trello's API or the proxy's, or its path")
     link = _add(commands, "link", "turn a URL of Trello's into a link to the proxy")
     link.add_argument("url", metavar="URL", help="of a card, a board or an attachment")
+    text = "make a client key, and print it with its entry in proxy.yaml"
+    key = commands.add_parser("key", help=text, description=text)
+    key.add_argument("name", metavar="NAME", help="of the client, in logs and metrics: ci")
+    key.set_defaults(module="key")
     text = "have the running proxy download boards, their cards and their attachments"
     warm = _add(commands, "warm", text)
     warm.add_argument("boards", metavar="BOARD", nargs="+", help="id, shortLink or URL")

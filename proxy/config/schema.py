@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import yaml
 
 from proxy.config import addresses, units
+from proxy.config.clients import Clients
 from proxy.config.fields import Reader, dump
 from proxy.config.yaml_source import Document, Place
 from proxy.model import Listen, Rate, Secret
@@ -22,9 +23,7 @@ _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
 _DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
-ClientCredentials = Literal["replace", "forward", "require", "reject"]
 Backend = Literal["sqlite", "redis", "memory"]
-Writes = Literal["deny", "allow", "all"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
@@ -106,25 +105,6 @@ class Credentials:
     key: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_KEY}")})
     token: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_TOKEN}")})
     secret: SecretValue = field(default=None, metadata={"absent": _yaml("{env: TRELLO_SECRET}")})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clients:
-    credentials: ClientCredentials = "replace"
-    hosts: tuple[Annotated[str, addresses.host], ...] = ()
-    origins: tuple[Annotated[str, addresses.origin], ...] = ()
-    writes: Writes = "allow"
-    jsonp: Literal["deny", "allow"] = "deny"
-
-    @property
-    def forwards_credentials(self) -> bool:
-        """Whether a client's own key and token are used where it sends them."""
-        return self.credentials in ("forward", "require")
-
-    @property
-    def requires_credentials(self) -> bool:
-        """Whether a client must send its own key and token."""
-        return self.credentials == "require"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

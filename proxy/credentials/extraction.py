@@ -4,6 +4,7 @@ A credential goes by the names `key`, `token` and `oauth_*`, however a receiver 
 (`http_semantics/parameters.py`). Removing one leaves every other byte, and the order, as sent.
 """
 
+import base64
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ class ExtractedCredential:
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     locations: tuple[Location, ...] = ()
+    bearer: str | None = field(default=None, repr=False)
+    """Of `Bearer`, or the password of `Basic`: Trello accepts neither, the proxy may (D56)."""
 
     def merge(self, other: "ExtractedCredential") -> "ExtractedCredential":
         """Both; the key and token of `self` take precedence."""
@@ -46,6 +49,7 @@ class ExtractedCredential:
             self.key or other.key,
             self.token or other.token,
             tuple(dict.fromkeys(self.locations + other.locations)),
+            self.bearer or other.bearer,
         )
 
 
@@ -171,14 +175,14 @@ def _separator(removed: str | None, own: str) -> str:
 
 
 def read_authorization(value: str | None) -> ExtractedCredential:
-    """The OAuth parameters, signed or not, of an Authorization field value.
+    """The OAuth parameters, signed or not, of an Authorization field value, or its `bearer`.
 
     Basic, Bearer and garbage have the location `header` and no key or token; an absent field, or
     what scripts send instead of one (`null`), has no location.
     """
     if value is None or value.strip().lower() in _NO_AUTHORIZATION:
         return NOTHING
-    found = ExtractedCredential(locations=("header",))
+    found = ExtractedCredential(locations=("header",), bearer=_bearer_of(value))
     for name, quoted, plain in _HEADER_PARAMETER.findall(value):
         part = part_of(name)
         if part:
@@ -189,6 +193,20 @@ def read_authorization(value: str | None) -> ExtractedCredential:
 def is_bearer(authorization: str) -> bool:
     """Whether an Authorization field value has a Bearer token, as of OAuth 2.0 (RFC 6750 §2.1)."""
     return re.split("[ \t,]", authorization.lstrip(), maxsplit=1)[0].lower() == "bearer"
+
+
+def _bearer_of(value: str) -> str | None:
+    """The token of `Bearer` (RFC 6750 §2.1), or the password of `Basic` (RFC 7617 §2)."""
+    scheme, _, text = value.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return text.strip() or None
+    if scheme.lower() != "basic":
+        return None
+    try:
+        pair = base64.b64decode(text.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return pair.partition(":")[2] or None
 
 
 def response_contains(credential: Credential, response: bytes) -> bool:

@@ -39,6 +39,8 @@ class RequestLine(NamedTuple):
     """Seconds in the rate limit queue and for Trello's response, if a request was sent."""
     trace: str = ""
     """The trace-id (W3C Trace Context §3.2.2.3)."""
+    name: str = ""
+    """The client's name; empty if anonymous."""
 
 
 class Log:
@@ -105,21 +107,23 @@ class Log:
         detail = "" if line.detail is None else f',"detail":"{line.detail}"'
         timing = line.timing and _JSON_TIMING.format(*(each * 1000 for each in line.timing))
         trace = line.trace and f',"trace":"{line.trace}"'
+        name = line.name and f',"name":{self._tool(line.name)}'
         return (
             f'{{"time":"{self._time()}","level":"info","message":"request","id":"{line.request_id}",'
             f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
             f'"status":{line.status},"cache":"{line.cache}"{detail},'
             f'"duration_ms":{line.duration_s * 1000:.3f}{timing or ""},"bytes":{line.sent_bytes},'
-            f'"tool":{self._tool(line.user_agent)}{trace}}}'
+            f'"tool":{self._tool(line.user_agent)}{trace}{name}}}'
         )
 
     def _as_text(self, line: RequestLine) -> str:
         timing = line.timing and _TEXT_TIMING.format(*(each * 1000 for each in line.timing))
         trace = line.trace and f" trace={line.trace}"
+        name = line.name and f" name={self._tool(line.name)}"
         return (
             f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
             f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
-            f" {line.request_id} {self._tool(line.user_agent)}{timing or ''}{trace}"
+            f" {line.request_id} {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
         )
 
     def _quoted(self, tool: str) -> str:

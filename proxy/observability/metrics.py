@@ -136,10 +136,13 @@ counter client_credentials_total{client,location,owner}
     Requests with a key or token in the `query`, `body`, `header` or `path`; `owner` is `own`,
     `foreign` or `unknown`.
 counter client_requests_total{client}
-    API requests by client: the product in its User-Agent, unless it could be an id. 30 at most,
-    `other` among them; a new client replaces one without a request for an hour.
+    API requests by client: its name, else the product in its User-Agent, unless it could be an id.
+    30 at most, `other` among them; a new client replaces one without a request for an hour.
 counter client_upstream_requests_total{client}
     Requests to Trello by the client that caused them; `trello-proxy` for the proxy's own.
+gauge client_key_last_used_timestamp_seconds{client,key}
+    When each client key was last used; absent if it was not used since the start. `key` is the
+    beginning of its digest.
 counter client_api_requests_total
     API requests of all clients: what Trello would receive without the proxy.
 counter client_api_requests_throttled_without_proxy_total

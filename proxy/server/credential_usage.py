@@ -11,7 +11,6 @@ from hashlib import blake2b
 from typing import Literal
 
 from proxy.credentials.extraction import ExtractedCredential, Location
-from proxy.http_semantics.user_agent import client_name
 from proxy.model import Credential
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
@@ -106,7 +105,7 @@ class CredentialUsage:
         if not any(credential.locations for credential in context.credentials_sent):
             return b""
         now = self._clock.now()
-        client = self._clients.entry(client_name(context.user_agent), now)
+        client = self._clients.entry(context.client_name, now)
         context.credential_counters = tuple(
             self._usage(client, location, self._owner_of(credential), now)
             for location, credential in _by_location(context.credentials_sent)

@@ -15,7 +15,6 @@ from aiohttp.http import HttpVersion11
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.cache.watched_boards import WatchedBoards
-from proxy.http_semantics.user_agent import client_name
 from proxy.model import StoredResponse
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import RequestCounter
@@ -51,9 +50,11 @@ class PreparedHit:
     user_agent: str
     client: str
     """The client's name in metrics."""
+    name: str
+    """The client's name in the log; empty if anonymous."""
     counter: RequestCounter
     usages: tuple[Counter, ...] = ()
-    """Counters of the credentials that the header carries."""
+    """Counters of the client key or the credentials that the header carries."""
     verifier: HitVerifier | None = None
     """Takes samples of hits; None if this one may not be verified."""
     _seq: int = -1
@@ -95,7 +96,7 @@ class PreparedHit:
         path.log.request(
             RequestLine(
                 request_id, peer, "GET", self.route, self.status, "hit", None, duration_s,
-                len(body), self.user_agent,
+                len(body), self.user_agent, None, "", self.name,
             )
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
@@ -143,13 +144,16 @@ class FastPath:
         self._metrics = deps.metrics
         self._digest_key = digest_key
         self._entries = LruDict[bytes, PreparedHit](max_entries)
+        self.generation = 0
+        """Grows with each `clear`: what was decided before is not prepared after it."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Drop every prepared hit, as after a change of the routes."""
+        """Drop every prepared hit, as after a change of the routes or client keys."""
         self._entries.clear()
+        self.generation += 1
 
     def respond(self, header: bytes, peer: str) -> tuple[bytes, bytes | None]:
         """The header's digest, and the response, which is counted and logged.
@@ -175,7 +179,8 @@ class FastPath:
     ) -> None:
         """Prepare the hit for the header with this digest, if the header alone decides it."""
         hit = response.hit
-        if hit is None or not _is_eligible(request):
+        is_current = context.generation == self.generation
+        if hit is None or not is_current or not _is_eligible(request):
             return
         stored, body = hit.stored, response.content
         is_inflated = stored.gzip and body is self.store.memory.plain(stored)
@@ -196,7 +201,8 @@ class FastPath:
             head=response.status_line() + own,
             route=context.route,
             user_agent=context.user_agent,
-            client=client_name(context.user_agent),
+            client=context.client_name,
+            name=context.client.name,
             counter=counter,
             usages=context.credential_counters,
             verifier=hit.verifier,

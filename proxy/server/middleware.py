@@ -10,6 +10,7 @@ from aiohttp.http import HttpVersion10
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.access.authentication import Authentication
 from proxy.errors import (
     HostNotAllowed,
     InternalError,
@@ -23,7 +24,6 @@ from proxy.http_semantics.fetch_metadata import FetchMetadata
 from proxy.http_semantics.fields import check_fields_size, serialize
 from proxy.http_semantics.target import check_target_size, host_name, split_absolute
 from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
-from proxy.http_semantics.user_agent import client_name
 from proxy.model import Fields
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import count
@@ -88,6 +88,7 @@ class Middleware:
         guard: BrowserGuard,
         via: str,
         fast_path: FastPath,
+        authentication: Authentication,
         credential_usage: CredentialUsage,
     ) -> None:
         """`via`: the name that requests to Trello carry in their Via field (RFC 9110 §7.6.3)."""
@@ -96,6 +97,7 @@ class Middleware:
         self._guard = guard
         self._via = via
         self._fast_path = fast_path
+        self._authentication = authentication
         self._credential_usage = credential_usage
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -132,6 +134,7 @@ class Middleware:
         deps = self._deps
         context = RequestContext(
             request_id=deps.request_ids.next(),
+            client=self._authentication.anonymous,
             client_address=client,
             method="other",
             user_agent="-",
@@ -149,15 +152,17 @@ class Middleware:
     def _context_of(self, request: web.BaseRequest) -> RequestContext:
         deps, headers = self._deps, request.headers
         own_id = headers.get("X-Request-Id", "")
-        is_usable = _REQUEST_ID.match(own_id)
+        is_usable = _REQUEST_ID.match(own_id) and not self._authentication.keys.find(own_id)
         return RequestContext(
             request_id=deps.redact(own_id) if is_usable else deps.request_ids.next(),
+            client=self._authentication.anonymous,
             client_address=request.remote or "",
             method=request.method if request.method in _KNOWN_METHODS else "other",
             user_agent=_user_agent(request),
             hold=deps.memory.hold(),
             started_at=deps.clock.monotonic(),
             trace=self._trace_of(request) if "traceparent" in headers else None,
+            generation=self._fast_path.generation,
         )
 
     def _trace_of(self, request: web.BaseRequest) -> TraceContext | None:
@@ -216,10 +221,19 @@ class Middleware:
             raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
         handler = self._routes.find(request.raw_path)
         if request.raw_path.startswith(_API):
-            self._deps.metrics.client_stats.count_request(
-                client_name(context.user_agent), self._deps.clock.now()
-            )
+            return await self._dispatch_api(handler, request, context)
         return await handler(request, context)
+
+    async def _dispatch_api(
+        self, handler: Handler, request: web.BaseRequest, context: RequestContext
+    ) -> WireResponse:
+        """Counted when its client is known, which may be named in its body."""
+        try:
+            return await handler(request, context)
+        finally:
+            self._deps.metrics.client_stats.count_request(
+                context.client_name, self._deps.clock.now()
+            )
 
     def _problem_response(
         self, error: ProxyError, context: RequestContext, request: web.BaseRequest | None = None
@@ -240,6 +254,9 @@ class Middleware:
         response.head += serialize(self._guard.cors(request.headers.get("Origin", "")))
         if context.credentials_sent:
             response.head += self._credential_usage.record(context)
+        else:
+            for counter in context.credential_counters:
+                counter.count_one(self._deps.clock.now())
         if response.status != 304 and POLICY not in response.head:
             response.head += self._guard.isolation(FetchMetadata(request.headers), request.raw_path)
 
@@ -275,6 +292,7 @@ class Middleware:
                 user_agent=context.user_agent,
                 timing=(timing.queue_s, timing.upstream_s) if timing else None,
                 trace=context.trace.trace_id if context.trace else "",
+                name=context.client.name,
             )
         )
 

@@ -7,7 +7,8 @@ is sent counts as administrative (`trello/administrative.py`).
 import re
 from collections.abc import Iterable, Sequence
 
-from proxy.config.schema import Clients
+from proxy.access.client import Client
+from proxy.config.clients import Clients
 from proxy.errors import (
     Administrative,
     LinkNotSigned,
@@ -78,13 +79,12 @@ _TOKEN_ROUTES = frozenset({"/tokens/{token}", UNKNOWN})
 
 
 class Permission:
-    """What a request may do; one with a client's own credential is judged by Trello alone."""
+    """What a client's request may do; one with its own credential is judged by Trello alone."""
 
     def __init__(self, clients: Clients, table: RouteTable, *, signs_links: bool) -> None:
         """`signs_links`: whether an attachment opens by a signed link only."""
         self.is_keyless = not clients.requires_credentials
         """Whether requests without a key and token are served, with the stored credential."""
-        self._writes = clients.writes
         self._allows_jsonp = clients.jsonp == "allow"
         self._table = table
         self._signs_links = signs_links
@@ -97,7 +97,7 @@ class Permission:
         """
         if request.method == "GET" and not self._allows_jsonp:
             check_call(request.query_names)
-        self.check_kind(request.match)
+        self.check_kind(request.match, request.client)
         contents = BatchContents()
         if request.match.route.kind is Kind.BATCH and not parts:
             contents = read_batch(request.target.partition("?")[2], self._table.classify)
@@ -110,14 +110,14 @@ class Permission:
             and request.match.route.template in _TOKEN_ROUTES
         ):
             raise TokenProtected("Revoke the proxy's token at https://trello.com/my/account.")
-        if self._writes != "all":
+        if request.client.writes != "all":
             for why in filter(None, (*map(_why, parts or (request,)), why_batch(contents))):
                 raise Administrative(why)
 
-    def check_kind(self, match: Match) -> None:
-        """WritesDenied where `clients.writes` is `deny`; checked before the body is received."""
-        if match.route.kind is Kind.WRITE and self._writes == "deny":
-            raise WritesDenied("Ask the operator; clients.writes in proxy.yaml is `deny`.")
+    def check_kind(self, match: Match, client: Client) -> None:
+        """WritesDenied for a write of a client that may send none."""
+        if match.route.kind is Kind.WRITE and client.writes == "deny":
+            raise WritesDenied("Ask the operator; in proxy.yaml, `writes` is `deny` for you.")
 
     def _check_batch(self, contents: BatchContents) -> None:
         """A batch may list reads only: nothing would be invalidated after a write in it."""

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from proxy.credentials.extraction import strip_url
 from proxy.errors import (
+    ClientKeyRequired,
     CredentialRequired,
     InvalidWebhookSignature,
     MethodNotAllowed,
@@ -23,6 +24,7 @@ TYPE_PREFIX = "urn:trello-proxy:"
 TRELLO_REFUSAL = "unauthorized permission requested"
 """How Trello refuses a request without a credential."""
 _CHALLENGES: dict[type[ProxyError], str] = {
+    ClientKeyRequired: 'Bearer realm="trello-proxy", Basic realm="trello-proxy", charset="UTF-8"',
     CredentialRequired: 'OAuth realm="https://api.trello.com"',
     InvalidWebhookSignature: "X-Trello-Webhook",
 }

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proxy.access.client import Client
+from proxy.access.client_keys import ClientKeyEntry
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.http_semantics.trace_context import TraceContext
+from proxy.http_semantics.user_agent import client_name
 from proxy.model import Outcome
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
@@ -27,6 +30,8 @@ class RequestContext:
     """Data of one request: its sender, outcome and duration."""
 
     request_id: str
+    client: Client
+    """Who sent it, as far as is known."""
     client_address: str
     method: str
     """`other` for a method that the proxy does not know."""
@@ -36,6 +41,8 @@ class RequestContext:
     """The request's share of `limits.memory`; released when the response has been sent."""
     started_at: float
     """Seconds of the monotonic clock."""
+    generation: int = 0
+    """Of the fast path's prepared hits when the request came."""
     route: str = NO_ROUTE
     """The route template: bounded in number, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)
@@ -44,7 +51,21 @@ class RequestContext:
     credentials_sent: tuple[ExtractedCredential, ...] = ()
     """The credentials that the client sent, one for each part of the request."""
     credential_counters: tuple[Counter, ...] = ()
-    """Count them once more when the fast path repeats the response."""
+    """Count them, or the client key, once more when the fast path repeats the response."""
+
+    def identify(
+        self, client_key: ClientKeyEntry | None, credentials: tuple[ExtractedCredential, ...]
+    ) -> None:
+        """Note the client key that the request carries, or else the credentials found in it."""
+        if client_key is None:
+            self.credentials_sent = credentials
+        else:
+            self.client, self.credential_counters = client_key.client, (client_key,)
+
+    @property
+    def client_name(self) -> str:
+        """The client's name in metrics: its own, else the product in its User-Agent."""
+        return self.client.name or client_name(self.user_agent)
 
     @property
     def server_timing(self) -> UpstreamTiming | None:

@@ -1,24 +1,16 @@
-"""Request parser: makes an ApiRequest from an HTTP request, by what is forwarded (D3, D5, D54)."""
+"""Request parser: makes an ApiRequest from an HTTP request, by what is forwarded (D3, D5)."""
 
-import re
-from collections.abc import Collection
-from dataclasses import replace
-from typing import NoReturn, TypedDict
+from typing import TypedDict
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from proxy.config.schema import Clients
-from proxy.credentials.extraction import (
-    NOTHING,
-    PATH_PLACEHOLDER,
-    ExtractedCredential,
-    StrippedRequest,
-    is_bearer,
-    strip_request,
-)
-from proxy.credentials.identity import RequestIdentity, StoredCredential
-from proxy.errors import CredentialRejected, CredentialRequired, InvalidTarget, NotFound
+from proxy.access.authentication import Authentication
+from proxy.access.client import ANONYMOUS, Client
+from proxy.config.clients import Clients
+from proxy.credentials.extraction import strip_query
+from proxy.credentials.identity import StoredCredential
+from proxy.errors import InvalidTarget, NotFound
 from proxy.http_semantics import cache_control
 from proxy.http_semantics.content import accepts_images, prefers_html
 from proxy.http_semantics.fetch_metadata import FetchMetadata
@@ -33,7 +25,6 @@ from proxy.http_semantics.target import (
     with_parameters,
 )
 from proxy.http_semantics.trace_context import TraceContext
-from proxy.http_semantics.user_agent import client_name
 from proxy.links.rewrite import LinkRewriter
 from proxy.model import CacheKey, Credential, Fields, Kind, Priority
 from proxy.runtime.memory_budget import Hold
@@ -41,6 +32,7 @@ from proxy.runtime.offload import run_for_client
 from proxy.server.permission import Permission
 from proxy.server.request_body import RequestBody, read_body, read_parameters
 from proxy.server.request_context import RequestContext
+from proxy.server.sender import Sender, Senders
 from proxy.trello.batch_codec import is_cacheable_part, parse_urls
 from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.rate_limits import PREFETCH_USER_AGENT
@@ -49,7 +41,6 @@ from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
 _USER_AGENT_CHARS = 200
 """Of a User-Agent: enough to distinguish clients."""
-_CREDENTIAL_CHARS = re.compile(r"[A-Za-z0-9_-]*\Z")
 _SAFE = frozenset({"GET", "HEAD"})
 _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """Served without a credential: `client.js`, and the pages that say where to get a token."""
@@ -71,14 +62,18 @@ class RequestParser:
     """Parses requests for Trello's API; one for all listeners."""
 
     def __init__(
-        self, table: RouteTable, stored: StoredCredential, clients: Clients, links: LinkRewriter
+        self,
+        table: RouteTable,
+        stored: StoredCredential,
+        clients: Clients,
+        links: LinkRewriter,
+        authentication: Authentication,
     ) -> None:
         self._routes = table
         self._stored = stored
+        self._authentication = authentication
         self._link_rewriter = links
-        self._rejects = clients.credentials == "reject"
-        self._forwards = clients.forwards_credentials
-        self._requires = clients.requires_credentials
+        self._senders = Senders(stored, clients, authentication)
         self.permission = Permission(clients, table, signs_links=links.signs)
         """What requests may do."""
 
@@ -89,23 +84,26 @@ class RequestParser:
         target = _api_target(request.raw_path)
         method, match = self._route(request.method, target)
         context.route = match.route.template
-        self._check_method(request, method, match)
+        self._check_method(request, method, match, context.client)
         raw_query, body = await _received(request, context.hold, target.query)
-        stripped = self._strip(
-            match, raw_query, request.headers.get("Authorization"), body.credential
-        )
-        context.credentials_sent = stripped.found
-        query = _canonical(match, stripped.query)
+        authorization = request.headers.get("Authorization")
+        sender = self._senders.find(match, raw_query, authorization, body.credential)
+        context.identify(sender.client_key, sender.stripped.found)
+        self._authentication.check(context.client)
+        self._senders.check_rejected(sender)
+        query = _canonical(match, sender.stripped.query)
         if match.route.kind is Kind.WRITE:
             query = await self._restore_links(query, body, _own_names(request))
-        identity = self._identity(stripped)
         if match.route.kind not in _PUBLIC:
-            self._check_credential(identity, request.headers.getall("Authorization", ()))
+            self._senders.check_credential(
+                sender.identity, context.client, request.headers.getall("Authorization", ())
+            )
         api_request = ApiRequest(
-            **self._addressed(match, stripped, query, identity),
+            **self._addressed(match, sender, query),
             effective_method=method,
             method="GET" if request.method == "HEAD" else request.method,
-            client_name=client_name(context.user_agent),
+            client=context.client,
+            client_name=context.client_name,
             directives=directives_of(request),
             fields=_fields(request, method, body, context.trace),
             timing=context.timing,
@@ -122,37 +120,34 @@ class RequestParser:
         target: str,
         directives: cache_control.Directives,
         priority: Priority = Priority.INTERACTIVE,
+        client: Client = ANONYMOUS,
     ) -> ApiRequest:
         """A GET of a target, without fields of a client's; InvalidTarget, NotFound.
 
         It has the stored credential, and so that partition of the cache; or the target's own one
-        where clients' credentials are forwarded.
+        where clients' credentials are forwarded. A client key in the target names another client.
         """
         parsed = _api_target(target)
         method, match = self._route("GET", parsed)
-        stripped = self._strip(match, parsed.query)
-        query = _canonical(match, stripped.query)
+        sender = self._senders.find(match, parsed.query)
+        self._senders.check_rejected(sender)
+        query = _canonical(match, sender.stripped.query)
         return ApiRequest(
-            **self._addressed(match, stripped, query, self._identity(stripped)),
+            **self._addressed(match, sender, query),
             effective_method=method,
             method="GET",
+            client=sender.client_key.client if sender.client_key is not None else client,
             directives=directives,
             priority=priority,
         )
 
-    def page(self, target: str, directives: cache_control.Directives) -> ApiRequest:
+    def page(self, target: str, directives: cache_control.Directives, client: Client) -> ApiRequest:
         """A GET for a page; CredentialRequired where clients may not use the stored credential.
 
         Otherwise as `internal_get`.
         """
-        request = self.internal_get(target, directives)
-        self._check_credential(
-            RequestIdentity(
-                request.credential,
-                request.partition,
-                uses_stored_credential=request.uses_stored_credential,
-            )
-        )
+        request = self.internal_get(target, directives, client=client)
+        self._senders.check_credential(self._stored.identity, client)
         return request
 
     def batch_parts(self, batch: ApiRequest) -> tuple[ApiRequest, ...]:
@@ -173,7 +168,7 @@ class RequestParser:
         except InvalidTarget:
             return None
         match = self._routes.classify("GET", parsed.segments[1:])
-        query = _canonical(match, self._strip(match, parsed.query).query)
+        query = _canonical(match, strip_query(parsed.query)[0])
         if not is_cacheable_part(match, names_in(query)):
             return None
         return batch.derive(target=target_of(match.segments, query), match=match)
@@ -185,29 +180,15 @@ class RequestParser:
             method = tunnelled_method_in(target.query) or "GET"
         return method, self._routes.classify(method, target.segments[1:])
 
-    def _check_method(self, request: web.BaseRequest, method: str, match: Match) -> None:
-        """TunnelDenied or WritesDenied, before the body is received."""
+    def _check_method(
+        self, request: web.BaseRequest, method: str, match: Match, client: Client
+    ) -> None:
+        """TunnelDenied or WritesDenied, before the body is received; it may hold a client key."""
         if request.method in _SAFE and method not in _SAFE:
             kind = self._routes.classify("GET", match.segments).route.kind
             check_tunnel(request.method, kind, FetchMetadata(request.headers))
-        self.permission.check_kind(match)
-
-    def _strip(
-        self,
-        match: Match,
-        query: str,
-        authorization: str | None = None,
-        in_body: ExtractedCredential = NOTHING,
-    ) -> StrippedRequest:
-        return strip_request(
-            query,
-            match.segments,
-            match.secret_positions,
-            is_batch=match.route.kind is Kind.BATCH,
-            authorization=authorization,
-            in_body=in_body,
-            replacement=None if self._forwards else self._stored.identity.credential,
-        )
+        if not self._authentication.keys:
+            self.permission.check_kind(match, client)
 
     async def _restore_links(self, query: str, body: RequestBody, names: frozenset[str]) -> str:
         """The query of a write with Trello's links for the proxy's; its form or JSON as well.
@@ -221,26 +202,12 @@ class RequestParser:
             )
         return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
-    def _identity(self, stripped: StrippedRequest) -> RequestIdentity:
-        """The credential to send it with, by `clients.credentials`; CredentialRejected."""
-        if self._rejects and stripped.found:
-            _reject(stripped)
-        sender, in_path = stripped.sender, stripped.in_path
-        if not (self._forwards and (sender.key or sender.token or in_path.token)):
-            return self._stored.identity
-        own = Credential(sender.key or "", sender.token or in_path.token or "")
-        if not _CREDENTIAL_CHARS.match(own.key + own.token):
-            raise InvalidTarget("A key and a token are made of letters and digits.")
-        partition = self._stored.partitions.of_credential(own)
-        return RequestIdentity(own, partition, uses_stored_credential=False)
-
-    def _addressed(
-        self, match: Match, stripped: StrippedRequest, query: str, identity: RequestIdentity
-    ) -> _Addressed:
+    def _addressed(self, match: Match, sender: Sender, query: str) -> _Addressed:
         """The upstream target, and the key: of the target without the secrets in its path."""
-        redacted = self._redact_path(match)
+        identity = sender.identity
+        redacted = self._senders.redact_path(match, sender)
         return {
-            "target": target_of(stripped.segments, query),
+            "target": target_of(sender.stripped.segments, query),
             "match": redacted,
             "query_names": names_in(query),
             "key": key_of(identity.partition, target_of(redacted.segments, query)),
@@ -248,46 +215,6 @@ class RequestParser:
             "credential": identity.credential,
             "uses_stored_credential": identity.uses_stored_credential,
         }
-
-    def _check_credential(
-        self, identity: RequestIdentity, authorization: Collection[str] = ()
-    ) -> None:
-        """CredentialRequired unless the client sent a key and a token, where it has to.
-
-        That is also where credentials are forwarded, and it has one that cannot be.
-        """
-        if (
-            self._forwards
-            and identity.uses_stored_credential
-            and any(map(is_bearer, authorization))
-        ):
-            raise CredentialRequired(
-                "Send a key and a token of your own; a Bearer token is not forwarded."
-            )
-        own = identity.credential
-        has_both = not identity.uses_stored_credential and own.key and own.token
-        if self._requires and not has_both:
-            raise CredentialRequired(
-                "Send a key and a token of your own, best in an Authorization field; "
-                "this proxy does not use its own for clients (clients.credentials is `require`)."
-            )
-
-    def _redact_path(self, match: Match) -> Match:
-        """The match without a key or token: its segments are part of keys, tags and logs."""
-        if not match.secret_positions:
-            return match
-        digest = self._stored.partitions.digest
-        redacted = {
-            match.segments[position]: digest(match.segments[position])
-            if self._forwards
-            else PATH_PLACEHOLDER
-            for position in match.secret_positions
-        }
-        return replace(
-            match,
-            segments=tuple(redacted.get(segment, segment) for segment in match.segments),
-            params=tuple((name, redacted.get(value, value)) for name, value in match.params),
-        )
 
 
 def _api_target(raw: str) -> Target:
@@ -324,14 +251,6 @@ def _canonical(match: Match, query: str) -> str:
     if match.route.kind is Kind.BATCH:
         return query
     return canonical_query(query, ordered=match.route.kind is Kind.WRITE)
-
-
-def _reject(stripped: StrippedRequest) -> NoReturn:
-    locations = dict.fromkeys(place for each in stripped.found for place in each.locations)
-    raise CredentialRejected(
-        f"Remove the key and token from the {' and the '.join(locations)} "
-        f"(in a path, write {PATH_PLACEHOLDER} for it); the proxy adds its own."
-    )
 
 
 def directives_of(request: web.BaseRequest) -> cache_control.Directives:

@@ -53,10 +53,11 @@ def test_nothing_else_stands_there() -> None:
     }
 
 
-def test_it_is_the_default_but_for_its_route() -> None:
+def test_it_is_the_default_but_for_its_route_and_client_key() -> None:
     example = schema.load(TEXT, "proxy.yaml", {}, str)
-    assert len(example.routes) == 1
-    assert replace(example, routes=()) == Config()
+    assert len(example.routes) == len(example.clients.keys) == 1
+    clients = replace(example.clients, keys=())
+    assert replace(example, routes=(), clients=clients) == Config()
 
 
 def test_it_takes_the_credentials_from_where_the_default_does() -> None:

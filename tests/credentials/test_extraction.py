@@ -164,8 +164,10 @@ AUTHORIZATIONS = {
     ),
     "key only": ('OAuth oauth_consumer_key="K"', ExtractedCredential("K", None, ("header",))),
     "empty values": ('OAuth oauth_consumer_key="", oauth_token=""', NO_PAIR),
-    "Bearer": ("Bearer abc.def=", NO_PAIR),
-    "Basic": ("Basic a2V5OnRva2Vu==", NO_PAIR),
+    "Bearer": ("Bearer abc.def=", ExtractedCredential(None, None, ("header",), "abc.def=")),
+    "Basic": ("basic a2V5OnRva2Vu", ExtractedCredential(None, None, ("header",), "token")),
+    "Basic without a password": ("Basic a2V5", NO_PAIR),
+    "Basic of no text": ("Basic =/w==", NO_PAIR),
     "an unclosed quote": ('OAuth oauth_token="', NO_PAIR),
     "garbage": (',,="";oauth_=\x80', NO_PAIR),
 }

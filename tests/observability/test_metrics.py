@@ -27,6 +27,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_connections_closed_total": ("reason",),
     "trello_proxy_connections_limit": (),
     "trello_proxy_client_api_requests_total": (),
+    "trello_proxy_client_key_last_used_timestamp_seconds": ("client", "key"),
     "trello_proxy_client_api_requests_throttled_without_proxy_total": (),
     "trello_proxy_errors_total": ("type",),
     "trello_proxy_attachment_bytes_total": ("source",),

@@ -227,6 +227,7 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             route="/boards/{id}",
             user_agent="test",
             client="test",
+            name="",
             counter=cell,
         )
 

@@ -130,6 +130,7 @@ class Proxy:
     clock: FakeClock
     directory: Path
     logged: list[bytes]
+    source: "Source"
     wires: list[Wire] = field(default_factory=list)
 
     @property
@@ -189,10 +190,35 @@ class Proxy:
         lines = "".join(f"{name}: {value}\r\n" for name, value in every.items())
         return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
+    async def reload(self, yaml: str) -> None:
+        """Apply these `clients`, as SIGHUP does; the proxy was made with `reloads`."""
+        assert self.app.reloader is not None
+        self.source.config = replace(
+            self.source.config, clients=load(yaml, "proxy.yaml", {}, str).clients
+        )
+        before = self.log.count(b"configuration reloaded")
+        self.app.reloader.request()
+        async with asyncio.timeout(PATIENCE_S):
+            while self.log.count(b"configuration reloaded") == before:  # noqa: ASYNC110 — polled
+                await asyncio.sleep(0.001)
+
     async def stop(self) -> None:
         for wire in self.wires:
             await wire.close()
         await self.app.stop()
+
+
+@dataclass
+class Source:
+    """A configuration that a test replaces."""
+
+    config: Config
+
+    def load(self) -> Config:
+        return self.config
+
+    def secrets_changed(self) -> bool:
+        return False
 
 
 MakeProxy = Callable[..., Awaitable[Proxy]]
@@ -216,6 +242,8 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         directory: Path | None = None,
         host: str = "127.0.0.1",
         listen: str = "",
+        *,
+        reloads: bool = False,
     ) -> Proxy:
         backend: Backend = "sqlite" if directory else "memory"
         directory = directory or tmp_path / "unused"
@@ -223,12 +251,18 @@ async def make_proxy(tmp_path: Path, clock: FakeClock) -> AsyncIterator[MakeProx
         cache = replace(config.cache, backend=backend, directory=str(directory))
         config = replace(config, cache=cache, freshness=replace(config.freshness, watch_s="off"))
         logged: list[bytes] = []
+        source = Source(config)
         app = App(
             config,
             CREDENTIAL,
-            SystemPorts(clock=clock, write_log=logged.append, random=_Bytes(len(made))),
+            SystemPorts(
+                clock=clock,
+                write_log=logged.append,
+                random=_Bytes(len(made)),
+                source=source if reloads else None,
+            ),
         )
-        made.append(Proxy(app, clock, directory, logged))
+        made.append(Proxy(app, clock, directory, logged, source))
         await app.start()
         return made[-1]
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.schema import Clients
+from proxy.access.authentication import Authentication
+from proxy.config.clients import Clients
 from proxy.credentials.identity import CachePartitions, StoredCredential
 from proxy.errors import InvalidTarget
 from proxy.http_semantics.cache_control import NONE
@@ -128,6 +129,7 @@ INTAKE = RequestParser(
     StoredCredential(CREDENTIAL, CachePartitions(b"k" * 32, "")),
     Clients(),
     LinkRewriter("http://127.0.0.1:8080"),
+    Authentication(Clients()),
 )
 ROUTES = st.sampled_from([
     "boards/*", "customFields/*/options", "cards/*/checklists", "members/*/boards", "search",

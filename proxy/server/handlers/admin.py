@@ -130,7 +130,8 @@ class AdminHandler:
         url = url_parameter(request.raw_path.partition("?")[2])
         if not url:
             raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
-        api_request = self.parser.internal_get(target_of_url(url), NONE, Priority.API)
+        target = target_of_url(url)
+        api_request = self.parser.internal_get(target, NONE, Priority.API, context.client)
         parts = self.parser.batch_parts(api_request)
         self.parser.permission.check(api_request, parts)
         explanation = await self.explainer.explain(api_request, parts)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from proxy.access.client import Client
 from proxy.cache.read_through import ReadThrough
 from proxy.credentials.extraction import strip_url
 from proxy.errors import InvalidResponse, MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
@@ -78,6 +79,14 @@ class FetchedJson:
         return make(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _PageRequest:
+    """What the reads of one page have in common."""
+
+    directives: Directives
+    client: Client
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageHandler:
     """Handlers of pages; data is read through the cache, with the stored credential."""
@@ -126,31 +135,31 @@ class PageHandler:
         Redirects to the board if the name is a board's: both have shortLinks of the same form.
         """
         context.route = "/c/{card}"
-        name, directives = _name_in(request), directives_of(request)
+        name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
         try:
-            card = await self._fetch(f"/1/cards/{name}?{_CARD_QUERY}", directives)
+            card = await self._fetch(f"/1/cards/{name}?{_CARD_QUERY}", page)
         except NotFoundAtTrello:
-            await self._board(name, directives)
+            await self._board(name, page)
             return WireResponse(302, serialize((("Location", f"/b/{name}"), *TEXT_FIELDS)))
         _account(context, card)
         board_id = await card.use(board_id_of)
         board, member_names = await asyncio.gather(
-            self._board_of_card(board_id, directives), self._member_names(board_id, directives)
+            self._board_of_card(board_id, page), self._member_names(board_id, page)
         )
         parse_card = CardParser(self.links, self.clock.now(), member_names).parse
         page_context = self._page_context(card)
-        page = await card.use(lambda value: card_page(parse_card(value), board, page_context))
-        return _page_response(card, page)
+        html = await card.use(lambda value: card_page(parse_card(value), board, page_context))
+        return _page_response(card, html)
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """A board's files on `?page=`, or those that match `?q=`; raises as `card`."""
         context.route = "/b/{board}"
-        name, directives = _name_in(request), directives_of(request)
+        name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
         query = _query_of(request)
-        board = await self._board(name, directives)
+        board = await self._board(name, page)
         cards, member_names = await asyncio.gather(
-            self._fetch(f"/1/boards/{name}/cards?{_CARD_QUERY}", directives),
-            self._member_names(name, directives),
+            self._fetch(f"/1/boards/{name}/cards?{_CARD_QUERY}", page),
+            self._member_names(name, page),
         )
         _account(context, cards)
         number = int(text) if _PAGE_NUMBER.fullmatch(text := query.get("page", "")) else 1
@@ -163,33 +172,33 @@ class PageHandler:
 
         return _page_response(cards, await cards.use(render))
 
-    async def _board(self, name: str, directives: Directives) -> Board:
-        fetched = await self._fetch(f"/1/boards/{name}?fields=name,shortLink,url", directives)
+    async def _board(self, name: str, page: _PageRequest) -> Board:
+        fetched = await self._fetch(f"/1/boards/{name}?fields=name,shortLink,url", page)
         return await fetched.use(lambda board: parse_board(board, name))
 
-    async def _board_of_card(self, board_id: str, directives: Directives) -> Board | None:
+    async def _board_of_card(self, board_id: str, page: _PageRequest) -> Board | None:
         """The board; None if it is not available: the page is shown without it."""
         try:
-            return await self._board(board_id, directives) if board_id else None
+            return await self._board(board_id, page) if board_id else None
         except ProxyError:
             return None
 
-    async def _member_names(self, board: str, directives: Directives) -> Mapping[str, str]:
+    async def _member_names(self, board: str, page: _PageRequest) -> Mapping[str, str]:
         """Names by member id; empty if they are not available."""
         if not board:
             return {}
         target = f"/1/boards/{board}/members?fields=fullName,username"
         try:
-            return await (await self._fetch(target, directives)).use(parse_member_names)
+            return await (await self._fetch(target, page)).use(parse_member_names)
         except ProxyError:
             return {}
 
     def _page_context(self, fetched: FetchedJson) -> PageContext:
         return PageContext(self.links.public_url, fetched.stale_since)
 
-    async def _fetch(self, target: str, directives: Directives) -> FetchedJson:
+    async def _fetch(self, target: str, page: _PageRequest) -> FetchedJson:
         """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
-        response = await self.reads.serve(self.parser.page(target, directives))
+        response = await self.reads.serve(self.parser.page(target, page.directives, page.client))
         body = await _read_body(response)
         if response.status == 200:
             return FetchedJson(body, response)

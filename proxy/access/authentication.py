@@ -1,0 +1,67 @@
+"""Authentication: which client sent a request, by the secrets that it carries (D56). Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from proxy.access.client import Client
+from proxy.access.client_keys import PREFIX, ClientKeyEntry, ClientKeys, digest_of
+from proxy.config.clients import ClientKey, Clients
+from proxy.credentials.extraction import ExtractedCredential
+from proxy.errors import ClientKeyRequired
+
+_UNKNOWN_KEY = "This client key is not valid here, or no more; ask the operator for a new one."
+_NO_KEY = (
+    "Send your client key, as `Authorization: Bearer …`, as the password of Basic, or wherever "
+    "Trello's clients send a token; the operator makes one by `trello-proxy key NAME`."
+)
+
+
+class Authentication:
+    """Clients and their keys, for all listeners; replaced when the configuration changes."""
+
+    def __init__(self, clients: Clients) -> None:
+        self.keys = ClientKeys()
+        self.reconfigure(clients)
+
+    def reconfigure(self, clients: Clients) -> None:
+        """Use other keys and permissions from now on."""
+        self.keys.reconfigure(_clients_by_digest(clients))
+        self.anonymous = Client(writes=clients.writes)
+        """The client of a request that names none."""
+        self._needs_key = clients.access == "keys"
+
+    def find(self, credentials: Iterable[ExtractedCredential]) -> ClientKeyEntry | None:
+        """The first client key in the credentials of a request, if there is one.
+
+        ClientKeyRequired if one of them was made as a client key and is none: it may be revoked.
+        """
+        candidates = list(_candidates(credentials))
+        for candidate in candidates:
+            if (entry := self.keys.find(candidate)) is not None:
+                return entry
+        if any(candidate.startswith(PREFIX) for candidate in candidates):
+            raise ClientKeyRequired(_UNKNOWN_KEY)
+        return None
+
+    def check(self, client: Client) -> None:
+        """ClientKeyRequired for an anonymous client, if `clients.access` is `keys`."""
+        if self._needs_key and not client.name:
+            raise ClientKeyRequired(_NO_KEY)
+
+
+def _candidates(credentials: Iterable[ExtractedCredential]) -> Iterator[str]:
+    """What may be a client key: a token in any place, `Bearer`, or the password of `Basic`."""
+    for credential in credentials:
+        yield from filter(None, (credential.bearer, credential.token))
+
+
+def _clients_by_digest(clients: Clients) -> Iterator[tuple[str, Client]]:
+    for each in clients.keys:
+        yield _digest(each), _client(each, clients)
+
+
+def _digest(key: ClientKey) -> str:
+    return key.digest or digest_of(key.key.reveal() if key.key is not None else "")
+
+
+def _client(key: ClientKey, clients: Clients) -> Client:
+    return Client(name=key.name, writes=key.writes or clients.writes, source="key")
