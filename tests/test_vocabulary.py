@@ -24,7 +24,6 @@ UNUSED = re.compile(
 ALLOWED = {"proxy.cache.collapsing": {"flight", "flights"}}
 """Go's *singleflight* is a word of the field where requests are collapsed."""
 CLEAN = {
-    "server",
     "app",
     "attachments",
     "cache",
@@ -41,6 +40,7 @@ CLEAN = {
     "pages",
     "ratelimit",
     "runtime",
+    "server",
     "status",
     "trello",
     "upstream",

@@ -5,14 +5,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 PATIENCE_S = 8.0
-"""No answer takes so long; a test that waits longer has failed."""
+"""Longer than any response takes; a test that waits longer has failed."""
 
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]
 
 
 class RawUpstream:
-    """A server of bytes: says what it was told to, whatever it is asked."""
+    """A server of bytes: it sends `said` for every request."""
 
     def __init__(self) -> None:
         self.asked: list[bytes] = []
@@ -84,9 +84,9 @@ def file(number: int) -> str:
 
 
 def attached(said: bytes | Speak, length: str = "null") -> Speak:
-    """Trello with attachments: to a question about one it tells of a file, and to others `said`.
+    """Trello with attachments: metadata of a file for requests about one, `said` for others.
 
-    `length`: the JSON of how many bytes the file has.
+    `length`: the file's bytes, as JSON.
     """
 
     async def speak(

@@ -119,7 +119,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("fields", FOREIGN.values(), ids=FOREIGN.keys())
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD"])
-async def test_a_page_elsewhere_is_refused_and_trello_hears_nothing(
+async def test_a_cross_origin_page_is_refused_and_nothing_is_sent_upstream(
     guarded: Proxy, standin: FakeTrello, fields: dict[str, str], method: str
 ) -> None:
     heard = await guarded.ask(method, ME, fields)
@@ -213,7 +213,7 @@ async def test_a_program_may_still_tunnel_a_write(
     assert (heard.status, heard.json["name"]) == (200, "Tunnelled")
 
 
-async def test_who_may_not_tunnel_is_told_what_to_do(guarded: Proxy) -> None:
+async def test_a_tunnel_that_is_refused_names_the_remedy(guarded: Proxy) -> None:
     heard = await guarded.get(f"{ME}?_method=PUT")
     assert refused(heard, 403, "tunnel-denied")
     assert "X-Requested-With: XMLHttpRequest" in heard.json["detail"]
@@ -252,7 +252,7 @@ async def test_json_cannot_be_read_as_a_script(
     assert standin.request_log.total == 0
 
 
-async def test_who_may_not_call_is_told_what_to_do(guarded: Proxy) -> None:
+async def test_a_jsonp_call_that_is_refused_names_the_remedy(guarded: Proxy) -> None:
     heard = await guarded.get(f"{ME}?callback=x")
     assert refused(heard, 403, "jsonp-denied")
     assert "clients.origins" in heard.json["detail"]
@@ -299,7 +299,7 @@ async def test_a_page_of_ours_may_call(guarded: Proxy, standin: FakeTrello) -> N
     assert (await guarded.ask("PUT", card, ours, b"name=x")).status == 200
 
 
-async def test_an_allowed_origin_may_read_the_answer(guarded: Proxy) -> None:
+async def test_an_allowed_origin_may_read_the_response(guarded: Proxy) -> None:
     page = {"Origin": APP, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
     for expected in ("fwd=uri-miss", "hit", "hit"):
         heard = await guarded.get(ME, page)

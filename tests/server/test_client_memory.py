@@ -47,7 +47,7 @@ async def used(proxy: Proxy) -> dict[str, float]:
 
 async def until(is_so: Callable[[dict[str, float]], bool], proxy: Proxy) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not is_so(await used(proxy)):  # noqa: ASYNC110 — it is told when it is asked
+        while not is_so(await used(proxy)):  # noqa: ASYNC110 — it can only be polled
             await asyncio.sleep(0.001)
 
 
@@ -65,7 +65,7 @@ async def unfinished(proxy: Proxy) -> Wire:
 
 @asynccontextmanager
 async def who_reads_nothing(proxy: Proxy, count: int, request: bytes) -> AsyncIterator[None]:
-    """So many clients that ask and take as little as a socket can."""
+    """`count` clients that send a request and receive as little as a socket can."""
     loop, clients = asyncio.get_running_loop(), []
     for _ in range(count):
         client = socket.socket()
@@ -100,7 +100,7 @@ async def test_unfinished_bodies_are_bounded_and_hits_go_on(before: Start) -> No
     assert len(events) == 1
 
 
-async def test_the_answer_to_a_write_is_told_though_there_is_no_room(before: Start) -> None:
+async def test_the_response_to_a_write_is_sent_though_the_memory_is_full(before: Start) -> None:
     long = b'["' + b"x" * 400_000 + b'"]'
     proxy = await before(answer(long), SMALL)
     wires = [await unfinished(proxy) for _ in range(3)]
@@ -129,7 +129,7 @@ async def test_the_bodies_that_are_sent_on_are_bounded_too(before: Start) -> Non
 
 
 async def status_of(wire: Wire) -> int:
-    """Of the answer, where one comes; 0 while the body is waited for."""
+    """The status of the response; 0 while the proxy waits for the body."""
     try:
         async with asyncio.timeout(0.2):
             return (await wire.hear("POST")).status
@@ -137,7 +137,9 @@ async def status_of(wire: Wire) -> int:
         return 0
 
 
-async def test_forty_who_take_nothing_of_a_large_answer_cost_little(before: Start) -> None:
+async def test_clients_that_receive_nothing_of_a_large_response_cost_little(
+    before: Start,
+) -> None:
     proxy = await before(answer(gzip.compress(LONG, 1), GZIP), "limits: {memory: 6MiB}")
     assert (await proxy.get(CARDS)).body == LONG
     assert (await proxy.get(CARDS)).fields["cache-status"].startswith("trello-proxy; hit;")
@@ -172,7 +174,7 @@ async def test_who_takes_nothing_of_hits_makes_room_for_the_others(before: Start
 async def test_who_takes_nothing_of_hits_and_asks_no_more_is_let_go(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody waits for a planned hit to be taken, but the connection itself."""
+    """Only the connection waits for a prepared hit to be received."""
     monkeypatch.setattr(connection, "WRITE_IDLE_S", 0.1)
     proxy = await before(answer(b'["' + b"x" * 200_000 + b'"]'))
     request = proxy.request("GET", CARDS)
@@ -225,7 +227,7 @@ async def test_requests_that_wait_behind_another_are_not_all_received(
     await until(is_nothing, proxy)
 
 
-async def test_an_answer_too_long_when_inflated_passes_in_pieces(
+async def test_a_response_too_long_when_inflated_passes_in_pieces(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(response_body, "MAX_PLAIN_BYTES", MIB)

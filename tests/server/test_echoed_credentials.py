@@ -71,7 +71,7 @@ async def test_an_echoed_credential_is_blanked_in_any_body(before: Start, echo: 
         assert not shows(proxy.log)
 
 
-async def test_an_echo_in_an_answer_too_long_to_hold_is_blanked(
+async def test_an_echo_in_a_response_too_long_to_hold_is_masked(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.upstream.exchange.MAX_BUFFERED_BYTES", 10_000)
@@ -139,7 +139,7 @@ async def test_an_echo_in_a_field_of_a_file_is_blanked_too(
 
 
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
-async def test_an_echo_in_what_is_told_of_a_file_is_blanked(before: Start, echo: bytes) -> None:
+async def test_an_echo_in_the_metadata_of_a_file_is_masked(before: Start, echo: bytes) -> None:
     told = b'{"id":"5e94756a8ed68535838d852d","isUpload":true,"mimeType":"a/%b","fileName":"%b"}'
     for said in (told % (echo, echo), told.replace(b"true", b"false") % (echo, echo)):
         proxy = await before(answer(said))

@@ -30,7 +30,7 @@ needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv
 
 
 async def _said(proxy: Proxy, address: str, request: bytes, port: int | None) -> int:
-    """The status of the answer to this request at this address."""
+    """The status of the response to this request at this address."""
     reader, writer = await asyncio.open_connection(address, port)
     wire = Wire(reader, writer)
     proxy.wires.append(wire)
@@ -98,7 +98,7 @@ async def test_links_lead_to_this_machine_where_no_public_url_says_more(
     ("host", "yaml"),
     [("0.0.0.0", "public_url: https://trello.internal"), ("127.0.0.1", "")],  # noqa: S104
 )
-async def test_nobody_is_warned_of_links_that_lead_to_the_proxy(
+async def test_no_warning_of_links_that_lead_to_the_proxy(
     make_proxy: MakeProxy, standin: FakeTrello, host: str, yaml: str
 ) -> None:
     proxy = await make_proxy(standin.url, yaml, host=host)

@@ -19,7 +19,7 @@ CODED = b"Content-Encoding: gzip\r\n"
 HALVES = gzip.compress(BODY[:20]) + gzip.compress(BODY[20:])
 
 
-async def heard_in_both_forms(proxy: Proxy, target: str) -> None:
+async def received_in_both_codings(proxy: Proxy, target: str) -> None:
     for _ in range(3):
         plain = await proxy.get(target)
         coded = await proxy.get(target, {"Accept-Encoding": "gzip"})
@@ -30,14 +30,14 @@ async def heard_in_both_forms(proxy: Proxy, target: str) -> None:
 
 async def test_a_read_is_inflated_and_stored(before: Start) -> None:
     proxy = await before(answer(HALVES, JSON + CODED))
-    await heard_in_both_forms(proxy, READ)
+    await received_in_both_codings(proxy, READ)
     assert (await proxy.get(READ)).fields["cache-status"].startswith("trello-proxy; hit;")
 
 
 async def test_it_may_come_in_chunks(before: Start) -> None:
     proxy = await before(chunked(*(HALVES[at : at + 7] for at in range(0, len(HALVES), 7)),
                                  head=JSON + CODED))  # fmt: skip
-    await heard_in_both_forms(proxy, READ)
+    await received_in_both_codings(proxy, READ)
 
 
 async def test_a_batch_is_inflated(before: Start) -> None:

@@ -46,7 +46,7 @@ async def test_a_header_in_single_bytes_is_understood(proxy: Proxy) -> None:
     assert (await wire.hear()).status == 200
 
 
-async def test_a_body_nobody_read_is_never_the_next_request(
+async def test_a_body_that_was_not_read_is_never_the_next_request(
     proxy: Proxy, standin: FakeTrello
 ) -> None:
     smuggled = proxy.request("DELETE", f"/1/cards/{standin.trello.example_card}")
@@ -258,7 +258,7 @@ async def test_http_0_9_gets_nothing(proxy: Proxy, standin: FakeTrello) -> None:
     assert standin.request_log.total == 0
 
 
-async def test_a_client_that_has_said_everything_still_hears_the_answer(proxy: Proxy) -> None:
+async def test_a_client_that_closed_its_sending_side_still_gets_the_response(proxy: Proxy) -> None:
     for _ in range(3):  # asked, from the store, and without being parsed
         wire = await proxy.connect()
         wire.send(proxy.request("GET", CARD))

@@ -80,7 +80,7 @@ class TestDownloads:
             "http://{listed}/x\xe9\x85?5igned",
         ],
     )
-    async def test_a_redirect_elsewhere_is_refused_and_not_told(
+    async def test_a_redirect_elsewhere_is_refused_and_not_disclosed(
         self, before: Start, storage: RawUpstream, elsewhere: RawUpstream, location: str
     ) -> None:
         storage.said = elsewhere.said = answer(b"5igned-evil", b"Content-Type: image/png\r\n")
@@ -109,7 +109,7 @@ class TestDownloads:
         assert len(storage.asked) == 2
 
     @pytest.mark.parametrize("status", [b"403 Forbidden", b"404 Not Found", b"500 Oops"])
-    async def test_what_storage_says_against_it_is_not_told(
+    async def test_an_error_of_the_storage_is_not_disclosed(
         self, before: Start, storage: RawUpstream, status: bytes
     ) -> None:
         proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")
@@ -186,7 +186,7 @@ class TestDownloads:
         assert (heard.status, heard.body) == (200, b"\x89PNG" * 9)
         assert "content-encoding" not in heard.fields
 
-    async def test_a_file_in_a_coding_that_nobody_knows_is_trouble(
+    async def test_a_file_in_an_unknown_coding_is_an_upstream_failure(
         self, before: Start, storage: RawUpstream
     ) -> None:
         proxy = await self._redirecting(before, f"{storage.url}{SIGNED}")

@@ -1,4 +1,4 @@
-"""What clumsy and hostile clients send: each gets its status, and Trello hears nothing of it."""
+"""Hostile requests: each gets its status, and nothing is sent to Trello."""
 
 import json
 from urllib.parse import quote
@@ -122,7 +122,7 @@ UNPARSABLE = {
 @pytest.mark.parametrize(
     ("status", "slug", "sentence", "head"), UNPARSABLE.values(), ids=UNPARSABLE.keys()
 )
-async def test_who_sends_what_cannot_be_parsed_is_told_what_to_send(
+async def test_a_request_that_cannot_be_parsed_gets_the_remedy(
     proxy: Proxy, standin: FakeTrello, status: int, slug: str, sentence: str, head: str
 ) -> None:
     wire = await proxy.connect()
@@ -221,7 +221,7 @@ async def test_absolute_form_and_host_name_one_host(
         ("CONNECT", "api.trello.com:443"),
     ],
 )
-async def test_a_forward_proxys_clients_are_told_that_this_is_none(
+async def test_clients_of_a_forward_proxy_get_an_error_that_says_this_is_none(
     proxy: Proxy, standin: FakeTrello, method: str, target: str
 ) -> None:
     heard = await proxy.ask(method, target, {"Host": "api.trello.com"})

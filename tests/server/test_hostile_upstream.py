@@ -111,7 +111,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("said", "slug"), BROKEN.values(), ids=BROKEN.keys())
-async def test_a_broken_answer_is_an_error_of_ours_and_is_not_stored(
+async def test_a_broken_response_is_our_error_and_is_not_stored(
     before: Start, raw_upstream: RawUpstream, said: bytes, slug: str
 ) -> None:
     proxy = await before(said)
@@ -126,7 +126,7 @@ async def test_a_broken_answer_is_an_error_of_ours_and_is_not_stored(
 
 
 @pytest.mark.parametrize(("said", "slug"), BROKEN.values(), ids=BROKEN.keys())
-async def test_a_broken_answer_leaves_what_is_stored_in_use(
+async def test_a_broken_response_leaves_what_is_stored_in_use(
     before: Start, raw_upstream: RawUpstream, said: bytes, slug: str
 ) -> None:
     proxy = await before(answer())
@@ -187,7 +187,9 @@ async def test_an_upstream_that_stalls_in_mid_body_is_504(
     assert says(heard, 504, "upstream-timeout")
 
 
-async def test_nobody_there_is_502(make_proxy: MakeProxy, raw_upstream: RawUpstream) -> None:
+async def test_no_listening_upstream_is_502(
+    make_proxy: MakeProxy, raw_upstream: RawUpstream
+) -> None:
     await raw_upstream.stop()
     proxy = await make_proxy(raw_upstream.url)
     heard = await proxy.get(READ)
@@ -209,7 +211,7 @@ async def test_a_body_arrives_whole_however_it_is_cut_up(
     assert (await proxy.get(READ)).body == BODY
 
 
-async def test_a_length_beside_chunks_never_frames_our_answer(before: Start) -> None:
+async def test_a_length_beside_chunks_never_frames_our_response(before: Start) -> None:
     said = OK + JSON + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
     proxy = await before(said + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
     wire = await proxy.connect()
@@ -221,7 +223,7 @@ async def test_a_length_beside_chunks_never_frames_our_answer(before: Start) -> 
     assert (await wire.hear()).status == 200
 
 
-async def test_what_follows_an_answer_is_nobodys(before: Start, raw_upstream: RawUpstream) -> None:
+async def test_bytes_after_a_response_are_dropped(before: Start, raw_upstream: RawUpstream) -> None:
     smuggled = answer(b'{"name":"smuggled"}')
     proxy = await before(answer() + smuggled)
     assert (await proxy.get(READ)).body == BODY
@@ -229,7 +231,7 @@ async def test_what_follows_an_answer_is_nobodys(before: Start, raw_upstream: Ra
     assert (await proxy.get("/1/boards/5e93ba403f1ab3603ba81a09/cards")).body == b"[]"
 
 
-async def test_interim_answers_are_passed_over(before: Start) -> None:
+async def test_interim_responses_are_skipped(before: Start) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload\r\n\r\n"
     proxy = await before(b"HTTP/1.1 102 Processing\r\n\r\n" + early + answer())
     heard = await proxy.get(READ)
@@ -253,7 +255,7 @@ async def test_json_that_does_not_say_so_is_json(before: Start) -> None:
     assert "content-type" not in heard.fields
 
 
-async def test_a_decompression_bomb_is_no_answer(
+async def test_a_decompression_bomb_is_no_response(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.http_semantics.content.MAX_PLAIN_BYTES", 1_000_000)

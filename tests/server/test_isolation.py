@@ -142,7 +142,7 @@ class TestPages:
     """HTML in the place of what Trello says."""
 
     @pytest.mark.parametrize(("status", "head", "body"), WORDLESS.values(), ids=WORDLESS.keys())
-    async def test_a_refusal_that_is_a_page_is_trouble(
+    async def test_a_refusal_that_is_a_page_is_an_upstream_failure(
         self, before: Start, raw_upstream: RawUpstream, status: bytes, head: bytes, body: bytes
     ) -> None:
         proxy = await before(answer(body, head, status))

@@ -1,4 +1,4 @@
-"""It ends when told, in time, and what is under way is finished first."""
+"""Listening and shutdown: it ends at a signal, in time, after the requests being served."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
 
 
 class TestTheEnd:
-    async def test_the_demo_shows_what_to_try_and_ends_when_told(self) -> None:
+    async def test_the_demo_shows_what_to_try_and_ends_at_a_signal(self) -> None:
         async with program("demo", "--port", "0") as process:
             line = await line_with(process.stdout, "Base URL")
             port = int(line.split(":")[-1].split("/")[0])

@@ -64,7 +64,7 @@ class TestLog:
         assert b"s3arched" not in proxy.log
         assert standin.trello.example_card.encode() not in proxy.log
 
-    async def test_plain_http_under_a_name_is_told_at_the_start(
+    async def test_plain_http_under_a_name_is_logged_at_the_start(
         self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         for url, is_told in (("http://trello.internal", True), ("https://trello.internal", False)):

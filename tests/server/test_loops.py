@@ -9,7 +9,7 @@ from tests.server.raw_upstream import RawUpstream
 CARD = "/1/members/me"
 
 
-async def test_the_way_a_request_came_is_told_upstream(
+async def test_the_via_field_is_sent_upstream(
     make_proxy: MakeProxy, raw_upstream: RawUpstream
 ) -> None:
     raw_upstream.said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"

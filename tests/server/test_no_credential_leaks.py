@@ -50,7 +50,7 @@ async def proxy(make_proxy: MakeProxy, standin: FakeTrello, tmp_path: Path) -> P
 
 
 class Listener:
-    """Hears everything a proxy says, and looks for secrets in it."""
+    """Receives everything a proxy sends and logs, and searches it for secrets."""
 
     def __init__(self, proxy: Proxy, *secrets: str) -> None:
         self._proxy = proxy
@@ -89,7 +89,7 @@ def reads(fake_trello: FakeTrello) -> Iterator[str]:
             yield "/1" + _NAME.sub(lambda name: name[2] or "name", first)
 
 
-async def test_no_route_tells_the_credential(
+async def test_no_route_discloses_the_credential(
     proxy: Proxy, standin: FakeTrello, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener(proxy, KEY, TOKEN)
@@ -128,7 +128,7 @@ async def test_no_route_tells_the_credential(
 KINDS: tuple[Kind, ...] = ("status", "html", "reset", "cut", "too_long", "too_short")
 
 
-async def test_no_fault_tells_the_credential(
+async def test_no_fault_discloses_the_credential(
     proxy: Proxy, standin: FakeTrello, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener = Listener(proxy, KEY, TOKEN)

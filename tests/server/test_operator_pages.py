@@ -23,7 +23,9 @@ EXPLAIN = "/-/explain?url=/1/members/me"
 
 
 class TestPages:
-    async def test_health_and_readiness_are_told(self, proxy: Proxy, standin: FakeTrello) -> None:
+    async def test_health_and_readiness_are_reported(
+        self, proxy: Proxy, standin: FakeTrello
+    ) -> None:
         health, ready = await proxy.get("/healthz"), await proxy.get("/readyz")
         assert (health.status, health.json) == (200, {"status": "ok"})
         assert (ready.status, ready.json["status"]) == (200, "ready")
@@ -46,7 +48,7 @@ class TestPages:
             assert (heard.status, heard.body) == (200, b"")
             assert int(heard.fields["content-length"]) > 0
 
-    async def test_the_home_page_tells_the_base_url(self, proxy: Proxy) -> None:
+    async def test_the_home_page_shows_the_base_url(self, proxy: Proxy) -> None:
         heard = await proxy.get("/")
         assert f"http://{proxy.host}/1/".encode() in heard.body
 
@@ -98,7 +100,7 @@ class TestPages:
         assert values["route"] == {"/cards/{id}", "/{unknown}"}
         assert not [each for each in set[str]().union(*values.values()) if card in each]
 
-    async def test_it_is_told_who_asks_for_whom_trello_is_asked_and_what_that_saved(
+    async def test_requests_upstream_requests_and_savings_are_counted_by_client(
         self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         for _ in range(WINDOW_REQUESTS + 4):
@@ -172,10 +174,10 @@ FRONTS = {
 
 
 class TestBehindAFront:
-    """On the proxy's own machine something stands in front: everybody comes from 127.0.0.1."""
+    """A reverse proxy on the same machine: every client's address is 127.0.0.1."""
 
     @pytest.mark.parametrize("fields", FRONTS.values(), ids=FRONTS.keys())
-    async def test_nobody_is_the_machine_itself(
+    async def test_no_request_is_from_the_machine_itself(
         self, make_proxy: MakeProxy, standin: FakeTrello, fields: dict[str, str]
     ) -> None:
         yaml = "clients: {hosts: [trello.internal, 192.0.2.7]}"
@@ -206,7 +208,7 @@ class TestBehindAFront:
             right = {**front, "Authorization": "Bearer 0perat0rs-t0ken"}
             assert (await proxy.ask(method, page, right)).status == 200
 
-    async def test_a_listener_of_the_operators_own_shows_metrics_to_whoever_reaches_it(
+    async def test_an_admin_listener_shows_metrics_to_every_client_that_reaches_it(
         self, make_proxy: MakeProxy, standin: FakeTrello
     ) -> None:
         yaml = "clients: {hosts: [proxy]}\nadmin: {listen: 127.0.0.1:0}"

@@ -33,7 +33,7 @@ def test_it_is_bounded() -> None:
     assert len(many.split(", ")) == MAX_PREFLIGHT_FIELDS
 
 
-def test_methods_and_their_time_are_told_in_any_case() -> None:
+def test_methods_and_max_age_are_sent_in_any_case() -> None:
     fields = dict(preflight_fields(""))
     assert fields["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, DELETE"
     assert fields["Access-Control-Max-Age"] == "600"

@@ -1,4 +1,4 @@
-"""Clients nobody here wrote: junk credentials, another base URL, and nothing else changed."""
+"""Real client libraries: junk credentials, another base URL, and nothing else changed."""
 
 import asyncio
 import io
@@ -33,7 +33,7 @@ NPM_S = 60
 
 
 class Running:
-    """A proxy before a stand-in, on a loop of their own; `url` is all a client is told."""
+    """A proxy and a fake Trello on their own event loop; a client knows the `url` only."""
 
     def __init__(self, directory: Path) -> None:
         self.url = ""

@@ -23,7 +23,7 @@ async def lines(proxy: Proxy) -> list[dict[str, Any]]:
     return proxy.requests
 
 
-async def test_a_miss_tells_how_long_trello_took_and_a_hit_does_not(
+async def test_server_timing_shows_how_long_trello_took_for_a_miss_only(
     before: Start, clock: FakeClock
 ) -> None:
     async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
@@ -41,7 +41,7 @@ async def test_a_miss_tells_how_long_trello_took_and_a_hit_does_not(
     assert logged[0]["duration_ms"] == 250.0
 
 
-async def test_a_failure_tells_it_too(before: Start, clock: FakeClock) -> None:
+async def test_a_failure_has_server_timing_too(before: Start, clock: FakeClock) -> None:
     async def nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: bytes) -> None:
         clock.advance(0.5)
         writer.close()
@@ -52,9 +52,7 @@ async def test_a_failure_tells_it_too(before: Start, clock: FakeClock) -> None:
     assert heard.fields["server-timing"] == "wait;dur=0.0, upstream;dur=500.0"
 
 
-async def test_nobody_waits_for_what_is_asked_in_the_background(
-    proxy: Proxy, clock: FakeClock
-) -> None:
+async def test_no_client_waits_for_a_background_refresh(proxy: Proxy, clock: FakeClock) -> None:
     await proxy.get(ME)
     clock.advance(301)
     stale = await proxy.get(ME)

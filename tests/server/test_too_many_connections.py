@@ -1,4 +1,4 @@
-"""Connections beyond what can be held: idle ones make room, and who finds none is told so."""
+"""Connections beyond the limit: idle ones are closed for them, or they get a 503."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ async def test_the_connection_that_has_been_idle_the_longest_makes_room(small: P
     assert await is_answered(third)
 
 
-async def test_connections_that_say_nothing_keep_nobody_out(small: Proxy) -> None:
+async def test_silent_connections_keep_no_client_out(small: Proxy) -> None:
     silent = [await small.connect() for _ in range(20)]
     assert await is_answered(await small.connect())
     assert all(await asyncio.gather(*(wire.ended() for wire in silent[:18])))
@@ -80,7 +80,7 @@ async def test_connections_that_say_nothing_keep_nobody_out(small: Proxy) -> Non
     assert await figure(small, b"trello_proxy_connections_limit") == 4
 
 
-async def test_who_is_being_answered_stays_and_one_too_many_is_told(small: Proxy) -> None:
+async def test_connections_being_served_stay_and_one_too_many_gets_503(small: Proxy) -> None:
     busy_wires = [await at_work(small) for _ in range(2)]
     told = await small.connect()
     told.send(ASK)

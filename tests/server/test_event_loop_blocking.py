@@ -1,4 +1,4 @@
-"""Nothing that a client sends keeps the event loop from the others."""
+"""Event loop: nothing that a client sends blocks it for long."""
 
 import asyncio
 import re
@@ -57,7 +57,7 @@ async def _takes_all(reader: StreamReader, writer: StreamWriter, header: bytes) 
 
 
 @pytest.mark.parametrize(("fields", "body", "status"), BODIES.values(), ids=BODIES.keys())
-async def test_a_hostile_body_keeps_nobody_waiting(
+async def test_a_hostile_body_delays_no_other_client(
     before: Start, fields: dict[str, str], body: bytes, status: int
 ) -> None:
     proxy = await before(_takes_all)
@@ -93,7 +93,7 @@ LISTED = {
     [*((CARD + more, status) for more, status in TARGETS.values()), *LISTED.values()],
     ids=[*TARGETS, *LISTED],
 )
-async def test_a_hostile_target_keeps_nobody_waiting(
+async def test_a_hostile_target_delays_no_other_client(
     before: Start, target: str, status: int
 ) -> None:
     proxy = await before(answer())
@@ -121,7 +121,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize(("fields", "status"), HEADERS.values(), ids=HEADERS.keys())
-async def test_a_hostile_field_keeps_nobody_waiting(
+async def test_a_hostile_field_delays_no_other_client(
     before: Start, fields: dict[str, str], status: int
 ) -> None:
     proxy = await before(answer())
@@ -140,7 +140,7 @@ async def test_what_is_denied_by_its_method_is_denied_unread(before: Start) -> N
     assert says(await wire.hear("POST"), 403, "writes-denied")
 
 
-async def test_many_connections_at_once_keep_nobody_waiting(before: Start) -> None:
+async def test_many_connections_at_once_delay_no_other_client(before: Start) -> None:
     proxy = await before(answer())
     where = ("127.0.0.1", proxy.app.port)
     clients = [socket.create_connection(where) for _ in range(300)]  # none is accepted yet
