@@ -42,8 +42,12 @@ class Authentication:
             raise ClientKeyRequired(_UNKNOWN_KEY)
         return None
 
+    def user(self, name: str) -> Client:
+        """The client of a request that a trusted proxy sends for this user."""
+        return Client(name=name, writes=self.anonymous.writes, source="user")
+
     def check(self, client: Client) -> None:
-        """ClientKeyRequired for an anonymous client, if `clients.access` is `keys`."""
+        """ClientKeyRequired for a client without a name, if `clients.access` is `keys`."""
         if self._needs_key and not client.name:
             raise ClientKeyRequired(_NO_KEY)
 

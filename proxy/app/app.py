@@ -30,6 +30,7 @@ from proxy.runtime.unix_socket import listen_unix, remove_unix
 from proxy.server.collectors import client_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
 from proxy.server.fast_path import FastPath
+from proxy.server.forwarding import Forwarding
 from proxy.server.listener import BACKLOG, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
@@ -81,6 +82,7 @@ class App:
             shutdown=AsyncExitStack(),
             instance=ports.random(4).hex(),
         )
+        self._forwarding = Forwarding(config.clients, self._environment.authentication)
         self.fast_paths: list[FastPath] = []
         """One for each address."""
         self.port = config.listen.port
@@ -177,7 +179,7 @@ class App:
         routes = RouteBuilder(environment, self.components).build()
         on_refused = partial(count, environment.metrics.errors, "busy")
         limits = [
-            ConnectionLimits(limit, environment.memory, on_refused)
+            ConnectionLimits(limit, environment.memory, on_refused, self._forwarding.trusts)
             for limit in (limit_of(self._ports.max_fds), ADMIN_CONNECTIONS)[: len(groups)]
         ]
         environment.metrics.provide(client_readings(environment.memory, limits))
@@ -215,6 +217,7 @@ class App:
             via=environment.via,
             fast_path=fast_path,
             authentication=environment.authentication,
+            forwarding=self._forwarding,
             credential_usage=components.credential_usage,
         )
         server = web.Server(middleware.handle, handler_cancellation=True)

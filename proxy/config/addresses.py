@@ -2,7 +2,7 @@
 
 import re
 from functools import partial
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 
 from proxy.model import Listen
 
@@ -76,6 +76,17 @@ url = partial(
     path=r"(?:/[!\"$-~]*)?",
     fault="not a web address; write https://host/path",
 )
+
+
+def network(text: str) -> str:
+    """An IP address or network, or `unix` for the clients of a Unix socket; ValueError."""
+    if text == "unix":
+        return text
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        cure = "write 192.0.2.7, 10.0.0.0/8 or unix"
+        raise ValueError(f"not an address or network; {cure}") from None
 
 
 def public_url(text: str) -> str:

@@ -15,6 +15,7 @@ _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+")
 _OBJECT = re.compile(r"[^\s?#][^?#]*")
+_HEADER = re.compile(r"x-(?!forwarded-for$|real-ip$|request-id$)[a-z0-9-]{1,60}|remote-user")
 _MIN_KEY_CHARS = 16
 
 
@@ -38,6 +39,12 @@ def _key(secret: Secret) -> Secret:
     if len(text) < _MIN_KEY_CHARS:
         raise ValueError(f"too short to be a secret; write {_MIN_KEY_CHARS} characters or more")
     return secret
+
+
+def _user_header(text: str) -> str:
+    if not _HEADER.fullmatch(text.lower()):
+        raise ValueError("not a field of its own; write X-Forwarded-User or X-Auth-Request-User")
+    return text
 
 
 def _object(text: str) -> str:
@@ -86,6 +93,8 @@ class Clients:
     origins: tuple[Annotated[str, addresses.origin], ...] = ()
     writes: Writes = "allow"
     jsonp: Literal["deny", "allow"] = "deny"
+    trusted_proxies: tuple[Annotated[str, addresses.network], ...] = ()
+    user_header: Annotated[str, _user_header] | None = None
 
     def __post_init__(self) -> None:
         for fault in self._faults():
@@ -99,6 +108,8 @@ class Clients:
             yield "boards and workspaces are not there yet; leave them out"
         if len({(key.digest, key.key) for key in self.keys}) < len(self.keys):
             yield "a key is there twice; write another one for each client"
+        if self.user_header is not None and not self.trusted_proxies:
+            yield "user_header without trusted_proxies; write the address of the reverse proxy too"
         by_name = {key.name: key for key in self.keys}
         for key in self.keys:
             if key.settings != by_name[key.name].settings:

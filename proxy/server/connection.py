@@ -165,6 +165,7 @@ class Connection(AiohttpConnection):
         "_fast_path",
         "_half_open_timer",
         "_header_timer",
+        "_is_forwarded",
         "_limits",
         "_on_error",
         "_partial_bytes",
@@ -190,6 +191,7 @@ class Connection(AiohttpConnection):
         self.header_digest: bytes | None = None
         """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
+        self._is_forwarded = False
         self._socket: asyncio.Transport | None = None
         """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
@@ -201,6 +203,7 @@ class Connection(AiohttpConnection):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("not a stream")
         self.peer = peer_address(transport)
+        self._is_forwarded = self._limits.trusts(self.peer)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
@@ -298,7 +301,9 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self.header_digest, response = self._fast_path.respond(data, self.peer)
+        self.header_digest, response = self._fast_path.respond(
+            data, self.peer, is_forwarded=self._is_forwarded
+        )
         if response is None:
             return False
         self.respond_before_parsing(response)

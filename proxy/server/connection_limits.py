@@ -56,9 +56,19 @@ class LimitedConnection(Protocol):
 class ConnectionLimits:
     """Admits connections, and counts those that the proxy closes, by reason."""
 
-    def __init__(self, limit: int, memory: MemoryBudget, on_refused: Callable[[], None]) -> None:
-        """`on_refused` is called for each connection that is not admitted."""
+    def __init__(
+        self,
+        limit: int,
+        memory: MemoryBudget,
+        on_refused: Callable[[], None],
+        trusts: Callable[[str], bool],
+    ) -> None:
+        """`on_refused` is called for each connection that is not admitted.
+
+        `trusts`: whether an address is that of a trusted proxy, which may have all connections.
+        """
         self.limit = limit
+        self.trusts = trusts
         self.memory = memory
         self._on_refused = on_refused
         self._count = self._refusals = 0
@@ -77,7 +87,8 @@ class ConnectionLimits:
     def admit(self, connection: LimitedConnection, address: str) -> bool:
         """Whether it is admitted; an idle connection may be closed for it."""
         own = self._groups.get(address, _Group())
-        if len(own) >= self.limit_per_address and not self._make_room(own):
+        is_limited = len(own) >= self.limit_per_address and not self.trusts(address)
+        if is_limited and not self._make_room(own):
             return False
         if len(self) >= self.limit:
             largest = max(self._groups.values(), key=len, default=own)

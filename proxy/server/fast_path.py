@@ -52,6 +52,8 @@ class PreparedHit:
     """The client's name in metrics."""
     name: str
     """The client's name in the log; empty if anonymous."""
+    address: str
+    """The client's; empty: the peer's."""
     counter: RequestCounter
     usages: tuple[Counter, ...] = ()
     """Counters of the client key or the credentials that the header carries."""
@@ -95,8 +97,8 @@ class PreparedHit:
             usage.count_one(now)
         path.log.request(
             RequestLine(
-                request_id, peer, "GET", self.route, self.status, "hit", None, duration_s,
-                len(body), self.user_agent, None, "", self.name,
+                request_id, self.address or peer, "GET", self.route, self.status, "hit", None,
+                duration_s, len(body), self.user_agent, None, "", self.name,
             )
         )  # fmt: skip
         return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
@@ -155,12 +157,16 @@ class FastPath:
         self._entries.clear()
         self.generation += 1
 
-    def respond(self, header: bytes, peer: str) -> tuple[bytes, bytes | None]:
+    def respond(
+        self, header: bytes, peer: str, *, is_forwarded: bool
+    ) -> tuple[bytes, bytes | None]:
         """The header's digest, and the response, which is counted and logged.
 
-        The response is None if the header must be parsed.
+        The response is None if the header must be parsed. `is_forwarded`: the peer is a trusted
+        proxy, and so part of what decides the response.
         """
-        digest = blake2b(header, digest_size=16, key=self._digest_key).digest()
+        decisive = header + peer.encode() if is_forwarded else header
+        digest = blake2b(decisive, digest_size=16, key=self._digest_key).digest()
         prepared = self._entries.get(digest)
         if prepared is None:
             return digest, None
@@ -203,6 +209,7 @@ class FastPath:
             user_agent=context.user_agent,
             client=context.client_name,
             name=context.client.name,
+            address=context.client_address if context.is_forwarded else "",
             counter=counter,
             usages=context.credential_counters,
             verifier=hit.verifier,

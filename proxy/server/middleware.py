@@ -31,6 +31,7 @@ from proxy.server.browser_guard import ISOLATED, POLICY, BrowserGuard, preflight
 from proxy.server.connection import Connection
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
+from proxy.server.forwarding import Forwarding
 from proxy.server.parse_errors import error_of
 from proxy.server.problem_details import problem_response
 from proxy.server.request_context import RequestContext, ServerDeps
@@ -89,6 +90,7 @@ class Middleware:
         via: str,
         fast_path: FastPath,
         authentication: Authentication,
+        forwarding: Forwarding,
         credential_usage: CredentialUsage,
     ) -> None:
         """`via`: the name that requests to Trello carry in their Via field (RFC 9110 §7.6.3)."""
@@ -98,6 +100,7 @@ class Middleware:
         self._via = via
         self._fast_path = fast_path
         self._authentication = authentication
+        self._forwarding = forwarding
         self._credential_usage = credential_usage
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -150,13 +153,14 @@ class Middleware:
         return self._finalize(response, context)
 
     def _context_of(self, request: web.BaseRequest) -> RequestContext:
-        deps, headers = self._deps, request.headers
+        deps, headers, peer = self._deps, request.headers, request.remote or ""
         own_id = headers.get("X-Request-Id", "")
         is_usable = _REQUEST_ID.match(own_id) and not self._authentication.keys.find(own_id)
         return RequestContext(
             request_id=deps.redact(own_id) if is_usable else deps.request_ids.next(),
-            client=self._authentication.anonymous,
-            client_address=request.remote or "",
+            client=self._forwarding.client(peer, headers),
+            client_address=self._forwarding.address(peer, headers),
+            is_forwarded=self._forwarding.trusts(peer),
             method=request.method if request.method in _KNOWN_METHODS else "other",
             user_agent=_user_agent(request),
             hold=deps.memory.hold(),

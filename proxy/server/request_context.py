@@ -33,6 +33,7 @@ class RequestContext:
     client: Client
     """Who sent it, as far as is known."""
     client_address: str
+    """Of the client, not of a trusted proxy in between."""
     method: str
     """`other` for a method that the proxy does not know."""
     user_agent: str
@@ -41,6 +42,8 @@ class RequestContext:
     """The request's share of `limits.memory`; released when the response has been sent."""
     started_at: float
     """Seconds of the monotonic clock."""
+    is_forwarded: bool = False
+    """Whether it came from a trusted proxy."""
     generation: int = 0
     """Of the fast path's prepared hits when the request came."""
     route: str = NO_ROUTE

@@ -39,8 +39,6 @@ from proxy.trello.rate_limits import PREFETCH_USER_AGENT
 from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
-_USER_AGENT_CHARS = 200
-"""Of a User-Agent: enough to distinguish clients."""
 _SAFE = frozenset({"GET", "HEAD"})
 _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """Served without a credential: `client.js`, and the pages that say where to get a token."""
@@ -110,7 +108,7 @@ class RequestParser:
             body=body.content or None,
             body_parameters=body.parameters,
             priority=_priority(request, match.route.kind),
-            queue_key=_queue_key(request),
+            queue_key=_queue_key(context),
             params=lambda: {**dict(parse_qsl(query)), **body.params()},
         )
         return api_request, body
@@ -259,9 +257,10 @@ def directives_of(request: web.BaseRequest) -> cache_control.Directives:
     return cache_control.parse(directives, request.headers.get("Pragma", ""))
 
 
-def _queue_key(request: web.BaseRequest) -> str:
-    """The queue key of a client, as far as it can be identified: address and User-Agent."""
-    return f"{request.remote} {request.headers.get('User-Agent', '')[:_USER_AGENT_CHARS]}"
+def _queue_key(context: RequestContext) -> str:
+    """The queue key of a client: its name, or address and User-Agent."""
+    client = context.client
+    return f"{client.source} {client.name or context.client_address + ' ' + context.user_agent}"
 
 
 def _priority(request: web.BaseRequest, kind: Kind) -> Priority:

@@ -228,6 +228,7 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             user_agent="test",
             client="test",
             name="",
+            address="",
             counter=cell,
         )
 

@@ -166,3 +166,12 @@ async def test_without_a_descriptor_there_is_one_event_and_service_goes_on_later
 )
 def test_the_number_of_connections_follows_that_of_files(files: int, limit: int) -> None:
     assert connection_limits.limit_of(files) == limit
+
+
+async def test_a_trusted_proxy_may_have_all_of_them(
+    make_proxy: MakeProxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 4)
+    proxy = await make_proxy(standin.url, "clients: {trusted_proxies: [127.0.0.0/8]}")
+    for _ in range(4):
+        await at_work(proxy)
