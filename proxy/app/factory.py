@@ -169,11 +169,11 @@ class ComponentFactory:
 
     def _build_parser(self, upstream: UpstreamComponents) -> RequestParser:
         return RequestParser(
-            upstream.routes,
-            upstream.stored,
-            self._config.clients,
-            upstream.links,
-            self._environment.authentication,
+            table=upstream.routes,
+            stored=upstream.stored,
+            clients=self._config.clients,
+            links=upstream.links,
+            authentication=self._environment.authentication,
         )
 
     def _build_services(self, stores: Stores, upstream: UpstreamComponents) -> Services:

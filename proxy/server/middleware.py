@@ -109,7 +109,8 @@ class Middleware:
         try:
             _check_size(request, context)
             request = self._in_origin_form(request)
-            response = await self._dispatch(request, context)
+            self._check_request(request)
+            response = await self._route(request, context)
         except ProxyError as error:
             response = self._problem_response(error, context, request)
         except asyncio.CancelledError:
@@ -211,27 +212,31 @@ class Middleware:
             request.raw_path,
         )
 
-    async def _dispatch(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        headers = request.headers
+    def _check_request(self, request: web.BaseRequest) -> None:
+        """MethodNotAllowed for CONNECT, HostNotAllowed, CrossOriginDenied, LoopDetected."""
         if request.method == "CONNECT":
             raise MethodNotAllowed(_NO_FORWARD_PROXY, _ALLOWED)
         self._check_host(request)
-        self._guard.check_sender(FetchMetadata(headers), request.method, request.raw_path)
-        if self._via in ",".join(headers.getall("Via", ())):
+        sender = FetchMetadata(request.headers)
+        self._guard.check_sender(sender, request.method, request.raw_path)
+        if self._via in ",".join(request.headers.getall("Via", ())):
             raise LoopDetected("Point upstream.url at Trello, not at this proxy.")
+
+    async def _route(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """The response of the handler for this path; MethodNotAllowed, NotFound."""
         if request.method == "OPTIONS":
-            return _options(headers)
+            return _options(request.headers)
         if request.method not in _KNOWN_METHODS:
             raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
         handler = self._routes.find(request.raw_path)
         if request.raw_path.startswith(_API):
-            return await self._dispatch_api(handler, request, context)
+            return await self._serve_api(handler, request, context)
         return await handler(request, context)
 
-    async def _dispatch_api(
+    async def _serve_api(
         self, handler: Handler, request: web.BaseRequest, context: RequestContext
     ) -> WireResponse:
-        """Counted when its client is known, which may be named in its body."""
+        """The API's response; counted afterwards, because the body may name the client."""
         try:
             return await handler(request, context)
         finally:

@@ -44,7 +44,7 @@ _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """Served without a credential: `client.js`, and the pages that say where to get a token."""
 
 
-class _Addressed(TypedDict):
+class _CommonArguments(TypedDict):
     """Arguments of ApiRequest: target, route, cache key and credential."""
 
     target: str
@@ -61,6 +61,7 @@ class RequestParser:
 
     def __init__(
         self,
+        *,
         table: RouteTable,
         stored: StoredCredential,
         clients: Clients,
@@ -80,30 +81,30 @@ class RequestParser:
     ) -> tuple[ApiRequest, RequestBody]:
         """The ApiRequest and its body; ClientError for a request that cannot be served as sent."""
         target = _api_target(request.raw_path)
-        method, match = self._route(request.method, target)
+        method, match = self._classify(request.method, target)
         context.route = match.route.template
         self._check_method(request, method, match, context.client)
-        raw_query, body = await _received(request, context.hold, target.query)
+        raw_query, body = await _receive_body(request, context.hold, target.query)
         authorization = request.headers.get("Authorization")
         sender = self._senders.find(match, raw_query, authorization, body.credential)
         context.identify(sender.client_key, sender.stripped.found)
         self._authentication.check(context.client)
         self._senders.check_rejected(sender)
-        query = _canonical(match, sender.stripped.query)
+        query = _query_to_send(match, sender.stripped.query)
         if match.route.kind is Kind.WRITE:
-            query = await self._restore_links(query, body, _own_names(request))
+            query = await self._restore_links(query, body, _proxy_names(request))
         if match.route.kind not in _PUBLIC:
             self._senders.check_credential(
                 sender.identity, context.client, request.headers.getall("Authorization", ())
             )
         api_request = ApiRequest(
-            **self._addressed(match, sender, query),
+            **self._common_arguments(match, sender, query),
             effective_method=method,
             method="GET" if request.method == "HEAD" else request.method,
             client=context.client,
             client_name=context.client_name,
             directives=directives_of(request),
-            fields=_fields(request, method, body, context.trace),
+            fields=_fields_to_send(request, method, body, context.trace),
             timing=context.timing,
             body=body.content or None,
             body_parameters=body.parameters,
@@ -126,12 +127,12 @@ class RequestParser:
         where clients' credentials are forwarded. A client key in the target names another client.
         """
         parsed = _api_target(target)
-        method, match = self._route("GET", parsed)
+        method, match = self._classify("GET", parsed)
         sender = self._senders.find(match, parsed.query)
         self._senders.check_rejected(sender)
-        query = _canonical(match, sender.stripped.query)
+        query = _query_to_send(match, sender.stripped.query)
         return ApiRequest(
-            **self._addressed(match, sender, query),
+            **self._common_arguments(match, sender, query),
             effective_method=method,
             method="GET",
             client=sender.client_key.client if sender.client_key is not None else client,
@@ -166,12 +167,12 @@ class RequestParser:
         except InvalidTarget:
             return None
         match = self._routes.classify("GET", parsed.segments[1:])
-        query = _canonical(match, strip_query(parsed.query)[0])
+        query = _query_to_send(match, strip_query(parsed.query)[0])
         if not is_cacheable_part(match, names_in(query)):
             return None
         return batch.derive(target=target_of(match.segments, query), match=match)
 
-    def _route(self, sent: str, target: Target) -> tuple[str, Match]:
+    def _classify(self, sent: str, target: Target) -> tuple[str, Match]:
         """The effective method and the route: a GET with `_method` is the write that it tunnels."""
         method = sent
         if sent in _SAFE:
@@ -200,7 +201,7 @@ class RequestParser:
             )
         return self._link_rewriter.to_trello(query.encode(), names).decode() if query else query
 
-    def _addressed(self, match: Match, sender: Sender, query: str) -> _Addressed:
+    def _common_arguments(self, match: Match, sender: Sender, query: str) -> _CommonArguments:
         """The upstream target, and the key: of the target without the secrets in its path."""
         identity = sender.identity
         redacted = self._senders.redact_path(match, sender)
@@ -222,14 +223,16 @@ def _api_target(raw: str) -> Target:
     return target
 
 
-def _own_names(request: web.BaseRequest) -> frozenset[str]:
-    """The host name and the address by which this client reached the proxy."""
+def _proxy_names(request: web.BaseRequest) -> frozenset[str]:
+    """The host name and the address of the proxy that this client uses."""
     local = request.transport.get_extra_info("sockname") if request.transport else None
     address = str(local[0]) if isinstance(local, tuple) else ""
     return frozenset({host_name(request.headers.get("Host", "")) or address, address})
 
 
-async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[str, RequestBody]:
+async def _receive_body(
+    request: web.BaseRequest, hold: Hold, query: str
+) -> tuple[str, RequestBody]:
     """The raw query and the body; parameters in the body of a read are added to its query."""
     if request.method not in _SAFE:
         return query, await read_body(request, hold)
@@ -241,7 +244,7 @@ async def _received(request: web.BaseRequest, hold: Hold, query: str) -> tuple[s
     return with_parameters(query, parameters), RequestBody(credential=credential)
 
 
-def _canonical(match: Match, query: str) -> str:
+def _query_to_send(match: Match, query: str) -> str:
     """The query to send: canonical for a read; a write's parameters keep their order.
 
     A batch's is unchanged, because only its parts are stored.
@@ -273,7 +276,7 @@ def _priority(request: web.BaseRequest, kind: Kind) -> Priority:
     return Priority.INTERACTIVE if kind is Kind.FILE and is_browser else Priority.API
 
 
-def _fields(
+def _fields_to_send(
     request: web.BaseRequest, method: str, body: RequestBody, trace: TraceContext | None
 ) -> Fields:
     """The client's fields that go to Trello, and those of the body and the trace."""

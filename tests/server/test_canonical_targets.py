@@ -125,11 +125,11 @@ async def test_a_batch_asks_for_its_parts_by_their_canonical_targets(
 
 
 INTAKE = RequestParser(
-    RouteTable(),
-    StoredCredential(CREDENTIAL, CachePartitions(b"k" * 32, "")),
-    Clients(),
-    LinkRewriter("http://127.0.0.1:8080"),
-    Authentication(Clients()),
+    table=RouteTable(),
+    stored=StoredCredential(CREDENTIAL, CachePartitions(b"k" * 32, "")),
+    clients=Clients(),
+    links=LinkRewriter("http://127.0.0.1:8080"),
+    authentication=Authentication(Clients()),
 )
 ROUTES = st.sampled_from([
     "boards/*", "customFields/*/options", "cards/*/checklists", "members/*/boards", "search",
