@@ -1,9 +1,10 @@
 """Model: values that all folders share, with the names of RFC 9110, 9111 and 9211."""
 
+import re
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from ipaddress import IPv6Address, ip_address
-from typing import Literal, NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType, TypeGuard
 
 Limit = Literal["key", "token", "members", "search"]
 
@@ -16,6 +17,13 @@ CacheKey = NewType("CacheKey", str)
 
 Fields = tuple[tuple[str, str], ...]
 """Header fields in their order on the wire (RFC 9110 §5)."""
+
+_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def is_id(text: object) -> TypeGuard[str]:
+    """Whether this is a full id, not a shortLink, a name or `me`."""
+    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

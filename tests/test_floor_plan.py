@@ -38,9 +38,8 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 FAKE_TRELLO_MAY_IMPORT = {"proxy.runtime", "proxy.model", "proxy.fake_trello"}
 
 PURE = {
-    "proxy/cache/freshness.py",
+    "proxy/cache/policy.py",
     "proxy/cache/projection/query_shape.py",
-    "proxy/cache/storability.py",
     "proxy/changes/poll_diff.py",
     "proxy/attachments/content_policy.py",
     "proxy/attachments/ssrf_guard.py",
@@ -51,11 +50,9 @@ PURE = {
     "proxy/ratelimit/fair_queue.py",
     "proxy/ratelimit/share.py",
     "proxy/ratelimit/sliding_window.py",
-    "proxy/ratelimit/upstream_headers.py",
     "proxy/server/browser_guard.py",
     "proxy/server/permission.py",
     "proxy/upstream/circuit_breaker.py",
-    "proxy/upstream/retry.py",
 }
 """Besides everything in PURE_FOLDERS."""
 PURE_FOLDERS = {"access", "http_semantics", "links", "pages", "trello"}

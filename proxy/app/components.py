@@ -11,6 +11,7 @@ from proxy.attachments.service import AttachmentService
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
+from proxy.cache.boards import ActiveBoards, RecentHits, WatchedBoards
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
@@ -19,11 +20,9 @@ from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
-from proxy.changes.refresh import RecentHits
-from proxy.changes.webhook_manager import ActiveBoards, WebhookManager
+from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import StoredCredential

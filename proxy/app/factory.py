@@ -18,11 +18,7 @@ from proxy.app.components import (
     Stores,
     UpstreamComponents,
 )
-from proxy.app.from_config import (
-    build_link_rewriter,
-    cache_variant,
-    webhook_callback,
-)
+from proxy.app.from_config import build_link_rewriter, cache_variant, webhook_callback
 from proxy.app.stores import open_stores
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.fetcher import FetchDeps, StorageHosts
@@ -30,6 +26,7 @@ from proxy.attachments.service import AttachmentService
 from proxy.attachments.ssrf_guard import may_connect
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
+from proxy.cache.boards import ActiveBoards, RecentHits, WatchedBoards
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
@@ -38,13 +35,12 @@ from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier, pause_s
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
 from proxy.changes.poll_diff import TARGET, VALID_INTERVALS, interval_s
-from proxy.changes.refresh import ActiveRefresher, RecentHits
+from proxy.changes.refresh import ActiveRefresher
 from proxy.changes.webhook_client import WebhookClient
-from proxy.changes.webhook_manager import ActiveBoards, WebhookManager
+from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import (

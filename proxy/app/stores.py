@@ -4,9 +4,8 @@ from proxy.app.components import Environment, Stores
 from proxy.app.storage_monitor import StorageMonitor
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
-from proxy.cache.store.memory_tier import MemoryTier
 from proxy.cache.store.sqlite_backend import SQLiteStorage
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.credentials.identity import IdentityFile
 from proxy.runtime.directory import DirectoryLock

@@ -1,11 +1,7 @@
 """Board export: a file that is streamed to one client, and never stored."""
 
 from proxy.attachments.content_policy import disposition, safe_fields
-from proxy.attachments.fetcher import (
-    AttachmentFetch,
-    FetchDeps,
-    UpstreamRefused,
-)
+from proxy.attachments.fetcher import AttachmentFetch, FetchDeps, UpstreamRefused
 from proxy.attachments.store.shared_file import FileInfo
 from proxy.cache.results import response_from_buffered
 from proxy.http_semantics.fields import serialize

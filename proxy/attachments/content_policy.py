@@ -11,7 +11,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from urllib.parse import quote
 
-from proxy.http_semantics.media_type import media_type_of
+from proxy.http_semantics.content import media_type_of
 from proxy.model import Fields
 
 _INLINE = frozenset(

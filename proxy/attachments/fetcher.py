@@ -14,37 +14,17 @@ from dataclasses import dataclass, replace
 
 from yarl import URL
 
-from proxy.attachments.content_policy import (
-    first_content_type,
-    is_listed_by_name,
-    is_storage_host,
-)
+from proxy.attachments.content_policy import first_content_type, is_listed_by_name, is_storage_host
 from proxy.attachments.store.shared_file import FileInfo
-from proxy.errors import (
-    IncompleteResponse,
-    InvalidResponse,
-    UpstreamError,
-)
+from proxy.errors import IncompleteResponse, InvalidResponse, UpstreamError
 from proxy.http_semantics.conditional import resume_offset
-from proxy.http_semantics.media_type import (
-    Utf8Probe,
-    lacks_charset,
-    with_utf8_charset,
-)
+from proxy.http_semantics.content import Utf8Probe, lacks_charset, with_utf8_charset
 from proxy.model import Fields
 from proxy.observability.metrics import Metrics
 from proxy.trello.message import ApiRequest
 from proxy.upstream.client import REDIRECTS
-from proxy.upstream.exchange import (
-    BufferedResponse,
-    UpstreamExchange,
-    is_gzip,
-)
-from proxy.upstream.transport import (
-    Transport,
-    UpstreamRequest,
-    UpstreamResponse,
-)
+from proxy.upstream.exchange import BufferedResponse, UpstreamExchange, is_gzip
+from proxy.upstream.transport import Transport, UpstreamRequest, UpstreamResponse
 
 MAX_ATTEMPTS = 5
 """Responses per download; each attempt begins at Trello's API."""

@@ -12,11 +12,7 @@ from urllib.parse import parse_qsl, quote
 
 from proxy.attachments.body import AttachmentBody
 from proxy.attachments.content_policy import first_content_type
-from proxy.attachments.fetcher import (
-    AttachmentFetch,
-    FetchDeps,
-    UpstreamRefused,
-)
+from proxy.attachments.fetcher import AttachmentFetch, FetchDeps, UpstreamRefused
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.lookup import LookupResult

@@ -8,18 +8,12 @@ from dataclasses import replace
 
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.target import target_of
-from proxy.model import NEVER_EXPIRES, AliasEntry, CacheKey, RequestTime
+from proxy.model import NEVER_EXPIRES, AliasEntry, CacheKey, RequestTime, is_id
 from proxy.runtime.clock import Clock
-from proxy.runtime.offload import run_if_large
-from proxy.trello.alias_learning import (
-    OWNERS,
-    alias_name,
-    alias_tags,
-    extract_aliases,
-    is_mutable,
-)
+from proxy.runtime.tasks import run_if_large
+from proxy.trello.alias_learning import OWNERS, alias_name, alias_tags, extract_aliases, is_mutable
 from proxy.trello.message import ApiRequest, key_of
-from proxy.trello.object_ids import NOTHING, ObjectInfo, is_id
+from proxy.trello.object_ids import NOTHING, ObjectInfo
 from proxy.trello.tags import ROOTS
 
 

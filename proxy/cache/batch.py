@@ -10,17 +10,11 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.cache.collapsing import RequestCollapser
-from proxy.cache.freshness import ABSENT, Fresh
 from proxy.cache.lookup import LookupResult
+from proxy.cache.policy import ABSENT, Fresh, why_unusable
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
-from proxy.cache.results import (
-    Stored,
-    TooLarge,
-    response_from_buffered,
-    response_from_stored,
-)
-from proxy.cache.storability import why_unusable
+from proxy.cache.results import Stored, TooLarge, response_from_buffered
 from proxy.errors import InvalidResponse, NotInCache, UpstreamError
 from proxy.http_semantics.conditional import etag_of
 from proxy.http_semantics.content import gzipped, identity_length
@@ -34,7 +28,7 @@ from proxy.model import (
     RequestTime,
     StoredResponse,
 )
-from proxy.runtime.offload import run_if_large
+from proxy.runtime.tasks import run_if_large
 from proxy.trello.batch_codec import (
     JSON_HEAD,
     Item,
@@ -248,7 +242,7 @@ class BatchService:
             requested_seq=now.seq,
             tags=(),
         )
-        return response_from_stored(composed, outcome)
+        return ApiResponse.from_stored(composed, outcome)
 
 
 def _not_fresh(parts: Sequence[LookupResult]) -> list[LookupResult]:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy.cache.freshness import ABSENT, Absent, Fresh, Stale, Verdict, judge, lifetimes_for
+from proxy.cache.boards import WatchedBoards
+from proxy.cache.policy import ABSENT, Absent, Fresh, Stale, Verdict, judge, lifetimes_for
 from proxy.cache.store.store import ResponseStore
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.model import Detail, Fwd, Lifetimes, Outcome, StoredResponse
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest, missing_key

@@ -13,9 +13,10 @@ from functools import partial
 from typing import assert_never
 
 from proxy.cache.aliases import AliasResolver
+from proxy.cache.boards import WatchedBoards
 from proxy.cache.collapsing import RequestCollapser
-from proxy.cache.freshness import Absent, Fresh, Stale
 from proxy.cache.lookup import LookupResult, StoredLookup
+from proxy.cache.policy import Absent, Fresh, Stale
 from proxy.cache.projection.projector import Projector
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.results import (
@@ -26,13 +27,11 @@ from proxy.cache.results import (
     is_refusal,
     is_refusal_of,
     response_from_buffered,
-    response_from_stored,
     response_from_stream,
 )
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.errors import NotInCache, UpstreamError
 from proxy.model import Detail, Fwd, Outcome, StoredResponse
-from proxy.runtime.offload import run_if_large
+from proxy.runtime.tasks import run_if_large
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
@@ -67,10 +66,10 @@ class ReadThrough:
         found = await self.lookup(request)
         match found.verdict:
             case Fresh() if found.stored is not None:
-                return response_from_stored(found.stored, found.outcome)
+                return ApiResponse.from_stored(found.stored, found.outcome)
             case Stale(while_revalidate=True) if found.stored is not None:
                 self._revalidate(found.request.in_background())
-                return response_from_stored(found.stored, found.outcome)
+                return ApiResponse.from_stored(found.stored, found.outcome)
             case Fresh() | Stale() | Absent():
                 if request.directives.only_if_cached:
                     raise NotInCache("Ask again without only-if-cached.")
@@ -132,7 +131,7 @@ class ReadThrough:
             case Stored(stored, detail):
                 status = stored.status
                 outcome = replace(outcome, fwd_status=status, stored=True, detail=detail)
-                return response_from_stored(stored, outcome)
+                return ApiResponse.from_stored(stored, outcome)
             case NotStored(fetched, reason):
                 status, own = fetched.status, request.uses_stored_credential
                 if stale is not None and is_upstream_failure(status, fetched.plain, own=own):
@@ -219,4 +218,4 @@ class ReadThrough:
 def _stale_response(stored: StoredResponse, fwd: Fwd, status: int) -> ApiResponse:
     """A stale response in place of an upstream failure with `status`."""
     outcome = Outcome(fwd=fwd, fwd_status=status, detail=Detail.STALE_IF_ERROR)
-    return response_from_stored(stored, outcome)
+    return ApiResponse.from_stored(stored, outcome)

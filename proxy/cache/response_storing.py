@@ -5,22 +5,39 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.freshness import NOT_FOUND_LIFETIME_S
+from proxy.cache.policy import NOT_FOUND_LIFETIME_S, is_invalidating, why_not_stored, why_unusable
 from proxy.cache.projection.projector import Projector
-from proxy.cache.results import NotStored, Stored, make_stored
-from proxy.cache.storability import is_invalidating, why_not_stored, why_unusable
+from proxy.cache.results import NotStored, Stored
 from proxy.cache.store.store import ResponseStore
 from proxy.credentials.extraction import response_contains
 from proxy.errors import InvalidResponse
-from proxy.http_semantics.fields import serialize
+from proxy.http_semantics.conditional import etag_of
+from proxy.http_semantics.fields import serialize, to_store
 from proxy.links.rewrite import rewrite_client_js
-from proxy.model import Detail, Kind, RequestTime, StoredResponse
+from proxy.model import Detail, Kind, RequestTime, StoredResponse, Tag
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest, missing_key
 from proxy.trello.routes import UNKNOWN
 from proxy.trello.tags import stored_tags
 from proxy.upstream.exchange import BufferedResponse
+
+
+def make_stored(
+    request: ApiRequest, fetched: BufferedResponse, tags: tuple[Tag, ...], requested: RequestTime
+) -> StoredResponse:
+    """What is stored of a response to a request sent at `requested`."""
+    return StoredResponse(
+        key=request.key,
+        status=fetched.status,
+        head=serialize(to_store(fetched.fields)),
+        body=fetched.body,
+        gzip=fetched.gzip,
+        etag=etag_of(fetched.plain),
+        requested_at=requested.at,
+        requested_seq=requested.seq,
+        tags=tags,
+    )
 
 
 class ResponseStorer:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from proxy.http_semantics.conditional import etag_of
-from proxy.http_semantics.fields import serialize, to_store
-from proxy.model import CacheKey, Detail, Outcome, RequestTime, StoredResponse, Tag
-from proxy.trello.message import ApiRequest, ApiResponse, missing_key
+from proxy.http_semantics.fields import serialize
+from proxy.model import CacheKey, Detail, Outcome, StoredResponse
+from proxy.trello.message import ApiResponse, missing_key
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse
 
 
@@ -55,11 +54,6 @@ def is_refusal_of(result: FetchResult, key: CacheKey) -> bool:
     return False
 
 
-def response_from_stored(stored: StoredResponse, outcome: Outcome) -> ApiResponse:
-    """A stored response, for whatever reason it is served."""
-    return ApiResponse(stored.status, stored.head, stored.body, outcome, stored, stored.gzip)
-
-
 def response_from_buffered(fetched: BufferedResponse, outcome: Outcome) -> ApiResponse:
     """A response that is not stored, in its identity form."""
     return ApiResponse(fetched.status, serialize(fetched.fields), fetched.plain, outcome)
@@ -73,21 +67,4 @@ def response_from_stream(streamed: StreamedResponse, outcome: Outcome) -> ApiRes
         streamed.body,
         outcome,
         length=streamed.length,
-    )
-
-
-def make_stored(
-    request: ApiRequest, fetched: BufferedResponse, tags: tuple[Tag, ...], requested: RequestTime
-) -> StoredResponse:
-    """What is stored of a response to a request sent at `requested`."""
-    return StoredResponse(
-        key=request.key,
-        status=fetched.status,
-        head=serialize(to_store(fetched.fields)),
-        body=fetched.body,
-        gzip=fetched.gzip,
-        etag=etag_of(fetched.plain),
-        requested_at=requested.at,
-        requested_seq=requested.seq,
-        tags=tags,
     )

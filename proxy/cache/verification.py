@@ -14,21 +14,18 @@ from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.store import ResponseStore
 from proxy.errors import ProxyError
 from proxy.http_semantics.cache_control import Directives
-from proxy.model import Kind, StoredResponse, Tag
-from proxy.observability.client_stats import OWN
+from proxy.model import StoredResponse, Tag
 from proxy.observability.log import Log
+from proxy.observability.metrics import OWN
 from proxy.runtime.clock import Clock
 from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest
-from proxy.trello.routes import Match
 from proxy.trello.tags import ALL_OF_KIND, SPANNING, UNKNOWN_ID, tags_for
 from proxy.trello.write_effects import board_tags
 
 MIN_PAUSE_S = 60.0
 LIMIT_SHARE = 100
 """Share of a token's limit used by verification, at most."""
-MAX_SAMPLE_BYTES = 64 * 1024
-"""A longer response is not verified: samples must be cheap."""
 
 _OF_BOARDS = ("board:", "cards-of:")
 _REVALIDATE = Directives(no_cache=True)
@@ -40,20 +37,6 @@ def pause_s(count: int, window_s: float, draw: float) -> float:
     `draw`, from 0 to below 1, makes it up to twice as long: no client polls in that rhythm.
     """
     return max(MIN_PAUSE_S, LIMIT_SHARE * window_s / count) * (1.0 + draw)
-
-
-def may_verify(match: Match, stored: StoredResponse, *, own: bool) -> bool:
-    """Whether a hit may be a sample: small JSON of the stored credential's, no token in the path.
-
-    A 404 says too little, and is fresh for seconds only.
-    """
-    return (
-        own
-        and match.route.kind is Kind.READ
-        and not match.secret_positions
-        and stored.status == 200
-        and len(stored.body) <= MAX_SAMPLE_BYTES
-    )
 
 
 def tags_to_invalidate(tags: Iterable[Tag]) -> frozenset[Tag]:

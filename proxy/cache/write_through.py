@@ -12,8 +12,8 @@ from typing import assert_never
 
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.policy import why_unusable
 from proxy.cache.results import response_from_buffered, response_from_stream
-from proxy.cache.storability import why_unusable
 from proxy.errors import InvalidResponse, UpstreamError
 from proxy.model import Fwd, Kind, Outcome, Tag
 from proxy.runtime.lru import LruDict

@@ -8,8 +8,8 @@ nothing counts as watched, and the ordinary lifetimes hold.
 from asyncio import FIRST_COMPLETED, wait
 from collections.abc import Callable, Mapping, Set
 
+from proxy.cache.boards import WatchedBoards
 from proxy.cache.invalidation import Invalidator
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.changes.poll_diff import (
     IDLE_AFTER_S,
     VALID_INTERVALS,

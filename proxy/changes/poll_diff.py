@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from proxy.http_semantics.json_members import array_of
-from proxy.model import Tag
+from proxy.model import Tag, is_id
 from proxy.ratelimit.share import BACKGROUND_SHARE
-from proxy.trello.object_ids import is_id
 from proxy.trello.tags import SPANNING, tags_for
 from proxy.trello.write_effects import board_tags
 

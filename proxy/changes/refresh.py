@@ -10,44 +10,15 @@ from dataclasses import replace
 from functools import partial
 
 from proxy.cache.batch import BatchService
+from proxy.cache.boards import RecentHits
 from proxy.cache.collapsing import RequestCollapser
 from proxy.cache.read_through import ReadThrough
-from proxy.cache.watched_boards import boards_of
 from proxy.errors import ProxyError
 from proxy.http_semantics.cache_control import NONE
-from proxy.model import CacheKey, StoredResponse
-from proxy.runtime.lru import LruDict
-from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
 from proxy.trello.message import ApiRequest
 
-MAX_BOARDS = 1_000
-"""Boards whose hits are remembered."""
 MAX_BOARDS_PER_POLL = 16
 """Boards refreshed after one poll; of more, clients fetch for themselves."""
-
-
-class RecentHits:
-    """Requests served from the store, by board; the last MAX_PARTS of each."""
-
-    def __init__(self) -> None:
-        self._by_board: LruDict[str, LruDict[CacheKey, ApiRequest]] = LruDict(MAX_BOARDS)
-
-    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """Remember a hit of the stored credential."""
-        if not request.uses_stored_credential:
-            return
-        for board in boards_of(stored.tags):
-            hits = self._by_board.get(board)
-            if hits is None:
-                hits = LruDict(MAX_PARTS)
-            self._by_board[board] = hits
-            hits[request.key] = request
-
-    def take(self, board: str) -> list[ApiRequest]:
-        """The requests that show this board and fit into a batch; all of them are forgotten."""
-        hits = self._by_board.pop(board, None)
-        requests = hits.values() if hits is not None else ()
-        return [each for each in requests if is_cacheable_part(each.match, each.query_names)]
 
 
 class ActiveRefresher:

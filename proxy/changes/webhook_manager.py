@@ -7,16 +7,14 @@ and the next start adopts them. Deliveries in between are lost; lifetimes bound 
 from collections.abc import Collection
 from typing import assert_never
 
-from proxy.cache.watched_boards import boards_of
+from proxy.cache.boards import ActiveBoards
 from proxy.changes.webhook_client import WebhookClient
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.errors import UpstreamError
-from proxy.model import StoredResponse
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.runtime.clock import Clock
 from proxy.runtime.tasks import TaskSet
-from proxy.trello.message import ApiRequest
 from proxy.trello.webhook_api import (
     Create,
     Step,
@@ -27,10 +25,6 @@ from proxy.trello.webhook_api import (
     reconcile,
 )
 
-MAX_BOARDS = 200
-"""Webhooks; a further board waits until one is idle, so that boards do not alternate."""
-IDLE_S = 86_400.0
-"""Seconds without a stored response after which a board is idle."""
 STEP_INTERVAL_S = 15.0
 """Seconds between calls (four a minute), and until a new board is noticed."""
 MAX_BACKOFF_DOUBLINGS = 8
@@ -43,31 +37,6 @@ SKIP_S = 3600.0
 """Seconds for which a board whose webhook was refused is skipped."""
 DELIVERY_WAIT_S = 60.0
 """Seconds after which a delivery counts as missed."""
-
-
-class ActiveBoards:
-    """Ids of boards in use, with the time of the last stored response of each; bounded."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._seen_at: dict[str, float] = {}
-
-    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """Note a stored response of the stored credential, which surely sees the board."""
-        if request.uses_stored_credential:
-            for board in boards_of(stored.tags):
-                self.see(board)
-
-    def see(self, board: str) -> None:
-        """Note that the board is in use now."""
-        if board in self._seen_at or len(self._seen_at) < MAX_BOARDS:
-            self._seen_at[board] = self._clock.monotonic()
-
-    def recent(self) -> list[str]:
-        """The boards seen within IDLE_S."""
-        idle_since = self._clock.monotonic() - IDLE_S
-        self._seen_at = {board: at for board, at in self._seen_at.items() if at > idle_since}
-        return list(self._seen_at)
 
 
 class WebhookManager:

@@ -40,7 +40,7 @@ from proxy.links.rewrite import LinkRewriter
 from proxy.model import Listen, Rate
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
-from proxy.trello.rate_limits import PREFETCH_USER_AGENT
+from proxy.trello.failures import PREFETCH_USER_AGENT
 
 MAX_CONCURRENT = 4
 CHUNK_BYTES = 256 * 1024

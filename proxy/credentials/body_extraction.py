@@ -14,7 +14,7 @@ from proxy.credentials.extraction import (
     strip_parameters,
 )
 from proxy.errors import BodyTooLarge
-from proxy.http_semantics.media_type import media_type_of
+from proxy.http_semantics.content import media_type_of
 from proxy.http_semantics.parameters import (
     BOM,
     MAX_MEMBERS,

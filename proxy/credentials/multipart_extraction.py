@@ -18,14 +18,9 @@ from enum import Enum, auto
 from urllib.parse import unquote
 
 from proxy.credentials.body_extraction import MAX_PARAMS
-from proxy.credentials.extraction import (
-    NOTHING,
-    Part,
-    extracted_from,
-    part_of,
-)
+from proxy.credentials.extraction import NOTHING, Part, extracted_from, part_of
 from proxy.errors import BodyTooLarge, TunnelDenied
-from proxy.http_semantics.media_type import parameters_of
+from proxy.http_semantics.content import parameters_of
 from proxy.http_semantics.parameters import MAX_MEMBERS, METHOD_PARAMETER, root_of
 
 LOOKAHEAD_BYTES = 16 * 1024

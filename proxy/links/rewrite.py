@@ -14,9 +14,7 @@ from collections.abc import Collection
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from proxy.http_semantics.parameters import words_in_any_encoding
-from proxy.http_semantics.target import (
-    host_name,
-)
+from proxy.http_semantics.target import host_name
 from proxy.links.signing import FileIds, LinkSigner
 from proxy.model import Kind
 from proxy.trello.routes import UNKNOWN, Match

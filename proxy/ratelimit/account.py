@@ -6,22 +6,18 @@ from dataclasses import dataclass, field
 from math import inf
 
 from proxy.config.schema import Limits
-from proxy.model import (
-    CacheKey,
-    Credential,
-    Fields,
-    Limit,
-    Priority,
-    Rate,
-)
+from proxy.model import CacheKey, Credential, Fields, Limit, Priority, Rate
 from proxy.ratelimit.fair_queue import FairQueue
 from proxy.ratelimit.share import BACKGROUND_SHARE
-from proxy.ratelimit.sliding_window import SentRequest, SlidingWindowLimit
-from proxy.ratelimit.upstream_headers import MAX_NAMES, HeaderOnlyLimit, parse_rate_limit_headers
-from proxy.runtime.lru import LruDict
-from proxy.trello.rate_limits import (
-    RouteLimit,
+from proxy.ratelimit.sliding_window import (
+    MAX_NAMES,
+    HeaderOnlyLimit,
+    SentRequest,
+    SlidingWindowLimit,
+    parse_rate_limit_headers,
 )
+from proxy.runtime.lru import LruDict
+from proxy.trello.failures import RouteLimit
 
 LOCKOUT_GUARD = 50
 """429s within one window of the key's limit that block the key: Trello locks it at 200."""

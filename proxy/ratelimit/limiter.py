@@ -13,34 +13,15 @@ from math import ceil, inf
 from proxy.config.schema import Limits
 from proxy.errors import RateLimited
 from proxy.http_semantics.fields import RateLimitQuota
-from proxy.model import (
-    CacheKey,
-    Credential,
-    Fields,
-    Limit,
-    Priority,
-)
-from proxy.observability.metrics import (
-    Histogram,
-    Metrics,
-    count,
-)
-from proxy.ratelimit.account import (
-    QueueClass,
-    QueuedRequest,
-    TokenLimits,
-    TokenLimitsTable,
-    Usage,
-)
+from proxy.model import CacheKey, Credential, Fields, Limit, Priority
+from proxy.observability.metrics import Histogram, Metrics, count
+from proxy.ratelimit.account import QueueClass, QueuedRequest, TokenLimits, TokenLimitsTable, Usage
 from proxy.ratelimit.sliding_window import SlidingWindowLimit
 from proxy.runtime.clock import Clock
 from proxy.runtime.randomness import RandomBytes, uniform
 from proxy.runtime.tasks import TaskSet
+from proxy.trello.failures import refusal, route_limit
 from proxy.trello.message import ApiRequest
-from proxy.trello.rate_limits import (
-    refusal,
-    route_limit,
-)
 
 MAX_QUEUED = 2000
 ADMISSION_SHARE = 0.9

@@ -9,8 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proxy.errors import CrossOriginDenied, HostNotAllowed
-from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.fields import serialize
+from proxy.http_semantics.fields import FetchMetadata, serialize
 from proxy.http_semantics.target import host_name
 from proxy.model import Fields
 from proxy.server.loopback import LOOPBACK_NAMES

@@ -14,7 +14,7 @@ from proxy.credentials.extraction import ExtractedCredential, Location
 from proxy.model import Credential
 from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
-from proxy.runtime.name_table import NameTable
+from proxy.runtime.lru import NameTable
 from proxy.server.request_context import RequestContext
 
 UsageLocation = Literal["query", "body", "header", "path"]

@@ -12,9 +12,9 @@ from weakref import ref
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
+from proxy.cache.boards import WatchedBoards
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.model import StoredResponse
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import RequestCounter

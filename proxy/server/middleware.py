@@ -20,8 +20,7 @@ from proxy.errors import (
     NotFound,
     ProxyError,
 )
-from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.fields import check_fields_size, serialize
+from proxy.http_semantics.fields import FetchMetadata, check_fields_size, serialize
 from proxy.http_semantics.target import check_target_size, host_name, split_absolute
 from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
 from proxy.model import Fields

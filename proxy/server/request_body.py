@@ -31,11 +31,11 @@ from proxy.errors import (
     RequestTimeout,
     UnsupportedContentEncoding,
 )
-from proxy.http_semantics.media_type import check_charset
+from proxy.http_semantics.content import check_charset
 from proxy.http_semantics.parameters import Parameter
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import run_for_client
+from proxy.runtime.tasks import run_for_client
 
 MAX_BUFFERED_BYTES = 256 * 1024
 """Of a form or JSON. Trello's longest text, a description of 16,384 characters, takes 192 KiB if

@@ -13,8 +13,7 @@ from proxy.credentials.identity import StoredCredential
 from proxy.errors import InvalidTarget, NotFound
 from proxy.http_semantics import cache_control
 from proxy.http_semantics.content import accepts_images, prefers_html
-from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.fields import TO_UPSTREAM_WITH_READS, to_upstream
+from proxy.http_semantics.fields import TO_UPSTREAM_WITH_READS, FetchMetadata, to_upstream
 from proxy.http_semantics.target import (
     Target,
     canonical_query,
@@ -28,14 +27,14 @@ from proxy.http_semantics.trace_context import TraceContext
 from proxy.links.rewrite import LinkRewriter
 from proxy.model import CacheKey, Credential, Fields, Kind, Priority
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import run_for_client
+from proxy.runtime.tasks import run_for_client
 from proxy.server.permission import Permission
 from proxy.server.request_body import RequestBody, read_body, read_parameters
 from proxy.server.request_context import RequestContext
 from proxy.server.sender import Sender, Senders
 from proxy.trello.batch_codec import is_cacheable_part, parse_urls
+from proxy.trello.failures import PREFETCH_USER_AGENT
 from proxy.trello.message import ApiRequest, key_of
-from proxy.trello.rate_limits import PREFETCH_USER_AGENT
 from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 

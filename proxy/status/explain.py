@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from proxy.attachments.service import AttachmentService
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
-from proxy.cache.freshness import age_of
 from proxy.cache.lookup import LookupResult, StoredLookup
+from proxy.cache.policy import age_of
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.cache_control import cache_status

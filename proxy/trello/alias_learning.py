@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from proxy.http_semantics.json_members import elements, value_of
-from proxy.model import NEVER_EXPIRES, AliasEntry, Lifetimes, RequestTime, Tag
-from proxy.trello.object_ids import MAX_PARSED_BYTES, is_id
+from proxy.model import NEVER_EXPIRES, AliasEntry, Lifetimes, RequestTime, Tag, is_id
+from proxy.trello.object_ids import MAX_PARSED_BYTES
 from proxy.trello.routes import Match
 from proxy.trello.tags import ALL_OF_KIND, EVERYTHING, OWNERS_KNOWN, ROOTS
 

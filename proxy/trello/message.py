@@ -9,15 +9,8 @@ from proxy.access.client import ANONYMOUS, Client
 from proxy.http_semantics.cache_control import Directives
 from proxy.http_semantics.parameters import Parameter
 from proxy.http_semantics.target import names_in
-from proxy.model import (
-    CacheKey,
-    Credential,
-    Fields,
-    Outcome,
-    Priority,
-    StoredResponse,
-)
-from proxy.observability.client_stats import OWN
+from proxy.model import CacheKey, Credential, Fields, Outcome, Priority, StoredResponse
+from proxy.observability.metrics import OWN
 from proxy.trello.routes import Match
 
 Body = bytes | AsyncIterator[bytes] | None
@@ -139,3 +132,8 @@ class ApiResponse:
     gzip: bool = False
     length: int | None = None
     """Of a streamed body, if known."""
+
+    @classmethod
+    def from_stored(cls, stored: StoredResponse, outcome: Outcome) -> "ApiResponse":
+        """A stored response, for whatever reason it is served."""
+        return cls(stored.status, stored.head, stored.body, outcome, stored, stored.gzip)

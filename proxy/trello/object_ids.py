@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeGuard
 
 from proxy.http_semantics.json_members import object_of
+from proxy.model import is_id
 
 
 def _nothing() -> Mapping[str, str]:
@@ -34,18 +34,12 @@ MAX_PARSED_BYTES = 1 << 20
 MAX_IDS = 16
 """A response with more objects of one kind counts as showing none."""
 
-_ID = re.compile(r"[0-9a-f]{24}")
 _LEADING_ID = re.compile(rb'\s*\{\s*"id"\s*:\s*"([0-9a-f]{24})"')
 _NAMED = {
     # A quote in a JSON string is escaped, so these match member names only.
     key: re.compile(rb'"' + key.encode() + rb'"\s*:\s*"([0-9a-f]{24})"')
     for key in ("idBoard", "idCard")
 }
-
-
-def is_id(text: object) -> TypeGuard[str]:
-    """Whether this is a full id, not a shortLink, a name or `me`."""
-    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 class JsonIds:

@@ -12,8 +12,8 @@ single card of it, `spanning` for collections across boards.
 
 from collections.abc import Collection, Iterable, Iterator
 
-from proxy.model import Tag
-from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo, is_id
+from proxy.model import Tag, is_id
+from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo
 from proxy.trello.routes import UNKNOWN, Match
 
 EVERYTHING = Tag("everything")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from proxy.http_semantics.json_members import object_of
-from proxy.trello.object_ids import is_id
+from proxy.model import is_id
 
 FIELDS = "idMember,dateExpires,permissions"
 MEMBER_FIELDS = "id,username"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from proxy.errors import JsonpDenied, TunnelDenied
-from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.fields import FetchMetadata
 from proxy.http_semantics.parameters import METHOD_PARAMETER, read_form, root_of
 from proxy.model import Kind
 

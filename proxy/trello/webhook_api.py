@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import assert_never
 
 from proxy.http_semantics.json_members import array_of
-from proxy.trello.object_ids import JsonIds, is_id
+from proxy.model import is_id
+from proxy.trello.object_ids import JsonIds
 
 
 @dataclass(frozen=True, slots=True)

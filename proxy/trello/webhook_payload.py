@@ -11,19 +11,8 @@ from dataclasses import dataclass, field
 
 from proxy.model import Tag
 from proxy.trello.object_ids import JsonIds
-from proxy.trello.tags import (
-    ALL_OF_KIND,
-    EVERYTHING,
-    SPANNING,
-    tags_for,
-)
-from proxy.trello.write_operations import (
-    BOARD,
-    BOARD_PLUGIN,
-    CUSTOM_FIELD,
-    LABEL,
-    LIST,
-)
+from proxy.trello.tags import ALL_OF_KIND, EVERYTHING, SPANNING, tags_for
+from proxy.trello.write_operations import BOARD, BOARD_PLUGIN, CUSTOM_FIELD, LABEL, LIST
 
 PATH = "/-/webhook"
 """Path of deliveries at the proxy."""

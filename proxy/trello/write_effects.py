@@ -5,16 +5,10 @@ If a write does not show which object it changed, every object of that kind coun
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from proxy.model import Tag
-from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo, is_id
+from proxy.model import Tag, is_id
+from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo
 from proxy.trello.routes import Match
-from proxy.trello.tags import (
-    EVERYTHING,
-    INFERRED,
-    ROOTS,
-    SPANNING,
-    tags_for,
-)
+from proxy.trello.tags import EVERYTHING, INFERRED, ROOTS, SPANNING, tags_for
 from proxy.trello.write_operations import MOVES, operations
 
 _EFFECTS = {(method, template): words for method, template, words in operations()}

@@ -20,15 +20,14 @@ from itertools import chain
 from proxy.credentials.extraction import authorization
 from proxy.credentials.redaction import Redactor
 from proxy.errors import IncompleteResponse, InvalidResponse
-from proxy.http_semantics.content import InvalidEncoding, TooLong, identity_length
+from proxy.http_semantics.content import InvalidEncoding, TooLong, identity_length, media_type_of
 from proxy.http_semantics.fields import to_client
-from proxy.http_semantics.media_type import media_type_of
 from proxy.links.rewrite import LinkRewriter
 from proxy.model import Credential, Fields
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.runtime.offload import run_if_large
+from proxy.runtime.tasks import run_if_large
 from proxy.trello.failures import is_gateway_page
 from proxy.trello.message import ApiRequest, Body, BodyStream
 from proxy.trello.routes import UNKNOWN

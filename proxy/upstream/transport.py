@@ -150,7 +150,7 @@ class Transport:
             max_field_size=MAX_LINE_BYTES,
         )
         # aiohttp sends PUT and DELETE again when a reused connection turns out closed. A write must
-        # not be repeated, and upstream/retry.py decides on the rest. There is no public switch.
+        # not be repeated, and upstream/client.py decides on the rest. There is no public switch.
         self._session._retry_connection = False
 
     async def close(self) -> None:

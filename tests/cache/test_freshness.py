@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.freshness import (
-    ABSENT,
-    Fresh,
-    Stale,
-    Verdict,
-    age_of,
-    judge,
-)
+from proxy.cache.policy import ABSENT, Fresh, Stale, Verdict, age_of, judge
 from proxy.http_semantics.cache_control import NONE, Directives
 from proxy.model import Lifetimes
 

@@ -2,13 +2,8 @@
 
 import pytest
 
-from proxy.cache.freshness import NOT_FOUND_LIFETIME_S, lifetimes_for
-from proxy.cache.storability import why_not_stored, why_unusable
-from proxy.model import (
-    Detail,
-    Kind,
-    Lifetimes,
-)
+from proxy.cache.policy import NOT_FOUND_LIFETIME_S, lifetimes_for, why_not_stored, why_unusable
+from proxy.model import Detail, Kind, Lifetimes
 
 ROUTE = Lifetimes(30.0, 60.0, 3600.0)
 NEVER = Lifetimes(0.0)

@@ -4,19 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.verification import (
+from proxy.cache.policy import (
     MAX_SAMPLE_BYTES,
+    may_verify,
+)
+from proxy.cache.verification import (
     MIN_PAUSE_S,
     kinds_of,
-    may_verify,
     pause_s,
     tags_to_invalidate,
 )
-from proxy.model import (
-    CacheKey,
-    StoredResponse,
-    Tag,
-)
+from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.trello.routes import RouteTable
 
 _TABLE = RouteTable()

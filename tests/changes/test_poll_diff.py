@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.cache.boards import is_watched
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.cache.watched_boards import is_watched
 from proxy.changes.poll_diff import (
     BoardVersion,
     PollDiff,

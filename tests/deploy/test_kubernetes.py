@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.app.from_config import (
-    build_guard,
-)
+from proxy.app.from_config import build_guard
 from proxy.config.units import size
 from tests.deploy.examples import (
     DEPLOY,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.fields import FetchMetadata
 
 DELIBERATE = {
     "a script of ours": {"X-Requested-With": "XMLHttpRequest"},

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import CharsetNotUtf8
-from proxy.http_semantics.media_type import (
+from proxy.http_semantics.content import (
     Utf8Probe,
     check_charset,
     lacks_charset,

@@ -3,14 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.observability.client_stats import (
-    MAX_CLIENTS,
-    OWN,
-    WINDOW_REQUESTS,
-    WINDOW_S,
-    ClientStats,
-)
-from proxy.runtime.name_table import IDLE_S, OTHER
+from proxy.observability.metrics import MAX_CLIENTS, OWN, WINDOW_REQUESTS, WINDOW_S, ClientStats
+from proxy.runtime.lru import IDLE_S, OTHER
 
 AT = 1_800_000_000.0
 """The start of a window."""

@@ -12,9 +12,7 @@ from proxy.pages.explain import (
     target_of_url,
     url_parameter,
 )
-from proxy.ratelimit.limiter import (
-    WaitPrediction,
-)
+from proxy.ratelimit.limiter import WaitPrediction
 from proxy.status.explain import (
     Explanation,
     StoredInfo,

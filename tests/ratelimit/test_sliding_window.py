@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.ratelimit.sliding_window import SentRequest, SlidingWindowLimit
-from proxy.ratelimit.upstream_headers import RateLimitHeader
+from proxy.ratelimit.sliding_window import RateLimitHeader, SentRequest, SlidingWindowLimit
 
 W = 10.0
 

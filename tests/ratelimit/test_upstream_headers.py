@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.model import Fields
-from proxy.ratelimit.upstream_headers import (
+from proxy.ratelimit.sliding_window import (
     MAX_NAMES,
     HeaderOnlyLimit,
     RateLimitHeader,

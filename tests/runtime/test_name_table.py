@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.runtime.name_table import IDLE_S, OTHER, NameTable
+from proxy.runtime.lru import IDLE_S, OTHER, NameTable
 
 NOW = 1_800_000_000.0
 

@@ -4,12 +4,7 @@ import threading
 
 import pytest
 
-from proxy.runtime.offload import (
-    CLIENT_INLINE_BYTES,
-    OFFLOAD_BYTES,
-    run_for_client,
-    run_if_large,
-)
+from proxy.runtime.tasks import CLIENT_INLINE_BYTES, OFFLOAD_BYTES, run_for_client, run_if_large
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,6 @@
 """Boards that were read within a day, so many at most, and none that is not named in full."""
 
-from proxy.changes.webhook_manager import (
-    IDLE_S,
-    MAX_BOARDS,
-    ActiveBoards,
-)
+from proxy.cache.boards import IDLE_S, MAX_ACTIVE_BOARDS, ActiveBoards
 from proxy.runtime.clock import FakeClock
 
 
@@ -25,12 +21,12 @@ def test_a_board_is_served_for_a_day_after_it_was_seen() -> None:
 def test_newcomers_wait_until_there_is_room() -> None:
     clock = FakeClock()
     boards = ActiveBoards(clock)
-    for number in range(MAX_BOARDS):
+    for number in range(MAX_ACTIVE_BOARDS):
         boards.see(str(number))
     boards.see("new")
     clock.advance(IDLE_S / 2)
     boards.see("0")
-    assert len(boards.recent()) == MAX_BOARDS
+    assert len(boards.recent()) == MAX_ACTIVE_BOARDS
     assert "new" not in boards.recent()
     clock.advance(IDLE_S / 2)
     assert boards.recent() == ["0"]

@@ -6,16 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.http_semantics.cache_control import NONE
-from proxy.model import (
-    CacheKey,
-    Credential,
-    RequestTime,
-    Tag,
-)
+from proxy.model import CacheKey, Credential, RequestTime, Tag
 from proxy.runtime.clock import FakeClock
 from proxy.trello.message import ApiRequest, key_of
 from proxy.trello.routes import RouteTable

@@ -7,15 +7,14 @@ from weakref import ref
 import pytest
 
 from proxy.cache.aliases import AliasResolver
+from proxy.cache.boards import WatchedBoards
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.cache.watched_boards import WatchedBoards
 from proxy.config.schema import load
 from proxy.credentials.identity import CachePartitions, StoredCredential
 from proxy.credentials.redaction import Redactor
@@ -38,11 +37,7 @@ from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.exchange import UpstreamExchange
 from proxy.upstream.transport import Transport
-from tests.scenarios.conftest import (
-    KEY,
-    TOKEN,
-    until,
-)
+from tests.scenarios.conftest import KEY, TOKEN, until
 
 _TABLE = RouteTable()
 

@@ -8,9 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
-from proxy.app.from_config import (
-    build_signer,
-)
+from proxy.app.from_config import build_signer
 from proxy.cli.warm import (
     ProgressOutput,
     ProxyUnreachable,

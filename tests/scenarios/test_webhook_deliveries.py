@@ -14,8 +14,7 @@ import pytest
 from aiohttp import web
 
 from proxy.cache.invalidation import Invalidator
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.cache.write_through import EchoFilter
 from proxy.changes.webhook_receiver import (
@@ -33,14 +32,7 @@ from proxy.runtime.clock import FakeClock
 from proxy.server.handlers.webhooks import MAX_BODY_BYTES
 from proxy.trello.webhook_payload import PATH, Callback
 from tests.scenarios.callback_proxy import Arrived, WayIn
-from tests.scenarios.conftest import (
-    TOKEN,
-    Heard,
-    Proxy,
-    StartProxy,
-    turns,
-    until,
-)
+from tests.scenarios.conftest import TOKEN, Heard, Proxy, StartProxy, turns, until
 
 DELIVERIES = "trello_proxy_webhook_deliveries_total"
 INVALIDATIONS = 'trello_proxy_invalidations_total{cause="webhook"}'

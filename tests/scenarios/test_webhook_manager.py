@@ -5,13 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.changes.webhook_manager import (
-    IDLE_S,
-    MISSED_REVIEW_S,
-    REVIEW_S,
-    SKIP_S,
-    STEP_INTERVAL_S,
-)
+from proxy.cache.boards import IDLE_S
+from proxy.changes.webhook_manager import MISSED_REVIEW_S, REVIEW_S, SKIP_S, STEP_INTERVAL_S
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock

@@ -2,21 +2,12 @@
 
 import asyncio
 
-from proxy.cache.projection.containment_index import DEMAND_WINDOW_S, REJECTED_S
+from proxy.cache.projection.projector import DEMAND_WINDOW_S, REJECTED_S
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
-from tests.scenarios.conftest import (
-    Proxy,
-    answering,
-    turns,
-)
-from tests.scenarios.projected import (
-    FIELD_SETS,
-    LIFETIME_S,
-    PROJECTED,
-    is_trellos_word,
-)
+from tests.scenarios.conftest import Proxy, answering, turns
+from tests.scenarios.projected import FIELD_SETS, LIFETIME_S, PROJECTED, is_trellos_word
 
 WIDENED = "fwd=uri-miss; fwd-status=200; stored; detail=projected"
 

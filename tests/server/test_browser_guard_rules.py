@@ -3,16 +3,9 @@
 import pytest
 
 from proxy.errors import CrossOriginDenied, HostNotAllowed
-from proxy.http_semantics.fetch_metadata import FetchMetadata
-from proxy.http_semantics.target import (
-    host_name,
-)
-from proxy.server.browser_guard import (
-    EMBEDDABLE,
-    ISOLATED,
-    BrowserGuard,
-    hosts_of,
-)
+from proxy.http_semantics.fields import FetchMetadata
+from proxy.http_semantics.target import host_name
+from proxy.server.browser_guard import EMBEDDABLE, ISOLATED, BrowserGuard, hosts_of
 
 ALLOWED = "https://tools.internal"
 GUARD = BrowserGuard(

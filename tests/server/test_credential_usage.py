@@ -5,15 +5,9 @@ import json
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.runtime.name_table import IDLE_S
+from proxy.runtime.lru import IDLE_S
 from proxy.server.credential_usage import MAX_CLIENTS
-from tests.server.conftest import (
-    KEY,
-    TOKEN,
-    Heard,
-    MakeProxy,
-    Proxy,
-)
+from tests.server.conftest import KEY, TOKEN, Heard, MakeProxy, Proxy
 
 ME = "/1/members/me"
 THEIR_KEY, THEIR_TOKEN = "beef" + "1" * 28, "ATTA" + "07be2a" * 12

@@ -10,12 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.observability.client_stats import MAX_CLIENTS, WINDOW_REQUESTS
-from tests.server.conftest import (
-    MakeProxy,
-    Proxy,
-    Wire,
-)
+from proxy.observability.metrics import MAX_CLIENTS, WINDOW_REQUESTS
+from tests.server.conftest import MakeProxy, Proxy, Wire
 from tests.server.raw_upstream import RawUpstream
 
 ME = "/1/members/me"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.model import NEVER_EXPIRES, AliasEntry, RequestTime
+from proxy.model import NEVER_EXPIRES, AliasEntry, RequestTime, is_id
 from proxy.trello.alias_learning import (
     MAX_ALIASES,
     MAX_ARRAY_BYTES,
@@ -16,7 +16,7 @@ from proxy.trello.alias_learning import (
     extract_aliases,
     is_mutable,
 )
-from proxy.trello.object_ids import MAX_PARSED_BYTES, is_id
+from proxy.trello.object_ids import MAX_PARSED_BYTES
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import OWNERS_KNOWN
 

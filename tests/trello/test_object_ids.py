@@ -4,11 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.trello.object_ids import (
-    MAX_PARSED_BYTES,
-    JsonIds,
-    is_id,
-)
+from proxy.model import is_id
+from proxy.trello.object_ids import MAX_PARSED_BYTES, JsonIds
 
 ID, OTHER = "a" * 24, "b" * 24
 LARGE = b" " * MAX_PARSED_BYTES

@@ -2,14 +2,8 @@
 
 import pytest
 
-from proxy.model import (
-    Limit,
-)
-from proxy.trello.rate_limits import (
-    refusal,
-    route_limit,
-    throttled,
-)
+from proxy.model import Limit
+from proxy.trello.failures import refusal, route_limit, throttled
 
 PATHS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "a member": (("members", "me"), "members"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import JsonpDenied, TunnelDenied
-from proxy.http_semantics.fetch_metadata import FetchMetadata
+from proxy.http_semantics.fields import FetchMetadata
 from proxy.model import Kind
 from proxy.trello.tunnel import (
     check_call,

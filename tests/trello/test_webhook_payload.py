@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 from proxy.model import Tag
 from proxy.trello.object_ids import MAX_PARSED_BYTES
 from proxy.trello.tags import EVERYTHING
-from proxy.trello.webhook_payload import (
-    WebhookEvent,
-    not_covered_by,
-    parse_delivery,
-    verify,
-)
+from proxy.trello.webhook_payload import WebhookEvent, not_covered_by, parse_delivery, verify
 
 URL = "https://hooks.example.com/-/webhook?from=trello"
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 - opens nothing

@@ -5,14 +5,9 @@ import gzip
 import pytest
 
 from proxy.credentials.redaction import Redactor
-from proxy.http_semantics.content import (
-    InvalidEncoding,
-    TooLong,
-    gunzip,
-    identity_length,
-)
+from proxy.http_semantics.content import InvalidEncoding, TooLong, gunzip, identity_length
 from proxy.links.rewrite import LinkRewriter
-from proxy.runtime.offload import OFFLOAD_BYTES
+from proxy.runtime.tasks import OFFLOAD_BYTES
 from proxy.upstream import response_body
 from proxy.upstream.response_body import BodyFilter, work_bytes
 

@@ -15,13 +15,7 @@ from proxy.errors import (
     Unreachable,
     UpstreamError,
 )
-from proxy.upstream.retry import (
-    MAX_PAUSE_S,
-    MAX_SAVED,
-    RetryBudget,
-    may_retry,
-    pause_s,
-)
+from proxy.upstream.client import MAX_PAUSE_S, MAX_SAVED, RetryBudget, may_retry, pause_s
 
 RETRIED: dict[str, tuple[UpstreamError, bool, bool, bool]] = {
     "a read whose connection ended": (ConnectionTerminated(""), True, True, True),

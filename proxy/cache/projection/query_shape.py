@@ -10,7 +10,7 @@ from enum import Enum
 from urllib.parse import parse_qsl
 
 from proxy.http_semantics.json_members import elements, members
-from proxy.trello.object_ids import is_id
+from proxy.model import is_id
 from proxy.trello.resource_schema import (
     CHILDREN,
     FIELDS,

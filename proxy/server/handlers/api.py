@@ -6,11 +6,14 @@ from aiohttp import web
 
 from proxy.attachments.board_export import BoardExport
 from proxy.cache.batch import BatchService
-from proxy.cache.freshness import age_of
 from proxy.cache.lookup import StoredLookup
+from proxy.cache.policy import (
+    age_of,
+    may_verify,
+)
 from proxy.cache.read_through import ReadThrough
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.verification import HitVerifier, may_verify
+from proxy.cache.store.store import MemoryTier
+from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import WriteThrough
 from proxy.errors import NoTokenGiven, UpstreamError
 from proxy.http_semantics.cache_control import NONE, cache_status
@@ -23,7 +26,7 @@ from proxy.model import Kind, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
-from proxy.runtime.offload import run_for_client
+from proxy.runtime.tasks import run_for_client
 from proxy.server.fast_path import MAX_FAST_PATH_BODY_BYTES
 from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.negotiation import wants_page
@@ -186,10 +189,11 @@ class ApiHandler:
         return response
 
     def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:
-        """The verifier, after offering it this hit as a sample; None if it may not be verified."""
+        """The verifier, which gets this hit if a sample is due; None if it may not be verified."""
         if not may_verify(request.match, stored, own=request.uses_stored_credential):
             return None
-        self.verifier.offer_sample(request, stored)
+        if self.verifier.wants_sample:
+            self.verifier.offer_sample(request, stored)
         return self.verifier
 
 

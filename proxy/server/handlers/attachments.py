@@ -20,8 +20,8 @@ from proxy.http_semantics.conditional import (
     content_range,
     resolve,
 )
+from proxy.http_semantics.content import lacks_charset
 from proxy.http_semantics.fields import serialize
-from proxy.http_semantics.media_type import lacks_charset
 from proxy.model import Fields, Outcome
 from proxy.runtime.clock import Clock
 from proxy.server.request_context import RequestContext

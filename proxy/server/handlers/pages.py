@@ -35,7 +35,7 @@ from proxy.pages.home import Offer, PastedLink, home_page, home_text
 from proxy.pages.layout import ASSETS, PAGE_FIELDS
 from proxy.pages.listing import PageContext, board_page, card_page
 from proxy.runtime.clock import Clock
-from proxy.runtime.offload import run_if_large
+from proxy.runtime.tasks import run_if_large
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser, directives_of

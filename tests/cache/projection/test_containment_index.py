@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.cache.projection import containment_index
-from proxy.cache.projection.containment_index import (
+from proxy.cache.projection import projector
+from proxy.cache.projection.projector import (
     DEMAND_WINDOW_S,
     REJECTED_S,
     SUPERSETS_PER_FAMILY,
@@ -12,11 +12,7 @@ from proxy.cache.projection.containment_index import (
     has_items,
     items_in,
 )
-from proxy.cache.projection.query_shape import (
-    QueryShape,
-    parse_shape,
-    widened,
-)
+from proxy.cache.projection.query_shape import QueryShape, parse_shape, widened
 from proxy.model import CacheKey
 from proxy.trello.routes import Match, RouteTable
 
@@ -59,8 +55,8 @@ def test_another_partition_finds_nothing() -> None:
 
 
 def test_the_number_of_families_and_items_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containment_index, "MAX_FAMILIES", 3)
-    monkeypatch.setattr(containment_index, "MAX_ITEMS", 3)
+    monkeypatch.setattr(projector, "MAX_FAMILIES", 3)
+    monkeypatch.setattr(projector, "MAX_ITEMS", 3)
     found = ContainmentIndex()
     ids = [f"{n:024x}" for n in range(5)]
     for each in ids:
@@ -112,7 +108,7 @@ def test_a_refused_whole_is_left_alone_for_a_while() -> None:
 
 
 def test_what_is_remembered_of_demand_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containment_index, "MAX_FAMILIES", 3)
+    monkeypatch.setattr(projector, "MAX_FAMILIES", 3)
     found = FieldDemand()
     for n in range(5):
         found.is_in_demand("mine", *part("name", f"{n:024x}"), 0.0)

@@ -4,15 +4,9 @@ import pytest
 
 from proxy.cache.store import alias_table
 from proxy.cache.store.alias_table import AliasTable
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.model import NEVER_EXPIRES, AliasEntry
-from tests.cache.store.conftest import (
-    BOARD,
-    Process,
-    RamShelf,
-    Start,
-)
+from tests.cache.store.conftest import BOARD, Process, RamShelf, Start
 
 ID, OTHER = "c" * 24, "d" * 24
 

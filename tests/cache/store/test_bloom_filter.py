@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.store.bloom_filter import BloomFilter
+from proxy.cache.store.disk_tier import BloomFilter
 from proxy.model import CacheKey
 from proxy.trello.message import key_of
 from tests.cache.store.conftest import key

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.store.memory_tier import MemoryTier
+from proxy.cache.store.store import MemoryTier
 from proxy.model import STORED_OVERHEAD_BYTES, StoredResponse
 from tests.cache.store.conftest import answer, key
 

@@ -5,19 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from proxy.cache.store.memory_tier import MemoryTier
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.model import Tag
-from tests.cache.store.conftest import (
-    BEGAN,
-    BOARD,
-    Process,
-    RamShelf,
-    Start,
-    answer,
-    key,
-    turns,
-)
+from tests.cache.store.conftest import BEGAN, BOARD, Process, RamShelf, Start, answer, key, turns
 
 Open = Callable[[], Awaitable[ResponseStore]]
 

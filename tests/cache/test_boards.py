@@ -6,13 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.cache.watched_boards import (
-    UNCOUNTED_S,
-    WatchedBoards,
-    boards_of,
-    is_watched,
-    watched_lifetimes,
-)
+from proxy.cache.boards import UNCOUNTED_S, WatchedBoards, boards_of, is_watched, watched_lifetimes
 from proxy.model import CacheKey, Lifetimes, StoredResponse, Tag
 from proxy.runtime.clock import FakeClock
 from proxy.trello.routes import RouteTable

@@ -1,8 +1,9 @@
-"""Watched boards: boards whose changes made elsewhere are detected, and since which `seq`.
+"""Boards: which are watched and since which `seq`, which are in use, and their recent hits.
 
-The board poller updates them after every good poll, lookups read them. Without a recent poll no
-board counts as watched, and the ordinary lifetimes hold. Lookups and writes are noted here too:
-the poller is suspended until a lookup, and polls at once after a write.
+The state that requests and change detection share. The board poller updates the watched boards
+after every good poll, lookups read them. Without a recent poll no board counts as watched, and the
+ordinary lifetimes hold. Lookups and writes are noted here too: the poller is suspended until a
+lookup, and polls at once after a write.
 """
 
 import asyncio
@@ -10,18 +11,75 @@ import math
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
-from proxy.model import Lifetimes, StoredResponse, Tag
+from proxy.model import CacheKey, Lifetimes, StoredResponse, Tag, is_id
 from proxy.runtime.clock import Clock
-from proxy.trello.object_ids import is_id
+from proxy.runtime.lru import LruDict
+from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
+from proxy.trello.message import ApiRequest
 from proxy.trello.read_operations import PEOPLE
 from proxy.trello.tags import ALL_OF_KIND, INFERRED, SPANNING
 
+MAX_ACTIVE_BOARDS = 200
+"""Webhooks; a further board waits until one is idle, so that boards do not alternate."""
+IDLE_S = 86_400.0
+"""Seconds without a stored response after which a board is idle."""
+MAX_BOARDS_WITH_HITS = 1_000
+"""Boards whose hits are remembered."""
 UNCOUNTED_S = 60.0
 """Lifetime of watched actions where boards show only when they were last active."""
 _OF_BOARDS = frozenset({"board", "cards-of"})
 """Kinds of tags that name a board."""
 _BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
 """Kinds of tags that change without any board's version."""
+
+
+class ActiveBoards:
+    """Ids of boards in use, with the time of the last stored response of each; bounded."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen_at: dict[str, float] = {}
+
+    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
+        """Note a stored response of the stored credential, which surely sees the board."""
+        if request.uses_stored_credential:
+            for board in boards_of(stored.tags):
+                self.see(board)
+
+    def see(self, board: str) -> None:
+        """Note that the board is in use now."""
+        if board in self._seen_at or len(self._seen_at) < MAX_ACTIVE_BOARDS:
+            self._seen_at[board] = self._clock.monotonic()
+
+    def recent(self) -> list[str]:
+        """The boards seen within IDLE_S."""
+        idle_since = self._clock.monotonic() - IDLE_S
+        self._seen_at = {board: at for board, at in self._seen_at.items() if at > idle_since}
+        return list(self._seen_at)
+
+
+class RecentHits:
+    """Requests served from the store, by board; the last MAX_PARTS of each."""
+
+    def __init__(self) -> None:
+        self._by_board: LruDict[str, LruDict[CacheKey, ApiRequest]] = LruDict(MAX_BOARDS_WITH_HITS)
+
+    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
+        """Remember a hit of the stored credential."""
+        if not request.uses_stored_credential:
+            return
+        for board in boards_of(stored.tags):
+            hits = self._by_board.get(board)
+            if hits is None:
+                hits = LruDict(MAX_PARTS)
+            self._by_board[board] = hits
+            hits[request.key] = request
+
+    def take(self, board: str) -> list[ApiRequest]:
+        """The requests that show this board and fit into a batch; all of them are forgotten."""
+        hits = self._by_board.pop(board, None)
+        requests = hits.values() if hits is not None else ()
+        return [each for each in requests if is_cacheable_part(each.match, each.query_names)]
 
 
 class WatchedBoards:
