@@ -22,7 +22,7 @@ MIN_SECRET_CHARS = 8
 """Trello's have 32 or more; a shorter one also occurs in other text."""
 
 _NO_CREDENTIALS = """\
-trello-proxy needs Trello's key and token; {missing} not there.
+trello-proxy needs Trello's key and token; {missing} not set.
 
   1. Get a key:    https://trello.com/power-ups/admin  (New, then "API key")
   2. Get a token:  https://trello.com/1/authorize?expiration=never&scope=read,write&response_type=token&name=trello-proxy&key=YOUR_KEY

@@ -24,7 +24,6 @@ _DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
 Backend = Literal["sqlite", "redis", "memory"]
-Level = Literal["debug", "info", "warning", "error"]
 
 
 class ConfigError(Exception):
@@ -181,7 +180,7 @@ class Admin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
-    level: Level = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
 
 

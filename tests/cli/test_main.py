@@ -42,9 +42,9 @@ def test_serve_without_credentials_says_in_one_screen_what_to_do(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "the key and the token are not there."),
-        (f"credentials: {{key: {KEY}}}", "the token is not there."),
-        (f"credentials: {{token: {TOKEN}}}", "the key is not there."),
+        ("", "the key and the token are not set."),
+        (f"credentials: {{key: {KEY}}}", "the token is not set."),
+        (f"credentials: {{token: {TOKEN}}}", "the key is not set."),
     ],
 )
 def test_serve_says_which_credential_is_not_there(
