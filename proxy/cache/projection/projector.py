@@ -1,6 +1,6 @@
 """Projector: cuts responses out of larger stored ones, and widens requests for parts in demand.
 
-Widening saves 11 % of the upstream requests of an office's hour, and 28 % when edits are ten times
+Widening saves 13 % of the upstream requests of an office day, and 29 % when edits are ten times
 as frequent (`tests.bench.economy`).
 """
 
