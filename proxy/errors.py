@@ -3,11 +3,11 @@
 ProxyError
 ├── ClientError: CredentialRejected 400, CredentialRequired 401, ClientKeyRequired 401,
 │   │   InvalidWebhookSignature 401, CrossOriginDenied 403, TunnelDenied 403, JsonpDenied 403,
-│   │   WritesDenied 403,
-│   │   Administrative 403, NoTokenGiven 403, TokenProtected 403, AdminOnly 403, LinkNotSigned 403,
-│   │   LinkRevoked 403, MaliciousFile 403, AttachmentIsLink 404, NotFound 404,
-│   │   NotFoundAtTrello 404, MethodNotAllowed 405, RequestTimeout 408, LinkExpired 410,
-│   │   AttachmentDeleted 410, HostNotAllowed 421, NotInCache 504, LoopDetected 508
+│   │   WritesDenied 403, Administrative 403, OutsideScope 403, NoTokenGiven 403,
+│   │   TokenProtected 403, AdminOnly 403, LinkNotSigned 403, LinkRevoked 403, MaliciousFile 403,
+│   │   AttachmentIsLink 404, NotFound 404, NotFoundAtTrello 404, MethodNotAllowed 405,
+│   │   RequestTimeout 408, LinkExpired 410, AttachmentDeleted 410, HostNotAllowed 421,
+│   │   NotInCache 504, LoopDetected 508
 │   └── UnacceptableMessage: MalformedRequest 400, InvalidTarget 400, IncompleteBody 400,
 │           MalformedJson 400, BodyTooLarge 413, UriTooLong 414, UnsupportedContentEncoding 415,
 │           CharsetNotUtf8 415, HeaderFieldsTooLarge 431
@@ -138,10 +138,12 @@ class Administrative(ClientError):
 
     def __init__(self, about: str) -> None:
         """`about`: a noun phrase."""
-        super().__init__(
-            f"{about} is not for every client; "
-            "the operator allows it with `clients.writes: all` in proxy.yaml."
-        )
+        super().__init__(f"{about} is not for every client; `writes: all` allows it (proxy.yaml).")
+
+
+@problem(403, "outside-scope", "This is not attributable to a board that you may see")
+class OutsideScope(ClientError):
+    """A request of a client with a scope, or its response, that names no board for certain."""
 
 
 @problem(403, "no-token-given", "This proxy gives out no token")

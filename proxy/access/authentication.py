@@ -1,9 +1,11 @@
 """Authentication: which client sent a request, by the secrets that it carries (D56). Pure."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from proxy.access.client import Client
 from proxy.access.client_keys import PREFIX, ClientKeyEntry, ClientKeys, digest_of
+from proxy.access.scope import scope_of
 from proxy.config.clients import ClientKey, Clients
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.errors import ClientKeyRequired
@@ -25,7 +27,8 @@ class Authentication:
     def reconfigure(self, clients: Clients) -> None:
         """Use other keys and permissions from now on."""
         self.keys.reconfigure(_clients_by_digest(clients))
-        self.anonymous = Client(writes=clients.writes)
+        exposed = scope_of(clients.boards, clients.workspaces)
+        self.anonymous = Client(writes=clients.writes, scope=exposed)
         """The client of a request that names none."""
         self._needs_key = clients.access == "keys"
 
@@ -44,7 +47,7 @@ class Authentication:
 
     def user(self, name: str) -> Client:
         """The client of a request that a trusted proxy sends for this user."""
-        return Client(name=name, writes=self.anonymous.writes, source="user")
+        return replace(self.anonymous, name=name, source="user")
 
     def check(self, client: Client) -> None:
         """ClientKeyRequired for a client without a name, if `clients.access` is `keys`."""
@@ -68,4 +71,10 @@ def _digest(key: ClientKey) -> str:
 
 
 def _client(key: ClientKey, clients: Clients) -> Client:
-    return Client(name=key.name, writes=key.writes or clients.writes, source="key")
+    exposed = scope_of(clients.boards, clients.workspaces)
+    return Client(
+        name=key.name,
+        writes=key.writes or clients.writes,
+        scope=scope_of(key.boards, key.workspaces, within=exposed),
+        source="key",
+    )

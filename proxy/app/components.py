@@ -18,6 +18,7 @@ from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
+from proxy.cache.scoping.scoping import Scoping
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import EchoFilter, WriteThrough
@@ -126,6 +127,7 @@ class Services:
     batches: BatchService
     attachments: AttachmentService
     exports: BoardExport
+    scoping: Scoping
     verifier: HitVerifier
     invalidator: Invalidator
     echo_filter: EchoFilter

@@ -19,6 +19,7 @@ from proxy.app.components import (
     UpstreamComponents,
 )
 from proxy.app.from_config import build_link_rewriter, cache_variant, webhook_callback
+from proxy.app.scoping_factory import build_scoping
 from proxy.app.stores import open_stores
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.fetcher import FetchDeps, StorageHosts
@@ -201,14 +202,17 @@ class ComponentFactory:
         fetch_deps = FetchDeps(
             exchange=exchange, storage_hosts=self._storage_hosts(), metrics=environment.metrics
         )
+        parser = self._build_parser(upstream)
+        batches = own(BatchService(reads, cache.storer, exchange))
         return Services(
-            parser=self._build_parser(upstream),
+            parser=parser,
             cache=cache,
             reads=reads,
             writes=writes,
-            batches=own(BatchService(reads, cache.storer, exchange)),
+            batches=batches,
             attachments=AttachmentService(reads, upstream.routes, fetch_deps, stores.attachments),
             exports=BoardExport(fetch_deps),
+            scoping=build_scoping(parser, cache, reads, batches),
             verifier=self._build_verifier(reads, responses, invalidator),
             invalidator=invalidator,
             echo_filter=echo_filter,

@@ -29,7 +29,16 @@ POLL_S = 3.0
 MAX_RETRY_S = 300.0
 """Longest delay, in seconds, before a credential that could not be verified is tried again."""
 _RELOADABLE = frozenset(
-    {"routes", "limits", "credentials", "clients.access", "clients.keys", "clients.writes"}
+    {
+        "routes",
+        "limits",
+        "credentials",
+        "clients.access",
+        "clients.boards",
+        "clients.keys",
+        "clients.workspaces",
+        "clients.writes",
+    }
 )
 """Settings, and sections of them, that need no restart."""
 

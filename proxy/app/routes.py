@@ -86,6 +86,7 @@ class RouteBuilder:
             batches=services.batches,
             attachments=AttachmentHandler(services.attachments, clock),
             exports=services.exports,
+            scoping=services.scoping,
             verifier=services.verifier,
             limiter=self._components.upstream.limiter,
             clock=clock,
@@ -96,6 +97,7 @@ class RouteBuilder:
         return PageHandler(
             parser=self._components.services.parser,
             reads=self._components.services.reads,
+            scoping=self._components.services.scoping,
             links=self._components.upstream.links,
             clock=self._clock,
             dashboard=self._components.dashboard,
@@ -142,6 +144,7 @@ class RouteBuilder:
             invalidator=self._components.services.invalidator,
             explainer=self._explainer(),
             parser=self._components.services.parser,
+            scoping=self._components.services.scoping,
             credential_usage=self._components.credential_usage,
         )
 

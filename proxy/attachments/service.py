@@ -85,7 +85,7 @@ class AttachmentService:
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
         seen = _seen_link(request, card, attachment)
-        response = await self._read_through.serve(self._metadata_request(request, card, attachment))
+        response = await self._read_through.serve(self.metadata_request(request))
         if response.status == 404 and seen in self._store.seen_links:
             raise AttachmentDeleted("It was here, and Trello has it no more; look at the card.")
         if response.status != 200:
@@ -111,9 +111,7 @@ class AttachmentService:
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
-        prediction = await self._read_through.predict(
-            self._metadata_request(request, card, attachment)
-        )
+        prediction = await self._read_through.predict(self.metadata_request(request))
         stored, preview = prediction.stored, params.get("idPreview")
         file_id = attachment if preview is None else f"{attachment}/{preview}"
         if stored is not None and prediction.outcome.hit:
@@ -213,9 +211,11 @@ class AttachmentService:
     def _is_too_long(self, file: UploadedFile) -> bool:
         return (file.length or 0) > self._store.max_file_bytes
 
-    def _metadata_request(self, request: ApiRequest, card: str, attachment: str) -> ApiRequest:
+    def metadata_request(self, request: ApiRequest) -> ApiRequest:
         """The request for the metadata without parameters, as clients send it: they share it."""
-        match = self._routes.classify("GET", ("cards", card, "attachments", attachment))
+        params = dict(request.match.params)
+        segments = "cards", params["id"], "attachments", params["idAttachment"]
+        match = self._routes.classify("GET", segments)
         return request.derive(target=target_of(match.segments, ""), match=match)
 
 

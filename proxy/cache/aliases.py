@@ -57,6 +57,16 @@ class AliasResolver:
         owners = dict(zip(OWNERS[kind], entry.target_ids, strict=True)) if entry else {}
         return ObjectInfo(own_id, not is_id(name) and is_mutable(kind, name), owners)
 
+    def owner(self, kind: str, name: str) -> AliasEntry | None:
+        """What shows the owners of an object; None if that is not known, or was invalidated."""
+        if kind not in OWNERS:
+            return None
+        named = name if is_id(name) else None
+        if named is None and (alias := alias_name(kind, name, "")) is not None:
+            entry = self._valid_entry(alias)
+            named = entry.target_ids[0] if entry is not None else None
+        return self._valid_entry(f"{kind}:{named}") if named is not None else None
+
     async def learn(self, request: ApiRequest, plain: bytes, requested: RequestTime) -> None:
         """Add the aliases that a response shows."""
         entries = await run_if_large(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from proxy.access.client import Writes
+from proxy.access.scope import board_name, workspace_name
 from proxy.config import addresses
 from proxy.model import Secret
 
@@ -14,7 +15,6 @@ ClientCredentials = Literal["replace", "forward", "require", "reject"]
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _KEY = re.compile(r"[A-Za-z0-9._~+/-]+")
-_OBJECT = re.compile(r"[^\s?#][^?#]*")
 _HEADER = re.compile(r"x-(?!forwarded-for$|real-ip$|request-id$)[a-z0-9-]{1,60}|remote-user")
 _MIN_KEY_CHARS = 16
 
@@ -47,14 +47,10 @@ def _user_header(text: str) -> str:
     return text
 
 
-def _object(text: str) -> str:
-    if not _OBJECT.fullmatch(text):
-        raise ValueError("not an object of Trello's; write its id, its shortLink, name or URL")
-    return text
-
-
-Objects = tuple[Annotated[str, _object], ...]
-"""Boards or workspaces: ids, shortLinks, names or URLs; empty: all."""
+Boards = tuple[Annotated[str, board_name], ...]
+"""Ids, shortLinks or URLs, each as its id or shortLink; empty: all."""
+Workspaces = tuple[Annotated[str, workspace_name], ...]
+"""Ids, short names or URLs, each as its id or short name; empty: those of `boards`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +60,8 @@ class ClientKey:
     name: Annotated[str, client_name]
     digest: Annotated[str, _digest] | None = None
     key: Annotated[Secret, _key] | None = None
-    boards: Objects = ()
-    workspaces: Objects = ()
+    boards: Boards = ()
+    workspaces: Workspaces = ()
     writes: Writes | None = None
     """None: `clients.writes`."""
 
@@ -86,8 +82,8 @@ class ClientKey:
 class Clients:
     access: Literal["open", "keys"] = "open"
     keys: tuple[ClientKey, ...] = ()
-    boards: Objects = ()
-    workspaces: Objects = ()
+    boards: Boards = ()
+    workspaces: Workspaces = ()
     credentials: ClientCredentials = "replace"
     hosts: tuple[Annotated[str, addresses.host], ...] = ()
     origins: tuple[Annotated[str, addresses.origin], ...] = ()
@@ -101,11 +97,6 @@ class Clients:
             raise ValueError(fault)
 
     def _faults(self) -> Iterator[str]:
-        scopes = [self.boards, self.workspaces]
-        for key in self.keys:
-            scopes += key.boards, key.workspaces
-        if any(scopes):
-            yield "boards and workspaces are not there yet; leave them out"
         if len({(key.digest, key.key) for key in self.keys}) < len(self.keys):
             yield "a key is there twice; write another one for each client"
         if self.user_header is not None and not self.trusted_proxies:

@@ -73,6 +73,10 @@ class MultipartStripper:
         """`declared_length`: the Content-Length sent to the receiver, if any."""
         self.credential = NOTHING
         self.params: dict[str, str] = {}
+        self.names: set[str] = set()
+        """Of all parts so far."""
+        self.is_unread = False
+        """Whether parts may follow that are not read: a header section was too long."""
         self._parts = 0
         self._is_length_declared = declared_length is not None
         self._delimiter = _CRLF + b"--" + boundary
@@ -171,6 +175,7 @@ class MultipartStripper:
             self._begin_part(self._consume(end.end()))
             return True
         if len(self._buffer) >= limit:
+            self.is_unread = True
             self._fail()
             return True
         searched = len(self._buffer) - self._consumed - len(self._delimiter) - len(_CRLF)
@@ -188,6 +193,7 @@ class MultipartStripper:
             raise BodyTooLarge(f"Send at most {MAX_MEMBERS:,} parts in a multipart body.")
         parameters = list(_disposition(head))
         names = [unquote(value) for name, value in parameters if name == "name"]
+        self.names.update(names or [""])
         if any(root_of(name) == METHOD_PARAMETER for name in names):
             raise TunnelDenied("Send the method itself instead of `_method`.")
         self._part = next((part for part in map(part_of, names) if part), None)

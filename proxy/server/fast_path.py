@@ -59,6 +59,8 @@ class PreparedHit:
     """Counters of the client key or the credentials that the header carries."""
     verifier: HitVerifier | None = None
     """Takes samples of hits; None if this one may not be verified."""
+    shown: "ref[StoredResponse] | None" = None
+    """What the client's scope leaves of the stored response; None for all."""
     _seq: int = -1
     """The store's `seq` when the stored response was last found valid."""
     _age_and_ttl_s: tuple[int, int] = (-1, -1)
@@ -104,9 +106,12 @@ class PreparedHit:
         return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
 
     def _body(self, stored: StoredResponse) -> bytes | None:
-        """The body to send; None if the identity form was evicted."""
+        """The body to send; None if its identity form, or what is left of it, was evicted."""
         if self.status == 304:
             return b""
+        if self.shown is not None:
+            shown = self.shown()
+            return shown.body if shown is not None else None
         return self.fast_path.store.memory.plain(stored) if self.is_inflated else stored.body
 
     def _is_fresh(self, age_s: float, now: float) -> bool:
@@ -188,7 +193,7 @@ class FastPath:
         is_current = context.generation == self.generation
         if hit is None or not is_current or not _is_eligible(request):
             return
-        stored, body = hit.stored, response.content
+        stored, body = hit.shown, response.content
         is_inflated = stored.gzip and body is self.store.memory.plain(stored)
         is_whole = is_inflated or (
             body is stored.body and len(stored.body) <= MAX_FAST_PATH_BODY_BYTES
@@ -199,7 +204,8 @@ class FastPath:
         counter = self._metrics.request_counter(context.route, "GET", response.status, "hit")
         self._entries[digest] = PreparedHit(
             fast_path=self,
-            stored=ref(stored),
+            stored=ref(hit.stored),
+            shown=None if stored is hit.stored else ref(stored),
             lifetime_s=hit.lifetime_s,
             is_watched=hit.is_watched,
             status=response.status,

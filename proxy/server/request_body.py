@@ -5,7 +5,7 @@ unless they are very short; streamed ones are searched in slices.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote, urlencode
@@ -28,6 +28,7 @@ from proxy.errors import (
     IncompleteBody,
     MalformedJson,
     MalformedRequest,
+    OutsideScope,
     RequestTimeout,
     UnsupportedContentEncoding,
 )
@@ -70,6 +71,28 @@ class RequestBody:
     """Of a streamed body, in bytes, if the client announced it."""
     failure: ClientError | None = None
     """Why receiving a streamed body failed."""
+    parts: "PartNames | None" = None
+    """Of a multipart body."""
+
+
+class PartNames:
+    """Names of the parts of a multipart body, judged while it is streamed."""
+
+    def __init__(self, stripper: MultipartStripper) -> None:
+        self._stripper = stripper
+        self._allowed: Set[str] | None = None
+
+    def allow_only(self, names: Set[str]) -> None:
+        """From now on any other part ends the body; OutsideScope if one was received."""
+        self._allowed = names
+        self.check()
+
+    def check(self) -> None:
+        """OutsideScope for a part that is not allowed, or parts that were not read."""
+        if self._allowed is None:
+            return
+        if self._stripper.is_unread or not self._stripper.names <= self._allowed:
+            raise OutsideScope(f"Upload with no parts but {', '.join(sorted(self._allowed))}.")
 
 
 class _Receiver:
@@ -135,12 +158,16 @@ class _Receiver:
         body = RequestBody(length=self.length)
         if stripper is not None:
             body.credential, body.params = stripper.credential, lambda: stripper.params
+            body.parts = PartNames(stripper)
 
         async def chunks() -> AsyncIterator[bytes]:
             try:
                 yield start
                 while chunk := await self.read_chunk():
-                    yield await _strip(stripper, chunk) if stripper else chunk
+                    passed = await _strip(stripper, chunk) if stripper else chunk
+                    if body.parts is not None:
+                        body.parts.check()
+                    yield passed
                 while stripper and (rest := stripper.finish()):
                     yield rest
             except ClientError as error:

@@ -69,6 +69,9 @@ class CachedHit:
     """A hit as the fast path repeats it: the stored response and its lifetime."""
 
     stored: StoredResponse
+    """In the store: while it is valid, the hit may be repeated."""
+    shown: StoredResponse
+    """What the client gets of it: the same one, unless its scope leaves something out."""
     lifetime_s: float
     """The age in seconds up to which it may be repeated."""
     is_watched: bool

@@ -132,6 +132,8 @@ class ApiResponse:
     gzip: bool = False
     length: int | None = None
     """Of a streamed body, if known."""
+    whole: StoredResponse | None = None
+    """What `stored` was filtered from, for the scope of the client; None without a scope."""
 
     @classmethod
     def from_stored(cls, stored: StoredResponse, outcome: Outcome) -> "ApiResponse":

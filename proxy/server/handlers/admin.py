@@ -10,6 +10,7 @@ from functools import partial, wraps
 from aiohttp import web
 
 from proxy.cache.invalidation import Invalidator
+from proxy.cache.scoping.scoping import Scoping
 from proxy.errors import AdminOnly, InvalidTarget, MethodNotAllowed
 from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
@@ -94,6 +95,7 @@ class AdminHandler:
     invalidator: Invalidator
     explainer: Explainer
     parser: RequestParser
+    scoping: Scoping
     credential_usage: CredentialUsage
 
     async def show_metrics(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
@@ -134,6 +136,8 @@ class AdminHandler:
         api_request = self.parser.internal_get(target, NONE, Priority.API, context.client)
         parts = self.parser.batch_parts(api_request)
         self.parser.permission.check(api_request, parts)
+        for each in parts or (api_request,):
+            await self.scoping.check_known(each)
         explanation = await self.explainer.explain(api_request, parts)
         return negotiated_response(
             request,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from proxy.access.visible import NotVisible, Visible
+from proxy.access.write_references import upload_parts
 from proxy.attachments.board_export import BoardExport
 from proxy.cache.batch import BatchService
 from proxy.cache.lookup import StoredLookup
@@ -12,10 +14,12 @@ from proxy.cache.policy import (
     may_verify,
 )
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.scoping.scoped_service import refused
+from proxy.cache.scoping.scoping import Scoping
 from proxy.cache.store.store import MemoryTier
 from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import WriteThrough
-from proxy.errors import NoTokenGiven, UpstreamError
+from proxy.errors import NoTokenGiven, OutsideScope, UpstreamError
 from proxy.http_semantics.cache_control import NONE, cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
 from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunzip, identity_length
@@ -68,6 +72,7 @@ class ApiHandler:
     batches: BatchService
     attachments: AttachmentHandler
     exports: BoardExport
+    scoping: Scoping
     verifier: HitVerifier
     limiter: RateLimiter
     clock: Clock
@@ -84,7 +89,13 @@ class ApiHandler:
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)
         api_request = self._check_signature(api_request)
-        response = await self._call_service(request, context, api_request, parts, body)
+        visible = await self.scoping.visible_to(api_request)
+        if visible is None:
+            response = await self._call_service(request, context, api_request, parts, body)
+        else:
+            response = await self._call_scoped(
+                request, context, api_request, (parts, body), visible
+            )
         if isinstance(response, ApiResponse):
             context.outcome = response.outcome
             if route.kind is Kind.FILE and response.status >= 400 and wants_page(request):
@@ -140,6 +151,43 @@ class ApiHandler:
             case _:
                 return await self.reads.bypass(api_request)
 
+    async def _call_scoped(
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        api_request: ApiRequest,
+        received: tuple[tuple[ApiRequest, ...], RequestBody],
+        visible: Visible,
+    ) -> ApiResponse | WireResponse:
+        """The same for a client that may see some boards only."""
+        (parts, body), reads = received, self.scoping.reads
+        match handling_of(api_request.match, api_request.query_names):
+            case Handling.ATTACHMENT:
+                metadata = self.attachments.metadata_request(api_request)
+                permitted = await reads.read(metadata, visible)
+                if permitted.status not in {200, 404}:
+                    return permitted
+                return await self.attachments.handle(request, api_request, context)
+            case Handling.WRITE:
+                return await self._write_scoped(api_request, body, visible)
+            case Handling.BATCH:
+                return await self.scoping.batches.serve(api_request, parts, visible)
+            case _:
+                return await reads.read(api_request, visible)
+
+    async def _write_scoped(
+        self, request: ApiRequest, body: RequestBody, visible: Visible
+    ) -> ApiResponse:
+        if body.parts is not None:
+            body.parts.allow_only(upload_parts(request.match))
+        elif not isinstance(request.body, bytes | None):
+            raise OutsideScope("Send a form or JSON: no other body can be read before it is sent.")
+        try:
+            await self.scoping.reads.admit_write(request, visible)
+        except NotVisible as refusal:
+            return refused(refusal)
+        return await self.scoping.reads.filter_write(await self._write(request, body), visible)
+
     async def _write(self, request: ApiRequest, body: RequestBody) -> ApiResponse:
         try:
             return await self.writes.serve(request)
@@ -181,10 +229,11 @@ class ApiHandler:
         is_hit = served.outcome.result == "hit" and lifetime_s > 0
         if is_hit and api_request.directives == NONE:
             response.hit = CachedHit(
-                stored=stored,
+                stored=served.whole or stored,
+                shown=stored,
                 lifetime_s=lifetime_s,
                 is_watched=lifetime_s > api_request.match.route.lifetimes.lifetime_s,
-                verifier=self._verifier_for(api_request, stored),
+                verifier=None if served.whole else self._verifier_for(api_request, stored),
             )
         return response
 

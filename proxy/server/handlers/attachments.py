@@ -40,6 +40,10 @@ class AttachmentHandler:
         self._attachments = downloads
         self._clock = clock
 
+    def metadata_request(self, request: ApiRequest) -> ApiRequest:
+        """The read by which a client is authorized for a file."""
+        return self._attachments.metadata_request(request)
+
     async def handle(
         self, request: web.BaseRequest, api_request: ApiRequest, context: RequestContext
     ) -> WireResponse | ApiResponse:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from proxy.access.client import Client
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.scoping.scoping import Scoping
 from proxy.credentials.extraction import strip_url
 from proxy.errors import InvalidResponse, MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
 from proxy.http_semantics.cache_control import Directives, cache_status
@@ -93,6 +94,7 @@ class PageHandler:
 
     parser: RequestParser
     reads: ReadThrough
+    scoping: Scoping
     links: LinkRewriter
     clock: Clock
     dashboard: Dashboard
@@ -198,7 +200,12 @@ class PageHandler:
 
     async def _fetch(self, target: str, page: _PageRequest) -> FetchedJson:
         """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
-        response = await self.reads.serve(self.parser.page(target, page.directives, page.client))
+        request = self.parser.page(target, page.directives, page.client)
+        visible = await self.scoping.visible_to(request)
+        if visible is None:
+            response = await self.reads.serve(request)
+        else:
+            response = await self.scoping.reads.read(request, visible)
         body = await _read_body(response)
         if response.status == 200:
             return FetchedJson(body, response)

@@ -1,0 +1,145 @@
+"""Write references: the boards, and the objects on boards, that a write names. Pure.
+
+Nothing is overlooked: a parameter stands in a table here, or the write is refused.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from proxy.access.attribution import Form, attribution_of, owned_kind
+from proxy.errors import OutsideScope
+from proxy.http_semantics.parameters import Parameter, read_form
+from proxy.trello.routes import Match
+
+BOARD = "board"
+WORKSPACE = "organization"
+MAX_REFERENCES = 20
+"""In one write: each may cost an upstream request."""
+_UPLOAD = "/cards/{id}/attachments"
+"""The only operation whose body may be multipart, which is sent before all of it is read."""
+_UPLOAD_PARTS = frozenset({"file", "mimeType", "name", "setCover"})
+"""Parts of that body: none of them names anything."""
+_KINDS = {
+    "idAction": "action",
+    "idBoard": BOARD,
+    "idBoardSource": BOARD,
+    "idCard": "card",
+    "idCardSource": "card",
+    "idChecklist": "checklist",
+    "idChecklistSource": "checklist",
+    "idCustomField": "customField",
+    "idLabel": "label",
+    "idLabels": "label",
+    "idList": "list",
+    "idListSource": "list",
+    "idModel": BOARD,
+    "idOrganization": WORKSPACE,
+}
+"""Parameters that name an object, or several with commas between them."""
+_ADDRESSES = frozenset({"url", "urlSource"})
+_PLAIN_WORDS = """
+    address allowBillableGuest brightness cardFront cardRole checked closed color coordinates
+    cover customFieldItems date defaultLabels defaultLists desc display due dueComplete dueReminder
+    email emoji fileSource fullName idAttachment idAttachmentCover idMember idMembers idValue image
+    keepFromSource left locationName mimeType modelType name native number options pos prefs rotate
+    setCover shortName size skinVariation start state subscribed text top type unified unread value
+    zIndex isTemplate fieldGroup member_fields
+    """
+_PLAIN = frozenset(_PLAIN_WORDS.split())
+"""Parameters that name nothing of a board's; ids among them are checked by Trello against the
+object that the path names."""
+_PREFIXES = ("prefs/", "prefs_", "labelNames/", "display/")
+_WORDS = re.compile(r"[^\[\]]+")
+_CARD_OR_BOARD = re.compile(r"/(?P<kind>[bc])/(?P<name>[0-9A-Za-z]{8}|[0-9a-f]{24})(?:[/.].*)?")
+_ROOT_KINDS = {"b": BOARD, "c": "card"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An object that must be visible: a board, a workspace, or something on a board."""
+
+    kind: str
+    name: str
+    in_path: bool = False
+
+
+def references_of(
+    method: str, match: Match, query: str, body: Sequence[Parameter]
+) -> list[Reference]:
+    """All that a write names; OutsideScope where that cannot be known."""
+    form = attribution_of(method, match).form
+    found = dict.fromkeys(_in_path(form, match))
+    named = _ValueOf(match)
+    for name, value in [*read_form(query), *body]:
+        found.update(dict.fromkeys(named.references(name, value)))
+    if form is Form.PARAMETERS and not _names_place(match, list(found)):
+        raise OutsideScope("Name the board, list or card that it is for, by its id.")
+    if len(found) > MAX_REFERENCES:
+        raise OutsideScope(f"A write may name {MAX_REFERENCES} objects at most.")
+    return list(found)
+
+
+def upload_parts(match: Match) -> frozenset[str]:
+    """The names that parts of a multipart body may have; OutsideScope for other operations."""
+    if match.route.template != _UPLOAD:
+        raise OutsideScope("Send a form or JSON: multipart cannot be read before it is sent.")
+    return _UPLOAD_PARTS
+
+
+def _in_path(form: Form, match: Match) -> Iterator[Reference]:
+    for name, value in match.params:
+        if name == "id" and form in (Form.BOARD, Form.OWNED):
+            kind = BOARD if form is Form.BOARD else owned_kind(match)
+            yield Reference(kind, value, in_path=True)
+        elif name in _KINDS:
+            yield Reference(_KINDS[name], value, in_path=True)
+
+
+def _names_place(match: Match, found: Sequence[Reference]) -> bool:
+    """Whether a write without an object in its path names where it is to be made."""
+    places = {"/boards": {WORKSPACE}, "/checklists": {"card"}, "/cards": {"list"}}
+    kinds = places.get(match.route.template, {BOARD})
+    return any(each.kind in kinds for each in found)
+
+
+class _ValueOf:
+    """What the parameters of one write may name."""
+
+    def __init__(self, match: Match) -> None:
+        last = match.segments[-1] if match.segments else ""
+        self._value_kind = _KINDS.get(last)
+        self._value_is_address = last in _ADDRESSES
+
+    def references(self, name: str, value: str) -> Iterator[Reference]:
+        """The objects that a parameter names; OutsideScope for one that is not known."""
+        words = _WORDS.findall(name)
+        if not words or not all(map(_is_known, words)):
+            raise OutsideScope("It has a parameter of which it is not known what it names.")
+        for word in words:
+            kind = self._value_kind if word == "value" else _KINDS.get(word)
+            if kind is not None:
+                yield from (Reference(kind, each) for each in value.split(",") if each)
+            elif word in _ADDRESSES or (word == "value" and self._value_is_address):
+                yield from self._addressed(value)
+
+    def _addressed(self, value: str) -> Iterator[Reference]:
+        """The card or board behind an address of Trello's; OutsideScope for another one of it."""
+        try:
+            url = urlsplit(value.strip())
+            host = (url.hostname or "").rstrip(".").lower()
+        except ValueError:
+            raise OutsideScope("This address cannot be read.") from None
+        if host == "trello.com" or host.endswith(".trello.com"):
+            named = _CARD_OR_BOARD.fullmatch(url.path)
+            if named is None:
+                raise OutsideScope("Of Trello's addresses, name that of a card or a board.")
+            yield Reference(_ROOT_KINDS[named["kind"]], named["name"])
+
+
+def _is_known(word: str) -> bool:
+    return (
+        word in _KINDS or word in _PLAIN or word in _ADDRESSES or word.startswith(_PREFIXES)
+        or word.isdecimal()
+    )  # fmt: skip
