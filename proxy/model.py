@@ -84,13 +84,12 @@ class Listen:
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         return (mapped or address).is_unspecified
 
-    @property
-    def url(self) -> str:
-        """The origin by which this machine reaches it."""
+    def origin(self, scheme: Literal["http", "https"]) -> str:
+        """The origin by which this machine reaches it, without the scheme's own port."""
         if self.path:
-            return f"http://{self.host}"
-        url = f"http://localhost:{self.port}" if self.is_wildcard else f"http://{self}"
-        return url.removesuffix(":80")
+            return f"{scheme}://{self.host}"
+        authority = f"localhost:{self.port}" if self.is_wildcard else str(self)
+        return f"{scheme}://{authority}".removesuffix(":80" if scheme == "http" else ":443")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from proxy.access.authentication import Authentication
+from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.components import Components, Environment
 from proxy.app.factory import ComponentFactory
 from proxy.app.from_config import build_guard, configuration_warnings, secrets_of
 from proxy.app.reload import ConfigSource, ReloadableState, Reloader
 from proxy.app.routes import RouteBuilder
+from proxy.config.certificates import CertificateFiles
 from proxy.config.schema import Config
 from proxy.credentials.redaction import Redactor
 from proxy.model import Credential, Listen
@@ -27,13 +29,14 @@ from proxy.runtime.clock import Clock
 from proxy.runtime.directory import inode_of
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.unix_socket import listen_unix, remove_unix
-from proxy.server.collectors import client_readings
+from proxy.server.collectors import client_readings, tls_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
 from proxy.server.fast_path import FastPath
 from proxy.server.forwarding import Forwarding
 from proxy.server.listener import BACKLOG, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
+from proxy.server.tls import ListenerTls
 from proxy.status.collectors import (
     attachment_readings,
     availability_readings,
@@ -91,6 +94,9 @@ class App:
         """The port of `admin.listen`, after `start`."""
         self.reloader: Reloader | None = None
         """After `start`; None without `SystemPorts.source`."""
+        self.certificate_reloader: CertificateReloader | None = None
+        """After `start`; None without TLS."""
+        self._tls: ListenerTls | None = None
         self._components: Components | None = None
 
     @property
@@ -109,8 +115,9 @@ class App:
         return f"{url.removesuffix(':0')}:{self.port}"
 
     async def start(self) -> None:
-        """Open the stores and listen; OSError if an address is in use."""
+        """Open the stores and listen; OSError if an address is in use, UnusableFile for TLS."""
         self._handle_loop_errors()
+        await self._load_certificate()
         groups = self._bind()
         factory = ComponentFactory(self._environment, self.public_url)
         self._components = await factory.build(self._credential)
@@ -133,6 +140,16 @@ class App:
             loop.set_exception_handler, loop.get_exception_handler()
         )
         loop.set_exception_handler(loop_error_handler(self._environment.log))
+
+    async def _load_certificate(self) -> None:
+        """With `tls`, load its certificate, and again when it changes."""
+        environment, tls = self._environment, self._config.tls
+        if tls.certificate is None:
+            return
+        reloader = CertificateReloader(CertificateFiles(tls), environment.clock, environment.log)
+        in_use = self._tls = ListenerTls(await reloader.load(), environment.log)
+        environment.own(reloader).start(in_use.use)
+        self.certificate_reloader = reloader
 
     def _log_memory_full(self) -> None:
         used = self._environment.memory.used_bytes
@@ -166,6 +183,7 @@ class App:
         metrics.provide(attachment_readings(stores.attachments, metrics))
         metrics.provide(poller_readings(components.changes.poller))
         metrics.provide(verification_readings(components.services.verifier))
+        metrics.provide(tls_readings(self._tls, self._environment.clock))
         metrics.provide({"client_credentials_total": components.credential_usage.counts})
         last_used = self._environment.authentication.keys.last_used
         metrics.provide({"client_key_last_used_timestamp_seconds": last_used})
@@ -226,11 +244,17 @@ class App:
         environment.shutdown.push_async_callback(runner.cleanup)
         self.fast_paths.append(fast_path)
         for sock in sockets:
+            path = _address_of(sock).path
             listener = Listener(
-                runner, sock, limits=limits, fast_path=fast_path, on_error=middleware.error_response
+                runner,
+                sock,
+                limits=limits,
+                fast_path=fast_path,
+                on_error=middleware.error_response,
+                tls=None if path else self._tls,
             )
             await listener.start()
-            if path := _address_of(sock).path:
+            if path:
                 environment.shutdown.callback(remove_unix, path, inode_of(Path(path)))
 
     def _start_webhooks(self) -> None:
@@ -255,6 +279,7 @@ class App:
             webhook_receiver=components.changes.webhook_receiver,
             fast_paths=self.fast_paths,
             memory=environment.memory,
+            certificates=self.certificate_reloader,
         )
         self.reloader = environment.own(
             Reloader(

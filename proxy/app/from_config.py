@@ -3,13 +3,14 @@
 Short commands import it too: its imports delay them.
 """
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from proxy.config.schema import Config
 from proxy.config.schema import Links as LinkSettings
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import LinkSigner
-from proxy.model import Credential, Listen
+from proxy.model import Credential
 from proxy.server.browser_guard import BrowserGuard, hosts_of
 from proxy.server.loopback import is_loopback
 from proxy.trello.webhook_payload import Callback
@@ -17,9 +18,10 @@ from proxy.trello.webhook_payload import Callback
 _EXAMPLE_HOST = "trello.internal"
 _PLAIN_HTTP = (
     "the proxy is reached by plain http: browsers do not name the requesting site there, so a page "
-    "elsewhere can have the proxy send requests, though it sees no response; put TLS in front, as "
-    "deploy/README.md does"
+    "elsewhere can have the proxy send requests, though it sees no response; set tls, or put TLS "
+    "in front, as deploy/README.md does"
 )
+_HTTP_AND_TLS = "public_url is plain http, and tls is set; write https://, or nobody reaches it"
 
 
 def credential_of(config: Config) -> Credential | None:
@@ -78,8 +80,9 @@ def configuration_warnings(config: Config) -> tuple[str, ...]:
     if config.public_url is None and (listen.is_wildcard or listen.path):
         links = f"public_url is not set, so attachment links lead to {config.origin}"
         cost = "where nothing listens" if listen.path else "which opens on this machine alone"
-        wanted = f"public_url: {Listen(_EXAMPLE_HOST, 80 if listen.path else listen.port).url}"
+        wanted = f"public_url: {config.origin_of(replace(listen, host=_EXAMPLE_HOST))}"
         return (f"{links}, {cost}; write the proxy's name, as in {wanted}",)
     public = urlsplit(config.origin)
-    is_plain = public.scheme == "http" and not is_loopback(public.hostname or "")
-    return (_PLAIN_HTTP,) if is_plain else ()
+    if public.scheme == "https" or is_loopback(public.hostname or ""):
+        return ()
+    return (_HTTP_AND_TLS if config.tls.certificate and not listen.path else _PLAIN_HTTP,)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, is_dataclass, replace
 from typing import Protocol
 
 from proxy.access.authentication import Authentication
+from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.from_config import credential_of, webhook_callback
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.fields import fields_by_key
@@ -163,6 +164,7 @@ class ReloadableState:
     webhook_receiver: WebhookReceiver | None
     fast_paths: list[FastPath]
     memory: MemoryBudget
+    certificates: CertificateReloader | None
 
     def apply(self, config: Config) -> None:
         """Apply its routes, limits, clients and webhook secret; ValueError for a short secret."""
@@ -173,6 +175,8 @@ class ReloadableState:
         self.routes.override(config.routes)
         self.limiter.reconfigure(config.limits)
         self.authentication.reconfigure(config.clients)
+        if self.certificates is not None:
+            self.certificates.request()
         self.memory.limit_bytes = config.limits.memory_bytes
         for fast_path in self.fast_paths:
             fast_path.clear()

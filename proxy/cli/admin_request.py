@@ -14,7 +14,7 @@ def admin_request(config: Config, method: str, target: str) -> str:
     """The body of a response of 200; CommandFailed otherwise."""
     listen, token = config.admin.listen or config.listen, config.admin.token
     fields = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
-    connection = connection_to(listen, _TIMEOUT_S)
+    connection = connection_to(config, listen, _TIMEOUT_S)
     try:
         connection.request(method, target, headers=fields)
         response = connection.getresponse()

@@ -4,18 +4,21 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from proxy.app.from_config import configuration_warnings
 from proxy.cli.options import config_loader, read_config
-from proxy.config.schema import Config, masked
+from proxy.config.schema import Config, Tls, masked
+from proxy.runtime.clock import SystemClock
 from proxy.runtime.directory import is_in_use
 
+WARN_DAYS = 14
 _IN_USE = "a proxy uses cache.directory now; a second one stores responses in memory only"
 
 
 def run(options: Namespace) -> int:
     """The exit code."""
-    print_config(read_config(config_loader(options)))
+    print_config(read_config(config_loader(options), checks_files=True))
     return 0
 
 
@@ -33,3 +36,22 @@ def _warnings(config: Config) -> Iterator[str]:
     if config.cache.backend == "sqlite" and is_in_use(Path(config.cache.directory)):
         yield _IN_USE
     yield from configuration_warnings(config)
+    yield from _certificate_warnings(config.tls, urlsplit(config.public_url or "").hostname or "")
+
+
+def _certificate_warnings(tls: Tls, host: str) -> Iterator[str]:
+    """Whether the certificate of `tls` expires soon, or is not valid for the host."""
+    if tls.certificate is None or tls.key is None:
+        return
+    from proxy.config.certificates import (  # noqa: PLC0415 — imports ssl
+        inspect_certificate,
+        name_mismatch,
+    )
+
+    days = int((inspect_certificate(tls.certificate, tls.key) - SystemClock().now()) // 86_400)
+    if days < 0:
+        yield "tls.certificate has expired; clients refuse it"
+    elif days < WARN_DAYS:
+        yield f"tls.certificate expires in {days} days; a replaced file is noticed by itself"
+    if host and (reason := name_mismatch(tls.certificate, tls.key, host)):
+        yield f"clients of public_url refuse tls.certificate: {reason}"

@@ -34,7 +34,7 @@ from proxy.upstream.exchange import UpstreamExchange
 
 def run(options: Namespace) -> int:
     """The exit code."""
-    config = read_config(config_loader(options))
+    config = read_config(config_loader(options), checks_files=True)
     print_config(config)
     credential = credential_of(config)
     if credential is None:

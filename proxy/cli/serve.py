@@ -37,7 +37,7 @@ To look around without any: trello-proxy demo
 def run(options: Namespace) -> int:
     """The exit code, when a signal has ended the proxy."""
     source = config_loader(options)
-    config = read_config(source)
+    config = read_config(source, checks_files=True)
     credential = credential_of(config)
     if credential is None:
         secrets_by_name = {"the key": config.credentials.key, "the token": config.credentials.token}

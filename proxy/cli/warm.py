@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 
 from proxy import __version__
@@ -37,7 +38,7 @@ from proxy.cli.warm_report import (
     summary,
 )
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Listen, Rate
+from proxy.model import Rate
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
 from proxy.trello.failures import PREFETCH_USER_AGENT
@@ -57,7 +58,8 @@ def run(options: Namespace) -> int:
     config, clock = read_config(config_loader(options)), SystemClock()
     links = build_link_rewriter(config, config.origin)
     progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
-    warm = Warm(config.listen, links, config.limits.token, clock, progress)
+    connect = partial(connection_to, config, config.listen, _CONNECT_TIMEOUT_S)
+    warm = Warm(connect, links, config.limits.token, clock, progress)
     try:
         boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
         print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
@@ -102,18 +104,18 @@ class ProgressOutput:
 
 
 class Warm:
-    """One run against the proxy at `listen`; `rate` is Trello's limit for the token."""
+    """One run against a proxy; `rate` is Trello's limit for the token."""
 
     def __init__(
         self,
-        listen: Listen,
+        connect: Callable[[], HTTPConnection],
         links: LinkRewriter,
         rate: Rate,
         clock: Clock,
         progress: ProgressOutput,
     ) -> None:
         self.stats = WarmStats()
-        self._listen = listen
+        self._connection = connect
         self._links = links
         self._rate = _RateGovernor(rate, clock)
         self._clock = clock
@@ -216,7 +218,7 @@ class Warm:
     @asynccontextmanager
     async def _get(self, target: str) -> AsyncIterator[HTTPResponse]:
         """A 200 whose body is unread; _RequestRefused, ProxyUnreachable, OSError, HTTPException."""
-        connection = connection_to(self._listen, _CONNECT_TIMEOUT_S)
+        connection = self._connection()
         try:
             await asyncio.to_thread(connection.connect)
         except OSError as error:

@@ -34,13 +34,17 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def _directory(text: str) -> str:
+def _path(text: str, *, fault: str) -> str:
     try:
         if text:
             return str(Path(text).expanduser())
     except RuntimeError:
         raise ValueError("~ of a user without a home; write an absolute path") from None
-    raise ValueError("not a directory; write a path, as in /var/cache/trello-proxy")
+    raise ValueError(fault)
+
+
+_directory = partial(_path, fault="not a directory; write a path, as in /var/cache/trello-proxy")
+_file = partial(_path, fault="not a file; write a path, as in /etc/trello-proxy/tls.crt")
 
 
 def _flag(text: str) -> bool:
@@ -89,6 +93,21 @@ Flag = Annotated[bool, _flag]
 StorageHost = Annotated[str, addresses.storage_host]
 SecretValue = Annotated[Secret, lambda secret: secret] | None
 """None: not set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Paths of PEM files; without a certificate listeners speak plain http."""
+
+    certificate: Annotated[str, _file] | None = None
+    key: Annotated[str, _file] | None = None
+    client_ca: Annotated[str, _file] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("a certificate needs its key, and a key its certificate; write both")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("client_ca without certificate and key; write them too")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +208,7 @@ class Config:
     listen: Annotated[Listen, addresses.listen] = field(default=Listen("127.0.0.1", 8080))
     public_url: Annotated[str, addresses.public_url] | None = None
     """Origin by which clients reach the proxy, if configured; see `origin`."""
+    tls: Tls = field(default_factory=Tls)
     upstream: Upstream = field(default_factory=Upstream)
     credentials: Credentials = field(default_factory=Credentials)
     clients: Clients = field(default_factory=Clients)
@@ -209,7 +229,11 @@ class Config:
     @property
     def origin(self) -> str:
         """Origin of links to the proxy: `public_url`, otherwise that of this machine."""
-        return self.public_url or self.listen.url
+        return self.public_url or self.origin_of(self.listen)
+
+    def origin_of(self, listen: Listen) -> str:
+        """Origin by which this machine reaches an address; Unix sockets are without TLS."""
+        return listen.origin("https" if self.tls.certificate and not listen.path else "http")
 
 
 def load(

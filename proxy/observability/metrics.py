@@ -186,7 +186,9 @@ gauge connections_limit
     Largest number of client connections.
 counter connections_closed_total{reason}
     Connections closed by the proxy: `idle` to make room, `header` (incomplete or endless), `slow`
-    (the client read nothing), `memory` (`limits.memory` was used up).
+    (the client read nothing), `memory` (`limits.memory` was used up), `tls` (the handshake failed).
+gauge tls_certificate_expires_seconds
+    Time until the certificate of `tls` expires, negative since then; absent without one.
 gauge client_memory_bytes{use}
     Memory held for clients: `requests`, `responses`, and `buffers` of connections.
 gauge client_memory_limit_bytes

@@ -32,6 +32,8 @@ MAX_PARTIAL_BYTES = 64 * 1024
 """A longer incomplete header ends the connection."""
 RECEIVE_BYTES = 16 * 1024
 """Of one read from the socket."""
+ENCRYPTED_BYTES = 2 * RECEIVE_BYTES
+"""With TLS, received and not yet decrypted when reading pauses."""
 UNREAD_BYTES = 8 * 1024
 """Of a request body: reading pauses when twice as much has been received and not read."""
 
@@ -166,6 +168,7 @@ class Connection(AiohttpConnection):
         "_half_open_timer",
         "_header_timer",
         "_is_forwarded",
+        "_is_tls",
         "_limits",
         "_on_error",
         "_partial_bytes",
@@ -192,6 +195,7 @@ class Connection(AiohttpConnection):
         """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
         self._is_forwarded = False
+        self._is_tls = False
         self._socket: asyncio.Transport | None = None
         """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
@@ -208,7 +212,9 @@ class Connection(AiohttpConnection):
             self._limits.refuse(transport)
             return
         self._socket = transport
-        transport.set_write_buffer_limits(high=0)  # all that is not sent at once is counted
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
+        # All that is not sent at once is counted; asyncio's TLS pauses at `high`, not above it.
+        transport.set_write_buffer_limits(high=int(self._is_tls), low=0)
         transport.max_size = RECEIVE_BYTES  # type: ignore[attr-defined]  # asyncio's
         super().connection_made(transport)
 
@@ -243,8 +249,12 @@ class Connection(AiohttpConnection):
             self.header_digest = None
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
-        """Keep the connection for HALF_OPEN_S after the client closed its sending side."""
-        if self.awaits_request or self._last_body is None or not self._last_body.is_eof():
+        """Keep the connection for HALF_OPEN_S after the client closed its sending side.
+
+        Not with TLS: asyncio has no half-closed TLS connections.
+        """
+        has_request = self._last_body is not None and self._last_body.is_eof()
+        if self._is_tls or self.awaits_request or not has_request:
             return None
         self.close()
         self._half_open_timer = self._loop.call_later(HALF_OPEN_S, self.force_close)
@@ -269,7 +279,8 @@ class Connection(AiohttpConnection):
         self._count_buffers()
 
     def on_reading_paused(self) -> None:
-        self._unread_bytes = RECEIVE_BYTES + 2 * UNREAD_BYTES
+        encrypted_bytes = ENCRYPTED_BYTES if self._is_tls else 0
+        self._unread_bytes = RECEIVE_BYTES + 2 * UNREAD_BYTES + encrypted_bytes
         self._count_buffers()
 
     def on_reading_resumed(self) -> None:

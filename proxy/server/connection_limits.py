@@ -34,9 +34,9 @@ _BUSY = (
     b"error=connection_limit_reached\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
 ) % (len(_PROBLEM), _PROBLEM)
 
-Reason = Literal["idle", "header", "slow", "memory"]
+Reason = Literal["idle", "header", "slow", "memory", "tls"]
 """Why the proxy closed a connection: idle, and closed for another one; no complete header; no byte
-of the response received; `limits.memory` full."""
+of the response received; `limits.memory` full; the TLS handshake failed."""
 
 
 class LimitedConnection(Protocol):
@@ -100,14 +100,19 @@ class ConnectionLimits:
 
     def refuse(self, transport: asyncio.Transport) -> None:
         """Respond 503 on a connection that is not admitted; abort it if too many are refused."""
-        self._on_refused()
         if self._refusals * _REFUSAL_SHARE >= self.limit:
-            transport.abort()
+            self.refuse_unread(transport)
             return
+        self._on_refused()
         self._refusals += 1
         protocol = OverloadProtocol(self._on_refusal_end)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+
+    def refuse_unread(self, transport: asyncio.Transport) -> None:
+        """Abort a connection that is not admitted; without TLS no response could be read."""
+        self._on_refused()
+        transport.abort()
 
     def leave(self, connection: LimitedConnection, address: str) -> None:
         """Remove a connection from the count, if it was admitted."""

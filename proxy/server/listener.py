@@ -8,6 +8,7 @@ from aiohttp import web
 from proxy.server.connection import Connection, ErrorHandler
 from proxy.server.connection_limits import ConnectionLimits
 from proxy.server.fast_path import FastPath
+from proxy.server.tls import ListenerTls, TlsProtocol
 
 BACKLOG = 1024
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where every address is configured
@@ -47,11 +48,14 @@ class Listener(web.SockSite):
         limits: ConnectionLimits,
         fast_path: FastPath,
         on_error: ErrorHandler,
+        tls: ListenerTls | None = None,
     ) -> None:
         super().__init__(runner, sock)
         self._limits = limits
         self._fast_path = fast_path
         self._on_error = on_error
+        self._tls = tls
+        self._handshakes = set[TlsProtocol]()
 
     async def start(self) -> None:
         """Accept connections, also those made since the socket was bound."""
@@ -62,10 +66,19 @@ class Listener(web.SockSite):
         )
         self._sock.listen(BACKLOG)  # asyncio has one parameter for both
 
-    def _connection(self) -> asyncio.Protocol:
+    async def stop(self) -> None:
+        """Accept no more connections; handshakes in progress are aborted."""
+        await super().stop()
+        for each in list(self._handshakes):
+            each.force_close()
+
+    def _connection(self) -> asyncio.BaseProtocol:
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner is not set up")
-        return Connection(
+        connection = Connection(
             server, limits=self._limits, fast_path=self._fast_path, on_error=self._on_error
         )
+        if self._tls is None:
+            return connection
+        return TlsProtocol(connection, self._tls, self._limits, self._handshakes)

@@ -25,6 +25,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_client_memory_limit_bytes": (),
     "trello_proxy_connections": (),
     "trello_proxy_connections_closed_total": ("reason",),
+    "trello_proxy_tls_certificate_expires_seconds": (),
     "trello_proxy_connections_limit": (),
     "trello_proxy_client_api_requests_total": (),
     "trello_proxy_client_key_last_used_timestamp_seconds": ("client", "key"),

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from http.client import HTTPConnection
 from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,7 +19,7 @@ from proxy.cli.warm import (
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Listen, Rate, Secret
+from proxy.model import Rate, Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     Proxy,
@@ -34,6 +36,10 @@ from tests.scenarios.test_files import (
 RATE = Rate(1000, 10.0)
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _connecting(port: int) -> Callable[[], HTTPConnection]:
+    return partial(HTTPConnection, "127.0.0.1", port, timeout=10)
 
 
 class Threads(ThreadPoolExecutor):
@@ -72,7 +78,7 @@ def warm_of(
         LinkRewriter(proxy.url, build_signer(config.links)),
         ProgressOutput(lambda _: None),
     )
-    return Warm(Listen("127.0.0.1", proxy.app.port), links, rate, clock, progress or quiet)
+    return Warm(_connecting(proxy.app.port), links, rate, clock, progress or quiet)
 
 
 @pytest.fixture
@@ -212,7 +218,7 @@ async def test_interrupting_it_loses_nothing(
 
 async def test_a_proxy_that_is_not_running_is_reported(clock: FakeClock) -> None:
     links = LinkRewriter("http://127.0.0.1:9")
-    warm = Warm(Listen("127.0.0.1", 9), links, RATE, clock, ProgressOutput(lambda _: None))
+    warm = Warm(_connecting(9), links, RATE, clock, ProgressOutput(lambda _: None))
     with pytest.raises(ProxyUnreachable):
         await warm.run(["AbCd1234"], dry=False)
 

@@ -118,7 +118,7 @@ class Wire:
 
     async def close(self) -> None:
         self.writer.close()
-        with suppress(ConnectionError):
+        with suppress(OSError):  # an ssl.SSLError is one
             await self.writer.wait_closed()
 
 
