@@ -1,22 +1,8 @@
 """Errors: one tree; each class knows whose fault it is, its status, and when a retry makes sense.
 
-ProxyError
-├── ClientError: CredentialRejected 400, CredentialRequired 401, ClientKeyRequired 401,
-│   │   InvalidWebhookSignature 401, CrossOriginDenied 403, TunnelDenied 403, JsonpDenied 403,
-│   │   WritesDenied 403, Administrative 403, OutsideScope 403, NoTokenGiven 403,
-│   │   TokenProtected 403, AdminOnly 403, LinkNotSigned 403, LinkRevoked 403, MaliciousFile 403,
-│   │   AttachmentIsLink 404, NotFound 404, NotFoundAtTrello 404, MethodNotAllowed 405,
-│   │   RequestTimeout 408, LinkExpired 410, AttachmentDeleted 410, HostNotAllowed 421,
-│   │   NotInCache 504, LoopDetected 508
-│   └── UnacceptableMessage: MalformedRequest 400, InvalidTarget 400, IncompleteBody 400,
-│           MalformedJson 400, BodyTooLarge 413, UriTooLong 414, UnsupportedContentEncoding 415,
-│           CharsetNotUtf8 415, HeaderFieldsTooLarge 431
-├── InternalError 500, MemoryFull 503
-└── UpstreamError: ResponseTimeout 504, ConnectionTerminated 502, IncompleteResponse 502,
-    │   InvalidResponse 502; and, where nothing was sent, ConnectTimeout 504, CircuitOpen 503,
-    │   TokenRefused 502, RateLimited 429
-    └── Unreachable 502: NameNotResolved, ConnectionRefused, UntrustedCertificate, TlsFailure
-StoreError: DirectoryTaken, InsufficientSpace, FileTooLarge, ChecksumMismatch
+ProxyError is a ClientError (4xx; UnacceptableMessage if it is about the message itself), an
+UpstreamError (Unreachable if nothing was sent), or one of the proxy's own. StoreError reaches no
+client.
 """
 
 from collections.abc import Callable
@@ -268,6 +254,14 @@ class MemoryFull(ProxyError):
     """`limits.memory` is used up: no body of this size can be held now."""
 
     proxy_error = "http_request_denied"
+    retry_after_s = 5
+
+
+@problem(503, "client-busy", "This client has too many requests in progress")
+class ClientBusy(ProxyError):
+    """A client has as many requests in progress as one client may have."""
+
+    proxy_error = "connection_limit_reached"
     retry_after_s = 5
 
 

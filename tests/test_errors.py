@@ -1,25 +1,10 @@
-"""The error tree: its drawing, and what every problem type says of itself."""
+"""What every problem type says of itself."""
 
 import re
 
 import pytest
 
-from proxy import errors
-from proxy.errors import PROBLEM_TYPES, ProxyError, StoreError, Unreachable
-
-DRAWN = re.findall(r"([A-Z]\w+)(?: (\d{3}))?", (errors.__doc__ or "").partition("\n\n")[2])
-
-
-def test_the_drawing_shows_every_class_once() -> None:
-    classes = [each for each in vars(errors).values() if isinstance(each, type)]
-    tree = [each.__name__ for each in classes if issubclass(each, ProxyError | StoreError)]
-    assert sorted(name for name, _ in DRAWN) == sorted(tree)
-
-
-def test_the_drawing_shows_every_status() -> None:
-    statuses = {each.__name__: str(each.status) for each in PROBLEM_TYPES}
-    unreachable = dict.fromkeys((each.__name__ for each in Unreachable.__subclasses__()), "")
-    assert {name: status for name, status in DRAWN if name in statuses} == statuses | unreachable
+from proxy.errors import PROBLEM_TYPES, ProxyError
 
 
 def test_a_problem_type_has_one_slug() -> None:

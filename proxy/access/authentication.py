@@ -76,5 +76,6 @@ def _client(key: ClientKey, clients: Clients) -> Client:
         name=key.name,
         writes=key.writes or clients.writes,
         scope=scope_of(key.boards, key.workspaces, within=exposed),
+        limit=key.limit,
         source="key",
     )

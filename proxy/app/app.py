@@ -200,6 +200,7 @@ class App:
             ConnectionLimits(limit, environment.memory, on_refused, self._forwarding.trusts)
             for limit in (limit_of(self._ports.max_fds), ADMIN_CONNECTIONS)[: len(groups)]
         ]
+        environment.memory.max_requests = limits[0].limit_per_address
         environment.metrics.provide(client_readings(environment.memory, limits))
         deps = ServerDeps(
             clock=environment.clock,

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from proxy.access.client import Writes
 from proxy.access.scope import board_name, workspace_name
-from proxy.config import addresses
-from proxy.model import Secret
+from proxy.config import addresses, units
+from proxy.model import Rate, Secret
 
 ClientCredentials = Literal["replace", "forward", "require", "reject"]
 
@@ -64,6 +64,7 @@ class ClientKey:
     workspaces: Workspaces = ()
     writes: Writes | None = None
     """None: `clients.writes`."""
+    limit: Annotated[Rate, units.rate] | None = None
 
     def __post_init__(self) -> None:
         if (self.digest is None) == (self.key is None):
@@ -75,7 +76,7 @@ class ClientKey:
     @property
     def settings(self) -> tuple[object, ...]:
         """What must be the same in every key of one client."""
-        return self.boards, self.workspaces, self.writes
+        return self.boards, self.workspaces, self.writes, self.limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

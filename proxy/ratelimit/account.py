@@ -5,6 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 
+from proxy.access.client import ANONYMOUS, Client
 from proxy.config.schema import Limits
 from proxy.model import CacheKey, Credential, Fields, Limit, Priority, Rate
 from proxy.ratelimit.fair_queue import FairQueue
@@ -49,6 +50,8 @@ class QueuedRequest:
     """When it was expected to be sent, by the prediction that admitted it."""
     usage: "asyncio.Future[Usage]"
     """Set when the request may be sent."""
+    client_id: str = ""
+    """Whose quota of queue slots it takes."""
     task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
 
 
@@ -74,6 +77,7 @@ class QueueClass:
         self.token_limits = token_limits
         self.limits = limits
         self.queue: FairQueue[QueuedRequest] = FairQueue()
+        self._share = share
         self._all_limits = tuple(each for _, each in limits) + ((share,) if share else ())
         names = [_TRELLO_NAMES.get(name, "") for name, _ in limits]
         self._names = (*names, "") if share else tuple(names)
@@ -128,6 +132,9 @@ class QueueClass:
         for name, limit in self.limits:
             at = limit.predict(now, ahead[limit] + 1, interactive=interactive)
             latest = max(latest, (name, at), key=lambda each: each[1])
+        if self._share is not None:
+            own = self._share.predict(now, len(self.queue) + 1, interactive=interactive)
+            latest = max(latest, ("token", own), key=lambda each: each[1])
         at = max(latest[1], self.earliest_send_at(now, priority))
         return (latest[0], at) if at < inf else latest
 
@@ -146,19 +153,37 @@ class TokenLimits:
             "search": _sliding_window(limits.search),
         }
         self._poller_share = _sliding_window(_poller_share(limits))
-        self._queue_classes: dict[tuple[RouteLimit | None, bool], QueueClass] = {}
+        self._client_shares: dict[str, SlidingWindowLimit] = {}
+        """By name, of the clients that have a limit."""
+        self._queue_classes: dict[tuple[RouteLimit | None, SlidingWindowLimit | None], QueueClass]
+        self._queue_classes = {}
 
-    def queue_class(self, route: RouteLimit | None, *, is_poll: bool) -> QueueClass:
-        """The class of requests under this route's limit; polls have a fifth of the token's."""
-        found = self._queue_classes.get((route, is_poll))
+    def queue_class(
+        self, route: RouteLimit | None, *, is_poll: bool = False, client: Client = ANONYMOUS
+    ) -> QueueClass:
+        """The class of requests under this route's limit, and the client's own if it has one.
+
+        Polls have a fifth of the token's.
+        """
+        share = self._poller_share if is_poll else self._client_share(client)
+        found = self._queue_classes.get((route, share))
         if found is None:
             limits: tuple[tuple[Limit, SlidingWindowLimit], ...]
             limits = (("key", self.key.limit), ("token", self.token_limit))
             if route is not None:
                 limits = (*limits, (route, self._routes[route]))
-            found = QueueClass(self, limits, self._poller_share if is_poll else None)
-            self._queue_classes[route, is_poll] = found
+            found = self._queue_classes[route, share] = QueueClass(self, limits, share)
         return found
+
+    def _client_share(self, client: Client) -> SlidingWindowLimit | None:
+        if client.limit is None:
+            return None
+        share = self._client_shares.get(client.name)
+        if share is None:
+            share = self._client_shares[client.name] = _sliding_window(client.limit)
+        elif (share.limit, share.window_s) != (client.limit.count, client.limit.window_s):
+            share.reconfigure(client.limit.count, client.limit.window_s)
+        return share
 
     def limits(self) -> dict[Limit, SlidingWindowLimit]:
         """Trello's limits of this token by name."""

@@ -24,6 +24,7 @@ from proxy.trello.failures import refusal, route_limit
 from proxy.trello.message import ApiRequest
 
 MAX_QUEUED = 2000
+MAX_QUEUED_PER_CLIENT = MAX_QUEUED // 2
 ADMISSION_SHARE = 0.9
 """Reject at once when the predicted wait exceeds this fraction of `limits.wait`."""
 OLDEST_FIRST_EVERY = 8
@@ -81,6 +82,8 @@ class RateLimiter:
         self._queued: dict[QueuedRequest, None] = {}
         """In order of arrival."""
         self._by_key: dict[CacheKey, QueuedRequest] = {}
+        self._by_client: Counter[str] = Counter()
+        """Queued requests by client."""
         self._queue_classes: OrderedDict[QueueClass, None] = OrderedDict()
         """Those with a queued request; the one served least recently comes first."""
         self._issued = 0
@@ -97,18 +100,30 @@ class RateLimiter:
         queued = self._enqueue(request, queue_class, now)
         self._dispatch()
         try:
-            return Permit(self, queue_class, await queued.usage)
+            usage = await queued.usage
+            return Permit(self, queued.queue_class, usage)
         except asyncio.CancelledError:
             self._cancel(queued)
             raise
 
     def raise_priority(self, request: ApiRequest) -> None:
-        """Raise a queued request's priority when one of higher priority is collapsed onto it."""
+        """Raise a queued request's priority when one of higher priority is collapsed onto it.
+
+        It also leaves its client's own limit when the other one's client has a wider one.
+        """
         queued = self._by_key.get(request.key)
-        if queued is not None and request.priority < queued.priority:
-            queued.queue_class.queue.remove(queued)
-            queued.priority, queued.client = request.priority, request.queue_key
-            queued.queue_class.queue.push(queued)
+        if queued is None:
+            return
+        now, queue_class = self._clock.monotonic(), self._queue_class(request)
+        is_earlier = queue_class is not queued.queue_class and queue_class.earliest_send_at(
+            now, request.priority
+        ) < queued.queue_class.earliest_send_at(now, queued.priority)
+        if is_earlier or request.priority < queued.priority:
+            self._leave_class(queued)
+            queued.priority = min(queued.priority, request.priority)
+            queued.client = request.queue_key
+            queued.queue_class = queue_class if is_earlier else queued.queue_class
+            self._join_class(queued)
             self._dispatch()
 
     def is_queued(self, task: "asyncio.Task[object]") -> bool:
@@ -197,7 +212,8 @@ class RateLimiter:
     def _queue_class(self, request: ApiRequest) -> QueueClass:
         is_poll = request.priority is Priority.POLLER
         token_limits = self._tokens.for_credential(request.credential)
-        return token_limits.queue_class(route_limit(request.match.segments), is_poll=is_poll)
+        route = route_limit(request.match.segments)
+        return token_limits.queue_class(route, is_poll=is_poll, client=request.client)
 
     def _issue(
         self, queue_class: QueueClass, priority: Priority, now: float, waited_s: float
@@ -209,17 +225,28 @@ class RateLimiter:
     def _enqueue(self, request: ApiRequest, queue_class: QueueClass, now: float) -> QueuedRequest:
         """Queue a request; RateLimited if its wait is predicted to be too long."""
         limit, at = self._predict(queue_class, request, now)
-        if len(self._queued) >= MAX_QUEUED or self._is_too_long(at - now):
+        if self._is_full(request.client_id) or self._is_too_long(at - now):
             raise self._rate_limited(request.priority, limit, at - now)
         usage = asyncio.get_running_loop().create_future()
         queued = QueuedRequest(
-            request.priority, request.queue_key, queue_class, request.key, now, at, usage
+            request.priority,
+            request.queue_key,
+            queue_class,
+            request.key,
+            now,
+            at,
+            usage,
+            request.client_id,
         )
         self._queued[queued] = None
-        self._by_key[request.key] = queued
-        self._queue_classes[queue_class] = None
-        queue_class.queue.push(queued)
+        self._by_key[queued.key] = queued
+        self._by_client[queued.client_id] += 1
+        self._join_class(queued)
         return queued
+
+    def _is_full(self, client_id: str) -> bool:
+        is_over_quota = self._by_client[client_id] >= MAX_QUEUED_PER_CLIENT and bool(client_id)
+        return is_over_quota or len(self._queued) >= MAX_QUEUED
 
     def _predict(
         self, queue_class: QueueClass, request: ApiRequest, now: float
@@ -287,8 +314,18 @@ class RateLimiter:
 
     def _dequeue(self, queued: QueuedRequest) -> None:
         del self._queued[queued]
+        self._by_client[queued.client_id] -= 1
+        if not self._by_client[queued.client_id]:
+            del self._by_client[queued.client_id]
         if self._by_key.get(queued.key) is queued:
             del self._by_key[queued.key]
+        self._leave_class(queued)
+
+    def _join_class(self, queued: QueuedRequest) -> None:
+        self._queue_classes[queued.queue_class] = None
+        queued.queue_class.queue.push(queued)
+
+    def _leave_class(self, queued: QueuedRequest) -> None:
         queue_class = queued.queue_class
         queue_class.queue.remove(queued)
         if queue_class.queue:

@@ -59,7 +59,7 @@ class AiohttpConnection(web.RequestHandler):
     They are those of the pinned aiohttp 3.14 (D12).
     """
 
-    __slots__ = ("_last_body", "lost_input", "peer")
+    __slots__ = ("_last_body", "client", "lost_input", "peer")
 
     def __init__(self, server: web.Server) -> None:
         super().__init__(
@@ -74,7 +74,7 @@ class AiohttpConnection(web.RequestHandler):
             lingering_time=5.0,
             read_bufsize=UNREAD_BYTES,
         )
-        self.peer = ""
+        self.peer = self.client = ""
         self._last_body: StreamReader | None = None
         """Of the request that was received last."""
         self.lost_input = False
@@ -206,7 +206,7 @@ class Connection(AiohttpConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("not a stream")
-        self.peer = peer_address(transport)
+        self.peer = self.client = peer_address(transport)
         self._is_forwarded = self._limits.trusts(self.peer)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)

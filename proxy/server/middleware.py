@@ -106,6 +106,7 @@ class Middleware:
         """The response to a request; an exception from here is a bug."""
         context = self._context_of(request)
         try:
+            context.hold.assign(context.client_id)
             _check_size(request, context)
             request = self._in_origin_form(request)
             self._check_request(request)
@@ -122,6 +123,7 @@ class Middleware:
         if isinstance(request.protocol, Connection):
             request.protocol.stop_half_open_timer()
             response.closes = request.protocol.lost_input and "Upgrade" in request.headers
+            request.protocol.client = context.client_id
             if request.protocol.header_digest is not None:
                 digest = request.protocol.header_digest
                 self._fast_path.remember(digest, request, context, response)

@@ -59,11 +59,20 @@ class RequestContext:
     def identify(
         self, client_key: ClientKeyEntry | None, credentials: tuple[ExtractedCredential, ...]
     ) -> None:
-        """Note the client key that the request carries, or else the credentials found in it."""
+        """Note the client key that the request carries, or else the credentials found in it.
+
+        ClientBusy if its client has too many requests in progress.
+        """
         if client_key is None:
             self.credentials_sent = credentials
         else:
             self.client, self.credential_counters = client_key.client, (client_key,)
+        self.hold.assign(self.client_id)
+
+    @property
+    def client_id(self) -> str:
+        """Whose quotas the request counts towards: those of its client's name, or address."""
+        return f"{self.client.source} {self.client.name or self.client_address}"
 
     @property
     def client_name(self) -> str:

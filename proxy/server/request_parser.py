@@ -109,6 +109,7 @@ class RequestParser:
             body_parameters=body.parameters,
             priority=_priority(request, match.route.kind),
             queue_key=_queue_key(context),
+            client_id=context.client_id,
             params=lambda: {**dict(parse_qsl(query)), **body.params()},
         )
         return api_request, body
@@ -261,8 +262,8 @@ def directives_of(request: web.BaseRequest) -> cache_control.Directives:
 
 def _queue_key(context: RequestContext) -> str:
     """The queue key of a client: its name, or address and User-Agent."""
-    client = context.client
-    return f"{client.source} {client.name or context.client_address + ' ' + context.user_agent}"
+    has_name = bool(context.client.name)
+    return context.client_id if has_name else f"{context.client_id} {context.user_agent}"
 
 
 def _priority(request: web.BaseRequest, kind: Kind) -> Priority:

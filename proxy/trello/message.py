@@ -82,6 +82,8 @@ class ApiRequest:
     """In the rate limit queue."""
     queue_key: str = ""
     """The client in the rate limit queue, as far as known: fair among those of one priority."""
+    client_id: str = ""
+    """Whose quota of queue slots it takes; empty for the proxy's own."""
     params: Callable[[], Mapping[str, str]] = field(default=_no_parameters, repr=False)
     """The parameters of a write; complete once the body has been sent."""
     timing: UpstreamTiming = field(default_factory=UpstreamTiming, repr=False, compare=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.access.client import Client
 from proxy.config.schema import Limits, load
 from proxy.errors import RateLimited
 from proxy.http_semantics.cache_control import NONE
@@ -13,8 +14,10 @@ from proxy.model import (
     CacheKey,
     Credential,
     Priority,
+    Rate,
 )
 from proxy.observability.metrics import Metrics
+from proxy.ratelimit import limiter
 from proxy.ratelimit.account import (
     LOCKOUT_GUARD,
     MAX_TOKENS,
@@ -37,6 +40,7 @@ def make_request(
     path: str = "cards/x",
     credential: Credential = STORED,
     key: str = "",
+    limit: Rate | None = None,
 ) -> ApiRequest:
     return ApiRequest(
         effective_method="GET",
@@ -50,6 +54,8 @@ def make_request(
         directives=NONE,
         priority=priority,
         queue_key=client,
+        client_id=client,
+        client=Client(name=client, limit=limit),
     )
 
 
@@ -301,6 +307,48 @@ async def test_a_joined_request_gets_the_higher_priority(clients: Clients) -> No
     clients.limiter.raise_priority(make_request("client", API, key="k"))
     await settle(5)
     assert clients.served == ["renewal"]
+
+
+async def test_a_client_with_a_limit_waits_and_others_do_not(clients: Clients) -> None:
+    slow = make_request("slow", limit=Rate(2, 10.0))
+    await clients.use(slow)
+    await clients.wait(slow, slow, make_request("other"))
+    assert clients.served == ["slow", "other"]
+    await clients.pass_time(6)
+    assert clients.served == ["slow", "other", "slow"]
+
+
+async def test_a_client_beyond_its_limit_is_rejected_at_once(clients: Clients) -> None:
+    slow = make_request("slow", limit=Rate(1, 60.0))
+    await clients.use(slow)
+    with pytest.raises(RateLimited):
+        await clients.limiter.acquire(slow)
+    await clients.limiter.acquire(make_request("other", limit=Rate(1, 60.0)))
+    await clients.limiter.acquire(make_request("slow", limit=Rate(100, 60.0)))
+
+
+async def test_a_request_that_another_joins_waits_for_the_wider_limit(clients: Clients) -> None:
+    slow = Rate(1, 10.0)
+    await clients.use(make_request("slow", limit=slow))
+    await clients.wait(make_request("slow", key="k", limit=slow))
+    assert clients.served == ["slow"]
+    clients.limiter.raise_priority(make_request("other", key="k"))
+    await clients.pass_time(1.5)
+    assert clients.served == ["slow", "slow"]
+
+
+async def test_one_client_has_half_of_the_queue(
+    make_clients: MakeClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "MAX_QUEUED_PER_CLIENT", 3)
+    clients = make_clients("token: 10/10s, wait: 1000s")
+    await clients.spend(5)
+    await clients.wait(*[make_request("a") for _ in range(3)])
+    with pytest.raises(RateLimited):
+        await clients.limiter.acquire(make_request("a"))
+    await clients.wait(make_request("b"))
+    await clients.pass_time(5)
+    assert clients.served == ["a", "b", "a", "a"]
 
 
 async def test_a_429_blocks_its_limit_and_then_one_request_goes_first(clients: Clients) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import MemoryFull
-from proxy.runtime.memory_budget import Hold, MemoryBudget
+from proxy.errors import ClientBusy, MemoryFull
+from proxy.runtime.memory_budget import ClientUse, Hold, MemoryBudget
 
 LIMIT = 1000
 
@@ -18,6 +18,7 @@ class Connection:
     """Counts how often it was aborted."""
 
     aborted: int = 0
+    client: str = ""
 
     def abort(self) -> None:
         self.aborted += 1
@@ -69,6 +70,56 @@ def test_the_connection_whose_buffer_was_full_longest_makes_room() -> None:
     assert (budget.aborted, told.times) == (1, 1)
     budget.buffer(first, 0)  # it is lost now
     assert budget.used_bytes["buffers"] == 700
+
+
+def test_of_several_clients_the_one_with_the_largest_buffers_makes_room() -> None:
+    budget = MemoryBudget(LIMIT)
+    calm, *greedy = Connection(client="calm"), Connection(client="x"), Connection(client="x")
+    budget.buffer(calm, 300)
+    for each in greedy:
+        budget.buffer(each, 400)
+    assert [each.aborted for each in (calm, *greedy)] == [0, 1, 0]
+
+
+def test_one_client_may_hold_half_of_it() -> None:
+    budget = MemoryBudget(LIMIT)
+    first, second, other = budget.hold(), budget.hold(), budget.hold()
+    for hold, client in ((first, "x"), (second, "x"), (other, "y")):
+        hold.assign(client)
+    first.take("requests", 400)
+    with pytest.raises(MemoryFull):
+        second.take("responses", 101)
+    other.take("requests", 300)
+    first.release()
+    second.take("responses", 400)
+
+
+def test_what_is_held_moves_to_the_client_when_that_is_known() -> None:
+    budget = MemoryBudget(LIMIT)
+    hold = budget.hold()
+    hold.assign("address")
+    hold.take("requests", 400)
+    hold.assign("name")
+    assert budget.clients == {"name": ClientUse(1, 400)}
+    hold.release()
+    hold.release()
+    assert (budget.clients, budget.total_bytes) == ({}, 0)
+
+
+def test_a_client_with_too_many_requests_gets_no_more() -> None:
+    budget = MemoryBudget(LIMIT)
+    budget.max_requests = 2
+    holds = [budget.hold() for _ in range(4)]
+    for hold in holds[:2]:
+        hold.assign("x")
+    with pytest.raises(ClientBusy):
+        holds[2].assign("x")
+    holds[3].assign("y")
+    with pytest.raises(ClientBusy):
+        holds[3].assign("x")
+    holds[0].release()
+    holds[2].assign("x")
+    assert {name: use.requests for name, use in budget.clients.items()} == {"x": 2, "y": 1}
 
 
 def test_another_limit_holds_from_then_on() -> None:

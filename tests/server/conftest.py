@@ -148,8 +148,11 @@ class Proxy:
         lines = [json.loads(line) for line in self.log.decode().splitlines()]
         return [line for line in lines if line["message"] == "request"]
 
-    async def connect(self, port: int | None = None) -> Wire:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.app.port)
+    async def connect(self, port: int | None = None, client: int = 1) -> Wire:
+        """A connection from the address 127.0.0.`client`."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port or self.app.port, local_addr=(f"127.0.0.{client}", 0)
+        )
         self.wires.append(Wire(reader, writer))
         return self.wires[-1]
 

@@ -55,9 +55,9 @@ def is_nothing(bytes_by_use: dict[str, float]) -> bool:
     return not any(bytes_by_use.values())
 
 
-async def unfinished(proxy: Proxy) -> Wire:
+async def unfinished(proxy: Proxy, client: int = 1) -> Wire:
     """A client in the middle of a body of 250 kB."""
-    wire = await proxy.connect()
+    wire = await proxy.connect(client=client)
     fields = {"Content-Length": "250000", "Content-Type": "application/json"}
     wire.send(proxy.request("PUT", CARD, fields) + b'{"desc":"' + b"x" * 200_000)
     return wire
@@ -65,10 +65,11 @@ async def unfinished(proxy: Proxy) -> Wire:
 
 @asynccontextmanager
 async def who_reads_nothing(proxy: Proxy, count: int, request: bytes) -> AsyncIterator[None]:
-    """`count` clients that send a request and receive as little as a socket can."""
+    """Connections of three clients that send a request and receive as little as a socket can."""
     loop, clients = asyncio.get_running_loop(), []
-    for _ in range(count):
+    for number in range(count):
         client = socket.socket()
+        client.bind((f"127.0.0.{number % 3 + 1}", 0))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setblocking(False)  # noqa: FBT003
         await loop.sock_connect(client, ("127.0.0.1", proxy.app.port))
@@ -82,7 +83,7 @@ async def who_reads_nothing(proxy: Proxy, count: int, request: bytes) -> AsyncIt
 async def test_unfinished_bodies_are_bounded_and_hits_go_on(before: Start) -> None:
     proxy = await before(answer(), SMALL)
     hit = [await proxy.get(READ) for _ in range(3)][-1]
-    wires = [await unfinished(proxy) for _ in range(6)]
+    wires = [await unfinished(proxy, number % 3 + 1) for number in range(6)]
     refused = await asyncio.gather(*(wire.hear("PUT") for wire in wires[3:]))
     assert all(says(each, 503, "memory-full") for each in refused)
     assert {each.fields["retry-after"] for each in refused} == {"5"}
@@ -100,10 +101,21 @@ async def test_unfinished_bodies_are_bounded_and_hits_go_on(before: Start) -> No
     assert len(events) == 1
 
 
+async def test_one_client_cannot_hold_all_of_it(before: Start) -> None:
+    proxy = await before(answer(), SMALL)
+    wires = [await unfinished(proxy) for _ in range(3)]
+    assert says(await wires[2].hear("PUT"), 503, "memory-full")
+    other = await unfinished(proxy, client=2)
+    await until(lambda each: each["requests"] == 600_027, proxy)
+    for wire in (*wires, other):
+        await wire.close()
+    await until(is_nothing, proxy)
+
+
 async def test_the_response_to_a_write_is_sent_though_the_memory_is_full(before: Start) -> None:
     long = b'["' + b"x" * 400_000 + b'"]'
     proxy = await before(answer(long), SMALL)
-    wires = [await unfinished(proxy) for _ in range(3)]
+    wires = [await unfinished(proxy, number + 1) for number in range(3)]
     await until(lambda each: each["requests"] == 600_027, proxy)
     for _ in range(2):
         heard = await proxy.ask("PUT", CARD)
@@ -117,7 +129,7 @@ async def test_the_bodies_that_are_sent_on_are_bounded_too(before: Start) -> Non
     proxy = await before(hang, SMALL)
     fields = {"Content-Length": "9000000", "Content-Type": "multipart/form-data; boundary=b"}
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-    wires = [await proxy.connect() for _ in range(8)]
+    wires = [await proxy.connect(client=number % 2 + 1) for number in range(8)]
     for wire in wires:
         wire.send(proxy.request("POST", f"{CARD}/attachments", fields) + head + b"x" * 100_000)
     statuses = await asyncio.gather(*(status_of(wire) for wire in wires))

@@ -5,7 +5,7 @@ import json
 import resource
 import socket
 from asyncio import constants
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.server.conftest import (
     MakeProxy,
     Proxy,
     Wire,
+    says,
 )
 
 CARD = "/1/cards/5e9310df53f23017628a8011"
@@ -32,13 +33,14 @@ async def small(
     return await make_proxy(standin.url)
 
 
-async def at_work(proxy: Proxy) -> Wire:
+async def at_work(proxy: Proxy, more: Mapping[str, str] | None = None) -> Wire:
     """A connection in the middle of a body of a hundred bytes."""
     wire = await proxy.connect()
     fields = {
         "Content-Length": "100",
         "Content-Type": "application/json",
         "Expect": "100-continue",
+        **(more or {}),
     }
     wire.send(proxy.request("PUT", CARD, fields))
     assert (await wire.hear("PUT")).status == 100
@@ -173,5 +175,17 @@ async def test_a_trusted_proxy_may_have_all_of_them(
 ) -> None:
     monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 4)
     proxy = await make_proxy(standin.url, "clients: {trusted_proxies: [127.0.0.0/8]}")
-    for _ in range(4):
-        await at_work(proxy)
+    for client in (1, 2, 1, 2):
+        await at_work(proxy, {"X-Forwarded-For": f"192.0.2.{client}"})
+
+
+async def test_a_client_behind_a_trusted_proxy_may_have_half_of_them(
+    make_proxy: MakeProxy, standin: FakeTrello, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_limits, "MAX_CONNECTIONS", 6)
+    proxy = await make_proxy(standin.url, "clients: {trusted_proxies: [127.0.0.0/8]}")
+    client = {"X-Forwarded-For": "192.0.2.7"}
+    for _ in range(3):
+        await at_work(proxy, client)
+    assert says(await proxy.get("/1/members/me", client), 503, "client-busy")
+    assert (await proxy.get("/1/members/me", {"X-Forwarded-For": "192.0.2.8"})).status == 200
