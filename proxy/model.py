@@ -145,6 +145,12 @@ class Lifetimes:
     lifetime_watched_s: float | None = None
     """Used instead of `lifetime_s` while the boards of the response are watched."""
 
+    @property
+    def usable_s(self) -> float:
+        """Seconds after the request from which no lifetime allows its use."""
+        longest_s = max(self.lifetime_s, self.lifetime_watched_s or 0.0)
+        return longest_s + max(self.stale_while_revalidate_s, self.stale_if_error_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -250,6 +256,10 @@ class AliasEntry(NamedTuple):
     """POSIX seconds; NEVER_EXPIRES for permanent names."""
 
 
+USABLE_S = 86_400.0
+"""Of a stored response whose route is not known."""
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class StoredResponse:
     """A stored response of Trello's (RFC 9111 §3); contains no credential and no cookie."""
@@ -270,6 +280,8 @@ class StoredResponse:
     tags: tuple[Tag, ...]
     missing_since: float | None = None
     """POSIX seconds of the first 404 after it; stale since then (D45)."""
+    usable_s: float = USABLE_S
+    """Seconds after `requested_at` from which no lifetime allows its use."""
 
     @property
     def requested(self) -> RequestTime:

@@ -76,7 +76,7 @@ def test_a_page_is_short() -> None:
     assert len(README.splitlines()) <= 170
     lengths = {name: len(text.splitlines()) for name, text in DOCS.items()}
     assert not [n for n, lines in lengths.items() if lines >= (150, 200)[n == "decisions"]]
-    assert len((ROOT / "deploy" / "README.md").read_text().splitlines()) <= 400
+    assert len((ROOT / "deploy" / "README.md").read_text().splitlines()) <= 420
 
 
 @pytest.mark.parametrize("name", DOCS)

@@ -71,6 +71,7 @@ ONLY_IN = {
     "aiohttp": {"server", "app", "upstream", "fake_trello"},
     "aiohttp_client_cache": {"cache"},
     "aiosqlite": {"cache"},
+    "redis": {"cache"},
     "sqlite3": {"cache", "attachments", "runtime", "cli"},
     "fcntl": {"runtime"},
     "http.client": {"cli"},

@@ -179,7 +179,7 @@ class App:
         upstream, stores = components.upstream, components.stores
         metrics.provide(rate_limit_readings(upstream.limiter, upstream.stored))
         metrics.provide(availability_readings(upstream.availability, components.credential_manager))
-        metrics.provide(cache_readings(stores.responses, self._config))
+        metrics.provide(cache_readings(stores.responses, self._config, stores.redis))
         metrics.provide(attachment_readings(stores.attachments, metrics))
         metrics.provide(poller_readings(components.changes.poller))
         metrics.provide(verification_readings(components.services.verifier))

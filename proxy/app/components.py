@@ -19,6 +19,7 @@ from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.scoping.scoping import Scoping
+from proxy.cache.store.redis_stats import RedisStats
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import EchoFilter, WriteThrough
@@ -26,7 +27,7 @@ from proxy.changes.board_poller import BoardPoller
 from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
-from proxy.credentials.identity import StoredCredential
+from proxy.credentials.identity import IdentityFile, StoredCredential
 from proxy.credentials.redaction import Redactor
 from proxy.links.rewrite import LinkRewriter
 from proxy.observability.log import Log
@@ -88,6 +89,9 @@ class Stores:
 
     responses: ResponseStore
     attachments: AttachmentStore
+    identity: IdentityFile
+    redis: RedisStats | None
+    """Of the connections to Redis; None with another backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,8 @@ Which component listens to which stands in `build_services` and nowhere else. Wh
 background is registered with the environment when it is built, and stopped in reverse order.
 """
 
-import asyncio
 from collections.abc import Callable, Set
 from functools import partial
-from pathlib import Path
 
 from proxy.app.components import (
     CacheComponents,
@@ -20,7 +18,7 @@ from proxy.app.components import (
 )
 from proxy.app.from_config import build_link_rewriter, cache_variant, webhook_callback
 from proxy.app.scoping_factory import build_scoping
-from proxy.app.stores import open_stores
+from proxy.app.stores import StoreFactory
 from proxy.attachments.board_export import BoardExport
 from proxy.attachments.fetcher import FetchDeps, StorageHosts
 from proxy.attachments.service import AttachmentService
@@ -45,16 +43,13 @@ from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import (
-    KEY_BYTES,
     CachePartitions,
-    IdentityFile,
     IdentityState,
     StoredCredential,
 )
 from proxy.http_semantics.cache_control import NONE
 from proxy.model import Credential, Priority
 from proxy.ratelimit.limiter import RateLimiter
-from proxy.runtime.directory import DirectoryLock
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.request_parser import RequestParser
 from proxy.status.history import Dashboard
@@ -91,15 +86,13 @@ class ComponentFactory:
         self._poll_interval_s = (
             None if watch_s == "off" else interval_s(watch_s, token.count, token.window_s)
         )
-        self._directory = DirectoryLock(Path(self._config.cache.directory))
-        is_on_disk = self._config.cache.backend == "sqlite"
-        self._identity_file = IdentityFile(self._directory if is_on_disk else None)
-        self._identity_key = ""
 
     async def build(self, credential: Credential) -> Components:
         """All components; those that need no listener are started."""
-        stores = await open_stores(self._environment, self._directory, self._identity_file)
-        upstream = await self._build_upstream(credential)
+        store_factory = StoreFactory(self._environment)
+        stores = await store_factory.open()
+        identity = await store_factory.identity(stores)
+        upstream = await self._build_upstream(self._stored_credential(credential, identity))
         services = self._build_services(stores, upstream)
         changes = self._build_changes(upstream, services)
         return Components(
@@ -107,18 +100,17 @@ class ComponentFactory:
             upstream=upstream,
             services=services,
             changes=changes,
-            credential_manager=self._build_credential_manager(upstream, changes),
+            credential_manager=self._build_credential_manager(stores, identity, upstream, changes),
             credential_usage=self._build_credential_usage(upstream.stored),
             dashboard=Dashboard(
                 self._environment.metrics, upstream.limiter, upstream.stored, self._clock
             ),
         )
 
-    async def _build_upstream(self, credential: Credential) -> UpstreamComponents:
-        """The stored credential, and the client that sends it to Trello."""
+    async def _build_upstream(self, stored: StoredCredential) -> UpstreamComponents:
+        """The client that sends requests to Trello."""
         environment, config, clock = self._environment, self._config, self._clock
         metrics = environment.metrics
-        stored = await self._load_identity(credential)
         links = build_link_rewriter(config, self._public_url)
         limiter = RateLimiter(config.limits, clock, environment.random, metrics)
         availability = CircuitBreakers(stored, clock, self._log, environment.random)
@@ -150,14 +142,13 @@ class ComponentFactory:
             exchange=exchange,
         )
 
-    async def _load_identity(self, credential: Credential) -> StoredCredential:
-        """The stored credential, with its member's id if the identity file has it."""
-        new_key = self._environment.random(KEY_BYTES)
-        state = await asyncio.to_thread(self._identity_file.open, new_key)
-        self._identity_key = state.key
-        partitions = CachePartitions(bytes.fromhex(state.key), cache_variant(self._config))
-        is_known = state.credential == partitions.of_credential(credential)
-        return StoredCredential(credential, partitions, state.member if is_known else "")
+    def _stored_credential(
+        self, credential: Credential, identity: IdentityState
+    ) -> StoredCredential:
+        """The stored credential, with its member's id if the identity has it."""
+        partitions = CachePartitions(bytes.fromhex(identity.key), cache_variant(self._config))
+        is_known = identity.credential == partitions.of_credential(credential)
+        return StoredCredential(credential, partitions, identity.member if is_known else "")
 
     def _transport(self, may_connect: Callable[[str, int], bool] = allow_any) -> Transport:
         transport = build_transport(self._config, may_connect)
@@ -334,14 +325,18 @@ class ComponentFactory:
         return receiver, manager
 
     def _build_credential_manager(
-        self, upstream: UpstreamComponents, changes: Changes
+        self,
+        stores: Stores,
+        identity: IdentityState,
+        upstream: UpstreamComponents,
+        changes: Changes,
     ) -> CredentialManager:
         """The manager of the stored credential; not started."""
         partitions = upstream.stored.partitions
 
         def remember(credential: Credential, member: str) -> None:
             digest = partitions.of_credential(credential)
-            self._identity_file.save(IdentityState(self._identity_key, digest, member))
+            stores.identity.save(IdentityState(identity.key, digest, member))
 
         inspector = TokenInspector(upstream.exchange, upstream.routes)
         webhook_manager = changes.webhook_manager

@@ -24,13 +24,16 @@ class MonitoredStorage(Protocol):
 class StorageMonitor:
     """Checks the stores in a background task."""
 
-    def __init__(self, storages: Sequence[MonitoredStorage], clock: Clock) -> None:
+    def __init__(
+        self, storages: Sequence[MonitoredStorage], clock: Clock, every_s: float = LOOK_S
+    ) -> None:
         self._storages = storages
         self._clock = clock
+        self._every_s = every_s
         self._tasks = TaskSet()
 
     def start(self) -> None:
-        """Check every LOOK_S seconds."""
+        """Check again and again."""
         self._tasks.spawn(self._run())
 
     async def stop(self) -> None:
@@ -39,6 +42,6 @@ class StorageMonitor:
 
     async def _run(self) -> None:
         while True:
-            await self._clock.sleep(LOOK_S)
+            await self._clock.sleep(self._every_s)
             for storage in self._storages:
                 await storage.check_directory()

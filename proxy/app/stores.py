@@ -1,55 +1,113 @@
-"""Stores: opened in the cache directory, which one process owns at a time."""
+"""Store factory: opens what is stored, by `cache.backend`, and has it monitored.
+
+Redis is imported only where it is configured: it is an extra, and importing it delays the start.
+"""
+
+import asyncio
+from pathlib import Path
 
 from proxy.app.components import Environment, Stores
-from proxy.app.storage_monitor import StorageMonitor
+from proxy.app.storage_monitor import LOOK_S, MonitoredStorage, StorageMonitor
 from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.store.backend import StorageBackend
 from proxy.cache.store.disk_tier import PENDING_BYTES, WriteBehindTier
+from proxy.cache.store.redis_behind import BehindMarker
+from proxy.cache.store.redis_stats import RedisStats
 from proxy.cache.store.sqlite_backend import SQLiteStorage
 from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.credentials.identity import IdentityFile
+from proxy.credentials.identity import KEY_BYTES, IdentityFile, IdentityState
 from proxy.runtime.directory import DirectoryLock
 
+RENEW_S = 1.0
+"""From one renewal of the lease in Redis to the next."""
 
-async def open_stores(
-    environment: Environment, directory: DirectoryLock, identity_file: IdentityFile
-) -> Stores:
-    """The stores, and a monitor of their files.
 
-    While another process owns the directory nothing is stored on disk; the monitor opens the stores
-    once it is free.
+class StoreFactory:
+    """Opens the stores of one proxy, in a directory that this process owns.
+
+    While another process owns it nothing is stored on disk; the monitor opens them once it is free.
     """
-    environment.shutdown.callback(directory.release)
-    responses = await _open_responses(environment, directory)
-    attachments = await _open_attachments(environment, directory)
-    if responses.disk is not None:
-        storages = responses.disk, attachments, identity_file
-        environment.own(StorageMonitor(storages, environment.clock)).start()
-    return Stores(responses=responses, attachments=attachments)
 
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._cache = environment.config.cache
+        self._directory = DirectoryLock(Path(self._cache.directory))
+        self._redis: RedisStats | None = None
 
-async def _open_responses(environment: Environment, directory: DirectoryLock) -> ResponseStore:
-    cache, clock = environment.config.cache, environment.clock
-    epochs = TagEpochs(seq=int(clock.now() * 1000))
-    disk = None
-    if cache.backend == "sqlite":
-        storage = SQLiteStorage(directory, cache.disk_bytes)
-        pending_bytes = min(PENDING_BYTES, cache.disk_bytes // 8)
-        disk = WriteBehindTier(storage, epochs, clock, environment.log, pending_bytes)
-        await disk.start()
-        environment.own(disk)
-    return ResponseStore(MemoryTier(cache.memory_bytes), disk, epochs)
+    async def open(self) -> Stores:
+        """All stores."""
+        self._environment.shutdown.callback(self._directory.release)
+        responses, attachments = await self._responses(), await self._attachments()
+        identity = self._identity_file(responses.disk)
+        if responses.disk is not None and self._redis is not None:
+            self._monitor(RENEW_S, responses.disk)
+            self._monitor(LOOK_S, attachments, identity)
+        elif responses.disk is not None:
+            self._monitor(LOOK_S, responses.disk, attachments, identity)
+        return Stores(
+            responses=responses, attachments=attachments, identity=identity, redis=self._redis
+        )
 
+    async def identity(self, stores: Stores) -> IdentityState:
+        """The identity of the cache partitions: an earlier process's, else a new one."""
+        new_key = self._environment.random(KEY_BYTES)
+        copy = stores.responses.disk.identity if stores.responses.disk else ""
+        return await asyncio.to_thread(stores.identity.open, new_key, copy)
 
-async def _open_attachments(environment: Environment, directory: DirectoryLock) -> AttachmentStore:
-    """The attachment store; of size 0 if nothing may be written to the disk."""
-    cache, attachments = environment.config.cache, environment.config.attachments
-    store = AttachmentStore(
-        directory,
-        0 if cache.backend == "memory" else attachments.disk_bytes,
-        attachments.max_file_bytes,
-        environment.clock,
-        environment.log,
-    )
-    await store.start()
-    return environment.own(store)
+    def _monitor(self, every_s: float, *storages: MonitoredStorage) -> None:
+        monitor = StorageMonitor(storages, self._environment.clock, every_s)
+        self._environment.own(monitor).start()
+
+    async def _responses(self) -> ResponseStore:
+        environment, clock = self._environment, self._environment.clock
+        epochs = TagEpochs(seq=int(clock.now() * 1000))
+        disk = None
+        if self._cache.backend != "memory":
+            backend, limit_bytes = self._backend()
+            pending_bytes = min(PENDING_BYTES, limit_bytes // 8)
+            disk = WriteBehindTier(backend, epochs, clock, environment.log, pending_bytes)
+            await disk.start()
+            environment.own(disk)
+        return ResponseStore(MemoryTier(self._cache.memory_bytes), disk, epochs)
+
+    def _backend(self) -> tuple[StorageBackend, int]:
+        """The backend, and its bound in bytes."""
+        if self._cache.redis is None or self._cache.backend == "sqlite":
+            return SQLiteStorage(self._directory, self._cache.disk_bytes), self._cache.disk_bytes
+        from proxy.cache.store.redis_backend import RedisBackend  # noqa: PLC0415 — an extra
+        from proxy.cache.store.redis_connection import RedisConnection  # noqa: PLC0415 — as above
+
+        environment, settings = self._environment, self._environment.config.redis
+        connection = RedisConnection(self._cache.redis.reveal(), environment.clock)
+        self._redis = connection.stats
+        backend = RedisBackend(
+            connection,
+            name=settings.name,
+            limit_bytes=settings.memory_bytes,
+            clock=environment.clock,
+            log=environment.log,
+            random=environment.random,
+            behind=BehindMarker(self._directory.path),
+        )
+        return backend, settings.memory_bytes
+
+    async def _attachments(self) -> AttachmentStore:
+        """The attachment store; of no size where nothing may be written to the disk."""
+        settings = self._environment.config.attachments
+        store = AttachmentStore(
+            self._directory,
+            0 if self._cache.backend == "memory" else settings.disk_bytes,
+            settings.max_file_bytes,
+            self._environment.clock,
+            self._environment.log,
+        )
+        await store.start()
+        return self._environment.own(store)
+
+    def _identity_file(self, disk: WriteBehindTier | None) -> IdentityFile:
+        """The identity file; saving calls from a thread, Redis is written by the event loop."""
+        if self._redis is None or disk is None:
+            return IdentityFile(self._directory if disk is not None else None)
+        loop, save = asyncio.get_running_loop(), disk.save_identity
+        return IdentityFile(self._directory, lambda text: loop.call_soon_threadsafe(save, text))

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from proxy.cache.aliases import AliasResolver
-from proxy.cache.policy import NOT_FOUND_LIFETIME_S, is_invalidating, why_not_stored, why_unusable
+from proxy.cache.policy import (
+    NOT_FOUND_LIFETIME_S,
+    is_invalidating,
+    lifetimes_for,
+    why_not_stored,
+    why_unusable,
+)
 from proxy.cache.projection.projector import Projector
 from proxy.cache.results import NotStored, Stored
 from proxy.cache.store.store import ResponseStore
@@ -37,6 +43,7 @@ def make_stored(
         requested_at=requested.at,
         requested_seq=requested.seq,
         tags=tags,
+        usable_s=lifetimes_for(fetched.status, request.match.route.lifetimes).usable_s,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 from argparse import Namespace
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from proxy.cli.console import CommandFailed
@@ -26,9 +27,9 @@ class ConfigLoader:
         """The current configuration; ConfigError names every fault."""
         self._secrets = {path: file_stamp(_expanded(path)) for path in self._secrets}
         config = load(self._text(), str(self.path), self._environ, self._read_secret)
-        if config.cache.backend == "redis":
-            fault = "cache.backend: redis is not supported yet; write sqlite"
-            raise ConfigError(f"{self.path}: {fault}")
+        if config.cache.backend == "redis" and find_spec("redis") is None:
+            fault = "redis needs its client library; install it: pip install 'trello-proxy[redis]'"
+            raise ConfigError(f"{self.path}: cache.backend: {fault}")
         return config
 
     def secrets_changed(self) -> bool:

@@ -4,7 +4,7 @@ import re
 from functools import partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
 
-from proxy.model import Listen
+from proxy.model import Listen, Secret
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
@@ -87,6 +87,19 @@ def network(text: str) -> str:
     except ValueError:
         cure = "write 192.0.2.7, 10.0.0.0/8 or unix"
         raise ValueError(f"not an address or network; {cure}") from None
+
+
+_REDIS = re.compile(r"rediss?://(?:[^/?#@]*@)?([^/?#@,]+)(?:/[0-9]+)?")
+_SENTINELS = re.compile(r"redis\+sentinel://(?:[^/?#@]*@)?([^/?#@]+)/[\w.-]+(?:/[0-9]+)?")
+
+
+def redis_url(secret: Secret) -> Secret:
+    """URL of a Redis or Valkey, or of its Sentinels and the master's name; ValueError."""
+    match = _REDIS.fullmatch(secret.reveal()) or _SENTINELS.fullmatch(secret.reveal())
+    if not match or not all(_authority(each)[0] for each in match[1].split(",")):
+        servers = "write redis://host:6379/0, rediss://host:6379/0 for TLS"
+        raise ValueError(f"not a Redis URL; {servers}, or redis+sentinel://h1:26379,h2:26379/name")
+    return secret
 
 
 def public_url(text: str) -> str:

@@ -72,6 +72,12 @@ def _pattern(text: str) -> str:
     return text
 
 
+def _redis_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise ValueError("not a name for keys; write 1 to 64 letters, digits, dots and hyphens")
+    return text
+
+
 def _attachment_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{24}", text):
         raise ValueError("not an attachment's id; write its 24 characters, 0-9 and a-f")
@@ -131,7 +137,7 @@ class Cache:
     directory: Annotated[str, _directory] = field(
         default_factory=partial(_directory, _CACHE), metadata={"absent": _yaml(_CACHE)}
     )
-    redis: SecretValue = None
+    redis: Annotated[Secret, addresses.redis_url] | None = None
     """A URL, which may hold a password."""
     memory_bytes: Size = 256 * _MIB
     disk_bytes: Size = 2048 * _MIB
@@ -139,6 +145,12 @@ class Cache:
     def __post_init__(self) -> None:
         if self.backend == "redis" and self.redis is None:
             raise ValueError("backend redis without an address; add redis: redis://host:6379/0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redis:
+    name: Annotated[str, _redis_name] = "trello-proxy"
+    memory_bytes: Annotated[int, partial(units.size, at_least=8 * _MIB)] = 512 * _MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +225,7 @@ class Config:
     credentials: Credentials = field(default_factory=Credentials)
     clients: Clients = field(default_factory=Clients)
     cache: Cache = field(default_factory=Cache)
+    redis: Redis = field(default_factory=Redis)
     routes: tuple[RouteRule, ...] = ()
     attachments: Attachments = field(default_factory=Attachments)
     links: Links = field(default_factory=Links)
@@ -255,6 +268,7 @@ def load(
 def masked(config: Config) -> str:
     """The configuration as YAML, every key of it, secrets as `***`.
 
-    `load` reads it back, but for keys of links: a masked one must not sign.
+    `load` reads it back, but for keys of links, of which a masked one must not sign, and the URL
+    of Redis.
     """
     return yaml.safe_dump(dump(replace(config, public_url=config.origin)), sort_keys=False)

@@ -8,6 +8,7 @@ running is noticed; no token is stored.
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -88,15 +89,19 @@ class IdentityFile:
     In a directory owned by another process it is read and not written.
     """
 
-    def __init__(self, directory: DirectoryLock | None) -> None:
+    def __init__(
+        self, directory: DirectoryLock | None, on_save: Callable[[str], object] | None = None
+    ) -> None:
+        """`on_save` is given the content, for a copy elsewhere."""
         self._directory = directory
+        self._on_save = on_save
         self._state: IdentityState | None = None
 
-    def open(self, new_key: bytes) -> IdentityState:
-        """The saved state, else a new one with `new_key`, which is saved; blocks."""
-        state = self._read()
-        if state is None:
-            state = IdentityState(new_key.hex())
+    def open(self, new_key: bytes, copy: str = "") -> IdentityState:
+        """The state of the copy, of the file, else a new one with `new_key`; blocks."""
+        copied, saved = _parsed(copy), self._read()
+        state = copied or saved or IdentityState(new_key.hex())
+        if state != saved or (self._on_save is not None and state != copied):
             self.save(state)
         self._state = state
         return state
@@ -109,12 +114,15 @@ class IdentityFile:
     def save(self, state: IdentityState) -> None:
         """Replace the file; blocks. After a disk error the next start asks Trello once more."""
         self._state = state
+        content = json.dumps(asdict(state))
+        if self._on_save is not None:
+            self._on_save(content)
         if self._directory is None or not self._directory.is_owned:
             return
         partial = self._directory.path / f"{_NAME}.partial"
         try:
             partial.touch(mode=0o600)
-            partial.write_text(json.dumps(asdict(state)), encoding="ascii")
+            partial.write_text(content, encoding="ascii")
             partial.replace(self._directory.path / _NAME)
         except OSError:
             with suppress(OSError):
@@ -124,8 +132,14 @@ class IdentityFile:
         if self._directory is None:
             return None
         try:
-            content = json.loads((self._directory.path / _NAME).read_bytes())
-            state = replace(IdentityState(""), **content)
-            return state if len(bytes.fromhex(state.key)) == KEY_BYTES else None
-        except (OSError, ValueError, TypeError):
+            return _parsed((self._directory.path / _NAME).read_bytes())
+        except OSError:
             return None
+
+
+def _parsed(content: str | bytes) -> IdentityState | None:
+    try:
+        state = replace(IdentityState(""), **json.loads(content))
+        return state if len(bytes.fromhex(state.key)) == KEY_BYTES else None
+    except (ValueError, TypeError):
+        return None

@@ -132,7 +132,7 @@ counter stale_served_seconds_total
 gauge aliases
     Names and owners of objects remembered from responses; 50 000 at most.
 gauge store_bytes{tier}
-    Size of the stored responses, in `memory` and on `disk`.
+    Size of the stored responses, in `memory` and on `disk` or in `redis`.
 gauge store_limit_bytes{tier}
     Largest size of each tier.
 gauge store_responses{tier}
@@ -140,11 +140,20 @@ gauge store_responses{tier}
 counter store_evictions_total{tier}
     Stored responses evicted for space.
 counter store_errors_total
-    Failures of the store on disk; each was a miss, never an error to a client.
+    Failures of the store on disk or in Redis; each was a miss, never an error to a client.
 counter store_dropped_total
-    Responses stored in memory only, because the disk was slow or failing.
+    Responses stored in memory only, because the disk or Redis was slow, full or failing.
 gauge store_up
-    1 while the store works, 0 while its disk tier fails.
+    1 while the store works, 0 while its tier on disk or in Redis fails.
+gauge redis_up
+    1 while Redis replies, otherwise 0. This and the next three exist with `cache.backend: redis`.
+histogram redis_seconds
+    Time from sending a command to Redis to its reply.
+counter redis_errors_total
+    Commands to Redis that failed or took too long; each was a miss, never an error to a client.
+counter redis_reasserts_total
+    Times that Redis had lost data (a restart, a flush, a fail-over, an eviction), and what it must
+    hold was written again from memory.
 
 gauge attachments
     Attachments and previews stored on disk.

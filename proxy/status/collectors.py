@@ -1,13 +1,16 @@
 """Readings for the metrics: figures that parts of the proxy keep, read at each scrape."""
 
+from collections.abc import Callable
+
 from proxy import __version__
 from proxy.attachments.store.store import AttachmentStore
+from proxy.cache.store.redis_stats import RedisStats
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.changes.board_poller import BoardPoller
 from proxy.config.schema import Config
 from proxy.credentials.identity import StoredCredential
-from proxy.observability.metrics import Metrics, Readings
+from proxy.observability.metrics import Metrics, Reading, Readings
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.credential_manager import CredentialManager
@@ -15,27 +18,46 @@ from proxy.upstream.credential_manager import CredentialManager
 _DOWNLOAD_RESULTS = ("stored", "failed", "too-large", "insufficient-space")
 
 
-def cache_readings(responses: ResponseStore, config: Config) -> Readings:
-    """Size and state of the response store."""
+def cache_readings(
+    responses: ResponseStore, config: Config, redis: RedisStats | None = None
+) -> Readings:
+    """Size and state of the response store; of Redis if responses are stored there."""
     memory, durable = responses.memory, responses.disk
     disk = durable.stats if durable is not None else None
-    limit_bytes = config.cache.disk_bytes if disk else 0
-    return {
+    tier = "redis" if redis else "disk"
+    limit_bytes = config.redis.memory_bytes if redis else config.cache.disk_bytes
+    return _redis_readings(redis) | {
         "store_bytes": lambda: {
             "memory": memory.used_bytes,
-            "disk": disk.used_bytes if disk else 0,
+            tier: disk.used_bytes if disk else 0,
         },
-        "store_limit_bytes": lambda: {"memory": memory.limit_bytes, "disk": limit_bytes},
+        "store_limit_bytes": lambda: {
+            "memory": memory.limit_bytes,
+            tier: limit_bytes if disk else 0,
+        },
         "store_responses": lambda: {"memory": len(memory)},
         "store_evictions_total": lambda: {
             "memory": memory.evictions,
-            "disk": disk.evictions if disk else 0,
+            tier: disk.evictions if disk else 0,
         },
         "store_errors_total": lambda: disk.errors if disk else 0,
-        "store_dropped_total": lambda: disk.dropped if disk else 0,
+        "store_dropped_total": lambda: (
+            (disk.dropped if disk else 0) + (redis.dropped if redis else 0)
+        ),
         "store_up": lambda: responses.is_working,
         "aliases": lambda: len(responses.aliases),
         "info": lambda: {__version__: 1},
+    }
+
+
+def _redis_readings(redis: RedisStats | None) -> dict[str, Callable[[], Reading]]:
+    if redis is None:
+        return {}
+    return {
+        "redis_up": lambda: redis.is_up,
+        "redis_seconds": lambda: redis.durations,
+        "redis_errors_total": lambda: redis.errors,
+        "redis_reasserts_total": lambda: redis.reasserts,
     }
 
 

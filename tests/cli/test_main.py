@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from proxy.cli import options
 from proxy.cli.main import run
 
 ROOT = Path(__file__).parents[2]
@@ -119,12 +120,15 @@ def test_check_reports_every_fault_at_once_with_file_and_line(
     assert faults[1].startswith("proxy.yaml:4: speed: ")
 
 
-def test_check_says_that_redis_is_not_there_yet(
-    capsys: pytest.CaptureFixture[str], elsewhere: Path
+def test_redis_without_its_client_library_is_one_fault(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (elsewhere / "other.yaml").write_text("cache: {backend: redis, redis: 'redis://h:1/0'}\n")
-    assert run(["check", "--config", "other.yaml"]) == 2
-    assert "other.yaml: cache.backend: redis is not supported yet" in capsys.readouterr().err
+    monkeypatch.setattr(options, "find_spec", lambda _: None)
+    for command in ("check", "serve"):
+        assert run([command, "--config", "other.yaml"]) == 2
+        fault = "other.yaml: cache.backend: redis needs its client library; install it: "
+        assert capsys.readouterr().err == f"{fault}pip install 'trello-proxy[redis]'\n"
 
 
 def test_a_configuration_that_cannot_be_read_is_named(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.config import addresses
-from proxy.model import Listen
+from proxy.model import Listen, Secret
 
 Reader = Callable[[str], object]
 
@@ -127,3 +127,32 @@ REACHED = {
 def test_the_machine_itself_reaches_it_at(text: str, url: str, *, is_wildcard: bool) -> None:
     listen = addresses.listen(text)
     assert (listen.is_wildcard, listen.origin("http")) == (is_wildcard, url)
+
+
+REDIS = {
+    "a host": "redis://h",
+    "a port and a database": "redis://h:6379/0",
+    "a user and a password": "redis://u:p%40ss@h/1",
+    "a password alone": "redis://:p@h",
+    "TLS": "rediss://h:6380/0",
+    "an IPv6 address": "redis://[::1]:6379/0",
+    "one Sentinel": "redis+sentinel://h/mymaster",
+    "Sentinels": "redis+sentinel://u:p@h1:26379,h2:26379,[::1]:1/my-master.1/2",
+}
+NOT_REDIS = [
+    "", "a:6379", "http://a", "redis://", "redis://a/x", "redis://u:p@q@a", "redis://a:b",
+    "redis://a,b", "redis+sentinel://h", "redis+sentinel://h,/m", "redis+sentinel://h/m/x",
+    "redis://a/0?ssl_cert_reqs=none",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", REDIS.values(), ids=REDIS.keys())
+def test_a_redis_url_is_taken_as_it_is(url: str) -> None:
+    assert addresses.redis_url(Secret(url)) == Secret(url)
+
+
+@pytest.mark.parametrize("url", NOT_REDIS)
+def test_what_is_no_redis_url_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="not a Redis URL; write redis://host:6379/0") as caught:
+        addresses.redis_url(Secret(url))
+    assert "u:p" not in str(caught.value)

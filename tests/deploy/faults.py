@@ -39,6 +39,7 @@ class Case:
     speed: float = SPEED
     also: frozenset[str] = frozenset()
     """Other alerts that such a fault may set off."""
+    has_redis: bool = False
 
 
 async def stopped(instance: Instance) -> None:
@@ -129,6 +130,11 @@ async def diskless(instance: Instance) -> None:
     await instance.open()
 
 
+async def without_redis(instance: Instance) -> None:
+    assert instance.redis is not None
+    instance.redis.kill()
+
+
 async def large(instance: Instance) -> None:
     """A file that is larger than all room for files."""
     body = b"x" * 200_000
@@ -186,6 +192,9 @@ CASES = {
     "TrelloWebhooksUnsigned": Case(forging, HOOKED),
     "TrelloWebhooksMalformed": Case(unclear, HOOKED),
     "TrelloProxyStoreDown": Case(diskless, also=frozenset({"TrelloProxyAttachmentsDown"})),
+    "TrelloProxyRedisDown": Case(
+        without_redis, also=frozenset({"TrelloProxyStoreDown"}), has_redis=True
+    ),
     "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
     "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
     "TrelloProxyAttachmentsDamaged": Case(damaged),

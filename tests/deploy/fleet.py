@@ -17,6 +17,7 @@ from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
 from proxy.runtime.clock import SystemClock
 from tests.deploy.prometheus import free_port
+from tests.redis_server import RedisServer
 
 KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12
@@ -67,6 +68,8 @@ class Instance:
     speed: float = SPEED
     limits: bool = False
     """Whether its Trello keeps to its limits."""
+    redis: RedisServer | None = None
+    """Where it stores responses, if not on disk."""
     port: int = field(default_factory=free_port)
     counted: int = 0
 
@@ -83,6 +86,10 @@ class Instance:
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
     @property
+    def _backend(self) -> str:
+        return f", backend: redis, redis: '{self.redis.url}'" if self.redis else ""
+
+    @property
     def app(self) -> App:
         assert self._app is not None
         return self._app
@@ -96,6 +103,8 @@ class Instance:
         return self.standin.trello.example_card
 
     async def start(self) -> None:
+        if self.redis is not None:
+            await asyncio.to_thread(self.redis.start)
         await self.standin.start()
         await self.open()
 
@@ -106,7 +115,7 @@ class Instance:
             f"listen: 127.0.0.1:{self.port}\n"
             f"upstream: {{url: '{url}', storage_hosts: ['{storage}']}}\n"
             f"credentials: {{key: '{KEY}', token: '{TOKEN}', secret: '{SECRET}'}}\n"
-            f"cache: {{directory: '{self.directory}'}}\n{self.yaml}"
+            f"cache: {{directory: '{self.directory}'{self._backend}}}\n{self.yaml}"
         )
         path = self.directory.with_suffix(".yaml")
         await asyncio.to_thread(path.write_text, text)
@@ -127,6 +136,8 @@ class Instance:
         await self._session.close()
         await self.close()
         await self.standin.stop()
+        if self.redis is not None:
+            self.redis.kill()
 
     async def ask(
         self,

@@ -24,7 +24,7 @@ def test_its_rows_are_in_order() -> None:
         "Rate limits",
         "Clients",
         "Upstream",
-        "Disk",
+        "Stores",
         "Attachments",
         "Client connections",
     ]

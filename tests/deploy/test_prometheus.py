@@ -22,8 +22,13 @@ from tests.deploy.prometheus import (
     Prometheus,
 )
 from tests.deploy.test_rules import BY_NAME
+from tests.redis_server import RedisServer, needs_redis
 
-pytestmark = [pytest.mark.skipif(PROMETHEUS is None, reason=MISSING), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.skipif(PROMETHEUS is None, reason=MISSING),
+    needs_redis,
+    pytest.mark.timeout(240),
+]
 
 RESTING_S = 10
 FIRING_S = 60
@@ -81,9 +86,11 @@ def test_every_alert_has_a_fault() -> None:
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     """Everything started and busy; nothing is wrong yet."""
-    instances = {AT_REST: Instance(AT_REST, tmp_path / "rest")}
+    rest = RedisServer(tmp_path / "rest-redis")
+    instances = {AT_REST: Instance(AT_REST, tmp_path / "rest", redis=rest)}
     for name, case in CASES.items():
         made = instances[name] = Instance(name, tmp_path / name, speed=case.speed)
+        made.redis = RedisServer(tmp_path / f"{name}-redis") if case.has_redis else None
         made.yaml = case.yaml.replace("{port}", str(made.port))
     async with AsyncExitStack() as stack:
         for instance in instances.values():

@@ -47,6 +47,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_not_stored_total": ("reason",),
     "trello_proxy_hit_verifications_total": ("result",),
     "trello_proxy_request_duration_seconds": ("cache",),
+    "trello_proxy_redis_up": (),
+    "trello_proxy_redis_seconds": (),
+    "trello_proxy_redis_errors_total": (),
+    "trello_proxy_redis_reasserts_total": (),
     "trello_proxy_requests_total": ("route", "method", "status", "cache"),
     "trello_proxy_retries_total": (),
     "trello_proxy_responses_redacted_total": (),
@@ -114,8 +118,9 @@ def openmetrics(metrics: Metrics) -> list[str]:
 
 @pytest.fixture
 async def exposed(tmp_path: Path) -> AsyncIterator[str]:
-    """The metrics of a running proxy."""
-    text = f"{{listen: '127.0.0.1:0', cache: {{directory: {tmp_path}}}, freshness: {{watch: off}}}}"
+    """The metrics of a running proxy, whose Redis is down."""
+    cache = f"{{directory: {tmp_path}, backend: redis, redis: 'redis://127.0.0.1:1'}}"
+    text = f"{{listen: '127.0.0.1:0', cache: {cache}, freshness: {{watch: off}}}}"
     app = App(
         load(text, "test", {}, str),
         Credential("dummykey" * 4, "dummytoken" * 4),

@@ -45,6 +45,14 @@ class AliasTable:
             if name not in self._entries:
                 self._put(AliasEntry(name, (known_id,), 0.0, 0, NEVER_EXPIRES))
 
+    def permanent(self) -> dict[str, str]:
+        """The names that hold for ever."""
+        return {
+            entry.name: entry.target_ids[0]
+            for entry in self._entries.values()
+            if entry.expires_at == NEVER_EXPIRES
+        }
+
     def _put(self, entry: AliasEntry) -> None:
         self._entries[entry.name] = entry
 

@@ -22,9 +22,12 @@ class WriteBatch:
     put_bytes: int = 0
     aliases: dict[str, str] = field(default_factory=dict)
     """Permanent names, and the ids they mean."""
+    identity: str = ""
+    """Identity of the cache partitions; empty: unchanged. Only Redis keeps it."""
 
     def __bool__(self) -> bool:
-        return bool(self.puts or self.deletes or self.epochs or self.min_valid_seq or self.aliases)
+        changes = self.puts, self.deletes, self.epochs, self.aliases
+        return any(map(bool, changes)) or bool(self.min_valid_seq or self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class RecoveredState:
     """POSIX seconds when the newest stored response was requested."""
     is_other: bool = False
     """Whether it is not empty, and not the one that this process had open before."""
+    is_incomplete: bool = False
+    """Whether epochs, names and identity were lost: the next batch must hold all of them."""
+    identity: str = ""
 
 
 class StorageBackend(Protocol):

@@ -92,6 +92,8 @@ class WriteBehindTier:
         """With the names of earlier processes once the backend is open."""
         self.newest_at = 0.0
         """POSIX seconds of the newest request whose response an earlier process stored."""
+        self.identity = ""
+        """Identity of the cache partitions, from an earlier process until it is saved."""
         self._backend = backend
         self._epochs = epochs
         self._clock = clock
@@ -181,6 +183,11 @@ class WriteBehindTier:
             self._pending.aliases.update(names)
             self._wake.set()
 
+    def save_identity(self, identity: str) -> None:
+        """Have the identity of the cache partitions outlive this process."""
+        self.identity = self._pending.identity = identity
+        self._wake.set()
+
     async def flush(self) -> None:
         """Return when pending changes have been written, or after FLUSH_TIMEOUT_S."""
         if not self.is_working:
@@ -231,10 +238,12 @@ class WriteBehindTier:
             self._written.set()
 
     def _requeue(self, batch: WriteBatch) -> None:
-        # Responses may be lost; invalidations and removals must not.
+        # Responses may be lost; invalidations and removals must not, nor may older responses
+        # come back under the same keys.
         self.stats.dropped += len(batch.puts)
         self._pending.epochs = {**batch.epochs, **self._pending.epochs}
-        self._pending.deletes |= batch.deletes - self._pending.puts.keys()
+        self._pending.deletes |= (batch.deletes | batch.puts.keys()) - self._pending.puts.keys()
+        self._pending.identity = self._pending.identity or batch.identity
         self._pending.aliases = {**batch.aliases, **self._pending.aliases}
         self._pending.min_valid_seq = self._epochs.min_valid_seq
 
@@ -262,6 +271,7 @@ class WriteBehindTier:
         self.newest_at = opened.newest_at
         self._pending.epochs[_OPENED] = self._epochs.seq
         self._pending.min_valid_seq = self._epochs.min_valid_seq
+        self.identity = self.identity or opened.identity
         self._wake.set()
         self.is_working = self._has_opened = True
         self._opened.set()
@@ -274,6 +284,10 @@ class WriteBehindTier:
         If another process or another file had stored it, its responses may have been requested
         after an invalidation of this process, and before the change was known there.
         """
+        if opened.is_incomplete:
+            self._pending.epochs = {**self._epochs.last, **self._pending.epochs}
+            self._pending.aliases = {**self.aliases.permanent(), **self._pending.aliases}
+            self._pending.identity = self.identity
         if opened.is_other:
             self._discard_all()
         elif not self._has_opened and self._pending.epochs:

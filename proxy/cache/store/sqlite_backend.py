@@ -8,7 +8,6 @@ Responses are evicted in the order in which they were stored, the oldest first.
 """
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,58 +19,11 @@ from aiosqlite import Connection
 
 from proxy.cache.store.alias_table import MAX_ALIASES
 from proxy.cache.store.backend import RecoveredState, WriteBatch
+from proxy.cache.store.codec import dumps, loads
 from proxy.errors import StoreError
-from proxy.model import (
-    CacheKey,
-    StoredResponse,
-    Tag,
-)
+from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.runtime.database_file import DatabaseFile, is_damage
 from proxy.runtime.directory import DirectoryLock
-
-_VERSION = 2
-
-
-def dumps(stored: StoredResponse) -> bytes:
-    """The row of a response, for `loads`; readable with any sqlite3 shell."""
-    meta = {
-        "v": _VERSION,
-        "status": stored.status,
-        "head": stored.head.decode("latin-1"),
-        "gzip": stored.gzip,
-        "etag": stored.etag,
-        "requested_at": stored.requested_at,
-        "requested_seq": stored.requested_seq,
-        "tags": stored.tags,
-        "missing_since": stored.missing_since,
-        "length": len(stored.body),
-    }
-    return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
-
-
-def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
-    """The stored response; None for a row that is damaged, truncated or of another version."""
-    head, _, body = row.partition(b"\n")
-    try:
-        meta = json.loads(head)
-        if meta["v"] != _VERSION or meta["length"] != len(body):
-            return None
-        missing_since = meta["missing_since"]
-        return StoredResponse(
-            key=key,
-            status=int(meta["status"]),
-            head=meta["head"].encode("latin-1"),
-            body=body,
-            gzip=bool(meta["gzip"]),
-            etag=str(meta["etag"]),
-            requested_at=float(meta["requested_at"]),
-            requested_seq=int(meta["requested_seq"]),
-            tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
-            missing_since=None if missing_since is None else float(missing_since),
-        )
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
-        return None
-
 
 FILE_NAME = "responses.sqlite"
 READ_TIMEOUT_S = 0.5

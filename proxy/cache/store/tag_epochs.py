@@ -33,6 +33,11 @@ class TagEpochs:
     def __len__(self) -> int:
         return len(self._last)
 
+    @property
+    def last(self) -> Mapping[Tag, int]:
+        """The `seq` of each tag's last invalidation, the earliest first."""
+        return self._last
+
     def invalidate(self, tags: Iterable[Tag]) -> int:
         """Invalidate `tags` now; the new `seq`."""
         self.seq += 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.cache.store.sqlite_backend import dumps, loads
+from proxy.cache.store.codec import dumps, loads
 from proxy.model import StoredResponse, Tag
 from tests.cache.store.conftest import answer, key
 
@@ -26,6 +26,7 @@ RESPONSES = st.builds(
     requested_seq=st.integers(0, 1 << 62),
     tags=st.lists(st.text(max_size=10).map(Tag), max_size=4).map(tuple),
     missing_since=st.none() | st.floats(0, 1e11),
+    usable_s=st.floats(0, 1e9),
 )
 
 

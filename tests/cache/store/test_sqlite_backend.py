@@ -13,10 +13,9 @@ from proxy.cache.store import sqlite_backend
 from proxy.cache.store.backend import RecoveredState, WriteBatch
 from proxy.cache.store.sqlite_backend import FILE_NAME, SQLiteStorage
 from proxy.errors import StoreError
-from proxy.model import CacheKey, Tag
+from proxy.model import CacheKey
 from proxy.runtime.directory import DirectoryLock
 from tests.cache.store.conftest import (
-    BOARD,
     answer,
     key,
 )
@@ -59,53 +58,6 @@ def overwrite(file: Path, start: int, content: bytes) -> None:
     """Damage, from `start` on; the rest of the file stays."""
     whole = file.read_bytes()
     file.write_bytes(whole[:start] + content + whole[start + len(content) :])
-
-
-async def test_what_was_written_is_read_here_and_after_opening_again(
-    shelf: SQLiteStorage,
-) -> None:
-    stored = answer(1, bytes(range(256)) * 300)
-    await shelf.write(WriteBatch({stored.key: stored}))
-    assert await shelf.get(key(1)) == stored
-    await shelf.open()
-    assert await shelf.get(key(1)) == stored
-    assert await shelf.get(key(2)) is None
-    assert await keys_of(shelf) == {key(1)}
-
-
-async def test_a_later_put_replaces_and_a_drop_removes(shelf: SQLiteStorage) -> None:
-    await shelf.write(batch(1, 2))
-    stored = answer(1, b"new")
-    await shelf.write(WriteBatch({stored.key: stored}, deletes={key(2), key(3)}))
-    assert await shelf.get(key(1)) == stored
-    assert await keys_of(shelf) == {key(1)}
-
-
-async def test_epochs_outlive_the_process_the_earliest_first(shelf: SQLiteStorage) -> None:
-    await shelf.write(WriteBatch(epochs={BOARD: 12, Tag("card:1"): 7}, min_valid_seq=5))
-    opened = await shelf.open()
-    assert opened == RecoveredState({Tag("card:1"): 7, BOARD: 12}, 5)
-    assert list(opened.epochs) == [Tag("card:1"), BOARD]
-
-
-async def test_what_lies_below_the_floor_is_not_remembered(shelf: SQLiteStorage) -> None:
-    await shelf.write(WriteBatch(epochs={BOARD: 12, Tag("card:1"): 7}))
-    await shelf.write(WriteBatch(min_valid_seq=10))
-    assert await shelf.open() == RecoveredState({BOARD: 12}, 10)
-
-
-async def test_names_are_kept_the_latest_ones_within_a_share_of_the_room(
-    shelf: SQLiteStorage,
-) -> None:
-    await shelf.write(WriteBatch(aliases={"card:a": "1", "card:b": "2"}))
-    await shelf.write(WriteBatch(aliases={"card:a": "3"}))
-    assert list((await shelf.open()).aliases.items()) == [("card:b", "2"), ("card:a", "3")]
-    await shelf.write(
-        WriteBatch(aliases={f"card:{number}": "x" for number in range(ROOM // 1_000)})
-    )
-    kept = (await shelf.open()).aliases
-    assert len(kept) == ROOM * 3 // 4 // 2_000
-    assert list(kept)[-1] == f"card:{ROOM // 1_000 - 1}"
 
 
 async def test_only_its_owner_reads_it(shelf: SQLiteStorage, file: Path) -> None:
@@ -225,19 +177,6 @@ async def test_a_row_that_was_cut_is_a_miss(shelf: SQLiteStorage, file: Path) ->
         db.execute("UPDATE responses SET value = 'text' WHERE key = ?", (key(2),))
     assert await shelf.get(key(1)) is None
     assert await shelf.get(key(2)) is None
-
-
-async def test_before_it_is_opened_everything_is_a_store_error(tmp_path: Path) -> None:
-    backend = SQLiteStorage(DirectoryLock(tmp_path), ROOM)
-    await backend.close()
-    with pytest.raises(StoreError):
-        await backend.get(key(1))
-    with pytest.raises(StoreError):
-        await backend.write(batch(1))
-    with pytest.raises(StoreError):
-        await backend.used_bytes()
-    with pytest.raises(StoreError):
-        await keys_of(backend)
 
 
 async def test_a_directory_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:

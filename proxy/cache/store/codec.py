@@ -1,0 +1,50 @@
+"""Stored form of a response: one line of JSON, then the body as received; no pickle (D1)."""
+
+import json
+
+from proxy.model import CacheKey, StoredResponse, Tag
+
+_VERSION = 3
+
+
+def dumps(stored: StoredResponse) -> bytes:
+    """The value of a response, for `loads`; readable with any shell of the database."""
+    meta = {
+        "v": _VERSION,
+        "status": stored.status,
+        "head": stored.head.decode("latin-1"),
+        "gzip": stored.gzip,
+        "etag": stored.etag,
+        "requested_at": stored.requested_at,
+        "requested_seq": stored.requested_seq,
+        "tags": stored.tags,
+        "missing_since": stored.missing_since,
+        "usable_s": stored.usable_s,
+        "length": len(stored.body),
+    }
+    return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
+
+
+def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
+    """The stored response, or None for a value that is damaged, truncated or of another version."""
+    head, _, body = row.partition(b"\n")
+    try:
+        meta = json.loads(head)
+        if meta["v"] != _VERSION or meta["length"] != len(body):
+            return None
+        missing_since = meta["missing_since"]
+        return StoredResponse(
+            key=key,
+            status=int(meta["status"]),
+            head=meta["head"].encode("latin-1"),
+            body=body,
+            gzip=bool(meta["gzip"]),
+            etag=str(meta["etag"]),
+            requested_at=float(meta["requested_at"]),
+            requested_seq=int(meta["requested_seq"]),
+            tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
+            missing_since=None if missing_since is None else float(missing_since),
+            usable_s=float(meta["usable_s"]),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return None
