@@ -1,12 +1,13 @@
 """Authentication: which client sent a request, by the secrets that it carries (D56). Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from proxy.access.client import Client
 from proxy.access.client_keys import PREFIX, ClientKeyEntry, ClientKeys, digest_of
 from proxy.access.scope import scope_of
-from proxy.config.clients import ClientKey, Clients
+from proxy.config.clients import ClientKey, Clients, client_name
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.errors import ClientKeyRequired
 
@@ -30,6 +31,7 @@ class Authentication:
         exposed = scope_of(clients.boards, clients.workspaces)
         self.anonymous = Client(writes=clients.writes, scope=exposed)
         """The client of a request that names none."""
+        self._by_name = {key.name: _client(key, clients) for key in clients.keys}
         self._needs_key = clients.access == "keys"
 
     def find(self, credentials: Iterable[ExtractedCredential]) -> ClientKeyEntry | None:
@@ -49,10 +51,29 @@ class Authentication:
         """The client of a request that a trusted proxy sends for this user."""
         return replace(self.anonymous, name=name, source="user")
 
+    def by_certificate(self, name: str) -> Client:
+        """The client of this name: as its keys, if it has any; anonymous without a name (D60)."""
+        if not name:
+            return self.anonymous
+        return replace(self._by_name.get(name, self.anonymous), name=name, source="certificate")
+
     def check(self, client: Client) -> None:
         """ClientKeyRequired for a client without a name, if `clients.access` is `keys`."""
         if self._needs_key and not client.name:
             raise ClientKeyRequired(_NO_KEY)
+
+
+def name_in_certificate(certificate: Mapping[str, Any] | None) -> str:
+    """The common name of a verified certificate's subject (RFC 5280 §4.1.2.6).
+
+    Empty without one, or if it could not be a client's name in proxy.yaml.
+    """
+    pairs = [pair for part in (certificate or {}).get("subject", ()) for pair in part]
+    names = [value for kind, value in pairs if kind == "commonName"]
+    try:
+        return client_name(names[-1]) if names else ""
+    except ValueError:
+        return ""
 
 
 def _candidates(credentials: Iterable[ExtractedCredential]) -> Iterator[str]:

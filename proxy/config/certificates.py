@@ -61,7 +61,7 @@ class CertificateFiles:
 def server_context(certificate: str, key: str, client_ca: str | None = None) -> ssl.SSLContext:
     """TLS 1.2 and later with this certificate (RFC 9325 §3.1.1); UnusableFile.
 
-    With `client_ca` a client needs a certificate that one of these CAs has signed (D59).
+    With `client_ca` a client needs a certificate that one of these CAs has signed (D60).
     """
     _check_pem("certificate", certificate, "CERTIFICATE", "certificate")
     _check_pem("key", key, "PRIVATE KEY", "private key")

@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 from aiohttp import StreamReader, web
 
+from proxy.access.authentication import name_in_certificate
 from proxy.errors import HeaderFieldsTooLarge
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
-from proxy.server.fast_path import FastPath
+from proxy.server.fast_path import FastPath, sender_digest
 from proxy.server.loopback import UNIX_PEER
 from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 
@@ -167,15 +168,16 @@ class Connection(AiohttpConnection):
         "_fast_path",
         "_half_open_timer",
         "_header_timer",
-        "_is_forwarded",
         "_is_tls",
         "_limits",
         "_on_error",
         "_partial_bytes",
+        "_sender",
         "_socket",
         "_unread_bytes",
         "_unsent_bytes",
         "_write_timer",
+        "certificate_name",
         "header_digest",
     )
 
@@ -194,8 +196,10 @@ class Connection(AiohttpConnection):
         self.header_digest: bytes | None = None
         """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
-        self._is_forwarded = False
         self._is_tls = False
+        self._sender = b""
+        self.certificate_name = ""
+        """Of the client, by `tls.client_ca`; empty without a certificate that names one."""
         self._socket: asyncio.Transport | None = None
         """Until the connection is lost; aiohttp sets its own `transport` to None earlier."""
         self._partial_bytes = self._unread_bytes = self._unsent_bytes = 0
@@ -207,7 +211,9 @@ class Connection(AiohttpConnection):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("not a stream")
         self.peer = self.client = peer_address(transport)
-        self._is_forwarded = self._limits.trusts(self.peer)
+        self.certificate_name = name_in_certificate(transport.get_extra_info("peercert"))
+        proxy_address = self.peer if self._limits.trusts(self.peer) else ""
+        self._sender = sender_digest(proxy_address, self.certificate_name)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
@@ -312,9 +318,7 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self.header_digest, response = self._fast_path.respond(
-            data, self.peer, is_forwarded=self._is_forwarded
-        )
+        self.header_digest, response = self._fast_path.respond(data, self.peer, self._sender)
         if response is None:
             return False
         self.respond_before_parsing(response)

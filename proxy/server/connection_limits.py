@@ -110,7 +110,7 @@ class ConnectionLimits:
         protocol.connection_made(transport)
 
     def refuse_unread(self, transport: asyncio.Transport) -> None:
-        """Abort a connection that is not admitted; without TLS no response could be read."""
+        """Abort a connection that is not admitted: before its handshake it can read no response."""
         self._on_refused()
         transport.abort()
 

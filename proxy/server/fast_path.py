@@ -130,6 +130,16 @@ class PreparedHit:
         return True
 
 
+def sender_digest(address: str, certificate_name: str) -> bytes:
+    """Digest of what decides a response besides the header; empty if nothing does.
+
+    `address`: of a trusted proxy, `certificate_name`: of the client's certificate.
+    """
+    if not address and not certificate_name:
+        return b""
+    return blake2b(f"{address}\0{certificate_name}".encode(), digest_size=16).digest()
+
+
 class FastPath:
     """Prepared hits of one listener, by the digest of the request header."""
 
@@ -162,16 +172,13 @@ class FastPath:
         self._entries.clear()
         self.generation += 1
 
-    def respond(
-        self, header: bytes, peer: str, *, is_forwarded: bool
-    ) -> tuple[bytes, bytes | None]:
+    def respond(self, header: bytes, peer: str, sender: bytes) -> tuple[bytes, bytes | None]:
         """The header's digest, and the response, which is counted and logged.
 
-        The response is None if the header must be parsed. `is_forwarded`: the peer is a trusted
-        proxy, and so part of what decides the response.
+        The response is None if the header must be parsed. `sender`: of `sender_digest`. It is the
+        digest's salt, since bytes behind a header are the client's choice.
         """
-        decisive = header + peer.encode() if is_forwarded else header
-        digest = blake2b(decisive, digest_size=16, key=self._digest_key).digest()
+        digest = blake2b(header, digest_size=16, key=self._digest_key, salt=sender).digest()
         prepared = self._entries.get(digest)
         if prepared is None:
             return digest, None

@@ -24,9 +24,14 @@ class Forwarding:
             return peer
         return self._proxies.client_address(peer, lambda name: headers.getall(name, ()))
 
-    def client(self, peer: str, headers: CIMultiDictProxy[str]) -> Client:
-        """The user that a trusted proxy names; otherwise the anonymous client."""
+    def client(self, peer: str, headers: CIMultiDictProxy[str], certificate_name: str) -> Client:
+        """The user that a trusted proxy names, or else the client that its certificate names.
+
+        Otherwise the anonymous client.
+        """
         user = ""
         if self._user_header is not None and self.trusts(peer):
             user = user_of(headers.getall(self._user_header, ()))
-        return self._authentication.user(user) if user else self._authentication.anonymous
+        if user:
+            return self._authentication.user(user)
+        return self._authentication.by_certificate(certificate_name)

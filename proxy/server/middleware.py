@@ -156,11 +156,13 @@ class Middleware:
 
     def _context_of(self, request: web.BaseRequest) -> RequestContext:
         deps, headers, peer = self._deps, request.headers, request.remote or ""
+        connection = request.protocol
+        certificate_name = connection.certificate_name if isinstance(connection, Connection) else ""
         own_id = headers.get("X-Request-Id", "")
         is_usable = _REQUEST_ID.match(own_id) and not self._authentication.keys.find(own_id)
         return RequestContext(
             request_id=deps.redact(own_id) if is_usable else deps.request_ids.next(),
-            client=self._forwarding.client(peer, headers),
+            client=self._forwarding.client(peer, headers, certificate_name),
             client_address=self._forwarding.address(peer, headers),
             is_forwarded=self._forwarding.trusts(peer),
             method=request.method if request.method in _KNOWN_METHODS else "other",

@@ -1,6 +1,6 @@
 """TLS of listeners: a certificate that can be replaced; connections have the bounds of plain ones.
 
-See D58.
+See D59.
 """
 
 import asyncio

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proxy.access.client_keys import digest_of
 from proxy.app import app
 from proxy.app.certificate_reloader import POLL_S
 from proxy.cli.admin_request import admin_request
@@ -361,6 +362,31 @@ class TestClientCertificates:
                 await _get(proxy, authority.client_context(own), ME)
         closed = 'trello_proxy_connections_closed_total{reason="tls"}'
         assert await _figure(proxy, known, closed) == 2
+
+    async def test_its_subject_names_the_client(
+        self, make_proxy: MakeProxy, standin: FakeTrello, server: Pair, authority: Authority
+    ) -> None:
+        """In the log, for access, and with the permissions of the keys of that name."""
+        more = f", client_ca: '{authority.root.certificate}'"
+        keys = f"[{{name: reader, writes: deny, digest: '{digest_of('k' * 20)}'}}]"
+        settings = f"{_settings(server, more)}clients: {{access: keys, keys: {keys}}}\n"
+        proxy = await make_proxy(standin.url, settings)
+        subjects = {"/CN=ci/O=x/CN=ci2": 200, "/CN=reader": 200, "/O=x": 401, "/CN=a b": 401}
+        card = f"/1/cards/{standin.trello.example_card}?name=x"
+        denied = []
+        for number, (subject, status) in enumerate(subjects.items()):
+            own = authority.issue(subject, file=f"subject{number}")
+            wire = await _connect(proxy, authority.client_context(own))
+            for _ in range(3):
+                wire.send(proxy.request("GET", ME))
+                assert (await wire.hear()).status == status
+            wire.send(proxy.request("PUT", card))
+            denied.append((await wire.hear()).json.get("type", "").rpartition(":")[2])
+        assert denied == ["", "writes-denied", "client-key-required", "client-key-required"]
+        assert len(proxy.app.fast_paths[0]) == 2
+        await proxy.stop()
+        names = [line.get("name") for line in proxy.requests]
+        assert names == ["ci2"] * 4 + ["reader"] * 4 + [None] * 8
 
     async def test_commands_say_that_they_have_none(
         self, proxy: Proxy, server: Pair, authority: Authority

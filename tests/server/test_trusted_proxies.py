@@ -1,10 +1,12 @@
 """Behind a trusted proxy a client has its own address and user; behind another it has neither."""
 
+import asyncio
+
 import pytest
 
 from proxy.access.client_keys import digest_of
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import MakeProxy, Proxy, says
+from tests.server.conftest import MakeProxy, Proxy, Wire, says
 
 ME = "/1/members/me?fields=id"
 KEY = "tpk_" + "01d" * 21 + "0"
@@ -64,3 +66,20 @@ async def test_the_address_and_user_are_told_to_nobody(behind: Proxy, standin: F
 async def test_nobody_behind_it_is_the_local_machine(behind: Proxy, address: str) -> None:
     assert says(await behind.get("/metrics", {"X-Forwarded-For": address}), 403, "admin-only")
     assert (await behind.get("/metrics")).status == 200
+
+
+async def test_nobody_gets_a_prepared_hit_of_its_users(behind: Proxy) -> None:
+    """Bytes behind a header are no part of it, whatever address they spell."""
+    request = behind.request("GET", ME, BEHIND)
+    trusted = await behind.connect()
+    for _ in range(3):
+        trusted.send(request)
+        assert (await trusted.hear()).status == 200
+    assert len(behind.app.fast_paths[0]) == 1
+    for rest in (b"", b"127.0.0.1", b"127.0.0.1\0", b"\x00127.0.0.1"):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", behind.app.port, local_addr=("127.0.0.2", 0)
+        )
+        behind.wires.append(Wire(reader, writer))
+        behind.wires[-1].send(request + rest)
+        assert (await behind.wires[-1].hear()).status in {400, 401}
