@@ -27,9 +27,9 @@ class Invalidator:
         self._metrics = metrics
         self._log = log
 
-    def invalidate(self, tags: Collection[Tag], cause: Cause) -> None:
+    def purge(self, tags: Collection[Tag], cause: Cause) -> None:
         """Purge what carries one of `tags`. Synchronous, so that no request comes in between."""
-        self._responses.invalidate(tags)
+        self._responses.purge(tags)
         self._log_invalidation(tags, cause)
 
     def mark_stale(self, tags: Collection[Tag], cause: ExternalCause) -> None:

@@ -43,7 +43,7 @@ class EchoFilter:
         self._count = 0
         self._tags_by_identifier: LruDict[str, Collection[Tag]] = LruDict(MAX_REMEMBERED_WRITES)
 
-    def tag_request(self, request: ApiRequest) -> ApiRequest:
+    def with_identifier(self, request: ApiRequest) -> ApiRequest:
         """The write with an identifier, unless its client has set one."""
         if _identifier(request) is not None:
             return request
@@ -84,7 +84,7 @@ class WriteThrough:
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
         """Trello's response, whether or not the client waits for it; UpstreamError without one."""
-        write = self._writes.spawn(self._serve(self._echoes.tag_request(request)))
+        write = self._writes.spawn(self._serve(self._echoes.with_identifier(request)))
         try:
             return await asyncio.shield(write)
         except asyncio.CancelledError:
@@ -129,7 +129,7 @@ class WriteThrough:
         tags = tags_changed_by(
             request.effective_method, request.match, request.params(), body, info
         )
-        self._invalidator.invalidate(tags, "write")
+        self._invalidator.purge(tags, "write")
         self._on_write()
         if status is not None and status < 300:
             self._echoes.remember(request, tags)

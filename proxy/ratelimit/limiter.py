@@ -15,8 +15,14 @@ from proxy.errors import RateLimited
 from proxy.http_semantics.fields import RateLimitQuota
 from proxy.model import CacheKey, Credential, Fields, Limit, Priority
 from proxy.observability.metrics import Histogram, Metrics, count
-from proxy.ratelimit.account import QueueClass, QueuedRequest, TokenLimits, TokenLimitsTable, Usage
 from proxy.ratelimit.sliding_window import SlidingWindowLimit
+from proxy.ratelimit.token_limits import (
+    QueueClass,
+    QueuedRequest,
+    TokenLimits,
+    TokenLimitsTable,
+    Usage,
+)
 from proxy.runtime.clock import Clock
 from proxy.runtime.randomness import RandomBytes, uniform
 from proxy.runtime.tasks import TaskSet

@@ -24,7 +24,7 @@ from proxy.config.schema import load
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
-from proxy.ratelimit.account import QueuedRequest
+from proxy.ratelimit.token_limits import QueuedRequest
 from proxy.runtime.clock import (
     Clock,
     FakeClock,

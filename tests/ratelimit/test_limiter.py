@@ -18,12 +18,12 @@ from proxy.model import (
 )
 from proxy.observability.metrics import Metrics
 from proxy.ratelimit import limiter
-from proxy.ratelimit.account import (
+from proxy.ratelimit.limiter import MAX_QUEUED, Permit, RateLimiter
+from proxy.ratelimit.token_limits import (
     LOCKOUT_GUARD,
     MAX_TOKENS,
     TokenLimitsTable,
 )
-from proxy.ratelimit.limiter import MAX_QUEUED, Permit, RateLimiter
 from proxy.runtime.clock import FakeClock
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable

@@ -87,7 +87,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("happens", [ResponseStore.invalidate, ResponseStore.mark_stale])
+@pytest.mark.parametrize("happens", [ResponseStore.purge, ResponseStore.mark_stale])
 @pytest.mark.parametrize("tags", ENDS.values(), ids=ENDS)
 async def test_an_owner_is_known_until(
     room: Room, tags: list[Tag], happens: Callable[[ResponseStore, list[Tag]], None]
@@ -100,7 +100,7 @@ async def test_an_owner_is_known_until(
 
 
 def test_a_change_of_another_board_or_card_leaves_it(room: Room) -> None:
-    room.responses.invalidate([*board_tags(B), Tag(f"card:{OTHER_CARD}"), Tag("card:?")])
+    room.responses.purge([*board_tags(B), Tag(f"card:{OTHER_CARD}"), Tag("card:?")])
     assert room.board_of() == A
 
 
@@ -176,7 +176,7 @@ async def test_a_key_follows_what_is_known_at_the_time(room: Room) -> None:
     await room.told("/members/dana", {"id": MEMBER, "username": "dana"})
     known = room.naming.canonicalize(request)
     assert room.naming.canonicalize(known) == known != request
-    room.responses.invalidate([Tag(f"member:{MEMBER}")])
+    room.responses.purge([Tag(f"member:{MEMBER}")])
     assert room.naming.canonicalize(known) == request
 
 

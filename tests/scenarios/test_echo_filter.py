@@ -36,7 +36,7 @@ def mark_of(request: ApiRequest) -> str:
 
 def test_a_mark_leads_to_what_its_write_named_once_that_is_known() -> None:
     own = EchoFilter("secret")
-    first, second = own.tag_request(write((("Accept", "*/*"),))), own.tag_request(write())
+    first, second = own.with_identifier(write((("Accept", "*/*"),))), own.with_identifier(write())
     assert mark_of(first) != mark_of(second)
     assert dict(first.fields)["Accept"] == "*/*"
     assert not own.tags_of(mark_of(first))
@@ -46,7 +46,7 @@ def test_a_mark_leads_to_what_its_write_named_once_that_is_known() -> None:
 
 def test_a_mark_of_the_clients_own_stays_and_is_not_remembered() -> None:
     own = EchoFilter("secret")
-    theirs = own.tag_request(write((("x-trello-client-identifier", "tool"),)))
+    theirs = own.with_identifier(write((("x-trello-client-identifier", "tool"),)))
     assert theirs.fields == (("x-trello-client-identifier", "tool"),)
     own.remember(theirs, TAGS)
     own.remember(write(), TAGS)
@@ -55,7 +55,7 @@ def test_a_mark_of_the_clients_own_stays_and_is_not_remembered() -> None:
 
 def test_another_process_has_other_marks() -> None:
     one, other = EchoFilter("one"), EchoFilter("other")
-    marked = one.tag_request(write())
+    marked = one.with_identifier(write())
     one.remember(marked, TAGS)
     other.remember(marked, TAGS)
     assert (one.tags_of(mark_of(marked)), other.tags_of(mark_of(marked))) == (TAGS, ())
@@ -63,7 +63,7 @@ def test_another_process_has_other_marks() -> None:
 
 def test_the_oldest_are_forgotten() -> None:
     own = EchoFilter("secret")
-    writes = [own.tag_request(write()) for _ in range(MAX_REMEMBERED_WRITES + 1)]
+    writes = [own.with_identifier(write()) for _ in range(MAX_REMEMBERED_WRITES + 1)]
     for each in writes:
         own.remember(each, TAGS)
     assert [bool(own.tags_of(mark_of(each))) for each in writes[:2]] == [False, True]

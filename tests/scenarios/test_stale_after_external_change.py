@@ -97,7 +97,7 @@ class Flow:
             memory=self.memory,
             clock=clock,
         )
-        self.invalidate = Invalidator(self.responses, self.metrics, self.log)
+        self.invalidator = Invalidator(self.responses, self.metrics, self.log)
         self.watched = WatchedBoards(clock, 0.0)
         aliases = AliasResolver(self.responses, clock)
         lookup = StoredLookup(self.responses, self.watched, clock, on_future=self.in_future.append)
@@ -138,7 +138,7 @@ async def test_the_next_reader_is_told_what_trello_says_now_and_waits_for_it(
     standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
     assert (await flow.reads.serve(request)).body == before.body
     clock.advance(40)  # into stale-while-revalidate
-    flow.invalidate.mark_stale(board_tags(board), "poll")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
     after = await flow.reads.serve(request)
     assert _told(after) == (False, "stale", True, None)
     assert after.body != before.body
@@ -150,7 +150,7 @@ async def test_while_trello_fails_the_old_answer_is_given_and_marked(
 ) -> None:
     request = _ask("boards", board)
     before = await flow.reads.serve(request)
-    flow.invalidate.mark_stale(board_tags(board), "webhook")
+    flow.invalidator.mark_stale(board_tags(board), "webhook")
     standin.faults.add(Fault("status", times=None))
     for wanted in (NONE, Directives(no_cache=True)):
         stale = await flow.reads.serve(_ask("boards", board, wanted=wanted))
@@ -163,8 +163,8 @@ async def test_while_trello_fails_the_old_answer_is_given_and_marked(
 async def test_a_removal_later_still_removes(flow: Flow, standin: FakeTrello, board: str) -> None:
     request = _ask("boards", board)
     await flow.reads.serve(request)
-    flow.invalidate.mark_stale(board_tags(board), "poll")
-    flow.invalidate.invalidate(board_tags(board), "write")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
+    flow.invalidator.purge(board_tags(board), "write")
     standin.faults.add(Fault("status", times=None))
     assert (await flow.reads.serve(request)).status == 503
 
@@ -176,7 +176,7 @@ async def test_an_answer_on_its_way_is_not_stored_and_not_joined(
     standin.faults.add(Fault("late", applied=True))
     first = asyncio.ensure_future(flow.reads.serve(request))
     await until(lambda: clock.sleepers > 0)
-    flow.invalidate.mark_stale(board_tags(board), "poll")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
     second = await flow.reads.serve(request)
     assert _told(second) == (False, "uri-miss", True, None)
     clock.advance(1)
@@ -192,7 +192,7 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
     other = plan((await flow.reads.serve(_ask("boards", other_board))).stored)
     assert moved.respond("peer")
     assert other.respond("peer")
-    flow.invalidate.mark_stale(board_tags(board), "poll")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
     assert [moved.respond("peer"), moved.respond("peer")] == [None, None]
     assert other.respond("peer")
 
@@ -231,8 +231,8 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
 
 
 async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> None:
-    flow.invalidate.mark_stale(board_tags(board), "poll")
-    flow.invalidate.mark_stale(board_tags(board), "webhook")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
+    flow.invalidator.mark_stale(board_tags(board), "webhook")
     assert flow.metrics.invalidations == {"poll": 1, "webhook": 1}
     flow.log.flush()
     text = b"".join(flow.lines).decode()
@@ -247,6 +247,6 @@ async def test_a_stale_response_gives_no_part(
     assert _told(await flow.reads.serve(_ask("cards", card, "name"))) == (
         True, None, False, "projected",
     )  # fmt: skip
-    flow.invalidate.mark_stale(board_tags(board), "poll")
+    flow.invalidator.mark_stale(board_tags(board), "poll")
     for segments in (("cards", card, "name"), ("cards", card, "pos")):
         assert not (await flow.reads.serve(_ask(*segments))).outcome.hit

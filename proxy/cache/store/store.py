@@ -144,8 +144,8 @@ class ResponseStore:
         if self.disk is not None:
             self.disk.drop(key)
 
-    def invalidate(self, tags: Iterable[Tag]) -> None:
-        """Invalidate responses with one of `tags` that were requested until now."""
+    def purge(self, tags: Iterable[Tag]) -> None:
+        """Purge responses with one of `tags` that were requested until now."""
         named = tuple(tags)
         self._epochs.invalidate(named)
         if self.disk is not None:

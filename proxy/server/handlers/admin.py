@@ -118,11 +118,11 @@ class AdminHandler:
         return _json({"status": report.status, **report.parts}, status)
 
     async def purge(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """Invalidate every stored response, on disk too; MethodNotAllowed unless POST."""
+        """Purge every stored response, on disk too; MethodNotAllowed unless POST."""
         context.route = PURGE
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self.invalidator.invalidate({EVERYTHING}, "purge")
+        self.invalidator.purge({EVERYTHING}, "purge")
         await self.invalidator.flush()
         return _json({"purged": "everything"})
 

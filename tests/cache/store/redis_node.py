@@ -62,7 +62,7 @@ class RedisNode:
         return await self.store.get(key(number))
 
     async def invalidate(self, *tags: Tag) -> None:
-        self.store.invalidate(tags)
+        self.store.purge(tags)
         await self.store.flush()
 
     async def lost_something(self) -> bool:

@@ -40,7 +40,7 @@ async def test_what_was_invalidated_is_nowhere(open_: Open, shelf: RamShelf) -> 
     shelf.rows[key(2)] = answer(2)
     responses = await open_()
     responses.put(answer(1))
-    responses.invalidate([BOARD])
+    responses.purge([BOARD])
     assert responses.peek(key(1)) is None
     assert await responses.get(key(1)) is None
     assert await responses.get(key(2)) is None
@@ -83,7 +83,7 @@ async def test_a_soft_purge_is_known_to_the_next_process_and_so_is_an_invalidati
     stored = await second.get(key(1))
     assert stored == answer(1)
     assert second.is_stale_by_tag(stored)
-    second.invalidate([BOARD])
+    second.purge([BOARD])
     await second.flush()
     assert await second.get(key(1)) is None
     assert await (await open_()).get(key(1)) is None
@@ -92,7 +92,7 @@ async def test_a_soft_purge_is_known_to_the_next_process_and_so_is_an_invalidati
 async def test_other_tags_are_untouched(open_: Open) -> None:
     responses = await open_()
     responses.put(answer(1))
-    responses.invalidate([Tag("board:2")])
+    responses.purge([Tag("board:2")])
     assert await responses.get(key(1)) == answer(1)
 
 
@@ -101,7 +101,7 @@ async def test_an_answer_older_than_an_invalidation_is_not_kept(
 ) -> None:
     responses = await open_()
     asked = responses.seq
-    responses.invalidate([BOARD])
+    responses.purge([BOARD])
     assert not responses.put(answer(1, seq=asked))
     assert responses.put(answer(2, seq=asked, tags=(Tag("board:2"),)))
     assert responses.put(answer(3, seq=responses.seq))
@@ -131,7 +131,7 @@ async def test_an_invalidation_while_the_shelf_is_read_counts(open_: Open, shelf
     shelf.reading.shut()
     reading = asyncio.ensure_future(responses.get(key(1)))
     await turns()
-    responses.invalidate([BOARD])
+    responses.purge([BOARD])
     shelf.reading.open()
     assert await reading is None
     assert responses.peek(key(1)) is None
@@ -184,7 +184,7 @@ async def test_memory_alone_is_enough(start: Start) -> None:
     responses.put(answer(1))
     responses.drop(key(1))
     responses.put(answer(2))
-    responses.invalidate([BOARD])
+    responses.purge([BOARD])
     await responses.flush()
     assert responses.is_working
     assert [await responses.get(key(number)) for number in (1, 2, 3)] == [None, None, None]

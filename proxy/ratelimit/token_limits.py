@@ -1,4 +1,4 @@
-"""Rate limits of a token: the limits that its requests count towards, and their queues."""
+"""Token limits: the limits that the requests of a token count towards, and their queues."""
 
 import asyncio
 from collections import deque
