@@ -121,6 +121,7 @@ class App:
         groups = self._bind()
         factory = ComponentFactory(self._environment, self.public_url)
         self._components = await factory.build(self._credential)
+        self._components.services.scoping.resolver.on_change = self._clear_fast_paths
         self._provide_readings()
         self._start_log_flusher()
         await self._listen(groups)
@@ -133,6 +134,10 @@ class App:
         """Finish requests in progress, within twice SHUTDOWN_S, and write pending data."""
         await self._environment.shutdown.aclose()
         self._environment.log.event("info", "stopped")
+
+    def _clear_fast_paths(self) -> None:
+        for fast_path in self.fast_paths:
+            fast_path.clear()
 
     def _handle_loop_errors(self) -> None:
         loop = asyncio.get_running_loop()

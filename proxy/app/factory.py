@@ -317,12 +317,18 @@ class ComponentFactory:
         manager = WebhookManager(
             client=client,
             boards=services.cache.active_boards,
+            is_exposed=self._is_exposed(services),
             receiver=receiver,
             metrics=metrics,
             clock=self._clock,
             log=self._log,
         )
         return receiver, manager
+
+    def _is_exposed(self, services: Services) -> Callable[[str], bool]:
+        """Whether a board is within `clients.boards` and `clients.workspaces`."""
+        authentication, resolver = self._environment.authentication, services.scoping.resolver
+        return lambda board: resolver.exposes(authentication.anonymous.scope, board)
 
     def _build_credential_manager(
         self,

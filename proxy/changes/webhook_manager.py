@@ -4,7 +4,7 @@ A webhook is ours if its callback URL equals ours exactly; no other is touched. 
 and the next start adopts them. Deliveries in between are lost; lifetimes bound the effect.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import assert_never
 
 from proxy.cache.boards import ActiveBoards
@@ -47,6 +47,7 @@ class WebhookManager:
         *,
         client: WebhookClient,
         boards: ActiveBoards,
+        is_exposed: Callable[[str], bool],
         receiver: WebhookReceiver,
         metrics: Metrics,
         clock: Clock,
@@ -54,6 +55,7 @@ class WebhookManager:
     ) -> None:
         self._client = client
         self._boards = boards
+        self._is_exposed = is_exposed
         self._receiver = receiver
         self._metrics = metrics
         self._clock = clock
@@ -136,7 +138,8 @@ class WebhookManager:
     def _wanted(self) -> list[str]:
         now = self._clock.monotonic()
         self._skipped = {board: until for board, until in self._skipped.items() if until > now}
-        return [board for board in self._boards.recent() if board not in self._skipped]
+        boards = filter(self._is_exposed, self._boards.recent())
+        return [board for board in boards if board not in self._skipped]
 
     async def _apply(self, step: Step) -> bool:
         """Whether the next call may follow at the usual pace."""
