@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from proxy.fake_trello.access import can_read
 from proxy.fake_trello.ids import slug
 from proxy.fake_trello.request import (
     Obj,
@@ -191,8 +192,10 @@ ORGANIZATION = Shape(
         "limits"
     ),
     derived={
-        "idBoards": lambda state, org, _: [
-            each["id"] for each in state.boards.values() if each["idOrganization"] == org["id"]
+        "idBoards": lambda state, org, requester: [
+            each["id"]
+            for each in state.boards.values()
+            if each["idOrganization"] == org["id"] and can_read(state, requester, each)
         ]
     },
 )
