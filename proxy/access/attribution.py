@@ -64,6 +64,10 @@ _BOARD_FIELDS = {
 }
 
 
+STATIONARY = frozenset({"action", "customField", "label", "notification"})
+"""Kinds whose objects never move to another board."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """The form of an operation, and what its response shows."""

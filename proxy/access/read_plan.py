@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from proxy.access.attribution import Attribution, Form, Shows, attribution_of
+from proxy.access.attribution import STATIONARY, Attribution, Form, Shows, attribution_of
 from proxy.access.visible import Visible
 from proxy.errors import OutsideScope
 from proxy.http_semantics.parameters import Parameter, read_form
@@ -69,6 +69,8 @@ class ReadPlan:
     """Of a list over all boards, after it was filtered."""
     member: str = ""
     """The field whose value alone is shown."""
+    names_board: bool = False
+    """Whether the response names its board, or is of an object that never leaves it."""
 
 
 def plan_read(match: Match, query: str, visible: Visible) -> ReadPlan:
@@ -80,7 +82,9 @@ def plan_read(match: Match, query: str, visible: Visible) -> ReadPlan:
             raise OutsideScope("It has a parameter of which it is not known what it shows.")
     if len(dict(parameters)) < len(parameters):
         raise OutsideScope("It has a parameter twice.")
-    plan = ReadPlan(attribution, query)
+    is_stationary = attribution.form is Form.BOARD or _kind_of(match) in STATIONARY
+    names_board = is_stationary or attribution.shows is not Shows.ANYTHING
+    plan = ReadPlan(attribution, query, names_board=names_board)
     if match.route.template.endswith("/{field}"):
         plan = replace(plan, member=_field_of(match))
     if attribution.form is Form.SEARCH:
@@ -89,6 +93,10 @@ def plan_read(match: Match, query: str, visible: Visible) -> ReadPlan:
         parameters, page = _whole(parameters)
         plan = replace(plan, query=_query(parameters), page=page)
     return _with_field(plan, parameters)
+
+
+def _kind_of(match: Match) -> str:
+    return ROOTS.get(match.segments[0], "")
 
 
 def _field_of(match: Match) -> str:

@@ -115,7 +115,7 @@ def _ids(trello: Trello, board: str, name: str) -> Ids:
     list_ = made("/1/lists", name=f"{name} list", idBoard=board)
     label = made("/1/labels", name=f"{name} label", color="red", idBoard=board)
     card = made("/1/cards", name=f"{name} card", desc=f"{name} desc", idList=list_,
-                idLabels=label)  # fmt: skip
+                idLabels=label, idMembers=trello.me["id"])  # fmt: skip
     checklist = made("/1/checklists", idCard=card, name=f"{name} checklist")
     field = {"idModel": board, "modelType": "board", "name": f"{name} field", "type": "list"}
     custom = trello.edit("POST", "/1/customFields", field | {"options": [{"value": "x"}]})

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from proxy.access.attribution import STATIONARY
 from proxy.access.visible import NotVisible
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.scoping.internal_reads import Found, InternalReads
@@ -26,8 +27,6 @@ _FIELDS = {
     "list": "fields=idBoard",
     "notification": "fields=data&memberCreator=false",
 }
-STAYS = frozenset({"action", "customField", "label", "notification"})
-"""Kinds whose objects never move to another board."""
 
 
 class Observation(NamedTuple):
@@ -61,7 +60,7 @@ class Owners:
             requested = RequestTime(entry.requested_seq, entry.requested_at)
             self._observed[obj] = Observation(board, requested)
             return self._observed[obj]
-        return self._observed.use(obj) if obj.kind in STAYS else None
+        return self._observed.use(obj) if obj.kind in STATIONARY else None
 
     async def ask(
         self, obj: Object, client: ApiRequest, since: RequestTime | None = None

@@ -7,7 +7,7 @@ the board is not shown as it is elsewhere.
 
 from dataclasses import replace
 
-from proxy.access.attribution import Attribution, Form, Shows, owned_kind
+from proxy.access.attribution import STATIONARY, Attribution, Form, owned_kind
 from proxy.access.read_plan import ReadPlan, plan_read
 from proxy.access.response_filter import ScopeFilter
 from proxy.access.visible import NotVisible, Visible
@@ -15,7 +15,7 @@ from proxy.access.write_references import BOARD, WORKSPACE, Reference, reference
 from proxy.cache.boards import boards_of
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.scoping.internal_reads import InternalReads, body_of
-from proxy.cache.scoping.owners import STAYS, Object, Owners
+from proxy.cache.scoping.owners import Object, Owners
 from proxy.errors import NotInCache, OutsideScope
 from proxy.http_semantics.cache_control import Directives
 from proxy.http_semantics.conditional import etag_of
@@ -119,7 +119,7 @@ class ScopedService:
                 raise NotVisible
         else:
             obj = Object(reference.kind, reference.name)
-            await self._check_object(obj, request, visible, fresh=reference.kind not in STAYS)
+            await self._check_object(obj, request, visible, fresh=reference.kind not in STATIONARY)
 
     async def _check_object(
         self, obj: Object, request: ApiRequest, visible: Visible, *, fresh: bool = False
@@ -153,9 +153,9 @@ class ScopedService:
             return
         if _is_foreign(response, plan, visible):
             raise NotVisible
+        if plan.names_board:
+            return
         obj = Object(owned_kind(request.match), request.match.segments[1])
-        if plan.attribution.shows is not Shows.ANYTHING or obj.kind in STAYS:
-            return  # it names its board itself
         stored = response.stored
         requested = stored.requested if stored is not None else self._now()
         known = self._owners.known(obj)
@@ -212,10 +212,16 @@ def _check_board(visible: Visible, name: str) -> None:
 
 
 def _is_foreign(response: ApiResponse, plan: ReadPlan, visible: Visible) -> bool:
-    """Whether the response was requested while its object was on another board, or seemed to be."""
+    """Whether the response was requested while its object was on another board, or may have been.
+
+    Its tags have the board, as far as that was known then. What cannot leave its board, or names it
+    by itself, need not have it.
+    """
     if response.stored is None or plan.attribution.form not in (Form.BOARD, Form.OWNED):
         return False
-    return not boards_of(response.stored.tags) <= visible.boards
+    boards = boards_of(response.stored.tags)
+    is_certain = bool(boards) or plan.names_board or response.stored.status != 200
+    return not (is_certain and boards <= visible.boards)
 
 
 def _filter(stored: StoredResponse, plan: ReadPlan, scope_filter: ScopeFilter) -> StoredResponse:
