@@ -170,6 +170,11 @@ def test_every_decision_that_is_cited_exists() -> None:
     assert not {each for each in cited if each[1] not in DECISIONS}
 
 
+def test_every_decision_is_cited_by_the_code_that_it_binds() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "proxy").rglob("*.py"))
+    assert set(DECISIONS) <= {int(number) for number in DECISION.findall(code)}
+
+
 @pytest.mark.parametrize("path", [ROOT / "proxy" / "README.md", PAGES / "architecture.md"])
 def test_a_module_that_is_named_exists(path: Path) -> None:
     named = re.findall(r"`((?:[a-z_]+/)*[a-z_]+\.py)`", path.read_text())

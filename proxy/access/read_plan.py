@@ -19,7 +19,7 @@ from proxy.trello.routes import Match
 from proxy.trello.tags import ROOTS
 
 MAX_ITEMS = 1_000
-"""Trello's longest list: one of this length may have been cut (FACTS 9)."""
+"""Trello's longest list: one of this length may have been cut."""
 MAX_BOARDS = 200
 """In a search; more would not fit its target."""
 _DEFAULT_LIMIT = 50

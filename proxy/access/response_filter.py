@@ -1,8 +1,8 @@
-"""Response filter: a response without what belongs to boards outside a scope. Pure (D4).
+"""Response filter: a response without what belongs to boards outside a scope (D58). Pure.
 
-Bytes are copied, never encoded again. An object of another board is left out of its list; a member
-that names another board is left out of its object. An object that has to name its board and does
-not is OutsideScope: what cannot be attributed is not shown.
+Bytes are copied, never encoded again (D4). An object of another board is left out of its list; a
+member that names another board is left out of its object. An object that has to name its board and
+does not is OutsideScope: what cannot be attributed is not shown.
 
 Facts:
 - A card, list, label or checklist names its board by `idBoard`, an action and a notification by

@@ -1,7 +1,7 @@
 """Clock monitor: notices that the wall clock was set back, after which no age can be trusted.
 
 What was stored before then looks younger than it is, by as much as the clock was set back; what
-was stored "in the future" has no age at all. So everything stored becomes stale (soft purge).
+was stored "in the future" has no age at all. So everything stored becomes stale (soft purge, D46).
 """
 
 from collections.abc import Callable

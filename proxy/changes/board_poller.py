@@ -2,7 +2,7 @@
 
 Between two good polls no change is missed: what the later one shows as changed is marked stale the
 moment it arrives, and a response requested before that is not stored. Without a recent good poll
-nothing counts as watched, and the ordinary lifetimes hold.
+nothing counts as watched, and the ordinary lifetimes hold (D28).
 """
 
 from asyncio import FIRST_COMPLETED, wait

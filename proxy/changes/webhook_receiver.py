@@ -1,7 +1,7 @@
 """Webhook receiver: verifies Trello's deliveries, and marks stale what they announce.
 
 Duplicates and reordering are harmless: an invalidation only ever advances the store. Dropping
-duplicates saves requests, and makes replayed deliveries useless to an attacker.
+duplicates saves requests, and makes replayed deliveries useless to an attacker (D32).
 """
 
 from enum import StrEnum

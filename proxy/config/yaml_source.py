@@ -1,7 +1,7 @@
 """YAML source: the nodes of a file, and every fault found in it, with their lines.
 
 A scalar stays the text it was written as (`off`, `1:30`, `0777`, `2026-11-21`), except an unquoted
-null. No fault repeats a value.
+null. No fault repeats a value (D14).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Parameters of queries, forms and JSON bodies: the one reader for all rules about them. Pure.
+"""Parameters of queries, forms, JSON bodies: the one reader for all rules about them (D53). Pure.
 
 Facts:
 - A receiver that nests parameters (Express with `qs`) reads `a[b]`, `a[]`, `a[0]`, `[a]` as `a`.

@@ -1,7 +1,7 @@
 """Directory lock: one process owns a directory, by a lock that the kernel releases at its end.
 
 All files of the proxy lie below the cache directory, so one lock is enough. It is taken on the file
-`lock`; a process that finds it taken stores nothing on disk. Everything here blocks, for some
+`lock`; a process that finds it taken stores nothing on disk (D48). Everything here blocks, for some
 system calls.
 """
 

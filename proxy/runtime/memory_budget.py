@@ -1,4 +1,4 @@
-"""Memory budget: bytes held for clients over all connections (`limits.memory`). Pure accounting.
+"""Memory budget: bytes held for clients over all connections (`limits.memory`, D49). Pure.
 
 It counts buffered request bodies, response bodies sent to one client only, and the buffers of
 connections: bytes received and not yet read, bytes written and not yet sent. Stored responses are

@@ -1,7 +1,7 @@
 """Credential usage: which clients still send a key or a token, where, and which.
 
 The value is never stored or shown. A response to such a request is marked as a use of a deprecated
-feature (RFC 9745).
+feature (RFC 9745, D40).
 """
 
 import hmac

@@ -1,4 +1,4 @@
-"""Loopback: whether a request was sent on the proxy's own machine, and not forwarded to it."""
+"""Loopback: whether a request was sent on the proxy's own machine, not forwarded to it (D51)."""
 
 import re
 from collections.abc import Iterable

@@ -39,7 +39,7 @@ from proxy.server.response import WireResponse
 Handler = Callable[[web.BaseRequest, RequestContext], Awaitable[WireResponse]]
 
 CLIENT_CLOSED_REQUEST = 499
-"""Logged, as by nginx, for a request whose client left before the response."""
+"""Logged, as by nginx, for a request whose client left before the response (D35)."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _CREDENTIAL_LIKE = re.compile(r"[0-9A-Fa-f]{32,}|ATTA\w{20,}")
 _MAX_USER_AGENT_CHARS = 200
@@ -181,8 +181,8 @@ class Middleware:
     def _in_origin_form(self, request: web.BaseRequest) -> web.BaseRequest:
         """The request in origin-form: a target in absolute-form names the host (RFC 9112 §3.2.2).
 
-        InvalidTarget if that is another host than the proxy's or than the Host field's (§3.2), by
-        which a reverse proxy has let it pass; or if the path does not begin with one slash.
+        InvalidTarget if that is another host than the proxy's or than the Host field's (§3.2, D55),
+        by which a reverse proxy has let it pass; or if the path does not begin with one slash.
         """
         authority, target = split_absolute(request.raw_path)
         if not authority:

@@ -2,7 +2,7 @@
 
 They change who may see something or who is a member, make or show a credential, a secret address or
 a callback, belong to the account itself, or remove a board or a workspace. The others of the route
-tables are work on boards and cards. A write that no table has is administrative.
+tables are work on boards and cards. A write that no table has is administrative (D47).
 """
 
 UNKNOWN_WRITE = "A write that the proxy does not know"

@@ -1,4 +1,4 @@
-"""Chain of writes to Redis: whether its content is what this process left there. Pure.
+"""Chain of writes to Redis: whether its content is what this process left there (D62). Pure.
 
 Every script that writes moves `n` on by one. A smaller `n` than was confirmed means that Redis
 lost writes (a restart, a fail-over, an older copy); a larger one than was sent, or another holder

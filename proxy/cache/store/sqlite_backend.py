@@ -4,7 +4,7 @@ Reads go through its backend. Writes are batches in one transaction on the backe
 the disk tier's own task: a write cancelled between statement and commit would leave the transaction
 open and the database locked.
 
-Responses are evicted in the order in which they were stored, the oldest first.
+Responses are evicted in the order in which they were stored, the oldest first (D11).
 """
 
 import asyncio

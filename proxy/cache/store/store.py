@@ -45,7 +45,7 @@ class MemoryTier:
         return self._plain.get(stored.key) if self._stored.get(stored.key) is stored else None
 
     def keep_plain(self, stored: StoredResponse, plain: bytes) -> None:
-        """Store the identity form as long as the response; no effect if that is not here."""
+        """Store the identity form as long as the response (D26); no effect if that is not here."""
         if self._stored.get(stored.key) is stored and stored.key not in self._plain:
             self._plain[stored.key] = plain
             self.used_bytes += len(plain)
