@@ -26,7 +26,7 @@ class RedisServer:
 
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -77,7 +77,7 @@ class RedisServer:
         await asyncio.to_thread(self.start, *options)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

@@ -73,13 +73,13 @@ class StoreFactory:
 
     def _backend(self) -> tuple[StorageBackend, int]:
         """The backend, and its bound in bytes."""
-        if self._cache.redis is None or self._cache.backend == "sqlite":
+        if not self._cache.redis_url:
             return SQLiteStorage(self._directory, self._cache.disk_bytes), self._cache.disk_bytes
         from proxy.cache.store.redis_backend import RedisBackend  # noqa: PLC0415 — an extra
         from proxy.cache.store.redis_connection import RedisConnection  # noqa: PLC0415 — as above
 
         environment, settings = self._environment, self._environment.config.redis
-        connection = RedisConnection(self._cache.redis.reveal(), environment.clock)
+        connection = RedisConnection(self._cache.redis_url, environment.clock)
         self._redis = connection.stats
         backend = RedisBackend(
             connection,

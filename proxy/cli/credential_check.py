@@ -1,10 +1,10 @@
-"""`check --online`: verifies the key and token with Trello: member, scopes, expiry."""
+"""`check --online`: verifies the key and token with Trello, and inspects Redis if it is used."""
 
 import asyncio
 import secrets
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,9 +39,21 @@ def run(options: Namespace) -> int:
     credential = credential_of(config)
     if credential is None:
         raise CommandFailed("trello-proxy: no key and token are configured", 2)
-    report = asyncio.run(check_credentials(config, credential, SystemClock(), secrets.token_bytes))
-    print("\n".join(report.lines), file=sys.stdout if report.is_usable else sys.stderr)
-    return 0 if report.is_usable else 1
+    clock = SystemClock()
+    report = asyncio.run(check_credentials(config, credential, clock, secrets.token_bytes))
+    is_usable = _print(report.lines, report.is_usable)
+    if config.cache.redis_url:
+        from proxy.cache.store.redis_inspection import inspect_redis  # noqa: PLC0415 — an extra
+
+        url, memory_bytes = config.cache.redis_url, config.redis.memory_bytes
+        redis = asyncio.run(inspect_redis(url, memory_bytes, clock))
+        is_usable &= _print(redis.lines, redis.is_usable)
+    return 0 if is_usable else 1
+
+
+def _print(lines: Iterable[str], is_usable: bool) -> bool:  # noqa: FBT001 — of a report
+    print("\n".join(lines), file=sys.stdout if is_usable else sys.stderr)
+    return is_usable
 
 
 @dataclass(frozen=True, slots=True)

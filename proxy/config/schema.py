@@ -146,6 +146,11 @@ class Cache:
         if self.backend == "redis" and self.redis is None:
             raise ValueError("backend redis without an address; add redis: redis://host:6379/0")
 
+    @property
+    def redis_url(self) -> str:
+        """URL of Redis if responses are stored there, otherwise empty; it may hold a password."""
+        return self.redis.reveal() if self.redis and self.backend == "redis" else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redis:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from proxy.app.app import App, SystemPorts
 from proxy.cli.console import CommandFailed
@@ -16,15 +17,19 @@ from proxy.cli.leak_check.requests import ClientCredential, RequestSet
 from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
 from proxy.cli.options import config_loader, read_config
-from proxy.config.schema import Admin, Backend, Config, Credentials, LogSettings
+from proxy.config.schema import Admin, Config, Credentials, LogSettings
+from proxy.errors import StoreError
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential, Listen, Rate, Secret
 from proxy.runtime.clock import FakeClock
 
 MIN_SUCCESSES = 100
-"""Responses of 200 below which the walk was refused everywhere and proves nothing."""
+"""Responses of 200, and values in Redis if it is used, below which the walk proves nothing."""
 _UNLIMITED = Rate(1_000_000, 10.0)
+_IN_REDIS = "values in Redis"
+_PASSWORD_CHARS = 12
+"""A shorter password of Redis also occurs in other text, and is not searched for."""
 
 
 def run(options: Namespace) -> int:
@@ -73,16 +78,25 @@ class Canaries:
 async def search_for_leaks(config: Config) -> CanarySearch:
     """Search a proxy of this configuration; CommandFailed if it served hardly anything."""
     canaries, clock, log = Canaries(), FakeClock(), list[bytes]()
-    search = CanarySearch(canaries.all(forwarded=config.clients.forwards_credentials))
+    redis_name = f"leaks-{secrets.token_hex(8)}"
+    password = unquote(urlsplit(config.cache.redis_url).password or "")
+    search = CanarySearch(
+        (
+            *canaries.all(forwarded=config.clients.forwards_credentials),
+            *([Canary("the password of Redis", password)] * (len(password) >= _PASSWORD_CHARS)),
+        )
+    )
     fake_trello = FakeTrello(clock, key=canaries.key, token=canaries.token, secret=canaries.secret)
     fill(fake_trello.trello)
     if config.clients.requires_credentials:
         _accept(fake_trello, canaries.client)
+    if config.cache.redis_url:  # not reachable: before a long walk
+        await _search_redis(search, config.cache.redis_url, redis_name, clock)
     await fake_trello.start()
     try:
         with tempfile.TemporaryDirectory(prefix="trello-proxy-leaks-") as directory:
             app = App(
-                _config(config, canaries, fake_trello, directory),
+                _config(config, canaries, fake_trello, directory, redis_name),
                 canaries.credential,
                 SystemPorts(clock=clock, write_log=log.append, random=secrets.token_bytes),
             )
@@ -93,6 +107,9 @@ async def search_for_leaks(config: Config) -> CanarySearch:
                 await app.stop()
             for where, data in stored_data(Path(directory)):
                 search.search("files and values", where, data)
+            if config.cache.redis_url:
+                await _search_redis(search, config.cache.redis_url, redis_name, clock)
+                _require(search.searched.get(_IN_REDIS, 0), "values in Redis")
             for number, line in enumerate(b"".join(log).splitlines(), 1):
                 search.search("log lines", f"line {number} of the log", line)
     finally:
@@ -111,15 +128,30 @@ async def _walk(
 ) -> None:
     requests = RequestSet(fake_trello.trello, canaries.client, canaries.admin)
     await ProxyWalk(fake_trello, canaries.credential, clock, requests, client).run()
-    if client.statuses.count(200) < MIN_SUCCESSES:
-        raise CommandFailed(
-            f"trello-proxy: nothing is proven: fewer than {MIN_SUCCESSES} responses of 200"
-        )
+    _require(client.statuses.count(200), "responses of 200")
 
 
-def _config(config: Config, canaries: Canaries, fake_trello: FakeTrello, directory: str) -> Config:
+def _require(number: int, what: str) -> None:
+    if number < MIN_SUCCESSES:
+        raise CommandFailed(f"trello-proxy: nothing is proven: fewer than {MIN_SUCCESSES} {what}")
+
+
+async def _search_redis(search: CanarySearch, url: str, name: str, clock: FakeClock) -> None:
+    """Search everything stored under the name of this check, and delete it."""
+    from proxy.cache.store import redis_inspection  # noqa: PLC0415 — an extra
+
+    try:
+        async for where, data in redis_inspection.stored_values(url, name, clock):
+            search.search(_IN_REDIS, where, data)
+        await redis_inspection.delete_values(url, name, clock)
+    except StoreError as error:
+        raise CommandFailed(f"trello-proxy: nothing is proven: {error}") from None
+
+
+def _config(
+    config: Config, canaries: Canaries, fake_trello: FakeTrello, directory: str, redis_name: str
+) -> Config:
     """The configuration with other addresses, credentials, limits and read timeout."""
-    backend: Backend = "memory" if config.cache.backend == "memory" else "sqlite"
     return replace(
         config,
         listen=Listen("127.0.0.1", 0),
@@ -135,7 +167,8 @@ def _config(config: Config, canaries: Canaries, fake_trello: FakeTrello, directo
             token=Secret(canaries.token),
             secret=Secret(canaries.secret),
         ),
-        cache=replace(config.cache, backend=backend, directory=directory),
+        cache=replace(config.cache, directory=directory),
+        redis=replace(config.redis, name=redis_name),
         links=replace(config.links, keys=(Secret(canaries.link),)),
         freshness=replace(config.freshness, webhook_url="http://127.0.0.1:9/-/webhook"),
         limits=replace(

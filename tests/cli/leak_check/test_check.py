@@ -9,6 +9,7 @@ from proxy.cli.leak_check import check
 from proxy.cli.main import run
 from proxy.credentials.redaction import Redactor
 from proxy.server import middleware
+from tests.redis_server import RedisServer, needs_redis
 
 
 def leaks(capsys: pytest.CaptureFixture[str], *, code: int) -> str:
@@ -45,6 +46,30 @@ def test_a_sound_proxy_leaks_nothing(
     assert found is not None, told
     assert int(found[1].replace(",", "")) > 700
     assert ("files and values" in told) == ("memory" not in yaml)
+
+
+@needs_redis
+def test_what_trello_repeats_unmasked_is_found_in_redis(
+    capsys: pytest.CaptureFixture[str],
+    elsewhere: Path,
+    shared_redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    yaml = f"cache: {{backend: redis, redis: '{shared_redis.url}'}}"
+    (elsewhere / "proxy.yaml").write_text(yaml)
+    monkeypatch.setattr(Redactor, "redact", lambda _, body: body)
+    told = leaks(capsys, code=1)
+    assert re.search(r"the stored key, plain, in a value of \{leaks-.*\}:r:.* in Redis", told), told
+    with shared_redis.client() as client:
+        assert not client.keys("*")
+
+
+def test_without_its_redis_nothing_is_proven(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    yaml = "cache: {backend: redis, redis: 'redis://127.0.0.1:1'}"
+    (elsewhere / "proxy.yaml").write_text(yaml)
+    assert "nothing is proven: Redis: " in leaks(capsys, code=1)
 
 
 def test_what_trello_repeats_unmasked_is_found_where_it_is_sent_and_where_it_is_kept(
