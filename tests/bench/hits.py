@@ -1,12 +1,14 @@
 """How fast is a hit? This proxy beside nginx's `proxy_cache` and beside the naive design.
 
+And beside itself: a client with a key, one of 200, beside an anonymous one.
+
 Every server runs on one core, who asks and the upstream on another; slices of one second are
 interleaved and compared with their neighbours. Run as `python -m tests.bench.hits [--quick]`.
 """
 
 import argparse
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from tests.bench.figures import Ratio, verdict
@@ -18,6 +20,7 @@ from tests.bench.load import (
     run,
 )
 from tests.bench.servers import (
+    NAMED_KEY,
     Bench,
     Server,
     check,
@@ -57,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         upstream = bench.upstream()
         started = [bench.proxy(upstream), bench.nginx(upstream), bench.naive(upstream)]
         servers = {server.name: server for server in started if server is not None}
+        field = f"Authorization: Bearer {NAMED_KEY}"
+        servers["named"] = replace(servers["proxy"], name="named", field=field)
         for size in plan.sizes:
             for connections in plan.connections:
                 _measure(servers, size, connections, plan.rounds)
@@ -101,6 +106,8 @@ def _compare(name: str, ours: list[Slice], theirs: list[Slice], *, disturbed: bo
         print(verdict("hits to nginx's", judged, least=0.5))
         if not disturbed:
             print(verdict("p99 to nginx's", p99.median, most=2.0))
+    elif name == "named":
+        print(verdict("a named client's cost to an anonymous one's", judged, most=1.1))
     else:
         print(verdict("hits to the naive design's", judged, least=10.0))
 

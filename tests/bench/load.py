@@ -112,6 +112,7 @@ _Figures = tuple[int, float, float, float, int, int]
 
 def _wrk(server: Server, targets: Targets, connections: int, seconds: int) -> _Figures:
     command = [WRK or "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+    command += ["-H", server.field] if server.field else []
     arguments = [targets.prefix, str(targets.different), str(targets.size), str(targets.again)]
     done = subprocess.run(
         [*command, server.url, "--", *arguments],
@@ -143,7 +144,7 @@ async def _closed_loop(
         while time.monotonic() < began + seconds:
             target = targets.target(next(numbers) % targets.different)
             requested_at = time.monotonic()
-            head, body = await ask(reader, writer, server.port, target)
+            head, body = await ask(reader, writer, server.port, target, server.field)
             took.append(time.monotonic() - requested_at)
             assert head.startswith(b"HTTP/1.1 200 "), head
             assert body == expected(target), body[:80]

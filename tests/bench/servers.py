@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from proxy.access.client_keys import digest_of
 from tests.bench.upstream import body_of
 
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
@@ -33,7 +34,22 @@ routes: [{{match: /boards/*/cards, lifetime: 1h}}]
 freshness: {{watch: off}}
 limits: {{token: 1000000/1s, key: 1000000/1s}}
 log: {{level: info, format: json}}
+clients: {{keys: [{keys}]}}
 """
+NAMED_KEY = "tpk_" + "0123456789abcdef" * 4
+_KEY = "{{name: client{number}, digest: '{digest}', boards: [{boards}]}}"
+CLIENT_KEYS, KEY_BOARDS = 200, 50
+"""Client keys of the proxy, and the boards of each but the one that is used."""
+
+
+def _client_keys() -> str:
+    """Entries of `clients.keys`: that of NAMED_KEY, and as many more as a company has."""
+    entries = [_KEY.format(number=0, digest=digest_of(NAMED_KEY), boards="")]
+    for number in range(1, CLIENT_KEYS):
+        boards = ", ".join(f"{number * KEY_BOARDS + each:024x}" for each in range(KEY_BOARDS))
+        entries.append(_KEY.format(number=number, digest=digest_of(str(number)), boards=boards))
+    return ", ".join(entries)
+
 
 _NGINX = """\
 daemon off;
@@ -84,6 +100,8 @@ class Server:
     name: str
     port: int
     pid: int
+    field: str = ""
+    """A field line that every request has."""
 
     @property
     def url(self) -> str:
@@ -129,7 +147,11 @@ class Bench:
         config = directory / "proxy.yaml"
         config.write_text(
             _PROXY.format(
-                port=port, upstream=upstream.url, directory=directory / "cache", memory=memory
+                port=port,
+                upstream=upstream.url,
+                directory=directory / "cache",
+                memory=memory,
+                keys=_client_keys(),
             )
         )
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
@@ -185,7 +207,7 @@ async def check(server: Server, targets: list[str], *, hit: bool) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
         for target in targets:
-            head, body = await ask(reader, writer, server.port, target)
+            head, body = await ask(reader, writer, server.port, target, server.field)
             assert head.startswith(b"HTTP/1.1 200 "), (server.name, target, head)
             assert body == expected(target), (server.name, target, body[:80])
             is_hit = b"hit" in head.lower().partition(b"cache-status:")[2].partition(b"\r\n")[0]
@@ -199,10 +221,15 @@ async def check(server: Server, targets: list[str], *, hit: bool) -> None:
 
 
 async def ask(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, target: str
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    port: int,
+    target: str,
+    field: str = "",
 ) -> tuple[bytes, bytes]:
     """The header and the body of one answer."""
-    writer.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    more = f"{field}\r\n" if field else ""
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode())
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
     return head, await asyncio.wait_for(reader.readexactly(length), 30)
