@@ -1,8 +1,6 @@
 """Errors: one tree; each class knows whose fault it is, its status, and when a retry makes sense.
 
-ProxyError is a ClientError (4xx; UnacceptableMessage if it is about the message itself), an
-UpstreamError (Unreachable if nothing was sent), or one of the proxy's own. StoreError reaches no
-client.
+A ProxyError is the client's, Trello's (UpstreamError) or the proxy's; StoreError reaches no client.
 """
 
 from collections.abc import Callable
@@ -263,6 +261,13 @@ class ClientBusy(ProxyError):
 
     proxy_error = "connection_limit_reached"
     retry_after_s = 5
+
+
+@problem(503, "audit-failed", "The write could not be logged, and was not sent")
+class AuditFailed(ProxyError):
+    """A write, with `audit.required`, whose entry cannot be written to `audit.file`."""
+
+    proxy_error = "proxy_internal_error"
 
 
 class UpstreamError(ProxyError):

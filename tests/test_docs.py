@@ -75,7 +75,9 @@ def test_the_pages_are_these_and_the_readme_lists_them() -> None:
 def test_a_page_is_short() -> None:
     assert len(README.splitlines()) <= 170
     lengths = {name: len(text.splitlines()) for name, text in DOCS.items()}
-    assert not [n for n, lines in lengths.items() if lines >= (150, 200)[n == "decisions"]]
+    assert not [
+        n for n, lines in lengths.items() if lines >= (150, 200)[n in {"decisions", "metrics"}]
+    ]
     assert len((ROOT / "deploy" / "README.md").read_text().splitlines()) <= 420
 
 

@@ -29,6 +29,7 @@ from proxy.runtime.clock import Clock
 from proxy.runtime.directory import inode_of
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.unix_socket import listen_unix, remove_unix
+from proxy.server.audit_log import AuditLog
 from proxy.server.collectors import client_readings, tls_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
 from proxy.server.fast_path import FastPath
@@ -82,6 +83,7 @@ class App:
             memory=MemoryBudget(config.limits.memory_bytes, self._log_memory_full),
             redactor=redactor,
             authentication=Authentication(config.clients),
+            audit=AuditLog(config.audit.file, ports.clock, log, is_required=config.audit.required),
             shutdown=AsyncExitStack(),
             instance=ports.random(4).hex(),
         )
@@ -119,6 +121,8 @@ class App:
         self._handle_loop_errors()
         await self._load_certificate()
         groups = self._bind()
+        self._environment.audit.reopen()
+        self._environment.shutdown.callback(self._environment.audit.close)
         factory = ComponentFactory(self._environment, self.public_url)
         self._components = await factory.build(self._credential)
         self._components.services.scoping.resolver.on_change = self._clear_fast_paths
@@ -240,9 +244,9 @@ class App:
             guard=build_guard(self._config),
             via=environment.via,
             fast_path=fast_path,
-            authentication=environment.authentication,
             forwarding=self._forwarding,
             credential_usage=components.credential_usage,
+            audit=environment.audit,
         )
         server = web.Server(middleware.handle, handler_cancellation=True)
         runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
@@ -293,6 +297,7 @@ class App:
                 config=self._config,
                 credential_manager=components.credential_manager,
                 apply=state.apply,
+                audit=environment.audit,
                 clock=environment.clock,
                 log=environment.log,
             )

@@ -35,6 +35,7 @@ from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
+from proxy.server.audit_log import AuditLog
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.request_parser import RequestParser
 from proxy.status.history import Dashboard
@@ -67,6 +68,7 @@ class Environment:
     memory: MemoryBudget
     redactor: Redactor
     authentication: Authentication
+    audit: AuditLog
     shutdown: AsyncExitStack
     """Callbacks of the shutdown, the last one first."""
     instance: str

@@ -21,6 +21,7 @@ from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.tasks import TaskSet
+from proxy.server.audit_log import AuditLog
 from proxy.server.fast_path import FastPath
 from proxy.trello.routes import RouteTable
 from proxy.upstream.credential_manager import CredentialManager
@@ -64,6 +65,7 @@ class Reloader:
         config: Config,
         credential_manager: CredentialManager,
         apply: Callable[[Config], None],
+        audit: AuditLog,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -72,6 +74,7 @@ class Reloader:
         self._config = config
         self._credential_manager = credential_manager
         self._apply = apply
+        self._audit = audit
         self._clock = clock
         self._log = log
         self._unverified: Credential | None = None
@@ -91,7 +94,8 @@ class Reloader:
         await self._tasks.stop()
 
     def request(self) -> None:
-        """Reload every setting that needs no restart."""
+        """Reload every setting that needs no restart, and reopen the audit file."""
+        self._audit.reopen()
         self._requested.set()
 
     async def _on_signal(self) -> None:
@@ -110,6 +114,7 @@ class Reloader:
         except ValueError as error:
             self._log.event("error", "configuration rejected", fault=str(error))
             return
+        self._audit.record_reload()
         names = changed_settings(self._config, config)
         waiting = [name for name in names if not _RELOADABLE & {name, name.partition(".")[0]}]
         self._log.event("info", "configuration reloaded", restart_for=", ".join(waiting))

@@ -11,6 +11,7 @@ from proxy.pages.home import Offer
 from proxy.pages.layout import ASSETS
 from proxy.server.client_access import ClientAccess
 from proxy.server.handlers.admin import (
+    AUDIT,
     CLIENT_CREDENTIALS,
     EXPLAIN,
     HEALTHZ,
@@ -51,6 +52,7 @@ class RouteBuilder:
         self._components = components
         token = self._config.admin.token
         self._admin = AdminAccess(token.reveal() if token else None)
+        self._audit = environment.audit
         self._clients = ClientAccess(environment.authentication)
         self._has_admin_address = self._config.admin.listen is not None
 
@@ -79,6 +81,7 @@ class RouteBuilder:
         services, clock = self._components.services, self._clock
         return ApiHandler(
             parser=services.parser,
+            audit=self._audit,
             reads=services.reads,
             lookup=services.cache.lookup,
             memory=self._components.stores.responses.memory,
@@ -115,7 +118,11 @@ class RouteBuilder:
         """The operator's pages by path; among clients' routes more of them need admin access."""
         admin = self._admin_handler()
         public: dict[str, Handler] = {HEALTHZ: admin.healthz, READYZ: admin.readyz}
-        restricted: dict[str, Handler] = {PURGE: admin.purge, EXPLAIN: admin.explain}
+        restricted: dict[str, Handler] = {
+            PURGE: admin.purge,
+            EXPLAIN: admin.explain,
+            AUDIT: admin.show_audit,
+        }
         reports: dict[str, Handler] = {
             METRICS: admin.show_metrics,
             CLIENT_CREDENTIALS: admin.client_credentials,
@@ -140,6 +147,7 @@ class RouteBuilder:
         )
         return AdminHandler(
             metrics=self._metrics,
+            audit=self._audit,
             health=health,
             invalidator=self._components.services.invalidator,
             explainer=self._explainer(),

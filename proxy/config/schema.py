@@ -215,6 +215,16 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    file: Annotated[str, _file] | None = None
+    required: Flag = False
+
+    def __post_init__(self) -> None:
+        if self.required and self.file is None:
+            raise ValueError("required, and no file; write file: /var/log/trello-proxy/audit.log")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
@@ -237,6 +247,7 @@ class Config:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     admin: Admin = field(default_factory=Admin)
+    audit: Audit = field(default_factory=Audit)
     log: LogSettings = field(default_factory=LogSettings)
 
     def __post_init__(self) -> None:

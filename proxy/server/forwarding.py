@@ -14,7 +14,7 @@ class Forwarding:
     def __init__(self, clients: Clients, authentication: Authentication) -> None:
         self._proxies = TrustedProxies(clients.trusted_proxies)
         self._user_header = clients.user_header
-        self._authentication = authentication
+        self.authentication = authentication
         self.trusts = self._proxies.trusts
         """Whether a peer is a trusted proxy."""
 
@@ -33,5 +33,5 @@ class Forwarding:
         if self._user_header is not None and self.trusts(peer):
             user = user_of(headers.getall(self._user_header, ()))
         if user:
-            return self._authentication.user(user)
-        return self._authentication.by_certificate(certificate_name)
+            return self.authentication.user(user)
+        return self.authentication.by_certificate(certificate_name)

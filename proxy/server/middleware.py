@@ -10,7 +10,6 @@ from aiohttp.http import HttpVersion10
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.access.authentication import Authentication
 from proxy.errors import (
     HostNotAllowed,
     InternalError,
@@ -26,6 +25,7 @@ from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
 from proxy.model import Fields
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import count
+from proxy.server.audit_log import AuditLog
 from proxy.server.browser_guard import ISOLATED, POLICY, BrowserGuard, preflight_fields
 from proxy.server.connection import Connection
 from proxy.server.credential_usage import CredentialUsage
@@ -88,9 +88,9 @@ class Middleware:
         guard: BrowserGuard,
         via: str,
         fast_path: FastPath,
-        authentication: Authentication,
         forwarding: Forwarding,
         credential_usage: CredentialUsage,
+        audit: AuditLog,
     ) -> None:
         """`via`: the name that requests to Trello carry in their Via field (RFC 9110 §7.6.3)."""
         self._deps = deps
@@ -98,13 +98,14 @@ class Middleware:
         self._guard = guard
         self._via = via
         self._fast_path = fast_path
-        self._authentication = authentication
+        self._authentication = forwarding.authentication
         self._forwarding = forwarding
         self._credential_usage = credential_usage
+        self._audit = audit
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response to a request; an exception from here is a bug."""
-        context = self._context_of(request)
+        context, problem = self._context_of(request), ""
         try:
             context.hold.assign(context.client_id)
             _check_size(request, context)
@@ -113,12 +114,15 @@ class Middleware:
             response = await self._route(request, context)
         except ProxyError as error:
             response = self._problem_response(error, context, request)
+            problem = error.slug
         except asyncio.CancelledError:
+            self._audit.record(context, CLIENT_CLOSED_REQUEST, "")
             self._log_request(context, CLIENT_CLOSED_REQUEST, 0)
             raise
         except BaseException:
             context.hold.release()
             raise
+        self._audit.record(context, response.status, problem)
         self._add_fields(request, context, response)
         if isinstance(request.protocol, Connection):
             request.protocol.stop_half_open_timer()
@@ -160,9 +164,11 @@ class Middleware:
         certificate_name = connection.certificate_name if isinstance(connection, Connection) else ""
         own_id = headers.get("X-Request-Id", "")
         is_usable = _REQUEST_ID.match(own_id) and not self._authentication.keys.find(own_id)
+        client = self._forwarding.client(peer, headers, certificate_name)
         return RequestContext(
             request_id=deps.redact(own_id) if is_usable else deps.request_ids.next(),
-            client=self._forwarding.client(peer, headers, certificate_name),
+            client=client,
+            user=client.name if client.source == "user" else "",
             client_address=self._forwarding.address(peer, headers),
             is_forwarded=self._forwarding.trusts(peer),
             method=request.method if request.method in _KNOWN_METHODS else "other",

@@ -46,6 +46,12 @@ class RequestContext:
     """Whether it came from a trusted proxy."""
     generation: int = 0
     """Of the fast path's prepared hits when the request came."""
+    user: str = ""
+    """The user that a trusted proxy names."""
+    is_audited: bool = False
+    """Whether it has an entry in the audit log whatever its status."""
+    object_ids: tuple[str, ...] = ()
+    """Ids of the objects that it names, for the audit log."""
     route: str = NO_ROUTE
     """The route template: bounded in number, and free of ids."""
     outcome: Outcome = field(default_factory=Outcome)

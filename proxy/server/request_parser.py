@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from proxy.access.audit import object_ids
 from proxy.access.authentication import Authentication
 from proxy.access.client import ANONYMOUS, Client
 from proxy.config.clients import Clients
@@ -82,8 +83,13 @@ class RequestParser:
         target = _api_target(request.raw_path)
         method, match = self._classify(request.method, target)
         context.route = match.route.template
+        context.is_audited = match.route.kind is Kind.WRITE or bool(match.route.administrative)
+        secrets = {match.segments[position] for position in match.secret_positions}
+        params = [pair for pair in match.params if pair[1] not in secrets]
+        context.object_ids = object_ids(params, ())
         self._check_method(request, method, match, context.client)
         raw_query, body = await _receive_body(request, context.hold, target.query)
+        context.object_ids = object_ids(params, body.parameters)
         authorization = request.headers.get("Authorization")
         sender = self._senders.find(match, raw_query, authorization, body.credential)
         context.identify(sender.client_key, sender.stripped.found)

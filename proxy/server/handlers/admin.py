@@ -17,6 +17,7 @@ from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import host_name
 from proxy.model import Priority
 from proxy.observability.metrics import Metrics
+from proxy.pages.audit import audit_json, audit_page, audit_text
 from proxy.pages.credential_usage import (
     Row,
     credential_usage_json,
@@ -30,6 +31,7 @@ from proxy.pages.explain import (
     target_of_url,
     url_parameter,
 )
+from proxy.server.audit_log import AuditLog
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.loopback import is_local
 from proxy.server.middleware import Handler
@@ -47,6 +49,7 @@ READYZ = "/readyz"
 PURGE = "/-/purge"
 EXPLAIN = "/-/explain"
 CLIENT_CREDENTIALS = "/-/client-credentials"
+AUDIT = "/-/audit"
 _NO_STORE = ("Cache-Control", "no-store")
 
 
@@ -97,6 +100,7 @@ class AdminHandler:
     parser: RequestParser
     scoping: Scoping
     credential_usage: CredentialUsage
+    audit: AuditLog
 
     async def show_metrics(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """All metrics, rendered in a thread, off the event loop."""
@@ -119,7 +123,7 @@ class AdminHandler:
 
     async def purge(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """Purge every stored response, on disk too; MethodNotAllowed unless POST."""
-        context.route = PURGE
+        context.route, context.is_audited = PURGE, True
         if request.method != "POST":
             raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
         self.invalidator.purge({EVERYTHING}, "purge")
@@ -167,6 +171,17 @@ class AdminHandler:
             page=partial(credential_usage_page, rows),
             json=partial(credential_usage_json, rows),
             text=partial(credential_usage_text, rows),
+        )
+
+    async def show_audit(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """The last entries of the audit log, newest first."""
+        context.route = AUDIT
+        entries = tuple(reversed(self.audit.recent))
+        return negotiated_response(
+            request,
+            page=partial(audit_page, entries),
+            json=partial(audit_json, entries),
+            text=partial(audit_text, entries),
         )
 
 

@@ -31,6 +31,7 @@ from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.tasks import run_for_client
+from proxy.server.audit_log import AuditLog
 from proxy.server.fast_path import MAX_FAST_PATH_BODY_BYTES
 from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.negotiation import wants_page
@@ -73,6 +74,7 @@ class ApiHandler:
     attachments: AttachmentHandler
     exports: BoardExport
     scoping: Scoping
+    audit: AuditLog
     verifier: HitVerifier
     limiter: RateLimiter
     clock: Clock
@@ -141,7 +143,7 @@ class ApiHandler:
             case Handling.ATTACHMENT:
                 return await self.attachments.handle(request, api_request, context)
             case Handling.WRITE:
-                return await self._write(api_request, body)
+                return await self._write(api_request, body, context)
             case Handling.EXPORT:
                 return await self.exports.serve(api_request)
             case Handling.BATCH if parts:
@@ -169,14 +171,14 @@ class ApiHandler:
                     return permitted
                 return await self.attachments.handle(request, api_request, context)
             case Handling.WRITE:
-                return await self._write_scoped(api_request, body, visible)
+                return await self._write_scoped(api_request, body, context, visible)
             case Handling.BATCH:
                 return await self.scoping.batches.serve(api_request, parts, visible)
             case _:
                 return await reads.read(api_request, visible)
 
     async def _write_scoped(
-        self, request: ApiRequest, body: RequestBody, visible: Visible
+        self, request: ApiRequest, body: RequestBody, context: RequestContext, visible: Visible
     ) -> ApiResponse:
         if body.parts is not None:
             body.parts.allow_only(upload_parts(request.match))
@@ -186,9 +188,13 @@ class ApiHandler:
             await self.scoping.reads.admit_write(request, visible)
         except NotVisible as refusal:
             return refused(refusal)
-        return await self.scoping.reads.filter_write(await self._write(request, body), visible)
+        response = await self._write(request, body, context)
+        return await self.scoping.reads.filter_write(response, visible)
 
-    async def _write(self, request: ApiRequest, body: RequestBody) -> ApiResponse:
+    async def _write(
+        self, request: ApiRequest, body: RequestBody, context: RequestContext
+    ) -> ApiResponse:
+        self.audit.before_write(context)
         try:
             return await self.writes.serve(request)
         except UpstreamError:

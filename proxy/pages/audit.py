@@ -1,0 +1,72 @@
+"""Audit page (`/-/audit`): the last writes, refused requests and administrative actions."""
+
+import json
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from proxy.access.audit import AuditEntry
+from proxy.pages.format import time_text
+from proxy.pages.layout import EMPTY, page
+
+_TITLE = "Audit log"
+_NONE = "No write, refused request or administrative action since the proxy started."
+_LEAD = "The last writes, refused requests and administrative actions, newest first."
+_COLUMNS = ("Time", "Who", "Address", "Request", "Objects", "Status")
+_PAGE = Markup("""<h1 id="title">{title}</h1>
+<p class="lead">{lead}</p>
+<section class="panel">{table}</section>""")
+_TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody></table></div>""")
+_HEAD = Markup('<th scope="col">{}</th>')
+_ROW = Markup(
+    '<tr><th scope="row">{time}</th><td>{who}</td><td>{entry.address}</td>'
+    "<td>{entry.method} {entry.route}</td><td>{objects}</td><td>{status}</td></tr>"
+)
+_NO_ROWS = Markup("<p>{}</p>").format(_NONE)
+
+
+def audit_page(entries: Sequence[AuditEntry]) -> bytes:
+    """The entries as HTML."""
+    table = _TABLE.format(
+        head=EMPTY.join(map(_HEAD.format, _COLUMNS)), rows=Markup("\n").join(map(_row, entries))
+    )
+    return page(
+        _TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, table=table if entries else _NO_ROWS)
+    )
+
+
+def audit_json(entries: Sequence[AuditEntry]) -> bytes:
+    """The entries as JSON: `{"entries": […]}`, each as in the file."""
+    return json.dumps({"entries": [entry.as_dict() for entry in entries]}).encode() + b"\n"
+
+
+def audit_text(entries: Sequence[AuditEntry]) -> bytes:
+    """The entries as plain text, one line each."""
+    lines = [
+        f"{time_text(entry.at)}  {_who(entry)}  {entry.address or '-'}"
+        f"  {entry.method} {entry.route}  {' '.join(entry.objects) or '-'}  {_status(entry)}"
+        for entry in entries
+    ]
+    return "\n".join(lines or [_NONE]).encode() + b"\n"
+
+
+def _row(entry: AuditEntry) -> Markup:
+    return _ROW.format(
+        entry=entry,
+        time=time_text(entry.at),
+        who=_who(entry),
+        objects=" ".join(entry.objects),
+        status=_status(entry),
+    )
+
+
+def _who(entry: AuditEntry) -> str:
+    return " ".join(filter(None, (entry.client, entry.user))) or "anonymous"
+
+
+def _status(entry: AuditEntry) -> str:
+    return f"{entry.status} {entry.problem}".strip()
