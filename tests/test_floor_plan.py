@@ -1,6 +1,8 @@
 """The drawing in proxy/README.md, held: imports go down it, never up and never sideways."""
 
 import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -118,16 +120,64 @@ def module_of(file: Path) -> str:
     return ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    name: str
+    lines: int
+    positional: int
+    """Parameters that may be passed by position, `self` not counted."""
+
+
+@dataclass(slots=True)
+class Source:
+    """A file, as far as these tests and those of the vocabulary need it; parsed once."""
+
+    text: str
+    purpose: str
+    """The module's docstring; empty when it has none."""
+    imports: set[str] = field(default_factory=set)
+    """Every module it imports, wherever in it, and every name it takes from one."""
+    functions: list[Function] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    docstrings: list[tuple[int, str]] = field(default_factory=list)
+    """Also of attributes, with their first line's number."""
+    called: set[str] = field(default_factory=set)
+    waits: list[int] = field(default_factory=list)
+    """Lines with anything asynchronous."""
+
+
 @cache
-def imports_of(file: Path) -> frozenset[str]:
-    """Every module a file imports, wherever in it, and every name it takes from one."""
-    found = set[str]()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+def source_of(file: Path) -> Source:
+    tree = ast.parse(text := file.read_text())
+    source = Source(text, ast.get_docstring(tree) or "")
+    for node in ast.walk(tree):
+        _note(source, node)
+    return source
+
+
+def _note(source: Source, node: ast.AST) -> None:
+    match node:
+        case ast.Import(names=names):
+            source.imports.update(alias.name for alias in names)
+        case ast.ImportFrom(module=module, names=names):
+            source.imports.update(f"{module}.{alias.name}" for alias in names)
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            positional = len([arg for arg in node.args.args if arg.arg != "self"])
+            lines = (node.end_lineno or 0) - node.lineno
+            source.functions.append(Function(node.name, lines, positional))
+        case ast.ClassDef(name=name):
+            source.classes.append(name)
+        case ast.Expr(value=ast.Constant(value=str() as docstring)):
+            source.docstrings.append((node.lineno, docstring))
+        case ast.Call(func=ast.Name(id=name)):
+            source.called.add(name)
+    if isinstance(node, ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith):
+        source.waits.append(node.lineno)
+
+
+def found_in(files: Iterable[Path], find: Callable[[Path], object]) -> dict[str, object]:
+    """What `find` objects to, by file; empty when all is well."""
+    return {named(file): found for file in files if (found := find(file))}
 
 
 def is_within(name: str, modules: set[str]) -> bool:
@@ -148,38 +198,48 @@ def test_every_module_stands_in_a_folder_of_the_drawing() -> None:
     assert {named(file) for file in FILES if named(file) in PURE} == PURE
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_imports_go_down(file: Path) -> None:
+def upward_imports(file: Path) -> set[str]:
     own = folder_of(module_of(file))
     if own == "fake_trello":
-        return
-    up = {
+        return set()
+    return {
         name
-        for name in imports_of(file)
+        for name in source_of(file).imports
         if is_within(name, {"proxy"})
         and folder_of(name) != own
         and folder_of(name) not in BELOW[own]
         and name != "proxy.__version__"
         and not (own == "cli" and folder_of(name) == "fake_trello")
     }
-    assert not up
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if is_pure(file)], ids=named)
-def test_pure_modules_neither_wait_nor_touch_anything(file: Path) -> None:
-    assert not {name for name in imports_of(file) if not is_within(name, PURE_MAY_IMPORT)}
-    waits = (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith)
-    nodes = list(ast.walk(ast.parse(file.read_text())))
-    assert not [node for node in nodes if isinstance(node, waits)]
-    called = {node.func.id for node in nodes if isinstance(node, ast.Call)
-              if isinstance(node.func, ast.Name)}  # fmt: skip
-    assert not called & {"open", "print", "input", "exec", "eval"}
+def test_imports_go_down() -> None:
+    assert not found_in(FILES, upward_imports)
 
 
-@pytest.mark.parametrize("file", sorted((PACKAGE / "fake_trello").rglob("*.py")), ids=named)
-def test_the_fake_trello_knows_nothing_of_the_proxy(file: Path) -> None:
-    known = {name for name in imports_of(file) if is_within(name, {"proxy"})}
-    assert not {name for name in known if not is_within(name, FAKE_TRELLO_MAY_IMPORT)}
+def effects(file: Path) -> set[str]:
+    """What a pure module must not do: import what has effects, wait, or call what does either."""
+    source = source_of(file)
+    return {
+        *(name for name in source.imports if not is_within(name, PURE_MAY_IMPORT)),
+        *(f"waits in line {line}" for line in source.waits),
+        *(source.called & {"open", "print", "input", "exec", "eval"}),
+    }
+
+
+def test_pure_modules_neither_wait_nor_touch_anything() -> None:
+    assert not found_in(filter(is_pure, FILES), effects)
+
+
+def imports_of_the_proxy(file: Path) -> set[str]:
+    known = {name for name in source_of(file).imports if is_within(name, {"proxy"})}
+    return {name for name in known if not is_within(name, FAKE_TRELLO_MAY_IMPORT)}
+
+
+def test_the_fake_trello_knows_nothing_of_the_proxy() -> None:
+    files = sorted((PACKAGE / "fake_trello").rglob("*.py"))
+    assert files
+    assert not found_in(files, imports_of_the_proxy)
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -188,42 +248,34 @@ def test_a_library_is_known_where_it_belongs_and_nowhere_else(library: str) -> N
         named(file)
         for file in FILES
         if folder_of(module_of(file)) not in ONLY_IN[library]
-        and any(is_within(name, {library}) for name in imports_of(file))
+        and any(is_within(name, {library}) for name in source_of(file).imports)
     }
     assert not users
 
 
 def test_only_the_transport_sends_requests_to_trello() -> None:
-    clients = {module_of(file) for file in FILES if "ClientSession" in file.read_text()}
+    clients = {module_of(file) for file in FILES if "ClientSession" in source_of(file).text}
     assert {each for each in clients if folder_of(each) != "fake_trello"} == {
         "proxy.upstream.transport"
     }
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_file_is_one_reading_and_a_function_one_screen(file: Path) -> None:
-    text = file.read_text()
-    assert len(text.splitlines()) <= MAX_FILE_LINES
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    assert not {
-        node.name
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, functions)
-        and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
-    }
+def test_a_file_is_one_reading_and_a_function_one_screen() -> None:
+    assert not found_in(FILES, lambda file: len(source_of(file).text.splitlines()) > MAX_FILE_LINES)
+    assert not found_in(FILES, long_functions)
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_a_function_of_many_parameters_takes_them_by_keyword(file: Path) -> None:
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    assert not {
-        node.name
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, functions)
-        and len([arg for arg in node.args.args if arg.arg != "self"]) > MAX_POSITIONAL
-    }
+def long_functions(file: Path) -> list[str]:
+    return [each.name for each in source_of(file).functions if each.lines >= MAX_FUNCTION_LINES]
 
 
-@pytest.mark.parametrize("file", FILES, ids=named)
-def test_every_module_says_what_it_is_for(file: Path) -> None:
-    assert ast.get_docstring(ast.parse(file.read_text()))
+def test_a_function_of_many_parameters_takes_them_by_keyword() -> None:
+    assert not found_in(FILES, functions_of_many_parameters)
+
+
+def functions_of_many_parameters(file: Path) -> list[str]:
+    return [each.name for each in source_of(file).functions if each.positional > MAX_POSITIONAL]
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    assert not found_in(FILES, lambda file: not source_of(file).purpose)

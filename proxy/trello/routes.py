@@ -1,9 +1,11 @@
 """Route table: the route of a path below /1, in any of its spellings (D2, D5)."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from functools import cache
 
 from proxy.config.schema import RouteRule
 from proxy.model import (
@@ -126,14 +128,7 @@ class RouteTable:
 
     def __init__(self, rules: Sequence[RouteRule] = ()) -> None:
         self.override(rules)
-        self._roots: dict[str, _Node] = {}
-        for kind, lifetimes, block in READS:
-            for template in block.split():
-                row = _row("GET", template, kind, lifetimes)
-                for method in ("GET", "POST") if kind is Kind.AUTHORIZATION_PAGE else ("GET",):
-                    self._plant(method, template, row)
-        for method, template, _words in operations():
-            self._plant(method, template, _row(method, template, Kind.WRITE, NEVER))
+        self._roots = _built_in()
 
     def override(self, rules: Sequence[RouteRule]) -> None:
         """Replace the operator's lifetimes."""
@@ -150,11 +145,6 @@ class RouteTable:
         row = root.find(words) if root is not None else None
         match = row.match(segments) if row is not None else _unknown(method, segments, words)
         return self._overridden(match) if self._overrides else match
-
-    def _plant(self, method: str, template: str, row: _Row) -> None:
-        first, *rest = template.strip("/").split("/")
-        for spelling in (first, first[:-1]) if first in RESOURCES else (first,):
-            self._roots.setdefault(method, _Node()).plant((spelling, *rest), row)
 
     def _overridden(self, match: Match) -> Match:
         """The match with the lifetimes of the first override that applies."""
@@ -175,6 +165,26 @@ class RouteTable:
             changed = {name: seconds for name, seconds in own.items() if seconds is not None}
             self._routes[known] = replace(route, lifetimes=replace(route.lifetimes, **changed))
         return self._routes[known]
+
+
+@cache
+def _built_in() -> Mapping[str, _Node]:
+    """The trees of Trello's operations, by method; built once, all tables share them."""
+    roots = defaultdict[str, _Node](_Node)
+    for kind, lifetimes, block in READS:
+        for template in block.split():
+            row = _row("GET", template, kind, lifetimes)
+            for method in ("GET", "POST") if kind is Kind.AUTHORIZATION_PAGE else ("GET",):
+                _plant(roots[method], template, row)
+    for method, template, _words in operations():
+        _plant(roots[method], template, _row(method, template, Kind.WRITE, NEVER))
+    return dict(roots)
+
+
+def _plant(root: _Node, template: str, row: _Row) -> None:
+    first, *rest = template.strip("/").split("/")
+    for spelling in (first, first[:-1]) if first in RESOURCES else (first,):
+        root.plant((spelling, *rest), row)
 
 
 def _paths_of(pattern: str) -> re.Pattern[str]:

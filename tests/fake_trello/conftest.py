@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
+from tests.samples import fill
 
 KEY = "0" * 32
 TOKEN = "1" * 64

@@ -19,9 +19,9 @@ from proxy.fake_trello.routes import (
     lists,
     members,
 )
-from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
 from proxy.runtime.clock import FakeClock
+from tests.samples import fill
 
 TABLES = (boards, cards, checklists, comments, custom_fields, lists, members)
 PATTERNS = [route for table in TABLES for route in table.TABLE]

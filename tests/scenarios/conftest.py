@@ -17,10 +17,10 @@ from yarl import URL
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.fake_trello.faults import Fault
-from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential, Rate
 from proxy.runtime.clock import FakeClock
+from tests.samples import fill
 from tests.scenarios.callback_proxy import WayIn, opened
 from tests.scenarios.upstream import Upstream
 

@@ -17,10 +17,10 @@ from proxy.config.schema import (
     Limits,
     load,
 )
-from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential, Rate
 from proxy.runtime.clock import FakeClock
+from tests.samples import fill
 from tests.server.raw_upstream import (
     PATIENCE_S,
     RawUpstream,

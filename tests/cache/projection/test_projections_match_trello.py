@@ -15,11 +15,11 @@ from proxy.cache.projection.query_shape import (
     project,
 )
 from proxy.fake_trello.responses import from_value
-from proxy.fake_trello.samples import fill
 from proxy.fake_trello.service import Trello
 from proxy.runtime.clock import FakeClock
 from proxy.trello.resource_schema import FIELDS, INCONSISTENT_FIELDS
 from proxy.trello.routes import RouteTable
+from tests.samples import fill
 
 COMPARED = 3_000
 SEED = 7
