@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import proxy.fleet.errors  # noqa: F401 — completes the table
 from proxy.errors import PROBLEM_TYPES
 from proxy.model import Kind, Lifetimes
 from proxy.observability.metrics import describe

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import proxy.fleet.errors  # noqa: F401 — completes the table
 from proxy.errors import PROBLEM_TYPES, ProxyError
 
 

@@ -32,6 +32,7 @@ CLEAN = {
     "credentials",
     "errors",
     "fake_trello",
+    "fleet",
     "http_semantics",
     "links",
     "model",

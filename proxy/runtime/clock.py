@@ -18,6 +18,17 @@ class Clock(Protocol):
         """Return after `delay_s` seconds, never earlier."""
 
 
+class BootClock(Clock, Protocol):
+    """A clock that also counts while the machine sleeps."""
+
+    def boottime(self) -> float:
+        """Seconds of CLOCK_BOOTTIME; they never run backwards."""
+
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""macOS has none; there the monotonic clock is the nearest."""
+
+
 class SystemClock:
     """The system clock."""
 
@@ -26,6 +37,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(_BOOTTIME)
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -43,6 +57,9 @@ class FakeClock:
         return self._now - self._set_back_s
 
     def monotonic(self) -> float:
+        return self._now
+
+    def boottime(self) -> float:
         return self._now
 
     def set_back(self, seconds: float) -> None:

@@ -1,0 +1,117 @@
+"""Following: this node's session with the leader, from the connection to its end."""
+
+import asyncio
+from collections.abc import Callable
+
+from proxy.fleet.channel import Channel, ChannelClosed
+from proxy.fleet.lease import Sighting
+from proxy.fleet.local import Local
+from proxy.fleet.protocol import (
+    Leaving,
+    Message,
+    Ping,
+    Pong,
+    Promise,
+    PromiseRequest,
+    Status,
+    Welcome,
+)
+from proxy.fleet.timing import HEARTBEAT_S, SESSION_TIMEOUT_S, TIMEOUT_S
+from proxy.runtime.tasks import TaskSet
+
+
+class Following:
+    """The follower's side of the protocol."""
+
+    def __init__(self, local: Local, address: str, changed: Callable[[], None]) -> None:
+        """`changed` is called when the session begins, and when the leader begins to leave."""
+        self.address = address
+        """Of the leader."""
+        self.term = 0
+        """0 before the welcome."""
+        self.is_leaving = False
+        """Whether the leader hands over and takes nothing new."""
+        self._local = local
+        self._changed = changed
+        self._channel: Channel | None = None
+        self._tasks = TaskSet()
+
+    async def run(self) -> None:
+        """Join, and return when the session is over, or at once if the node is no leader."""
+        try:
+            self._channel = await self._local.connector.connect(self.address)
+            if await self._join(self._channel):
+                self._tasks.spawn(self._keep_pinging(self._channel))
+                await self._receive_until_over(self._channel)
+        except (ChannelClosed, TimeoutError):
+            pass
+        finally:
+            self.is_leaving = True
+            await self._tasks.stop()
+            if self._channel is not None:
+                await self._channel.close()
+
+    async def leave(self) -> None:
+        """Say that this node ends and does not run for leader."""
+        if self._channel is not None:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self._channel.send(Leaving())
+            except (ChannelClosed, TimeoutError):
+                return
+
+    async def _join(self, channel: Channel) -> bool:
+        await channel.send(self._local.hello)
+        while True:
+            match await self._next(channel):
+                case Welcome(term=term, is_behind=is_behind):
+                    self.term = term
+                    self._received(is_behind=is_behind)
+                    self._local.log.event("info", "following", leader=self.address, term=term)
+                    self._changed()
+                    return True
+                case Status():
+                    return False
+                case message:
+                    await self._reply(channel, message)
+
+    async def _receive_until_over(self, channel: Channel) -> None:
+        while True:
+            match await self._next(channel):
+                case Pong(acts=False):
+                    return
+                case Pong() as pong:
+                    seen = Sighting(pong.run_id, self.term, pong.beat)
+                    self._local.election.saw(seen, self._local.now)
+                    self._received(is_behind=pong.is_behind)
+                case Leaving():
+                    self.is_leaving = True
+                    self._changed()
+                case message:
+                    await self._reply(channel, message)
+
+    async def _reply(self, channel: Channel, message: Message) -> None:
+        """Promise first, then say so."""
+        if isinstance(message, PromiseRequest):
+            self._local.election.promise(self._local.now)
+            self._local.witness.promised()
+            await channel.send(Promise(message.number))
+
+    def _received(self, *, is_behind: bool) -> None:
+        local = self._local
+        local.known_term = max(local.known_term, self.term)
+        local.witness.received(self.term, is_behind=is_behind, now=local.now)
+
+    async def _next(self, channel: Channel) -> Message:
+        async with asyncio.timeout(SESSION_TIMEOUT_S):
+            return await channel.receive()
+
+    async def _keep_pinging(self, channel: Channel) -> None:
+        number = 0
+        while True:
+            number += 1
+            try:
+                await channel.send(Ping(number))
+            except ChannelClosed:
+                return
+            await self._local.clock.sleep(HEARTBEAT_S)

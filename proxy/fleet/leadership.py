@@ -1,0 +1,211 @@
+"""Leadership: one term of this node, from taking the lease to its end.
+
+It renews the lease each HEARTBEAT_S; while Redis does not respond it requests promises instead. It
+serves the sessions of the followers. When the term is over its owner must look for a leader.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from proxy.errors import StoreError
+from proxy.fleet.channel import Channel, ChannelClosed
+from proxy.fleet.duties import Succession
+from proxy.fleet.lease import Renewal
+from proxy.fleet.local import Local
+from proxy.fleet.protocol import (
+    Hello,
+    Leaving,
+    Message,
+    Ping,
+    Pong,
+    Promise,
+    PromiseRequest,
+    Status,
+    Welcome,
+)
+from proxy.fleet.term import Term
+from proxy.fleet.timing import HEARTBEAT_S, PROMISE_S, TIMEOUT_S
+from proxy.runtime.tasks import TaskSet
+
+
+@dataclass(slots=True)
+class Session:
+    """One follower's connection, as the leader sees it."""
+
+    channel: Channel
+    hello: Hello
+    is_member: bool = False
+    """Whether it was welcomed."""
+    pinged_at: float = 0.0
+
+
+class Leadership:
+    """The leader's side of the protocol."""
+
+    def __init__(self, local: Local, number: int, acquired_at: float) -> None:
+        """`acquired_at`: when the command that took the lease was sent."""
+        self.term = Term(number, acquired_at)
+        self.is_leaving = False
+        """Whether it hands over: it finishes what it has, and takes nothing new."""
+        self.sessions: dict[str, Session] = {}
+        """By address of the follower."""
+        self._local = local
+        self._is_established = False
+        self._beat = 0
+        self._run_id = ""
+        self._tasks = TaskSet()
+
+    def acts(self) -> bool:
+        """Whether this node decides now."""
+        local = self._local
+        return self._is_established and self.term.acts(local.now, local.members.others)
+
+    def has_consent(self) -> bool:
+        """Whether all other members know that Redis may lack what is acknowledged now."""
+        local = self._local
+        return self.acts() and self.term.consent.is_unanimous(local.now, local.members.others)
+
+    async def run(self, established: Callable[[], None]) -> None:
+        """Take over, and return when the term is over; `established` is called in between."""
+        local, number = self._local, self.term.number
+        renewing = self._tasks.spawn(self._renew_until_over())
+        witnessed = local.witness.term(local.now)
+        taking = self._tasks.spawn(local.duties.take_over(Succession(number, witnessed)))
+        try:
+            await asyncio.wait({renewing, taking}, return_when=asyncio.FIRST_COMPLETED)
+            if taking.done() and taking.exception() is None and self.term.has_lease(local.now):
+                self._is_established = True
+                local.witness.received(number, is_behind=True, now=local.now)
+                local.log.event("info", "leading", term=number)
+                established()
+                await asyncio.wait({renewing})
+        finally:
+            await self._end()
+
+    async def serve(self, channel: Channel, hello: Hello) -> None:
+        """A follower's session, until it ends; ChannelClosed, or TimeoutError without messages."""
+        members, address = self._local.members, hello.address
+        if not members.has_room_for(address):
+            await channel.send(Status(acts=False, has_promised=False))
+            return
+        before = self.sessions.pop(address, None)
+        if before is not None:
+            await before.channel.close()
+        session = self.sessions[address] = Session(channel, hello)
+        try:
+            if self.term.consent.is_requested:
+                await channel.send(PromiseRequest(self.term.consent.request(self._local.now)))
+            else:
+                await self._admit(session)
+            while True:
+                async with asyncio.timeout(PROMISE_S):
+                    message = await channel.receive()
+                await self._received(session, message)
+        finally:
+            if self.sessions.get(address) is session:
+                del self.sessions[address]
+
+    async def hand_over(self) -> None:
+        """Finish, write everything, and release the lease; then no node acts."""
+        self.is_leaving = True
+        await self._broadcast(Leaving())
+        await self._local.duties.hand_over()
+        self.term.end()
+        with suppress(StoreError):
+            await self._local.store.release(self.term.number)
+
+    async def _end(self) -> None:
+        """Nothing is decided here any more."""
+        local, was_established = self._local, self._is_established
+        self.term.end()
+        self._is_established = False
+        await self._tasks.stop()
+        if was_established:
+            is_behind = local.duties.is_behind or self.term.consent.is_requested
+            local.witness.received(self.term.number, is_behind=is_behind, now=local.now)
+            local.log.event("warning", "leading ended", term=self.term.number)
+        local.duties.step_down()
+        for session in [*self.sessions.values()]:
+            await session.channel.close()
+        if not was_established:
+            with suppress(StoreError):
+                await local.store.release(self.term.number)
+
+    async def _renew_until_over(self) -> None:
+        local = self._local
+        while True:
+            sent_at = local.now
+            self._beat += 1
+            forgotten = local.members.forgotten
+            try:
+                renewal = await local.store.renew(
+                    self.term.number, self._beat, local.members.others, forgotten
+                )
+            except StoreError:
+                if self._is_established:
+                    await self._request_promises()
+            else:
+                if renewal is None:
+                    self.term.end()
+                    return
+                await self._renewed(renewal, sent_at, forgotten)
+            if not self.term.acts(local.now, local.members.others):
+                return
+            await local.clock.sleep(max(0.0, sent_at + HEARTBEAT_S - local.now))
+
+    async def _renewed(self, renewal: Renewal, sent_at: float, forgotten: Collection[str]) -> None:
+        local = self._local
+        self.term.renewed(sent_at, local.now, local.members.others)
+        self._run_id = renewal.run_id
+        local.members.registered(renewal.members, forgotten, local.now)
+        local.members.forget_silent(local.now)
+        for session in [*self.sessions.values()]:
+            if not session.is_member:
+                self._tasks.spawn(self._admit(session))
+
+    async def _request_promises(self) -> None:
+        await self._broadcast(PromiseRequest(self.term.consent.request(self._local.now)))
+
+    async def _admit(self, session: Session) -> None:
+        """Make the follower a member: from now on its promise is needed."""
+        if session.is_member:
+            return
+        session.is_member = True
+        self._local.members.add([session.hello.address], self._local.now)
+        with suppress(ChannelClosed):
+            await session.channel.send(Welcome(self.term.number, is_behind=self._is_behind()))
+
+    async def _received(self, session: Session, message: Message) -> None:
+        local, address = self._local, session.hello.address
+        local.members.contact(address, local.now)
+        match message:
+            case Ping(number=number):
+                session.pinged_at = local.now
+                pong = Pong(number, self.acts(), self._is_behind(), self._run_id, self._beat)
+                await session.channel.send(pong)
+            case Promise(number=number):
+                if self.term.promised(address, number, local.now, local.members.others):
+                    await self._admit(session)
+            case Leaving():
+                local.members.leave(address)
+            case _:
+                pass
+
+    def _is_behind(self) -> bool:
+        return self._local.duties.is_behind or self.term.consent.is_requested
+
+    async def _broadcast(self, message: Message) -> None:
+        """Send to all sessions; one that does not take it is closed."""
+
+        async def send(session: Session) -> None:
+            try:
+                async with asyncio.timeout(TIMEOUT_S):
+                    await session.channel.send(message)
+            except (ChannelClosed, TimeoutError):
+                await session.channel.close()
+
+        sends = [self._tasks.spawn(send(each)) for each in self.sessions.values()]
+        if sends:
+            await asyncio.wait(sends, timeout=TIMEOUT_S)

@@ -1,0 +1,45 @@
+"""Local: this node's address and what its flows share."""
+
+from dataclasses import dataclass, field
+
+from proxy.fleet.channel import Connector
+from proxy.fleet.duties import Duties
+from proxy.fleet.election import Election
+from proxy.fleet.lease import LeaseStore
+from proxy.fleet.members import Members
+from proxy.fleet.protocol import Hello
+from proxy.fleet.witness import Witness
+from proxy.observability.log import Log
+from proxy.runtime.clock import BootClock
+
+
+@dataclass(slots=True)
+class Local:
+    """Shared by the node, its leadership and its session as a follower."""
+
+    hello: Hello
+    """How this node introduces itself."""
+    store: LeaseStore
+    connector: Connector
+    duties: Duties
+    clock: BootClock
+    log: Log
+    election: Election = field(init=False)
+    members: Members = field(init=False)
+    witness: Witness = field(init=False, default_factory=Witness)
+    known_term: int = 0
+    """The largest term of which this node knows."""
+
+    def __post_init__(self) -> None:
+        self.election = Election(self.clock.boottime())
+        self.members = Members(self.address)
+
+    @property
+    def address(self) -> str:
+        """Where other nodes reach this one."""
+        return self.hello.address
+
+    @property
+    def now(self) -> float:
+        """CLOCK_BOOTTIME."""
+        return self.clock.boottime()

@@ -1,0 +1,258 @@
+"""Node: this process as a member of the fleet; the interface for everything above.
+
+    node = Node(local)
+    node.start()                                    # looks for a leader, or becomes it
+    leader = await node.wait_for_leader(deadline)   # Leader(address, term, is_self)
+    if node.acts(): ...                             # check at arrival, before each request to
+                                                    # Trello, and right before each response
+    await node.serve(channel)                       # each connection from another node
+    await node.stop()                               # hands over
+
+Deadlines are of `local.clock.boottime()`. A request that is relayed to `leader.address` and fails
+before anything was sent, or is a read, may wait for the next leader and be relayed again; a write
+that was sent is `LeaderLost`. `node.role` is APART when there has been no leader for APART_AFTER_S:
+then reads are requested from Trello by the node itself, nothing stored is used, and writes fail.
+"""
+
+import asyncio
+from contextlib import suppress
+from enum import StrEnum
+from typing import NamedTuple
+
+from proxy.errors import StoreError
+from proxy.fleet.channel import Channel, ChannelClosed
+from proxy.fleet.errors import NoLeader
+from proxy.fleet.following import Following
+from proxy.fleet.leadership import Leadership
+from proxy.fleet.lease import Record
+from proxy.fleet.local import Local
+from proxy.fleet.protocol import PROTOCOL, Hello, Status, StatusRequest
+from proxy.fleet.timing import RETRY_S, SESSION_TIMEOUT_S, TIMEOUT_S
+from proxy.runtime.tasks import TaskSet
+
+
+class Role(StrEnum):
+    """What a node does with a request."""
+
+    LEADER = "leader"
+    """Decides."""
+    FOLLOWER = "follower"
+    """Relays it to the leader."""
+    SEEKING = "seeking"
+    """Waits for a leader."""
+    APART = "apart"
+    """Has waited too long: requests reads from Trello by itself."""
+
+
+class Leader(NamedTuple):
+    """The leader of a term."""
+
+    address: str
+    term: int
+    is_self: bool
+
+
+class Node:
+    """Seeks, follows or leads."""
+
+    def __init__(self, local: Local) -> None:
+        self._local = local
+        self._leadership: Leadership | None = None
+        self._following: Following | None = None
+        self._changed = asyncio.Event()
+        self._tasks = TaskSet()
+
+    @property
+    def role(self) -> Role:
+        """As of now."""
+        if self.acts():
+            return Role.LEADER
+        if self._following is not None and self._following.term:
+            return Role.FOLLOWER
+        return Role.APART if self._local.election.apart_in_s(self._local.now) == 0 else Role.SEEKING
+
+    @property
+    def term(self) -> int:
+        """The largest term of which this node knows; 0: none."""
+        return self._local.known_term
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Addresses of all nodes, as far as known, with this one."""
+        return frozenset(self._local.members.others) | {self._local.address}
+
+    @property
+    def leadership(self) -> Leadership | None:
+        """This node's term as the leader, for the write intents and the operator's page."""
+        return self._leadership if self.acts() else None
+
+    @property
+    def leader(self) -> Leader | None:
+        """The leader that takes requests now."""
+        leading, following = self._leadership, self._following
+        if leading is not None and self.acts():
+            here = Leader(self._local.address, leading.term.number, is_self=True)
+            return None if leading.is_leaving else here
+        if following is not None and following.term and not following.is_leaving:
+            return Leader(following.address, following.term, is_self=False)
+        return None
+
+    def acts(self) -> bool:
+        """Whether this node is the leader and may decide now."""
+        return self._leadership is not None and self._leadership.acts()
+
+    async def wait_for_leader(self, deadline: float) -> Leader:
+        """The leader; NoLeader if there is none at `deadline`, or at once while apart."""
+        while True:
+            changed, leader, now = self._changed, self.leader, self._local.now
+            if leader is not None:
+                return leader
+            apart_in_s = self._local.election.apart_in_s(now)
+            left_s = min(deadline - now, deadline - now if apart_in_s is None else apart_in_s)
+            if left_s <= 0:
+                raise NoLeader
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await changed.wait()
+
+    def start(self) -> None:
+        """Begin to seek a leader."""
+        self._tasks.spawn(self._run())
+
+    async def stop(self) -> None:
+        """Hand over if this node leads, and leave the fleet."""
+        if self._leadership is not None:
+            self._note_change()
+            if self.acts():
+                await self._leadership.hand_over()
+        elif self._following is not None:
+            await self._following.leave()
+        await self._tasks.stop()
+        with suppress(StoreError):
+            await self._local.store.close()
+
+    async def serve(self, channel: Channel) -> None:
+        """Serve a connection that another node opened, until it ends."""
+        try:
+            async with asyncio.timeout(SESSION_TIMEOUT_S):
+                first = await channel.receive()
+            leader = self.leader
+            if isinstance(first, Hello) and self._leadership and leader and leader.is_self:
+                if first.protocol == PROTOCOL:
+                    await self._leadership.serve(channel, first)
+            elif isinstance(first, Hello | StatusRequest):
+                await channel.send(self._status())
+        except (ChannelClosed, TimeoutError):
+            pass
+        finally:
+            await channel.close()
+
+    def _status(self) -> Status:
+        local, leader = self._local, self.leader
+        return Status(
+            acts=self.acts(),
+            has_promised=local.election.has_promised(local.now),
+            leader=leader.address if leader else "",
+            term=local.known_term,
+        )
+
+    async def _run(self) -> None:
+        """Rounds without end; one that fails by a fault of the program is logged."""
+        while True:
+            one = self._tasks.spawn(self._round())
+            await asyncio.wait({one})
+            wait_s = RETRY_S
+            if one.cancelled() or one.exception() is not None:
+                self._local.log.event("error", "fleet failed", error=repr(one.exception()))
+            else:
+                wait_s = one.result()
+            await self._local.clock.sleep(wait_s)
+
+    async def _round(self) -> float:
+        """Look for a leader, and follow or lead once; seconds until the next round."""
+        local = self._local
+        local.election.seek(local.now)
+        try:
+            record = await local.store.look()
+        except StoreError:
+            await self._find_fellow()
+            return RETRY_S
+        local.election.looked(record, local.now)
+        local.members.add(record.members, local.now)
+        local.known_term = max(local.known_term, record.term)
+        is_other = record.address not in ("", local.address)
+        if is_other and not record.is_free and await self._follow(record.address):
+            return 0
+        wait_s = local.election.wait_s(local.now)
+        if wait_s == 0 and await self._may_run(record):
+            await self._lead(record)
+        return min(wait_s, RETRY_S) or RETRY_S
+
+    async def _may_run(self, record: Record) -> bool:
+        """Whether no leader acts with the consent of members but without this node's.
+
+        A member of the last term knows it: it has not promised. Any other node has to ask.
+        """
+        if record.is_free or self._local.witness.is_member(record.term, self._local.now):
+            return True
+        return not await self._find_fellow()
+
+    async def _find_fellow(self) -> bool:
+        """Follow the leader that another member knows; whether one acts, or may be acting."""
+        known = sorted(self._local.members.others)
+        statuses = [self._tasks.spawn(self._status_of(address)) for address in known]
+        if statuses:
+            await asyncio.wait(statuses)
+        found = {address: each.result() for address, each in zip(known, statuses, strict=True)}
+        for address, status in found.items():
+            if status is not None and status.acts:
+                await self._follow(address)
+                return True
+        return any(status is not None and status.has_promised for status in found.values())
+
+    async def _status_of(self, address: str) -> Status | None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                channel = await self._local.connector.connect(address)
+                try:
+                    await channel.send(StatusRequest())
+                    message = await channel.receive()
+                finally:
+                    await channel.close()
+        except (ChannelClosed, TimeoutError):
+            return None
+        return message if isinstance(message, Status) else None
+
+    async def _follow(self, address: str) -> bool:
+        """Follow until the session is over; whether there was one."""
+        following = self._following = Following(self._local, address, self._settled)
+        try:
+            await following.run()
+        finally:
+            self._following = None
+            self._note_change()
+        return following.term > 0
+
+    async def _lead(self, record: Record) -> None:
+        """Take the lease, and lead until the term is over."""
+        local = self._local
+        sent_at = local.now
+        with suppress(StoreError):
+            term = await local.store.acquire(record.sighting, local.known_term)
+            if term is not None:
+                local.known_term = term
+                leadership = self._leadership = Leadership(local, term, sent_at)
+                try:
+                    await leadership.run(self._settled)
+                finally:
+                    self._leadership = None
+                    self._note_change()
+
+    def _settled(self) -> None:
+        """There is a leader, or the leader begins to leave."""
+        self._local.election.settle()
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

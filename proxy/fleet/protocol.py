@@ -1,0 +1,114 @@
+"""Messages between nodes: JSON objects, one per WebSocket message.
+
+A node that connects sends first. `StatusRequest` is replied to by `Status`, and the connection
+ends. `Hello` asks to join as a follower: a leader replies with `Welcome`, every other node with
+`Status`, after which the connection ends. After the welcome the follower pings each HEARTBEAT_S;
+messages arrive in the order in which they were sent.
+
+A receiver ignores fields that it does not know; a message of an unknown type is None. A node with
+another PROTOCOL is refused. Pure.
+"""
+
+import msgspec
+
+PROTOCOL = 1
+"""Raised when nodes of two versions may no longer be in one fleet."""
+MAX_MESSAGE_BYTES = 64 * 1024
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Follower to leader: accept me."""
+
+    address: str
+    """Where other nodes reach it; `host:port`. It identifies the member."""
+    instance: str
+    """Random, of this process."""
+    version: str = ""
+    config: str = ""
+    """Digest of the settings that all nodes must share."""
+    protocol: int = PROTOCOL
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """Leader to follower: accepted."""
+
+    term: int
+    is_behind: bool
+    """As in `Pong`."""
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    """Follower to leader, each HEARTBEAT_S."""
+
+    number: int
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong"):
+    """Leader to follower."""
+
+    number: int
+    """That of the ping."""
+    acts: bool
+    """Whether it is still the leader; if not, the session ends."""
+    is_behind: bool
+    """Whether Redis may lack something that was acknowledged to a client."""
+    run_id: str
+    """Of the Redis server that confirmed the last renewal."""
+    beat: int
+    """Number of that renewal."""
+
+
+class PromiseRequest(msgspec.Struct, frozen=True, tag="promise-request"):
+    """Leader to follower: Redis does not respond; do not run for leader for PROMISE_S."""
+
+    number: int
+
+
+class Promise(msgspec.Struct, frozen=True, tag="promise"):
+    """Follower to leader."""
+
+    number: int
+    """That of the request."""
+
+
+class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
+    """From a leader: it hands over, hold new requests. From a follower: it is no member any more.
+
+    Both close the session afterwards, not at once.
+    """
+
+
+class StatusRequest(msgspec.Struct, frozen=True, tag="status-request"):
+    """Any node to any other, before it runs for leader."""
+
+
+class Status(msgspec.Struct, frozen=True, tag="status"):
+    """Reply to `StatusRequest`, and to a `Hello` that was not accepted."""
+
+    acts: bool
+    """Whether this node is the leader."""
+    has_promised: bool
+    """Whether it has promised a leader not to run, so that one may be acting without Redis."""
+    leader: str = ""
+    """Address of the leader that it follows, or its own; empty: it has none."""
+    term: int = 0
+
+
+Message = (
+    Hello | Welcome | Ping | Pong | PromiseRequest | Promise | Leaving | StatusRequest | Status
+)
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """One object."""
+    return msgspec.json.encode(message)
+
+
+def decode(text: str | bytes) -> Message | None:
+    """The message; None if it is of no known type, or not one."""
+    try:
+        return _decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return None

@@ -1,0 +1,38 @@
+"""Timing of the fleet: seconds of CLOCK_BOOTTIME, the same constants in every node.
+
+No two clocks are compared. A duration that one node measures and another relies on is corrected
+for clocks that run up to MAX_DRIFT too fast or too slow. Pure.
+"""
+
+HEARTBEAT_S = 0.4
+"""Between two renewals of the lease, and between two pings of a follower."""
+LEASE_S = 1.5
+"""A lease that was not renewed for so long may be taken by another node."""
+SEND_MARGIN_S = 0.2
+"""The leader stops acting so long before: between its last check and what it then sends."""
+PROMISE_S = 3.0
+"""A node that promises not to run for leader keeps that for so long."""
+MAX_DRIFT = 0.01
+
+TIMEOUT_S = 0.4
+"""For one command of the lease, one connection to a node, one status."""
+SESSION_TIMEOUT_S = 1.0
+"""A session without a message for so long has ended."""
+RETRY_S = 0.25
+"""Between two looks at the lease while seeking a leader."""
+APART_AFTER_S = 5.0
+"""A node that has sought a leader for so long serves reads by itself."""
+FORGET_MEMBER_S = 60.0
+"""The leader, while it has the lease, forgets a member without a session after so long."""
+WITNESS_S = 30.0
+"""For so long a follower vouches for what it last received; well below FORGET_MEMBER_S."""
+
+
+def at_least(duration_s: float) -> float:
+    """What to wait by this node's clock so that `duration_s` has passed by any other's."""
+    return duration_s * (1 + 2 * MAX_DRIFT)
+
+
+def at_most(duration_s: float) -> float:
+    """What passes by this node's clock before `duration_s` has passed by any other's."""
+    return duration_s * (1 - 2 * MAX_DRIFT)

@@ -1,0 +1,44 @@
+"""Messages between nodes."""
+
+import pytest
+
+from proxy.fleet.protocol import (
+    Hello,
+    Leaving,
+    Message,
+    Ping,
+    Pong,
+    Promise,
+    PromiseRequest,
+    Status,
+    StatusRequest,
+    Welcome,
+    decode,
+    encode,
+)
+
+MESSAGES: list[Message] = [
+    Hello("10.0.0.1:7000", "a1", version="0.1.0", config="c0"),
+    Welcome(7, is_behind=False),
+    Ping(3),
+    Pong(3, acts=True, is_behind=True, run_id="r1", beat=9),
+    PromiseRequest(4),
+    Promise(4),
+    Leaving(),
+    StatusRequest(),
+    Status(acts=False, has_promised=True, leader="10.0.0.2:7000", term=7),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda each: type(each).__name__)
+def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
+    assert decode(encode(message)) == message
+
+
+def test_fields_of_a_later_version_are_ignored() -> None:
+    assert decode('{"type":"ping","number":3,"mood":"good"}') == Ping(3)
+
+
+@pytest.mark.parametrize("text", ['{"type":"gossip"}', '{"type":"ping"}', "[]", "", b"\xff", "{"])
+def test_what_is_no_known_message_is_none(text: str | bytes) -> None:
+    assert decode(text) is None
