@@ -67,7 +67,7 @@ def column(page: str, heading: str) -> set[str]:
 def test_the_pages_are_these_and_the_readme_lists_them() -> None:
     assert set(DOCS) == {
         "architecture", "attachments", "configuration", "decisions", "freshness", "http",
-        "limits-and-failures", "metrics", "security",
+        "limits-and-failures", "log", "metrics", "scopes", "security",
     }  # fmt: skip
     assert not [name for name in DOCS if f"](proxy/docs/{name}.md)" not in README]
 
@@ -111,7 +111,7 @@ def test_no_metric_is_named_that_does_not_exist() -> None:
 
 
 def test_every_log_event_is_explained() -> None:
-    assert column(DOCS["metrics"], "`message`") == set(_events())
+    assert column(DOCS["log"], "`message`") == set(_events())
 
 
 def _events() -> Iterator[str]:
