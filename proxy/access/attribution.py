@@ -89,16 +89,13 @@ _READS = (
         /boards/{id}/boardStars
         /boards/{id}/cards
         /boards/{id}/cards/{filter}
-        /boards/{id}/cards/{idCard}
         /boards/{id}/checklists
         /boards/{id}/customFields
         /boards/{id}/labels
-        /boards/{id}/labels/{idLabel}
         /boards/{id}/lists
         /boards/{id}/lists/{filter}
         /boards/{id}/members
         /boards/{id}/members/{filter}
-        /boards/{id}/members/{idMember}/cards
         /boards/{id}/memberships
         /boards/{id}/memberships/{idMembership}
         /boards/{id}/myPrefs
@@ -117,8 +114,6 @@ _READS = (
         /actions/{id}/reactions/{idReaction}
         /actions/{id}/reactionsSummary
         /cards/{id}/{field}
-        /cards/{id}/actions
-        /cards/{id}/actions/{filter}
         /cards/{id}/attachments
         /cards/{id}/attachments/{idAttachment}
         /cards/{id}/attachments/{idAttachment}/download
@@ -144,13 +139,27 @@ _READS = (
         /customFields/{id}/options/{idCustomFieldOption}
         /labels/{id}/{field}
         /lists/{id}/{field}
-        /lists/{id}/actions
         /notifications/{id}/{field}
         /notifications/{id}/member
         /notifications/{id}/memberCreator
         """,
     ),
-    (Form.OWNED, Shows.ACTION, "/actions/{id}"),
+    (
+        Form.BOARD,
+        Shows.CARD,
+        "/boards/{id}/cards/{idCard} /boards/{id}/members/{idMember}/cards",
+    ),
+    (Form.BOARD, Shows.LABEL, "/boards/{id}/labels/{idLabel}"),
+    (
+        Form.OWNED,
+        Shows.ACTION,
+        """
+        /actions/{id}
+        /cards/{id}/actions
+        /cards/{id}/actions/{filter}
+        /lists/{id}/actions
+        """,
+    ),
     (
         Form.OWNED,
         Shows.BOARD,

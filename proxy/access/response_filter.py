@@ -56,6 +56,8 @@ _LISTS = {
 }
 """What the lists of a person, a workspace and a search result hold."""
 _LISTED = re.compile(b'"(?:' + "|".join(_LISTS).encode() + b')"')
+_CUT = frozenset({Shows.ACTION, Shows.CARD, Shows.NOTIFICATION})
+"""Lists that Trello cuts at MAX_ITEMS."""
 _UNREADABLE = "Trello's response names no board for certain."
 _NULL = frozenset({b"null", b'""', b"[]", b"{}"})
 
@@ -84,7 +86,7 @@ class ScopeFilter:
                 raise NotVisible
             return _without(filtered, plan.field)
         items = elements(body)
-        if strict and len(items) >= MAX_ITEMS and plan.page is None:
+        if strict and shows in _CUT and len(items) >= MAX_ITEMS and plan.page is None:
             raise OutsideScope("The list is too long to be sure that it is whole.")
         kept = [each for each in (self._item(i, shows, strict=strict) for i in items) if each]
         if plan.page is not None:
@@ -124,7 +126,7 @@ class ScopeFilter:
 
     def _object(self, raw: bytes, *, strict: bool) -> bytes | None:
         """None for the object of another board."""
-        if not _MARK.search(raw) and not (strict and _LISTED.search(raw)):
+        if not _MARK.search(raw) and not _LISTED.search(raw):
             return raw
         shown = members(raw)
         if not self._is_on_visible_board(shown):
@@ -145,7 +147,7 @@ class ScopeFilter:
             return False
         if shown.get("modelType") == b'"board"' and "idModel" in shown:
             return _text(shown["idModel"]) in self.visible.boards
-        board = _board_in(shown["data"]) if "data" in shown and "type" in shown else {}
+        board = _board_in(shown["data"]) if "data" in shown else {}
         return not board or self._is_board(board)
 
     def _member(self, name: str, value: bytes, *, strict: bool) -> bytes | None:
@@ -160,8 +162,8 @@ class ScopeFilter:
             return self._board(value)
         if _names_unknown_board(name, value):
             raise OutsideScope(_UNREADABLE)
-        if strict and name in _LISTS and _is_array(value):
-            return self._list(value, _LISTS[name])
+        if (strict or name == "actions") and name in _LISTS and _is_array(value):
+            return self._list(value, _LISTS[name], strict=strict)
         return self._value(value, strict=strict or name in _PERSONS)
 
     def _board(self, value: bytes) -> bytes | None:
@@ -188,17 +190,18 @@ class ScopeFilter:
                 kept.append(item)
         return _array(value, items, kept)
 
-    def _list(self, value: bytes, shows: Shows) -> bytes:
+    def _list(self, value: bytes, shows: Shows, *, strict: bool) -> bytes:
+        """A nested list over all boards, or of actions, which may be of an earlier board."""
         items = elements(value)
-        if len(items) >= MAX_ITEMS:
+        if strict and shows in _CUT and len(items) >= MAX_ITEMS:
             raise OutsideScope(_UNREADABLE)
-        kept = [each for each in (self._item(i, shows, strict=True) for i in items) if each]
+        kept = [each for each in (self._item(i, shows, strict=strict) for i in items) if each]
         return _array(value, items, kept)
 
     def _value(self, value: bytes, *, strict: bool) -> bytes | None:
         if value.startswith(b"{"):
             return self._object(value, strict=strict)
-        if not _is_array(value) or not _MARK.search(value):
+        if not _is_array(value) or not (_MARK.search(value) or _LISTED.search(value)):
             return value
         items = elements(value)
         kept = [each for each in (self._value(i, strict=strict) for i in items) if each]

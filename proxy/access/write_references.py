@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from proxy.access.attribution import Form, attribution_of, owned_kind
 from proxy.errors import OutsideScope
 from proxy.http_semantics.parameters import Parameter, read_form
+from proxy.trello.resource_schema import FIELDS
 from proxy.trello.routes import Match
+from proxy.trello.tags import ROOTS
 
 BOARD = "board"
 WORKSPACE = "organization"
@@ -52,8 +54,14 @@ _PLAIN = frozenset(_PLAIN_WORDS.split())
 object that the path names."""
 _PREFIXES = ("prefs/", "prefs_", "labelNames/", "display/")
 _WORDS = re.compile(r"[^\[\]]+")
-_CARD_OR_BOARD = re.compile(r"/(?P<kind>[bc])/(?P<name>[0-9A-Za-z]{8}|[0-9a-f]{24})(?:[/.].*)?")
-_ROOT_KINDS = {"b": BOARD, "c": "card"}
+_CARD_OR_BOARD = re.compile(
+    r"(?:/1)?/(?P<kind>b|c|boards?|cards?)/(?P<name>[0-9A-Za-z]{8}|[0-9a-f]{24})(?:[/.].*)?", re.I
+)
+_GROUPS = frozenset({"coordinates", "cover", "display", "labelNames", "prefs"})
+"""Parameters of which nested members are settings."""
+_CHECK_ITEM_FIELDS = frozenset(
+    {"due", "dueReminder", "idChecklist", "idMember", "name", "pos", "state"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,8 @@ def references_of(
 ) -> list[Reference]:
     """All that a write names; OutsideScope where that cannot be known."""
     form = attribution_of(method, match).form
+    if match.route.template.endswith("/{field}"):
+        _check_field(match)
     found = dict.fromkeys(_in_path(form, match))
     named = _ValueOf(match)
     for name, value in [*read_form(query), *body]:
@@ -115,7 +125,8 @@ class _ValueOf:
     def references(self, name: str, value: str) -> Iterator[Reference]:
         """The objects that a parameter names; OutsideScope for one that is not known."""
         words = _WORDS.findall(name)
-        if not words or not all(map(_is_known, words)):
+        is_known = _is_setting if words[:1] and words[0] in _GROUPS else _is_known
+        if not words or not all(map(is_known, words)):
             raise OutsideScope("It has a parameter of which it is not known what it names.")
         for word in words:
             kind = self._value_kind if word == "value" else _KINDS.get(word)
@@ -131,11 +142,27 @@ class _ValueOf:
             host = (url.hostname or "").rstrip(".").lower()
         except ValueError:
             raise OutsideScope("This address cannot be read.") from None
-        if host == "trello.com" or host.endswith(".trello.com"):
-            named = _CARD_OR_BOARD.fullmatch(url.path)
-            if named is None:
-                raise OutsideScope("Of Trello's addresses, name that of a card or a board.")
-            yield Reference(_ROOT_KINDS[named["kind"]], named["name"])
+        named = _CARD_OR_BOARD.fullmatch(url.path)  # also below a name of the proxy's
+        if named is not None:
+            is_board = named["kind"].lower().startswith("b")
+            yield Reference(BOARD if is_board else "card", named["name"])
+        elif host == "trello.com" or host.endswith(".trello.com"):
+            raise OutsideScope("Of Trello's addresses, name that of a card or a board.")
+
+
+def _check_field(match: Match) -> None:
+    """OutsideScope for a field that is not known: its value might name something."""
+    template, field = match.route.template, match.segments[-1]
+    fields = FIELDS.get(ROOTS[match.segments[0]], frozenset())
+    if "checkItem" in template:
+        fields = _CHECK_ITEM_FIELDS
+    if field not in fields and field not in _PLAIN and "/prefs/" not in template:
+        raise OutsideScope("It is not known what this field may name.")
+
+
+def _is_setting(word: str) -> bool:
+    is_harmless = not word.lower().startswith("id") and word not in _ADDRESSES
+    return is_harmless or _is_known(word)
 
 
 def _is_known(word: str) -> bool:

@@ -25,6 +25,8 @@ PROFILE = {
     "oneTimeMessagesDismissed",
     "prefs",
 }
+OTHER_BOARDS = {"boardSource", "boardTarget"}
+"""What the proxy leaves out of actions; Trello may show their ids."""
 PERSONAL = re.compile(r"/members/\{id\}.*|.*/(boardStars|myPrefs)|.*/download.*|/client.js")
 """What the account and the member see of themselves differs, and files are redirects at Trello."""
 
@@ -52,7 +54,7 @@ def _without_profile(value: object) -> object:
         return [_without_profile(each) for each in value]
     if not isinstance(value, dict):
         return value
-    private = PROFILE if "username" in value else set()
+    private = PROFILE if "username" in value else OTHER_BOARDS
     return {name: _without_profile(each) for name, each in value.items() if name not in private}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from proxy.cache.read_through import ReadThrough
-from proxy.errors import InvalidResponse
+from proxy.errors import InvalidResponse, OutsideScope
 from proxy.http_semantics.cache_control import NONE, Directives
 from proxy.http_semantics.content import identity_of
 from proxy.model import RequestTime
@@ -62,8 +62,8 @@ class InternalReads:
 
 
 async def body_of(response: ApiResponse) -> bytes:
-    """The identity form of a body; InvalidResponse for one that is too long to be held."""
+    """The identity form of a body; OutsideScope for one that is too long to be held."""
     if isinstance(response.body, bytes):
         return identity_of(response.body, gzip=response.gzip)
     await response.body.aclose()
-    raise InvalidResponse("Trello's response is too long to be checked; ask for less.")
+    raise OutsideScope("Trello's response is too long to be checked; ask for less.")

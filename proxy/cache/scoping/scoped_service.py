@@ -38,7 +38,7 @@ _REFUSAL_HEAD = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-s
 _WRITTEN = ReadPlan(Attribution(Form.BOARD), "")
 _GZIP_RATIO = 8
 
-FormKey = tuple[str, str, str, str]
+FormKey = tuple[str, str, str, ReadPlan]
 
 
 class ScopedService:
@@ -180,7 +180,7 @@ class ScopedService:
         self, stored: StoredResponse, plan: ReadPlan, visible: Visible
     ) -> StoredResponse:
         """What is left of a stored response; the same one if that is all of it."""
-        key = (stored.key, stored.etag, visible.version, repr(plan))
+        key = (stored.key, stored.etag, visible.version, plan)
         if self._unchanged.use(key):
             return stored
         form = self._forms.use(key)
