@@ -247,19 +247,17 @@ class InternalError(ProxyError):
     """A fault of the program."""
 
 
-@problem(503, "memory-full", "The proxy has no memory left for clients")
+@problem(503, "memory-full", "The proxy has no memory left for clients", "http_request_denied")
 class MemoryFull(ProxyError):
     """`limits.memory` is used up: no body of this size can be held now."""
 
-    proxy_error = "http_request_denied"
     retry_after_s = 5
 
 
-@problem(503, "client-busy", "This client has too many requests in progress")
+@problem(503, "client-busy", "The client has too many open requests", "connection_limit_reached")
 class ClientBusy(ProxyError):
     """A client has as many requests in progress as one client may have."""
 
-    proxy_error = "connection_limit_reached"
     retry_after_s = 5
 
 
@@ -281,11 +279,10 @@ class UpstreamError(ProxyError):
     """Host and the message of the system or OpenSSL: for the operator's log, not for clients."""
 
 
-@problem(502, "upstream-unreachable", "Trello cannot be reached")
+@problem(502, "upstream-unreachable", "Trello cannot be reached", "destination_unavailable")
 class Unreachable(UpstreamError):
     """No connection to Trello; nothing was sent."""
 
-    proxy_error = "destination_unavailable"
     sent = False
 
 
@@ -311,11 +308,15 @@ class TlsFailure(Unreachable):
     """A TLS handshake that failed; nothing was sent."""
 
 
-@problem(504, "upstream-connect-timeout", "Trello cannot be reached in time")
+@problem(502, "upstream-proxy", "The proxy to Trello fails or refuses")
+class EgressProxyFailed(Unreachable):
+    """No tunnel through `upstream.proxy`, which fails or refuses to connect; nothing was sent."""
+
+
+@problem(504, "upstream-connect-timeout", "Trello cannot be reached in time", "connection_timeout")
 class ConnectTimeout(UpstreamError):
     """No connection within `upstream.connect_timeout`; nothing was sent."""
 
-    proxy_error = "connection_timeout"
     sent = False
 
 

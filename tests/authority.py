@@ -49,6 +49,10 @@ class Authority:
         )
         return Pair(certificate, key)
 
+    def pair(self, file: str) -> Pair:
+        """What `issue` made."""
+        return Pair(self._directory / f"{file}.crt", self._directory / f"{file}.key")
+
     def client_context(self, own: Pair | None = None) -> ssl.SSLContext:
         """Of a client that trusts this authority, with a certificate of its own or without."""
         context = ssl.create_default_context(cafile=self.root.certificate)

@@ -63,7 +63,7 @@ class CertificateReloader:
             try:
                 certificate = await self.load()
             except UnusableFile as fault:
-                text = f"tls.{fault.setting}: {fault}"
+                text = f"{fault.setting}: {fault}"
                 self._log.event("error", "certificate rejected", fault=text)
                 return
             self._use(certificate)

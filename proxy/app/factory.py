@@ -57,18 +57,20 @@ from proxy.trello.routes import RouteTable
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.credential_manager import CredentialManager, TokenInspector
+from proxy.upstream.egress import Egress, egress_of
 from proxy.upstream.exchange import UpstreamExchange
 from proxy.upstream.transport import Transport, allow_any
 
 
 def build_transport(
-    config: Config, may_connect: Callable[[str, int], bool] = allow_any
+    config: Config, egress: Egress, may_connect: Callable[[str, int], bool] = allow_any
 ) -> Transport:
     """The transport to Trello, or to other hosts that `may_connect` allows."""
     return Transport(
         connect_timeout_s=config.upstream.connect_timeout_s,
         read_timeout_s=config.upstream.read_timeout_s,
         may_connect=may_connect,
+        egress=egress,
     )
 
 
@@ -82,6 +84,7 @@ class ComponentFactory:
         self._clock = environment.clock
         self._log = environment.log
         self._public_url = public_url
+        self._egress = egress_of(self._config.upstream)
         watch_s, token = self._config.freshness.watch_s, self._config.limits.token
         self._poll_interval_s = (
             None if watch_s == "off" else interval_s(watch_s, token.count, token.window_s)
@@ -151,7 +154,7 @@ class ComponentFactory:
         return StoredCredential(credential, partitions, identity.member if is_known else "")
 
     def _transport(self, may_connect: Callable[[str, int], bool] = allow_any) -> Transport:
-        transport = build_transport(self._config, may_connect)
+        transport = build_transport(self._config, self._egress, may_connect)
         self._environment.shutdown.push_async_callback(transport.close)
         return transport
 

@@ -29,6 +29,7 @@ from proxy.trello.token_info import Member, TokenInfo, days_left
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.client import UpstreamClient
 from proxy.upstream.credential_manager import WARN_DAYS, CredentialRefused, TokenInspector
+from proxy.upstream.egress import egress_of
 from proxy.upstream.exchange import UpstreamExchange
 
 
@@ -74,7 +75,7 @@ async def check_credentials(
         closing.push_async_callback(limiter.stop)
         stored = StoredCredential(credential, CachePartitions(b"", ""))
         availability = CircuitBreakers(stored, clock, log, random)
-        transport = build_transport(config)
+        transport = build_transport(config, egress_of(config.upstream))
         closing.push_async_callback(transport.close)
         client = UpstreamClient(
             transport,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxy.cli.console import CommandFailed
 from proxy.config.file_stamp import file_stamp
-from proxy.config.schema import Config, ConfigError, Tls, load
+from proxy.config.schema import Config, ConfigError, load
 
 DEFAULT = "proxy.yaml"
 
@@ -67,24 +67,28 @@ def config_loader(options: Namespace) -> ConfigLoader:
 
 
 def read_config(loader: ConfigLoader, *, checks_files: bool = False) -> Config:
-    """The configuration; CommandFailed names every fault, with `checks_files` those of `tls`."""
+    """The configuration; CommandFailed names every fault, with `checks_files` of PEM files too."""
     try:
         config = loader.load()
     except ConfigError as error:
         raise CommandFailed(str(error), 2) from None
-    if checks_files and config.tls.certificate:
-        _check_certificate(loader.path, config.tls)
+    if checks_files and (config.tls.certificate or config.upstream.ca):
+        _check_files(loader.path, config)
     return config
 
 
-def _check_certificate(path: Path, tls: Tls) -> None:
-    """CommandFailed if a file of `tls` cannot be used."""
+def _check_files(path: Path, config: Config) -> None:
+    """CommandFailed if a file of `tls`, or `upstream.ca`, cannot be used."""
     from proxy.config.certificates import (  # noqa: PLC0415 — imports ssl
         CertificateFiles,
         UnusableFile,
+        client_context,
     )
 
     try:
-        CertificateFiles(tls).load()
+        if config.tls.certificate:
+            CertificateFiles(config.tls).load()
+        if config.upstream.ca:
+            client_context(config.upstream.ca)
     except UnusableFile as fault:
-        raise CommandFailed(f"{path}: tls.{fault.setting}: {fault}", 2) from None
+        raise CommandFailed(f"{path}: {fault.setting}: {fault}", 2) from None

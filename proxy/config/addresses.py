@@ -102,6 +102,15 @@ def redis_url(secret: Secret) -> Secret:
     return secret
 
 
+def egress_proxy(url: Secret) -> Secret:
+    """`http://[user:password@]host[:port]`; ValueError."""
+    match = re.fullmatch(r"http://(?:[^/?#@]+@)?([^/?#@]+)/?", url.reveal(), re.IGNORECASE)
+    if match is None or not _authority(match[1])[0]:
+        cure = "write http://host:3128 or http://user:password@host:3128, both percent-encoded"
+        raise ValueError(f"not an HTTP proxy; {cure}")
+    return url
+
+
 def public_url(text: str) -> str:
     """As `base_url`, of a host that clients can connect to; ValueError."""
     read = base_url(text)

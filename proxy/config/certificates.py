@@ -1,4 +1,4 @@
-"""Certificates: the PEM files of `tls`, checked and loaded. Everything blocks.
+"""Certificates: the PEM files of `tls` and `upstream.ca`, checked and loaded. Everything blocks.
 
 Nothing read from a key file appears in an error.
 """
@@ -28,7 +28,7 @@ class UnusableFile(ValueError):
     def __init__(self, setting: str, fault: str) -> None:
         super().__init__(fault)
         self.setting = setting
-        """Its key in the section `tls`."""
+        """`tls.key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def server_context(certificate: str, key: str, client_ca: str | None = None) -> 
 
     With `client_ca` a client needs a certificate that one of these CAs has signed (D60).
     """
-    _check_pem("certificate", certificate, "CERTIFICATE", "certificate")
-    _check_pem("key", key, "PRIVATE KEY", "private key")
+    _check_pem("tls.certificate", certificate, "CERTIFICATE", "certificate")
+    _check_pem("tls.key", key, "PRIVATE KEY", "private key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -74,10 +74,17 @@ def server_context(certificate: str, key: str, client_ca: str | None = None) -> 
     except ssl.SSLError as error:
         raise _pair_fault(certificate, error) from None
     except OSError as error:
-        raise UnusableFile("certificate", f"cannot be read ({error.strerror})") from None
+        raise UnusableFile("tls.certificate", f"cannot be read ({error.strerror})") from None
     if client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
-        _add_authorities(context, "client_ca", client_ca)
+        _add_authorities(context, "tls.client_ca", client_ca)
+    return context
+
+
+def client_context(ca: str) -> ssl.SSLContext:
+    """TLS to servers whose certificate one of the system's CAs has signed, or of `ca`."""
+    context = ssl.create_default_context()
+    _add_authorities(context, "upstream.ca", ca)
     return context
 
 
@@ -96,7 +103,7 @@ def inspect_certificate(certificate: str, key: str) -> float:
         seen = _handshake(server_context(certificate, key), certificate)
     except ssl.SSLError as error:
         fault = f"no client would accept it ({_reason(error)})"
-        raise UnusableFile("certificate", fault) from None
+        raise UnusableFile("tls.certificate", fault) from None
     return ssl.cert_time_to_seconds(seen["notAfter"])
 
 
@@ -125,9 +132,11 @@ def _check_pem(setting: str, path: str, label: str, noun: str) -> None:
 def _pair_fault(certificate: str, error: ssl.SSLError) -> UnusableFile:
     """Which of the two files OpenSSL did not accept."""
     if error.reason in {"KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}:
-        return UnusableFile("key", f"is not the key of {certificate}; write the two that belong")
+        return UnusableFile(
+            "tls.key", f"is not the key of {certificate}; write the two that belong"
+        )
     cure = "write the path of a certificate and its key"
-    return UnusableFile("certificate", f"is not usable with its key ({_reason(error)}); {cure}")
+    return UnusableFile("tls.certificate", f"is not usable with its key ({_reason(error)}); {cure}")
 
 
 def _add_authorities(context: ssl.SSLContext, setting: str, path: str) -> None:

@@ -122,6 +122,14 @@ class Upstream:
     storage_hosts: tuple[StorageHost, ...] = ("files.trello.com", "*.amazonaws.com")
     connect_timeout_s: Timeout = 5.0
     read_timeout_s: Timeout = 30.0
+    proxy: Annotated[Secret, addresses.egress_proxy] | None = None
+    """A URL, which may hold a password."""
+    ca: Annotated[str, _file] | None = None
+
+    def __post_init__(self) -> None:
+        if self.proxy is not None and not self.url.startswith("https://"):
+            fault = "proxy with an http url, which CONNECT would not encrypt"
+            raise ValueError(f"{fault}; write url: https://… or leave proxy out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +292,7 @@ def load(
 def masked(config: Config) -> str:
     """The configuration as YAML, every key of it, secrets as `***`.
 
-    `load` reads it back, but for keys of links, of which a masked one must not sign, and the URL
-    of Redis.
+    `load` reads it back, but for keys of links, of which a masked one must not sign, and the URLs
+    of Redis and `upstream.proxy`.
     """
     return yaml.safe_dump(dump(replace(config, public_url=config.origin)), sort_keys=False)

@@ -1,6 +1,6 @@
 """HTTP transport: the only outward socket. Sends one request, returns one response.
 
-Nothing is implicit: no redirects, no content decoding, no cookies, no proxies from the environment,
+Nothing is implicit: no redirects, no content decoding, no cookies, no proxy that is not configured,
 no repetition of a request on a fresh connection. A connection error is classified as DNS, TCP, TLS
 or certificate (RFC 9209 §2.3): the message says what failed and who can help; host, OpenSSL's
 reason and the system's text are in `reason`, for the operator. Neither has a path, query or field.
@@ -13,9 +13,11 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.connector import AddrInfoType
+from aiohttp.helpers import is_ip_address
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -23,6 +25,7 @@ from proxy.errors import (
     ConnectionRefused,
     ConnectionTerminated,
     ConnectTimeout,
+    EgressProxyFailed,
     IncompleteResponse,
     InvalidResponse,
     NameNotResolved,
@@ -33,6 +36,7 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.model import Fields
+from proxy.upstream.egress import Egress
 
 MAX_LINE_BYTES = 32 * 1024
 """Longest status line or field of a response; a longer one makes it invalid."""
@@ -111,6 +115,17 @@ def allow_any(_: str, __: int) -> bool:
     return True
 
 
+DIRECT = Egress()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """Progress of one request."""
+
+    is_connected: bool = False
+    """Whether its connection exists, and with it the tunnel through an egress proxy."""
+
+
 class Transport:
     """One pool of connections.
 
@@ -124,8 +139,10 @@ class Transport:
         connect_timeout_s: float,
         read_timeout_s: float,
         may_connect: Callable[[str, int], bool] = allow_any,
+        egress: Egress = DIRECT,
     ) -> None:
         self._may_connect = may_connect
+        self._egress = egress
         self._response_timeout_s = connect_timeout_s + 2 * read_timeout_s
         """From the request to the complete header, a free connection included."""
         self._session = aiohttp.ClientSession(
@@ -134,8 +151,11 @@ class Transport:
                 limit_per_host=MAX_CONNECTIONS,
                 keepalive_timeout=KEEPALIVE_S,
                 ttl_dns_cache=60,
+                ssl=egress.context or True,
                 socket_factory=self._socket,
             ),
+            proxy=egress.proxy,
+            trace_configs=[_connection_trace()] if egress.proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(
@@ -163,7 +183,13 @@ class Transport:
         a body is sent, the timeout applies to each of its chunks, without the time that the client
         takes to provide it.
         """
-        with _translate_errors(ConnectionTerminated):
+        url, attempt = URL(request.url, encoded=True), _Attempt()
+        if self._egress.proxy is not None:
+            self._check_target(url)
+        with (
+            _translate_proxy_errors(self._egress, attempt),
+            _translate_errors(ConnectionTerminated),
+        ):
             async with asyncio.timeout(self._response_timeout_s) as deadline:
                 body = request.body
                 if isinstance(body, AsyncIterator):
@@ -171,16 +197,38 @@ class Transport:
                 return UpstreamResponse(
                     await self._session.request(
                         request.method,
-                        URL(request.url, encoded=True),
+                        url,
                         headers=CIMultiDict(request.fields),
                         data=body,
                         allow_redirects=False,
+                        proxy_headers=self._proxy_fields,
+                        trace_request_ctx=attempt,
                     )
                 )
 
+    @property
+    def _proxy_fields(self) -> dict[str, str] | None:
+        """For the request to the egress proxy alone."""
+        value = self._egress.authorization
+        return {"Proxy-Authorization": value} if value else None
+
+    def _check_target(self, url: URL) -> None:
+        """InvalidResponse for a host that may not be connected to through the egress proxy.
+
+        That proxy resolves names (D64), so an address is checked only where the URL has one.
+        """
+        if url.scheme != "https":
+            raise InvalidResponse(
+                "Trello redirected a download to plain http, which upstream.proxy does not tunnel."
+            )
+        host = url.host or ""
+        if is_ip_address(host) and not self._may_connect(host, url.port or 0):
+            raise _forbidden_address()
+
     def _socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, sockaddr = address
-        if not self._may_connect(str(sockaddr[0]), int(sockaddr[1])):
+        is_direct = self._egress.proxy is None
+        if is_direct and not self._may_connect(str(sockaddr[0]), int(sockaddr[1])):
             raise ForbiddenAddress("a private address")
         return socket.socket(family, kind, protocol)
 
@@ -195,6 +243,45 @@ class Transport:
             if chunk is None:
                 return
             yield chunk
+
+
+def _connection_trace() -> aiohttp.TraceConfig:
+    """Notes in an _Attempt when it has its connection."""
+
+    async def note(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.is_connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(note)
+    trace.on_connection_reuseconn.append(note)
+    return trace
+
+
+@contextmanager
+def _translate_proxy_errors(egress: Egress, attempt: _Attempt) -> Iterator[None]:
+    """Errors before the tunnel exists are those of the egress proxy, later ones those of Trello."""
+    try:
+        yield
+    except (UntrustedCertificate, TlsFailure):
+        raise
+    except UpstreamError as error:
+        if egress.proxy is None or attempt.is_connected:
+            raise
+        raise _proxy_error(egress, error) from error
+
+
+def _proxy_error(egress: Egress, error: UpstreamError) -> UpstreamError:
+    """The error for a tunnel that did not come about, its `reason` set."""
+    cause, reason = error.__cause__, error.reason.partition(": ")[2]
+    text = "There is no connection through the proxy on the way to Trello"
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        text = "The proxy on the way to Trello refused the connection"
+        reason = f"CONNECT got {cause.status}"
+    is_late = isinstance(error, (ConnectTimeout, ResponseTimeout))
+    kind = ConnectTimeout if is_late else EgressProxyFailed
+    translated = kind(f"{text}; ask the operator, whose log says why.")
+    translated.reason = f"{egress.proxy_address}: {reason or type(cause).__name__}"
+    return translated
 
 
 @contextmanager
@@ -225,10 +312,7 @@ def connect_error(error: aiohttp.ClientConnectorError) -> UpstreamError:
 def _classify(error: aiohttp.ClientConnectorError) -> UpstreamError:
     cause = error.os_error
     if isinstance(cause, ForbiddenAddress):
-        return InvalidResponse(
-            "Trello redirected a download to an address inside; "
-            "the operator can list it in upstream.storage_hosts of proxy.yaml."
-        )
+        return _forbidden_address()
     if isinstance(cause, ssl.SSLCertVerificationError):
         return UntrustedCertificate(
             "The certificate that Trello's address shows is not trusted here; ask the operator, "
@@ -243,6 +327,13 @@ def _classify(error: aiohttp.ClientConnectorError) -> UpstreamError:
     if cause.errno == errno.ECONNREFUSED:
         return ConnectionRefused("Trello's address refuses connections; try again later.")
     return Unreachable("No connection to Trello; is the network up?")
+
+
+def _forbidden_address() -> InvalidResponse:
+    return InvalidResponse(
+        "Trello redirected a download to an address inside; "
+        "the operator can list it in upstream.storage_hosts of proxy.yaml."
+    )
 
 
 def _reason(cause: OSError) -> str:

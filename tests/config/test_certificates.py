@@ -62,7 +62,15 @@ def test_a_fault_names_its_setting(
         read_config(loader, checks_files=True)
     assert str(raised.value).startswith(f"{file}: {fault.format(directory)}")
     assert raised.value.exit_code == 2
+    assert "PRIVATE" not in str(raised.value)
     assert loader.load().tls.certificate  # the other settings can be reloaded
+
+
+def test_a_fault_of_upstream_ca_is_named_too(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "proxy.yaml"
+    file.write_text(f"upstream: {{ca: '{directory / 'text'}'}}\n")
+    with pytest.raises(CommandFailed, match=r"upstream\.ca: has no certificate in PEM form"):
+        read_config(ConfigLoader(str(file), {}), checks_files=True)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,18 @@ READ: dict[str, tuple[str, str, object]] = {
 }
 
 FAULTS = {
+    "an egress proxy that speaks TLS": (
+        "upstream: {proxy: 'https://proxy.example:3128'}",
+        "1: upstream.proxy: not an HTTP proxy; write http://host:3128",
+    ),
+    "an egress proxy with a path": (
+        "upstream:\n  proxy: http://u:p@proxy.example/x",
+        "2: upstream.proxy: not an HTTP proxy; write http://host:3128",
+    ),
+    "an egress proxy to plain http": (
+        "upstream: {proxy: 'http://proxy.example', url: 'http://trello.example'}",
+        "1: upstream: proxy with an http url, which CONNECT would not encrypt; write url: https",
+    ),
     "no host": ("listen: :8080", "1: listen: no host; write 127.0.0.1:8080"),
     "a duration without a unit": (
         "upstream:\n  read_timeout: 30",

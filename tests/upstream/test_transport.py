@@ -306,7 +306,7 @@ async def test_a_body_is_not_decoded(server: Server, send: Send) -> None:
 async def test_no_proxy_of_the_environment_is_used(
     server: Server, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+    for name in ("http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert (await send()).status == 200
 

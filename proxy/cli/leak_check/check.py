@@ -17,7 +17,7 @@ from proxy.cli.leak_check.requests import ClientCredential, RequestSet
 from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
 from proxy.cli.options import config_loader, read_config
-from proxy.config.schema import Admin, Config, Credentials, LogSettings
+from proxy.config.schema import Admin, Config, Credentials, LogSettings, Tls
 from proxy.errors import StoreError
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
@@ -161,7 +161,10 @@ def _config(
             url=fake_trello.url,
             storage_hosts=(fake_trello.storage_host,),
             read_timeout_s=1.0,
+            proxy=None,
+            ca=None,
         ),
+        tls=Tls(),
         credentials=Credentials(
             key=Secret(canaries.key),
             token=Secret(canaries.token),
