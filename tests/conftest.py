@@ -1,5 +1,9 @@
 """Settings of all tests: hypothesis without deadlines, and which files are marked `slow`."""
 
+import gc
+import os
+import sys
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -10,6 +14,11 @@ __all__ = ["own_redis", "redis_server", "shared_redis"]
 # How long an example takes says something about the machine, not about what is tested.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")
+
+# What has been compiled is kept for the next run and for the processes that tests start, also where
+# that is switched off: compiling everything anew takes a minute of a run.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251
 
 SLOW = (
     "tests/bench/",
@@ -32,3 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: the garbage collector need not look at it."""
+    gc.collect()
+    gc.freeze()

@@ -30,10 +30,10 @@ SCALARS = st.one_of(
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=20,
+    max_leaves=8,
 )
 SPACES = st.text(" \t\r\n", max_size=2).map(str.encode)
-OBJECTS = st.dictionaries(NAMES, VALUES, max_size=8)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
 
 
 def text_of(value: Any, *, indent: int | None = None, ascii_only: bool = True) -> bytes:

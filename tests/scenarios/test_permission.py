@@ -170,7 +170,7 @@ async def test_what_is_not_work_on_boards_is_left_to_the_operator(
     is_write = "_method" in target or method != "GET"
     assert heard.problem == ("writes-denied" if writes == "deny" and is_write else "administrative")
     if heard.problem == "administrative":
-        assert "`clients.writes: all`" in heard.json["detail"]
+        assert "`writes: all`" in heard.json["detail"]
 
 
 @pytest.mark.parametrize("case", ADMINISTRATIVE.values(), ids=ADMINISTRATIVE.keys())
