@@ -1,4 +1,4 @@
-"""deploy/README.md: what it names is there, and what it tells to type is well-formed."""
+"""The guide, deploy/*.md: what it names is there, and commands in it are well-formed."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,18 @@ from proxy.cli.main import run
 from tests.deploy.examples import DEPLOY, ROOT
 from tests.deploy.tools import told, tool
 
-GUIDE = DEPLOY / "README.md"
-TEXT = GUIDE.read_text()
+PAGES = [DEPLOY / f"{name}.md" for name in ("README", "containers", "operations", "alerts")]
+TEXT = "".join(path.read_text() for path in PAGES)
 BLOCKS = re.findall(r"(?ms)^```sh\n(.*?)^```$", TEXT)
 TYPED = re.findall(r"(?:/bin/| proxy )trello-proxy ([a-z]+) (.*--config) (\S+)", "".join(BLOCKS))
-LINKS = sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT)))
+LINKS = [
+    (page, link)
+    for page in PAGES
+    for link in sorted(set(re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text())))
+]
 NAMED = sorted(set(re.findall(r"`((?:systemd|docker|kubernetes|nginx)/[\w.-]+)`", TEXT)))
 COPIED = sorted(set(re.findall(r"\bdeploy/[\w./-]+", "".join(BLOCKS))))
-WRONG = TEXT.partition("## When something is wrong\n")[2].partition("\n## ")[0]
+WRONG = TEXT.partition("## When something is wrong\n")[2].partition("\n# ")[0]
 SLUGS = sorted(set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", WRONG)))
 """Of errors; in the table of that section nothing else has hyphens only."""
 
@@ -33,10 +37,10 @@ def test_what_is_to_be_typed_is_shell(block: str) -> None:
     assert told(tool("bash", "apt-get install bash"), "-n", "-c", block) == (0, "")
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_a_link_leads_somewhere(link: str) -> None:
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_a_link_leads_somewhere(page: Path, link: str) -> None:
     name, _, anchor = link.partition("#")
-    path = (DEPLOY / name).resolve() if name else GUIDE
+    path = (DEPLOY / name).resolve() if name else page
     assert path.is_file()
     assert not anchor or anchor in anchors(path)
 
@@ -75,5 +79,5 @@ def test_the_readme_leads_here() -> None:
 
 
 def test_every_way_to_run_it_is_explained() -> None:
-    kept = {path.name for path in DEPLOY.iterdir() if path.is_dir()} - {"secrets"}
+    kept = {path.name for path in DEPLOY.iterdir() if path.is_dir()} - {"secrets", "threats"}
     assert not [name for name in kept if f"{name}/" not in TEXT]

@@ -75,13 +75,12 @@ def test_an_alert_says_how_urgent_it_is_and_where_to_read_on(name: str) -> None:
     alert = BY_NAME[name]
     assert alert["labels"] in ({"severity": "page"}, {"severity": "ticket"})
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
-    assert alert["annotations"]["runbook_url"] == f"deploy/README.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == f"deploy/alerts.md#{name.lower()}"
 
 
 def test_the_runbook_has_a_paragraph_for_each_alert_and_no_other() -> None:
-    _, _, section = (DEPLOY / "README.md").read_text().partition("\n## Alerts\n")
-    section = re.split(r"\n## ", section)[0]
-    paragraphs = dict(re.findall(r"\n### (\w+)\n\n((?:[^#\n].*\n)+)", section + "\n"))
+    section = (DEPLOY / "alerts.md").read_text()
+    paragraphs = dict(re.findall(r"\n## (\w+)\n\n((?:[^#\n].*\n)+)", section))
     assert list(paragraphs) == list(BY_NAME)
     links = re.findall(r"\]\(#(\w+)\)", section)
     assert set(links) <= {name.lower() for name in BY_NAME}

@@ -9,10 +9,14 @@ import pytest
 
 from tests.deploy.examples import DEPLOY, ROOT
 
-TEXT = (DEPLOY / "THREATS.md").read_text()
+OVERVIEW = (DEPLOY / "THREATS.md").read_text()
+PAGES = sorted((DEPLOY / "threats").glob("*.md"))
+TEXT = "".join(path.read_text() for path in PAGES)
 THREATS = {
     title: body
-    for title, _, body in (part.partition("\n") for part in re.split(r"(?m)^### ", TEXT)[1:])
+    for path in PAGES
+    for part in re.split(r"(?m)^## ", path.read_text())[1:]
+    for title, _, body in (part.partition("\n"),)
 }
 NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::((?:Test[A-Za-z0-9]+::)?test_[a-z0-9_]+)`")
 
@@ -33,8 +37,11 @@ def _names(tree: ast.Module | ast.ClassDef, before: str) -> Iterator[str]:
                 yield from _names(node, f"{before}{node.name}::")
 
 
-def test_there_are_threats() -> None:
+def test_there_are_threats_on_the_pages_that_the_overview_lists() -> None:
     assert len(THREATS) > 20
+    assert "**Proof" not in OVERVIEW, "a threat belongs to a page below deploy/threats"
+    listed = re.findall(r"\(threats/(\w+)\.md\)", OVERVIEW)
+    assert sorted(listed) == [path.stem for path in PAGES]
 
 
 @pytest.mark.parametrize("title", THREATS)
