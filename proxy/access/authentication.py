@@ -10,7 +10,10 @@ from proxy.access.scope import scope_of
 from proxy.config.clients import ClientKey, Clients, client_name
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.errors import ClientKeyRequired
+from proxy.model import Secret
 
+OPERATOR = "operator"
+"""The client whose key is `admin.token`, as `trello-proxy warm` sends it."""
 _UNKNOWN_KEY = "This client key is not valid here, or no more; ask the operator for a new one."
 _NO_KEY = (
     "Send your client key, as `Authorization: Bearer …`, as the password of Basic, or wherever "
@@ -21,16 +24,18 @@ _NO_KEY = (
 class Authentication:
     """Clients and their keys, for all listeners; replaced when the configuration changes."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, operators_token: Secret | None = None) -> None:
+        """`operators_token`: `admin.token`, which is a client key too."""
         self.keys = ClientKeys()
+        self._operators_token = operators_token
         self.reconfigure(clients)
 
     def reconfigure(self, clients: Clients) -> None:
         """Use other keys and permissions from now on."""
-        self.keys.reconfigure(_clients_by_digest(clients))
         exposed = scope_of(clients.boards, clients.workspaces)
         self.anonymous = Client(writes=clients.writes, scope=exposed)
         """The client of a request that names none."""
+        self.keys.reconfigure([*_clients_by_digest(clients), *self._operator()])
         self._by_name = {key.name: _client(key, clients) for key in clients.keys}
         self._needs_key = clients.access == "keys"
 
@@ -46,6 +51,11 @@ class Authentication:
         if any(candidate.startswith(PREFIX) for candidate in candidates):
             raise ClientKeyRequired(_UNKNOWN_KEY)
         return None
+
+    def _operator(self) -> Iterator[tuple[str, Client]]:
+        if self._operators_token is not None:
+            operator = replace(self.anonymous, name=OPERATOR, source="key")
+            yield digest_of(self._operators_token.reveal()), operator
 
     def user(self, name: str) -> Client:
         """The client of a request that a trusted proxy sends for this user."""

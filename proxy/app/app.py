@@ -82,7 +82,7 @@ class App:
             metrics=Metrics(),
             memory=MemoryBudget(config.limits.memory_bytes, self._log_memory_full),
             redactor=redactor,
-            authentication=Authentication(config.clients),
+            authentication=Authentication(config.clients, config.admin.token),
             audit=AuditLog(config.audit.file, ports.clock, log, is_required=config.audit.required),
             shutdown=AsyncExitStack(),
             instance=ports.random(4).hex(),

@@ -76,13 +76,28 @@ def cache_variant(config: Config) -> str:
 
 def configuration_warnings(config: Config) -> tuple[str, ...]:
     """Warnings about valid settings that have a cost; each says what to do instead."""
+    return tuple(filter(None, (_open_access(config), _unusable_links(config))))
+
+
+def _open_access(config: Config) -> str:
+    listen, clients = config.listen, config.clients
+    is_lent = clients.access == "open" and not clients.requires_credentials
+    if not is_lent or listen.path or is_loopback(listen.host) or config.tls.client_ca:
+        return ""
+    return (
+        f"clients.access is open, so anyone who reaches {listen} acts with the proxy's account; "
+        "write access: keys, and make keys by trello-proxy key NAME"
+    )
+
+
+def _unusable_links(config: Config) -> str:
     listen = config.listen
     if config.public_url is None and (listen.is_wildcard or listen.path):
         links = f"public_url is not set, so attachment links lead to {config.origin}"
         cost = "where nothing listens" if listen.path else "which opens on this machine alone"
         wanted = f"public_url: {config.origin_of(replace(listen, host=_EXAMPLE_HOST))}"
-        return (f"{links}, {cost}; write the proxy's name, as in {wanted}",)
+        return f"{links}, {cost}; write the proxy's name, as in {wanted}"
     public = urlsplit(config.origin)
     if public.scheme == "https" or is_loopback(public.hostname or ""):
-        return ()
-    return (_HTTP_AND_TLS if config.tls.certificate and not listen.path else _PLAIN_HTTP,)
+        return ""
+    return _HTTP_AND_TLS if config.tls.certificate and not listen.path else _PLAIN_HTTP

@@ -8,6 +8,7 @@ from aiohttp import web
 from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
 from proxy.pages.home import Offer
+from proxy.pages.identity import identity_text
 from proxy.pages.layout import ASSETS
 from proxy.server.client_access import ClientAccess
 from proxy.server.handlers.admin import (
@@ -28,6 +29,7 @@ from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.webhooks import WebhookHandler
 from proxy.server.middleware import Handler, Routes
+from proxy.server.request_context import RequestContext
 from proxy.status.explain import Explainer
 from proxy.status.health import Health
 from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
@@ -107,11 +109,12 @@ class RouteBuilder:
             offer=self._offer,
         )
 
-    def _offer(self, request: web.BaseRequest) -> Offer:
+    def _offer(self, request: web.BaseRequest, context: RequestContext) -> Offer:
         """What the page at `/` offers to the sender of a request."""
         return Offer(
             shows_admin_links=not self._has_admin_address and self._admin.admits(request),
             is_keyless=not self._config.clients.requires_credentials,
+            identity=identity_text(context.client),
         )
 
     def _admin_pages(self) -> Mapping[str, Handler]:
@@ -120,7 +123,7 @@ class RouteBuilder:
         public: dict[str, Handler] = {HEALTHZ: admin.healthz, READYZ: admin.readyz}
         restricted: dict[str, Handler] = {
             PURGE: admin.purge,
-            EXPLAIN: admin.explain,
+            EXPLAIN: self._clients.identified(admin.explain),
             AUDIT: admin.show_audit,
         }
         reports: dict[str, Handler] = {

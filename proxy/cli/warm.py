@@ -11,7 +11,7 @@ import socket
 import sys
 from argparse import Namespace
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +38,7 @@ from proxy.cli.warm_report import (
     summary,
 )
 from proxy.links.rewrite import LinkRewriter
-from proxy.model import Rate
+from proxy.model import Rate, Secret
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
 from proxy.trello.failures import PREFETCH_USER_AGENT
@@ -59,7 +59,7 @@ def run(options: Namespace) -> int:
     links = build_link_rewriter(config, config.origin)
     progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
     connect = partial(connection_to, config, config.listen, _CONNECT_TIMEOUT_S)
-    warm = Warm(connect, links, config.limits.token, clock, progress)
+    warm = Warm(connect, links, config.limits.token, clock, progress, key=config.admin.token)
     try:
         boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
         print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
@@ -104,7 +104,7 @@ class ProgressOutput:
 
 
 class Warm:
-    """One run against a proxy; `rate` is Trello's limit for the token."""
+    """One run against a proxy; `rate` is Trello's limit for the token, `key` the operator's."""
 
     def __init__(
         self,
@@ -113,10 +113,15 @@ class Warm:
         rate: Rate,
         clock: Clock,
         progress: ProgressOutput,
+        *,
+        key: Secret | None = None,
     ) -> None:
         self.stats = WarmStats()
         self._connection = connect
         self._links = links
+        self._fields = {"User-Agent": PREFETCH_USER_AGENT + __version__}
+        if key is not None:
+            self._fields["Authorization"] = f"Bearer {key.reveal()}"
         self._rate = _RateGovernor(rate, clock)
         self._clock = clock
         self._progress = progress
@@ -225,7 +230,7 @@ class Warm:
             raise ProxyUnreachable(error.strerror or str(error)) from None
         sock = connection.sock
         try:
-            response = await asyncio.to_thread(_send, connection, target)
+            response = await asyncio.to_thread(_send, connection, target, self._fields)
             if response.status != 200:
                 body = await asyncio.to_thread(response.read, _REASON_BYTES)
                 raise _RequestRefused(problem_detail(response.status, body))
@@ -251,9 +256,9 @@ class Warm:
             self._progress.write_line(progress_line(self.stats, self._elapsed_s))
 
 
-def _send(connection: HTTPConnection, target: str) -> HTTPResponse:
+def _send(connection: HTTPConnection, target: str, fields: Mapping[str, str]) -> HTTPResponse:
     connection.sock.settimeout(_READ_TIMEOUT_S)
-    connection.request("GET", target, headers={"User-Agent": PREFETCH_USER_AGENT + __version__})
+    connection.request("GET", target, headers=fields)
     return connection.getresponse()
 
 

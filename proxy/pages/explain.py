@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from proxy.model import Tag
 from proxy.pages.format import counted, duration_text, time_text
+from proxy.pages.identity import identity_json, identity_text
 from proxy.pages.layout import page
 from proxy.ratelimit.limiter import WaitPrediction
 from proxy.status.explain import Explanation, StoredInfo
@@ -51,17 +52,23 @@ def url_parameter(query: str) -> str:
 
 def explain_page(explanation: Explanation) -> bytes:
     """The explanation as HTML."""
-    return page(_TITLE, _PAGE.format(title=_TITLE, text="\n".join(_lines(explanation))))
+    return page(_TITLE, _PAGE.format(title=_TITLE, text="\n".join(_all_lines(explanation))))
 
 
 def explain_text(explanation: Explanation) -> bytes:
     """The explanation as plain text."""
-    return "\n".join(_lines(explanation)).encode() + b"\n"
+    return "\n".join(_all_lines(explanation)).encode() + b"\n"
 
 
 def explain_json(explanation: Explanation) -> bytes:
     """The explanation as JSON."""
-    return json.dumps(_json_object(explanation), ensure_ascii=False).encode() + b"\n"
+    value = {"client": identity_json(explanation.client), **_json_object(explanation)}
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+def _all_lines(explanation: Explanation) -> Iterator[str]:
+    yield identity_text(explanation.client)
+    yield from _lines(explanation)
 
 
 def _lines(explanation: Explanation) -> Iterator[str]:

@@ -25,6 +25,8 @@ class Offer:
     shows_admin_links: bool
     is_keyless: bool
     """API and files need no key and token."""
+    identity: str
+    """Who the client is, and what it may do."""
 
 
 def home_page(public_url: str, pasted: PastedLink, data: DashboardData, offer: Offer) -> bytes:
@@ -32,6 +34,7 @@ def home_page(public_url: str, pasted: PastedLink, data: DashboardData, offer: O
     main = (_KEYLESS if offer.is_keyless else _KEYED) + _HOME.format(
         form=_form(public_url, pasted) if offer.is_keyless else "",
         url=public_url,
+        identity=offer.identity,
         copy=copy_button(f"{public_url}/1/", "the base URL"),
         examples=_examples(public_url),
         dashboard=dashboard_html(data),
@@ -49,6 +52,7 @@ def home_text(public_url: str, data: DashboardData, offer: Offer) -> bytes:
         f"Try:       curl {public_url}/1/members/me/boards?fields=name\n"
         f"A link:    curl -G {public_url}/ --data-urlencode url=https://trello.com/c/…\n"
         f"Manual:    curl {public_url}/-/docs/\n\n"
+        f"{offer.identity}\n\n"
         f"{dashboard_text(data)}"
     ).encode()
 
@@ -70,6 +74,7 @@ token.</p>
 as you do to Trello:</p>
 """)
 _HOME = Markup("""<p class="result"><code class="base">{url}/1/</code>{copy}</p>
+<p>{identity}</p>
 {examples}
 </section>
 {form}

@@ -17,15 +17,24 @@ class ClientAccess:
     def __init__(self, authentication: Authentication) -> None:
         self._authentication = authentication
 
-    def only(self, handler: Handler) -> Handler:
-        """The handler for clients that may send requests; ClientKeyRequired for others."""
+    def identified(self, handler: Handler) -> Handler:
+        """The handler, once the client is identified; ClientKeyRequired for an invalid key."""
 
         @wraps(handler)
         async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
             _, in_query = strip_query(request.raw_path.partition("?")[2])
             in_header = read_authorization(request.headers.get("Authorization"))
             context.identify(self._authentication.find((in_header, in_query)), ())
-            self._authentication.check(context.client)
             return await handler(request, context)
 
         return handle
+
+    def only(self, handler: Handler) -> Handler:
+        """The handler for clients that may send requests; ClientKeyRequired for others."""
+
+        @wraps(handler)
+        async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
+            self._authentication.check(context.client)
+            return await handler(request, context)
+
+        return self.identified(handle)

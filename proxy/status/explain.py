@@ -6,6 +6,7 @@ Each service predicts its own behaviour, so that an explanation agrees with the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proxy.access.client import ANONYMOUS, Client
 from proxy.attachments.service import AttachmentService
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
@@ -58,6 +59,8 @@ class Explanation:
     """None where no upstream request would come first."""
     parts: tuple["Explanation", ...] = ()
     """One for each read of a batch."""
+    client: Client = ANONYMOUS
+    """Who would get the response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,7 @@ class Explainer:
             stored=self._stored_info(prediction) if prediction is not None else None,
             tags=self._tags(prediction) if prediction is not None else (),
             wait=self.limiter.predict_wait(request) if is_forwarded else None,
+            client=request.client,
             parts=tuple(parts),
         )
 

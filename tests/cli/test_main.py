@@ -100,12 +100,23 @@ def test_check_says_that_an_ipv6_wildcard_is_every_address(
 ) -> None:
     (elsewhere / "proxy.yaml").write_text(
         "listen: '[::]:8080'\npublic_url: https://a.b\nadmin: {listen: '[::]:8081'}\n"
+        "clients: {access: keys}\n"
     )
     assert run(["check"]) == 0
     assert capsys.readouterr().err.splitlines() == [
         "trello-proxy: listen [::]:8080 is every address, of IPv4 too",
         "trello-proxy: admin.listen [::]:8081 is every address, of IPv4 too",
     ]
+
+
+def test_check_warns_of_open_access_on_an_address_that_others_reach(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    for listen, warned in (("192.0.2.7:80", True), ("127.0.0.1:80", False), ("unix:/x", False)):
+        text = f"listen: {listen}\npublic_url: https://a.b\n"
+        (elsewhere / "proxy.yaml").write_text(text)
+        assert run(["check"]) == 0
+        assert ("clients.access is open" in capsys.readouterr().err) is warned
 
 
 def test_check_reports_every_fault_at_once_with_file_and_line(

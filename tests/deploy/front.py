@@ -20,6 +20,7 @@ from tests.deploy.examples import DEPLOY
 from tests.deploy.tools import told, tool
 
 FILE = DEPLOY / "nginx/trello-proxy.conf"
+LOGINS = DEPLOY / "nginx/logins.conf"
 NAMES = ("trello.internal", "hooks.example.com")
 CURE = "apt-get install nginx openssl"
 STARTED_S = 20.0
@@ -92,10 +93,11 @@ def judged(directory: Path, text: str) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def front(directory: Path, proxy_port: int) -> AsyncIterator[Front]:
-    """It runs, both its servers, until the context is left."""
+async def front(directory: Path, proxy_port: int, text: str | None = None) -> AsyncIterator[Front]:
+    """It runs, both its servers, until the context is left; `text`: another example's."""
     plain, tls = _free_port(), _free_port()
-    around = written(directory, with_webhooks(FILE.read_text()), (plain, tls), proxy_port)
+    text = with_webhooks(FILE.read_text()) if text is None else text
+    around = written(directory, text, (plain, tls), proxy_port)
     log = directory / "error.log"
     process = _started(around, log)
     trust = ssl.create_default_context(cafile=str(directory / "tls.crt"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from proxy.access.client import ANONYMOUS
 from proxy.model import Lifetimes, Tag
 from proxy.pages.explain import (
     explain_json,
@@ -12,6 +13,7 @@ from proxy.pages.explain import (
     target_of_url,
     url_parameter,
 )
+from proxy.pages.identity import identity_text
 from proxy.ratelimit.limiter import WaitPrediction
 from proxy.status.explain import (
     Explanation,
@@ -87,6 +89,7 @@ EXPLANATION = Explanation(
 
 def test_the_text_says_everything() -> None:
     assert explain_text(EXPLANATION).decode().splitlines() == [
+        identity_text(ANONYMOUS),
         "GET /1/boards/x",
         "  route          /boards/{id} (a cacheable read)",
         "  next response  trello-proxy; hit; ttl=-11",

@@ -18,7 +18,7 @@ from proxy.status.history import DashboardData, LimitUse, Minute, RecentFailure
 from tests.pages.objects import card, upload
 
 URL = "http://trello.internal"
-OFFER = Offer(shows_admin_links=True, is_keyless=True)
+OFFER = Offer(shows_admin_links=True, is_keyless=True, identity="You are anonymous.")
 CONTEXT = PageContext(URL)
 PARSER = CardParser(LinkRewriter(URL), 0.0, {"m1": "Dana"})
 

@@ -190,7 +190,7 @@ async def test_only_the_operator_gets_an_explanation(
     right = {"Authorization": "Bearer 0perat0rs-t0ken"}
     response = await proxy.get("/-/explain?url=/1/members/me?fields=id&x=y", headers=right)
     assert response.status == 200
-    assert response.body.startswith(b"GET /1/members/me\n")
+    assert b"\nGET /1/members/me\n" in response.body
     assert standin.request_log.total == 0
 
 

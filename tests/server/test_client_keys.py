@@ -234,6 +234,26 @@ async def test_a_key_stays_nowhere(
     await nothing_stays(closed, caplog, OLD, REVOKED, KEY, TOKEN)
 
 
+async def test_a_client_is_told_who_it_is(closed: Proxy) -> None:
+    home = (await closed.get("/", {"Authorization": f"Bearer {READER}"})).body.decode()
+    assert "You are reader, by your client key. You may read: everything" in home
+    explained = (await closed.get(f"/-/explain?url={ME}&token={READER}")).body.decode()
+    assert explained.startswith("You are reader, by your client key.")
+    assert READER not in explained
+    fields = {"Authorization": f"Bearer {OLD}", "Accept": "application/json"}
+    explained = (await closed.get(f"/-/explain?url={ME}", fields)).json
+    assert explained["client"]["name"] == "ci"
+
+
+async def test_the_operators_token_is_a_key_too(make_proxy: MakeProxy, standin: FakeTrello) -> None:
+    proxy = await make_proxy(standin.url, f"{YAML}admin: {{token: of-the-operator}}")
+    bearer = {"Authorization": "Bearer of-the-operator"}
+    assert (await proxy.get(ME, bearer)).status == 200
+    assert (await proxy.get("/metrics", bearer)).status == 200
+    await proxy.stop()
+    assert proxy.requests[0]["name"] == "operator"
+
+
 def test_the_command_makes_a_key_and_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["key", "ci"]) == 0
     printed = capsys.readouterr().out

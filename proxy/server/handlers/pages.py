@@ -98,7 +98,7 @@ class PageHandler:
     links: LinkRewriter
     clock: Clock
     dashboard: Dashboard
-    offer: Callable[[web.BaseRequest], Offer]
+    offer: Callable[[web.BaseRequest, RequestContext], Offer]
 
     async def home(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The home page; with `?url=` also the proxy's link for a URL of Trello's, or 400."""
@@ -111,15 +111,17 @@ class PageHandler:
         except UnsupportedLink as error:
             fault = str(error)
 
+        offer = self.offer(request, context)
+
         def page() -> bytes:
             form = PastedLink(strip_url(pasted), link, fault)
             url, data = self.links.public_url, self.dashboard.data()
-            return home_page(url, form, data, self.offer(request))
+            return home_page(url, form, data, offer)
 
         def text() -> bytes:
             if pasted:
                 return f"{link or fault}\n".encode()
-            return home_text(self.links.public_url, self.dashboard.data(), self.offer(request))
+            return home_text(self.links.public_url, self.dashboard.data(), offer)
 
         return negotiated_response(request, page=page, text=text, status=400 if fault else 200)
 
