@@ -17,7 +17,7 @@ _KEY_BYTES = 32
 
 
 def generate(random: Callable[[int], bytes]) -> str:
-    """A new key of 256 random bits; `random` returns so many random bytes."""
+    """A new key of 256 random bits; `random` returns random bytes, as many as asked for."""
     return PREFIX + random(_KEY_BYTES).hex()
 
 
@@ -37,7 +37,7 @@ class ClientKeyEntry:
 
     @property
     def label(self) -> str:
-        """The digest's first digits, which tell the keys of one client apart in metrics."""
+        """The digest's first digits, by which the keys of one client differ in metrics."""
         return self.digest.removeprefix("sha256:")[:8]
 
     def count_one(self, now: float) -> None:

@@ -30,7 +30,7 @@ from proxy.runtime.directory import inode_of
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.unix_socket import listen_unix, remove_unix
 from proxy.server.audit_log import AuditLog
-from proxy.server.collectors import client_readings, tls_readings
+from proxy.server.client_readings import client_readings, tls_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
 from proxy.server.fast_path import FastPath
 from proxy.server.forwarding import Forwarding
@@ -38,7 +38,7 @@ from proxy.server.listener import BACKLOG, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.server.tls import ListenerTls
-from proxy.status.collectors import (
+from proxy.status.readings import (
     attachment_readings,
     availability_readings,
     cache_readings,

@@ -68,10 +68,10 @@ def is_upstream_failure(status: int, body: bytes, *, own: bool) -> bool:
     """
     if status >= 500 or status == 429:
         return True
-    return own and is_credential_rejected(status, body)
+    return own and is_credential_refused(status, body)
 
 
-def is_credential_rejected(status: int, body: bytes) -> bool:
+def is_credential_refused(status: int, body: bytes) -> bool:
     """Whether Trello says that the key or the token is invalid, whatever it is used for."""
     return status == 401 and any(sentence in body for sentence in _BAD_CREDENTIAL)
 

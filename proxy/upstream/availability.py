@@ -1,7 +1,7 @@
 """Upstream availability: circuit breakers, and whether Trello accepts the stored token.
 
 There is one breaker for connections, one for each route, which opens only if the route fails for
-more than one client, and one for each client of a route (D37). After Trello rejected the stored
+more than one client, and one for each client of a route (D37). After Trello refused the stored
 credential, no request is sent with it until one of the proxy's own probes succeeds (D39).
 """
 
@@ -24,7 +24,7 @@ from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
 from proxy.runtime.lru import LruDict
 from proxy.runtime.randomness import RandomBytes, uniform
-from proxy.trello.failures import is_credential_rejected, is_gateway_failure
+from proxy.trello.failures import is_credential_refused, is_gateway_failure
 from proxy.trello.message import ApiRequest
 from proxy.upstream.circuit_breaker import Call, CircuitBreaker, State
 
@@ -51,9 +51,9 @@ class TokenHealth:
         self._trusted_until = -inf
 
     def mark_refused(self, now: float) -> bool:
-        """Record a rejection; whether that is a change.
+        """Record a refusal; whether that is a change.
 
-        For 30 s after a successful request a rejection is ignored: it has another cause then.
+        For 30 s after a successful request a refusal is ignored: it has another cause then.
         """
         if self.is_refused or now < self._trusted_until:
             return False
@@ -169,14 +169,14 @@ class CircuitBreakers:
             raise
 
     def note_unauthorized(self, request: ApiRequest, status: int, text: bytes) -> None:
-        """Record a 401 that rejects the current stored credential.
+        """Record a 401 that refuses the current stored credential.
 
-        On a route with a token in its path, a rejection may be about that token.
+        On a route with a token in its path, a refusal may be about that token.
         """
         is_stored = (
             request.credential == self._stored.credential and not request.match.secret_positions
         )
-        if is_stored and is_credential_rejected(status, text):
+        if is_stored and is_credential_refused(status, text):
             self.mark_refused()
 
     def log_connect_error(self, error: UpstreamError) -> None:
@@ -188,9 +188,9 @@ class CircuitBreakers:
         self._log.event("error", "connect failed", type=error.slug, reason=error.reason)
 
     def mark_refused(self) -> None:
-        """Record that Trello rejects the stored credential."""
+        """Record that Trello refuses the stored credential."""
         if self.token.mark_refused(self._clock.monotonic()):
-            self._log.event("error", "token rejected")
+            self._log.event("error", "token refused")
 
     def mark_accepted(self) -> None:
         """Record a successful request with the stored credential."""

@@ -1,4 +1,4 @@
-"""Credential manager: probes a rejected credential, follows its expiry, replaces it.
+"""Credential manager: probes a refused credential, follows its expiry, replaces it.
 
 A new credential is used only if Trello accepts it and reports the same member, as stored responses
 belong to that member. All requests use it from that moment on.
@@ -16,7 +16,7 @@ from proxy.observability.log import Log
 from proxy.runtime.clock import Clock
 from proxy.runtime.randomness import RandomBytes, uniform
 from proxy.runtime.tasks import TaskSet
-from proxy.trello.failures import is_credential_rejected
+from proxy.trello.failures import is_credential_refused
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import RouteTable
 from proxy.trello.token_info import (
@@ -36,7 +36,7 @@ _REDACTED = "-"
 
 
 class CredentialRefused(Exception):
-    """Trello rejects a key or a token."""
+    """Trello refuses a key or a token."""
 
 
 class TokenInspector:
@@ -87,7 +87,7 @@ class TokenInspector:
         if not isinstance(response, BufferedResponse):
             await response.body.aclose()
             raise InvalidResponse("Trello's response about a credential is too long.")
-        if is_credential_rejected(response.status, response.plain):
+        if is_credential_refused(response.status, response.plain):
             raise CredentialRefused
         if response.status != 200:
             raise InvalidResponse(
@@ -133,7 +133,7 @@ class CredentialManager:
         self._tasks = TaskSet()
 
     def start(self, *, learns: bool) -> None:
-        """Probe the credential while it is rejected; `learns`: also follow member and expiry."""
+        """Probe the credential while it is refused; `learns`: also follow member and expiry."""
         self._tasks.spawn(self._probe_until_accepted())
         if learns:
             self._tasks.spawn(self._refresh_token_info())
@@ -189,7 +189,7 @@ class CredentialManager:
         self.start(learns=True)
 
     async def _probe_until_accepted(self) -> None:
-        """While the credential is rejected, probe it at growing intervals."""
+        """While the credential is refused, probe it at growing intervals."""
         token = self._availability.token
         while True:
             await token.refused.wait()

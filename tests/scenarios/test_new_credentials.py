@@ -180,7 +180,7 @@ async def test_ones_that_trello_does_not_accept_are_refused(
     office.write(OTHER_KEY, OTHER_TOKEN)
     await office.look(lambda: bool(office.told("credential replacement rejected")))
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert office.told("token rejected") == []
+    assert office.told("token refused") == []
 
 
 async def test_half_a_change_is_borne(office: Office, standin: FakeTrello, board: str) -> None:

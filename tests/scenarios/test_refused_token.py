@@ -32,7 +32,7 @@ async def refused(proxy: Proxy, fake_trello: FakeTrello) -> None:
     probes = fake_trello.request_log.count("GET", ME)
     assert (await proxy.get("/1/members/me/boards?_=1")).body == b"invalid token"
     await until(lambda: fake_trello.request_log.count("GET", ME) > probes)
-    await until(lambda: bool(proxy.logged("token rejected")))
+    await until(lambda: bool(proxy.logged("token refused")))
 
 
 async def until_probed(fake_trello: FakeTrello, clock: FakeClock) -> float:
@@ -80,7 +80,7 @@ async def test_readyz_metric_and_log_say_so(proxy: Proxy, standin: FakeTrello, b
     assert (ready.status, ready.json["status"]) == (200, "degraded")
     assert ready.json["token"].startswith("refused")
     assert await proxy.metric("trello_proxy_token_refused") == 1
-    assert [line["level"] for line in proxy.logged("token rejected")] == ["error"]
+    assert [line["level"] for line in proxy.logged("token refused")] == ["error"]
 
 
 async def test_with_nothing_stored_it_is_not_ready(
@@ -131,7 +131,7 @@ async def test_that_one_object_may_not_be_seen_is_no_such_thing(
     standin.faults.add(Fault("status", f"/1/boards/{board}", status=401, body=sentence))
     assert (await proxy.get(f"/1/boards/{board}")).status == 401
     assert (await proxy.get(f"/1/cards/{card}")).status == 200
-    assert proxy.logged("token rejected") == []
+    assert proxy.logged("token refused") == []
     assert standin.request_log.count("GET", ME) == 0
 
 
@@ -142,7 +142,7 @@ async def test_a_clients_own_token_says_nothing_of_the_stored_one(
     theirs = await proxy.get(f"/1/boards/{board}?key={OTHER_KEY}&token={OTHER_TOKEN}")
     assert theirs.status == 401
     assert (await proxy.get(f"/1/boards/{board}")).status == 200
-    assert proxy.logged("token rejected") == []
+    assert proxy.logged("token refused") == []
     await refused(proxy, standin)
     standin.faults.clear()
     good = await proxy.get(f"/1/boards/{board}?key={KEY}&token={TOKEN}&_=2")
