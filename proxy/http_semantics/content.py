@@ -151,7 +151,7 @@ def _weight(text: str) -> float:
         return 0.0
 
 
-MAX_PLAIN_BYTES = 256 * 1024 * 1024
+MAX_INFLATED_BYTES = 256 * 1024 * 1024
 """Inflated size of one body; more is a decompression bomb, not a response."""
 MAX_MEMBERS = 1000
 """Gzip members of one body; each needs a decompressor."""
@@ -169,7 +169,7 @@ _MAX_RATIO = 1032
 
 
 class InvalidEncoding(ValueError):
-    """The bytes are not gzip, are truncated, or inflate to more than MAX_PLAIN_BYTES."""
+    """The bytes are not gzip, are truncated, or inflate to more than MAX_INFLATED_BYTES."""
 
 
 class TooLong(InvalidEncoding):
@@ -222,8 +222,8 @@ class Gunzip:
     __slots__ = ("_inflater", "_is_bomb", "_left_bytes", "_members")
 
     def __init__(self, max_bytes: int | None = None) -> None:
-        self._left_bytes = min(max_bytes or MAX_PLAIN_BYTES, MAX_PLAIN_BYTES)
-        self._is_bomb = self._left_bytes == MAX_PLAIN_BYTES
+        self._left_bytes = min(max_bytes or MAX_INFLATED_BYTES, MAX_INFLATED_BYTES)
+        self._is_bomb = self._left_bytes == MAX_INFLATED_BYTES
         self._inflater = zlib.decompressobj(_GZIP)
         self._members = 1
 

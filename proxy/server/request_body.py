@@ -38,7 +38,7 @@ from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.runtime.memory_budget import Hold
 from proxy.runtime.tasks import run_for_client
 
-MAX_BUFFERED_BYTES = 256 * 1024
+MAX_FORM_OR_JSON_BYTES = 256 * 1024
 """Of a form or JSON. Trello's longest text, a description of 16,384 characters, takes 192 KiB if
 each of them is four bytes, percent-encoded."""
 IDLE_S = 30.0
@@ -143,7 +143,7 @@ class _Receiver:
 
     async def read_parsed(self, start: bytes, parse: Callable[[bytes], ParsedBody]) -> RequestBody:
         """The whole body, parsed."""
-        body = await self.read_all(start, MAX_BUFFERED_BYTES)
+        body = await self.read_all(start, MAX_FORM_OR_JSON_BYTES)
         parsed = await run_for_client(len(body), parse, body)
         return RequestBody(
             content=parsed.body,

@@ -87,7 +87,7 @@ def test_a_body_is_refused_in_chunks(body: bytes) -> None:
 
 
 def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "MAX_PLAIN_BYTES", 1_000)
+    monkeypatch.setattr(content, "MAX_INFLATED_BYTES", 1_000)
     assert gunzip(gzip.compress(bytes(1_000))) == bytes(1_000)
     with pytest.raises(InvalidEncoding):
         gunzip(gzip.compress(bytes(1_001)))

@@ -207,7 +207,7 @@ async def test_a_file_passes_whole_from_behind_the_redirect(
 async def test_gzip_that_would_fill_the_memory_is_trouble(
     proxy: Proxy, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.http_semantics.content.MAX_PLAIN_BYTES", MIB)
+    monkeypatch.setattr("proxy.http_semantics.content.MAX_INFLATED_BYTES", MIB)
     bomb = gzip.compress(b"[" + b" " * MIB + b"]")
 
     async def response(upstream: Upstream, writer: asyncio.StreamWriter) -> None:

@@ -19,7 +19,7 @@ JSON = {"Content-Type": "application/json"}
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 LONGEST_S = 0.05
 KIB = 1024
-HELD = request_body.MAX_BUFFERED_BYTES
+HELD = request_body.MAX_FORM_OR_JSON_BYTES
 PART = b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nx\r\n'
 
 BODIES: dict[str, tuple[dict[str, str], bytes, int]] = {

@@ -243,7 +243,7 @@ async def test_a_stalled_body_is_408_and_ends_the_connection(
 
 async def test_a_form_too_large_to_hold_is_413(proxy: Proxy, standin: FakeTrello) -> None:
     heard = await proxy.ask(
-        "POST", "/1/cards", {}, b"desc=" + b"x" * request_body.MAX_BUFFERED_BYTES
+        "POST", "/1/cards", {}, b"desc=" + b"x" * request_body.MAX_FORM_OR_JSON_BYTES
     )
     assert heard.status == 413
     assert heard.is_problem

@@ -258,7 +258,7 @@ async def test_json_that_does_not_say_so_is_json(before: Start) -> None:
 async def test_a_decompression_bomb_is_no_response(
     before: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.http_semantics.content.MAX_PLAIN_BYTES", 1_000_000)
+    monkeypatch.setattr("proxy.http_semantics.content.MAX_INFLATED_BYTES", 1_000_000)
     bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
     packed = bomb.compress(b"[" + b" " * 20_000_000) + bomb.flush()
     proxy = await before(answer(packed, JSON + b"Content-Encoding: gzip\r\n"))
