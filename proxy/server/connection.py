@@ -18,7 +18,7 @@ from proxy.access.authentication import name_in_certificate
 from proxy.errors import HeaderFieldsTooLarge
 from proxy.http_semantics.target import MAX_TARGET_BYTES
 from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
-from proxy.server.fast_path import FastPath, sender_digest
+from proxy.server.fast_path import FastPath
 from proxy.server.loopback import UNIX_PEER
 from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 
@@ -165,6 +165,7 @@ class Connection(AiohttpConnection):
 
     __slots__ = (
         "_at_message_boundary",
+        "_digest_key",
         "_fast_path",
         "_half_open_timer",
         "_header_timer",
@@ -172,7 +173,6 @@ class Connection(AiohttpConnection):
         "_limits",
         "_on_error",
         "_partial_bytes",
-        "_sender",
         "_socket",
         "_unread_bytes",
         "_unsent_bytes",
@@ -197,7 +197,7 @@ class Connection(AiohttpConnection):
         """Of the request being served; None unless its header came alone and whole."""
         self._at_message_boundary = True
         self._is_tls = False
-        self._sender = b""
+        self._digest_key = b""
         self.certificate_name = ""
         """Of the client, by `tls.client_ca`; empty without a certificate that names one."""
         self._socket: asyncio.Transport | None = None
@@ -213,7 +213,7 @@ class Connection(AiohttpConnection):
         self.peer = self.client = peer_address(transport)
         self.certificate_name = name_in_certificate(transport.get_extra_info("peercert"))
         proxy_address = self.peer if self._limits.trusts(self.peer) else ""
-        self._sender = sender_digest(proxy_address, self.certificate_name)
+        self._digest_key = self._fast_path.digest_key(proxy_address, self.certificate_name)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
@@ -318,7 +318,7 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self.header_digest, response = self._fast_path.respond(data, self.peer, self._sender)
+        self.header_digest, response = self._fast_path.respond(data, self.peer, self._digest_key)
         if response is None:
             return False
         self.respond_before_parsing(response)

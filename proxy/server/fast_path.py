@@ -130,16 +130,6 @@ class PreparedHit:
         return True
 
 
-def sender_digest(address: str, certificate_name: str) -> bytes:
-    """Digest of what decides a response besides the header; empty if nothing does.
-
-    `address`: of a trusted proxy, `certificate_name`: of the client's certificate.
-    """
-    if not address and not certificate_name:
-        return b""
-    return blake2b(f"{address}\0{certificate_name}".encode(), digest_size=16).digest()
-
-
 class FastPath:
     """Prepared hits of one listener, by the digest of the request header."""
 
@@ -172,13 +162,23 @@ class FastPath:
         self._entries.clear()
         self.generation += 1
 
-    def respond(self, header: bytes, peer: str, sender: bytes) -> tuple[bytes, bytes | None]:
+    def digest_key(self, address: str, certificate_name: str) -> bytes:
+        """The key for headers of one connection: what else decides the response is part of it.
+
+        `address`: of a trusted proxy, `certificate_name`: of the client's certificate; or empty.
+        Bytes behind a header are the client's choice, so none of this may be written there.
+        """
+        if not address and not certificate_name:
+            return self._digest_key
+        sender = f"{address}\0{certificate_name}".encode()
+        return blake2b(sender, key=self._digest_key, digest_size=32).digest()
+
+    def respond(self, header: bytes, peer: str, digest_key: bytes) -> tuple[bytes, bytes | None]:
         """The header's digest, and the response, which is counted and logged.
 
-        The response is None if the header must be parsed. `sender`: of `sender_digest`. It is the
-        digest's salt, since bytes behind a header are the client's choice.
+        The response is None if the header must be parsed.
         """
-        digest = blake2b(header, digest_size=16, key=self._digest_key, salt=sender).digest()
+        digest = blake2b(header, digest_size=16, key=digest_key).digest()
         prepared = self._entries.get(digest)
         if prepared is None:
             return digest, None

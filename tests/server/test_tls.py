@@ -26,7 +26,7 @@ from tests.authority import Authority, Pair
 from tests.deploy.tools import tool
 from tests.server.conftest import Heard, MakeProxy, Proxy, Start, Wire
 from tests.server.heartbeat import beating
-from tests.server.raw_upstream import PATIENCE_S, answer
+from tests.server.raw_upstream import PATIENCE_S, RawUpstream, answer
 
 ME = "/1/members/me"
 MAX_PAUSE_S = 0.05
@@ -279,6 +279,32 @@ def _who_reads_nothing(port: int, context: ssl.SSLContext, request: bytes) -> so
     return wrapped
 
 
+class TestUploads:
+    async def test_a_long_body_arrives_whole(
+        self, before: Start, raw_upstream: RawUpstream, server: Pair, authority: Authority
+    ) -> None:
+        """Also where the upstream reads it late, so that receiving pauses."""
+        received = asyncio.get_running_loop().create_future()
+
+        async def late(
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, header: bytes
+        ) -> None:
+            await _turns(20)
+            length = int(header.lower().partition(b"content-length: ")[2].split()[0])
+            received.set_result(await reader.readexactly(length))
+            writer.write(answer(b"{}"))
+
+        proxy = await before(late, _settings(server))
+        head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        body = head + bytes(range(256)) * 16_384 + b"\r\n--b--\r\n"
+        wire = await _connect(proxy, authority.client_context())
+        path = "/1/cards/5e9310df53f23017628a8011/attachments"
+        fields = {"Content-Type": "multipart/form-data; boundary=b"}
+        wire.send(proxy.request("POST", path, fields, body))
+        assert (await wire.hear("POST")).status == 200
+        assert received.result() == body
+
+
 class TestBounds:
     async def test_handshakes_take_places_and_make_room(
         self,
@@ -409,12 +435,11 @@ class TestReplacement:
         context = authority.client_context()
         kept = await _connect(proxy, context)
         _copy(issued["next"], server)
-        await _polls(clock, 2)
+        line = await _until(proxy, clock, "certificate replaced")
+        assert abs(line["days"]) < 365
         assert await _name(proxy, context) == "two"
         kept.send(proxy.request("GET", "/healthz"))
         assert (await kept.hear()).status == 200
-        (line,) = _events(proxy, "certificate replaced")
-        assert abs(line["days"]) < 365
 
     async def test_half_a_pair_is_awaited_and_a_broken_one_rejected(
         self,
@@ -426,15 +451,15 @@ class TestReplacement:
     ) -> None:
         context = authority.client_context()
         shutil.copy(issued["next"].certificate, server.certificate)
-        await _polls(clock, 1)
+        clock.advance(POLL_S)
+        await _turns()
         assert not _events(proxy, "certificate rejected")
-        await _polls(clock, 3)
-        (line,) = _events(proxy, "certificate rejected")
+        line = await _until(proxy, clock, "certificate rejected")
         assert (line["level"], line["fault"].split(" ")[0]) == ("error", "tls.key:")
         assert "PRIVATE" not in proxy.log.decode()
         assert await _name(proxy, context) == "one"
         shutil.copy(issued["next"].key, server.key)
-        await _polls(clock, 2)
+        await _until(proxy, clock, "certificate replaced")
         assert await _name(proxy, context) == "two"
 
     async def test_on_a_signal_they_are_loaded_at_once(
@@ -458,7 +483,10 @@ class TestReplacement:
         assert await _figure(proxy, context, sample) == pytest.approx(before - 3600)
 
 
-async def _polls(clock: FakeClock, count: int) -> None:
-    for _ in range(count):
-        clock.advance(POLL_S)
-        await _turns(30)
+async def _until(proxy: Proxy, clock: FakeClock, message: str) -> dict[str, Any]:
+    """The first event with this message; the files are polled until then."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not _events(proxy, message):
+            clock.advance(POLL_S)
+            await _turns(5)
+    return _events(proxy, message)[0]
