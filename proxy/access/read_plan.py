@@ -24,7 +24,8 @@ MAX_BOARDS = 200
 """In a search; more would not fit its target."""
 _DEFAULT_LIMIT = 50
 _NAMES_WORDS = """
-    actions attachments before board boardBackgrounds boardStars boards boardsInvited card cards
+    actions attachments badges before board boardBackgrounds boardStars boards boardsInvited card
+    cards
     checkItemStates checkItems checklists count customFieldItems customFields display entities
     fields filter format labels limit list lists member memberCreator members membersInvited
     membersVoted memberships modelTypes myPrefs notifications organization organizations
@@ -34,8 +35,8 @@ _NAMES_WORDS = """
 _NAMES = frozenset(_NAMES_WORDS.split())
 _NESTED = re.compile(
     r"(?:actions?|attachments?|boards?|boardsInvited|cards?|checkItem|checklists?|labels?|lists?"
-    r"|members?|memberCreator|memberVoted|notifications?|organizations?|organizationsInvited"
-    r"|stickers?|customFieldItems?)_[A-Za-z]+(?:_[A-Za-z]+)?"
+    r"|members?|memberCreator|memberVoted|notifications?|organizations|organizationsInvited"
+    r"|stickers?|customFieldItems?)_[A-Za-z]+(?:_[A-Za-z]+)?|(?:board_)?organization_fields"
 )
 _FIELDS = {
     **FIELDS,

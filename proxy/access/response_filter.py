@@ -37,13 +37,15 @@ _OF_A_BOARD = frozenset(_OF_A_BOARD_WORDS.split())
 _SOURCE = re.compile(r"(?:id)?(?:card|checklist|list|mirror)[a-z]*source[a-z]*|mirror\w*"
                      r"|source(?:card|list|checklist)\w*", re.I)  # fmt: skip
 _WORKSPACES_WORDS = """
-    idOrganizations idOrganizationsInvited idPremOrgsAdmin organizations organizationsInvited
+    idOrganizations idOrganizationsInvited idPremOrgsAdmin organization organizations
+    organizationsInvited
     """
 _WORKSPACES = frozenset(_WORKSPACES_WORDS.split())
 _PERSONS = frozenset(
     {"members", "member", "memberCreator", "membersVoted", "membersInvited", "organization"}
 )
 """Within these every list may be of any board."""
+_WORKSPACE_NAMES = frozenset({"displayName", "id", "logoHash", "logoUrl", "name", "url"})
 _LISTS = {
     "actions": Shows.ACTION,
     "boards": Shows.BOARD,
@@ -77,6 +79,8 @@ class ScopeFilter:
             raise OutsideScope(_UNREADABLE) from None
 
     def _response(self, body: bytes, plan: ReadPlan, *, strict: bool) -> bytes:
+        if body[:1] not in {b"{", b"["}:
+            raise ValueError("neither an object nor a list")
         if plan.member:
             return self._field(body, plan.member, strict=strict)
         shows = plan.attribution.shows
@@ -136,9 +140,7 @@ class ScopeFilter:
             for name, value in shown.items()
             if (part := self._member(name, value, strict=strict)) is not None
         }
-        if kept == shown:
-            return raw
-        return b"{%b}" % b",".join(b'"%b":%b' % (n.encode(), v) for n, v in kept.items())
+        return raw if kept == shown else _joined(kept)
 
     def _is_on_visible_board(self, shown: Mapping[str, bytes]) -> bool:
         """Whether the board that the object says it is on is visible; an object may say nothing."""
@@ -157,7 +159,7 @@ class ScopeFilter:
         if _SOURCE.fullmatch(name):
             return None
         if name in _WORKSPACES:
-            return self._listed(value, self.visible.workspaces, Shows.WORKSPACE)
+            return self._workspaces(value)
         if name not in _OF_A_BOARD and _BOARD_NAME.fullmatch(name):
             return self._board(value)
         if _names_unknown_board(name, value):
@@ -176,6 +178,16 @@ class ScopeFilter:
         if {"id", "name", "shortLink", "url", "text"}.isdisjoint(shown):
             return self._object(value, strict=False)
         return self._object(value, strict=False) if self._is_board(shown) else None
+
+    def _workspaces(self, value: bytes) -> bytes | None:
+        """A list of workspaces; or that of a board, if it is not visible no more than its name."""
+        if not value.startswith(b"{"):
+            return self._listed(value, self.visible.workspaces, Shows.WORKSPACE)
+        shown = members(value)
+        if _id_in(shown) in self.visible.workspaces:
+            return self._object(value, strict=True)
+        kept = {name: part for name, part in shown.items() if name in _WORKSPACE_NAMES}
+        return value if kept == shown else _joined(kept)
 
     def _listed(self, value: bytes, ids: Collection[str], shows: Shows) -> bytes | None:
         """A list of ids or of objects with an id, without the others."""
@@ -242,7 +254,11 @@ def _without(raw: bytes, field: str) -> bytes:
     shown = members(raw) if field and raw.startswith(b"{") else {}
     if field not in shown:
         return raw
-    return b"{%b}" % b",".join(b'"%b":%b' % (n.encode(), v) for n, v in shown.items() if n != field)
+    return _joined({name: value for name, value in shown.items() if name != field})
+
+
+def _joined(shown: Mapping[str, bytes]) -> bytes:
+    return b"{%b}" % b",".join(b'"%b":%b' % (n.encode(), v) for n, v in shown.items())
 
 
 def _array(body: bytes, items: list[bytes], kept: list[bytes]) -> bytes:

@@ -55,6 +55,8 @@ def _without_profile(value: object) -> object:
     if not isinstance(value, dict):
         return value
     private = PROFILE if "username" in value else OTHER_BOARDS
+    if "displayName" in value:  # a workspace: its name and addresses
+        private = set(value) - {"displayName", "id", "logoHash", "logoUrl", "name", "url"}
     return {name: _without_profile(each) for name, each in value.items() if name not in private}
 
 
