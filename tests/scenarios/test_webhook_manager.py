@@ -46,6 +46,9 @@ class Trello:
         path = f"/1/tokens/{TOKEN}/webhooks"
         return str(self._standin.trello.edit("POST", path, wanted)["id"])
 
+    def cards_of(self, board: str) -> list[str]:
+        return [each["id"] for each in self._standin.trello.cards.of(board)]
+
     def calls(self) -> list[str]:
         """Those about webhooks since this was asked last."""
         seen = [each for each in self._standin.request_log.requests if "/webhooks" in each.path]
@@ -328,3 +331,19 @@ async def test_the_token_is_in_no_log_line_and_no_metric(
     told = json.dumps([*changed, *proxy.logged("invalidated")]) + text
     assert TOKEN not in told
     assert "demo-secret" not in told
+
+
+async def test_a_board_that_the_proxy_does_not_expose_gets_none(
+    way_in: WayIn, start_proxy: StartProxy, trello: Trello, board: str, other_board: str
+) -> None:
+    way_in.proxy = await start_proxy(
+        f"credentials: {{secret: demo-secret}}\nclients: {{boards: [{board}]}}\n"
+        f"freshness: {{webhook_url: '{way_in.url}'}}",
+        limits=UNPROVEN,
+    )
+    cards = trello.cards_of(other_board)
+    for _ in range(3):
+        assert (await way_in.proxy.get(f"/1/cards/{cards[0]}")).status == 401
+        assert (await way_in.proxy.get(f"/1/boards/{board}")).status == 200
+        await trello.turn()
+    assert trello.models == [board]
