@@ -21,6 +21,7 @@ _VERSION = 1
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+BEGIN;
 CREATE TABLE IF NOT EXISTS blobs (
     digest TEXT PRIMARY KEY, length INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     used_at REAL NOT NULL
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_by_digest ON files (digest);
 CREATE TABLE IF NOT EXISTS seen (link TEXT PRIMARY KEY);
 PRAGMA user_version = {_VERSION};
+COMMIT;
 """
 
 

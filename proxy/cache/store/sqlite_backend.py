@@ -37,14 +37,16 @@ _SCAN_ROWS = 5_000
 _ALIAS_SHARE_BYTES = 2_000
 """Bytes of the size limit per permanent name, which takes about 150 bytes."""
 
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = NORMAL",
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
-    "PRAGMA journal_size_limit = 33554432",
-    "CREATE TABLE IF NOT EXISTS epochs (tag TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, id TEXT NOT NULL)",
-)
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)};
+PRAGMA journal_size_limit = 33554432;
+BEGIN;
+CREATE TABLE IF NOT EXISTS epochs (tag TEXT PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, id TEXT NOT NULL);
+COMMIT;
+"""
 
 
 class _Rows:
@@ -109,8 +111,7 @@ class SQLiteStorage:
             str(self._file.path), serializer=_Rows, timeout=BUSY_TIMEOUT_S, autoclose=False
         )
         async with self._connection() as db:
-            for statement in _PRAGMAS:
-                await db.execute(statement)
+            await db.executescript(_SCHEMA)
             self._page_bytes = await _number(db, "PRAGMA page_size")
             pages = self._limit_bytes // self._page_bytes
             await db.execute(f"PRAGMA max_page_count = {pages}")
