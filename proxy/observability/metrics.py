@@ -16,7 +16,7 @@ from proxy.errors import InternalError
 from proxy.model import Priority
 from proxy.runtime.lru import NameTable
 
-MAX_CLIENTS = 28
+MAX_CLIENTS = 248
 """Names besides OTHER and OWN."""
 OWN = "trello-proxy"
 """The name of the proxy's own requests."""
@@ -211,7 +211,7 @@ counter client_credentials_total{client,location,owner}
     `foreign` or `unknown`.
 counter client_requests_total{client}
     API requests by client: its name, else the product in its User-Agent, unless it could be an id.
-    30 at most, `other` among them; a new client replaces one without a request for an hour.
+    250 at most, `other` among them; a new client replaces one without a request for an hour.
 counter client_upstream_requests_total{client}
     Requests to Trello by the client that caused them; `trello-proxy` for the proxy's own.
 gauge client_key_last_used_timestamp_seconds{client,key}

@@ -210,7 +210,8 @@ class Connection(AiohttpConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("not a stream")
-        self.peer = self.client = peer_address(transport)
+        self.peer = peer_address(transport)
+        self.client = f"anonymous {self.peer}"
         self.certificate_name = name_in_certificate(transport.get_extra_info("peercert"))
         proxy_address = self.peer if self._limits.trusts(self.peer) else ""
         self._digest_key = self._fast_path.digest_key(proxy_address, self.certificate_name)

@@ -89,14 +89,18 @@ async def test_links_lead_to_this_machine_where_no_public_url_says_more(
     assert f"http://localhost:{proxy.app.port}{path}".encode() in heard.body
     assert b"0.0.0.0" not in heard.body
     await proxy.stop()
-    (warned,) = _events(proxy, "configuration")
+    access, warned = _events(proxy, "configuration")
+    assert "clients.access is open" in access["detail"]
     assert warned["level"] == "warning"
     assert "public_url: http://trello.internal:" in warned["detail"]
 
 
 @pytest.mark.parametrize(
     ("host", "yaml"),
-    [("0.0.0.0", "public_url: https://trello.internal"), ("127.0.0.1", "")],  # noqa: S104
+    [
+        ("0.0.0.0", "public_url: https://trello.internal\nclients: {access: keys}"),  # noqa: S104
+        ("127.0.0.1", ""),
+    ],
 )
 async def test_no_warning_of_links_that_lead_to_the_proxy(
     make_proxy: MakeProxy, standin: FakeTrello, host: str, yaml: str
