@@ -8,7 +8,7 @@ Facts:
 - A card, list, label or checklist names its board by `idBoard`, an action and a notification by
   `data.board.id`, a custom field by `idModel`.
 - Actions name other boards too: `boardSource`, `boardTarget` and `cardSource` of what was moved or
-  copied, also in `display.entities`. Boards have `idBoardSource`, mirror cards `mirrorSourceId`.
+  copied, also as entities of its text. Boards have `idBoardSource`, mirror cards `mirrorSourceId`.
 - Members and workspaces have `idBoards`, `idOrganizations` and nested lists of both.
 """
 
@@ -33,6 +33,7 @@ _SIMPLE = b'"-0123456789tfn'
 _BOARD_NAME = re.compile(r"(?:id|old|new)?(?:source|target)?boards?(?:id|source|target|before|after"
                          r"|invited|pinned)?", re.I)  # fmt: skip
 _OTHER_BOARD = re.compile(r"board|mirror", re.I)
+_BOARD_LINK = re.compile(r"trello\.com/b/([0-9A-Za-z]{8})")
 _OF_A_BOARD_WORDS = """
     boardBackground boardBackgrounds boardPlugins boardStars customBoardBackgrounds
     boardVisibilityRestrict boardInviteRestrict boardDeleteRestrict idBoardBackground
@@ -109,7 +110,7 @@ class ScopeFilter:
 
         It is many times as fast as to look at each object. An escape in a name would hide it.
         """
-        if rb"\u" in body or _LISTED.search(body):
+        if rb"\u" in body or b'"type":"board"' in body or _LISTED.search(body):
             return False
         names = [name for name in set(_NAME.findall(body)) if _MARK.search(name)]
         found = re.findall(_VALUES % b"|".join(sorted(names)), body, re.S) if names else ()
@@ -170,6 +171,8 @@ class ScopeFilter:
         own = shown.get("idBoard", b"null")
         if own not in _NULL and _text(own) not in self.visible.boards:
             return False
+        if shown.get("type") == b'"board"' and "id" in shown:  # an entity of an action's text
+            return self._is_board(shown)
         if shown.get("modelType") == b'"board"' and "idModel" in shown:
             return _text(shown["idModel"]) in self.visible.boards
         board = _board_in(shown["data"]) if "data" in shown else {}
@@ -185,7 +188,7 @@ class ScopeFilter:
             return self._workspaces(value)
         if name not in _OF_A_BOARD and _BOARD_NAME.fullmatch(name):
             return self._board(value)
-        if _names_unknown_board(name, value):
+        if self._may_name_board(name, value):
             raise OutsideScope(_UNREADABLE)
         if (strict or name == "actions") and name in _LISTS and _is_array(value):
             return self._list(value, _LISTS[name], strict=strict)
@@ -242,13 +245,16 @@ class ScopeFilter:
         kept = [each for each in (self._value(i, strict=strict) for i in items) if each]
         return _array(value, items, kept)
 
+    def _may_name_board(self, name: str, value: bytes) -> bool:
+        """Whether a member that no table has seems to name a board that is not visible."""
+        if name in _OF_A_BOARD or not _OTHER_BOARD.search(name):
+            return False
+        link = _BOARD_LINK.search(_text(value))
+        named = link[1] if link is not None else _text(value)
+        return (link is not None or is_id(named)) and named not in self.visible.board_names
+
     def _is_board(self, shown: Mapping[str, bytes]) -> bool:
         return _id_in(shown) in self.visible.boards
-
-
-def _names_unknown_board(name: str, value: bytes) -> bool:
-    """Whether a member that no table has seems to name a board."""
-    return name not in _OF_A_BOARD and is_id(_text(value)) and bool(_OTHER_BOARD.search(name))
 
 
 def _board_in(data: bytes) -> Mapping[str, bytes]:

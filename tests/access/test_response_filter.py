@@ -62,6 +62,8 @@ def test_what_is_left_keeps_its_bytes() -> None:
         {"organizations": [{"id": OTHER_WORKSPACE, "name": "secret"}]},
         {"idOrganizations": [OTHER_WORKSPACE]},
         {"actions": [{"type": "x", "data": {"board": {"id": THEIRS}, "list": {"name": "secret"}}}]},
+        {"entities": [{"type": "board", "id": THEIRS, "text": "secret"}]},
+        {"display": {"entities": {"source": {"type": "board", "id": THEIRS, "text": "secret"}}}},
         {"pluginData": [{"idBoard": THEIRS, "value": "secret"}]},
     ],
 )
@@ -116,6 +118,7 @@ def test_an_object_of_another_board_is_not_visible(path: str, value: dict[str, A
         ("search", {"cards": [{"id": CARD, "name": "secret"}]}),
         ("cards/x/actions", [{"id": CARD, "type": "x"}]),
         ("boards/OurBoard", {"id": OURS, "idNewBoardThing": THEIRS}),
+        ("boards/OurBoard", {"id": OURS, "boardAddress": "https://trello.com/b/AnyBoard/secret"}),
         ("members/me/cards", [{"id": CARD, "idBoard": OURS}] * 1000),
     ],
 )

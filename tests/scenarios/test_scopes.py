@@ -6,6 +6,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from proxy.access.client_keys import digest_of
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
@@ -344,6 +345,25 @@ class TestWorkspaces:
                 assert is_unauthorized(await get(scoped, target)), target
         made = await scoped("POST", "/1/boards", headers=AS_CLIENT, data={"name": "made"})
         assert made.problem == "outside-scope"
+
+
+async def test_many_scopes_of_many_boards_cost_one_request(
+    start_proxy: StartProxy, standin: FakeTrello, world: World
+) -> None:
+    boards = ", ".join(f"{number:024x}" for number in range(50))
+    keys = ", ".join(
+        f"{{name: c{number}, digest: '{digest_of(f'key-of-client-{number}')}', "
+        f"boards: [{world.visible['board']}, {boards}]}}"
+        for number in range(100)
+    )
+    proxy = await start_proxy(f"clients: {{keys: [{keys}]}}")
+    before = asked(standin)
+    for number in range(0, 100, 10):
+        sent = {"Authorization": f"Bearer key-of-client-{number}"}
+        heard = await proxy.get(f"/1/boards/{world.visible['board']}", headers=sent)
+        assert heard.status == 200
+        assert is_unauthorized(await proxy.get(f"/1/boards/{world.hidden['board']}", headers=sent))
+    assert asked(standin) - before == 2  # the account's boards, and this one
 
 
 class TestOwnScope:

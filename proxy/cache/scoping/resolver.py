@@ -95,12 +95,10 @@ class ScopeResolver:
         boards: dict[str, str] = {}
         for name in scope.boards:
             own_id = name if is_id(name) else ids.get(name)
-            if own_id is not None and own_id in links:
-                boards[own_id] = links[own_id]
+            if own_id is not None:
+                boards[own_id] = links.get(own_id, "")
             elif (found := await self._board(name, client)) is not None:
                 boards[found[0]] = found[1]
-            elif own_id is not None:
-                boards[own_id] = ""
         return boards
 
     async def _board(self, name: str, client: ApiRequest) -> tuple[str, str] | None:

@@ -23,6 +23,7 @@ from proxy.http_semantics.content import identity_of
 from proxy.model import Outcome, StoredResponse
 from proxy.runtime.lru import LruDict
 from proxy.runtime.tasks import run_if_large
+from proxy.trello.batch_codec import JSON_HEAD
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.trello.routes import Handling, handling_of
 
@@ -98,11 +99,11 @@ class ScopedService:
                 # There is no such object: Trello says so in its own words.
 
     async def filter_write(self, response: ApiResponse, visible: Visible) -> ApiResponse:
-        """The response to a write, without what is not visible; OutsideScope."""
+        """The response to a write, without what is not visible: the write has been made."""
         try:
             return await self._filtered(response, _WRITTEN, visible)
-        except NotVisible as refusal:
-            return refused(refusal)
+        except (NotVisible, OutsideScope):
+            return replace(response, head=JSON_HEAD, body=b"{}", gzip=False, length=None)
 
     async def _serve(self, request: ApiRequest) -> ApiResponse:
         if handling_of(request.match, request.query_names) is Handling.CACHED_READ:
