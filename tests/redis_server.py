@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +48,15 @@ class RedisServer:
         )
         ends = time.monotonic() + READY_S  # noqa: TID251 - another process
         while True:
-            with suppress(redis.RedisError), self.client() as client:
-                client.ping()
-                return
+            with self.client() as client:
+                try:
+                    client.ping()
+                except redis.AuthenticationError:
+                    return
+                except redis.RedisError:
+                    pass
+                else:
+                    return
             assert time.monotonic() < ends  # noqa: TID251 - another process
             time.sleep(0.01)
 

@@ -78,8 +78,7 @@ class Health:
 def _store_text(responses: ResponseStore) -> str:
     if responses.is_working:
         return "ok"
-    cause = _TAKEN if responses.is_taken else "failing"
-    return f"{cause}; responses are stored in memory only"
+    return f"{responses.taken or 'failing'}; responses are stored in memory only"
 
 
 def _files_text(files: AttachmentStore) -> str:

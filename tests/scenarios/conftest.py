@@ -82,6 +82,11 @@ class Proxy:
     def host(self) -> str:
         return f"127.0.0.1:{self.app.port}"
 
+    @property
+    def log(self) -> str:
+        """Everything that was logged so far."""
+        return b"".join(self._lines).decode()
+
     async def __call__(self, method: str, target: str, **options: Any) -> Heard:
         async with self.session.request(
             method, URL(self.url + target, encoded=True), allow_redirects=False, **options

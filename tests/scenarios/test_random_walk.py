@@ -8,7 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
+from proxy.model import Secret
 from proxy.runtime.clock import FakeClock
+from tests.redis_server import RedisServer, needs_redis
 from tests.scenarios.conftest import (
     Proxy,
     StartProxy,
@@ -131,8 +133,23 @@ async def _look(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock) -> None
 async def test_nothing_is_read_that_was_written_over_nor_what_the_watcher_has_seen_change(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, seed: int
 ) -> None:
-    walk = Walk(standin, seed)
     proxy = await start_proxy("links: {rewrite: false}\n", freshness={"watch_s": EVERY_S})
+    await _walk(proxy, standin, clock, seed)
+
+
+@needs_redis
+async def test_nor_where_everything_is_read_from_redis(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, shared_redis: RedisServer
+) -> None:
+    cache = {"backend": "redis", "redis": Secret(shared_redis.url), "memory_bytes": 1024}
+    freshness = {"watch_s": EVERY_S}
+    proxy = await start_proxy("links: {rewrite: false}\n", freshness=freshness, cache=cache)
+    await _walk(proxy, standin, clock, seed=4)
+    assert await proxy.metric("trello_proxy_redis_errors_total") == 0
+
+
+async def _walk(proxy: Proxy, standin: FakeTrello, clock: FakeClock, seed: int) -> None:
+    walk = Walk(standin, seed)
     await _look(proxy, standin, clock)
     for _ in range(STEPS):
         await walk.stir(proxy)

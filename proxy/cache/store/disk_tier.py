@@ -85,8 +85,8 @@ class WriteBehindTier:
     ) -> None:
         self.stats = DiskStats()
         self.is_working = False
-        self.is_taken = False
-        """Whether it is off because another process uses the directory."""
+        self.taken = ""
+        """How another process keeps it off; empty unless one does."""
         self._has_opened = False
         self.aliases = AliasTable()
         """With the names of earlier processes once the backend is open."""
@@ -189,14 +189,14 @@ class WriteBehindTier:
         self._wake.set()
 
     async def flush(self) -> None:
-        """Return when pending changes have been written, or after FLUSH_TIMEOUT_S."""
+        """Return when pending changes have been written, after FLUSH_TIMEOUT_S, or on a failure."""
         if not self.is_working:
             return
         wanted = self._begun + bool(self._pending)
         self._hurry.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT_S):
-                while self._ended < wanted:
+                while self.is_working and self._ended < wanted:
                     self._written.clear()
                     await self._written.wait()
 
@@ -275,7 +275,7 @@ class WriteBehindTier:
         self._wake.set()
         self.is_working = self._has_opened = True
         self._opened.set()
-        self.is_taken = False
+        self.taken = ""
         self._log.event("info", "store opened")
 
     def _reconcile(self, opened: RecoveredState) -> None:
@@ -322,5 +322,6 @@ class WriteBehindTier:
         self.stats.errors += 1
         self.is_working = False
         self._opened.clear()
-        self.is_taken = isinstance(error, DirectoryTaken)
+        self._written.set()
+        self.taken = str(error) if isinstance(error, DirectoryTaken) else ""
         self._wake.set()

@@ -88,9 +88,9 @@ class ResponseStore:
         return self.disk.newest_at if self.disk is not None else 0.0
 
     @property
-    def is_taken(self) -> bool:
-        """Whether another process uses the directory, so that nothing is stored on disk."""
-        return self.disk is not None and self.disk.is_taken
+    def taken(self) -> str:
+        """How another process keeps the tier below memory off; empty unless one does."""
+        return self.disk.taken if self.disk is not None else ""
 
     @property
     def is_empty(self) -> bool:

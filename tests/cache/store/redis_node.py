@@ -22,9 +22,7 @@ ROOM = 8 << 20
 class RedisNode:
     """`start` it, and `stop` it whatever happens; it reads from Redis, not from memory."""
 
-    def __init__(
-        self, url: str, directory: Path, *, memory_bytes: int = 0, seq: int = BEGAN
-    ) -> None:
+    def __init__(self, url: str, directory: Path, *, seq: int = BEGAN) -> None:
         self.lines: list[bytes] = []
         self.clock = FakeClock()
         log = Log(self.lines.append, self.clock)

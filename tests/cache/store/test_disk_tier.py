@@ -215,6 +215,20 @@ class TestFlushed:
         await process.durable.flush()
         assert BOARD not in shelf.epochs
 
+    async def test_it_returns_when_a_read_fails_meanwhile(
+        self, start: Start, shelf: RamShelf
+    ) -> None:
+        shelf.rows[key(1)] = answer(1)
+        process = await start()
+        shelf.writing.shut()
+        process.invalidate(BOARD)
+        flushed = asyncio.ensure_future(process.durable.flush())
+        await turns()
+        assert not flushed.done()
+        shelf.broken = True
+        assert await process.durable.get(key(1)) is None
+        await flushed
+
     async def test_it_does_not_wait_for_one_that_fails(self, start: Start, shelf: RamShelf) -> None:
         shelf.broken = True
         process = await start()

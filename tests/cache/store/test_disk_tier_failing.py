@@ -56,6 +56,21 @@ async def test_answers_of_a_write_that_failed_are_lost_and_counted(
     assert process.durable.stats.dropped == 1
 
 
+async def test_what_such_a_write_would_have_replaced_does_not_come_back(
+    start: Start, shelf: RamShelf
+) -> None:
+    shelf.rows[key(1)] = answer(1, b"old")
+    process = await start()
+    shelf.broken = True
+    process.durable.put(answer(1, b"new"))
+    await process.durable.flush()
+    shelf.broken = False
+    await process.reopened()
+    await process.durable.flush()
+    assert await process.durable.get(key(1)) is None
+    assert not shelf.rows
+
+
 async def test_what_was_invalidated_and_dropped_meanwhile_is_not(
     start: Start, shelf: RamShelf
 ) -> None:

@@ -306,12 +306,12 @@ async def test_a_second_process_waits_until_the_first_has_gone(
 ) -> None:
     await node.keep(answer(1))
     second = await start_node(shared_redis)
-    assert second.tier.is_taken
+    assert second.tier.taken
     await second.invalidate(BOARD)
     assert await node.get(1) == answer(1)
     await node.stop()
     await second.reopened()
-    assert not second.tier.is_taken
+    assert not second.tier.taken
     assert await second.get(1) is None
 
 
@@ -332,7 +332,7 @@ async def test_a_process_whose_lease_was_taken_uses_nothing_of_the_others(
     assert not node.tier.is_working
     await until(lambda: bool(node.clock.sleepers))
     node.clock.advance(disk_tier.REOPEN_AFTER_S)
-    await until(lambda: node.tier.is_taken)
+    await until(lambda: bool(node.tier.taken))
     assert (await second.get(2) or answer(2)).body == b"of the second"
 
 
