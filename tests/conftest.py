@@ -13,10 +13,11 @@ __all__ = ["own_redis", "redis_server", "shared_redis"]
 
 # How long an example takes says something about the machine, not about what is tested.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("working", parent=settings.get_profile("here"), max_examples=50)
 settings.load_profile("here")
 
 # What has been compiled is kept for the next run and for the processes that tests start, also where
-# that is switched off: compiling everything anew takes a minute of a run.
+# that is switched off: to compile everything anew costs each process seconds.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251
 
@@ -33,7 +34,10 @@ SLOW = (
     "tests/scenarios/test_board_poller.py",
     "tests/scenarios/test_cache_directory.py",
     "tests/scenarios/test_damaged_store.py",
+    "tests/scenarios/test_egress.py",
     "tests/scenarios/test_explain.py",
+    "tests/scenarios/test_fault_matrix.py",
+    "tests/scenarios/test_file_fields.py",
     "tests/scenarios/test_files.py",
     "tests/scenarios/test_foreign_pages_in_chromium.py",
     "tests/scenarios/test_large_responses.py",
@@ -51,6 +55,7 @@ SLOW = (
     "tests/server/test_clients_credentials.py",
     "tests/server/test_echoed_credentials.py",
     "tests/server/test_event_loop_blocking.py",
+    "tests/server/test_hostile_downloads.py",
     "tests/server/test_listening_and_shutdown.py",
     "tests/server/test_no_credential_leaks.py",
     "tests/server/test_real_clients.py",
@@ -58,6 +63,12 @@ SLOW = (
     "tests/test_wheel.py",
 )
 """Files, folders or tests that take seconds: other processes, a browser, long random walks."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Half the examples while working; a run of all tests tries a hundred of each property."""
+    if config.option.markexpr == "not slow":
+        settings.load_profile("working")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
