@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 REDIS_SERVER = shutil.which("redis-server")
 MISSING = "redis-server is not installed (apt-get install redis-server)"
@@ -61,7 +63,8 @@ class RedisServer:
             time.sleep(0.01)
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(port=self.port, socket_timeout=READY_S, **options)
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(port=self.port, socket_timeout=READY_S, retry=retry, **options)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""

@@ -13,6 +13,7 @@ import pytest
 
 from proxy.cache.store import disk_tier, redis_backend, redis_connection
 from proxy.cache.store.backend import WriteBatch
+from proxy.cache.store.redis_scripts import BATCH, CHAIN, PRUNE, PUT
 from proxy.errors import StoreError
 from proxy.model import NEVER_EXPIRES, AliasEntry, Tag
 from tests.cache.store.conftest import BEGAN, BOARD, answer, key
@@ -194,6 +195,29 @@ async def test_a_batch_that_arrives_late_is_refused_or_counted(
     assert (await node.get(1) or answer(1)).body == b"new"
 
 
+async def test_a_script_that_comes_too_late_changes_nothing(
+    node: RedisNode, shared_redis: RedisServer
+) -> None:
+    await node.keep(answer(1))
+    with shared_redis.client() as client:
+        meta = client.hgetall("{test}:meta")
+        holder, gen, late = meta[b"holder"], meta[b"gen"], int(meta[b"n"]) - 1
+        keys = [f"{{test}}:{name}".encode() for name in ("meta", "lease")]
+        keys += [b"{test}:epochs:" + gen, b"{test}:order:" + gen]
+        keys += [b"{test}:names:a", b"{test}:names:b", b"{test}:identity"]
+        prefix = b"{test}:r:" + gen + b":"
+        before = {name: client.dump(name) for name in client.keys("*")}
+        for n, by in ((late, holder), (late + 1, b"other"), (late + 2, holder)):
+            fence = by, gen, n, "complete", 3_000, prefix
+            put = client.eval(PUT, len(keys), *keys, *fence, 1 << 20, 0, "1", "late", 1_000)
+            batch = client.eval(
+                BATCH, len(keys), *keys, *fence, 9, "x", 9, 1, 1, key(1), 2, "a", 1, 0
+            )
+            pruned = client.eval(PRUNE, len(keys), *keys, *fence, 0, 1 << 50)
+            assert put[0] == batch[0] == pruned[0] == CHAIN
+        assert {name: client.dump(name) for name in client.keys("*")} == before
+
+
 async def test_a_redis_that_was_killed_is_missed_and_found_again(
     start_node: StartNode, own_redis: RedisServer
 ) -> None:
@@ -261,6 +285,7 @@ async def test_a_new_process_trusts_no_redis_that_was_restarted_meanwhile(
 async def test_a_full_redis_stores_no_response_and_every_invalidation(
     node: RedisNode, start_node: StartNode, shared_redis: RedisServer
 ) -> None:
+    await node.keep(*(answer(number) for number in range(100, 200)))
     await node.keep(answer(1, b"old", tags=(Tag("card:1"),)))
     with shared_redis.client() as client:
         client.config_set("maxmemory", 1 << 20)
@@ -272,6 +297,7 @@ async def test_a_full_redis_stores_no_response_and_every_invalidation(
     assert node.connection.stats.dropped == 2
     assert node.connection.stats.errors == 1
     assert "redis full" in node.log
+    assert node.tier.stats.evictions == 64
     await node.stop()
     later = await start_node(shared_redis)
     assert later.epochs.last[BOARD] == BEGAN + 1

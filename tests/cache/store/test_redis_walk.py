@@ -5,11 +5,10 @@ Every change goes through the store, so whatever it returns must be the current 
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-import redis
 
 from proxy.cache.store import redis_connection
 from proxy.model import Tag
@@ -91,10 +90,13 @@ class Walk:
             self._hang,
             self._hang,
             self._fill,
-            self._save,
-            self._restart_redis,
+            self._restart_empty,
+            self._roll_back,
+            self._roll_back,
+            self._roll_back_and_crash,
             self._end_process,
             self._crash,
+            self._crash_behind,
         ]
 
     async def _evict(self) -> None:
@@ -132,21 +134,53 @@ class Walk:
         with self._server.client() as client:
             client.config_set("maxmemory", 0)
 
-    async def _save(self) -> None:
-        """What a later restart may go back to."""
-        with self._server.client() as client, suppress(redis.RedisError):
-            client.save()
-
-    async def _restart_redis(self) -> None:
+    async def _restart_empty(self) -> None:
+        (self._server.directory / "dump.rdb").unlink(missing_ok=True)
         await self._server.restart()
+
+    async def _roll_back(self) -> None:
+        """Redis loses its newest writes, as by a fail-over."""
+        await self._change_after_saving()
+        await self._server.restart()
+
+    async def _roll_back_and_crash(self) -> None:
+        await self._change_after_saving()
+        await self._server.restart()
+        await self._start_after_a_crash()
+
+    async def _change_after_saving(self) -> None:
+        await self.node.reopened()
+        for card in range(CARDS):
+            self._put(card)
+        await self.node.store.flush()
+        with self._server.client() as client:
+            client.save()
+        for _ in range(self._random.randrange(6)):
+            await self._random.choice((self._write, self._refresh))()
+            await self.node.store.flush()
 
     async def _end_process(self) -> None:
         await self.node.stop()
         await self.start()
 
     async def _crash(self) -> None:
-        """The process is gone without a word, its lease has run out."""
         await self.node.store.flush()
+        await self._start_after_a_crash()
+
+    async def _crash_behind(self) -> None:
+        """The process knows of changes that Redis does not."""
+        await self._change_after_saving()
+        self._server.pause()
+        redis_connection.TIMEOUT_S = IMPATIENT_S
+        await self.node.lost_something()
+        for _ in range(3):
+            await self._write()
+        redis_connection.TIMEOUT_S = PATIENT_S
+        self._server.resume()
+        await self._start_after_a_crash()
+
+    async def _start_after_a_crash(self) -> None:
+        """The process before is gone without a word, its lease has run out."""
         with self._server.client() as client:
             client.delete("{test}:lease")
         await self.start()
