@@ -176,6 +176,8 @@ class Fwd(StrEnum):
 class Detail(StrEnum):
     """Why a response was not stored, or how it was made: `detail` of RFC 9211 §2.8."""
 
+    APART = "apart"
+    """Requested by a node of a fleet that reaches no leader; not stored (D65)."""
     CREDENTIAL_IN_RESPONSE = "credential-in-response"
     """Not stored: it repeats the client's own key or token (D1)."""
     INSUFFICIENT_SPACE = "insufficient-space"

@@ -261,9 +261,11 @@ def test_a_library_is_known_where_it_belongs_and_nowhere_else(library: str) -> N
 
 
 def test_only_the_transport_sends_requests_to_trello() -> None:
+    """The other client speaks to the nodes of a fleet."""
     clients = {module_of(file) for file in FILES if "ClientSession" in source_of(file).text}
     assert {each for each in clients if folder_of(each) != "fake_trello"} == {
-        "proxy.upstream.transport"
+        "proxy.upstream.transport",
+        "proxy.server.fleet.peer_client",
     }
 
 

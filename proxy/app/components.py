@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from proxy.access.authentication import Authentication
 from proxy.attachments.board_export import BoardExport
@@ -19,10 +19,11 @@ from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.scoping.scoping import Scoping
+from proxy.cache.store.redis_behind import BehindFlag
 from proxy.cache.store.redis_stats import RedisStats
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
-from proxy.cache.write_through import EchoFilter, WriteThrough
+from proxy.cache.write_through import EchoFilter, WriteFence, WriteThrough
 from proxy.changes.board_poller import BoardPoller
 from proxy.changes.webhook_manager import WebhookManager
 from proxy.changes.webhook_receiver import WebhookReceiver
@@ -33,7 +34,7 @@ from proxy.links.rewrite import LinkRewriter
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
-from proxy.runtime.clock import Clock
+from proxy.runtime.clock import BootClock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.server.audit_log import AuditLog
 from proxy.server.credential_usage import CredentialUsage
@@ -43,6 +44,9 @@ from proxy.trello.routes import RouteTable
 from proxy.upstream.availability import CircuitBreakers
 from proxy.upstream.credential_manager import CredentialManager
 from proxy.upstream.exchange import UpstreamExchange
+
+if TYPE_CHECKING:
+    from proxy.cache.store.redis_backend import RedisBackend
 
 
 class Stoppable(Protocol):
@@ -56,11 +60,25 @@ _T = TypeVar("_T", bound=Stoppable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderHooks:
+    """What ties the components of a leader to its term (D65)."""
+
+    term: int
+    witnessed_term: int
+    """As in Succession."""
+    behind: BehindFlag
+    """Set while Redis may lack something that was acknowledged."""
+    may_send: Callable[[], None]
+    """NoLeader while this node must send nothing."""
+    fence: WriteFence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """Environment shared by all components."""
 
     config: Config
-    clock: Clock
+    clock: BootClock
     log: Log
     random: Callable[[int], bytes]
     """Returns as many random bytes."""
@@ -71,6 +89,8 @@ class Environment:
     audit: AuditLog
     shutdown: AsyncExitStack
     """Callbacks of the shutdown, the last one first."""
+    leader: LeaderHooks | None = None
+    """None without a fleet."""
     instance: str
     """Random; names this run of the proxy in Via fields and request ids."""
 
@@ -94,6 +114,8 @@ class Stores:
     identity: IdentityFile
     redis: RedisStats | None
     """Of the connections to Redis; None with another backend."""
+    backend: "RedisBackend | None"
+    """None with another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

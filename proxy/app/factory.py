@@ -115,7 +115,9 @@ class ComponentFactory:
         environment, config, clock = self._environment, self._config, self._clock
         metrics = environment.metrics
         links = build_link_rewriter(config, self._public_url)
-        limiter = RateLimiter(config.limits, clock, environment.random, metrics)
+        leader = environment.leader
+        may_send = leader.may_send if leader else None
+        limiter = RateLimiter(config.limits, clock, environment.random, metrics, may_send)
         availability = CircuitBreakers(stored, clock, self._log, environment.random)
         environment.own(limiter)
         client = UpstreamClient(
@@ -191,6 +193,7 @@ class ComponentFactory:
                 aliases=cache.aliases,
                 echoes=echo_filter,
                 on_write=cache.watched.note_write,
+                fence=environment.leader.fence if environment.leader else None,
             )
         )
         fetch_deps = FetchDeps(

@@ -10,21 +10,18 @@ from typing import Protocol
 
 from proxy.access.authentication import Authentication
 from proxy.app.certificate_reloader import CertificateReloader
+from proxy.app.components import Components
 from proxy.app.from_config import credential_of, webhook_callback
-from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.fields import fields_by_key
 from proxy.config.schema import Config, ConfigError
 from proxy.credentials.redaction import Redactor
 from proxy.model import Credential
 from proxy.observability.log import Log
-from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.runtime.tasks import TaskSet
 from proxy.server.audit_log import AuditLog
 from proxy.server.fast_path import FastPath
-from proxy.trello.routes import RouteTable
-from proxy.upstream.credential_manager import CredentialManager
 
 POLL_S = 3.0
 """Seconds between checks of the files of credentials."""
@@ -55,6 +52,13 @@ class ConfigSource(Protocol):
         """Whether a file of credentials changed since they were last read."""
 
 
+class ReplacesCredential(Protocol):
+    """What uses the stored credential."""
+
+    async def replace(self, credential: Credential) -> bool:
+        """As CredentialManager.replace."""
+
+
 class Reloader:
     """Applies a changed configuration in background tasks."""
 
@@ -63,7 +67,7 @@ class Reloader:
         *,
         source: ConfigSource,
         config: Config,
-        credential_manager: CredentialManager,
+        credential_manager: ReplacesCredential,
         apply: Callable[[Config], None],
         audit: AuditLog,
         clock: Clock,
@@ -162,23 +166,27 @@ def changed_settings(old: object, new: object, prefix: str = "") -> Iterator[str
 class ReloadableState:
     """The parts of a running proxy that a new configuration changes."""
 
-    routes: RouteTable
-    limiter: RateLimiter
+    components: Callable[[], Components | None]
+    """None at a node of a fleet that does not lead."""
     redactor: Redactor
     authentication: Authentication
-    webhook_receiver: WebhookReceiver | None
     fast_paths: list[FastPath]
     memory: MemoryBudget
     certificates: CertificateReloader | None
 
     def apply(self, config: Config) -> None:
         """Apply its routes, limits, clients and webhook secret; ValueError for a short secret."""
-        callback, webhook_receiver = webhook_callback(config), self.webhook_receiver
-        if webhook_receiver is not None and callback is not None:
-            self.redactor.add_secret([callback.secret])
-            webhook_receiver.callback = replace(webhook_receiver.callback, secret=callback.secret)
-        self.routes.override(config.routes)
-        self.limiter.reconfigure(config.limits)
+        components = self.components()
+        if components is not None:
+            callback = webhook_callback(config)
+            webhook_receiver = components.changes.webhook_receiver
+            if webhook_receiver is not None and callback is not None:
+                self.redactor.add_secret([callback.secret])
+                webhook_receiver.callback = replace(
+                    webhook_receiver.callback, secret=callback.secret
+                )
+            components.upstream.routes.override(config.routes)
+            components.upstream.limiter.reconfigure(config.limits)
         self.authentication.reconfigure(config.clients)
         if self.certificates is not None:
             self.certificates.request()

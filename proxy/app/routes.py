@@ -7,6 +7,7 @@ from aiohttp import web
 
 from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
+from proxy.model import Detail
 from proxy.pages.home import Offer
 from proxy.pages.identity import identity_text
 from proxy.pages.layout import ASSETS
@@ -47,7 +48,11 @@ class ListenerRoutes:
 class RouteBuilder:
     """Builds the handlers of one proxy."""
 
-    def __init__(self, environment: Environment, components: Components) -> None:
+    def __init__(
+        self, environment: Environment, components: Components, detail: Detail | None = None
+    ) -> None:
+        """`detail`: in each Cache-Status."""
+        self._detail = detail
         self._config = environment.config
         self._clock = environment.clock
         self._metrics = environment.metrics
@@ -96,6 +101,7 @@ class RouteBuilder:
             limiter=self._components.upstream.limiter,
             clock=clock,
             signer=build_signer(self._config.links),
+            detail=self._detail,
         )
 
     def _page_handler(self) -> PageHandler:
@@ -140,18 +146,10 @@ class RouteBuilder:
         }
 
     def _admin_handler(self) -> AdminHandler:
-        health = Health(
-            responses=self._components.stores.responses,
-            files=self._components.stores.attachments,
-            limiter=self._components.upstream.limiter,
-            poller=self._components.changes.poller,
-            availability=self._components.upstream.availability,
-            credential_manager=self._components.credential_manager,
-        )
         return AdminHandler(
             metrics=self._metrics,
             audit=self._audit,
-            health=health,
+            health=health_of(self._components),
             invalidator=self._components.services.invalidator,
             explainer=self._explainer(),
             parser=self._components.services.parser,
@@ -171,3 +169,15 @@ class RouteBuilder:
             responses=self._components.stores.responses,
             clock=self._clock,
         )
+
+
+def health_of(components: Components) -> Health:
+    """The readiness of a proxy, or of a fleet's leader."""
+    return Health(
+        responses=components.stores.responses,
+        files=components.stores.attachments,
+        limiter=components.upstream.limiter,
+        poller=components.changes.poller,
+        availability=components.upstream.availability,
+        credential_manager=components.credential_manager,
+    )

@@ -5,6 +5,7 @@ Redis is imported only where it is configured: it is an extra, and importing it 
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.app.components import Environment, Stores
 from proxy.app.storage_monitor import LOOK_S, MonitoredStorage, StorageMonitor
@@ -17,7 +18,11 @@ from proxy.cache.store.sqlite_backend import SQLiteStorage
 from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.credentials.identity import KEY_BYTES, IdentityFile, IdentityState
+from proxy.errors import StoreError
 from proxy.runtime.directory import DirectoryLock
+
+if TYPE_CHECKING:
+    from proxy.cache.store.redis_backend import RedisBackend
 
 RENEW_S = 1.0
 """From one renewal of the lease in Redis to the next."""
@@ -34,9 +39,10 @@ class StoreFactory:
         self._cache = environment.config.cache
         self._directory = DirectoryLock(Path(self._cache.directory))
         self._redis: RedisStats | None = None
+        self._redis_backend: RedisBackend | None = None
 
     async def open(self) -> Stores:
-        """All stores."""
+        """All stores; StoreError if those of a fleet's leader cannot be opened."""
         self._environment.shutdown.callback(self._directory.release)
         responses, attachments = await self._responses(), await self._attachments()
         identity = self._identity_file(responses.disk)
@@ -46,7 +52,11 @@ class StoreFactory:
         elif responses.disk is not None:
             self._monitor(LOOK_S, responses.disk, attachments, identity)
         return Stores(
-            responses=responses, attachments=attachments, identity=identity, redis=self._redis
+            responses=responses,
+            attachments=attachments,
+            identity=identity,
+            redis=self._redis,
+            backend=self._redis_backend,
         )
 
     async def identity(self, stores: Stores) -> IdentityState:
@@ -69,26 +79,30 @@ class StoreFactory:
             disk = WriteBehindTier(backend, epochs, clock, environment.log, pending_bytes)
             await disk.start()
             environment.own(disk)
+            if environment.leader is not None and not disk.is_working:
+                raise StoreError("Redis failed while it was opened")
         return ResponseStore(MemoryTier(self._cache.memory_bytes), disk, epochs)
 
     def _backend(self) -> tuple[StorageBackend, int]:
         """The backend, and its bound in bytes."""
         if not self._cache.redis_url:
             return SQLiteStorage(self._directory, self._cache.disk_bytes), self._cache.disk_bytes
-        from proxy.cache.store.redis_backend import RedisBackend  # noqa: PLC0415 — an extra
+        from proxy.cache.store.redis_backend import LeaderTerm, RedisBackend  # noqa: PLC0415 — an extra
         from proxy.cache.store.redis_connection import RedisConnection  # noqa: PLC0415 — as above
 
         environment, settings = self._environment, self._environment.config.redis
         connection = RedisConnection(self._cache.redis_url, environment.clock)
         self._redis = connection.stats
-        backend = RedisBackend(
+        leader = environment.leader
+        backend = self._redis_backend = RedisBackend(
             connection,
             name=settings.name,
             limit_bytes=settings.memory_bytes,
             clock=environment.clock,
             log=environment.log,
             random=environment.random,
-            behind=BehindMarker(self._directory.path),
+            behind=leader.behind if leader else BehindMarker(self._directory.path),
+            leader=LeaderTerm(leader.term, leader.witnessed_term) if leader else None,
         )
         return backend, settings.memory_bytes
 

@@ -45,9 +45,9 @@ class Invalidator:
         self._responses.mark_stale((OWNERS_KNOWN,))
         return self._responses.seq
 
-    async def flush(self) -> None:
-        """Return when the invalidations so far would survive a crash, or after a second at most."""
-        await self._responses.flush()
+    async def flush(self) -> bool:
+        """Whether the invalidations so far would survive a crash; after a second at most."""
+        return await self._responses.flush()
 
     def _log_invalidation(self, tags: Collection[Tag], cause: Cause | ExternalCause) -> None:
         count(self._metrics.invalidations, cause)

@@ -6,9 +6,9 @@ costs one request, a wrong one trust.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.invalidation import Invalidator
@@ -19,6 +19,7 @@ from proxy.model import Fwd, Kind, Outcome, Tag
 from proxy.runtime.lru import LruDict
 from proxy.runtime.tasks import TaskSet
 from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.tags import EVERYTHING
 from proxy.trello.write_effects import tags_changed_by
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
 
@@ -62,6 +63,26 @@ class EchoFilter:
         return self._tags_by_identifier.get(identifier, ())
 
 
+class AnnouncedWrite(Protocol):
+    """A write that the next leader of a fleet would know of."""
+
+    async def acknowledge(self, save: Callable[[], Awaitable[bool]]) -> None:
+        """Return when its client may know the outcome; LeaderLost if it must not.
+
+        `save` returns whether its invalidations would survive a crash.
+        """
+
+    def cancel(self) -> None:
+        """Nothing was sent, or all that it may have changed is invalidated for good."""
+
+
+class WriteFence(Protocol):
+    """Announces writes to the next leader (D65)."""
+
+    async def begin(self, tags: Collection[Tag]) -> AnnouncedWrite:
+        """Announce a write that may change `tags`; UpstreamError if it must not be sent."""
+
+
 class WriteThrough:
     """Forwards writes; never collapsed, never stored, never retried once they were sent."""
 
@@ -73,8 +94,13 @@ class WriteThrough:
         aliases: AliasResolver,
         echoes: EchoFilter,
         on_write: Callable[[], None],
+        fence: WriteFence | None = None,
     ) -> None:
-        """`on_write` is called after a write that may have been made, once it has invalidated."""
+        """`on_write` is called after a write that may have been made, once it has invalidated.
+
+        `fence`: None without a fleet.
+        """
+        self._fence = fence
         self._exchange = exchange
         self._invalidator = invalidator
         self._aliases = aliases
@@ -97,6 +123,37 @@ class WriteThrough:
         await self._writes.stop()
 
     async def _serve(self, request: ApiRequest) -> ApiResponse:
+        if self._fence is None:
+            return await self._forward(request)
+        announced = await self._fence.begin(self._possible_tags(request))
+        try:
+            response = await self._forward(request)
+        except UpstreamError as error:
+            if not error.sent:
+                announced.cancel()
+                raise
+            await announced.acknowledge(self._invalidator.flush)
+            raise
+        except BaseException:
+            if await self._invalidator.flush():
+                announced.cancel()
+            raise
+        try:
+            await announced.acknowledge(self._invalidator.flush)
+        except BaseException:
+            if not isinstance(response.body, bytes):
+                await response.body.aclose()
+            raise
+        return response
+
+    def _possible_tags(self, request: ApiRequest) -> Collection[Tag]:
+        """What the write may change, whatever Trello responds: a superset of what it purges."""
+        if not isinstance(request.body, bytes | None):
+            return {EVERYTHING}  # the parameters in a streamed body are not known yet
+        info = self._aliases.lookup(request)
+        return tags_changed_by(request.effective_method, request.match, request.params(), b"", info)
+
+    async def _forward(self, request: ApiRequest) -> ApiResponse:
         try:
             fetched = await self._exchange.fetch(request)
         except UpstreamError as error:

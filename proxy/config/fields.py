@@ -19,6 +19,11 @@ from proxy.config.units import duration_text, size_text
 from proxy.config.yaml_source import Document, Place, is_null, text_of
 from proxy.model import Listen, Rate, Secret
 
+
+class Count(int):
+    """A number without a unit."""
+
+
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _SECRET = re.compile(r"[!#-&(-_a-z|~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -145,6 +150,8 @@ def dump(value: Any) -> Any:
     match value:
         case bool() | str() | None:
             dumped: Any = value
+        case Count():
+            dumped = str(int(value))
         case float():
             dumped = duration_text(value)
         case int():

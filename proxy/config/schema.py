@@ -11,7 +11,7 @@ import yaml
 
 from proxy.config import addresses, units
 from proxy.config.clients import Clients
-from proxy.config.fields import Reader, dump
+from proxy.config.fields import Count, Reader, dump
 from proxy.config.yaml_source import Document, Place
 from proxy.model import Listen, Rate, Secret
 
@@ -24,6 +24,8 @@ _DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
 Backend = Literal["sqlite", "redis", "memory"]
+MAX_NODES, DEFAULT_NODES = 32, Count(4)
+"""Of one fleet."""
 
 
 class ConfigError(Exception):
@@ -78,13 +80,26 @@ def _redis_name(text: str) -> str:
     return text
 
 
+def _fleet_address(text: str) -> str:
+    address = addresses.listen(text)
+    if address.path or address.is_wildcard or not address.port:
+        raise ValueError("not where others reach this node; write host:port, as in 10.0.0.5:9080")
+    return str(address)
+
+
+def _nodes(text: str) -> Count:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= MAX_NODES:
+        raise ValueError(f"not a number of nodes; write 1 to {MAX_NODES}")
+    return Count(text)
+
+
 def _attachment_id(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{24}", text):
         raise ValueError("not an attachment's id; write its 24 characters, 0-9 and a-f")
     return text
 
 
-def _link_key(secret: Secret) -> Secret:
+def _signing_key(secret: Secret) -> Secret:
     if len(secret.reveal()) < 16:
         raise ValueError("too short to sign with; write 16 characters or more")
     return secret
@@ -167,6 +182,28 @@ class Redis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Several nodes, of which one leads (D65); without `listen` this process is on its own."""
+
+    listen: Annotated[Listen, addresses.listen] | None = None
+    address: Annotated[str, _fleet_address] | None = None
+    """Where other nodes reach this one; None: at `listen`."""
+    key: Annotated[Secret, _signing_key] | None = None
+    """Shared by all nodes; None: one that the first of them leaves in Redis."""
+    nodes: Annotated[Count, _nodes] = DEFAULT_NODES
+    """How many share the limits while they cannot reach each other."""
+
+    def __post_init__(self) -> None:
+        if self.listen is None:
+            if self.address is not None or self.key is not None:
+                raise ValueError("address or key without listen; add listen: 10.0.0.5:9080")
+        elif self.listen.path:
+            raise ValueError("listen is a Unix socket; write host:port, which other nodes reach")
+        elif self.listen.is_wildcard and self.address is None:
+            raise ValueError("listen is every interface; add address: host:port of this node")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRule:
     """Lifetimes of the routes that a pattern matches; None: the built-in one."""
 
@@ -187,7 +224,7 @@ class Attachments:
 class Links:
     rewrite: Flag = True
     sign: Flag = False
-    keys: tuple[Annotated[Secret, _link_key] | None, ...] = ()
+    keys: tuple[Annotated[Secret, _signing_key] | None, ...] = ()
     """The first signs, all are accepted; None: not set."""
     lifetime_s: Annotated[float, partial(units.duration, at_least_s=_DAY_S)] = 7 * _DAY_S
     revoked: tuple[Annotated[str, _attachment_id], ...] = ()
@@ -249,6 +286,7 @@ class Config:
     clients: Clients = field(default_factory=Clients)
     cache: Cache = field(default_factory=Cache)
     redis: Redis = field(default_factory=Redis)
+    fleet: Fleet = field(default_factory=Fleet)
     routes: tuple[RouteRule, ...] = ()
     attachments: Attachments = field(default_factory=Attachments)
     links: Links = field(default_factory=Links)
@@ -262,6 +300,8 @@ class Config:
         if self.freshness.webhook_url is not None and self.credentials.secret is None:
             fault = "freshness.webhook_url without credentials.secret, which verifies deliveries"
             raise ValueError(f"{fault}; set its variable, usually TRELLO_SECRET")
+        if self.fleet.listen is not None and not self.cache.redis_url:
+            raise ValueError("fleet.listen without cache.backend: redis, which the nodes share")
 
     @property
     def origin(self) -> str:

@@ -1,12 +1,16 @@
 """Errors of the fleet, as clients see them; the tree is in `proxy/errors.py`."""
 
-from proxy.errors import ProxyError, problem
+from typing import ClassVar
+
+from proxy.errors import ClientError, ProxyError, Source, UpstreamError, problem
 
 
 @problem(503, "no-leader", "The proxy has no leader", "destination_unavailable")
-class NoLeader(ProxyError):
+class NoLeader(UpstreamError):
     """No node of the fleet leads, or none that can be reached; nothing was sent."""
 
+    source: ClassVar[Source] = "proxy"
+    sent = False
     retry_after_s = 2
 
     def __init__(self) -> None:
@@ -19,3 +23,18 @@ class LeaderLost(ProxyError):
 
     def __init__(self) -> None:
         super().__init__("Look whether the change was made before you send it again.")
+
+
+@problem(503, "apart", "The proxy has lost the others", "destination_unavailable")
+class Apart(ProxyError):
+    """A write at a node that reaches no leader and cannot become one; nothing was sent."""
+
+    retry_after_s = 2
+
+    def __init__(self) -> None:
+        super().__init__("Nothing was sent; reads are served, writes only with the other nodes.")
+
+
+@problem(403, "not-a-node", "This address is for other nodes")
+class NotANode(ClientError):
+    """A request at `fleet.listen` that is not signed with the fleet's key."""

@@ -67,6 +67,15 @@ class Leadership:
         local = self._local
         return self.acts() and self.term.consent.is_unanimous(local.now, local.members.others)
 
+    def heard_s(self) -> dict[str, float]:
+        """Seconds since the last ping of each follower."""
+        now = self._local.now
+        return {
+            address: now - session.pinged_at
+            for address, session in self.sessions.items()
+            if session.pinged_at
+        }
+
     async def run(self, established: Callable[[], None]) -> None:
         """Take over, and return when the term is over; `established` is called in between."""
         local, number = self._local, self.term.number

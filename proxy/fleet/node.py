@@ -97,6 +97,20 @@ class Node:
             return Leader(following.address, following.term, is_self=False)
         return None
 
+    @property
+    def hello(self) -> Hello:
+        """How this node introduces itself."""
+        return self._local.hello
+
+    @property
+    def address(self) -> str:
+        """Where other nodes reach this one."""
+        return self._local.address
+
+    def forget(self, address: str) -> None:
+        """The node at `address` is gone for good: its promise is not needed any more."""
+        self._local.members.leave(address)
+
     def acts(self) -> bool:
         """Whether this node is the leader and may decide now."""
         return self._leadership is not None and self._leadership.acts()
@@ -114,6 +128,17 @@ class Node:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await changed.wait()
+
+    def reaches(self, leader: Leader) -> bool:
+        """Whether it is this node, or there is a session with it, be it leaving or not."""
+        if leader.is_self:
+            return self.acts() and leader.term == self.term
+        following = self._following
+        return following is not None and (following.address, following.term) == leader[:2]
+
+    async def wait_for_change(self) -> None:
+        """Return when the leader, or whether it can be reached, may have changed."""
+        await self._changed.wait()
 
     def start(self) -> None:
         """Begin to seek a leader."""

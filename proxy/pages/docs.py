@@ -22,6 +22,7 @@ NAMES = (
     "log",
     "security",
     "scopes",
+    "fleet",
     "configuration",
     "decisions",
     "architecture",

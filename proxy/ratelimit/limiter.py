@@ -7,11 +7,12 @@ queued by priority and client (`fair_queue.py`); one that is predicted to wait l
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
 
 from proxy.config.schema import Limits
-from proxy.errors import RateLimited
+from proxy.errors import RateLimited, UpstreamError
 from proxy.http_semantics.fields import RateLimitQuota
 from proxy.model import CacheKey, Credential, Fields, Limit, Priority
 from proxy.observability.metrics import Histogram, Metrics, count
@@ -78,9 +79,19 @@ class RateLimiter:
     """The limits of all tokens in use, and the requests queued for them."""
 
     def __init__(
-        self, limits: Limits, clock: Clock, random_bytes: RandomBytes, metrics: Metrics
+        self,
+        limits: Limits,
+        clock: Clock,
+        random_bytes: RandomBytes,
+        metrics: Metrics,
+        may_send: Callable[[], None] | None = None,
     ) -> None:
+        """`may_send` raises an UpstreamError while this process must send nothing (D65).
+
+        None: it always may.
+        """
         self.limits = limits
+        self._may_send = may_send
         self._clock = clock
         self._random_bytes = random_bytes
         self._metrics = metrics
@@ -99,6 +110,8 @@ class RateLimiter:
 
     async def acquire(self, request: ApiRequest) -> Permit:
         """A permit; RateLimited if it would take longer than `limits.wait`."""
+        if self._may_send is not None:
+            self._may_send()
         queue_class, now = self._queue_class(request), self._clock.monotonic()
         is_first = all(other.waits_besides(now, queue_class) for other in self._queue_classes)
         if is_first and queue_class.earliest_send_at(now, request.priority, queued=False) <= now:
@@ -107,10 +120,29 @@ class RateLimiter:
         self._dispatch()
         try:
             usage = await queued.usage
-            return Permit(self, queued.queue_class, usage)
         except asyncio.CancelledError:
             self._cancel(queued)
             raise
+        permit = Permit(self, queued.queue_class, usage)
+        if self._may_send is not None:
+            try:
+                self._may_send()
+            except UpstreamError:
+                permit.fail(sent=False)
+                raise
+        return permit
+
+    def reject_queued(self, error: UpstreamError) -> None:
+        """Reject every queued request: another node sends them from now on."""
+        for queued in self.queued:
+            self._dequeue(queued)
+            if not queued.usage.cancelled():
+                queued.usage.set_exception(error)
+
+    def doubt(self, credential: Credential) -> None:
+        """Send one request alone first: an earlier process used this token (D65)."""
+        for limit in self._tokens.for_credential(credential).limits().values():
+            limit.doubt()
 
     def raise_priority(self, request: ApiRequest) -> None:
         """Raise a queued request's priority when one of higher priority is collapsed onto it.

@@ -248,6 +248,10 @@ class SlidingWindowLimit:
         self._blocked_until = max(self._blocked_until, now + self.window_s * (1 + jitter / 10))
         self._is_uncertain = True
 
+    def doubt(self) -> None:
+        """Send a single request, and the others after its response."""
+        self._is_uncertain = True
+
     @property
     def _gap_s(self) -> float:
         """Seconds between two evenly spaced requests."""

@@ -5,6 +5,7 @@ ordinary hit the response is prepared, and found again by a digest of the header
 is keyed per process: a header may hold a client's credential, which must not be guessable from it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from weakref import ref
@@ -73,6 +74,8 @@ class PreparedHit:
         Also None if a sample is due: only the ordinary path can verify the hit.
         """
         path = self.fast_path
+        if path.may_serve is not None and not path.may_serve():
+            return None
         if self.verifier is not None and self.verifier.wants_sample:
             return None
         started_at = path.clock.monotonic()
@@ -151,6 +154,8 @@ class FastPath:
         self._metrics = deps.metrics
         self._digest_key = digest_key
         self._entries = LruDict[bytes, PreparedHit](max_entries)
+        self.may_serve: Callable[[], bool] | None = None
+        """Whether this node may give responses now; None: always."""
         self.generation = 0
         """Grows with each `clear`: what was decided before is not prepared after it."""
 
@@ -172,6 +177,11 @@ class FastPath:
             return self._digest_key
         sender = f"{address}\0{certificate_name}".encode()
         return blake2b(sender, key=self._digest_key, digest_size=32).digest()
+
+    def use(self, store: ResponseStore, watched: WatchedBoards) -> None:
+        """Repeat hits of another store."""
+        self.store, self.watched = store, watched
+        self.clear()
 
     def respond(self, header: bytes, peer: str, digest_key: bytes) -> tuple[bytes, bytes | None]:
         """The header's digest, and the response, which is counted and logged.

@@ -97,7 +97,7 @@ class Middleware:
         self._routes = routes
         self._guard = guard
         self._via = via
-        self._fast_path = fast_path
+        self.fast_path = fast_path
         self._authentication = forwarding.authentication
         self._forwarding = forwarding
         self._credential_usage = credential_usage
@@ -116,13 +116,13 @@ class Middleware:
             response = self._problem_response(error, context, request)
             problem = error.slug
         except asyncio.CancelledError:
-            self._audit.record(context, CLIENT_CLOSED_REQUEST, "")
+            self._record(context, CLIENT_CLOSED_REQUEST, "")
             self._log_request(context, CLIENT_CLOSED_REQUEST, 0)
             raise
         except BaseException:
             context.hold.release()
             raise
-        self._audit.record(context, response.status, problem)
+        self._record(context, response.status, problem)
         self._add_fields(request, context, response)
         if isinstance(request.protocol, Connection):
             request.protocol.stop_half_open_timer()
@@ -130,7 +130,7 @@ class Middleware:
             request.protocol.client = context.client_id
             if request.protocol.header_digest is not None:
                 digest = request.protocol.header_digest
-                self._fast_path.remember(digest, request, context, response)
+                self.fast_path.remember(digest, request, context, response)
         return self._finalize(response, context)
 
     def error_response(
@@ -176,7 +176,7 @@ class Middleware:
             hold=deps.memory.hold(),
             started_at=deps.clock.monotonic(),
             trace=self._trace_of(request) if "traceparent" in headers else None,
-            generation=self._fast_path.generation,
+            generation=self.fast_path.generation,
         )
 
     def _trace_of(self, request: web.BaseRequest) -> TraceContext | None:
@@ -249,9 +249,14 @@ class Middleware:
         try:
             return await handler(request, context)
         finally:
-            self._deps.metrics.client_stats.count_request(
-                context.client_name, self._deps.clock.now()
-            )
+            if not context.is_relayed:
+                self._deps.metrics.client_stats.count_request(
+                    context.client_name, self._deps.clock.now()
+                )
+
+    def _record(self, context: RequestContext, status: int, problem: str) -> None:
+        if not context.is_relayed:
+            self._audit.record(context, status, problem)
 
     def _problem_response(
         self, error: ProxyError, context: RequestContext, request: web.BaseRequest | None = None
@@ -270,13 +275,17 @@ class Middleware:
         A 304 leaves the client's copy the fields it came with (RFC 9110 §15.4.5).
         """
         response.head += serialize(self._guard.cors(request.headers.get("Origin", "")))
+        self._add_usage(context, response)
+        if response.status != 304 and POLICY not in response.head:
+            response.head += self._guard.isolation(FetchMetadata(request.headers), request.raw_path)
+
+    def _add_usage(self, context: RequestContext, response: WireResponse) -> None:
+        """Count the credentials that the client sent; add fields if they are deprecated."""
         if context.credentials_sent:
             response.head += self._credential_usage.record(context)
         else:
             for counter in context.credential_counters:
                 counter.count_one(self._deps.clock.now())
-        if response.status != 304 and POLICY not in response.head:
-            response.head += self._guard.isolation(FetchMetadata(request.headers), request.raw_path)
 
     def _finalize(self, response: WireResponse, context: RequestContext) -> WireResponse:
         """Add the request id and Server-Timing, and log the request when the response is sent."""

@@ -221,6 +221,11 @@ async def read_limited(request: web.BaseRequest, hold: Hold, max_bytes: int) -> 
     return await receiver.read_all(b"", max_bytes)
 
 
+async def stream_body(request: web.BaseRequest, hold: Hold) -> RequestBody:
+    """The body as it is received, unchanged; raises as `read_body`."""
+    return (await _start_receiving(request, hold)).stream(b"")
+
+
 async def _start_receiving(request: web.BaseRequest, hold: Hold) -> _Receiver:
     """Send 100 (Continue) if the client waits for it (RFC 9110 §10.1.1).
 

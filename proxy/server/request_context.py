@@ -48,6 +48,10 @@ class RequestContext:
     """Of the fast path's prepared hits when the request came."""
     user: str = ""
     """The user that a trusted proxy names."""
+    is_relayed: bool = False
+    """Whether another node serves it, which counts and audits it (D65)."""
+    is_moved: bool = False
+    """Whether this node did nothing, because it does not lead."""
     is_audited: bool = False
     """Whether it has an entry in the audit log whatever its status."""
     object_ids: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
 from proxy.ratelimit.token_limits import QueuedRequest
 from proxy.runtime.clock import (
-    Clock,
+    BootClock,
     FakeClock,
     SystemClock,
 )
@@ -75,7 +75,7 @@ def questions_of(seconds: float) -> list[Question]:
 
 
 @asynccontextmanager
-async def running(clock: Clock) -> AsyncIterator[tuple[App, FakeTrello, aiohttp.ClientSession]]:
+async def running(clock: BootClock) -> AsyncIterator[tuple[App, FakeTrello, aiohttp.ClientSession]]:
     """The proxy in front of the stand-in, and a client without bounds."""
     async with AsyncExitStack() as stack:
         fake_trello = FakeTrello(clock, key=KEY, token=TOKEN, limits=True)

@@ -51,6 +51,9 @@ class FastClock:
             raise RuntimeError("a fault on purpose")
         return self._began + self._passed_s()
 
+    def boottime(self) -> float:
+        return self.monotonic()
+
     async def sleep(self, delay_s: float) -> None:
         await self._machine.sleep(delay_s / self._speed)
 

@@ -94,7 +94,7 @@ async def test_a_write_that_stopping_cuts_off_counts_as_done(
     board: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("proxy.app.app.SHUTDOWN_S", 0.05)
+    monkeypatch.setattr("proxy.app.listeners.SHUTDOWN_S", 0.05)
     path = f"/1/boards/{board}"
     proxy = await start_proxy(upstream={"read_timeout_s": 30.0})
     await proxy.get(path)

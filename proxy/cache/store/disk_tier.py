@@ -188,10 +188,13 @@ class WriteBehindTier:
         self.identity = self._pending.identity = identity
         self._wake.set()
 
-    async def flush(self) -> None:
-        """Return when pending changes have been written, after FLUSH_TIMEOUT_S, or on a failure."""
+    async def flush(self) -> bool:
+        """Return when pending changes have been written, after FLUSH_TIMEOUT_S, or on a failure.
+
+        Whether they have been written.
+        """
         if not self.is_working:
-            return
+            return False
         wanted = self._begun + bool(self._pending)
         self._hurry.set()
         with suppress(TimeoutError):
@@ -199,6 +202,8 @@ class WriteBehindTier:
                 while self.is_working and self._ended < wanted:
                     self._written.clear()
                     await self._written.wait()
+                return self.is_working
+        return False
 
     async def _write_behind(self) -> None:
         while True:

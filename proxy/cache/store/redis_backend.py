@@ -8,14 +8,14 @@ a new generation begins, in which no earlier response is found. A lease keeps a 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from proxy.cache.store.alias_table import MAX_ALIASES
 from proxy.cache.store.backend import RecoveredState, WriteBatch
 from proxy.cache.store.codec import loads
-from proxy.cache.store.redis_behind import BehindMarker
+from proxy.cache.store.redis_behind import Marker
 from proxy.cache.store.redis_chain import SCHEMA, Chain, Opening, ServerState, judge_opening
 from proxy.cache.store.redis_connection import RedisConnection, RedisFull
 from proxy.cache.store.redis_pieces import ChangePiece, PutRow, changes_of, row_pieces, rows_of
@@ -23,6 +23,7 @@ from proxy.cache.store.redis_scripts import (
     BATCH,
     CHAIN,
     COMPLETE_FIELD,
+    HAND_OVER,
     OPEN,
     PRUNE,
     PUT,
@@ -49,6 +50,15 @@ _EVICT_WHEN_FULL = 64
 """Responses evicted when Redis itself is out of memory, so that the next batch finds room."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaderTerm:
+    """Term of the leader that opens the store (D65)."""
+
+    term: int
+    witnessed_term: int
+    """What is stored is valid if this term's leader left it, or one that handed over; 0: none."""
+
+
 class RedisBackend:
     """Stored responses, epochs, names and identity under one hash tag."""
 
@@ -61,9 +71,11 @@ class RedisBackend:
         clock: Clock,
         log: Log,
         random: Callable[[int], bytes],
-        behind: BehindMarker,
+        behind: Marker,
+        leader: LeaderTerm | None = None,
     ) -> None:
-        """`name`: two proxies that share a Redis have two."""
+        """`name`: two proxies that share a Redis have two. `leader`: of a fleet."""
+        self._leader = leader
         self._connection = connection
         self._name = name
         self._limit_bytes = limit_bytes
@@ -82,6 +94,11 @@ class RedisBackend:
         self._writing = asyncio.Lock()
 
     @property
+    def connection(self) -> RedisConnection:
+        """The connection; this backend opens it again after a failure."""
+        return self._connection
+
+    @property
     def stats(self) -> RedisStats:
         """Figures for the metrics."""
         return self._connection.stats
@@ -98,7 +115,7 @@ class RedisBackend:
         await self._connection.open()
         meta = await self._meta()
         known, found = self._chain, await self._state(meta)
-        opening = judge_opening(found, known, is_behind=self._behind.was_set)
+        opening = judge_opening(found, known, is_behind=self._is_behind(found))
         chain = await self._claim(found, opening)
         recovered = RecoveredState({}, 0)
         is_incomplete = opening in _INCOMPLETE
@@ -157,6 +174,16 @@ class RedisBackend:
             await self._stop_tasks()
             await self._connection.close()
 
+    async def hand_over(self) -> None:
+        """Say that everything is written; the next leader may trust it."""
+        with self._noting_failure():
+            await self._connection.script(HAND_OVER, (self._key("meta"),), self._me)
+
+    def _is_behind(self, found: ServerState) -> bool:
+        if self._leader is None:
+            return self._behind.was_set
+        return not found.is_handed_over and found.term != self._leader.witnessed_term
+
     @property
     def _opened(self) -> Chain:
         if self._chain is None:
@@ -192,6 +219,8 @@ class RedisBackend:
             run_id=meta.get("run_id", ""),
             server_run_id=self._connection.run_id,
             has_epochs=bool(await self._connection.run(command)),
+            term=int(meta.get("term", 0)),
+            is_handed_over=meta.get("whole") == "1",
         )
 
     async def _claim(self, found: ServerState, opening: Opening) -> Chain:
@@ -205,9 +234,9 @@ class RedisBackend:
         keys.append(self._key("epochs", gen))
         was, now = (found.holder, found.gen, found.n), (gen, n)
         keeps = int(opening not in _INCOMPLETE)
-        server = self._connection.run_id, SCHEMA
+        server, term = (self._connection.run_id, SCHEMA), self._leader.term if self._leader else 0
         (reply,) = await self._connection.script(
-            OPEN, keys, self._me, LEASE_MS, *was, *now, *server, keeps
+            OPEN, keys, self._me, LEASE_MS, *was, *now, *server, keeps, term
         )
         if reply == TAKEN:
             raise DirectoryTaken("another process uses Redis under the same redis.name")

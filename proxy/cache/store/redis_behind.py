@@ -7,8 +7,38 @@ process that ends, not for a machine that loses power.
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 FILE_NAME = "redis-behind"
+
+
+class Marker(Protocol):
+    """Notes that Redis is behind this process."""
+
+    @property
+    def was_set(self) -> bool:
+        """Whether an earlier process left it."""
+
+    def set(self) -> None:
+        """Redis lacks an invalidation, or may."""
+
+    def clear(self) -> None:
+        """Redis holds everything."""
+
+
+class BehindFlag:
+    """A marker in memory: in a fleet the other nodes know (D65)."""
+
+    was_set = False
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def set(self) -> None:
+        self.is_set = True
+
+    def clear(self) -> None:
+        self.is_set = False
 
 
 class BehindMarker:

@@ -26,6 +26,10 @@ class ServerState:
     """Run id of the server now; empty where it may not be asked for it."""
     has_epochs: bool = False
     """Whether the epochs of the generation are all there."""
+    term: int = 0
+    """Of the leader that had it open last; 0 without a fleet."""
+    is_handed_over: bool = False
+    """Whether that leader said that it has written everything."""
 
 
 @dataclass(slots=True)

@@ -81,9 +81,13 @@ if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('DEL', KEYS[
 """KEYS: lease. ARGV: holder."""
 
 OPEN = """#!lua flags=allow-oom
-local me, lease_ms, holder, gen, n, new_gen, new_n, run_id, schema, keeps = unpack(ARGV)
+local me, lease_ms, holder, gen, n, new_gen, new_n, run_id, schema, keeps, term = unpack(ARGV)
 local owner = redis.call('HGET', KEYS[2], 'holder')
-if owner and owner ~= me then return {'TAKEN'} end
+local last_term = tonumber(redis.call('HGET', KEYS[1], 'term') or '0')
+local is_of_fleet = term ~= '0' and last_term > 0
+if (owner and owner ~= me and not is_of_fleet) or (is_of_fleet and last_term > tonumber(term)) then
+  return {'TAKEN'}
+end
 local found = redis.call('HMGET', KEYS[1], 'holder', 'gen', 'n')
 if (found[1] or '') ~= holder or (found[2] or '') ~= gen or (found[3] or '0') ~= n then
   return {'CHAIN'}
@@ -94,7 +98,7 @@ if gen ~= new_gen then
   redis.call('PEXPIRE', KEYS[4], 86400000)
 end
 redis.call('HSET', KEYS[1], 'holder', me, 'gen', new_gen, 'n', new_n, 'run_id', run_id,
-  'schema', schema)
+  'schema', schema, 'term', term, 'whole', 0)
 redis.call('HSET', KEYS[2], 'holder', me)
 redis.call('PEXPIRE', KEYS[2], lease_ms)
 return {'OK'}
@@ -102,8 +106,14 @@ return {'OK'}
 """KEYS: meta, lease, epochs, order as they were, epochs from now on.
 
 ARGV: holder, lease in ms, the chain as it was read, the chain from now on, run id of the server,
-schema, whether the epochs are kept.
+schema, whether the epochs are kept, term of the fleet's leader (0 without a fleet). Leaders are
+distinguished by their terms, other processes by the lease.
 """
+
+HAND_OVER = """#!lua flags=allow-oom
+if redis.call('HGET', KEYS[1], 'holder') == ARGV[1] then redis.call('HSET', KEYS[1], 'whole', 1) end
+"""
+"""KEYS: meta. ARGV: holder, which has written everything and writes no more invalidation."""
 
 BATCH = f"""#!lua flags=allow-oom
 {_FENCE}{_ORDER}

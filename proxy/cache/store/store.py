@@ -175,10 +175,9 @@ class ResponseStore:
         epochs = self._epochs
         return epochs.is_current(named, requested_seq) and not epochs.is_stale(named, requested_seq)
 
-    async def flush(self) -> None:
-        """Return when changes so far would survive a crash, or after a second at most."""
-        if self.disk is not None:
-            await self.disk.flush()
+    async def flush(self) -> bool:
+        """Whether changes so far would survive a crash; after a second at most."""
+        return self.disk is None or await self.disk.flush()
 
     def _put(self, stored: StoredResponse) -> None:
         self.memory.put(stored)

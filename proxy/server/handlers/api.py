@@ -1,6 +1,6 @@
 """API handler: from the HTTP request to an ApiRequest, from the ApiResponse to HTTP."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -26,7 +26,7 @@ from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunz
 from proxy.http_semantics.fields import quota_fields, serialize
 from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature
-from proxy.model import Kind, StoredResponse
+from proxy.model import Detail, Kind, StoredResponse
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
@@ -80,6 +80,8 @@ class ApiHandler:
     clock: Clock
     signer: LinkSigner | None
     """Checks attachment links; None if they need no signature."""
+    detail: Detail | None = None
+    """In each Cache-Status."""
 
     async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The response; ProxyError if there is none."""
@@ -100,6 +102,8 @@ class ApiHandler:
             )
         if isinstance(response, ApiResponse):
             context.outcome = response.outcome
+            if self.detail is not None:
+                context.outcome = replace(response.outcome, detail=self.detail)
             if route.kind is Kind.FILE and response.status >= 400 and wants_page(request):
                 if not isinstance(response.body, bytes):
                     await response.body.aclose()

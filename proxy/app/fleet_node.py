@@ -1,0 +1,196 @@
+"""Fleet node: builds what makes this process a node of a fleet, and starts and stops it (D65)."""
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+
+from aiohttp import web
+
+from proxy import __version__
+from proxy.app.apart import ApartMode
+from proxy.app.components import Components, Environment
+from proxy.app.leader_duties import LeaderDuties
+from proxy.app.listeners import Listeners, Serving
+from proxy.app.routes import ListenerRoutes, health_of
+from proxy.cache.store.redis_connection import RedisConnection
+from proxy.config.schema import Config, Fleet, masked
+from proxy.fleet.local import Local
+from proxy.fleet.node import Node
+from proxy.fleet.protocol import Hello
+from proxy.fleet.redis_lease import RedisLease
+from proxy.fleet.shared_key import SharedKey
+from proxy.model import Credential
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.fast_path import FastPath
+from proxy.server.fleet.client_handler import ClientHandler
+from proxy.server.fleet.leader_service import LeaderService
+from proxy.server.fleet.node_middleware import NodeHandler, RelayedMiddleware, envelope_of
+from proxy.server.fleet.peer_client import PeerClient
+from proxy.server.fleet.relay import Relay
+from proxy.server.handlers.admin import AdminAccess
+from proxy.server.handlers.fleet import FleetPages
+from proxy.server.middleware import Routes
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.status.health import Health
+
+
+class FleetNode:
+    """This process as a node; `start` it once."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        public_url: str,
+        credential: Credential,
+        *,
+        address: str,
+        learns: bool,
+    ) -> None:
+        """`address`: where other nodes reach this one."""
+        config, random, clock = environment.config, environment.random, environment.clock
+        self._environment = environment
+        self.credential_usage = CredentialUsage(
+            lambda: self._duties.credential,
+            random(32),
+            clock,
+            environment.log,
+            deprecates=not config.clients.forwards_credentials,
+        )
+        self._duties = LeaderDuties(
+            environment, public_url, credential, self.credential_usage, learns=learns
+        )
+        self._duties.on_change = self._use_store
+        url, name = config.cache.redis_url, config.redis.name
+
+        def connect() -> RedisConnection:
+            return RedisConnection(url, clock)
+
+        key = config.fleet.key.reveal() if config.fleet.key else None
+        self._key = SharedKey(key, connect, name=name, random=random, clock=clock)
+        client = PeerClient(self._key.get, random)
+        instance = environment.instance
+        store = RedisLease(connect, name=name, address=address, instance=instance)
+        hello = Hello(address, instance, __version__, shared_settings(config))
+        self.node = Node(Local(hello, store, client, self._duties, clock, environment.log))
+        self._service = LeaderService(self.node)
+        self._duties.attach(self.node, self._service)
+        self._relay = Relay(self.node, client)
+        self._apart = ApartMode(environment, public_url, self.node)
+        self._fast_paths: list[FastPath] = []
+
+    async def start(
+        self, listeners: Listeners, sockets: list[socket.socket], serving: Serving
+    ) -> None:
+        """Accept other nodes' connections on `sockets`; look for a leader, or become it."""
+        middleware = listeners.middleware(
+            RelayedMiddleware, serving, Routes({}, {}, self._serve_relayed)
+        )
+        handler = NodeHandler(self.node, middleware, self._key.get)
+        await listeners.listen_for_nodes(sockets, middleware, handler.handle)
+        own = self._environment.own
+        own(self._apart)
+        own(self._relay).start()
+        own(self._duties)
+        own(self._key).start()
+        own(self.node)
+        self.node.start()
+
+    @property
+    def tick(self) -> Callable[[], None]:
+        """To be called a few times a minute."""
+        return self._duties.tick
+
+    def routes(self) -> ListenerRoutes:
+        """The routes of this node: its own pages, and all else served by the leader."""
+        admin = self._environment.config.admin
+        pages = FleetPages(
+            node=self.node,
+            metrics=self._environment.metrics,
+            health=self._health,
+            access=AdminAccess(admin.token.reveal() if admin.token else None),
+            has_admin_address=admin.listen is not None,
+        )
+        handler = ClientHandler(
+            self.node,
+            self._service,
+            self._relay,
+            apart=lambda: self._apart.handler(self._duties.credential),
+            wait_s=lambda: self._duties.environment.config.limits.wait_s,
+            clock=self._environment.clock,
+        )
+        return ListenerRoutes(
+            clients=Routes(pages.routes(is_admin=False), {}, handler.serve_client),
+            admin=Routes(pages.routes(is_admin=True), {}, handler.serve_admin),
+        )
+
+    def use_fast_paths(self, fast_paths: list[FastPath]) -> None:
+        """Have them repeat hits while this node leads."""
+        self._fast_paths = fast_paths
+        for each in fast_paths:
+            each.may_serve = self.node.acts
+        self._use_store()
+
+    @property
+    def components(self) -> Components | None:
+        """Those of the leader's term, while this node leads."""
+        return self._duties.components
+
+    async def replace(self, credential: Credential) -> bool:
+        """As CredentialManager.replace; followers use it when they lead."""
+        components = self._duties.components
+        if components is not None and not await components.credential_manager.replace(credential):
+            return False
+        self._duties.credential = (
+            credential if components is None else components.upstream.stored.credential
+        )
+        return True
+
+    def reconfigure(self, config: Config) -> None:
+        """Use what needs no restart in the next term."""
+        environment = self._duties.environment
+        own = replace(
+            environment.config, routes=config.routes, limits=config.limits, clients=config.clients
+        )
+        self._duties.environment = replace(environment, config=own)
+
+    def _health(self) -> Health | None:
+        components = self._duties.components
+        return health_of(components) if components is not None else None
+
+    def _use_store(self) -> None:
+        components = self._duties.components
+        for each in self._fast_paths:
+            if components is None:
+                each.clear()
+            else:
+                each.use(components.stores.responses, components.services.cache.watched)
+        if components is not None:
+            components.services.scoping.resolver.on_change = self._clear_fast_paths
+
+    def _clear_fast_paths(self) -> None:
+        for each in self._fast_paths:
+            each.clear()
+
+    async def _serve_relayed(
+        self, request: web.BaseRequest, context: RequestContext
+    ) -> WireResponse:
+        """The response to a request that another node relayed."""
+        is_admin = envelope_of(request).is_admin
+        return await self._service.serve(request, context, is_admin=is_admin)
+
+
+def shared_settings(config: Config) -> str:
+    """Digest of the settings that all nodes must share; secrets are not in it."""
+    own = replace(
+        config,
+        listen=Config().listen,
+        tls=Config().tls,
+        admin=Config().admin,
+        audit=Config().audit,
+        log=Config().log,
+        fleet=Fleet(nodes=config.fleet.nodes),
+        cache=replace(config.cache, directory=""),
+    )
+    return sha256(masked(own).encode()).hexdigest()[:12]

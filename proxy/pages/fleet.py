@@ -1,0 +1,81 @@
+"""Fleet page (`/-/fleet`): this node's role, the leader, and the members that it knows."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from markupsafe import Markup
+
+from proxy.pages.layout import EMPTY, page
+
+_TITLE = "Fleet"
+_LEAD = "One node leads; the others relay to it."
+_COLUMNS = ("Address", "Role", "Version", "Settings", "Last ping")
+_PAGE = Markup("""<h1 id="title">{title}</h1>
+<p class="lead">{lead}</p>
+<section class="panel"><p>{summary}</p>
+<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody></table></div></section>""")
+_HEAD = Markup('<th scope="col">{}</th>')
+_ROW = Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """One member."""
+
+    address: str
+    role: str = ""
+    """`leader`, `follower`, or empty: not known here."""
+    version: str = ""
+    settings: str = ""
+    """Digest of the settings that all nodes must share."""
+    heard_s: float | None = None
+    """Seconds since its last ping; only the leader knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetState:
+    """The fleet as one node knows it."""
+
+    address: str
+    """Of this node."""
+    role: str
+    leader: str
+    """Address; empty: none."""
+    term: int
+    members: Sequence[MemberRow]
+
+
+def fleet_page(state: FleetState) -> bytes:
+    """The state as HTML."""
+    rows = Markup("\n").join(_ROW.format(*_cells(each)) for each in state.members)
+    head = EMPTY.join(map(_HEAD.format, _COLUMNS))
+    summary = _summary(state)
+    return page(
+        _TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, summary=summary, head=head, rows=rows)
+    )
+
+
+def fleet_json(state: FleetState) -> bytes:
+    """The state as JSON."""
+    return json.dumps(asdict(state)).encode() + b"\n"
+
+
+def fleet_text(state: FleetState) -> bytes:
+    """The state as plain text, one line for each member."""
+    lines = ["  ".join(each or "-" for each in _cells(member)) for member in state.members]
+    return "\n".join([_summary(state), *lines]).encode() + b"\n"
+
+
+def _summary(state: FleetState) -> str:
+    leader = f"leader {state.leader}" if state.leader else "no leader"
+    return f"This node, {state.address}, is {state.role}; {leader}, term {state.term}."
+
+
+def _cells(member: MemberRow) -> tuple[str, ...]:
+    heard = "" if member.heard_s is None else f"{member.heard_s:.1f} s ago"
+    return member.address, member.role, member.version, member.settings, heard

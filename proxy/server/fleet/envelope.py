@@ -1,0 +1,98 @@
+"""Envelope of a relayed request: what the node that received it knows, signed with the fleet's key.
+
+The signature covers method, target and content, so that neither a client nor another program can
+make one. The network between the nodes must be private all the same: bodies are not signed, and
+nothing is encrypted. Pure.
+"""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import sha256
+
+import msgspec
+
+from proxy.access.client import Source
+from proxy.model import Outcome
+
+REQUEST_FIELD = "Trello-Proxy-Relayed"
+RESULT_FIELD = "Trello-Proxy-Result"
+INTERNAL_PREFIX = "trello-proxy-"
+"""Fields that begin with it are removed from clients' requests and from responses to clients."""
+SESSION = "/-/fleet/session"
+"""Target of the WebSocket of a session."""
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """From the node that the client connected to."""
+
+    request_id: str
+    peer: str
+    """Address of the connection."""
+    address: str
+    """Of the client, not of a trusted proxy in between."""
+    name: str = ""
+    """That a trusted proxy or a certificate gives the client."""
+    source: Source = "anonymous"
+    is_forwarded: bool = False
+    is_admin: bool = False
+    """Whether it came to `admin.listen`."""
+    via_fellow: bool = False
+    """Whether a third node relays it, because the first one cannot reach the leader."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """From the leader, for log, metrics and fields at the node that the client connected to."""
+
+    route: str
+    outcome: Outcome
+    client: str = ""
+    """Name that a client key gives the client."""
+    queue_s: float = 0.0
+    upstream_s: float = 0.0
+    was_sent: bool = False
+    """Whether the client waited for Trello."""
+    is_moved: bool = False
+    """Whether this node does not lead: nothing of the request was done."""
+
+
+_envelopes = msgspec.json.Decoder(Envelope)
+_results = msgspec.json.Decoder(Result)
+
+
+def seal(envelope: Envelope, key: bytes, method: str, target: str) -> str:
+    """The value of REQUEST_FIELD."""
+    content = urlsafe_b64encode(msgspec.json.encode(envelope)).decode()
+    return f"{content}.{_signature(key, method, target, content)}"
+
+
+def unseal(value: str, key: bytes, method: str, target: str) -> Envelope | None:
+    """The envelope; None if it was not sealed with this key for this request."""
+    content, _, signature = value.partition(".")
+    expected = _signature(key, method, target, content)
+    if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
+        return None
+    return _envelopes.decode(urlsafe_b64decode(content))
+
+
+def proof(key: bytes, value: str) -> bytes:
+    """What shows the opener of a session, who sent `value`, that this node has the key."""
+    return hmac.new(key, b"accepted " + value.encode(), sha256).hexdigest().encode()
+
+
+def result_line(result: Result) -> bytes:
+    """The field with the result, as one line."""
+    content = urlsafe_b64encode(msgspec.json.encode(result))
+    return b"%b: %b\r\n" % (RESULT_FIELD.encode(), content)
+
+
+def parse_result(value: str) -> Result | None:
+    """The result; None if it is not one, as of another version."""
+    try:
+        return _results.decode(urlsafe_b64decode(value))
+    except ValueError:
+        return None
+
+
+def _signature(key: bytes, method: str, target: str, content: str) -> str:
+    text = f"{method} {target}\n{content}".encode("utf-8", "surrogateescape")
+    return hmac.new(key, text, sha256).hexdigest()

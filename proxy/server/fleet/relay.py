@@ -1,0 +1,290 @@
+"""Relay: a client's request as it was received, to the leader, and the leader's response back."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from proxy.fleet.errors import LeaderLost, NoLeader
+from proxy.fleet.node import Leader, Node
+from proxy.http_semantics.fields import HOP_BY_HOP
+from proxy.runtime.tasks import TaskSet
+from proxy.server.fleet.collapser import Collapser
+from proxy.server.fleet.envelope import (
+    INTERNAL_PREFIX,
+    RESULT_FIELD,
+    Envelope,
+    Result,
+    parse_result,
+)
+from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable
+from proxy.server.request_body import RequestBody, read_limited, stream_body
+from proxy.server.request_context import RequestContext
+from proxy.server.response import WireResponse
+from proxy.trello.message import BodyStream
+
+REPEATABLE_BYTES = 64 * 1024
+"""A request body up to this length is kept, so that it can be relayed again."""
+SHARED_BYTES = 256 * 1024
+"""A response body up to this length is received whole before any of it is sent."""
+IDLE_S = 60.0
+"""A longer response body that does not go on for this long has ended."""
+_SAFE = frozenset({"GET", "HEAD"})
+_NOT_RELAYED = HOP_BY_HOP | {"content-length", "expect"}
+
+
+@dataclass(frozen=True, slots=True)
+class RelayedMessage:
+    """A client's request, as far as it is relayed."""
+
+    method: str
+    target: str
+    fields: CIMultiDict[str]
+    envelope: Envelope
+    body: RequestBody
+    shared_by: tuple[object, ...] | None
+    """Equal for requests that may share a response; None if this one may not."""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it may be sent twice."""
+        return self.method in _SAFE
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether its body, if any, is in memory."""
+        return isinstance(self.body.content, bytes | None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """The leader's response."""
+
+    status: int
+    head: bytes
+    body: bytes | BodyStream
+    length: int | None
+    result: Result
+
+    def response(self, context: RequestContext, *, was_shared: bool) -> WireResponse:
+        """The response to the client; `context` gets what the leader says of it."""
+        result, outcome = self.result, self.result.outcome
+        context.route = result.route
+        context.outcome = replace(outcome, collapsed=True) if was_shared else outcome
+        context.timing.queue_s, context.timing.upstream_s = result.queue_s, result.upstream_s
+        context.timing.was_sent = result.was_sent
+        if result.client:
+            context.client = replace(context.client, name=result.client, source="key")
+        return WireResponse(self.status, self.head, self.body, self.length)
+
+
+async def relayed_message(
+    request: web.BaseRequest, context: RequestContext, *, is_admin: bool
+) -> RelayedMessage:
+    """The message of a client's request; ClientError for a body that cannot be received."""
+    client = context.client
+    envelope = Envelope(
+        request_id=context.request_id,
+        peer=request.remote or "",
+        address=context.client_address,
+        name=client.name,
+        source=client.source,
+        is_forwarded=context.is_forwarded,
+        is_admin=is_admin,
+    )
+    body = await _body_of(request, context)
+    fields = _fields_of(request, body)
+    is_plain_read = request.method == "GET" and not request.body_exists
+    shared_by: tuple[object, ...] | None = None
+    if is_plain_read and request.raw_path.startswith("/1/") and not is_admin:
+        shared_by = (request.raw_path, request.raw_headers, client.source, client.name)
+    return RelayedMessage(request.method, request.raw_path, fields, envelope, body, shared_by)
+
+
+async def _body_of(request: web.BaseRequest, context: RequestContext) -> RequestBody:
+    if not request.body_exists:
+        return RequestBody()
+    length = request.content_length
+    if length is not None and length <= REPEATABLE_BYTES:
+        return RequestBody(content=await read_limited(request, context.hold, REPEATABLE_BYTES))
+    return await stream_body(request, context.hold)
+
+
+def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
+    named = ",".join(request.headers.getall("Connection", ())).lower().split(",")
+    dropped = _NOT_RELAYED | {each.strip() for each in named}
+    fields: CIMultiDict[str] = CIMultiDict(
+        (name, value.encode("utf-8", "replace").decode())
+        for name, value in request.headers.items()
+        if (lower := name.lower()) not in dropped and not lower.startswith(INTERNAL_PREFIX)
+    )
+    if body.length is not None:
+        fields["Content-Length"] = str(body.length)
+    return fields
+
+
+class Relay:
+    """Relays to the leader, as long as this node has a session with it."""
+
+    def __init__(self, node: Node, client: PeerClient) -> None:
+        self.results: Counter[str] = Counter()
+        """Relayed requests by result, for the metrics."""
+        self._node = node
+        self._client = client
+        self._collapser: Collapser[_Received] = Collapser()
+        self._running: dict[Leader, set[asyncio.Timeout]] = {}
+        self._tasks = TaskSet()
+
+    def start(self) -> None:
+        """Watch the session with the leader."""
+        self._tasks.spawn(self._end_lost())
+
+    async def stop(self) -> None:
+        """End every connection."""
+        await self._tasks.stop()
+        await self._client.close()
+
+    async def send(
+        self, leader: Leader, message: RelayedMessage, context: RequestContext
+    ) -> WireResponse:
+        """The leader's response.
+
+        NoLeader: it did nothing with the request. PeerUnreachable: nothing was sent. LeaderLost:
+        a write was sent. PeerLost: a read was.
+        """
+        context.is_relayed = True
+        try:
+            if message.shared_by is None:
+                received, was_shared = await self._send(leader, message, context), False
+            else:
+                received, was_shared = await self._collapser.run(
+                    (leader, message.shared_by),
+                    partial(self._send, leader, message, context),
+                    lambda each: isinstance(each.body, bytes),
+                )
+        except BaseException as error:
+            self.results[_LABELS.get(type(error), "failed")] += 1
+            raise
+        self.results["shared" if was_shared else "ok"] += 1
+        return received.response(context, was_shared=was_shared)
+
+    async def _send(
+        self, leader: Leader, message: RelayedMessage, context: RequestContext
+    ) -> _Received:
+        try:
+            async with asyncio.timeout(None) as until_lost:
+                running = self._running.setdefault(leader, set())
+                running.add(until_lost)
+                try:
+                    return await self._exchange(leader.address, message, context)
+                finally:
+                    running.discard(until_lost)
+                    if not running and self._running.get(leader) is running:
+                        del self._running[leader]
+        except (PeerLost, TimeoutError):
+            if message.body.failure is not None:
+                raise message.body.failure from None
+            raise (PeerLost if message.is_safe else LeaderLost) from None
+
+    async def _exchange(
+        self, address: str, message: RelayedMessage, context: RequestContext
+    ) -> _Received:
+        request = message.method, message.target, message.fields.copy()
+        content = message.body.content
+        response = await self._client.send(address, request, message.envelope, content)
+        try:
+            return await self._receive(message.method, response, _result_of(response), context)
+        except BaseException:
+            response.close()
+            raise
+
+    async def _receive(
+        self,
+        method: str,
+        response: aiohttp.ClientResponse,
+        result: Result,
+        context: RequestContext,
+    ) -> _Received:
+        length, body = response.content_length, RelayedBody(response)
+        head = b"".join(
+            b"%b: %b\r\n" % (name, value)
+            for name, value in response.raw_headers
+            if not _is_dropped(name.decode("ascii", "replace").lower())
+        )
+        if method == "HEAD" or response.status in {204, 304}:
+            return _Received(response.status, head, body, length, result)
+        if length is None or length > SHARED_BYTES:
+            return _Received(response.status, head, body, length, result)
+        context.hold.take("responses", length)
+        try:
+            content = await response.read()
+        except (aiohttp.ClientError, OSError):
+            raise PeerLost from None
+        return _Received(response.status, head, content, length, result)
+
+    async def _end_lost(self) -> None:
+        """End the relays to a leader whose session is over: it may never respond."""
+        loop = asyncio.get_running_loop()
+        while True:
+            for leader, running in [*self._running.items()]:
+                if not self._node.reaches(leader):
+                    for timeout in running:
+                        if timeout.when() is None:
+                            timeout.reschedule(loop.time())
+            await self._node.wait_for_change()
+
+
+class RelayedBody:
+    """A response body while it is received from the leader."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while True:
+                async with asyncio.timeout(IDLE_S):
+                    chunk = await content.readany()
+                if not chunk:
+                    return
+                yield chunk
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            raise LeaderLost from None
+
+    async def aclose(self) -> None:
+        """Give the connection back; one that has more to send is closed."""
+        with suppress(aiohttp.ClientError, OSError):
+            if self._response.content.at_eof():
+                self._response.release()
+            else:
+                self._response.close()
+
+
+def _result_of(response: aiohttp.ClientResponse) -> Result:
+    """What the leader says of its response; NoLeader, PeerUnreachable: it did nothing."""
+    result = parse_result(response.headers.getall(RESULT_FIELD, [""])[-1])
+    if result is None:
+        raise PeerUnreachable
+    if result.is_moved:
+        raise NoLeader
+    return result
+
+
+def _is_dropped(name: str) -> bool:
+    return name in HOP_BY_HOP or name == "content-length" or name.startswith(INTERNAL_PREFIX)
+
+
+_LABELS: dict[type[BaseException], str] = {
+    NoLeader: "moved",
+    LeaderLost: "lost",
+    PeerLost: "lost",
+    PeerUnreachable: "unreachable",
+    asyncio.CancelledError: "cancelled",
+}

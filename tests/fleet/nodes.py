@@ -1,0 +1,137 @@
+"""Nodes of a fleet as processes of their own, above a real Redis and one fake Trello."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from tests.redis_server import free_port
+from tests.scenarios.conftest import KEY, TOKEN, Heard
+
+ROOT = Path(__file__).parents[2]
+READY_S = 20.0
+FLEET_KEY = "a-key-for-the-tests-of-the-fleet"
+
+
+def now() -> float:
+    """Seconds; processes share no clock of ours."""
+    return time.monotonic()  # noqa: TID251 - other processes
+
+
+class NodeProcess:
+    """One node: `start` it, and `kill` it whatever happens."""
+
+    def __init__(
+        self, directory: Path, redis_url: str, upstream: str, session: aiohttp.ClientSession
+    ) -> None:
+        self.port, self.fleet_port = free_port(), free_port()
+        self._directory = directory
+        self._session = session
+        self._settings = (
+            f"listen: 127.0.0.1:{self.port}\n"
+            f"{upstream}"
+            f"cache: {{backend: redis, redis: '{redis_url}', directory: {directory / 'cache'}}}\n"
+            f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, key: {FLEET_KEY}}}\n"
+        )
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.fleet_port}"
+
+    @property
+    def log_file(self) -> Path:
+        return self._directory / "log"
+
+    async def start(self, settings: str = "") -> None:
+        """Start it; it may not serve yet."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        file = self._directory / "proxy.yaml"
+        file.write_text(self._settings + settings)
+        with self.log_file.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
+                cwd=ROOT,
+                env={"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN},
+                stderr=log,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    async def ended(self) -> int:
+        """Its exit code, when it has ended."""
+        assert self._process is not None
+        async with asyncio.timeout(READY_S):
+            code = await self._process.wait()
+        self._process = None
+        return code
+
+    async def kill(self) -> None:
+        if self._process is not None:
+            if self._process.returncode is None:
+                self.send_signal(signal.SIGKILL)
+            await self.ended()
+
+    async def __call__(self, method: str, target: str, **options: Any) -> Heard:
+        url = URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
+        async with self._session.request(method, url, **options) as response:
+            return Heard(response.status, response.headers, await response.read())
+
+    async def get(self, target: str, **options: Any) -> Heard:
+        return await self("GET", target, **options)
+
+    async def state(self) -> dict[str, Any]:
+        """What it says of the fleet; empty while it does not respond."""
+        try:
+            async with asyncio.timeout(1.0):
+                heard = await self.get("/-/fleet", headers={"Accept": "application/json"})
+        except (aiohttp.ClientError, TimeoutError):
+            return {}
+        return dict(heard.json)
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        lines = self.log_file.read_bytes().splitlines()
+        return [line for line in map(json.loads, lines) if line["message"] == message]
+
+
+class NodeGroup:
+    """Nodes of one fleet."""
+
+    def __init__(self, nodes: list[NodeProcess]) -> None:
+        self.nodes = nodes
+
+    async def start(self, settings: str = "") -> None:
+        """Return when one leads and the others follow it."""
+        for node in self.nodes:
+            await node.start(settings)
+        await self.settled()
+
+    async def settled(self) -> NodeProcess:
+        """The leader, when all nodes that run agree on it."""
+        ends = now() + READY_S
+        while True:
+            running = [node for node in self.nodes if node.is_running]
+            states = [await node.state() for node in running]
+            leaders = {state.get("leader") for state in states}
+            roles = sorted(str(state.get("role")) for state in states)
+            if len(leaders) == 1 and roles == ["follower"] * (len(running) - 1) + ["leader"]:
+                return next(node for node in running if node.address in leaders)
+            assert now() < ends, states
+            await asyncio.sleep(0.05)
+
+    async def followers(self) -> list[NodeProcess]:
+        leader = await self.settled()
+        return [node for node in self.nodes if node is not leader and node.is_running]

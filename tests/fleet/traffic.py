@@ -1,0 +1,86 @@
+"""Traffic to all nodes at once, and its oracle: a read shows every write acknowledged before it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from proxy.runtime.tasks import TaskSet
+from tests.fleet.nodes import NodeGroup, NodeProcess, now
+
+PAUSE_S = 0.01
+
+
+@dataclass
+class Traffic:
+    """What clients of a fleet saw."""
+
+    group: NodeGroup
+    card: str
+    written: int = 0
+    """Number of the last write that was sent; the card's name has it."""
+    acknowledged: int = 0
+    reads: int = 0
+    wrong: list[str] = field(default_factory=list)
+    failed_reads: list[object] = field(default_factory=list)
+    failed_writes: list[object] = field(default_factory=list)
+    slowest_read_s: float = 0.0
+    slowest_write_s: float = 0.0
+    avoided: NodeProcess | None = None
+    """A node that its clients do not use, as a load balancer that knows it is gone."""
+
+    @asynccontextmanager
+    async def running(self, seed: int = 1) -> AsyncIterator["Traffic"]:
+        """Three clients that read and one that writes, meanwhile."""
+        tasks, chance = TaskSet(), random.Random(seed)  # noqa: S311
+        for _ in range(3):
+            tasks.spawn(self._again(self._read, chance))
+        tasks.spawn(self._again(self._write, chance))
+        try:
+            yield self
+        finally:
+            await tasks.stop()
+
+    def _node(self, chance: random.Random) -> NodeProcess:
+        return chance.choice([each for each in self.group.nodes if each is not self.avoided])
+
+    async def _again(self, act: Callable[[NodeProcess], Any], chance: random.Random) -> None:
+        while True:
+            await act(self._node(chance))
+            await asyncio.sleep(PAUSE_S)
+
+    async def _read(self, node: NodeProcess) -> None:
+        before, began = self.acknowledged, now()
+        try:
+            heard = await node.get(f"/1/cards/{self.card}?fields=name")
+        except aiohttp.ClientError as error:
+            if node is not self.avoided:
+                self.failed_reads.append(error)
+            return
+        self.reads += 1
+        self.slowest_read_s = max(self.slowest_read_s, now() - began)
+        if heard.status != 200:
+            self.failed_reads.append((heard.status, heard.body, heard.fields))
+            return
+        number = int(heard.json["name"].removeprefix("v") or 0)
+        if not before <= number <= self.written:
+            self.wrong.append(f"v{number} after v{before} of {self.written}")
+
+    async def _write(self, node: NodeProcess) -> None:
+        self.written += 1
+        number, began = self.written, now()
+        try:
+            heard = await node("PUT", f"/1/cards/{self.card}", data={"name": f"v{number}"})
+        except aiohttp.ClientError as error:
+            if node is not self.avoided:
+                self.failed_writes.append(error)
+            return
+        self.slowest_write_s = max(self.slowest_write_s, now() - began)
+        if heard.status == 200:
+            self.acknowledged = number
+        else:
+            self.failed_writes.append((heard.status, heard.body))
