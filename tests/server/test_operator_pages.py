@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,9 @@ class TestPages:
         self, proxy: Proxy, standin: FakeTrello
     ) -> None:
         card = standin.trello.example_card
-        for number in range(60):
-            tool = {"User-Agent": f"tool-{'x' * number}/1 ({card})"}
-            await proxy.get(f"/1/cards/{card}?q{number}", tool)
+        names = map("".join, product("abcdefghijklmnop", repeat=2))
+        for number, name in enumerate(islice(names, MAX_CLIENTS + 2)):
+            await proxy.get(f"/1/cards/{card}", {"User-Agent": f"tool-{name}/1 ({card})"})
             await proxy.get(f"/1/nowhere/{number}", {"User-Agent": f"{card}-{number}"})
         families = [*text_string_to_metric_families((await proxy.get("/metrics")).body.decode())]
         values: dict[str, set[str]] = {}
