@@ -15,6 +15,7 @@ from proxy.model import Secret
 OPERATOR = "operator"
 """The client whose key is `admin.token`, as `trello-proxy warm` sends it."""
 _UNKNOWN_KEY = "This client key is not valid here, or no more; ask the operator for a new one."
+_TWO_CLIENTS = "These are the keys of two clients; send one of them."
 _NO_KEY = (
     "Send your client key, as `Authorization: Bearer …`, as the password of Basic, or wherever "
     "Trello's clients send a token; the operator makes one by `trello-proxy key NAME`."
@@ -42,15 +43,18 @@ class Authentication:
     def find(self, credentials: Iterable[ExtractedCredential]) -> ClientKeyEntry | None:
         """The first client key in the credentials of a request, if there is one.
 
-        ClientKeyRequired if one of them was made as a client key and is none: it may be revoked.
+        ClientKeyRequired if one of them was made as a client key and is none: it may be revoked;
+        and if they are the keys of two clients.
         """
-        candidates = list(_candidates(credentials))
-        for candidate in candidates:
-            if (entry := self.keys.find(candidate)) is not None:
-                return entry
-        if any(candidate.startswith(PREFIX) for candidate in candidates):
-            raise ClientKeyRequired(_UNKNOWN_KEY)
-        return None
+        found: ClientKeyEntry | None = None
+        for candidate in _candidates(credentials):
+            entry = self.keys.find(candidate)
+            if entry is None and candidate.startswith(PREFIX):
+                raise ClientKeyRequired(_UNKNOWN_KEY)
+            if entry is not None and found is not None and entry.client != found.client:
+                raise ClientKeyRequired(_TWO_CLIENTS)
+            found = found or entry
+        return found
 
     def _operator(self) -> Iterator[tuple[str, Client]]:
         if self._operators_token is not None:
@@ -58,7 +62,12 @@ class Authentication:
             yield digest_of(self._operators_token.reveal()), operator
 
     def user(self, name: str) -> Client:
-        """The client of a request that a trusted proxy sends for this user."""
+        """The client of a request that a trusted proxy sends for this user.
+
+        A text with a client key in it names nobody: names are in the log and in metrics.
+        """
+        if PREFIX in name:
+            return self.anonymous
         return replace(self.anonymous, name=name, source="user")
 
     def by_certificate(self, name: str) -> Client:

@@ -6,6 +6,7 @@ choose, and not on how much of a key was guessed.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,11 +15,17 @@ from proxy.access.client import Client
 PREFIX = "tpk_"
 """Of generated keys: a text that begins so and is no key is refused, never sent to Trello."""
 _KEY_BYTES = 32
+_GENERATED = re.compile(rb"tpk_[0-9a-f]{%d}" % (2 * _KEY_BYTES))
 
 
 def generate(random: Callable[[int], bytes]) -> str:
     """A new key of 256 random bits; `random` returns random bytes, as many as asked for."""
     return PREFIX + random(_KEY_BYTES).hex()
+
+
+def holds_key(text: bytes) -> bool:
+    """Whether a generated key stands in this text."""
+    return PREFIX.encode() in text and _GENERATED.search(text) is not None
 
 
 def digest_of(key: str) -> str:

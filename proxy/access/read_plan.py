@@ -46,6 +46,13 @@ _FIELDS = {
 }
 """By kind, the fields that may be read one by one."""
 _SEARCHED = frozenset({"actions", "boards", "cards"})
+_CUT = re.compile("format|limit|page")
+_CUT_OF_PERSONS = re.compile(
+    "format|limit|page|actions|notifications|(?:actions|boards|cards|notifications|organizations)_"
+    "(?:format|limit|page)"
+)
+"""Parameters that cut a list or count it; actions and notifications are always cut."""
+_NOTHING = frozenset({"", "false", "none"})
 _PAGED = frozenset({Shows.ACTION, Shows.NOTIFICATION})
 _Parameters = list[Parameter]
 
@@ -90,10 +97,26 @@ def plan_read(match: Match, query: str, visible: Visible) -> ReadPlan:
         plan = replace(plan, member=_field_of(match))
     if attribution.form is Form.SEARCH:
         return replace(plan, query=_search(parameters, visible))
-    if attribution.form in (Form.SPANNING, Form.WORKSPACE) and attribution.shows in _PAGED:
-        parameters, page = _whole(parameters)
-        plan = replace(plan, query=_query(parameters), page=page)
+    if attribution.form in (Form.SPANNING, Form.WORKSPACE):
+        if attribution.shows in _PAGED:
+            parameters, page = _whole(parameters)
+            plan = replace(plan, query=_query(parameters), page=page)
+        else:
+            _check_uncut(attribution.shows, parameters)
     return _with_field(plan, parameters)
+
+
+def _check_uncut(shows: Shows, parameters: _Parameters) -> None:
+    """OutsideScope for what Trello would cut or count before it is filtered.
+
+    The items of other boards would take part: how many there are, and since when, would show.
+    """
+    cut = _CUT_OF_PERSONS if shows is Shows.PERSON else _CUT
+    if any(cut.fullmatch(name) for name, value in parameters if value not in _NOTHING):
+        raise OutsideScope(
+            "Ask for the list by itself, without a limit, a page or a count: what is not visible "
+            "must not be counted."
+        )
 
 
 def _kind_of(match: Match) -> str:

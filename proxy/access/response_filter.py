@@ -149,7 +149,8 @@ class ScopeFilter:
             case Shows.CARD | Shows.CHECKLIST | Shows.LABEL | Shows.LIST | Shows.STAR:
                 if "idBoard" not in shown:
                     raise OutsideScope(_UNREADABLE)
-                return self._object(raw, strict=False)
+                is_visible = shown["idBoard"] not in _NULL
+                return self._object(raw, strict=False) if is_visible else None
         return self._object(raw, strict=strict)
 
     def _object(self, raw: bytes, *, strict: bool) -> bytes | None:

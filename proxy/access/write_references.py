@@ -121,6 +121,7 @@ class _ValueOf:
         last = match.segments[-1] if match.segments else ""
         self._value_kind = _KINDS.get(last)
         self._value_is_address = last in _ADDRESSES
+        self._value_is_name = last == "name"
 
     def references(self, name: str, value: str) -> Iterator[Reference]:
         """The objects that a parameter names; OutsideScope for one that is not known."""
@@ -133,20 +134,27 @@ class _ValueOf:
             if kind is not None:
                 yield from (Reference(kind, each) for each in value.split(",") if each)
             elif word in _ADDRESSES or (word == "value" and self._value_is_address):
-                yield from self._addressed(value)
+                yield from self._addressed(value, is_address=True)
+            elif word == "name" or (word == "value" and self._value_is_name):
+                yield from self._addressed(value, is_address=False)
 
-    def _addressed(self, value: str) -> Iterator[Reference]:
-        """The card or board behind an address of Trello's; OutsideScope for another one of it."""
+    def _addressed(self, value: str, *, is_address: bool) -> Iterator[Reference]:
+        """The card or board behind an address of Trello's; OutsideScope for another one of it.
+
+        A name may be one: a card that is named so mirrors that card, or stands for that board.
+        """
         try:
             url = urlsplit(value.strip())
             host = (url.hostname or "").rstrip(".").lower()
         except ValueError:
+            if not is_address:
+                return
             raise OutsideScope("This address cannot be read.") from None
         named = _CARD_OR_BOARD.fullmatch(url.path)  # also below a name of the proxy's
         if named is not None:
             is_board = named["kind"].lower().startswith("b")
             yield Reference(BOARD if is_board else "card", named["name"])
-        elif host == "trello.com" or host.endswith(".trello.com"):
+        elif is_address and (host == "trello.com" or host.endswith(".trello.com")):
             raise OutsideScope("Of Trello's addresses, name that of a card or a board.")
 
 

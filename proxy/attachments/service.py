@@ -76,16 +76,20 @@ class AttachmentService:
         self._fetch_deps = fetch_deps
         self._store = store
 
-    async def authorize(self, request: ApiRequest) -> AuthorizedAttachment | ApiResponse:
+    async def authorize(
+        self, request: ApiRequest, response: ApiResponse | None = None
+    ) -> AuthorizedAttachment | ApiResponse:
         """The requested file, or Trello's response if the client may not read it.
 
-        AttachmentDeleted if this client has read it before; AttachmentIsLink, MaliciousFile,
-        InvalidResponse according to the metadata.
+        `response`: to `metadata_request`, if it has been read. AttachmentDeleted if this client has
+        read the file before; AttachmentIsLink, MaliciousFile, InvalidResponse according to the
+        metadata.
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
         seen = _seen_link(request, card, attachment)
-        response = await self._read_through.serve(self.metadata_request(request))
+        if response is None:
+            response = await self._read_through.serve(self.metadata_request(request))
         if response.status == 404 and seen in self._store.seen_links:
             raise AttachmentDeleted("It was here, and Trello has it no more; look at the card.")
         if response.status != 200:

@@ -94,10 +94,9 @@ def _lines(explanation: Explanation) -> Iterator[str]:
 
 def _stored_lines(stored: StoredInfo) -> Iterator[str]:
     age = duration_text(int(stored.age_s))
-    yield (
-        f"  stored         {time_text(stored.requested_at)} ({age} ago): status {stored.status}, "
-        f"{counted(stored.size_bytes, 'byte')}"
-    )
+    size = "" if stored.size_bytes is None else f", {counted(stored.size_bytes, 'byte')}"
+    when = time_text(stored.requested_at)
+    yield f"  stored         {when} ({age} ago): status {stored.status}{size}"
     lifetimes = stored.lifetimes
     lifetime = duration_text(int(lifetimes.lifetime_s))
     watched = ", longer because its boards are watched" if stored.is_watched else ""

@@ -8,10 +8,11 @@ from aiohttp import web
 from proxy.access.audit import object_ids
 from proxy.access.authentication import Authentication
 from proxy.access.client import ANONYMOUS, Client
+from proxy.access.client_keys import holds_key
 from proxy.config.clients import Clients
 from proxy.credentials.extraction import strip_query
 from proxy.credentials.identity import StoredCredential
-from proxy.errors import InvalidTarget, NotFound
+from proxy.errors import ClientKeyRequired, InvalidTarget, NotFound
 from proxy.http_semantics import cache_control
 from proxy.http_semantics.content import accepts_images, prefers_html
 from proxy.http_semantics.fields import TO_UPSTREAM_WITH_READS, FetchMetadata, to_upstream
@@ -40,6 +41,8 @@ from proxy.trello.routes import Match, RouteTable
 from proxy.trello.tunnel import check_tunnel, tunnelled_method_in
 
 _SAFE = frozenset({"GET", "HEAD"})
+_AS_RECEIVED = "utf-8", "surrogateescape"
+_MISPLACED = "Your client key stands where Trello would receive it; send it in Authorization."
 _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """Served without a credential: `client.js`, and the pages that say where to get a token."""
 
@@ -102,6 +105,8 @@ class RequestParser:
             self._senders.check_credential(
                 sender.identity, context.client, request.headers.getall("Authorization", ())
             )
+        fields = _fields_to_send(request, method, body, context.trace)
+        _check_misplaced(body.content, *(value.encode(*_AS_RECEIVED) for _, value in fields))
         api_request = ApiRequest(
             **self._common_arguments(match, sender, query),
             effective_method=method,
@@ -109,7 +114,7 @@ class RequestParser:
             client=context.client,
             client_name=context.client_name,
             directives=directives_of(request),
-            fields=_fields_to_send(request, method, body, context.trace),
+            fields=fields,
             timing=context.timing,
             body=body.content or None,
             body_parameters=body.parameters,
@@ -211,8 +216,10 @@ class RequestParser:
         """The upstream target, and the key: of the target without the secrets in its path."""
         identity = sender.identity
         redacted = self._senders.redact_path(match, sender)
+        target = target_of(sender.stripped.segments, query)
+        _check_misplaced(target.encode(*_AS_RECEIVED))
         return {
-            "target": target_of(sender.stripped.segments, query),
+            "target": target,
             "match": redacted,
             "query_names": names_in(query),
             "key": key_of(identity.partition, target_of(redacted.segments, query)),
@@ -220,6 +227,12 @@ class RequestParser:
             "credential": identity.credential,
             "uses_stored_credential": identity.uses_stored_credential,
         }
+
+
+def _check_misplaced(*texts: object) -> None:
+    """ClientKeyRequired if a client key is in what Trello would receive; streams are not read."""
+    if any(isinstance(text, bytes) and holds_key(text) for text in texts):
+        raise ClientKeyRequired(_MISPLACED)
 
 
 def _api_target(raw: str) -> Target:

@@ -13,6 +13,7 @@ from proxy.cache.batch import BatchService
 from proxy.cache.lookup import LookupResult, StoredLookup
 from proxy.cache.policy import age_of
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.scoping.scoping import scope_in_force
 from proxy.cache.store.store import ResponseStore
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.target import target_of
@@ -32,7 +33,8 @@ class StoredInfo:
     requested_at: float
     """POSIX seconds of the upstream request."""
     age_s: float
-    size_bytes: int
+    size_bytes: int | None
+    """None for a client that may not see all of it."""
     lifetimes: Lifetimes
     remaining_s: float
     """Of its freshness lifetime; negative: expired since then."""
@@ -127,7 +129,7 @@ class Explainer:
             status=stored.status,
             requested_at=stored.requested_at,
             age_s=age_s,
-            size_bytes=len(stored.body),
+            size_bytes=len(stored.body) if scope_in_force(request) is None else None,
             lifetimes=lifetimes,
             remaining_s=lifetimes.lifetime_s - age_s,
             is_watched=lifetimes.lifetime_s > request.match.route.lifetimes.lifetime_s,

@@ -173,3 +173,10 @@ def test_no_response_names_another_board(value: object, path: str) -> None:
     except (OutsideScope, NotVisible):
         return
     assert THEIRS not in boards_named(left)
+
+
+def test_a_card_on_no_board_is_in_no_list() -> None:
+    cards = [{"id": CARD, "idBoard": None}, {"id": CARD, "idBoard": ""}]
+    assert filtered("members/me/cards", cards) == []
+    with pytest.raises(NotVisible):
+        filtered("cards/x", {"id": CARD, "idBoard": None})

@@ -59,15 +59,19 @@ class ScopedService:
         OutsideScope if it cannot be attributed; UpstreamError, NotInCache.
         """
         try:
-            plan = await self.admit(request, visible)
-            wider = with_query(request, plan.query)
-            response = await self._serve(wider)
-            if _is_foreign(response, plan, visible):
-                response = await self._serve(replace(wider, directives=_REVALIDATE))
-            await self._check_attribution(wider, plan, response, visible)
-            return await self._filtered(response, plan, visible)
+            return await self.read_visible(request, visible)
         except NotVisible as refusal:
             return refused(refusal)
+
+    async def read_visible(self, request: ApiRequest, visible: Visible) -> ApiResponse:
+        """The same; NotVisible for what is not visible at all, or not there."""
+        plan = await self.admit(request, visible)
+        wider = with_query(request, plan.query)
+        response = await self._serve(wider)
+        if _is_foreign(response, plan, visible):
+            response = await self._serve(replace(wider, directives=_REVALIDATE))
+        await self._check_attribution(wider, plan, response, visible)
+        return await self._filtered(response, plan, visible)
 
     async def admit(self, request: ApiRequest, visible: Visible) -> ReadPlan:
         """The plan of a read of something visible; NotVisible, OutsideScope, UpstreamError."""

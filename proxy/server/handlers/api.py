@@ -169,11 +169,12 @@ class ApiHandler:
         (parts, body), reads = received, self.scoping.reads
         match handling_of(api_request.match, api_request.query_names):
             case Handling.ATTACHMENT:
-                metadata = self.attachments.metadata_request(api_request)
-                permitted = await reads.read(metadata, visible)
-                if permitted.status not in {200, 404}:
-                    return permitted
-                return await self.attachments.handle(request, api_request, context)
+                metadata_request = self.attachments.metadata_request(api_request)
+                try:
+                    metadata = await reads.read_visible(metadata_request, visible)
+                except NotVisible as refusal:
+                    return refused(refusal)
+                return await self.attachments.handle(request, api_request, context, metadata)
             case Handling.WRITE:
                 return await self._write_scoped(api_request, body, context, visible)
             case Handling.BATCH:

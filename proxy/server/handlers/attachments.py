@@ -45,10 +45,17 @@ class AttachmentHandler:
         return self._attachments.metadata_request(request)
 
     async def handle(
-        self, request: web.BaseRequest, api_request: ApiRequest, context: RequestContext
+        self,
+        request: web.BaseRequest,
+        api_request: ApiRequest,
+        context: RequestContext,
+        metadata: ApiResponse | None = None,
     ) -> WireResponse | ApiResponse:
-        """The file, or Trello's response in its place; `context` gets the outcome of a file."""
-        permitted = await self._attachments.authorize(api_request)
+        """The file, or Trello's response in its place; `context` gets the outcome of a file.
+
+        `metadata`: the response to `metadata_request`, if the client has been given that already.
+        """
+        permitted = await self._attachments.authorize(api_request, metadata)
         if isinstance(permitted, ApiResponse):
             return permitted
         validators = self._validators(permitted.file)
