@@ -64,7 +64,7 @@ class Authentication:
     def user(self, name: str) -> Client:
         """The client of a request that a trusted proxy sends for this user.
 
-        A text with a client key in it names nobody: names are in the log and in metrics.
+        A text with a client key in it is no name: names are in the log and in metrics.
         """
         if PREFIX in name:
             return self.anonymous
