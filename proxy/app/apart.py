@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.app.components import Environment
 from proxy.app.factory import ComponentFactory
 from proxy.app.routes import RouteBuilder
-from proxy.config.schema import Config
+from proxy.config.schema import Config, Fleet
 from proxy.fleet.node import Node, Role
 from proxy.model import Credential, Detail, Rate
 from proxy.runtime.tasks import TaskSet
@@ -79,6 +79,7 @@ def apart_config(config: Config, members: int) -> Config:
     return replace(
         config,
         cache=replace(config.cache, backend="memory", memory_bytes=0),
+        fleet=Fleet(nodes=config.fleet.nodes),
         freshness=replace(config.freshness, watch_s="off", webhook_url=None),
         limits=replace(
             limits,

@@ -16,11 +16,12 @@ from proxy.app.routes import ListenerRoutes, health_of
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.config.schema import Config, Fleet, masked
 from proxy.fleet.local import Local
-from proxy.fleet.node import Node
+from proxy.fleet.node import Node, Role
 from proxy.fleet.protocol import Hello
 from proxy.fleet.redis_lease import RedisLease
 from proxy.fleet.shared_key import SharedKey
 from proxy.model import Credential
+from proxy.observability.metrics import Readings
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.fleet.client_handler import ClientHandler
@@ -89,6 +90,7 @@ class FleetNode:
         )
         handler = NodeHandler(self.node, middleware, self._key.get)
         await listeners.listen_for_nodes(sockets, middleware, handler.handle)
+        self._environment.metrics.provide(self._readings())
         own = self._environment.own
         own(self._apart)
         own(self._relay).start()
@@ -154,6 +156,22 @@ class FleetNode:
             environment.config, routes=config.routes, limits=config.limits, clients=config.clients
         )
         self._duties.environment = replace(environment, config=own)
+
+    def _readings(self) -> Readings:
+        node, duties = self.node, self._duties
+
+        def sessions() -> int:
+            return len(node.leadership.sessions) if node.leadership is not None else 0
+
+        return {
+            "fleet_leader": node.acts,
+            "fleet_members": lambda: len(node.members),
+            "fleet_sessions": sessions,
+            "fleet_apart": lambda: node.role is Role.APART,
+            "fleet_behind": lambda: duties.is_behind,
+            "fleet_takeovers_total": lambda: duties.takeovers,
+            "fleet_relays_total": lambda: dict(self._relay.results),
+        }
 
     def _health(self) -> Health | None:
         components = self._duties.components

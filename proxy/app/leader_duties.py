@@ -71,6 +71,8 @@ class LeaderDuties:
         """Of the next term: with the configuration that was loaded last."""
         self.credential = credential
         """Of the next term."""
+        self.takeovers = 0
+        """Terms that have begun."""
         self.on_change: Callable[[], None] = _nothing
         """Called when a term has begun or ended."""
         self._public_url = public_url
@@ -195,6 +197,7 @@ class LeaderDuties:
 
     def _begin(self, term: _Term) -> None:
         components, environment = term.components, term.environment
+        self.takeovers += 1
         components.upstream.limiter.doubt(self.credential)
         routes = RouteBuilder(environment, components).build()
         if self._service is not None:

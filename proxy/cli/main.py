@@ -59,6 +59,7 @@ def _parser() -> ArgumentParser:
     key = commands.add_parser("key", help=text, description=text)
     key.add_argument("name", metavar="NAME", help="of the client, in logs and metrics: ci")
     key.set_defaults(module="key")
+    _add_fleet(commands)
     text = "have the running proxy download boards, their cards and their attachments"
     warm = _add(commands, "warm", text)
     warm.add_argument("boards", metavar="BOARD", nargs="+", help="id, shortLink or URL")
@@ -72,6 +73,15 @@ def _parser() -> ArgumentParser:
     demo.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
     demo.set_defaults(module="demo")
     return parser
+
+
+def _add_fleet(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    text = "show the leader and the members of the running proxy's fleet"
+    fleet = _add(commands, "fleet", text)
+    actions = fleet.add_subparsers(dest="action", metavar="ACTION")
+    text = "forget a node that will not come back, so that its promise is not needed"
+    forget = actions.add_parser("forget", help=text, description=text)
+    forget.add_argument("node", metavar="NODE", help="its fleet.address")
 
 
 def _add(commands: "_SubParsersAction[ArgumentParser]", name: str, text: str) -> ArgumentParser:

@@ -31,13 +31,12 @@ from proxy.server.problem_details import problem_response
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 
-_ENVELOPE = "fleet.envelope"
+_ENVELOPE = web.RequestKey("envelope", Envelope)
 
 
 def envelope_of(request: web.BaseRequest) -> Envelope:
     """The envelope of a request that another node relayed."""
-    envelope: Envelope = request[_ENVELOPE]
-    return envelope
+    return request[_ENVELOPE]
 
 
 class RelayedMiddleware(Middleware):

@@ -133,7 +133,7 @@ class Relay:
     """Relays to the leader, as long as this node has a session with it."""
 
     def __init__(self, node: Node, client: PeerClient) -> None:
-        self.results: Counter[str] = Counter()
+        self.results: Counter[str] = Counter(dict.fromkeys(("ok", "shared", *_LABELS.values()), 0))
         """Relayed requests by result, for the metrics."""
         self._node = node
         self._client = client

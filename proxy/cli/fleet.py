@@ -1,0 +1,17 @@
+"""`fleet`: prints the nodes of the fleet as the running one knows them, or forgets one."""
+
+from argparse import Namespace
+from urllib.parse import quote
+
+from proxy.cli.admin_request import admin_request
+from proxy.cli.options import config_loader, read_config
+
+
+def run(options: Namespace) -> int:
+    """The exit code."""
+    config = read_config(config_loader(options))
+    if options.action == "forget":
+        target = f"/-/fleet/forget?node={quote(options.node, safe='')}"
+        admin_request(config, "POST", target)
+    print(admin_request(config, "GET", "/-/fleet"), end="")
+    return 0

@@ -1,0 +1,272 @@
+"""A request at a follower is served as at the leader; nothing else passes between nodes."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from io import BytesIO
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from multidict import CIMultiDictProxy
+
+from proxy.app.app import App, SystemPorts
+from proxy.config.schema import load
+from proxy.fake_trello.server import FakeTrello
+from proxy.model import Credential
+from proxy.observability.metrics import describe
+from proxy.runtime.clock import FakeClock, SystemClock
+from proxy.server.fleet.envelope import REQUEST_FIELD, SESSION, Envelope, seal
+from tests.fleet.nodes import FLEET_KEY, now
+from tests.redis_server import RedisServer, free_port, needs_redis
+from tests.samples import fill
+from tests.scenarios.conftest import KEY, TOKEN, Proxy, until
+
+pytestmark = [needs_redis, pytest.mark.asyncio(loop_scope="module")]
+VARIABLE = {"x-request-id", "age", "server-timing", "cache-status", "ratelimit"}
+
+
+class Pair:
+    """A leader and a follower in this process."""
+
+    def __init__(self, leader: Proxy, follower: Proxy, trello: FakeTrello) -> None:
+        self.leader, self.follower, self.trello = leader, follower, trello
+
+    @property
+    def card(self) -> str:
+        return self.trello.trello.example_card
+
+    def relays(self, result: str) -> int:
+        assert self.follower.app.fleet is not None
+        return self.follower.app.fleet._relay.results[result]
+
+    @property
+    def fleet_url(self) -> str:
+        assert self.leader.app.fleet is not None
+        return f"http://{self.leader.app.fleet.node.address}"
+
+
+def started(
+    trello: FakeTrello, redis_url: str, directory: str, session: aiohttp.ClientSession
+) -> Proxy:
+    config = load(
+        f"listen: 127.0.0.1:0\n"
+        f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
+        f"cache: {{backend: redis, redis: '{redis_url}', directory: '{directory}'}}\n"
+        f"fleet: {{listen: 127.0.0.1:{free_port()}, key: {FLEET_KEY}}}\n"
+        "freshness: {watch: off}\n",
+        "proxy.yaml",
+        {},
+        str,
+    )
+    lines: list[bytes] = []
+    ports = SystemPorts(clock=SystemClock(), write_log=lines.append, random=secrets.token_bytes)
+    return Proxy(App(config, Credential(KEY, TOKEN), ports), session, lines)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
+    directory = tmp_path_factory.mktemp("pair")
+    redis, trello = (
+        RedisServer(directory / "redis"),
+        FakeTrello(SystemClock(), key=KEY, token=TOKEN),
+    )
+    redis.start()
+    fill(trello.trello)
+    await trello.start()
+    async with AsyncExitStack() as stack:
+        stack.callback(redis.kill)
+        stack.push_async_callback(trello.stop)
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=("Accept-Encoding",))
+        )
+        nodes = [started(trello, redis.url, str(directory / name), session) for name in "ab"]
+        for node in nodes:
+            stack.push_async_callback(node.app.stop)
+            await node.app.start()
+        heard = [await node.get(f"/1/cards/{trello.trello.example_card}") for node in nodes]
+        assert [each.status for each in heard] == [200, 200]
+        leads = [node.app.fleet is not None and node.app.fleet.node.acts() for node in nodes]
+        leader, follower = (nodes[0], nodes[1]) if leads[0] else (nodes[1], nodes[0])
+        yield Pair(leader, follower, trello)
+
+
+REQUESTS = {
+    "a card": ("GET", "/1/cards/{card}", {}),
+    "its head": ("HEAD", "/1/cards/{card}", {}),
+    "with gzip": ("GET", "/1/boards/{board}/cards", {"Accept-Encoding": "gzip"}),
+    "a condition": ("GET", "/1/cards/{card}", {"If-None-Match": "*"}),
+    "a fault": ("GET", "/1/cards/..%2f", {}),
+    "nothing there": ("GET", "/1/cards/000000000000000000000000", {}),
+    "a page": ("GET", "/", {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}),
+    "documentation": ("GET", "/-/docs/fleet", {}),
+    "a preflight": ("OPTIONS", "/1/cards/{card}", {"Access-Control-Request-Method": "PUT"}),
+    "a batch": ("GET", "/1/batch?urls=/cards/{card},/boards/{board}", {}),
+    "an explanation": ("GET", "/-/explain?url=/1/cards/{card}", {}),
+    "another site": ("GET", "/1/cards/{card}", {"Origin": "https://elsewhere.example"}),
+    "another host": ("GET", "/1/cards/{card}", {"Host": "elsewhere.example"}),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_a_follower_responds_as_the_leader(pair: Pair, name: str) -> None:
+    method, target, fields = REQUESTS[name]
+    target = target.format(card=pair.card, board=pair.trello.trello.example_board)
+    await pair.leader(method, target, headers=fields)
+    at_leader = await pair.leader(method, target, headers=fields)
+    at_follower = await pair.follower(method, target, headers=fields)
+    assert at_follower.status == at_leader.status
+    if name not in {"a page", "a fault", "another site", "another host"}:  # they name the request
+        assert at_follower.body == at_leader.body
+    assert shown(at_follower.fields) == shown(at_leader.fields)
+
+
+def shown(fields: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
+    """The fields that two responses to one request have in common."""
+    named = [(name.lower(), value) for name, value in fields.items()]
+    return sorted(
+        (name, value if name != "content-length" else "")
+        for name, value in named
+        if name not in VARIABLE and "rate-limit" not in name
+    )
+
+
+async def test_a_write_at_one_node_is_seen_at_the_other(pair: Pair) -> None:
+    for number, (writer, reader) in enumerate(
+        [(pair.follower, pair.leader), (pair.leader, pair.follower)] * 3
+    ):
+        name = f"name {number}"
+        heard = await writer("PUT", f"/1/cards/{pair.card}", json={"name": name})
+        assert (heard.status, heard.json["name"]) == (200, name)
+        assert (await reader.get(f"/1/cards/{pair.card}")).json["name"] == name
+
+
+async def test_a_large_upload_and_a_large_download_pass_a_follower(pair: Pair) -> None:
+    content, target = secrets.token_bytes(2_000_000), f"/1/cards/{pair.card}/attachments"
+    form = aiohttp.FormData()
+    form.add_field("file", BytesIO(content), filename="large.bin")
+    made = await pair.follower("POST", target, data=form)
+    assert (made.status, made.json["bytes"]) == (200, len(content))
+    path = f"{target}/{made.json['id']}/download/large.bin"
+    is_whole = (await pair.follower.get(path)).body == content
+    assert is_whole
+    part = await pair.follower.get(path, headers={"Range": "bytes=1000-1999"})
+    assert (part.status, part.body) == (206, content[1000:2000])
+
+
+async def test_a_body_in_chunks_is_relayed(pair: Pair) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"name="
+        yield b"in+chunks"
+
+    fields = {"Content-Type": "application/x-www-form-urlencoded"}
+    heard = await pair.follower("PUT", f"/1/cards/{pair.card}", data=chunks(), headers=fields)
+    assert (heard.status, heard.json["name"]) == (200, "in chunks")
+
+
+async def test_a_stranger_cannot_speak_as_a_node(pair: Pair) -> None:
+    target = f"/1/cards/{pair.card}"
+    forged = seal(Envelope("x", "127.0.0.1", "127.0.0.1"), b"not the key", "GET", target)
+    for fields in ({}, {REQUEST_FIELD: forged}, {REQUEST_FIELD: "é."}):
+        async with pair.leader.session.get(pair.fleet_url + target, headers=fields) as response:
+            assert response.status == 403
+            assert (await response.json(content_type=None))["type"].endswith(":not-a-node")
+    async with pair.leader.session.get(pair.fleet_url + SESSION) as response:
+        assert response.status == 403
+
+
+async def test_internal_fields_of_a_client_are_not_relayed(pair: Pair) -> None:
+    target = f"/1/cards/{pair.card}"
+    fields = {REQUEST_FIELD: "forged.value", "Trello-Proxy-Result": "x", "X-Request-Id": "mine-7"}
+    heard = await pair.follower.get(target, headers=fields)
+    assert (heard.status, heard.fields["X-Request-Id"]) == (200, "mine-7")
+    assert not [name for name in heard.fields if name.lower().startswith("trello-proxy")]
+
+
+async def test_the_node_of_the_client_logs_and_counts_a_request(pair: Pair) -> None:
+    await pair.follower.get(f"/1/cards/{pair.card}", headers={"X-Request-Id": "seen-once"})
+    for node in (pair.leader, pair.follower):
+        node.app._environment.log.flush()
+    (line,) = [each for each in pair.follower.logged("request") if each["id"] == "seen-once"]
+    assert (line["route"], line["cache"], line["status"]) == ("/cards/{id}", "hit", 200)
+    assert not [each for each in pair.leader.logged("request") if each["id"] == "seen-once"]
+
+
+async def test_a_client_that_leaves_ends_its_relayed_request(pair: Pair) -> None:
+    before, service = pair.relays("cancelled"), pair.leader.app.fleet
+    assert service is not None
+    pair.trello.faults.latency_s = 5.0
+    target = f"/1/cards/{pair.card}/actions?limit=7"
+    asked = asyncio.ensure_future(pair.follower.get(target))
+    await until(lambda: service._service._in_progress > 0)
+    asked.cancel()
+    await until(lambda: service._service._in_progress == 0)
+    await until(lambda: pair.relays("cancelled") == before + 1)
+    pair.trello.faults.clear()
+
+
+async def test_the_operator_purges_at_any_node(pair: Pair) -> None:
+    target = f"/1/cards/{pair.card}"
+    await pair.leader.get(target)
+    assert (await pair.follower("POST", "/-/purge")).status == 200
+    assert "fwd=" in (await pair.leader.get(target)).cache
+
+
+async def test_each_node_shows_the_fleet_and_exposes_its_metrics(pair: Pair) -> None:
+    for node, role in ((pair.leader, "leader"), (pair.follower, "follower")):
+        state = (await node.get("/-/fleet", headers={"Accept": "application/json"})).json
+        assert (state["role"], len(state["members"])) == (role, 2)
+        roles = sorted(each["role"] for each in state["members"])
+        assert roles == ["follower", "leader"]
+        assert role in (await node.get("/-/fleet")).body.decode()
+        assert (await node.get("/readyz")).json["fleet"].startswith(role)
+    text = (await pair.leader.get("/metrics")).body.decode()
+    for metric in describe():
+        if "_fleet_" in metric.name:
+            assert f"\n{metric.name}" in text, metric.name
+    assert await pair.leader.metric("trello_proxy_fleet_leader") == 1
+    assert await pair.follower.metric("trello_proxy_fleet_leader") == 0
+    assert await pair.leader.metric("trello_proxy_fleet_sessions") == 1
+
+
+async def test_only_another_member_can_be_forgotten(pair: Pair) -> None:
+    assert (await pair.leader("POST", "/-/fleet/forget?node=127.0.0.1:1")).status == 400
+    assert (await pair.leader.get("/-/fleet/forget?node=127.0.0.1:1")).status == 405
+
+
+async def test_a_relayed_hit_is_fast(pair: Pair) -> None:
+    target, took = f"/1/cards/{pair.card}", []
+    for _ in range(50):
+        began = now()
+        assert (await pair.follower.get(target)).status == 200
+        took.append(now() - began)
+    assert sorted(took)[25] < 0.02
+
+
+async def test_a_node_that_reaches_nothing_reads_for_itself_and_writes_nothing(
+    pair: Pair, tmp_path: object
+) -> None:
+    clock = FakeClock()
+    made = started(
+        pair.trello, f"redis://127.0.0.1:{free_port()}", str(tmp_path), pair.leader.session
+    )
+    lines: list[bytes] = []
+    ports = SystemPorts(clock=clock, write_log=lines.append, random=secrets.token_bytes)
+    node = Proxy(App(made.app._config, Credential(KEY, TOKEN), ports), pair.leader.session, lines)
+    await node.app.start()
+    try:
+        clock.advance(5.0)
+        target = f"/1/cards/{pair.card}"
+        for _ in range(2):
+            heard = await node.get(target)
+            assert (heard.status, heard.json["id"]) == (200, pair.card)
+            assert heard.cache.startswith("fwd=")
+            assert heard.cache.endswith("detail=apart")
+        for method, path in (("PUT", target), ("GET", target + "?_method=put&name=x")):
+            refused = await node(method, path, headers={"X-Requested-With": "XMLHttpRequest"})
+            assert (refused.status, refused.problem) == (503, "apart")
+            assert refused.fields["Retry-After"] == "2"
+        assert (await node.get("/readyz")).json["fleet"] == "apart"
+    finally:
+        await node.app.stop()
