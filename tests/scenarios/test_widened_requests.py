@@ -39,7 +39,8 @@ async def test_five_sets_of_fields_at_once_share_one_larger_question(
     heard = await asyncio.gather(*asked)
     assert [each.query for each in standin.request_log.requests] == ["fields=all"]
     assert [each.json for each in heard] == [standin.trello.request(target) for target in targets]
-    assert sum("collapsed" in each.cache for each in heard) == 4
+    shared = ("collapsed", PROJECTED)  # a request that came late is a hit of the same response
+    assert sum(any(how in each.cache for how in shared) for each in heard) == 4
 
 
 async def test_cards_of_a_board_whose_cards_are_read_too_are_asked_for_with_them(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.access.client_keys import digest_of
-from proxy.app import app
+from proxy.app import listeners
 from proxy.app.certificate_reloader import POLL_S
 from proxy.cli.admin_request import admin_request
 from proxy.cli.console import CommandFailed
@@ -347,7 +347,7 @@ class TestBounds:
         authority: Authority,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(app, "listen_socket", _SmallBuffers())
+        monkeypatch.setattr(listeners, "listen_socket", _SmallBuffers())
         settings = f"{_settings(server)}admin: {{listen: '127.0.0.1:0'}}"
         proxy = await before(answer(b'["' + b"x" * 200_000 + b'"]'), settings)
         admin_port = proxy.app.admin_port
