@@ -23,6 +23,7 @@ from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, 
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.forwarding import Forwarding
+from proxy.server.hit_log import HitLog
 from proxy.server.listener import BACKLOG, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
@@ -101,6 +102,7 @@ class Listeners:
         environment = self._environment
         fast_path = FastPath(
             self._deps,
+            self._hit_log,
             store=serving.responses,
             watched=serving.watched,
             digest_key=environment.random(32),
@@ -115,6 +117,10 @@ class Listeners:
             credential_usage=serving.credential_usage,
             audit=environment.audit,
         )
+
+    @cached_property
+    def _hit_log(self) -> HitLog:
+        return HitLog(self._environment.log, self._environment.metrics)
 
     @cached_property
     def _deps(self) -> ServerDeps:

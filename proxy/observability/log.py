@@ -16,8 +16,8 @@ from proxy.runtime.tasks import TaskSet
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BARE = re.compile(r"[!#-~]+\Z")
-_JSON_TIMING = ',"wait_ms":{:.3f},"upstream_ms":{:.3f}'
-_TEXT_TIMING = " wait={:.3f}ms upstream={:.3f}ms"
+_JSON_TIMING = ',"wait_ms":%.3f,"upstream_ms":%.3f'
+_TEXT_TIMING = " wait=%.3fms upstream=%.3fms"
 BUFFER_BYTES = 32 * 1024
 _MINUTE_S = 60.0
 
@@ -62,6 +62,8 @@ class Log:
         self._tool = lru_cache(maxsize=1024)(self._quoted)
         self._lines: list[str] = []
         self._buffered = 0
+        self.before_line: Callable[[], None] = _no_lines
+        """Called before a line is added or the lines are flushed: adds lines that come first."""
         self._second = -1
         self._stamp = ""
         self._told_at: dict[str, float] = {}
@@ -70,11 +72,17 @@ class Log:
         """Write an event for the operator at once."""
         if _LEVELS[level] < self._threshold:
             return
-        values = {"time": self._time(), "level": level, "message": message, **fields}
+        values = {
+            "time": self._time(self._clock.now()),
+            "level": level,
+            "message": message,
+            **fields,
+        }
         if self._form == "json":
             line = json.dumps(values, ensure_ascii=False)
         else:
             line = " ".join(_text(name, value) for name, value in values.items())
+        self.before_line()
         self._append(self._scrub(line))
         self.flush()
 
@@ -86,13 +94,33 @@ class Log:
             self.event(level, message, **fields)
 
     def request(self, line: RequestLine) -> None:
-        """Buffer the line of one request."""
+        """Buffer the line of one request that ends now."""
+        self.before_line()
+        now = self._clock.now()
+        self.repeat(self.template(line), now, line.request_id, line.client, line.duration_s)
+
+    def template(self, line: RequestLine) -> str:
+        """The line's constant part, for `repeat`: all but time, id, client and duration."""
+        return self._json_template(line) if self._form == "json" else self._text_template(line)
+
+    def repeat(
+        self, template: str, now: float, request_id: str, client: str, duration_s: float
+    ) -> None:
+        """Buffer the line of a request that ended at `now`, in POSIX seconds."""
         if self._threshold > _LEVELS["info"]:
             return
-        self._append(self._as_json(line) if self._form == "json" else self._as_text(line))
+        time, duration_ms = self._time(now), duration_s * 1000
+        if self._form == "json":
+            self._append(template % (time, request_id, client, duration_ms))
+        else:
+            self._append(template % (time, client, duration_ms, request_id))
 
     def flush(self) -> None:
         """Write the buffered lines."""
+        self.before_line()
+        self._write_lines()
+
+    def _write_lines(self) -> None:
         if self._lines:
             lines, self._lines, self._buffered = self._lines, [], 0
             self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
@@ -101,41 +129,52 @@ class Log:
         self._lines.append(line)
         self._buffered += len(line)
         if self._buffered > BUFFER_BYTES:
-            self.flush()
+            self._write_lines()
 
-    def _as_json(self, line: RequestLine) -> str:
+    def _json_template(self, line: RequestLine) -> str:
         detail = "" if line.detail is None else f',"detail":"{line.detail}"'
-        timing = line.timing and _JSON_TIMING.format(*(each * 1000 for each in line.timing))
+        timing = line.timing and _JSON_TIMING % tuple(each * 1000 for each in line.timing)
         trace = line.trace and f',"trace":"{line.trace}"'
         name = line.name and f',"name":{self._tool(line.name)}'
+        before = (
+            f'","method":"{line.method}","route":"{line.route}","status":{line.status},'
+            f'"cache":"{line.cache}"{detail},"duration_ms":'
+        )
+        after = (
+            f'{timing or ""},"bytes":{line.sent_bytes},"tool":{self._tool(line.user_agent)}'
+            f"{trace}{name}}}"
+        )
         return (
-            f'{{"time":"{self._time()}","level":"info","message":"request","id":"{line.request_id}",'
-            f'"client":"{line.client}","method":"{line.method}","route":"{line.route}",'
-            f'"status":{line.status},"cache":"{line.cache}"{detail},'
-            f'"duration_ms":{line.duration_s * 1000:.3f}{timing or ""},"bytes":{line.sent_bytes},'
-            f'"tool":{self._tool(line.user_agent)}{trace}{name}}}'
+            '{"time":"%s","level":"info","message":"request","id":"%s","client":"%s'
+            f"{_literal(before)}%.3f{_literal(after)}"
         )
 
-    def _as_text(self, line: RequestLine) -> str:
-        timing = line.timing and _TEXT_TIMING.format(*(each * 1000 for each in line.timing))
+    def _text_template(self, line: RequestLine) -> str:
+        timing = line.timing and _TEXT_TIMING % tuple(each * 1000 for each in line.timing)
         trace = line.trace and f" trace={line.trace}"
         name = line.name and f" name={self._tool(line.name)}"
-        return (
-            f"{self._time()} info {line.client} {line.method} {line.route} {line.status}"
-            f" {line.cache} {line.duration_s * 1000:.3f}ms {line.sent_bytes}B"
-            f" {line.request_id} {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
-        )
+        before = f" {line.method} {line.route} {line.status} {line.cache} "
+        after = f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
+        return f"%s info %s{_literal(before)}%.3fms {line.sent_bytes}B %s{_literal(after)}"
 
     def _quoted(self, tool: str) -> str:
         return json.dumps(self._scrub(tool)[:120])
 
-    def _time(self) -> str:
-        now = self._clock.now()
+    def _time(self, now: float) -> str:
         second = int(now)
         if second != self._second:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+
+
+def _no_lines() -> None:
+    return None
+
+
+def _literal(text: str) -> str:
+    """The text as part of a template."""
+    return text.replace("%", "%%")
 
 
 def _text(name: str, value: str | float | None) -> str:

@@ -17,10 +17,9 @@ from proxy.cache.boards import WatchedBoards
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.model import StoredResponse
-from proxy.observability.log import RequestLine
-from proxy.observability.metrics import RequestCounter
 from proxy.runtime.lru import LruDict
-from proxy.server.request_context import Counter, RequestContext, ServerDeps
+from proxy.server.hit_log import HitLabels, HitLog
+from proxy.server.request_context import RequestContext, ServerDeps
 from proxy.server.response import WireResponse
 
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
@@ -47,17 +46,7 @@ class PreparedHit:
     """Whether the client is sent the identity form of a gzip body."""
     head: bytes
     """The status line and the fields that are not the stored response's."""
-    route: str
-    user_agent: str
-    client: str
-    """The client's name in metrics."""
-    name: str
-    """The client's name in the log; empty if anonymous."""
-    address: str
-    """The client's; empty: the peer's."""
-    counter: RequestCounter
-    usages: tuple[Counter, ...] = ()
-    """Counters of the client key or the credentials that the header carries."""
+    labels: HitLabels
     verifier: HitVerifier | None = None
     """Takes samples of hits; None if this one may not be verified."""
     shown: "ref[StoredResponse] | None" = None
@@ -96,16 +85,7 @@ class PreparedHit:
             return None
         request_id = path.request_ids.next()
         duration_s = path.clock.monotonic() - started_at
-        path.client_stats.count_request(self.client, now)
-        self.counter.add(duration_s, request_id, now)
-        for usage in self.usages:
-            usage.count_one(now)
-        path.log.request(
-            RequestLine(
-                request_id, self.address or peer, "GET", self.route, self.status, "hit", None,
-                duration_s, len(body), self.user_agent, None, "", self.name,
-            )
-        )  # fmt: skip
+        path.hit_log.add(self.labels, peer, request_id, duration_s, now)
         return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
 
     def _body(self, stored: StoredResponse) -> bytes | None:
@@ -139,6 +119,7 @@ class FastPath:
     def __init__(
         self,
         deps: ServerDeps,
+        hit_log: HitLog,
         *,
         store: ResponseStore,
         watched: WatchedBoards,
@@ -148,10 +129,8 @@ class FastPath:
         self.store = store
         self.watched = watched
         self.clock = deps.clock
-        self.log = deps.log
         self.request_ids = deps.request_ids
-        self.client_stats = deps.metrics.client_stats
-        self._metrics = deps.metrics
+        self.hit_log = hit_log
         self._digest_key = digest_key
         self._entries = LruDict[bytes, PreparedHit](max_entries)
         self.may_serve: Callable[[], bool] | None = None
@@ -218,7 +197,7 @@ class FastPath:
         if not is_whole and response.status != 304:
             return
         own = response.head.removeprefix(stored.head) if is_whole else response.head
-        counter = self._metrics.request_counter(context.route, "GET", response.status, "hit")
+        sent_bytes = 0 if response.status == 304 else response.content_length_bytes or 0
         self._entries[digest] = PreparedHit(
             fast_path=self,
             stored=ref(hit.stored),
@@ -228,13 +207,7 @@ class FastPath:
             status=response.status,
             is_inflated=is_inflated,
             head=response.status_line() + own,
-            route=context.route,
-            user_agent=context.user_agent,
-            client=context.client_name,
-            name=context.client.name,
-            address=context.client_address if context.is_forwarded else "",
-            counter=counter,
-            usages=context.credential_counters,
+            labels=self.hit_log.labels(context, response.status, sent_bytes),
             verifier=hit.verifier,
         )
 

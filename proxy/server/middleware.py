@@ -105,6 +105,7 @@ class Middleware:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response to a request; an exception from here is a bug."""
+        self.fast_path.hit_log.record()
         context, problem = self._context_of(request), ""
         try:
             context.hold.assign(context.client_id)

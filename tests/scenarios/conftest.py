@@ -104,8 +104,12 @@ class Proxy:
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         """The log lines written so far that say this."""
-        lines = b"".join(self._lines).splitlines()
-        return [line for line in map(json.loads, lines) if line["message"] == message]
+        return [line for line in self.lines if line["message"] == message]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The log lines written so far."""
+        return [json.loads(line) for line in b"".join(self._lines).splitlines()]
 
 
 class StartProxy(Protocol):

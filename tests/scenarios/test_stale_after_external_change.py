@@ -29,6 +29,7 @@ from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import FakeClock
 from proxy.runtime.memory_budget import MemoryBudget
 from proxy.server.fast_path import FastPath, PreparedHit
+from proxy.server.hit_log import HitLabels, HitLog
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.trello.message import ApiRequest, ApiResponse, key_of
 from proxy.trello.routes import RouteTable
@@ -206,7 +207,13 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
         request_ids=RequestIdGenerator("test"),
         redact=str,
     )
-    fast_path = FastPath(deps, store=flow.responses, watched=flow.watched, digest_key=b"key")
+    fast_path = FastPath(
+        deps,
+        HitLog(flow.log, flow.metrics),
+        store=flow.responses,
+        watched=flow.watched,
+        digest_key=b"key",
+    )
 
     def plan(stored: StoredResponse | None) -> PreparedHit:
         assert stored is not None
@@ -219,12 +226,9 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             status=200,
             is_inflated=False,
             head=b"",
-            route="/boards/{id}",
-            user_agent="test",
-            client="test",
-            name="",
-            address="",
-            counter=cell,
+            labels=HitLabels(
+                template="%s%s%s%s", address="", client="test", counter=cell, usages=()
+            ),
         )
 
     return plan
