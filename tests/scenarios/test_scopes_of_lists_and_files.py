@@ -1,7 +1,10 @@
 """A client with a scope: neither a file nor a count shows what is on other boards."""
 
+import json
+
 import pytest
 
+from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from tests.scenarios.conftest import Heard, Proxy, StartProxy
 from tests.scenarios.scoped_world import (
@@ -102,3 +105,18 @@ async def test_an_explanation_has_no_size_of_what_is_not_visible(
     assert b"stored  " in own.body
     assert b" bytes" not in own.body
     assert CANARY.encode() not in own.body
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 206])
+async def test_a_response_is_filtered_whatever_success_it_reports(
+    scoped: Proxy, standin: FakeTrello, world: World, status: int
+) -> None:
+    own = "/1/cards/{card}".format(**world.visible)
+    board = {"id": world.hidden["board"], "name": CANARY}
+    body = json.dumps({"board": board, "boards": [board]}, separators=(",", ":"))
+    for method, target in (("PUT", f"{own}?pos=top"), ("GET", "/1/members/me?fields=url")):
+        fault = Fault("status", method=method, path=target.partition("?")[0], status=status,
+                      body=body, content_type="application/json")  # fmt: skip
+        standin.faults.add(fault)
+        response = await scoped(method, target, headers=AS_CLIENT)
+        assert not world.traces_in(response, target), (method, response.body)

@@ -154,7 +154,7 @@ class ScopedService:
         self, request: ApiRequest, plan: ReadPlan, response: ApiResponse, visible: Visible
     ) -> None:
         """NotVisible unless the response is of what was visible when it was requested."""
-        if response.status != 200 or plan.attribution.form is not Form.OWNED:
+        if response.status >= 400 or plan.attribution.form is not Form.OWNED:
             return
         if _is_foreign(response, plan, visible):
             raise NotVisible
@@ -171,7 +171,7 @@ class ScopedService:
     async def _filtered(
         self, response: ApiResponse, plan: ReadPlan, visible: Visible
     ) -> ApiResponse:
-        if response.status != 200 or plan.attribution.form is Form.OPEN:
+        if _shows_nothing(response) or plan.attribution.form is Form.OPEN:
             return response
         stored, scope_filter = response.stored, ScopeFilter(visible)
         if stored is None:
@@ -209,6 +209,11 @@ def with_query(request: ApiRequest, query: str) -> ApiRequest:
 def refused(refusal: NotVisible) -> ApiResponse:
     """Trello's refusal; it is the same for what is not visible and for what is not there."""
     return ApiResponse(refusal.status, _REFUSAL_HEAD, refusal.sentence.encode(), Outcome())
+
+
+def _shows_nothing(response: ApiResponse) -> bool:
+    """Whether the response is an error or empty, and so has nothing to be filtered."""
+    return response.status >= 400 or response.body == b""
 
 
 def _check_board(visible: Visible, name: str) -> None:
