@@ -49,6 +49,11 @@ def run(options: Namespace) -> int:
         url, memory_bytes = config.cache.redis_url, config.redis.memory_bytes
         redis = asyncio.run(inspect_redis(url, memory_bytes, clock))
         is_usable &= _print(redis.lines, redis.is_usable)
+    if config.fleet.listen is not None:
+        from proxy.fleet.inspection import inspect_fleet  # noqa: PLC0415 — as above
+
+        lines = asyncio.run(inspect_fleet(config.cache.redis_url, config.redis.name, clock))
+        _print(lines, is_usable=True)
     return 0 if is_usable else 1
 
 

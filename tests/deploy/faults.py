@@ -137,6 +137,14 @@ async def without_redis(instance: Instance) -> None:
     instance.redis.kill()
 
 
+async def cut_off(instance: Instance) -> None:
+    """It starts again, and finds neither Redis nor another node."""
+    assert instance.redis is not None
+    await instance.close()
+    instance.redis.kill()
+    await instance.open()
+
+
 async def large(instance: Instance) -> None:
     """A file that is larger than all room for files."""
     body = b"x" * 200_000
@@ -162,6 +170,7 @@ async def echoed(instance: Instance) -> None:
     await instance.ask_anew()
 
 
+FLEET = "fleet: {listen: '127.0.0.1:0'}\n"
 CASES = {
     "TrelloTokenRefused": Case(refused, also=frozenset({"TrelloProxyPollLate"})),
     "TrelloTokenExpires": Case(aging, also=frozenset({"TrelloProxyPollLate"})),
@@ -197,6 +206,7 @@ CASES = {
     "TrelloProxyRedisDown": Case(
         without_redis, also=frozenset({"TrelloProxyStoreDown"}), has_redis=True
     ),
+    "TrelloProxyApart": Case(cut_off, FLEET, also=BUSY | {"TrelloProxyDown"}, has_redis=True),
     "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
     "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
     "TrelloProxyAttachmentsDamaged": Case(damaged),

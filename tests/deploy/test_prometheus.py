@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.faults import CASES
+from tests.deploy.faults import CASES, FLEET
 from tests.deploy.fleet import (
     Instance,
     ordinary,
@@ -91,7 +91,7 @@ def test_every_alert_has_a_fault() -> None:
 async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     """Everything started and busy; nothing is wrong yet."""
     rest = RedisServer(tmp_path / "rest-redis")
-    instances = {AT_REST: Instance(AT_REST, tmp_path / "rest", redis=rest)}
+    instances = {AT_REST: Instance(AT_REST, tmp_path / "rest", FLEET, redis=rest)}
     for name, case in CASES.items():
         made = instances[name] = Instance(name, tmp_path / name, speed=case.speed)
         made.redis = RedisServer(tmp_path / f"{name}-redis") if case.has_redis else None

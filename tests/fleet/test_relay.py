@@ -14,6 +14,7 @@ from multidict import CIMultiDictProxy
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
+from proxy.fleet.inspection import inspect_fleet
 from proxy.model import Credential
 from proxy.observability.metrics import describe
 from proxy.runtime.clock import FakeClock, SystemClock
@@ -30,8 +31,10 @@ VARIABLE = {"x-request-id", "age", "server-timing", "cache-status", "ratelimit"}
 class Pair:
     """A leader and a follower in this process."""
 
-    def __init__(self, leader: Proxy, follower: Proxy, trello: FakeTrello) -> None:
-        self.leader, self.follower, self.trello = leader, follower, trello
+    def __init__(
+        self, leader: Proxy, follower: Proxy, trello: FakeTrello, redis: RedisServer
+    ) -> None:
+        self.leader, self.follower, self.trello, self.redis = leader, follower, trello, redis
 
     @property
     def card(self) -> str:
@@ -89,7 +92,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         assert [each.status for each in heard] == [200, 200]
         leads = [node.app.fleet is not None and node.app.fleet.node.acts() for node in nodes]
         leader, follower = (nodes[0], nodes[1]) if leads[0] else (nodes[1], nodes[0])
-        yield Pair(leader, follower, trello)
+        yield Pair(leader, follower, trello, redis)
 
 
 REQUESTS = {
@@ -228,6 +231,15 @@ async def test_each_node_shows_the_fleet_and_exposes_its_metrics(pair: Pair) -> 
     assert await pair.leader.metric("trello_proxy_fleet_leader") == 1
     assert await pair.follower.metric("trello_proxy_fleet_leader") == 0
     assert await pair.leader.metric("trello_proxy_fleet_sessions") == 1
+
+
+async def test_check_names_the_leader_and_each_member(pair: Pair) -> None:
+    assert pair.leader.app.fleet is not None
+    lines = await inspect_fleet(pair.redis.url, "trello-proxy", SystemClock())
+    assert lines[0] == f"fleet:   {pair.leader.app.fleet.node.address} leads"
+    assert [line.endswith(", reachable") for line in lines[1:]] == [True, True]
+    gone = f"redis://127.0.0.1:{free_port()}"
+    assert len(await inspect_fleet(gone, "trello-proxy", SystemClock())) == 1
 
 
 async def test_only_another_member_can_be_forgotten(pair: Pair) -> None:
