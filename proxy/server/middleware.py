@@ -15,6 +15,7 @@ from proxy.errors import (
     InternalError,
     InvalidTarget,
     LoopDetected,
+    MalformedRequest,
     MethodNotAllowed,
     NotFound,
     ProxyError,
@@ -223,9 +224,14 @@ class Middleware:
         )
 
     def _check_request(self, request: web.BaseRequest) -> None:
-        """MethodNotAllowed for CONNECT, HostNotAllowed, CrossOriginDenied, LoopDetected."""
+        """MethodNotAllowed for CONNECT, MalformedRequest for two Authorization fields.
+
+        HostNotAllowed, CrossOriginDenied, LoopDetected.
+        """
         if request.method == "CONNECT":
             raise MethodNotAllowed(_NO_FORWARD_PROXY, _ALLOWED)
+        if len(request.headers.getall("Authorization", ())) > 1:
+            raise MalformedRequest("Send one Authorization field.")
         self._check_host(request)
         sender = FetchMetadata(request.headers)
         self._guard.check_sender(sender, request.method, request.raw_path)

@@ -77,3 +77,12 @@ async def test_the_keys_of_a_request_name_one_client(closed: Proxy) -> None:
     ):
         for _ in range(2):
             assert (await closed.get(target, fields)).status == status, target
+
+
+@pytest.mark.parametrize("second", ["", f"Bearer {READER}", f"Bearer {OLD}", "Basic Og=="])
+async def test_two_authorization_fields_are_not_read(closed: Proxy, second: str) -> None:
+    """A reverse proxy may have checked the other one."""
+    head = f"Host: {closed.host}\r\nAuthorization: Bearer {OLD}\r\nauthorization: {second}\r\n"
+    for target in (ME, "/", "/metrics"):
+        heard = await closed.say(f"GET {target} HTTP/1.1\r\n{head}\r\n".encode())
+        assert says(heard, 400, "malformed-request"), target
