@@ -24,7 +24,7 @@ from tests.redis_server import RedisServer, free_port, needs_redis
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN, Proxy, until
 
-pytestmark = [needs_redis, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 VARIABLE = {"x-request-id", "age", "server-timing", "cache-status", "ratelimit"}
 
 

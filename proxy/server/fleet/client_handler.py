@@ -14,7 +14,12 @@ from proxy.fleet.node import Leader, Node, Role
 from proxy.runtime.clock import BootClock
 from proxy.server.fleet.leader_service import LeaderService
 from proxy.server.fleet.peer_client import PeerLost, PeerUnreachable
-from proxy.server.fleet.relay import Relay, RelayedMessage, relayed_message
+from proxy.server.fleet.relay import (
+    REPEATABLE_BYTES,
+    Relay,
+    RelayedMessage,
+    relayed_message,
+)
 from proxy.server.middleware import Handler
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
@@ -87,11 +92,12 @@ class ClientHandler:
     async def _try(self, leader: Leader, attempt: _Attempt) -> WireResponse | None:
         """The leader's response; None: send the request again. NoLeader, LeaderLost.
 
-        A request whose body was received for another leader is relayed, to this node too.
+        A write whose body is short is relayed to this node too, so that it can be sent to the next
+        leader if this one hands over before its turn.
         """
         request, context = attempt.request, attempt.context
         is_received = attempt.message is not None and request.body_exists
-        if not leader.is_self or is_received:
+        if not leader.is_self or is_received or _is_short_write(request):
             if attempt.message is None:
                 attempt.message = await relayed_message(request, context, is_admin=attempt.is_admin)
             return await self._try_relay(leader, attempt.message, context)
@@ -99,7 +105,7 @@ class ClientHandler:
         try:
             return await self._service.serve(request, context, is_admin=attempt.is_admin)
         except NoLeader:
-            if request.method not in _SAFE or request.body_exists:
+            if request.body_exists:
                 raise  # its body may have been received
         return None
 
@@ -124,3 +130,8 @@ class ClientHandler:
             raise Apart
         handler = await self._apart()
         return await handler(request, context)
+
+
+def _is_short_write(request: web.BaseRequest) -> bool:
+    length = request.content_length or 0
+    return request.method not in _SAFE and 0 < length <= REPEATABLE_BYTES
