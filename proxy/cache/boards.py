@@ -123,6 +123,11 @@ class WatchedBoards:
         """Whether the last good poll is recent enough to rely on."""
         return 0.0 <= now - self.polled_at <= self._max_age_s
 
+    @property
+    def current_until(self) -> float:
+        """POSIX seconds up to which the last good poll is recent enough."""
+        return self.polled_at + self._max_age_s
+
     def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
         """The longer lifetimes where every board of `stored` is watched, else `plain`."""
         if plain.lifetime_watched_s is None or not self.is_current(self._clock.now()):

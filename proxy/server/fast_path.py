@@ -8,13 +8,14 @@ is keyed per process: a header may hold a client's credential, which must not be
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from weakref import ref
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from proxy.cache.boards import WatchedBoards
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import IdentityForm, ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.model import StoredResponse
 from proxy.runtime.lru import LruDict
@@ -28,34 +29,42 @@ MAX_ENTRIES = 20_000
 """Prepared hits of one listener; the least recently used are evicted."""
 
 _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
+_NO_BODY = IdentityForm(b"")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class PreparedHit:
-    """The constant part of the responses to one header while the stored response is fresh."""
+    """The responses to one header while the stored response is fresh.
+
+    It is validated at least once a second: what may change without that stands in `respond`.
+    """
 
     fast_path: "FastPath"
     stored: "ref[StoredResponse]"
     """Weak: the memory tier decides how long the stored response stays in memory."""
+    source: "ref[StoredResponse | IdentityForm]"
+    """What holds the body: the stored response, its identity form, or what the client's scope
+    leaves of it."""
     lifetime_s: float
     is_watched: bool
     """Whether `lifetime_s` holds only while its boards are watched."""
     status: int
     """The stored one, or 304 if the header's own precondition is met."""
-    is_inflated: bool
-    """Whether the client is sent the identity form of a gzip body."""
     head: bytes
     """The status line and the fields that are not the stored response's."""
     labels: HitLabels
     verifier: HitVerifier | None = None
     """Takes samples of hits; None if this one may not be verified."""
-    shown: "ref[StoredResponse] | None" = None
-    """What the client's scope leaves of the stored response; None for all."""
     _seq: int = -1
-    """The store's `seq` when the stored response was last found valid."""
-    _age_and_ttl_s: tuple[int, int] = (-1, -1)
-    """Those in `_header_cache`."""
-    _header_cache: bytes = b""
+    """The store's `seq` when it was last validated."""
+    _turn: int = -1
+    """The memory tier's `turn` then."""
+    _valid_from: float = inf
+    """POSIX seconds when it was last validated: a clock set back shows an earlier time."""
+    _valid_until: float = -inf
+    """POSIX seconds up to which `_prefix` is right."""
+    _prefix: bytes = b""
+    """The response up to the request id."""
 
     def respond(self, peer: str) -> bytes | None:
         """The whole response; None if the stored response changed or is no longer fresh.
@@ -67,49 +76,38 @@ class PreparedHit:
             return None
         if self.verifier is not None and self.verifier.wants_sample:
             return None
-        started_at = path.clock.monotonic()
-        now = path.clock.now()
-        stored = self.stored()
-        if stored is None:
+        started_at, now = path.clock.monotonic(), path.clock.now()
+        store = path.store
+        is_valid = (
+            self._seq == store.epochs.seq
+            and self._turn == store.memory.turn
+            and self._valid_from <= now < self._valid_until
+        )
+        if not is_valid and not self._validate(now):
             return None
-        age_s = now - stored.requested_at
-        if not self._is_fresh(age_s, now) or not self._is_valid(stored):
-            return None
-        age_and_ttl_s = int(age_s), int(self.lifetime_s - age_s)
-        if age_and_ttl_s != self._age_and_ttl_s:
-            self._age_and_ttl_s = age_and_ttl_s
-            head = b"" if self.status == 304 else stored.head
-            self._header_cache = _HEAD % (self.head, head, *age_and_ttl_s)
-        body = self._body(stored)
-        if body is None:
+        source = self.source()
+        if source is None:
             return None
         request_id = path.request_ids.next()
         duration_s = path.clock.monotonic() - started_at
         path.hit_log.add(self.labels, peer, request_id, duration_s, now)
-        return b"%b%b\r\n\r\n%b" % (self._header_cache, request_id.encode(), body)
+        return b"%b%b\r\n\r\n%b" % (self._prefix, request_id.encode(), source.body)
 
-    def _body(self, stored: StoredResponse) -> bytes | None:
-        """The body to send; None if its identity form, or what is left of it, was evicted."""
-        if self.status == 304:
-            return b""
-        if self.shown is not None:
-            shown = self.shown()
-            return shown.body if shown is not None else None
-        return self.fast_path.store.memory.plain(stored) if self.is_inflated else stored.body
-
-    def _is_fresh(self, age_s: float, now: float) -> bool:
-        return 0 <= age_s < self.lifetime_s and (
-            not self.is_watched or self.fast_path.watched.is_current(now)
-        )
-
-    def _is_valid(self, stored: StoredResponse) -> bool:
-        """Whether the store would still serve this very response, and it is not marked stale."""
-        store = self.fast_path.store
-        if store.seq == self._seq:
-            return store.memory.get(stored.key) is stored
-        if store.peek(stored.key) is not stored or store.is_stale_by_tag(stored):
+    def _validate(self, now: float) -> bool:
+        """Whether the store would still serve this very response; notes how long that holds."""
+        store, watched, stored = self.fast_path.store, self.fast_path.watched, self.stored()
+        if stored is None or store.peek(stored.key) is not stored or store.is_stale_by_tag(stored):
             return False
-        self._seq = store.seq
+        age_s = now - stored.requested_at
+        ttl_s = self.lifetime_s - age_s
+        if age_s < 0 or ttl_s <= 0 or (self.is_watched and not watched.is_current(now)):
+            return False
+        head = b"" if self.status == 304 else stored.head
+        self._prefix = _HEAD % (self.head, head, int(age_s), int(ttl_s))
+        until = now + min(1 - age_s % 1, ttl_s % 1)
+        self._valid_from = now
+        self._valid_until = min(until, watched.current_until) if self.is_watched else until
+        self._seq, self._turn = store.epochs.seq, store.memory.turn
         return True
 
 
@@ -189,27 +187,34 @@ class FastPath:
         is_current = context.generation == self.generation
         if hit is None or not is_current or not _is_eligible(request):
             return
-        stored, body = hit.shown, response.content
-        is_inflated = stored.gzip and body is self.store.memory.plain(stored)
-        is_whole = is_inflated or (
-            body is stored.body and len(stored.body) <= MAX_FAST_PATH_BODY_BYTES
-        )
-        if not is_whole and response.status != 304:
+        source = self._source_of(response, hit.shown)
+        if source is None:
             return
-        own = response.head.removeprefix(stored.head) if is_whole else response.head
+        own = response.head.removeprefix(hit.shown.head)
         sent_bytes = 0 if response.status == 304 else response.content_length_bytes or 0
         self._entries[digest] = PreparedHit(
             fast_path=self,
             stored=ref(hit.stored),
-            shown=None if stored is hit.stored else ref(stored),
+            source=ref(source),
             lifetime_s=hit.lifetime_s,
             is_watched=hit.is_watched,
             status=response.status,
-            is_inflated=is_inflated,
             head=response.status_line() + own,
             labels=self.hit_log.labels(context, response.status, sent_bytes),
             verifier=hit.verifier,
         )
+
+    def _source_of(
+        self, response: WireResponse, shown: StoredResponse
+    ) -> StoredResponse | IdentityForm | None:
+        """What holds the body of a response made from `shown`; None if it is sent in slices."""
+        if response.status == 304:
+            return _NO_BODY
+        plain = self.store.memory.plain(shown)
+        if plain is not None and response.content is plain.body:
+            return plain
+        is_short = len(shown.body) <= MAX_FAST_PATH_BODY_BYTES
+        return shown if response.content is shown.body and is_short else None
 
 
 def _is_eligible(request: web.BaseRequest) -> bool:

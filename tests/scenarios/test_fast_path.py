@@ -250,6 +250,62 @@ async def test_after_its_lifetime_the_plan_is_worth_nothing(
         assert b"Cache-Status: trello-proxy; hit; ttl=30" in fields
 
 
+def _age_and_ttl(fields: list[bytes]) -> tuple[int, int]:
+    (age,) = (int(each[5:]) for each in fields if each.startswith(b"Age: "))
+    (ttl,) = (int(each.partition(b"ttl=")[2]) for each in fields if b"ttl=" in each)
+    return age, ttl
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 0.125, 0.75])
+async def test_age_and_ttl_are_right_on_both_sides_of_each_second(
+    proxy: Proxy, connect: Connect, clock: FakeClock, board: str, offset_s: float
+) -> None:
+    clock.advance(offset_s)
+    raw = await connect()
+    header = _header(proxy, f"/1/boards/{board}?fields=name")
+    await _learnt(raw, header)
+    heard, expected = [], []
+    for quarter in range(4 * 30):
+        for _ in range(2):
+            await raw.send(header)
+            heard.append(_age_and_ttl((await raw.answer())[1]))
+            expected.append((quarter // 4, int(30 - quarter / 4)))
+        clock.advance(0.25)
+    assert heard == expected
+    await raw.send(header)
+    assert _age_and_ttl((await raw.answer())[1]) == (30, -1)
+
+
+async def test_a_clock_set_back_is_seen_by_the_next_request(
+    proxy: Proxy, connect: Connect, clock: FakeClock, board: str
+) -> None:
+    raw = await connect()
+    header = _header(proxy, f"/1/boards/{board}?fields=name")
+    await _learnt(raw, header)
+    clock.advance(2.25)
+    await raw.send(header)
+    assert _age_and_ttl((await raw.answer())[1]) == (2, 27)
+    clock.set_back(0.5)
+    await raw.send(header)
+    assert _age_and_ttl((await raw.answer())[1]) == (1, 28)
+    clock.set_back(3)
+    await raw.send(header)
+    assert b"ttl=2" not in b"".join((await raw.answer())[1])
+
+
+async def test_a_response_stored_again_is_served_by_the_next_request(
+    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
+) -> None:
+    raw = await connect()
+    target = f"/1/boards/{board}?fields=name"
+    await _learnt(raw, _header(proxy, target))
+    for name in ("First", "Second"):
+        standin.trello.edit("PUT", f"/1/boards/{board}", {"name": name})
+        await proxy.get(target, headers={"Cache-Control": "no-cache"})
+        await raw.send(_header(proxy, target))
+        assert name.encode() in (await raw.answer())[2]
+
+
 async def test_after_a_purge_and_after_a_refusal_the_plan_is_worth_nothing(
     proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from weakref import ref
 
 import pytest
@@ -191,11 +192,28 @@ async def test_a_plan_made_before_says_nothing_any_more_and_one_of_another_board
     plan = _planner(flow, clock)
     moved = plan((await flow.reads.serve(_ask("boards", board))).stored)
     other = plan((await flow.reads.serve(_ask("boards", other_board))).stored)
+    clock.advance(0.25)
     assert moved.respond("peer")
     assert other.respond("peer")
     flow.invalidator.mark_stale(board_tags(board), "poll")
     assert [moved.respond("peer"), moved.respond("peer")] == [None, None]
     assert other.respond("peer")
+
+
+async def test_a_response_that_was_replaced_or_dropped_is_not_repeated_though_it_is_in_use(
+    flow: Flow, clock: FakeClock, board: str, other_board: str
+) -> None:
+    plan = _planner(flow, clock)
+    replaced = (await flow.reads.serve(_ask("boards", board))).stored
+    dropped = (await flow.reads.serve(_ask("boards", other_board))).stored
+    assert replaced is not None
+    assert dropped is not None
+    hits = plan(replaced), plan(dropped)
+    clock.advance(0.25)
+    assert all(hit.respond("peer") for hit in hits)
+    flow.responses.put(replace(replaced))
+    flow.responses.drop(dropped.key)
+    assert [hit.respond("peer") for hit in hits] == [None, None]
 
 
 def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], PreparedHit]:
@@ -221,10 +239,10 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
         return PreparedHit(
             fast_path=fast_path,
             stored=ref(stored),
+            source=ref(stored),
             lifetime_s=30,
             is_watched=False,
             status=200,
-            is_inflated=False,
             head=b"",
             labels=HitLabels(
                 template="%s%s%s%s", address="", client="test", counter=cell, usages=()

@@ -2,12 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from proxy.cache.store.alias_table import AliasTable
 from proxy.cache.store.disk_tier import WriteBehindTier
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.model import AliasEntry, CacheKey, RequestTime, StoredResponse, Tag
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class IdentityForm:
+    """The identity form of a gzip body."""
+
+    body: bytes
 
 
 class MemoryTier:
@@ -17,8 +24,10 @@ class MemoryTier:
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         self.evictions = 0
+        self.turn = 0
+        """Advances with every response that is stored or removed."""
         self._stored: OrderedDict[CacheKey, StoredResponse] = OrderedDict()
-        self._plain: dict[CacheKey, bytes] = {}
+        self._plain: dict[CacheKey, IdentityForm] = {}
         """Identity forms of gzip bodies, for clients without gzip."""
 
     def __len__(self) -> int:
@@ -37,17 +46,18 @@ class MemoryTier:
         if stored.size_bytes > self.limit_bytes // 8:
             return
         self._stored[stored.key] = stored
+        self.turn += 1
         self.used_bytes += stored.size_bytes
         self._evict()
 
-    def plain(self, stored: StoredResponse) -> bytes | None:
+    def plain(self, stored: StoredResponse) -> IdentityForm | None:
         """The identity form stored with this very response, if any."""
         return self._plain.get(stored.key) if self._stored.get(stored.key) is stored else None
 
     def keep_plain(self, stored: StoredResponse, plain: bytes) -> None:
         """Store the identity form as long as the response (D26); no effect if that is not here."""
         if self._stored.get(stored.key) is stored and stored.key not in self._plain:
-            self._plain[stored.key] = plain
+            self._plain[stored.key] = IdentityForm(plain)
             self.used_bytes += len(plain)
             self._evict()
 
@@ -55,7 +65,11 @@ class MemoryTier:
         """Remove a response, if it is here."""
         stored = self._stored.pop(key, None)
         if stored is not None:
-            self.used_bytes -= stored.size_bytes + len(self._plain.pop(key, b""))
+            self.turn += 1
+            self.used_bytes -= stored.size_bytes
+        plain = self._plain.pop(key, None)
+        if plain is not None:
+            self.used_bytes -= len(plain.body)
 
     def _evict(self) -> None:
         while self.used_bytes > self.limit_bytes:
@@ -70,12 +84,12 @@ class ResponseStore:
         self.memory = memory
         self.disk = disk
         self.aliases = disk.aliases if disk is not None else AliasTable()
-        self._epochs = epochs
+        self.epochs = epochs
 
     @property
     def seq(self) -> int:
         """Advances with every invalidation; requests are collapsed only while it is unchanged."""
-        return self._epochs.seq
+        return self.epochs.seq
 
     @property
     def is_working(self) -> bool:
@@ -147,19 +161,19 @@ class ResponseStore:
     def purge(self, tags: Iterable[Tag]) -> None:
         """Purge responses with one of `tags` that were requested until now."""
         named = tuple(tags)
-        self._epochs.invalidate(named)
+        self.epochs.invalidate(named)
         if self.disk is not None:
             self.disk.note_invalidation(named)
 
     def mark_stale(self, tags: Iterable[Tag]) -> None:
         """Mark responses with one of `tags` that were requested until now stale (soft purge)."""
-        names = self._epochs.mark_stale(tags)
+        names = self.epochs.mark_stale(tags)
         if self.disk is not None:
             self.disk.note_invalidation(names)
 
     def is_stale_by_tag(self, stored: StoredResponse) -> bool:
         """Whether it was marked stale, at any age."""
-        return stored.missing_since is not None or self._epochs.is_stale(
+        return stored.missing_since is not None or self.epochs.is_stale(
             stored.tags, stored.requested_seq
         )
 
@@ -172,7 +186,7 @@ class ResponseStore:
     def is_valid_since(self, tags: Iterable[Tag], requested_seq: int) -> bool:
         """Whether none of `tags` was invalidated or marked stale since `requested_seq`."""
         named = tuple(tags)
-        epochs = self._epochs
+        epochs = self.epochs
         return epochs.is_current(named, requested_seq) and not epochs.is_stale(named, requested_seq)
 
     async def flush(self) -> bool:
@@ -185,4 +199,4 @@ class ResponseStore:
             self.disk.put(stored)
 
     def _is_current(self, stored: StoredResponse) -> bool:
-        return self._epochs.is_current(stored.tags, stored.requested_seq)
+        return self.epochs.is_current(stored.tags, stored.requested_seq)

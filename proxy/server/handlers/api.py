@@ -292,10 +292,11 @@ def _body_of(
     if length > MAX_FAST_PATH_BODY_BYTES:
         hold.take("responses", INFLATING_BYTES)
         return inflate(Gunzip(), stored.body), length
-    plain = memory.plain(stored)
-    if plain is None:
-        plain = gunzip(stored.body)
-        memory.keep_plain(stored, plain)
+    kept = memory.plain(stored)
+    if kept is not None:
+        return kept.body, length
+    plain = gunzip(stored.body)
+    memory.keep_plain(stored, plain)
     return plain, length
 
 
