@@ -165,7 +165,6 @@ class Connection(AiohttpConnection):
 
     __slots__ = (
         "_at_message_boundary",
-        "_digest_key",
         "_fast_path",
         "_half_open_timer",
         "_header_timer",
@@ -178,7 +177,8 @@ class Connection(AiohttpConnection):
         "_unsent_bytes",
         "_write_timer",
         "certificate_name",
-        "header_digest",
+        "digest_key",
+        "header",
     )
 
     def __init__(
@@ -193,11 +193,12 @@ class Connection(AiohttpConnection):
         self._limits = limits
         self._fast_path = fast_path
         self._on_error = on_error
-        self.header_digest: bytes | None = None
-        """Of the request being served; None unless its header came alone and whole."""
+        self.header: bytes | None = None
+        """Of the request being served; None unless it came alone and whole."""
         self._at_message_boundary = True
         self._is_tls = False
-        self._digest_key = b""
+        self.digest_key = b""
+        """Of the fast path, for headers of this connection."""
         self.certificate_name = ""
         """Of the client, by `tls.client_ca`; empty without a certificate that names one."""
         self._socket: asyncio.Transport | None = None
@@ -214,7 +215,7 @@ class Connection(AiohttpConnection):
         self.client = f"anonymous {self.peer}"
         self.certificate_name = name_in_certificate(transport.get_extra_info("peercert"))
         proxy_address = self.peer if self._limits.trusts(self.peer) else ""
-        self._digest_key = self._fast_path.digest_key(proxy_address, self.certificate_name)
+        self.digest_key = self._fast_path.digest_key(proxy_address, self.certificate_name)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
@@ -235,7 +236,7 @@ class Connection(AiohttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self.header_digest = None
+        self.header = None
         is_between_requests = self.awaits_request
         if (
             is_between_requests
@@ -253,7 +254,7 @@ class Connection(AiohttpConnection):
         self._count_partial(0 if completed > 0 or is_in_body else self._partial_bytes + len(data))
         self._at_message_boundary = self._is_complete_message(data, completed)
         if completed != 1 or not self._at_message_boundary:
-            self.header_digest = None
+            self.header = None
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """Keep the connection for HALF_OPEN_S after the client closed its sending side.
@@ -319,8 +320,9 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
             return False
-        self.header_digest, response = self._fast_path.respond(data, self.peer, self._digest_key)
+        response = self._fast_path.respond(data, self.peer, self.digest_key)
         if response is None:
+            self.header = data
             return False
         self.respond_before_parsing(response)
         return True

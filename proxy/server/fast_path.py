@@ -1,8 +1,7 @@
 """Fast path: the response to a repeated request header, found without parsing it (D12).
 
 There is no second parser. aiohttp and the handlers decide once what a header means; after an
-ordinary hit the response is prepared, and found again by a digest of the header's bytes. The digest
-is keyed per process: a header may hold a client's credential, which must not be guessable from it.
+ordinary hit the response is prepared, and found again by the header's bytes (`hit_table.py`).
 """
 
 from collections.abc import Callable
@@ -18,15 +17,13 @@ from proxy.cache.boards import WatchedBoards
 from proxy.cache.store.store import IdentityForm, ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.model import StoredResponse
-from proxy.runtime.lru import LruDict
 from proxy.server.hit_log import HitLabels, HitLog
+from proxy.server.hit_table import MAX_ENTRIES, MAX_KEY_BYTES, HitTable, has_no_secret
 from proxy.server.request_context import RequestContext, ServerDeps
 from proxy.server.response import WireResponse
 
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """Longer bodies are sent in slices by the ordinary path, which waits for slow clients."""
-MAX_ENTRIES = 20_000
-"""Prepared hits of one listener; the least recently used are evicted."""
 
 _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
 _NO_BODY = IdentityForm(b"")
@@ -112,7 +109,7 @@ class PreparedHit:
 
 
 class FastPath:
-    """Prepared hits of one listener, by the digest of the request header."""
+    """Prepared hits of one listener, by request header."""
 
     def __init__(
         self,
@@ -122,7 +119,6 @@ class FastPath:
         store: ResponseStore,
         watched: WatchedBoards,
         digest_key: bytes,
-        max_entries: int = MAX_ENTRIES,
     ) -> None:
         self.store = store
         self.watched = watched
@@ -130,18 +126,18 @@ class FastPath:
         self.request_ids = deps.request_ids
         self.hit_log = hit_log
         self._digest_key = digest_key
-        self._entries = LruDict[bytes, PreparedHit](max_entries)
+        self._hits = HitTable[PreparedHit](MAX_ENTRIES, MAX_KEY_BYTES)
         self.may_serve: Callable[[], bool] | None = None
         """Whether this node may give responses now; None: always."""
         self.generation = 0
         """Grows with each `clear`: what was decided before is not prepared after it."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._hits)
 
     def clear(self) -> None:
         """Drop every prepared hit, as after a change of the routes or client keys."""
-        self._entries.clear()
+        self._hits.clear()
         self.generation += 1
 
     def digest_key(self, address: str, certificate_name: str) -> bytes:
@@ -160,29 +156,31 @@ class FastPath:
         self.store, self.watched = store, watched
         self.clear()
 
-    def respond(self, header: bytes, peer: str, digest_key: bytes) -> tuple[bytes, bytes | None]:
-        """The header's digest, and the response, which is counted and logged.
-
-        The response is None if the header must be parsed.
-        """
-        digest = blake2b(header, digest_size=16, key=digest_key).digest()
-        prepared = self._entries.get(digest)
-        if prepared is None:
-            return digest, None
-        self._entries.move_to_end(digest)
-        response = prepared.respond(peer)
+    def respond(self, header: bytes, peer: str, digest_key: bytes) -> bytes | None:
+        """The response, which is counted and logged; None if the header must be parsed."""
+        key, hit = header, None
+        if digest_key is self._digest_key:
+            hit = self._hits.get(header)
+        if hit is None:
+            key = _digest(header, digest_key)
+            hit = self._hits.get(key)
+            if hit is None:
+                return None
+        self._hits.use(key)
+        response = hit.respond(peer)
         if response is None:
-            self._entries.pop(digest, None)
-        return digest, response
+            self._hits.drop(key)
+        return response
 
     def remember(
         self,
-        digest: bytes,
+        header: bytes,
+        digest_key: bytes,
         request: web.BaseRequest,
         context: RequestContext,
         response: WireResponse,
     ) -> None:
-        """Prepare the hit for the header with this digest, if the header alone decides it."""
+        """Prepare the hit for this header, if it alone decides the response."""
         hit = response.hit
         is_current = context.generation == self.generation
         if hit is None or not is_current or not _is_eligible(request):
@@ -192,7 +190,7 @@ class FastPath:
             return
         own = response.head.removeprefix(hit.shown.head)
         sent_bytes = 0 if response.status == 304 else response.content_length_bytes or 0
-        self._entries[digest] = PreparedHit(
+        prepared = PreparedHit(
             fast_path=self,
             stored=ref(hit.stored),
             source=ref(source),
@@ -203,6 +201,8 @@ class FastPath:
             labels=self.hit_log.labels(context, response.status, sent_bytes),
             verifier=hit.verifier,
         )
+        is_plain = digest_key is self._digest_key and _is_secretless(header, request, context)
+        self._hits.put(header if is_plain else _digest(header, digest_key), prepared)
 
     def _source_of(
         self, response: WireResponse, shown: StoredResponse
@@ -228,3 +228,14 @@ def _is_eligible(request: web.BaseRequest) -> bool:
         and "traceparent" not in request.headers
         and "Expect" not in request.headers
     )
+
+
+def _is_secretless(header: bytes, request: web.BaseRequest, context: RequestContext) -> bool:
+    """Whether the header, of an anonymous client, holds no credential."""
+    is_anonymous = context.client.source == "anonymous"
+    is_anonymous = is_anonymous and not any(each.locations for each in context.credentials_sent)
+    return is_anonymous and has_no_secret(header, (name for name, _ in request.raw_headers))
+
+
+def _digest(header: bytes, key: bytes) -> bytes:
+    return blake2b(header, digest_size=16, key=key).digest()

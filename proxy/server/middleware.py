@@ -130,9 +130,9 @@ class Middleware:
             request.protocol.stop_half_open_timer()
             response.closes = request.protocol.lost_input and "Upgrade" in request.headers
             request.protocol.client = context.client_id
-            if request.protocol.header_digest is not None:
-                digest = request.protocol.header_digest
-                self.fast_path.remember(digest, request, context, response)
+            if request.protocol.header is not None:
+                header, digest_key = request.protocol.header, request.protocol.digest_key
+                self.fast_path.remember(header, digest_key, request, context, response)
         return self._finalize(response, context)
 
     def error_response(

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from proxy.config.clients import ClientKey
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from proxy.model import Secret
 from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import (
     Proxy,
@@ -248,6 +250,31 @@ async def test_after_its_lifetime_the_plan_is_worth_nothing(
         _, fields, body = await raw.answer()
         assert b"Renamed in Trello" in body
         assert b"Cache-Status: trello-proxy; hit; ttl=30" in fields
+
+
+async def test_a_header_with_a_credential_is_known_by_a_digest_only(
+    start_proxy: StartProxy, board: str
+) -> None:
+    proxy = await start_proxy(clients={"keys": (ClientKey(name="ci", key=Secret("short")),)})
+    raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
+    target = f"/1/boards/{board}?fields=id"
+    for header in (
+        _header(proxy, target, "Authorization: Bearer short"),
+        _header(proxy, target, "authorization: Basic dTpw"),
+        _header(proxy, target, "Cookie: token=x"),
+        _header(proxy, target, "X-Api-Key: x"),
+        _header(proxy, target, "User-Agent: " + "0f" * 16),
+        _header(proxy, f"{target}&key=x&token=y"),
+        _header(proxy, f"{target}&tok%65n=y"),
+        _header(proxy, f"{target}&token="),
+        plain := _header(proxy, target, "User-Agent: tool/1", "Accept: */*"),
+    ):
+        await _learnt(raw, header)
+    (fast_path,) = proxy.app.fast_paths
+    *digests, key = fast_path._hits._entries
+    assert [len(digest) for digest in digests] == [16] * 8
+    assert key == plain
+    await raw.close()
 
 
 def _age_and_ttl(fields: list[bytes]) -> tuple[int, int]:

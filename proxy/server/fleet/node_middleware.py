@@ -124,7 +124,7 @@ class NodeHandler:
         if request.raw_path == SESSION:
             return await self._serve_session(request, proof(key, sealed))
         if isinstance(request.protocol, Connection):
-            request.protocol.header_digest = None  # no other request has this envelope
+            request.protocol.header = None  # no other request has this envelope
         fields = CIMultiDict(request.headers)
         del fields[REQUEST_FIELD]
         request = request.clone(headers=fields, remote=envelope.peer)
