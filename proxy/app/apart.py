@@ -51,7 +51,7 @@ class ApartMode:
         routes = self._routes
         if routes is None:
             routes = Routes({})
-        return await routes.find(request.raw_path)(request, context)
+        return await routes.find(request.method, request.raw_path)(request, context)
 
     async def _build(self, credential: Credential) -> Routes:
         shutdown = self._shutdown = AsyncExitStack()

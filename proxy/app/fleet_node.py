@@ -86,7 +86,7 @@ class FleetNode:
     ) -> None:
         """Accept other nodes' connections on `sockets`; look for a leader, or become it."""
         middleware = listeners.middleware(
-            RelayedMiddleware, serving, Routes({}, {}, self._serve_relayed)
+            RelayedMiddleware, serving, Routes({}, {}, self._serve_relayed, self._serve_relayed)
         )
         handler = NodeHandler(self.node, middleware, self._key.get)
         await listeners.listen_for_nodes(sockets, middleware, handler.handle)
@@ -123,8 +123,10 @@ class FleetNode:
             clock=self._environment.clock,
         )
         return ListenerRoutes(
-            clients=Routes(pages.routes(is_admin=False), {}, handler.serve_client),
-            admin=Routes(pages.routes(is_admin=True), {}, handler.serve_admin),
+            clients=Routes(
+                pages.routes(is_admin=False), {}, handler.serve_client, handler.serve_client
+            ),
+            admin=Routes(pages.routes(is_admin=True), {}, handler.serve_admin, handler.serve_admin),
         )
 
     def use_fast_paths(self, fast_paths: list[FastPath]) -> None:

@@ -18,7 +18,6 @@ from proxy.server.handlers.admin import (
     EXPLAIN,
     HEALTHZ,
     METRICS,
-    PURGE,
     READYZ,
     AdminAccess,
     AdminHandler,
@@ -28,6 +27,7 @@ from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
+from proxy.server.handlers.purge import PURGE, PurgeHandler
 from proxy.server.handlers.webhooks import WebhookHandler
 from proxy.server.middleware import Handler, Routes
 from proxy.server.request_context import RequestContext
@@ -62,6 +62,11 @@ class RouteBuilder:
         self._audit = environment.audit
         self._clients = ClientAccess(environment.authentication)
         self._has_admin_address = self._config.admin.listen is not None
+        self._purge = PurgeHandler(
+            invalidator=components.services.invalidator,
+            parser=components.services.parser,
+            aliases=components.services.cache.aliases,
+        )
 
     def build(self) -> ListenerRoutes:
         """The routes; without `admin.listen` those of clients include the operator's pages."""
@@ -73,6 +78,7 @@ class RouteBuilder:
         receiver = self._components.changes.webhook_receiver
         if receiver is not None:
             exact[CALLBACK_PATH] = WebhookHandler(receiver).handle
+        purge_target = self._admin.only(PURGE, self._purge.purge_target)
         if not self._has_admin_address:
             exact |= admin_pages
         prefixes = {
@@ -80,8 +86,13 @@ class RouteBuilder:
             "/b/": JsonAddressHandler(only(pages.board), api.handle).handle,
         }
         return ListenerRoutes(
-            clients=Routes(exact, prefixes, api.handle),
-            admin=Routes({**admin_pages, **assets, **docs}),
+            clients=Routes(
+                exact,
+                prefixes,
+                api.handle,
+                purge=None if self._has_admin_address else purge_target,
+            ),
+            admin=Routes({**admin_pages, **assets, **docs}, purge=purge_target),
         )
 
     def _api_handler(self) -> ApiHandler:
@@ -128,7 +139,7 @@ class RouteBuilder:
         admin = self._admin_handler()
         public: dict[str, Handler] = {HEALTHZ: admin.healthz, READYZ: admin.readyz}
         restricted: dict[str, Handler] = {
-            PURGE: admin.purge,
+            PURGE: self._purge.purge,
             EXPLAIN: self._clients.identified(admin.explain),
             AUDIT: admin.show_audit,
         }
@@ -150,7 +161,6 @@ class RouteBuilder:
             metrics=self._metrics,
             audit=self._audit,
             health=health_of(self._components),
-            invalidator=self._components.services.invalidator,
             explainer=self._explainer(),
             parser=self._components.services.parser,
             scoping=self._components.services.scoping,

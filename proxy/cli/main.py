@@ -43,7 +43,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trello-proxy {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "serve", "run the proxy")
-    _add(commands, "purge", "remove everything stored from the running proxy")
+    _add_purge(commands)
     check = _add(commands, "check", "validate the configuration and print it, secrets masked")
     for flag, module, text in (
         ("--leaks", "leak_check.check", "search a proxy of this configuration for its secrets"),
@@ -73,6 +73,13 @@ def _parser() -> ArgumentParser:
     demo.add_argument("--port", type=int, help="default: 8080, or any other when that is taken")
     demo.set_defaults(module="demo")
     return parser
+
+
+def _add_purge(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    text = "remove what is stored from the running proxy: everything, or what shows an object"
+    purge = _add(commands, "purge", text)
+    purge.add_argument("targets", metavar="URL|BOARD|TAG", nargs="*", help="default: everything")
+    purge.add_argument("--json", action="store_true", help="print the response as JSON")
 
 
 def _add_fleet(commands: "_SubParsersAction[ArgumentParser]") -> None:

@@ -49,7 +49,8 @@ _UNCOUNTED_HEADER_BYTES = 8 * 1024
 """A longer header is counted in `limits.memory`."""
 _API = "/1/"
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
-_KNOWN_METHODS = frozenset(_ALLOWED.split(", "))
+_PURGE = "PURGE"
+_KNOWN_METHODS = frozenset({*_ALLOWED.split(", "), _PURGE})
 _NO_FORWARD_PROXY = (
     "This is no forward proxy: make it the client's base URL in place of https://api.trello.com."
 )
@@ -64,9 +65,15 @@ class Routes:
     """By first segment, with both its slashes: `/c/`."""
     api: Handler | None = None
     """Serves every other path; None where the API is not served."""
+    purge: Handler | None = None
+    """Serves the method PURGE, whatever the path; None where the operator's pages are not."""
 
-    def find(self, raw_path: str) -> Handler:
-        """The handler of a target; NotFound."""
+    def find(self, method: str, raw_path: str) -> Handler:
+        """The handler of a request; NotFound, MethodNotAllowed."""
+        if method == _PURGE:
+            if self.purge is None:
+                raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
+            return self.purge
         path = raw_path.partition("?")[0]
         if path in self.pages:
             return self.pages[path]
@@ -244,8 +251,8 @@ class Middleware:
             return _options(request.headers)
         if request.method not in _KNOWN_METHODS:
             raise MethodNotAllowed(f"Use one of {_ALLOWED}.", _ALLOWED)
-        handler = self._routes.find(request.raw_path)
-        if request.raw_path.startswith(_API):
+        handler = self._routes.find(request.method, request.raw_path)
+        if request.raw_path.startswith(_API) and request.method != _PURGE:
             return await self._serve_api(handler, request, context)
         return await handler(request, context)
 

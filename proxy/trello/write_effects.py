@@ -3,7 +3,9 @@
 If a write does not show which object it changed, every object of that kind counts as changed.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from proxy.model import Tag, is_id
 from proxy.trello.object_ids import NOTHING, JsonIds, ObjectInfo
@@ -39,6 +41,22 @@ def tags_changed_by(
 def board_tags(board: str) -> frozenset[Tag]:
     """The tags of responses that show a board or objects on it; `board` is its full id."""
     return frozenset({SPANNING, *tags_for("board", (board,)), *tags_for("cards-of", (board,))})
+
+
+def tags_showing(match: Match, known: ObjectInfo) -> frozenset[Tag]:
+    """The tags of everything that shows the object in the path; empty if it names none.
+
+    As if a write had changed the object. If its board or its id is unknown, all of them.
+    """
+    root = match.segments[0]
+    if root not in ROOTS or len(match.segments) < 2:
+        return frozenset()
+    shown = json.dumps({"id": known.id, **known.owners}).encode()
+    effects = _WriteEffects(replace(match, segments=match.segments[:2]), {}, JsonIds(shown), known)
+    words = _EFFECTS.get(("PUT", f"/{root}/{{id}}"), (f"{ROOTS[root]}:*", SPANNING))
+    # A response that depends on a list also depends on its board.
+    kinds = [word for word in words if word != "list" or root == "lists"]
+    return frozenset(tag for word in kinds for tag in effects.changed_tags(word))
 
 
 class _WriteEffects:

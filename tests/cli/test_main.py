@@ -177,6 +177,22 @@ def test_purge_without_a_running_proxy_says_so(
     assert "no proxy responds at 127.0.0.1:9" in capsys.readouterr().err
 
 
+def test_purge_takes_boards_urls_and_tags(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    with _running("--port", "0") as (_, printed):
+        found = re.search(r"http://([0-9.:]+)/b/([0-9a-f]{24})", printed)
+        assert found is not None
+        (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
+        for target in (found[2], found[0], f"board:{found[2]}"):
+            assert run(["purge", target]) == 0
+            assert f"board:{found[2]}" in capsys.readouterr().out
+        assert run(["purge", "--json"]) == 0
+        assert capsys.readouterr().out == '{"purged": "everything"}\n'
+        assert run(["purge", "https://example.com/x"]) == 1
+        assert "below /1/" in capsys.readouterr().err
+
+
 def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(["frobnicate"])

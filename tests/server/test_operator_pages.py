@@ -154,6 +154,7 @@ class TestPages:
 
 KEPT = [
     ("POST", "/-/purge"),
+    ("PURGE", ME),
     ("GET", "/metrics"),
     ("GET", "/-/client-credentials"),
     ("GET", EXPLAIN),
@@ -211,7 +212,7 @@ class TestBehindAFront:
         yaml = "clients: {hosts: [proxy]}\nadmin: {listen: 127.0.0.1:0}"
         proxy = await make_proxy(standin.url, yaml)
         prometheus = {"Host": "proxy:8081"}
-        for (method, page), status in zip(KEPT, (403, 200, 200, 403), strict=True):
+        for (method, page), status in zip(KEPT, (403, 403, 200, 200, 403), strict=True):
             heard = await proxy.ask(method, page, prometheus, port=proxy.app.admin_port)
             assert heard.status == status
 
@@ -231,6 +232,65 @@ class TestPurge:
         assert heard.json["type"] == "urn:trello-proxy:method-not-allowed"
         await proxy.get(ME)
         assert standin.request_log.total == 1
+
+    async def test_a_purge_of_one_board_leaves_the_others(
+        self, proxy: Proxy, standin: FakeTrello
+    ) -> None:
+        board, other = standin.trello.example_board, await _another_board(proxy)
+        addresses = [
+            f"url=https://api.trello.com/1/boards/{board}%3Ffields=name",
+            f"url=https://trello.com/b/{board}/title",
+            f"board={board}",
+            f"tag=board:{board}",
+        ]
+        for address in addresses:
+            await proxy.get(f"/1/boards/{board}/lists")
+            await proxy.get(f"/1/boards/{other}/lists")
+            purged = await proxy.ask("POST", f"/-/purge?{address}")
+            assert purged.status == 200
+            assert f"board:{board}" in purged.json["purged"]
+            again = await proxy.get(f"/1/boards/{board}/lists")
+            assert "fwd=uri-miss" in again.fields["cache-status"]
+            assert "; hit" in (await proxy.get(f"/1/boards/{other}/lists")).fields["cache-status"]
+
+    @pytest.mark.parametrize("path", ["/1/cards/{}", "/1/cards/{}/name", "/c/{}/12-title"])
+    async def test_the_method_purge_purges_what_shows_the_object_at_its_target(
+        self, proxy: Proxy, standin: FakeTrello, path: str
+    ) -> None:
+        card, board = standin.trello.example_card, standin.trello.example_board
+        other = await _another_board(proxy)
+        reads = (f"/1/cards/{card}", f"/1/boards/{board}/cards", f"/1/boards/{other}/cards")
+        for read in reads:
+            await proxy.get(read)
+        purged = await proxy.ask("PURGE", path.format(card))
+        assert purged.status == 200
+        assert {f"card:{card}", f"board:{board}"} <= set(purged.json["purged"])
+        states = [(await proxy.get(read)).fields["cache-status"] for read in reads]
+        assert ["; hit" in state for state in states] == [False, False, True]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "uri=/1/boards/x", "url=", "url", "board=a/b", "card=", "tag=nothing", "tag=token:a-b",
+            "url=/1/search", "url=/nowhere", "url=/1/boards/x&everything=1", "url=/1/tokens/x",
+        ],
+    )  # fmt: skip
+    async def test_a_purge_that_names_nothing_known_purges_nothing(
+        self, proxy: Proxy, query: str
+    ) -> None:
+        await proxy.get(ME)
+        assert (await proxy.ask("POST", f"/-/purge?{query}")).status in {400, 404}
+        assert (await proxy.ask("PURGE", "/")).status == 404
+        assert (await proxy.ask("PURGE", "/metrics")).status == 404
+        assert (await proxy.ask("POST", "/-/purge", body=b"url=/1/boards/x")).status == 400
+        assert "; hit" in (await proxy.get(ME)).fields["cache-status"]
+
+    async def test_where_the_operator_has_an_address_only_that_one_knows_the_method_purge(
+        self, make_proxy: MakeProxy, standin: FakeTrello
+    ) -> None:
+        proxy = await make_proxy(standin.url, "admin: {listen: 127.0.0.1:0}")
+        assert (await proxy.ask("PURGE", ME)).status == 405
+        assert (await proxy.ask("PURGE", ME, port=proxy.app.admin_port)).status == 200
 
     async def test_where_there_is_a_token_nothing_else_will_do(
         self, make_proxy: MakeProxy, standin: FakeTrello
@@ -257,6 +317,11 @@ class TestPurge:
         wire.send(proxy.request("POST", "/-/purge", {"Host": address}))
         assert (await wire.hear()).status == 403
         await wire.close()
+
+
+async def _another_board(proxy: Proxy) -> str:
+    heard = await proxy.ask("POST", "/1/boards?name=Another")
+    return str(heard.json["id"])
 
 
 def _address_of_this_machine() -> str | None:

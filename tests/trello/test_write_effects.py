@@ -6,9 +6,10 @@ from collections.abc import Iterable
 import pytest
 
 from proxy.model import Tag
+from proxy.trello.object_ids import ObjectInfo
 from proxy.trello.routes import RouteTable
 from proxy.trello.tags import stored_tags
-from proxy.trello.write_effects import board_tags, tags_changed_by
+from proxy.trello.write_effects import board_tags, tags_changed_by, tags_showing
 
 TABLE = RouteTable()
 CARD, SIBLING, FOREIGN_CARD = "c" * 24, "d" * 24, "f" * 24
@@ -232,3 +233,30 @@ def test_a_board_changed_elsewhere_takes_all_that_is_on_it() -> None:
     assert [name for name in named(gone) if not tags & stored(name)] == []
     kept = "foreign card, foreign board, me, organization, emoji"
     assert [name for name in named(kept) if tags & stored(name)] == []
+
+
+@pytest.mark.parametrize("path", [f"/cards/{CARD}", f"/cards/{CARD}/actions", f"/boards/{BOARD}"])
+def test_what_shows_an_object_of_a_known_board_has_one_of_its_tags(path: str) -> None:
+    match = TABLE.classify("GET", path.strip("/").split("/"))
+    tags = tags_showing(match, ObjectInfo(owners={"idBoard": BOARD} if "cards" in path else {}))
+    untouched = set()
+    for name, (read, body) in READS.items():
+        target, _, query = read.partition("?")
+        stored = TABLE.classify("GET", target.strip("/").split("/"))
+        names = {query.partition("=")[0]} - {""}
+        if not tags & set(stored_tags(stored, names, json.dumps(body).encode())):
+            untouched.add(name)
+    assert {"foreign card", "foreign board"} <= untouched
+    assert not untouched & {"card", "card by shortLink", "cards of the board", "my boards"}
+    assert ("sibling" in untouched) is ("cards" in path)
+
+
+@pytest.mark.parametrize("path", ["/cards/AbCd1234", f"/cards/{CARD}", "/boards/AbCd1234"])
+def test_an_object_that_is_not_known_takes_all_boards(path: str) -> None:
+    tags = tags_showing(TABLE.classify("GET", path.strip("/").split("/")), ObjectInfo())
+    assert "board:*" in tags
+
+
+@pytest.mark.parametrize("path", ["/search", "/batch", "/tokens/x", "/boards", "/nowhere/x"])
+def test_what_names_no_object_has_no_tags(path: str) -> None:
+    assert not tags_showing(TABLE.classify("GET", path.strip("/").split("/")), ObjectInfo())

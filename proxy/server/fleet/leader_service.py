@@ -66,7 +66,7 @@ class LeaderService:
         self, routes: Routes, request: web.BaseRequest, context: RequestContext
     ) -> WireResponse:
         try:
-            return await routes.find(request.raw_path)(request, context)
+            return await routes.find(request.method, request.raw_path)(request, context)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._node.acts() or (task is not None and task.cancelling()):

@@ -1,4 +1,4 @@
-"""Admin routes for the operator: metrics, health, purge, explain, client credentials."""
+"""Admin routes for the operator: metrics, health, explain, client credentials."""
 
 import asyncio
 import hmac
@@ -9,9 +9,8 @@ from functools import partial, wraps
 
 from aiohttp import web
 
-from proxy.cache.invalidation import Invalidator
 from proxy.cache.scoping.scoping import Scoping
-from proxy.errors import AdminOnly, InvalidTarget, MethodNotAllowed
+from proxy.errors import AdminOnly, InvalidTarget
 from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import host_name
@@ -41,12 +40,10 @@ from proxy.server.request_parser import RequestParser
 from proxy.server.response import WireResponse
 from proxy.status.explain import Explainer
 from proxy.status.health import Health
-from proxy.trello.tags import EVERYTHING
 
 METRICS = "/metrics"
 HEALTHZ = "/healthz"
 READYZ = "/readyz"
-PURGE = "/-/purge"
 EXPLAIN = "/-/explain"
 CLIENT_CREDENTIALS = "/-/client-credentials"
 AUDIT = "/-/audit"
@@ -95,7 +92,6 @@ class AdminHandler:
 
     metrics: Metrics
     health: Health
-    invalidator: Invalidator
     explainer: Explainer
     parser: RequestParser
     scoping: Scoping
@@ -120,15 +116,6 @@ class AdminHandler:
         report = self.health.report()
         status = 503 if report.status == "down" else 200
         return _json({"status": report.status, **report.parts}, status)
-
-    async def purge(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """Purge every stored response, on disk too; MethodNotAllowed unless POST."""
-        context.route, context.is_audited = PURGE, True
-        if request.method != "POST":
-            raise MethodNotAllowed("Use POST.", "POST, OPTIONS")
-        self.invalidator.purge({EVERYTHING}, "purge")
-        await self.invalidator.flush()
-        return _json({"purged": "everything"})
 
     async def explain(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """What the proxy would do with a GET of `?url=`; raises as that request would."""
