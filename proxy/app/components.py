@@ -11,12 +11,13 @@ from proxy.attachments.service import AttachmentService
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
-from proxy.cache.boards import ActiveBoards, RecentHits, WatchedBoards
+from proxy.cache.boards import ActiveBoards, WatchedBoards
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.recent_reads import RecentReads
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.scoping.scoping import Scoping
 from proxy.cache.store.redis_behind import BehindFlag
@@ -141,7 +142,7 @@ class CacheComponents:
     watched: WatchedBoards
     clock_monitor: ClockMonitor
     active_boards: ActiveBoards
-    recent_hits: RecentHits
+    recent_reads: RecentReads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

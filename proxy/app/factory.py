@@ -25,12 +25,13 @@ from proxy.attachments.service import AttachmentService
 from proxy.attachments.ssrf_guard import may_connect
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.batch import BatchService
-from proxy.cache.boards import ActiveBoards, RecentHits, WatchedBoards
+from proxy.cache.boards import ActiveBoards, WatchedBoards
 from proxy.cache.clock_monitor import ClockMonitor
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.recent_reads import RecentReads
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier, pause_s
@@ -183,7 +184,7 @@ class ComponentFactory:
                 storer=cache.storer,
                 exchange=exchange,
                 watched=cache.watched,
-                on_hit=cache.recent_hits.note,
+                recent=cache.recent_reads,
             )
         )
         writes = own(
@@ -221,7 +222,7 @@ class ComponentFactory:
         watched = WatchedBoards(clock, VALID_INTERVALS * (self._poll_interval_s or 0.0))
         clock_monitor = ClockMonitor(invalidator, clock, self._log, watched.clock_set_back)
         clock_monitor.check(responses.newest_at)
-        active_boards, recent_hits = ActiveBoards(clock), RecentHits()
+        active_boards, recent_reads = ActiveBoards(clock), RecentReads(clock)
         aliases = AliasResolver(responses, clock)
         lookup = StoredLookup(responses, watched, clock, on_future=clock_monitor.check)
         projector = Projector(responses, lookup, aliases, clock)
@@ -242,7 +243,7 @@ class ComponentFactory:
             watched=watched,
             clock_monitor=clock_monitor,
             active_boards=active_boards,
-            recent_hits=recent_hits,
+            recent_reads=recent_reads,
         )
 
     def _build_verifier(
@@ -277,11 +278,12 @@ class ComponentFactory:
         """Change detection; polling starts."""
         own, parser, cache = self._environment.own, services.parser, services.cache
         batch = parser.internal_get("/1/batch", NONE, Priority.BACKGROUND)
-        refresher = own(ActiveRefresher(cache.recent_hits, services.reads, services.batches, batch))
+        refresher = own(
+            ActiveRefresher(cache.recent_reads, services.reads, services.batches, batch)
+        )
         receiver, manager = self._build_webhooks(upstream, services)
 
         def on_change(boards: Set[str], since: float) -> None:
-            refresher.on_change(boards)
             if manager is not None:
                 manager.on_board_change(boards, since)
 
@@ -292,6 +294,7 @@ class ComponentFactory:
                 watched=cache.watched,
                 interval_s=self._poll_interval_s,
                 on_change=on_change,
+                refresh=refresher.refresh,
                 clock=self._clock,
                 log=self._log,
             )

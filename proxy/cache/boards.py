@@ -1,4 +1,4 @@
-"""Boards: which are watched and since which `seq`, which are in use, and their recent hits.
+"""Boards: which are watched and since which `seq`, and which are in use.
 
 The state that requests and change detection share. The board poller updates the watched boards
 after every good poll, lookups read them. Without a recent poll no board counts as watched, and the
@@ -8,13 +8,11 @@ lookup, and polls at once after a write.
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
 
-from proxy.model import CacheKey, Lifetimes, StoredResponse, Tag, is_id
+from proxy.model import Lifetimes, StoredResponse, Tag, is_id
 from proxy.runtime.clock import Clock
-from proxy.runtime.lru import LruDict
-from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
 from proxy.trello.message import ApiRequest
 from proxy.trello.read_operations import PEOPLE
 from proxy.trello.tags import ALL_OF_KIND, INFERRED, SPANNING
@@ -23,8 +21,8 @@ MAX_ACTIVE_BOARDS = 200
 """Webhooks; a further board waits until one is idle, so that boards do not alternate."""
 IDLE_S = 86_400.0
 """Seconds without a stored response after which a board is idle."""
-MAX_BOARDS_WITH_HITS = 1_000
-"""Boards whose hits are remembered."""
+MAX_WRITTEN_TAGS = 1_000
+"""Tags of writes remembered until the next poll; what further ones changed is not refetched."""
 UNCOUNTED_S = 60.0
 """Lifetime of watched actions where boards show only when they were last active."""
 _OF_BOARDS = frozenset({"board", "cards-of"})
@@ -58,30 +56,6 @@ class ActiveBoards:
         return list(self._seen_at)
 
 
-class RecentHits:
-    """Requests served from the store, by board; the last MAX_PARTS of each."""
-
-    def __init__(self) -> None:
-        self._by_board: LruDict[str, LruDict[CacheKey, ApiRequest]] = LruDict(MAX_BOARDS_WITH_HITS)
-
-    def note(self, request: ApiRequest, stored: StoredResponse) -> None:
-        """Remember a hit of the stored credential."""
-        if not request.uses_stored_credential:
-            return
-        for board in boards_of(stored.tags):
-            hits = self._by_board.get(board)
-            if hits is None:
-                hits = LruDict(MAX_PARTS)
-            self._by_board[board] = hits
-            hits[request.key] = request
-
-    def take(self, board: str) -> list[ApiRequest]:
-        """The requests that show this board and fit into a batch; all of them are forgotten."""
-        hits = self._by_board.pop(board, None)
-        requests = hits.values() if hits is not None else ()
-        return [each for each in requests if is_cacheable_part(each.match, each.query_names)]
-
-
 class WatchedBoards:
     """The boards of the last good poll, usable for `max_age_s` seconds; and the need for polls."""
 
@@ -100,7 +74,8 @@ class WatchedBoards:
         self._read = asyncio.Event()
         self._read.set()
         self.written = asyncio.Event()
-        """Set by a write that went through this proxy; the poller clears it."""
+        """Set by a write that went through this proxy, until the poller takes its tags."""
+        self._written_tags: set[Tag] = set()
 
     def __len__(self) -> int:
         """Number of boards watched now."""
@@ -154,13 +129,21 @@ class WatchedBoards:
             self._read.clear()
             await self._read.wait()
 
-    def note_write(self) -> None:
-        """Note a write through the proxy, which may have changed a board: a poll is due at once.
+    def note_write(self, tags: Collection[Tag]) -> None:
+        """Note a write through the proxy that invalidated `tags`: a poll is due at once.
 
         What is requested after that poll stays watched. The next regular poll would call the board
         changed, and with it everything requested since the write.
         """
+        if len(self._written_tags) < MAX_WRITTEN_TAGS:
+            self._written_tags.update(tags)
         self.written.set()
+
+    def take_written(self) -> Set[Tag]:
+        """The tags that writes invalidated since the last call."""
+        tags, self._written_tags = self._written_tags, set()
+        self.written.clear()
+        return tags
 
 
 def boards_of(tags: Iterable[Tag]) -> Set[str]:

@@ -7,7 +7,7 @@ while `seq` has not moved, and its response is stored only if none of its tags w
 since.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -18,6 +18,7 @@ from proxy.cache.collapsing import RequestCollapser
 from proxy.cache.lookup import LookupResult, StoredLookup
 from proxy.cache.policy import Absent, Fresh, Stale
 from proxy.cache.projection.projector import Projector
+from proxy.cache.recent_reads import RecentReads
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.results import (
     FetchResult,
@@ -30,7 +31,7 @@ from proxy.cache.results import (
     response_from_stream,
 )
 from proxy.errors import NotInCache, UpstreamError
-from proxy.model import Detail, Fwd, Outcome, StoredResponse
+from proxy.model import CacheKey, Detail, Fwd, Outcome, StoredResponse
 from proxy.runtime.tasks import run_if_large
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
@@ -49,16 +50,15 @@ class ReadThrough:
         storer: ResponseStorer,
         exchange: UpstreamExchange,
         watched: WatchedBoards,
-        on_hit: Callable[[ApiRequest, StoredResponse], None],
+        recent: RecentReads,
     ) -> None:
-        """`on_hit` is called with every fresh stored response served, except by the fast path."""
         self._lookup = lookup
         self._aliases = aliases
         self._projector = projector
         self._storer = storer
         self._exchange = exchange
         self._watched = watched
-        self._on_hit = on_hit
+        self._recent = recent
         self._flights: RequestCollapser[FetchResult] = RequestCollapser(exchange.limiter.is_queued)
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
@@ -81,8 +81,7 @@ class ReadThrough:
         """The stored response to a client's request, or a projection of a fresh, larger one."""
         self._watched.note_read()
         found = await self.predict(request)
-        if found.stored is not None and isinstance(found.verdict, Fresh) and not found.detail:
-            self._on_hit(found.request, found.stored)
+        self._recent.note(found.request, found.stored)
         return found
 
     async def predict(self, request: ApiRequest) -> LookupResult:
@@ -114,6 +113,10 @@ class ReadThrough:
         wider = self._projector.widened_request(request)
         return self._aliases.canonicalize(wider) if wider is not None else None
 
+    def holders_among(self, requests: Sequence[ApiRequest]) -> dict[CacheKey, ApiRequest]:
+        """Requests of these whose responses contain others, by the keys of those others."""
+        return self._projector.holders_among(requests)
+
     async def stop(self) -> None:
         """Cancel the requests in progress."""
         await self._flights.stop()
@@ -129,6 +132,8 @@ class ReadThrough:
         outcome = Outcome(fwd=found.forward_reason, collapsed=collapsed)
         match result:
             case Stored(stored, detail):
+                if found.stored is None:
+                    self._recent.note_fetched(request, stored)
                 status = stored.status
                 outcome = replace(outcome, fwd_status=status, stored=True, detail=detail)
                 return ApiResponse.from_stored(stored, outcome)

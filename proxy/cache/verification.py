@@ -24,6 +24,9 @@ from proxy.trello.tags import ALL_OF_KIND, SPANNING, UNKNOWN_ID, tags_for
 from proxy.trello.write_effects import board_tags
 
 MIN_PAUSE_S = 60.0
+MATCHES_PER_STEP = 8
+"""Samples in a row that matched, after which pauses are twice as long."""
+MAX_STEPS = 3
 LIMIT_SHARE = 100
 """Share of a token's limit used by verification, at most."""
 
@@ -37,6 +40,11 @@ def pause_s(count: int, window_s: float, draw: float) -> float:
     `draw`, from 0 to below 1, makes it up to twice as long: no client polls in that rhythm.
     """
     return max(MIN_PAUSE_S, LIMIT_SHARE * window_s / count) * (1.0 + draw)
+
+
+def slowdown(matches: int) -> int:
+    """Factor of the pause after this number of matches in a row: from 1 to 8."""
+    return int(2 ** min(matches // MATCHES_PER_STEP, MAX_STEPS))
 
 
 def tags_to_invalidate(tags: Iterable[Tag]) -> frozenset[Tag]:
@@ -92,6 +100,8 @@ class HitVerifier:
         """Whether a sample is due; the next hit that may be verified becomes it."""
         self.results = {"match": 0, "mismatch": 0, "raced": 0, "failed": 0}
         """By result; `raced`: an invalidation came in between, and may explain a difference."""
+        self._matches = 0
+        """Since the last mismatch."""
         self.stale_s = 0.0
         """Sum of the ages of the mismatches, an upper bound of how long they had been stale."""
         self._tasks = TaskSet()
@@ -118,11 +128,13 @@ class HitVerifier:
 
     async def _run(self) -> None:
         while True:
-            await self._clock.sleep(self._pause_s())
+            await self._clock.sleep(self._pause_s() * slowdown(self._matches))
             self._sample = asyncio.get_running_loop().create_future()
             self.wants_sample = True
             request, served = await self._sample
-            self.results[await self._verify(request, served)] += 1
+            result = await self._verify(request, served)
+            self.results[result] += 1
+            self._matches = {"match": self._matches + 1, "mismatch": 0}.get(result, self._matches)
 
     async def _verify(self, request: ApiRequest, served: StoredResponse) -> str:
         """The result, as `results` names it."""

@@ -93,10 +93,10 @@ class WriteThrough:
         invalidator: Invalidator,
         aliases: AliasResolver,
         echoes: EchoFilter,
-        on_write: Callable[[], None],
+        on_write: Callable[[Collection[Tag]], None],
         fence: WriteFence | None = None,
     ) -> None:
-        """`on_write` is called after a write that may have been made, once it has invalidated.
+        """`on_write` is called after a write that may have been made, with what it invalidated.
 
         `fence`: None without a fleet.
         """
@@ -187,7 +187,7 @@ class WriteThrough:
             request.effective_method, request.match, request.params(), body, info
         )
         self._invalidator.purge(tags, "write")
-        self._on_write()
+        self._on_write(tags)
         if status is not None and status < 300:
             self._echoes.remember(request, tags)
         await self._invalidator.flush()

@@ -20,6 +20,7 @@ from proxy.changes.poll_diff import (
     watched_since,
 )
 from proxy.errors import ProxyError
+from proxy.model import Tag
 from proxy.observability.log import Log
 from proxy.observability.metrics import count
 from proxy.runtime.clock import Clock
@@ -42,13 +43,15 @@ class BoardPoller:
         watched: WatchedBoards,
         interval_s: float | None,
         on_change: Callable[[Set[str], float], None],
+        refresh: Callable[[Set[Tag]], None],
         clock: Clock,
         log: Log,
     ) -> None:
         """`interval_s`: seconds between polls; None: polling is off.
 
         `on_change` is called with the ids of boards that changed, after the responses that show
-        them were marked stale, and with the time of the previous poll (POSIX seconds).
+        them were marked stale, and with the time of the previous poll (POSIX seconds); then
+        `refresh`, with the tags that it and writes since then invalidated.
         """
         self.changes = 0
         self.polls = dict.fromkeys(("good", "failed", "refused", "unusable"), 0)
@@ -59,6 +62,7 @@ class BoardPoller:
         self._watched = watched
         self._interval_s = interval_s or 0.0
         self._on_change = on_change
+        self._refresh = refresh
         self._clock = clock
         self._log = log
         self._versions: Mapping[str, BoardVersion] | None = None
@@ -103,13 +107,13 @@ class BoardPoller:
         failures = 0
         while True:
             await self._watched.wait_for_reader(IDLE_AFTER_S)
-            self._watched.written.clear()
+            written = self._watched.take_written()
             requested_at, began = self._clock.now(), self._clock.monotonic()
             result, versions = await self._poll(request)
             count(self.polls, result)
             failures = failures + 1 if versions is None else 0
             if versions is not None:
-                self._update(versions, requested_at)
+                self._update(versions, requested_at, written)
             self._log_lag()
             await self._pause(began, pause_s(self._interval_s, failures), failures)
 
@@ -150,13 +154,17 @@ class BoardPoller:
             else:
                 self._log.event("info", "board poll recovered")
 
-    def _update(self, versions: Mapping[str, BoardVersion], requested_at: float) -> None:
+    def _update(
+        self, versions: Mapping[str, BoardVersion], requested_at: float, written: Set[Tag]
+    ) -> None:
         """Mark changed boards stale; new ones are watched from here on. Synchronous."""
         difference = diff(self._versions or {}, versions)
-        if self._versions is not None and difference.changed_tags:
-            self._invalidator.mark_stale(difference.changed_tags, "poll")
+        stale = difference.changed_tags if self._versions is not None else frozenset()
+        if stale:
+            self._invalidator.mark_stale(stale, "poll")
             self.changes += len(difference.changed)
             self._on_change(difference.changed, self._watched.polled_at)
+        self._refresh(stale | written)
         if difference.appeared or difference.vanished:
             self._since = watched_since(self._since, versions, self._invalidator.checkpoint())
         self._versions = versions

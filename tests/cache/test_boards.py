@@ -170,5 +170,5 @@ async def test_a_lookup_before_the_rest_keeps_the_poller_awake(
 
 def test_a_write_asks_for_a_poll(watched: WatchedBoards) -> None:
     assert not watched.written.is_set()
-    watched.note_write()
+    watched.note_write({Tag("card:x")})
     assert watched.written.is_set()

@@ -12,6 +12,7 @@ from proxy.cache.verification import (
     MIN_PAUSE_S,
     kinds_of,
     pause_s,
+    slowdown,
     tags_to_invalidate,
 )
 from proxy.model import CacheKey, StoredResponse, Tag
@@ -106,3 +107,10 @@ def test_what_was_not_true_outdates_everything_that_shows_one_of_its_objects(
 def test_kinds_tell_no_id() -> None:
     tags = [Tag(f"board:{_BOARD}"), Tag("card:?"), Tag("card:a"), Tag("spanning")]
     assert kinds_of(tags) == "board card spanning"
+
+
+@pytest.mark.parametrize(
+    ("matches", "factor"), [(0, 1), (7, 1), (8, 2), (16, 4), (24, 8), (999, 8)]
+)
+def test_samples_that_match_on_and_on_become_rarer(matches: int, factor: int) -> None:
+    assert slowdown(matches) == factor

@@ -110,3 +110,45 @@ async def test_what_another_account_used_is_not_asked_again(
     assert heard[-1].cache.startswith("hit")
     await _moved(proxy, standin, clock, board)
     assert standin.request_log.counts == {f"GET {BOARDS}": 1}
+
+
+async def test_what_a_write_purged_is_asked_again_too(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    for target in _targets(board) * 2:
+        await watched.get(target)
+    clock.advance(1)
+    standin.request_log.counts.clear()
+    await watched("PUT", f"/1/boards/{board}", params={"name": "Renamed"})
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
+    heard = [await watched.get(target) for target in _targets(board)]
+    assert heard[0].json["name"] == "Renamed"
+    assert [each.cache.partition(";")[0] for each in heard] == ["hit"] * 4
+
+
+async def test_boards_that_changed_together_share_a_batch(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str, other_board: str
+) -> None:
+    for target in (f"/1/boards/{each}?fields=name" for each in (board, other_board) * 2):
+        await watched.get(target)
+    standin.trello.edit("PUT", f"/1/boards/{other_board}", {"name": "Renamed"})
+    await _moved(watched, standin, clock, board)
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
+    heard = [await watched.get(f"/1/boards/{each}?fields=name") for each in (board, other_board)]
+    assert [(each.json["name"], each.cache[:3]) for each in heard] == [("Renamed", "hit")] * 2
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1, "GET /1/batch": 1}
+
+
+async def test_what_can_be_cut_out_of_another_response_is_not_asked_for(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    path = f"/1/boards/{board}"
+    for target in (f"{path}/name", f"{path}?fields=name,desc") * 2:
+        await watched.get(target)
+    await _moved(watched, standin, clock, board)
+    await until(lambda: standin.request_log.count("GET", path) == 1)
+    await until(lambda: standin.request_log.requests[-1].status == 200)
+    assert (await watched.get(f"{path}/name")).json == {"_value": "Renamed"}
+    assert standin.request_log.counts == {f"GET {BOARDS}": 1, f"GET {path}": 1}

@@ -13,6 +13,7 @@ from proxy.cache.invalidation import Invalidator
 from proxy.cache.lookup import StoredLookup
 from proxy.cache.projection.projector import Projector
 from proxy.cache.read_through import ReadThrough
+from proxy.cache.recent_reads import RecentReads
 from proxy.cache.response_storing import ResponseStorer
 from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
@@ -71,7 +72,6 @@ class Flow:
         self.lines: list[bytes] = []
         self.in_future: list[float] = []
         self.stored: list[StoredResponse] = []
-        self.hits: list[StoredResponse] = []
         self.metrics = Metrics()
         self.log = Log(self.lines.append, clock, "debug")
         self.upstream = Transport(connect_timeout_s=5, read_timeout_s=5)
@@ -120,7 +120,7 @@ class Flow:
             storer=storer,
             exchange=exchange,
             watched=self.watched,
-            on_hit=lambda _, stored: self.hits.append(stored),
+            recent=RecentReads(clock),
         )
 
 

@@ -5,7 +5,7 @@ as frequent (`tests.bench.economy`).
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.cache.aliases import AliasResolver
@@ -82,7 +82,10 @@ class ContainmentIndex:
     def __init__(self) -> None:
         self._families: LruDict[tuple[str, Path], tuple[Superset, ...]] = LruDict(MAX_FAMILIES)
         self._holders: LruDict[str, tuple[str, Path]] = LruDict(MAX_ITEMS)
-        """Object id → partition and path of the collection that was read and contains it."""
+        """Object id → partition and path of the board that was read and contains it, or the list.
+
+        A board's collection holds more, so a list does not take its place.
+        """
 
     def __len__(self) -> int:
         return len(self._families)
@@ -98,24 +101,27 @@ class ContainmentIndex:
     def add_items(self, partition: str, path: Path, items: Iterable[str]) -> None:
         """Index the objects with these ids as contained in the collection at `path`."""
         for item in items:
-            self._holders[item] = (partition, path)
+            known_partition, known = self._holders.get(item, ("", ()))
+            if known_partition != partition or path[0] == "boards" or known[0] != "boards":
+                self._holders[item] = (partition, path)
 
     def supersets_of(self, partition: str, narrow: QueryShape) -> Iterator[Superset]:
         """Candidates that may contain the requested part, most recently stored first."""
-        for path in self._paths(partition, narrow):
+        for path in self.paths_of(partition, narrow):
             for superset in self._families.get((partition, path), ()):
                 if contains(superset.source.shape, narrow):
                     yield superset
 
     def collection_of(self, partition: str, narrow: QueryShape) -> Superset | None:
         """The last response to a read of the collection that contains the object."""
-        for path in [*self._paths(partition, narrow)][1:]:
+        for path in [*self.paths_of(partition, narrow)][1:]:
             for superset in self._families.get((partition, path), ()):
                 if superset.source.member is None:
                     return superset
         return None
 
-    def _paths(self, partition: str, narrow: QueryShape) -> Iterator[Path]:
+    def paths_of(self, partition: str, narrow: QueryShape) -> Iterator[Path]:
+        """Paths of responses that may contain the part: its own, and of collections."""
         yield narrow.path
         if narrow.many or len(narrow.path) < len(("cards", "id")):
             return
@@ -213,6 +219,24 @@ class Projector:
                 return wider
         return None
 
+    def holders_among(self, requests: Sequence[ApiRequest]) -> dict[CacheKey, ApiRequest]:
+        """Requests of these whose responses contain others, by the keys of those others."""
+        shapes = [self._shape(each) for each in requests]
+        by_path: dict[tuple[str, Path], list[tuple[int, QueryShape]]] = {}
+        for number, shape in enumerate(shapes):
+            for source in possible_sources(shape) if shape else ():
+                family = (requests[number].partition, source.shape.path)
+                by_path.setdefault(family, []).append((number, source.shape))
+        holders: dict[int, int] = {}
+        for number, shape in enumerate(shapes):
+            partition = requests[number].partition
+            paths = self._index.paths_of(partition, shape) if shape else ()
+            wide = [each for path in paths for each in by_path.get((partition, path), ())]
+            holder = _holder_of(number, shapes, wide)
+            if holder is not None:
+                holders[number] = holder
+        return {requests[each].key: requests[_last(holders, each)] for each in holders}
+
     async def from_widened(
         self, request: ApiRequest, wider: ApiRequest, stored: StoredResponse
     ) -> StoredResponse | None:
@@ -267,6 +291,26 @@ class Projector:
         """Remaining seconds by a route's lifetimes and the client's directives."""
         verdict = self._lookup.judge(replace(request, match=match), stored)
         return verdict.ttl_s if isinstance(verdict, Fresh) else 0.0
+
+
+def _holder_of(
+    number: int, shapes: Sequence[QueryShape | None], wide: Iterable[tuple[int, QueryShape]]
+) -> int | None:
+    """The number of a response that contains that of this one; of two equal ones the first."""
+    narrow = shapes[number]
+    for other, source in wide:
+        if other == number or narrow is None or not contains(source, narrow):
+            continue
+        if other < number or not contains(narrow, shapes[other] or narrow):
+            return other
+    return None
+
+
+def _last(holders: Mapping[int, int], number: int) -> int:
+    """The end of a chain of holders."""
+    while number in holders:
+        number = holders[number]
+    return number
 
 
 def _for_all_fields(request: ApiRequest, shape: QueryShape) -> ApiRequest | None:

@@ -1,0 +1,95 @@
+"""Recent reads: what clients read repeatedly, so that it can be refetched when it has changed."""
+
+from collections.abc import Set
+from dataclasses import dataclass
+
+from proxy.cache.boards import boards_of
+from proxy.model import CacheKey, Priority, StoredResponse, Tag
+from proxy.runtime.clock import Clock
+from proxy.runtime.lru import LruDict
+from proxy.trello.batch_codec import is_cacheable_part
+from proxy.trello.message import ApiRequest
+
+MAX_READS = 4_000
+"""Requests remembered: those made last."""
+IN_USE_S = 900.0
+"""Seconds after its last lookup for which a read counts as in use.
+
+Longer than a watched lifetime and its revalidation: fast-path hits are no lookups, and a response
+that is read on and on expires within that time, so that the next request is one.
+"""
+BOARD_LISTS = frozenset(
+    f"/{owners}/{{id}}/boards{selected}"
+    for owners in ("members", "organizations")
+    for selected in ("", "/{filter}")
+)
+"""Routes whose responses list boards, and are stale when any of them changed."""
+MAX_UNREAD = 4
+"""Refreshes in a row without a read; after one more, a response is refreshed no longer."""
+
+
+@dataclass(slots=True)
+class RecentRead:
+    """A request that found its response stored, and what became of it."""
+
+    request: ApiRequest
+    tags: tuple[Tag, ...]
+    """Those of the response that it found last."""
+    read_at: float
+    """Monotonic seconds of the last lookup."""
+    unread: int = 0
+    """Refreshes since the last lookup."""
+
+
+class RecentReads:
+    """Reads of the stored credential that found something stored, fresh or not; bounded."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reads: LruDict[CacheKey, RecentRead] = LruDict(MAX_READS)
+
+    def __len__(self) -> int:
+        return len(self._reads)
+
+    def note(self, request: ApiRequest, stored: StoredResponse | None) -> None:
+        """Note a client's lookup, and what it found; a first read without a response is none."""
+        if request.priority >= Priority.BACKGROUND:
+            return
+        now, known = self._clock.monotonic(), self._reads.use(request.key)
+        if known is not None:
+            known.read_at, known.unread = now, 0
+            known.tags = stored.tags if stored is not None else known.tags
+        elif stored is not None and _is_refreshable(request, stored):
+            self._reads[request.key] = RecentRead(request, stored.tags, now)
+
+    def note_fetched(self, request: ApiRequest, stored: StoredResponse) -> None:
+        """Note what was stored for a client; until it is read again, it fills one refresh."""
+        is_known = request.key in self._reads
+        self.note(request, stored)
+        if request.key in self._reads and not is_known:
+            self._reads[request.key].unread = MAX_UNREAD
+
+    def with_tags(self, tags: Set[Tag]) -> list[RecentRead]:
+        """The reads in use whose responses carry one of these tags.
+
+        Those read since their last refresh come first, then the most recent.
+        """
+        in_use_since = self._clock.monotonic() - IN_USE_S
+        found = [
+            each
+            for each in self._reads.values()
+            if each.read_at > in_use_since
+            and each.unread <= MAX_UNREAD
+            and not tags.isdisjoint(each.tags)
+        ]
+        return sorted(found, key=lambda each: (each.unread, -each.read_at))
+
+
+def _is_refreshable(request: ApiRequest, stored: StoredResponse) -> bool:
+    """Whether a board's change makes it stale, and a batch can fetch it."""
+    return (
+        request.uses_stored_credential
+        and stored.status == 200
+        and (bool(boards_of(stored.tags)) or request.match.route.template in BOARD_LISTS)
+        and is_cacheable_part(request.match, request.query_names)
+    )
