@@ -12,20 +12,17 @@ What arrives at any other time goes to aiohttp alone.
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 
 from proxy.access.authentication import name_in_certificate
 from proxy.errors import HeaderFieldsTooLarge
-from proxy.http_semantics.target import MAX_TARGET_BYTES
+from proxy.server.aiohttp_connection import HEADER_END, UNREAD_BYTES, AiohttpConnection
 from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
 from proxy.server.fast_path import FastPath
 from proxy.server.loopback import UNIX_PEER
-from proxy.server.parse_errors import MAX_FIELD_BYTES, MAX_FIELDS
 
 HEADER_TIMEOUT_S = 20.0
 """From a header's first byte to its last."""
-KEEPALIVE_S = 75.0
-"""An idle connection is closed after this."""
 HALF_OPEN_S = 2.0
 """How long a response may take for a client that closed its sending side: it may still read, or
 have disconnected; the two look the same."""
@@ -35,10 +32,7 @@ RECEIVE_BYTES = 16 * 1024
 """Of one read from the socket."""
 ENCRYPTED_BYTES = 2 * RECEIVE_BYTES
 """With TLS, received and not yet decrypted when reading pauses."""
-UNREAD_BYTES = 8 * 1024
-"""Of a request body: reading pauses when twice as much has been received and not read."""
 
-_END = b"\r\n\r\n"
 _FAST_PATH_PREFIX = b"GET /1/"
 _MAX_FAST_PATH_HEADER_BYTES = 4096
 
@@ -52,112 +46,6 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     if isinstance(peer, tuple):
         return str(peer[0]) if peer else ""
     return UNIX_PEER
-
-
-class AiohttpConnection(web.RequestHandler):
-    """Adapter to aiohttp: the only class that touches its undocumented attributes.
-
-    They are those of the pinned aiohttp 3.14 (D12).
-    """
-
-    __slots__ = ("_last_body", "client", "lost_input", "peer")
-
-    def __init__(self, server: web.Server) -> None:
-        super().__init__(
-            server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=KEEPALIVE_S,
-            access_log=None,  # type: ignore[arg-type]  # None switches it off
-            auto_decompress=False,
-            max_line_size=MAX_TARGET_BYTES,
-            max_headers=MAX_FIELDS,
-            max_field_size=MAX_FIELD_BYTES,
-            lingering_time=5.0,
-            read_bufsize=UNREAD_BYTES,
-        )
-        self.peer = self.client = ""
-        self._last_body: StreamReader | None = None
-        """Of the request that was received last."""
-        self.lost_input = False
-        """Whether bytes behind a request to upgrade were lost: its response ends the connection."""
-
-    @property
-    def peername(self) -> str:
-        """The client's address, which is the `remote` of its requests."""
-        return self.peer
-
-    @property
-    def awaits_request(self) -> bool:
-        """Whether it waits for the next request and serves none."""
-        return self._waiter is not None and not self._waiter.done()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it waits for a request, and the client has received all that was written."""
-        return self.awaits_request and not self._paused
-
-    @property
-    def last_used_at(self) -> float:
-        """When it was opened, or last served a request; on the loop's clock, plus a constant."""
-        return self._next_keepalive_close_time
-
-    @property
-    def is_body_complete(self) -> bool:
-        """Whether the body of the request received last has arrived, or there was none."""
-        return self._last_body is None or self._last_body.is_eof()
-
-    def respond_before_parsing(self, response: bytes) -> None:
-        """Write a response to bytes that aiohttp is not given, and restart its idle timeout."""
-        if self.transport is not None:
-            self.transport.write(response)
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-
-    def can_write(self) -> bool:
-        """Whether the connection is open and its write buffer is empty."""
-        return self.transport is not None and not self.transport.is_closing() and not self._paused
-
-    def feed(self, data: bytes) -> int:
-        """Pass bytes to aiohttp's parser; the number of request headers that they completed.
-
-        The parser drops what follows a request to upgrade to a protocol that it does not know.
-        Reading pauses while more than one request waits to be served.
-        """
-        waiting = len(self._messages)
-        super().data_received(data)
-        completed = len(self._messages) - waiting
-        if completed > 0:
-            message, self._last_body = self._messages[-1]
-            is_last = data.endswith(_END) and data.count(_END) == completed
-            is_last = is_last and self._last_body.is_eof()
-            upgrades = getattr(message, "upgrade", False) and not self._upgraded
-            self.lost_input = self.lost_input or (upgrades and not is_last)
-        if len(self._messages) > 1 and not self._buffer_paused:
-            self._pause_reading_for_buffer()
-        return completed
-
-    def have_complete_bodies(self, count: int) -> bool:
-        """Whether the last `count` requests are whole, and the connection still speaks HTTP."""
-        return not self._upgraded and all(
-            body.is_eof() for _, body in list(self._messages)[-count:]
-        )
-
-    def fail_parsing(self) -> None:
-        """Make aiohttp reject the header that is being received as malformed."""
-        super().data_received(b"\0")  # allowed nowhere in a header
-
-    def on_reading_paused(self) -> None:
-        """Called when more has been received than read, of a body or of further requests."""
-
-    def on_reading_resumed(self) -> None:
-        """Called when all that was received has been read."""
-
-    def _pause_transport_reading(self) -> None:
-        self.on_reading_paused()
-        super()._pause_transport_reading()
-
-    def _resume_transport_reading(self) -> None:
-        self.on_reading_resumed()
-        super()._resume_transport_reading()
 
 
 class Connection(AiohttpConnection):
@@ -237,14 +125,9 @@ class Connection(AiohttpConnection):
 
     def data_received(self, data: bytes) -> None:
         self.header = None
-        is_between_requests = self.awaits_request
-        if (
-            is_between_requests
-            and self._at_message_boundary
-            and data.startswith(_FAST_PATH_PREFIX)
-            and self._try_fast_path(data)
-        ):
+        if (self.is_after_hit or self._is_at_rest()) and self._try_fast_path(data):
             return
+        is_between_requests = self.awaits_request
         is_in_body = not self.is_body_complete
         completed = self.feed(data)
         if completed > 0:
@@ -316,9 +199,13 @@ class Connection(AiohttpConnection):
         """Reset the connection: `limits.memory` is full, and its buffers are the oldest."""
         self._abort("memory")
 
+    def _is_at_rest(self) -> bool:
+        """Whether the next bytes begin a request, whose response would be sent at once."""
+        return self.awaits_request and self._at_message_boundary and self.can_write()
+
     def _try_fast_path(self, data: bytes) -> bool:
         """Whether a response was sent without parsing the bytes."""
-        if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not self.can_write():
+        if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not data.startswith(_FAST_PATH_PREFIX):
             return False
         response = self._fast_path.respond(data, self.peer, self.digest_key)
         if response is None:
@@ -335,8 +222,8 @@ class Connection(AiohttpConnection):
         """
         return (
             completed > 0
-            and data.endswith(_END)
-            and data.count(_END) == completed
+            and data.endswith(HEADER_END)
+            and data.count(HEADER_END) == completed
             and self.have_complete_bodies(completed)
         )
 

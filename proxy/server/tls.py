@@ -9,10 +9,10 @@ from asyncio.sslproto import SSLProtocol
 
 from proxy.config.certificates import Certificate
 from proxy.observability.log import Log
+from proxy.server.aiohttp_connection import KEEPALIVE_S
 from proxy.server.connection import (
     ENCRYPTED_BYTES,
     HEADER_TIMEOUT_S,
-    KEEPALIVE_S,
     RECEIVE_BYTES,
     Connection,
     peer_address,

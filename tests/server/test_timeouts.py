@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
-from proxy.server import connection, request_body
+from proxy.server import aiohttp_connection, connection, request_body
 from tests.server.conftest import MakeProxy, Proxy
 from tests.server.raw_upstream import PATIENCE_S, RawUpstream
 
@@ -25,13 +25,13 @@ class TestPatience:
     async def test_a_connection_that_says_nothing_is_ended(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(connection, "KEEPALIVE_S", 0.1)
+        monkeypatch.setattr(aiohttp_connection, "KEEPALIVE_S", 0.1)
         assert await (await proxy.connect()).ended()
 
     async def test_a_connection_that_says_no_more_is_ended(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(connection, "KEEPALIVE_S", 0.1)
+        monkeypatch.setattr(aiohttp_connection, "KEEPALIVE_S", 0.1)
         wire = await proxy.connect()
         for _ in range(3):  # a miss, a hit, and a hit by its bytes
             wire.send(proxy.request("GET", ME))
