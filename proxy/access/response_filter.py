@@ -213,7 +213,11 @@ class ScopeFilter:
         shown = members(value)
         if _id_in(shown) in self.visible.workspaces:
             return self._object(value, strict=True)
-        kept = {name: part for name, part in shown.items() if name in _WORKSPACE_NAMES}
+        kept = {
+            name: part
+            for name, part in shown.items()
+            if name in _WORKSPACE_NAMES and part[:1] in _SIMPLE
+        }
         return value if kept == shown else _joined(kept)
 
     def _listed(self, value: bytes, ids: Collection[str], shows: Shows) -> bytes | None:
@@ -225,7 +229,7 @@ class ScopeFilter:
             if item.startswith(b"{"):
                 part = self._item(item, shows, strict=True)
                 kept += [part] if part is not None else []
-            elif item[:1] != b'"' or _text(item) in ids:
+            elif item[:1] not in b'"[' or _text(item) in ids:  # a list in a list is left out
                 kept.append(item)
         return _array(value, items, kept)
 

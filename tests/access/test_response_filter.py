@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.access.read_plan import ReadPlan, plan_read
@@ -166,6 +166,7 @@ def boards_named(value: object, key: str = "") -> set[object]:
     return {value} if key in {"idBoard", "board", "boards", "idBoards", "boardSource"} else set()
 
 
+@example({"id": OURS, "board": [[THEIRS]]}, "boards/OurBoard")
 @given(TREES, st.sampled_from(["boards/OurBoard", "cards/x", "members/me", "members/me/boards"]))
 def test_no_response_names_another_board(value: object, path: str) -> None:
     try:
