@@ -131,7 +131,7 @@ class Play:
         target = f"/1/boards/{board}/lists?_={request.number}"
         fields = {"User-Agent": request.tool}
         if request.tool == PERSON:
-            target = _page_of(self._standin, request.number)
+            target = page_of(self._standin, request.number)
             fields = {"Accept": "text/html", "Cache-Control": "no-cache"}
         at = self._clock.now()
         async with self._session.get(self._app.public_url + target, headers=fields) as response:
@@ -181,7 +181,7 @@ async def play(seconds: float) -> tuple[Seen, FakeTrello]:
         return played.seen, parts[1]
 
 
-def _page_of(fake_trello: FakeTrello, number: int) -> str:
+def page_of(fake_trello: FakeTrello, number: int) -> str:
     """A card's page; it is asked for afresh, three questions each time."""
     cards = fake_trello.trello.request(
         f"/1/boards/{fake_trello.trello.example_board}/cards?fields=shortLink"

@@ -67,9 +67,13 @@ class NodeProcess:
     def is_running(self) -> bool:
         return self._process is not None
 
-    def send_signal(self, number: signal.Signals) -> None:
+    @property
+    def pid(self) -> int:
         assert self._process is not None
-        os.kill(self._process.pid, number)
+        return self._process.pid
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
 
     async def ended(self) -> int:
         """Its exit code, when it has ended."""

@@ -1,0 +1,290 @@
+"""Three nodes of a fleet as processes, above a real Redis and the fake Trello with its limits on.
+
+Run as `python -m tests.bench.fleet [--quick]`, on the machine's clock: some four minutes, or one.
+"""
+
+import argparse
+import asyncio
+import random
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import aiohttp
+
+from proxy.fake_trello.samples import fill
+from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import SystemClock
+from tests.bench.figures import verdict
+from tests.bench.fleet_load import Clients, Seen
+from tests.bench.overload import (
+    LATENCY_S,
+    PER_WINDOW,
+    PERSON,
+    TOOLS,
+    WINDOW_S,
+    jain,
+    page_of,
+    quantile,
+    questions_of,
+)
+from tests.bench.rivals import Question
+from tests.bench.servers import Server, ask
+from tests.fleet.nodes import NodeGroup, NodeProcess, now
+from tests.redis_server import MISSING, REDIS_SERVER, RedisServer
+from tests.scenarios.conftest import KEY, TOKEN
+
+HERD, HERD_LATENCY_S = 500, 0.15
+RELAYS, SLICES = 300, 9
+DRAIN_S = 1.0
+"""Between a node's leaving the load balancer and SIGTERM, as preStop has it."""
+_SETTINGS = """\
+freshness: {watch: off}
+routes: [{match: '/boards/*', lifetime: 1h}]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Seconds of each part."""
+
+    overload_s: float = 60.0
+    redis_s: float = 60.0
+    load_s: float = 6.0
+    """Before and after a node ends."""
+
+
+_QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0)
+_SMOKE = Durations(overload_s=2.0, redis_s=1.0, load_s=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """All that takes part."""
+
+    group: NodeGroup
+    trello: FakeTrello
+    redis: RedisServer
+    clients: Clients
+    durations: Durations
+
+    @property
+    def board(self) -> str:
+        return self.trello.trello.example_board
+
+
+@asynccontextmanager
+async def staged(durations: Durations) -> AsyncIterator[Stage]:
+    """A settled fleet; everything is ended at last."""
+    async with AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trello-proxy-")))
+        trello = FakeTrello(SystemClock(), key=KEY, token=TOKEN, limits=True)
+        fill(trello.trello)
+        await trello.start()
+        stack.push_async_callback(trello.stop)
+        redis = RedisServer(directory / "redis")
+        redis.start()
+        stack.callback(redis.kill)
+        connector = aiohttp.TCPConnector(limit=0)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
+        nodes = [NodeProcess(directory / str(n), redis.url, upstream, session) for n in range(3)]
+        for node in nodes:
+            stack.push_async_callback(node.kill)
+        group = NodeGroup(nodes)
+        await group.start(_SETTINGS)
+        yield Stage(group, trello, redis, Clients(group, trello), durations)
+
+
+async def herd(stage: Stage) -> None:
+    """Equal requests, all at once, to all nodes."""
+    target = f"/1/boards/{stage.board}/cards?fields=name,desc"
+    stage.trello.faults.latency_s = HERD_LATENCY_S
+    stage.trello.request_log.reset()
+    nodes = stage.group.nodes
+    heard = await asyncio.gather(*(nodes[n % len(nodes)].get(target) for n in range(HERD)))
+    stage.trello.faults.clear()
+    sent = stage.trello.request_log.count("GET", target.partition("?")[0])
+    failed = sum(each.status != 200 for each in heard)
+    print(f"{HERD} identical cold GETs over {len(nodes)} nodes")
+    print(verdict("upstream requests", sent, most=1))
+    print(verdict("failed", failed, most=0))
+
+
+async def relays(stage: Stage) -> None:
+    """A stored response from the leader, and through a follower; one client, in slices."""
+    leader = await stage.group.settled()
+    follower = (await stage.group.followers())[0]
+    servers = [Server(each.address, each.port, each.pid) for each in (leader, follower)]
+    target = f"/1/boards/{stage.board}?fields=name"
+    added_s, cpu_s = list[float](), list[float]()
+    for _ in range(SLICES):
+        direct = await _latencies(leader, target)
+        used = sum(each.cpu_s() for each in servers)
+        relayed = await _latencies(follower, target)
+        cpu_s.append((sum(each.cpu_s() for each in servers) - used) / RELAYS)
+        added_s.append(median(relayed) - median(direct))
+    print("a stored response relayed by a follower")
+    print(verdict("ms more than from the leader, median", median(added_s) * 1e3, most=0.7))
+    print(verdict("ms of CPU, of both nodes", median(cpu_s) * 1e3, most=0.7))
+
+
+async def _latencies(node: NodeProcess, target: str) -> list[float]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    took = list[float]()
+    for _ in range(RELAYS):
+        began = now()
+        await ask(reader, writer, node.port, target)
+        took.append(now() - began)
+    writer.close()
+    await writer.wait_closed()
+    return took
+
+
+@dataclass(slots=True)
+class _Served:
+    """What clients in overload got."""
+
+    answered: Counter[str] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    """The person's, for a page."""
+
+
+async def overload(stage: Stage) -> None:
+    """Five times the limit, at random nodes."""
+    seconds, log = stage.durations.overload_s, stage.trello.request_log
+    stage.trello.faults.latency_s = LATENCY_S
+    chance, served = random.Random(7), _Served()  # noqa: S311 - the same load each time
+    log.reset()
+    sent, began = set[asyncio.Task[None]](), now()
+    for question in questions_of(seconds):
+        await asyncio.sleep(began + question.at - now())
+        node = chance.choice(stage.group.nodes)
+        sent.add(asyncio.create_task(_request(stage, node, question, served)))
+    await asyncio.sleep(began + seconds - now())
+    used, refused = log.total / (PER_WINDOW * seconds / WINDOW_S), log.refused
+    tools = [served.answered[f"tool {n}"] for n in range(TOOLS)]
+    for task in sent:
+        task.cancel()
+    await asyncio.gather(*sent, return_exceptions=True)
+    stage.trello.faults.clear()
+    print(f"five times the limit for {seconds:.0f} s; the person saw {len(served.waits)} pages")
+    print(verdict("429s from Trello", refused, most=0))
+    print(verdict("of Trello's limit used", used, least=0.94))
+    print(verdict("Jain's index over the tools", jain(tools), least=0.98))
+    print(verdict("s, the person's p95 wait for a page", quantile(served.waits, 0.95), most=0.3))
+
+
+async def _request(stage: Stage, node: NodeProcess, question: Question, served: _Served) -> None:
+    target = f"/1/boards/{stage.board}/lists?_={question.number}"
+    fields = {"User-Agent": question.tool}
+    if question.tool == PERSON:
+        target = page_of(stage.trello, question.number)
+        fields = {"Accept": "text/html", "Cache-Control": "no-cache"}
+    began = now()
+    heard = await node.get(target, headers=fields)
+    if heard.status == 200:
+        served.answered[question.tool] += 1
+        if question.tool == PERSON:
+            served.waits.append(now() - began)
+
+
+async def leader_killed(stage: Stage) -> None:
+    """kill -9 of the leader; its clients' requests go to another node."""
+    leader, log = await stage.group.settled(), stage.trello.request_log
+    log.reset()
+    async with stage.clients.busy() as seen:
+        await asyncio.sleep(stage.durations.load_s)
+        with _out_of_rotation(stage.clients, leader):
+            await leader.kill()
+            await asyncio.sleep(stage.durations.load_s + 3)
+            await leader.start(_SETTINGS)
+            await stage.group.settled()
+    reads, writes = seen.of("hit", "miss"), seen.of("write")
+    unknown = sum(each.status != 200 for each in writes)
+    print(f"kill -9 of the leader: {_count(seen)}")
+    print(verdict("reads failed", sum(each.status != 200 for each in reads), most=0))
+    print(verdict("writes of unknown outcome", unknown, most=1))
+    print(verdict("s, the slowest", seen.slowest_s, most=2.5))
+    print(verdict("429s from Trello", log.refused, most=1))
+
+
+async def redis_killed(stage: Stage) -> None:
+    """kill -9 of Redis, which is away for a while and comes back empty."""
+    seconds = stage.durations.redis_s
+    await stage.clients.store_working_set()
+    async with stage.clients.busy() as before:
+        await asyncio.sleep(stage.durations.load_s)
+    async with stage.clients.busy() as seen:
+        stage.redis.kill()
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(stage.redis.start)
+        await asyncio.sleep(stage.durations.load_s)
+    print(f"kill -9 of Redis for {seconds:.0f} s: {_count(seen)}")
+    print(verdict("failed", len(seen.failed), most=0))
+    print(verdict("s, the slowest", seen.slowest_s, most=1.5))
+    print(verdict("of the hit ratio before", seen.hit_ratio / before.hit_ratio, least=0.99))
+
+
+async def leader_stopped(stage: Stage) -> None:
+    """SIGTERM of the leader, once the load balancer uses it no more; what it relays goes on."""
+    leader = await stage.group.settled()
+    async with stage.clients.busy() as seen:
+        await asyncio.sleep(stage.durations.load_s)
+        with _out_of_rotation(stage.clients, leader):
+            await asyncio.sleep(DRAIN_S)
+            leader.send_signal(signal.SIGTERM)
+            code = await leader.ended()
+            await asyncio.sleep(stage.durations.load_s)
+            await leader.start(_SETTINGS)
+            await stage.group.settled()
+    print(f"SIGTERM of the leader: {_count(seen)}, exit code {code}")
+    print(verdict("failed", len(seen.failed), most=0))
+    print(verdict("s, the slowest", seen.slowest_s, most=2.5))
+
+
+@contextmanager
+def _out_of_rotation(clients: Clients, node: NodeProcess) -> Iterator[None]:
+    clients.rotation.remove(node)
+    try:
+        yield
+    finally:
+        clients.rotation.append(node)
+
+
+def _count(seen: Seen) -> str:
+    counts = Counter(each.kind for each in seen.exchanges)
+    failed = Counter(f"{each.kind} {each.status}" for each in seen.failed)
+    text = f"{counts['hit']} hits, {counts['miss']} misses, {counts['write']} writes"
+    return f"{text}; failed: {dict(failed)}" if failed else text
+
+
+async def run(durations: Durations) -> None:
+    """Every part, on one fleet."""
+    async with staged(durations) as stage:
+        for part in (herd, relays, overload):
+            await part(stage)
+        await asyncio.sleep(min(WINDOW_S, durations.overload_s))
+        for part in (leader_killed, redis_killed, leader_stopped):
+            await part(stage)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run and print; nothing is left running."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.fleet")
+    parser.add_argument("--quick", action="store_const", const=_QUICK, dest="durations")
+    parser.add_argument("--smoke", action="store_const", const=_SMOKE, dest="durations")
+    durations = parser.parse_args(arguments).durations or Durations()
+    if REDIS_SERVER is None:
+        print(MISSING)
+        return
+    asyncio.run(run(durations))
+
+
+if __name__ == "__main__":
+    main()
