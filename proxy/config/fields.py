@@ -64,7 +64,7 @@ class Reader:
                 secret = self.secret(node)
                 return secret and read(secret)
             case typing.Annotated, (_, read):
-                return read(text_of(node) or "")
+                return read(self._text(node) or "")
             case typing.Literal, words:
                 return _word(words, text_of(node))
             case typing.Union, (inner, _):
@@ -117,10 +117,8 @@ class Reader:
             case None | yaml.ScalarNode():
                 source, text = "the value", text_of(node)
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="env"), variable)]):
-                name = text_of(variable) or ""
-                if not _VARIABLE.fullmatch(name):
-                    raise ValueError(f"not a variable's name; {_CURE}")
-                source, text = f"the variable {name}", self.environ.get(name, "").strip() or None
+                name, text = self._variable(variable)
+                source = f"the variable {name}"
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="file"), path)]):
                 source, text = "the file's content", self._content(text_of(path) or "")
             case _:
@@ -129,6 +127,23 @@ class Reader:
             fault = "holds a space, quote, brace or character outside ASCII; copy the bare value"
             raise ValueError(f"{source} {fault if text.strip() else f'is empty; {_CURE}'}")
         return None if text is None else Secret(text.strip())
+
+    def _text(self, node: yaml.Node | None) -> str | None:
+        """The text of a scalar, or of the variable that `{env: NAME}` names."""
+        match node:
+            case yaml.MappingNode(value=[(yaml.ScalarNode(value="env"), variable)]):
+                name, text = self._variable(variable)
+                if text is None:
+                    raise ValueError(f"the variable {name} is not set; set it, or write the value")
+                return text
+        return text_of(node)
+
+    def _variable(self, node: yaml.Node) -> tuple[str, str | None]:
+        """The name of a variable, and its text; None if it is unset or empty."""
+        name = text_of(node) or ""
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"not a variable's name; {_CURE}")
+        return name, self.environ.get(name, "").strip() or None
 
     def _content(self, path: str) -> str:
         try:

@@ -62,9 +62,11 @@ class Clients:
         self.rotation: list[NodeProcess] = [*group.nodes]
         """Nodes that the load balancer uses."""
         self._turn, self._number = count(), count()
-        card, board = trello.trello.example_card, trello.trello.example_board
-        self._card = f"/1/cards/{card}"
-        self._board = f"/1/boards/{board}"
+        boards = trello.trello.request("/1/members/me/boards?fields=id")
+        written = trello.trello.example_board
+        self._card = f"/1/cards/{trello.trello.example_card}"
+        self._stored_board = next(each["id"] for each in boards if each["id"] != written)
+        self._board = f"/1/boards/{written}"
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[Seen]:
@@ -109,7 +111,7 @@ class Clients:
         return Exchange(kind, began_at, now() - began_at, 0, is_hit=False)
 
     def _stored(self, number: int) -> str:
-        return f"{self._board}?fields=name&number={number % WORKING_SET}"
+        return f"/1/boards/{self._stored_board}?fields=name&number={number % WORKING_SET}"
 
     async def _hit(self, seen: Seen) -> None:
         seen.exchanges.append(await self.exchange("hit", "GET", self._stored(next(self._number))))

@@ -7,11 +7,13 @@ import pytest
 from tests.bench import (
     cutting,
     economy,
+    fleet,
     hits,
     misses,
     overload,
 )
 from tests.bench.figures import Ratio
+from tests.redis_server import needs_redis
 
 
 def test_the_benchmark_of_hits_measures_every_server(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +62,18 @@ def test_the_benchmark_of_cutting_measures_all_that_is_cut(
 ) -> None:
     cutting.main(["--smoke"])
     assert len(re.findall(r"\d ms, .* of json.loads", capsys.readouterr().out)) == 3
+
+
+@needs_redis
+def test_the_benchmark_of_a_fleet_ends_its_nodes_and_redis_and_fails_no_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fleet.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert "reached  upstream requests: 1.00, at most 1" in told
+    assert "reached  reads failed: 0.00" in told
+    assert told.count("reached  failed: 0.00") == 3
+    assert told.count("from Trello") == 2
 
 
 def test_a_ratio_is_the_median_of_neighbouring_slices() -> None:

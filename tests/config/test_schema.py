@@ -23,7 +23,12 @@ from proxy.config.schema import (
 from proxy.model import Listen, Rate, Secret
 
 DUMMY = "dummy-0123456789ABCDEF"
-ENVIRON = {"TRELLO_KEY": "dummy-key", "TRELLO_TOKEN": "dummy-token", "HOME": "/home/dummy"}
+ENVIRON = {
+    "TRELLO_KEY": "dummy-key",
+    "TRELLO_TOKEN": "dummy-token",
+    "HOME": "/home/dummy",
+    "STORAGE": "files.internal",
+}
 
 
 def load(text: str) -> Config:
@@ -58,6 +63,11 @@ READ: dict[str, tuple[str, str, object]] = {
     "a secret of the environment": ("", "credentials.token", Secret("dummy-token")),
     "a secret that nobody has set": ("", "credentials.secret", None),
     "a secret that is not wanted": ("credentials: {key: null}", "credentials.key", None),
+    "a value of the environment": (
+        "upstream: {storage_hosts: [{env: STORAGE}]}",
+        "upstream.storage_hosts",
+        ("files.internal",),
+    ),
     "a name for keys in Redis": ("redis: {name: staging}", "redis.name", "staging"),
     "a Redis address": ("cache: {redis: 'redis://h'}", "cache.redis", Secret("redis://h")),
     "a section with nothing below it": ("limits:", "limits", Limits()),
@@ -71,6 +81,11 @@ READ: dict[str, tuple[str, str, object]] = {
 }
 
 FAULTS = {
+    "a variable that is not set": (
+        "public_url: {env: UNSET}",
+        "1: public_url: the variable UNSET is not set; set it, or write the value",
+    ),
+    "a variable's name that is none": ("listen: {env: 'a b'}", "1: listen: not a variable's name"),
     "an egress proxy that speaks TLS": (
         "upstream: {proxy: 'https://proxy.example:3128'}",
         "1: upstream.proxy: not an HTTP proxy; write http://host:3128",

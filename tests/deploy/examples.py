@@ -11,6 +11,7 @@ from proxy.config.schema import Config, load
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DUMMY = "dummy-0123456789"
+ENVIRONMENT = {"HOME": "/nowhere", "FLEET_ADDRESS": "10.42.0.7:9080"}
 
 
 @dataclass
@@ -23,11 +24,11 @@ class Example:
     def load(self) -> Config:
         """ConfigError names what is wrong with it."""
         text = (DEPLOY / self.path).read_text()
-        return load(text, self.path, {"HOME": "/nowhere"}, self._read)
+        return load(text, self.path, ENVIRONMENT, self._read)
 
     def _read(self, path: str) -> str:
         self.secrets.append(path)
-        return DUMMY
+        return "rediss://redis.internal:6379/0" if path.endswith("redis-url") else DUMMY
 
 
 def documents(path: str) -> list[Any]:

@@ -8,7 +8,8 @@ EXAMPLES = [str(path.relative_to(DEPLOY)) for path in sorted(DEPLOY.rglob("proxy
 
 
 def test_there_is_one_for_each_way_to_run_it() -> None:
-    assert EXAMPLES == ["docker/proxy.yaml", "kubernetes/proxy.yaml", "systemd/proxy.yaml"]
+    ways = ["docker/proxy.yaml", "kubernetes/proxy.yaml", "systemd/proxy.yaml"]
+    assert sorted([*ways, *(f"fleet/{way}" for way in ways)]) == EXAMPLES
 
 
 @pytest.mark.parametrize("path", EXAMPLES)
@@ -17,7 +18,10 @@ def test_it_is_sound_and_takes_key_and_token_from_files(path: str) -> None:
     config = example.load()
     assert config.credentials.key is not None
     assert config.credentials.token is not None
-    assert len(example.secrets) == 2
+    assert [path.rpartition("/")[2] for path in example.secrets[:2]] == [
+        "trello-key",
+        "trello-token",
+    ]
 
 
 @pytest.mark.parametrize("path", EXAMPLES)

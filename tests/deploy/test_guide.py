@@ -10,7 +10,9 @@ from proxy.cli.main import run
 from tests.deploy.examples import DEPLOY, ROOT
 from tests.deploy.tools import told, tool
 
-PAGES = [DEPLOY / f"{name}.md" for name in ("README", "containers", "operations", "alerts")]
+PAGES = [
+    DEPLOY / f"{name}.md" for name in ("README", "containers", "fleet", "operations", "alerts")
+]
 TEXT = "".join(path.read_text() for path in PAGES)
 BLOCKS = re.findall(r"(?ms)^```sh\n(.*?)^```$", TEXT)
 TYPED = re.findall(r"(?:/bin/| proxy )trello-proxy ([a-z]+) (.*--config) (\S+)", "".join(BLOCKS))
@@ -19,7 +21,7 @@ LINKS = [
     for page in PAGES
     for link in sorted(set(re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text())))
 ]
-NAMED = sorted(set(re.findall(r"`((?:systemd|docker|kubernetes|nginx)/[\w.-]+)`", TEXT)))
+NAMED = sorted(set(re.findall(r"`((?:fleet/)?(?:systemd|docker|kubernetes|nginx)/[\w.-]+)`", TEXT)))
 COPIED = sorted(set(re.findall(r"\bdeploy/[\w./-]+", "".join(BLOCKS))))
 WRONG = TEXT.partition("## When something is wrong\n")[2].partition("\n# ")[0]
 SLUGS = sorted(set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", WRONG)))
