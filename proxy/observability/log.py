@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import inf
@@ -18,6 +18,7 @@ _LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BARE = re.compile(r"[!#-~]+\Z")
 _JSON_TIMING = ',"wait_ms":%.3f,"upstream_ms":%.3f'
 _TEXT_TIMING = " wait=%.3fms upstream=%.3fms"
+_DIGITS = tuple(f"{number:03d}" for number in range(1000))
 BUFFER_BYTES = 32 * 1024
 _MINUTE_S = 60.0
 
@@ -43,6 +44,10 @@ class RequestLine(NamedTuple):
     """The client's name; empty if anonymous."""
 
 
+RepeatedLine = tuple[str, float, str, str, float]
+"""Of one request: template, when it ended in POSIX seconds, id, client and duration in seconds."""
+
+
 class Log:
     """Buffers lines; `flush` passes them to `write`, complete lines only."""
 
@@ -64,8 +69,8 @@ class Log:
         self._buffered = 0
         self.before_line: Callable[[], None] = _no_lines
         """Called before a line is added or the lines are flushed: adds lines that come first."""
-        self._second = -1
-        self._stamp = ""
+        self._millisecond = self._second = -1
+        self._now = self._stamp = ""
         self._told_at: dict[str, float] = {}
 
     def event(self, level: Level, message: str, **fields: str | float | None) -> None:
@@ -96,24 +101,24 @@ class Log:
     def request(self, line: RequestLine) -> None:
         """Buffer the line of one request that ends now."""
         self.before_line()
-        now = self._clock.now()
-        self.repeat(self.template(line), now, line.request_id, line.client, line.duration_s)
+        now, template = self._clock.now(), self.template(line)
+        self.repeat([(template, now, line.request_id, line.client, line.duration_s)])
 
     def template(self, line: RequestLine) -> str:
         """The line's constant part, for `repeat`: all but time, id, client and duration."""
         return self._json_template(line) if self._form == "json" else self._text_template(line)
 
-    def repeat(
-        self, template: str, now: float, request_id: str, client: str, duration_s: float
-    ) -> None:
-        """Buffer the line of a request that ended at `now`, in POSIX seconds."""
+    def repeat(self, lines: Iterable[RepeatedLine]) -> None:
+        """Buffer the lines of requests that have ended."""
         if self._threshold > _LEVELS["info"]:
             return
-        time, duration_ms = self._time(now), duration_s * 1000
-        if self._form == "json":
-            self._append(template % (time, request_id, client, duration_ms))
-        else:
-            self._append(template % (time, client, duration_ms, request_id))
+        is_json = self._form == "json"
+        for template, now, request_id, client, duration_s in lines:
+            time, duration_ms = self._time(now), _milliseconds(duration_s)
+            if is_json:
+                self._append(template % (time, request_id, client, duration_ms))
+            else:
+                self._append(template % (time, client, duration_ms, request_id))
 
     def flush(self) -> None:
         """Write the buffered lines."""
@@ -146,7 +151,7 @@ class Log:
         )
         return (
             '{"time":"%s","level":"info","message":"request","id":"%s","client":"%s'
-            f"{_literal(before)}%.3f{_literal(after)}"
+            f"{_literal(before)}%s{_literal(after)}"
         )
 
     def _text_template(self, line: RequestLine) -> str:
@@ -155,21 +160,33 @@ class Log:
         name = line.name and f" name={self._tool(line.name)}"
         before = f" {line.method} {line.route} {line.status} {line.cache} "
         after = f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
-        return f"%s info %s{_literal(before)}%.3fms {line.sent_bytes}B %s{_literal(after)}"
+        return f"%s info %s{_literal(before)}%sms {line.sent_bytes}B %s{_literal(after)}"
 
     def _quoted(self, tool: str) -> str:
         return json.dumps(self._scrub(tool)[:120])
 
     def _time(self, now: float) -> str:
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._stamp}.{int((now - second) * 1000):03d}Z"
+        millisecond = int(now * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second = millisecond // 1000
+            if second != self._second:
+                self._second = second
+                self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            self._now = f"{self._stamp}{_DIGITS[millisecond % 1000]}Z"
+        return self._now
 
 
 def _no_lines() -> None:
     return None
+
+
+def _milliseconds(duration_s: float) -> str:
+    """The duration with three decimals; short ones need no formatting, which is slow."""
+    microseconds = int(duration_s * 1_000_000 + 0.5)
+    if 0 <= microseconds < 1000:
+        return "0." + _DIGITS[microseconds]
+    return f"{duration_s * 1000:.3f}"
 
 
 def _literal(text: str) -> str:

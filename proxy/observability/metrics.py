@@ -61,18 +61,18 @@ class ClientStats:
         """Upstream requests sent for a client."""
         return {name: counts.upstream for name, counts in self._clients.entries.copy().items()}
 
-    def count_request(self, client: str, now: float) -> None:
-        """Count an API request; `now` in POSIX seconds."""
+    def count_request(self, client: str, now: float, amount: int = 1) -> None:
+        """Count API requests of one client in one window; `now` in POSIX seconds."""
         window = now // WINDOW_S
         if window != self._window:
             self._window, self._in_window = window, 0
-        self._in_window += 1
+        self._in_window += amount
         if self._in_window > WINDOW_REQUESTS:
-            self.would_be_throttled += 1
+            self.would_be_throttled += min(amount, self._in_window - WINDOW_REQUESTS)
         counts = self._clients.entry(client, now)
-        counts.requests += 1
+        counts.requests += amount
         counts.last_used_at = now
-        self.requests += 1
+        self.requests += amount
 
     def count_upstream(self, client: str) -> None:
         """Count an upstream request sent for a client."""

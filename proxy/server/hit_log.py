@@ -5,11 +5,13 @@ other line of the log, whenever the log is flushed, and when there are MAX_PENDI
 log has its lines in order, and a page shows figures that include every earlier hit.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
-from proxy.observability.log import Log, RequestLine
-from proxy.observability.metrics import Metrics, RequestCounter
-from proxy.server.request_context import Counter, RequestContext
+from proxy.observability.log import Log, RepeatedLine, RequestLine
+from proxy.observability.metrics import WINDOW_S, Metrics, RequestCounter
+from proxy.server.request_context import Counter as UsageCounter
+from proxy.server.request_context import RequestContext
 
 MAX_PENDING = 64
 """Hits recorded together: so few that the next request hardly waits for it."""
@@ -26,7 +28,7 @@ class HitLabels:
     client: str
     """The client's name in metrics."""
     counter: RequestCounter
-    usages: tuple[Counter, ...]
+    usages: tuple[UsageCounter, ...]
     """Counters of the client key or the credentials that the header carries."""
 
 
@@ -36,15 +38,18 @@ class HitLog:
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self._log = log
         self._metrics = metrics
-        self._pending: list[tuple[HitLabels, str, str, float, float]] = []
+        self._labels: list[HitLabels] = []
+        self._lines: list[RepeatedLine] = []
         log.before_line = self.record
 
     def add(
         self, labels: HitLabels, peer: str, request_id: str, duration_s: float, now: float
     ) -> None:
         """Note a hit that was served at `now`, in POSIX seconds, to a peer of this address."""
-        self._pending.append((labels, peer, request_id, duration_s, now))
-        if len(self._pending) >= MAX_PENDING:
+        lines = self._lines
+        lines.append((labels.template, now, request_id, labels.address or peer, duration_s))
+        self._labels.append(labels)
+        if len(lines) >= MAX_PENDING:
             self.record()
 
     def labels(self, context: RequestContext, status: int, sent_bytes: int) -> HitLabels:
@@ -72,14 +77,19 @@ class HitLog:
 
     def record(self) -> None:
         """Write all noted hits to the log and the metrics."""
-        if not self._pending:
+        if not self._lines:
             return
-        pending, self._pending = self._pending, []
-        stats, log = self._metrics.client_stats, self._log
-        for labels, peer, request_id, duration_s, now in pending:
-            labels.counter.add(duration_s, request_id, now)
-            stats.count_request(labels.client, now)
-            for usage in labels.usages:
+        lines, self._lines = self._lines, []
+        labels, self._labels = self._labels, []
+        self._log.repeat(lines)
+        for each, (_, now, request_id, _, duration_s) in zip(labels, lines, strict=True):
+            each.counter.add(duration_s, request_id, now)
+            for usage in each.usages:
                 usage.count_one(now)
-            address = labels.address or peer
-            log.repeat(labels.template, now, request_id, address, duration_s)
+        stats, windows = self._metrics.client_stats, {line[1] // WINDOW_S for line in lines}
+        if len(windows) == 1:
+            for client, count in Counter(each.client for each in labels).items():
+                stats.count_request(client, lines[-1][1], count)
+        else:
+            for each, line in zip(labels, lines, strict=True):
+                stats.count_request(each.client, line[1])

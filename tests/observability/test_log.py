@@ -166,3 +166,11 @@ def test_the_same_event_comes_once_a_minute_at_most(written: list[bytes]) -> Non
         log.event_once_a_minute("warning", "other")
     told = [(line["message"], line.get("used")) for line in parsed(written)]
     assert told == [("full", 0), ("other", None), ("full", 1), ("other", None)]
+
+
+@pytest.mark.parametrize("duration_s", [0.0, 4e-7, 6e-7, 12.3e-6, 999.4e-6, 999.6e-6, 1e-3, 1.5])
+def test_a_duration_has_three_decimals(written: list[bytes], duration_s: float) -> None:
+    log = Log(written.append, FakeClock())
+    log.request(LINE._replace(duration_s=duration_s))
+    log.flush()
+    assert b'"duration_ms":%.3f,' % (duration_s * 1000) in written[0]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from proxy.runtime.clock import FakeClock
 from proxy.trello.tags import EVERYTHING
 from tests.scenarios.conftest import Proxy, Raw, StartProxy, until
 
@@ -113,3 +114,18 @@ async def test_a_page_shows_the_hits_before_it(proxy: Proxy, connect: Connect, b
     for count in range(1, 6):
         await _ids(raw, _header(proxy, f"/1/boards/{board}?fields=name"), 1)
         assert await proxy.metric(HITS[1]) == count - 1
+
+
+async def test_hits_count_in_the_ten_seconds_in_which_they_came(
+    proxy: Proxy, connect: Connect, clock: FakeClock, board: str
+) -> None:
+    raw = await connect()
+    header = _header(proxy, f"/1/boards/{board}?fields=name")
+    throttled = "trello_proxy_client_api_requests_throttled_without_proxy_total"
+    clock.advance(5)
+    await _ids(raw, header, 70)
+    clock.advance(5)
+    await _ids(raw, header, 100)
+    assert await proxy.metric(throttled) == 0
+    await _ids(raw, header, 30)
+    assert await proxy.metric(throttled) == 30
