@@ -40,6 +40,12 @@ _LABELS = {
 """Names of the route groups, by constant of `read_operations`."""
 
 
+def with_examples(text: str) -> str:
+    """The text of proxy.yaml with its items that are commented out, in place of the empty lists."""
+    filled = re.sub(r"(?m)^#( +(?:- )?[a-z_]+: )", r" \1", text)
+    return re.sub(r"(?m)^( *\w+: )\[\](.*\n(?: +#.*\n)* +- )", r"\1  \2", filled)
+
+
 def main() -> None:
     """Rewrite every page."""
     for page in sorted(PAGES.glob("*.md")):
@@ -138,7 +144,7 @@ def settings() -> Iterator[str]:
 def _settings() -> list[tuple[str, str, str]]:
     """Name, default and comment; items of a list and continued comments belong to their key."""
     above, rows = dict[int, str](), list[tuple[str, str, str]]()
-    for line in (ROOT / "proxy.yaml").read_text().splitlines():
+    for line in with_examples((ROOT / "proxy.yaml").read_text()).splitlines():
         found = _LINE.fullmatch(line)
         if found is None or line.startswith("#"):
             continue

@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NAMED = {
+    "proxy/proxy.yaml",
     "proxy/pages/assets/style.css",
     "proxy/pages/assets/page.js",
     "proxy/pages/assets/icon.svg",

@@ -24,7 +24,7 @@ from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.forwarding import Forwarding
 from proxy.server.hit_log import HitLog
-from proxy.server.listener import BACKLOG, Listener, listen_socket
+from proxy.server.listener import BACKLOG, CannotListen, Listener, listen_socket
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.server.tls import ListenerTls
@@ -59,11 +59,14 @@ class Listeners:
         self._forwarding = Forwarding(config.clients, environment.authentication)
 
     def bind(self, address: Listen) -> list[socket.socket]:
-        """The listening sockets of one address; they are closed at the end."""
-        if address.path:
-            sockets = [listen_unix(address.path, BACKLOG)]
-        else:
-            sockets = listen_socket(address.host, address.port)
+        """The listening sockets of one address; they are closed at the end. CannotListen."""
+        try:
+            if address.path:
+                sockets = [listen_unix(address.path, BACKLOG)]
+            else:
+                sockets = listen_socket(address.host, address.port)
+        except OSError as error:
+            raise CannotListen(address, error) from None
         for each in sockets:
             self._environment.shutdown.callback(each.close)
         return sockets

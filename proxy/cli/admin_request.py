@@ -10,10 +10,12 @@ from proxy.config.schema import Config
 _TIMEOUT_S = 10
 
 
-def admin_request(config: Config, method: str, target: str) -> str:
+def admin_request(config: Config, method: str, target: str, *, accept: str = "*/*") -> str:
     """The body of a response of 200; CommandFailed otherwise."""
     listen, token = config.admin.listen or config.listen, config.admin.token
-    fields = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    fields = {"Accept": accept}
+    if token is not None:
+        fields["Authorization"] = f"Bearer {token.reveal()}"
     connection = connection_to(config, listen, _TIMEOUT_S)
     try:
         connection.request(method, target, headers=fields)

@@ -1,5 +1,6 @@
 """`check`: validates the configuration and prints it, secrets masked."""
 
+import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -8,7 +9,10 @@ from urllib.parse import urlsplit
 
 from proxy.app.from_config import configuration_warnings
 from proxy.cli.options import config_loader, read_config
-from proxy.config.schema import Config, Tls, masked
+from proxy.cli.required_credential import required_credential
+from proxy.config.fields import dump
+from proxy.config.schema import Config, Tls, masked, with_origin
+from proxy.model import Credential
 from proxy.runtime.clock import SystemClock
 from proxy.runtime.directory import is_in_use
 
@@ -18,15 +22,26 @@ _IN_USE = "a proxy uses cache.directory now; a second one stores responses in me
 
 def run(options: Namespace) -> int:
     """The exit code."""
-    print_config(read_config(config_loader(options), checks_files=True))
+    print_config(options)
     return 0
 
 
-def print_config(config: Config) -> None:
-    """The effective configuration on standard output, warnings on standard error."""
-    print(masked(config), end="")
-    for warning in _warnings(config):
-        print(f"trello-proxy: {warning}", file=sys.stderr)
+def print_config(options: Namespace) -> tuple[Config, Credential]:
+    """The effective configuration on standard output, warnings on standard error.
+
+    CommandFailed where `serve` would not start.
+    """
+    loader = config_loader(options)
+    config = read_config(loader, checks_files=True)
+    warnings = list(_warnings(config))
+    if options.json:
+        settings = dump(with_origin(config))
+        print(json.dumps({"sources": loader.sources, "warnings": warnings, "config": settings}))
+    else:
+        print("".join(f"# {source}\n" for source in loader.sources) + masked(config), end="")
+        for warning in warnings:
+            print(f"trello-proxy: {warning}", file=sys.stderr)
+    return config, required_credential(config)
 
 
 def _warnings(config: Config) -> Iterator[str]:

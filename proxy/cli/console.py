@@ -2,6 +2,9 @@
 
 import sys
 
+INTERRUPTED = 130
+"""The exit code of a command that SIGINT ended, as shells have it."""
+
 
 class CommandFailed(Exception):
     """Ends a command: `str()` goes to standard error; the exit code is 1 or 2."""

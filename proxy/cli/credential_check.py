@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from proxy.app.factory import build_transport
-from proxy.app.from_config import credential_of
 from proxy.cli.check import print_config
-from proxy.cli.console import CommandFailed
-from proxy.cli.options import config_loader, read_config
 from proxy.config.schema import Config
 from proxy.credentials.identity import CachePartitions, StoredCredential
 from proxy.credentials.redaction import Redactor
@@ -35,11 +32,7 @@ from proxy.upstream.exchange import UpstreamExchange
 
 def run(options: Namespace) -> int:
     """The exit code."""
-    config = read_config(config_loader(options), checks_files=True)
-    print_config(config)
-    credential = credential_of(config)
-    if credential is None:
-        raise CommandFailed("trello-proxy: no key and token are configured", 2)
+    config, credential = print_config(options)
     clock = SystemClock()
     report = asyncio.run(check_credentials(config, credential, clock, secrets.token_bytes))
     is_usable = _print(report.lines, report.is_usable)

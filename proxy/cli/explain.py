@@ -10,5 +10,7 @@ from proxy.cli.options import config_loader, read_config
 def run(options: Namespace) -> int:
     """The exit code."""
     target = f"/-/explain?url={quote(options.url, safe='')}"
-    print(admin_request(read_config(config_loader(options)), "GET", target), end="")
+    media_type = "application/json" if options.json else "text/plain"
+    config = read_config(config_loader(options))
+    print(admin_request(config, "GET", target, accept=media_type), end="")
     return 0

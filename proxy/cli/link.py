@@ -1,5 +1,6 @@
 """`link`: prints the proxy's link to what a URL of Trello's names."""
 
+import json
 from argparse import Namespace
 
 from proxy.app.from_config import build_link_rewriter
@@ -14,7 +15,8 @@ def run(options: Namespace) -> int:
     config = read_config(config_loader(options))
     try:
         links = build_link_rewriter(config, config.origin)
-        print(to_proxy_link(options.url, links, SystemClock().now()))
+        link = to_proxy_link(options.url, links, SystemClock().now())
     except UnsupportedLink as error:
         raise CommandFailed(f"trello-proxy: {error}", 2) from None
+    print(json.dumps({"link": link}) if options.json else link)
     return 0

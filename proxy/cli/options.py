@@ -1,4 +1,4 @@
-"""Configuration of a command: from its file, the environment and the files of secrets."""
+"""Configuration of a command: from its file, flags, the environment and the files of secrets."""
 
 import os
 from argparse import Namespace
@@ -8,25 +8,52 @@ from pathlib import Path
 
 from proxy.cli.console import CommandFailed
 from proxy.config.file_stamp import file_stamp
+from proxy.config.overrides import VARIABLES, overridden
 from proxy.config.schema import Config, ConfigError, load
 
 DEFAULT = "proxy.yaml"
+FILE_VARIABLE = "TRELLO_PROXY_CONFIG"
+_SYSTEM = "/etc"
 
 
 class ConfigLoader:
     """Loads the configuration, again after each change. Every method blocks."""
 
-    def __init__(self, path: str | None, environ: Mapping[str, str]) -> None:
-        """`path` None: DEFAULT, if it exists."""
-        self.path = _expanded(path or DEFAULT)
-        self._is_optional = path is None
+    def __init__(
+        self,
+        path: str | None,
+        environ: Mapping[str, str],
+        flags: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
+        """`path` None: the first file of the search path, if there is one.
+
+        `flags`: setting → the flag that overrides it, and its text.
+        """
+        named = path or environ.get(FILE_VARIABLE)
+        found = Path(named) if named else _search(environ)
+        self.path = _expanded(str(found or DEFAULT))
+        self._is_optional = found is None
         self._environ = environ
+        variables = {
+            VARIABLES[name]: (name, text)
+            for name, text in environ.items()
+            if text and name in VARIABLES
+        }
+        self._overrides = variables | dict(flags or {})
         self._secrets: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the configuration is from: the file, and what overrides it."""
+        file = "no proxy.yaml; built-in defaults" if self._is_optional else str(self.path)
+        return [file, *(f"{key}: {name}" for key, (name, _) in self._overrides.items())]
 
     def load(self) -> Config:
         """The current configuration; ConfigError names every fault."""
         self._secrets = {path: file_stamp(_expanded(path)) for path in self._secrets}
         config = load(self._text(), str(self.path), self._environ, self._read_secret)
+        if self._overrides:
+            config = overridden(config, self._overrides)
         if config.cache.backend == "redis" and find_spec("redis") is None:
             fault = "redis needs its client library; install it: pip install 'trello-proxy[redis]'"
             raise ConfigError(f"{self.path}: cache.backend: {fault}")
@@ -53,6 +80,14 @@ class ConfigLoader:
         return _expanded(path).read_text("utf-8")
 
 
+def _search(environ: Mapping[str, str]) -> Path | None:
+    """The first proxy.yaml that exists: here, of the user, of the system."""
+    of_user = environ.get("XDG_CONFIG_HOME") or "~/.config"
+    folders = (_expanded(of_user) / "trello-proxy", Path(_SYSTEM) / "trello-proxy")
+    files = (Path(DEFAULT), *(folder / DEFAULT for folder in folders))
+    return next((file for file in files if os.path.lexists(file)), None)
+
+
 def _expanded(path: str) -> Path:
     """The path with `~` expanded, if that user has a home."""
     try:
@@ -63,7 +98,12 @@ def _expanded(path: str) -> Path:
 
 def config_loader(options: Namespace) -> ConfigLoader:
     """The loader of a command's configuration."""
-    return ConfigLoader(options.config, os.environ)
+    flags = {
+        "listen": ("--listen", getattr(options, "listen", None)),
+        "log.level": ("--log-level", getattr(options, "log_level", None)),
+    }
+    given = {setting: (flag, text) for setting, (flag, text) in flags.items() if text}
+    return ConfigLoader(options.config, os.environ, given)
 
 
 def read_config(loader: ConfigLoader, *, checks_files: bool = False) -> Config:

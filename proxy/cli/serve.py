@@ -12,40 +12,20 @@ from contextlib import suppress
 from dataclasses import replace
 
 from proxy.app.app import App, SystemPorts
-from proxy.app.from_config import credential_of
 from proxy.cli.console import CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config
+from proxy.cli.required_credential import required_credential
 from proxy.runtime.clock import SystemClock
+from proxy.server.listener import CannotListen
 
 MAX_FILES = 16_384
-MIN_SECRET_CHARS = 8
-"""Trello's have 32 or more; a shorter one also occurs in other text."""
-
-_NO_CREDENTIALS = """\
-trello-proxy needs Trello's key and token; {missing} not set.
-
-  1. Get a key:    https://trello.com/power-ups/admin  (New, then "API key")
-  2. Get a token:  https://trello.com/1/authorize?expiration=never&scope=read,write&response_type=token&name=trello-proxy&key=YOUR_KEY
-  3. Configure them in one of two ways:
-       TRELLO_KEY=… TRELLO_TOKEN=… trello-proxy serve
-       proxy.yaml:  credentials: {{key: {{file: /path}}, token: {{file: /path}}}}
-
-To look around without any: trello-proxy demo
-"""
 
 
 def run(options: Namespace) -> int:
     """The exit code, when a signal has ended the proxy."""
     source = config_loader(options)
     config = read_config(source, checks_files=True)
-    credential = credential_of(config)
-    if credential is None:
-        secrets_by_name = {"the key": config.credentials.key, "the token": config.credentials.token}
-        absent = [name for name, secret in secrets_by_name.items() if secret is None]
-        missing = f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'}"
-        raise CommandFailed(_NO_CREDENTIALS.format(missing=missing), 2)
-    if min(len(credential.key), len(credential.token)) < MIN_SECRET_CHARS:
-        raise CommandFailed("credentials: the key or the token is not whole; copy all of it", 2)
+    credential = required_credential(config)
     app = App(config, credential, replace(system_ports(), source=source))
     return asyncio.run(until_stopped(app))
 
@@ -67,7 +47,7 @@ async def until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> i
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     try:
-        await app.start()
+        await _start(app)
         if app.reloader is not None:
             loop.add_signal_handler(signal.SIGHUP, app.reloader.request)
         _tune_gc()
@@ -77,6 +57,14 @@ async def until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> i
     finally:
         await app.stop()
     return 0
+
+
+async def _start(app: App) -> None:
+    """Start the app; CommandFailed where it cannot listen."""
+    try:
+        await app.start()
+    except CannotListen as fault:
+        raise CommandFailed(f"trello-proxy: {fault}") from None
 
 
 def _raise_fd_limit() -> int:

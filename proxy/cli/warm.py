@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 
 from proxy import __version__
 from proxy.app.from_config import build_link_rewriter
-from proxy.cli.console import CommandFailed, to_stderr
+from proxy.cli.console import INTERRUPTED, CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config
 from proxy.cli.proxy_connection import connection_to
 from proxy.cli.warm_report import (
@@ -35,6 +35,7 @@ from proxy.cli.warm_report import (
     plan_text,
     problem_detail,
     progress_line,
+    stats_json,
     summary,
 )
 from proxy.links.rewrite import LinkRewriter
@@ -62,12 +63,15 @@ def run(options: Namespace) -> int:
     warm = Warm(connect, links, config.limits.token, clock, progress, key=config.admin.token)
     try:
         boards = [parse_board_name(each, links, clock.now()) for each in options.boards]
-        print(asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run)))
+        text = asyncio.run(_until_interrupted(warm, boards, dry=options.dry_run))
     except InvalidBoardName as error:
         raise CommandFailed(f"trello-proxy: {error}", 2) from None
     except ProxyUnreachable as error:
         message = f"trello-proxy: no proxy responds at {config.listen}: {error}"
         raise CommandFailed(message) from None
+    print(stats_json(warm.stats) if options.json else text)
+    if warm.stats.is_interrupted:
+        return INTERRUPTED
     return 0 if warm.stats.is_complete else 1
 
 

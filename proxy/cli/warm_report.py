@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 
 from proxy.attachments.content_policy import safe_name
@@ -204,6 +204,11 @@ def summary(stats: WarmStats, elapsed_s: float) -> str:
     if stats.is_interrupted:
         lines.append("interrupted: stored files remain; the same command continues from there")
     return "\n".join(lines)
+
+
+def stats_json(stats: WarmStats) -> str:
+    """The result as JSON."""
+    return json.dumps(asdict(stats), ensure_ascii=False)
 
 
 def _found(stats: WarmStats) -> str:

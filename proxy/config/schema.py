@@ -329,10 +329,15 @@ def load(
     return config
 
 
+def with_origin(config: Config) -> Config:
+    """The configuration with the `public_url` in force."""
+    return replace(config, public_url=config.origin)
+
+
 def masked(config: Config) -> str:
     """The configuration as YAML, every key of it, secrets as `***`.
 
     `load` reads it back, but for keys of links, of which a masked one must not sign, and the URLs
     of Redis and `upstream.proxy`.
     """
-    return yaml.safe_dump(dump(replace(config, public_url=config.origin)), sort_keys=False)
+    return yaml.safe_dump(dump(with_origin(config)), sort_keys=False)

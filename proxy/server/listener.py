@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 
 from aiohttp import web
 
+from proxy.model import Listen
 from proxy.server.connection import Connection, ErrorHandler
 from proxy.server.connection_limits import ConnectionLimits
 from proxy.server.fast_path import FastPath
@@ -14,6 +16,21 @@ BACKLOG = 1024
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where every address is configured
 MAX_ACCEPTED_AT_ONCE = 64
 """Connections accepted before the event loop does anything else."""
+
+
+class CannotListen(Exception):
+    """An address cannot be bound; `str()` names it, the reason and a cure."""
+
+    def __init__(self, address: Listen, error: OSError) -> None:
+        if error.errno == EADDRINUSE:
+            text = f"{address} is taken; stop what listens there, or write another listen or --port"
+        elif error.errno == EACCES:
+            text = f"{address} needs privileges; write a port from 1024, or see the unit in deploy"
+        elif error.errno == EADDRNOTAVAIL:
+            text = f"{address} is no address of this machine; write 0.0.0.0 or one that it has"
+        else:
+            text = f"cannot listen at {address}: {error.strerror or error}"
+        super().__init__(text)
 
 
 def listen_socket(host: str, port: int) -> list[socket.socket]:

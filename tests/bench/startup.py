@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = (
     ("--version",),
     ("--help",),
+    ("config",),
     ("check",),
     ("link", "https://trello.com/c/AbCd1234"),
     ("explain", "/1/members/me"),

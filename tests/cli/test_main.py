@@ -1,7 +1,9 @@
 """The command line, as a person meets it."""
 
+import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from proxy.cli import options
+from proxy.cli import link, options
 from proxy.cli.main import run
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +25,17 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No proxy.yaml and no credentials around, and the package importable."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "of-user"))
+    monkeypatch.setattr(options, "_SYSTEM", str(tmp_path / "of-system"))
     for name in ("TRELLO_KEY", "TRELLO_TOKEN", "TRELLO_SECRET"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
 
 
 def test_serve_without_credentials_says_in_one_screen_what_to_do(
@@ -81,6 +91,7 @@ def test_check_prints_what_is_in_force_with_secrets_masked(
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8080", "'[::]:8080'"])
+@pytest.mark.usefixtures("credentials")
 def test_check_warns_of_links_that_lead_nowhere_and_says_what_to_write(
     capsys: pytest.CaptureFixture[str], elsewhere: Path, listen: str
 ) -> None:
@@ -95,6 +106,7 @@ def test_check_warns_of_links_that_lead_nowhere_and_says_what_to_write(
     assert "public_url" not in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("credentials")
 def test_check_says_that_an_ipv6_wildcard_is_every_address(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
@@ -109,6 +121,7 @@ def test_check_says_that_an_ipv6_wildcard_is_every_address(
     ]
 
 
+@pytest.mark.usefixtures("credentials")
 def test_check_warns_of_open_access_on_an_address_that_others_reach(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
@@ -193,6 +206,126 @@ def test_purge_takes_boards_urls_and_tags(
         assert "below /1/" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("credentials")
+def test_the_file_is_searched_for_and_check_says_which_one_was_read(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_by(*arguments: str) -> tuple[str, str]:
+        assert run(["check", *arguments]) == 0
+        first, second = capsys.readouterr().out.splitlines()[:2]
+        return first, second
+
+    assert read_by() == ("# no proxy.yaml; built-in defaults", "listen: 127.0.0.1:8080")
+    files = [elsewhere / "of-system/trello-proxy", elsewhere / "of-user/trello-proxy", elsewhere]
+    for number, folder in enumerate(files, 1):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "proxy.yaml").write_text(f"listen: 127.0.0.1:{number}\n")
+        shown = "proxy.yaml" if folder == elsewhere else str(folder / "proxy.yaml")
+        assert read_by() == (f"# {shown}", f"listen: 127.0.0.1:{number}")
+    monkeypatch.setenv("TRELLO_PROXY_CONFIG", str(files[0] / "proxy.yaml"))
+    assert read_by()[1] == "listen: 127.0.0.1:1"
+    assert read_by("--config", "proxy.yaml")[1] == "listen: 127.0.0.1:3"
+    monkeypatch.setenv("TRELLO_PROXY_CONFIG", "missing.yaml")
+    assert run(["check"]) == 2
+    assert "missing.yaml: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("credentials")
+def test_variables_override_the_file_and_their_faults_are_named(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:1\nlog: {level: error}\n")
+    monkeypatch.setenv("TRELLO_PROXY_LISTEN", "127.0.0.1:2")
+    monkeypatch.setenv("TRELLO_PROXY_PUBLIC_URL", "https://trello.internal")
+    monkeypatch.setenv("TRELLO_PROXY_LOG_LEVEL", "debug")
+    assert run(["check", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["config"]["listen"] == "127.0.0.1:2"
+    assert told["config"]["public_url"] == "https://trello.internal"
+    assert told["config"]["log"] == {"level": "debug", "format": "json"}
+    assert "listen: TRELLO_PROXY_LISTEN" in told["sources"]
+    monkeypatch.setenv("TRELLO_PROXY_LISTEN", "8080")
+    monkeypatch.setenv("TRELLO_PROXY_LOG_LEVEL", "loud")
+    assert run(["check"]) == 2
+    faults = capsys.readouterr().err.splitlines()
+    assert [each.partition(":")[0] for each in faults] == [
+        "TRELLO_PROXY_LISTEN", "TRELLO_PROXY_LOG_LEVEL"
+    ]  # fmt: skip
+    assert run(["serve", "--listen", "x", "--log-level", "debug"]) == 2
+    assert capsys.readouterr().err.startswith("--listen: ")
+
+
+def test_check_fails_where_serve_would(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["check"]) == 2
+    told = capsys.readouterr()
+    assert "listen: 127.0.0.1:8080" in told.out
+    assert "the key and the token are not set" in told.err
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", "abc")
+    assert run(["check"]) == 2
+
+
+@pytest.mark.usefixtures("credentials")
+def test_an_address_that_is_taken_is_named_with_a_cure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run(["serve", "--listen", address]) == 1
+        assert f"trello-proxy: {address} is taken; " in capsys.readouterr().err
+        assert run(["demo", "--port", address.partition(":")[2]]) == 1
+        assert f"trello-proxy: {address} is taken; " in capsys.readouterr().err
+    assert run(["serve", "--listen", "192.0.2.1:8080"]) == 1
+    assert "is no address of this machine" in capsys.readouterr().err
+
+
+def test_config_prints_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config"]) == 0
+    assert capsys.readouterr().out == (ROOT / "proxy.yaml").read_text()
+
+
+def test_without_a_command_and_with_help_the_commands_are_listed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run([]) == 0
+    listed = capsys.readouterr().out
+    assert "TRELLO_PROXY_CONFIG" in listed
+    assert run(["help"]) == 0
+    assert capsys.readouterr().out == listed
+    names = re.findall(r"^    (\w+)", listed, re.M)
+    for name in names:
+        assert run(["help", *([name] if name != "help" else [])]) == 0
+        assert "examples:\n  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["purg"], "did you mean purge?"),
+        (["frobnicate"], "choose from demo, serve, "),
+        (["demo", "--port", "99999"], "not a port; write 0 to 65535"),
+        (["demo", "--port", "x"], "not a port"),
+    ],
+)
+def test_wrong_usage_says_what_to_write(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        run(arguments)
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_interrupted_command_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(link, "run", interrupted)
+    assert run(["link", "https://trello.com/c/AbCd1234"]) == 130
+
+
 def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         run(["frobnicate"])
@@ -252,6 +385,11 @@ def test_link_turns_an_address_of_trellos_into_the_proxys(
     ]
 
 
+def test_link_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["link", "--json", "https://trello.com/c/AbCd1234"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"link": "http://127.0.0.1:8080/c/AbCd1234"}
+
+
 def test_link_signs_where_links_are_signed(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
@@ -301,6 +439,8 @@ def test_warm_fetches_a_board_of_a_running_proxy(
         (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
         assert run(["warm", found[2], "--dry-run"]) == 0
         assert "2 files, " in capsys.readouterr().out
+        assert run(["warm", found[2], "--dry-run", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["files"] == 2
         assert run(["warm", found[0]]) == 0
         assert "downloaded 2 files, " in capsys.readouterr().out
         assert run(["warm", found[2], "0" * 24]) == 1
@@ -319,6 +459,8 @@ def test_explain_says_what_would_become_of_a_read(
         (elsewhere / "proxy.yaml").write_text(f"listen: {found[1]}\n")
         assert run(["explain", found[0]]) == 0
         assert "next response  trello-proxy; fwd=uri-miss\n" in capsys.readouterr().out
+        assert run(["explain", "--json", found[0]]) == 0
+        assert json.loads(capsys.readouterr().out)["handling"]
         with urlopen(found[0], timeout=10) as response:  # noqa: S310 — printed by ours
             response.read()
         assert run(["explain", f"https://api.trello.com/1/boards/{found[2]}?fields=name,url"]) == 0
@@ -352,6 +494,7 @@ CAUTIONED = {
 }
 
 
+@pytest.mark.usefixtures("credentials")
 @pytest.mark.parametrize(("text", "is_cautioned"), CAUTIONED.items())
 def test_check_says_what_plain_http_under_a_name_costs(
     capsys: pytest.CaptureFixture[str],
@@ -363,7 +506,7 @@ def test_check_says_what_plain_http_under_a_name_costs(
     assert run(["check"]) == 0
     told = capsys.readouterr()
     assert ("reached by plain http" in told.err) is is_cautioned
-    (elsewhere / "proxy.yaml").write_text(told.out)
+    (elsewhere / "proxy.yaml").write_text(told.out.replace("'***'", TOKEN))
     assert run(["check"]) == 0
 
 

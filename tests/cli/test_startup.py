@@ -10,8 +10,10 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = {
     ("--version",): 4,
     ("--help",): 4,
-    ("purge",): 20,
-    ("explain", "/1/members/me"): 20,
+    ("help", "serve"): 4,
+    ("config",): 6,
+    ("purge",): 21,
+    ("explain", "/1/members/me"): 21,
     ("check",): 50,
     ("link", "https://trello.com/c/AbCd1234"): 55,
     ("warm", "AbCd1234"): 65,

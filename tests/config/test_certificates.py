@@ -124,6 +124,7 @@ def check(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         file = tmp_path / "proxy.yaml"
         file.write_text(
             f"public_url: {public_url}\ncache: {{backend: memory}}\n"
+            "credentials: {key: dummy-key, token: dummy-token}\n"
             f"tls: {{certificate: {pair.certificate}, key: {pair.key}}}\n"
         )
         assert run(["check", "--config", str(file)]) == 0

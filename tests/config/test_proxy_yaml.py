@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import is_dataclass, replace
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -11,8 +10,10 @@ import yaml
 from proxy.config import schema
 from proxy.config.fields import fields_by_key
 from proxy.config.schema import Config
+from tests.generate_docs import ROOT, with_examples
 
-TEXT = (Path(__file__).parents[2] / "proxy.yaml").read_text()
+TEXT = (ROOT / "proxy.yaml").read_text()
+FILLED = with_examples(TEXT)
 KeyPath = tuple[str | int, ...]
 """Keys and indices from the root: `("routes", 0, "lifetime")`."""
 
@@ -28,7 +29,7 @@ def lines_of(node: yaml.Node | None, place: KeyPath = ()) -> Iterator[tuple[KeyP
             yield from lines_of(item, (*place, number))
 
 
-LINES = dict(lines_of(yaml.compose(TEXT)))
+LINES = dict(lines_of(yaml.compose(FILLED)))
 
 
 def places_of(form: Any, place: KeyPath = ()) -> Iterator[KeyPath]:
@@ -43,7 +44,7 @@ def places_of(form: Any, place: KeyPath = ()) -> Iterator[KeyPath]:
 
 @pytest.mark.parametrize("place", list(places_of(Config)), ids=str)
 def test_every_key_stands_there_with_a_comment(place: KeyPath) -> None:
-    assert "  # " in TEXT.splitlines()[LINES[place] - 1]
+    assert "  # " in FILLED.splitlines()[LINES[place] - 1]
 
 
 def test_nothing_else_stands_there() -> None:
@@ -53,8 +54,12 @@ def test_nothing_else_stands_there() -> None:
     }
 
 
-def test_it_is_the_default_but_for_its_route_and_client_key() -> None:
-    example = schema.load(TEXT, "proxy.yaml", {}, str)
+def test_it_is_the_default() -> None:
+    assert schema.load(TEXT, "proxy.yaml", {}, str) == Config()
+
+
+def test_its_examples_are_a_route_and_a_client_key() -> None:
+    example = schema.load(FILLED, "proxy.yaml", {}, str)
     assert len(example.routes) == len(example.clients.keys) == 1
     clients = replace(example.clients, keys=())
     assert replace(example, routes=(), clients=clients) == Config()

@@ -278,7 +278,10 @@ class TestTwoProcesses:
         self, start_proxy: StartProxy, directory: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         config = directory.with_name("proxy.yaml")
-        config.write_text(f"cache: {{directory: '{directory}'}}")
+        config.write_text(
+            f"cache: {{directory: '{directory}'}}\n"
+            "credentials: {key: dummy-key, token: dummy-token}"
+        )
         assert main.run(["check", "--config", str(config)]) == 0
         assert "uses cache.directory" not in capsys.readouterr().err
         await start_proxy()

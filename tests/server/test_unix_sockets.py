@@ -14,6 +14,7 @@ from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
 from proxy.runtime.directory import inode_of
+from proxy.server.listener import CannotListen
 from tests.server.conftest import CREDENTIAL, Heard, MakeProxy, Proxy, Wire, says
 
 ME = "/1/members/me"
@@ -87,7 +88,7 @@ async def test_a_socket_in_use_is_an_address_in_use(
     second = App(
         config, CREDENTIAL, SystemPorts(clock=FakeClock(), write_log=lambda _: None, random=bytes)
     )
-    with pytest.raises(OSError, match="Address already in use"):
+    with pytest.raises(CannotListen, match="is taken"):
         await second.start()
     await second.stop()
     assert (await _get(proxy, path, ME)).status == 200
