@@ -30,6 +30,7 @@ SLOW = (
     "tests/deploy/test_prometheus.py",
     "tests/deploy/test_rules.py",
     "tests/fake_trello/test_robust.py",
+    "tests/fleet/test_simulation.py",
     "tests/scenarios/test_a_killed_proxy.py",
     "tests/scenarios/test_board_poller.py",
     "tests/scenarios/test_cache_directory.py",

@@ -23,6 +23,7 @@ from proxy.cache.scoping.scoping import Scoping
 from proxy.cache.store.redis_behind import BehindFlag
 from proxy.cache.store.redis_stats import RedisStats
 from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.succession import Succession
 from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import EchoFilter, WriteFence, WriteThrough
 from proxy.changes.board_poller import BoardPoller
@@ -64,9 +65,7 @@ _T = TypeVar("_T", bound=Stoppable)
 class LeaderHooks:
     """What ties the components of a leader to its term (D65)."""
 
-    term: int
-    witnessed_term: int
-    """As in Succession."""
+    succession: Succession
     behind: BehindFlag
     """Set while Redis may lack something that was acknowledged."""
     may_send: Callable[[], None]

@@ -15,9 +15,9 @@ from proxy.app.readings import component_readings
 from proxy.app.routes import RouteBuilder
 from proxy.cache.store.redis_behind import BehindFlag
 from proxy.cache.store.redis_connection import RedisConnection
+from proxy.cache.store.succession import Succession
 from proxy.cache.write_through import AnnouncedWrite
 from proxy.errors import StoreError
-from proxy.fleet.duties import Succession
 from proxy.fleet.errors import NoLeader
 from proxy.fleet.node import Node
 from proxy.fleet.redis_lease import RedisIntents
@@ -26,6 +26,7 @@ from proxy.model import Credential, Tag
 from proxy.runtime.tasks import TaskSet
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fleet.leader_service import LeaderService
+from proxy.trello.tags import EVERYTHING
 
 FINISH_S = 3.0
 """For requests in progress when the leader hands over."""
@@ -117,8 +118,7 @@ class LeaderDuties:
         await self._wait_closed()
         behind, shutdown = BehindFlag(), AsyncExitStack()
         hooks = LeaderHooks(
-            term=succession.term,
-            witnessed_term=succession.witnessed_term,
+            succession=succession,
             behind=behind,
             may_send=self._check_may_send,
             fence=self,
@@ -180,9 +180,15 @@ class LeaderDuties:
         return backend.connection
 
     async def _invalidate_left(self, term: _Term) -> None:
-        """Invalidate what writes of earlier leaders may have changed, or may yet change."""
+        """Invalidate what writes of earlier leaders may have changed, or may yet change.
+
+        Where Redis may have lost some, their intents may be lost too: that is everything.
+        """
         left = await self._intent_store.all()
-        tags = frozenset(tag for each in left.values() for tag in each)
+        tags = {tag for each in left.values() for tag in each}
+        backend = term.components.stores.backend
+        if backend is not None and backend.is_new:
+            tags = {EVERYTHING}
         if not tags:
             return
         invalidator = term.components.services.invalidator

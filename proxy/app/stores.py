@@ -71,7 +71,8 @@ class StoreFactory:
 
     async def _responses(self) -> ResponseStore:
         environment, clock = self._environment, self._environment.clock
-        epochs = TagEpochs(seq=int(clock.now() * 1000))
+        leader = environment.leader
+        epochs = TagEpochs(leader.succession.first_seq if leader else int(clock.now() * 1000))
         disk = None
         if self._cache.backend != "memory":
             backend, limit_bytes = self._backend()
@@ -79,7 +80,7 @@ class StoreFactory:
             disk = WriteBehindTier(backend, epochs, clock, environment.log, pending_bytes)
             await disk.start()
             environment.own(disk)
-            if environment.leader is not None and not disk.is_working:
+            if leader is not None and not disk.is_working:
                 raise StoreError("Redis failed while it was opened")
         return ResponseStore(MemoryTier(self._cache.memory_bytes), disk, epochs)
 
@@ -87,7 +88,7 @@ class StoreFactory:
         """The backend, and its bound in bytes."""
         if not self._cache.redis_url:
             return SQLiteStorage(self._directory, self._cache.disk_bytes), self._cache.disk_bytes
-        from proxy.cache.store.redis_backend import LeaderTerm, RedisBackend  # noqa: PLC0415 — an extra
+        from proxy.cache.store.redis_backend import RedisBackend  # noqa: PLC0415 — an extra
         from proxy.cache.store.redis_connection import RedisConnection  # noqa: PLC0415 — as above
 
         environment, settings = self._environment, self._environment.config.redis
@@ -102,7 +103,7 @@ class StoreFactory:
             log=environment.log,
             random=environment.random,
             behind=leader.behind if leader else BehindMarker(self._directory.path),
-            leader=LeaderTerm(leader.term, leader.witnessed_term) if leader else None,
+            succession=leader.succession if leader else None,
         )
         return backend, settings.memory_bytes
 

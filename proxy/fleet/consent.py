@@ -1,7 +1,8 @@
 """Consent: promises of all other members not to run for leader while Redis is away. Pure.
 
 No node can take over without Redis, and none that promised does so with it. So a leader that all
-members have promised may act without a lease.
+members have promised may act without a lease. A promise is also the notice that Redis may lack
+something.
 """
 
 from collections.abc import Collection
@@ -44,6 +45,9 @@ class Consent:
         return self.is_requested and all(now < self._until.get(each, 0.0) for each in others)
 
     def clear(self) -> None:
-        """Redis responds again: promises given so far count no more."""
+        """Redis has everything again: promises given so far count no more.
+
+        From now on followers learn from each pong that it is not behind.
+        """
         self._requested_at.clear()
         self._until.clear()

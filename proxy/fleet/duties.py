@@ -1,18 +1,8 @@
 """Duties of a leader: what the app does while this node leads, and not otherwise."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Succession:
-    """How a term begins."""
-
-    term: int
-    """Fencing token: Redis refuses changes of any lower term from now on."""
-    witnessed_term: int
-    """The stored responses are valid if this was the last term that changed Redis, or the last
-    leader handed over; else a new generation begins. 0: this node knows of none."""
+from proxy.cache.store.succession import Succession
 
 
 class Duties(Protocol):

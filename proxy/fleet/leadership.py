@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
+from proxy.cache.store.succession import Succession
 from proxy.errors import StoreError
 from proxy.fleet.channel import Channel, ChannelClosed
-from proxy.fleet.duties import Succession
-from proxy.fleet.lease import Renewal
+from proxy.fleet.lease import Renewal, Sighting
 from proxy.fleet.local import Local
 from proxy.fleet.protocol import (
     Hello,
@@ -54,7 +54,7 @@ class Leadership:
         self._local = local
         self._is_established = False
         self._beat = 0
-        self._run_id = ""
+        self._confirmed = Sighting("", number, 0)
         self._tasks = TaskSet()
 
     def acts(self) -> bool:
@@ -144,7 +144,7 @@ class Leadership:
 
     async def _renew_until_over(self) -> None:
         local = self._local
-        while True:
+        while self.term.acts(local.now, local.members.others):
             sent_at = local.now
             self._beat += 1
             forgotten = local.members.forgotten
@@ -160,16 +160,18 @@ class Leadership:
                     self.term.end()
                     return
                 await self._renewed(renewal, sent_at, forgotten)
-            if not self.term.acts(local.now, local.members.others):
-                return
             await local.clock.sleep(max(0.0, sent_at + HEARTBEAT_S - local.now))
 
     async def _renewed(self, renewal: Renewal, sent_at: float, forgotten: Collection[str]) -> None:
         local = self._local
         self.term.renewed(sent_at, local.now, local.members.others)
-        self._run_id = renewal.run_id
+        self._confirmed = Sighting(renewal.run_id, self.term.number, self._beat)
         local.members.registered(renewal.members, forgotten, local.now)
         local.members.forget_silent(local.now)
+        if self._is_established and local.duties.is_behind:
+            await self._request_promises()
+            return
+        self.term.consent.clear()
         for session in [*self.sessions.values()]:
             if not session.is_member:
                 self._tasks.spawn(self._admit(session))
@@ -192,7 +194,8 @@ class Leadership:
         match message:
             case Ping(number=number):
                 session.pinged_at = local.now
-                pong = Pong(number, self.acts(), self._is_behind(), self._run_id, self._beat)
+                run_id, _, beat = self._confirmed
+                pong = Pong(number, self.acts(), self._is_behind(), run_id, beat)
                 await session.channel.send(pong)
             case Promise(number=number):
                 if self.term.promised(address, number, local.now, local.members.others):

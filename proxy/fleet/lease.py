@@ -20,12 +20,12 @@ class Sighting(NamedTuple):
     """Of the Redis server: another one may have lost renewals."""
     term: int
     beat: int
-    """Number of the renewal in the term."""
+    """Number of the renewal in the term; of a lease that no node holds, any number used once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The lease as a node found it; term 0 where there is none."""
+    """The lease as a node found it; term 0 if no node holds it."""
 
     run_id: str
     """Of the Redis server that was asked."""
@@ -33,10 +33,15 @@ class Record:
     beat: int = 0
     address: str = ""
     """Of the holder."""
-    is_free: bool = False
-    """Whether its holder released it on this very server: no node acts."""
+    free_on: str = ""
+    """Run id of the server on which its holder released it; empty: it did not."""
     members: frozenset[str] = field(default_factory=frozenset)
     """Addresses in the register."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no node acts: it was released, and the server has run ever since."""
+        return self.free_on != "" and self.free_on == self.run_id
 
     @property
     def sighting(self) -> Sighting:
@@ -59,7 +64,10 @@ class LeaseStore(Protocol):
     """
 
     async def look(self) -> Record:
-        """The lease as it is; enters this node in the register."""
+        """The lease as it is; enters this node in the register.
+
+        Where there is none, one that no node holds is made.
+        """
 
     async def acquire(self, seen: Sighting, known_term: int) -> int | None:
         """Take the lease if it still is as it was seen.

@@ -25,7 +25,7 @@ class Members:
 
     def add(self, addresses: Iterable[str], now: float) -> None:
         """Enter those that are not known yet; others are left as they are."""
-        for address in addresses:
+        for address in sorted(addresses):
             if address != self._own_address:
                 self._seen_at.setdefault(address, now)
                 self._forgotten.discard(address)

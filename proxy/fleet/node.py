@@ -3,10 +3,10 @@
     node = Node(local)
     node.start()                                    # looks for a leader, or becomes it
     leader = await node.wait_for_leader(deadline)   # Leader(address, term, is_self)
-    if node.acts(): ...                             # check at arrival, before each request to
-                                                    # Trello, and right before each response
+    leadership = node.leadership                    # if leader.is_self, at arrival of each request;
+                                                    # None: it is not the leader after all
     await node.serve(channel)                       # each connection from another node
-    await node.stop()                               # hands over
+    await node.stop()                               # hands over; after its last client was served
 
 Deadlines are of `local.clock.boottime()`. A request that is relayed to `leader.address` and fails
 before anything was sent, or is a read, may wait for the next leader and be relayed again; a write
@@ -83,7 +83,11 @@ class Node:
 
     @property
     def leadership(self) -> Leadership | None:
-        """This node's term as the leader, for the write intents and the operator's page."""
+        """This node's term as the leader; None unless it acts now.
+
+        A read that finds it acting may be served to its end: it is concurrent with whatever a later
+        leader does. A write checks it again, by `WriteIntents`.
+        """
         return self._leadership if self.acts() else None
 
     @property

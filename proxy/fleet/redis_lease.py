@@ -24,10 +24,18 @@ LOOK = f"""#!lua flags=allow-oom
 local is_new = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0
 if is_new and redis.call('HLEN', KEYS[2]) >= {MAX_MEMBERS} then return redis.error_reply('FULL') end
 redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  local time = redis.call('TIME')
+  redis.call('HSET', KEYS[1], 'term', 0, 'beat', string.format('%d%06d', time[1], time[2]))
+end
 local found = redis.call('HMGET', KEYS[1], 'term', 'beat', 'address', 'free')
 return {{found[1], found[2], found[3], found[4], redis.call('HKEYS', KEYS[2])}}
 """
-"""KEYS: leader, members. ARGV: own address, instance."""
+"""KEYS: leader, members. ARGV: own address, instance.
+
+A lease that is missing becomes one that no node holds, with a number of its own: if Redis loses
+the lease twice, the second loss is seen.
+"""
 
 ACQUIRE = """#!lua flags=allow-oom
 local found = redis.call('HMGET', KEYS[1], 'term', 'beat')
@@ -103,13 +111,12 @@ class RedisLease:
         term, beat, address, free, members = await self._run(
             LOOK, keys, self._address, self._instance
         )
-        run_id = self._connection.run_id
         return Record(
-            run_id=run_id,
+            run_id=self._connection.run_id,
             term=int(term or 0),
             beat=int(beat or 0),
             address=(address or b"").decode(),
-            is_free=free == run_id.encode(),
+            free_on=(free or b"").decode(),
             members=frozenset(each.decode() for each in members),
         )
 

@@ -32,12 +32,11 @@ class Term:
         return not self._is_over and now < self._valid_until
 
     def renewed(self, sent_at: float, now: float, others: Collection[str]) -> None:
-        """Redis confirmed a renewal sent at `sent_at`. Promises count no more."""
+        """Redis confirmed a renewal sent at `sent_at`."""
         if not self.acts(now, others):
             self.end()
             return
         self._valid_until = max(self._valid_until, sent_at + LEASE_S - SEND_MARGIN_S)
-        self.consent.clear()
 
     def promised(self, address: str, number: int, now: float, others: Collection[str]) -> bool:
         """Another member keeps its promise; whether it counts."""

@@ -49,7 +49,8 @@ class TaskSet:
     """The background tasks of one owner, which stops them with `stop`."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        """In the order in which they were started."""
 
     def __len__(self) -> int:
         """Number of running tasks."""
@@ -61,7 +62,7 @@ class TaskSet:
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task; its exception counts as retrieved, whether or not it is awaited."""
         task = asyncio.create_task(work)  # noqa: TID251 — owned by this set
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._finished)
         return task
 
@@ -72,9 +73,10 @@ class TaskSet:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._tasks.difference_update(tasks)
+            for task in tasks:
+                self._tasks.pop(task, None)
 
     def _finished(self, task: "asyncio.Task[Any]") -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled():
             task.exception()

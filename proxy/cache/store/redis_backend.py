@@ -8,7 +8,7 @@ a new generation begins, in which no earlier response is found. A lease keeps a 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +34,7 @@ from proxy.cache.store.redis_scripts import (
     TAKEN,
 )
 from proxy.cache.store.redis_stats import RedisStats
+from proxy.cache.store.succession import Succession
 from proxy.errors import DirectoryTaken, StoreError
 from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.observability.log import Log
@@ -50,15 +51,6 @@ _EVICT_WHEN_FULL = 64
 """Responses evicted when Redis itself is out of memory, so that the next batch finds room."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaderTerm:
-    """Term of the leader that opens the store (D65)."""
-
-    term: int
-    witnessed_term: int
-    """What is stored is valid if this term's leader left it, or one that handed over; 0: none."""
-
-
 class RedisBackend:
     """Stored responses, epochs, names and identity under one hash tag."""
 
@@ -72,10 +64,15 @@ class RedisBackend:
         log: Log,
         random: Callable[[int], bytes],
         behind: Marker,
-        leader: LeaderTerm | None = None,
+        succession: Succession | None = None,
     ) -> None:
-        """`name`: two proxies that share a Redis have two. `leader`: of a fleet."""
-        self._leader = leader
+        """`name`: two proxies that share a Redis have two.
+
+        `succession`: of the leader of a fleet.
+        """
+        self._succession = succession
+        self.is_new = False
+        """Whether nothing stored before it was opened first is used."""
         self._connection = connection
         self._name = name
         self._limit_bytes = limit_bytes
@@ -120,6 +117,7 @@ class RedisBackend:
         recovered = RecoveredState({}, 0)
         is_incomplete = opening in _INCOMPLETE
         if known is None:
+            self.is_new = is_incomplete
             recovered = await self._recover(chain, {} if is_incomplete else meta)
         elif opening is not Opening.KEEP:
             self.stats.reasserts += 1
@@ -180,9 +178,9 @@ class RedisBackend:
             await self._connection.script(HAND_OVER, (self._key("meta"),), self._me)
 
     def _is_behind(self, found: ServerState) -> bool:
-        if self._leader is None:
-            return self._behind.was_set
-        return not found.is_handed_over and found.term != self._leader.witnessed_term
+        if self._succession is not None:
+            return not self._succession.trusts(found)
+        return self._behind.was_set or found.term != 0  # numbers of a fleet's invalidations differ
 
     @property
     def _opened(self) -> Chain:
@@ -234,7 +232,10 @@ class RedisBackend:
         keys.append(self._key("epochs", gen))
         was, now = (found.holder, found.gen, found.n), (gen, n)
         keeps = int(opening not in _INCOMPLETE)
-        server, term = (self._connection.run_id, SCHEMA), self._leader.term if self._leader else 0
+        server, term = (
+            (self._connection.run_id, SCHEMA),
+            self._succession.term if self._succession else 0,
+        )
         (reply,) = await self._connection.script(
             OPEN, keys, self._me, LEASE_MS, *was, *now, *server, keeps, term
         )

@@ -1,0 +1,237 @@
+"""App: one node's process around the real fleet; cards are at a simulated Trello."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+
+from proxy.cache.store.succession import Succession
+from proxy.errors import StoreError
+from proxy.fleet.channel import ChannelClosed
+from proxy.fleet.errors import LeaderLost, NoLeader
+from proxy.fleet.leadership import Leadership
+from proxy.fleet.local import Local
+from proxy.fleet.node import Node, Role
+from proxy.fleet.protocol import Hello
+from proxy.fleet.timing import TIMEOUT_S
+from proxy.fleet.write_intents import WriteIntents
+from proxy.model import Tag
+from proxy.observability.log import Log
+from tests.fleet.simulation.channel import End
+from tests.fleet.simulation.redis import Client, Redis, SimulatedIntents, SimulatedLease
+from tests.fleet.simulation.store import SimulatedStore
+from tests.fleet.simulation.world import Machine, World, call
+
+READ_TIMEOUT_S = 1.0
+"""Of the simulated Trello: a write is made within it, or not at all."""
+WAIT_S = 2.6
+"""How long a request waits for a leader."""
+
+
+class Trello:
+    """A version number for each card."""
+
+    def __init__(self, world: World) -> None:
+        self.machine = Machine(world, "trello")
+        self.versions: dict[str, int] = defaultdict(int)
+        self.made: list[tuple[float, str, int]] = []
+        """When each write was made, in order."""
+        self.write_s = 0.0
+        """How much longer each write takes on its way."""
+
+    async def read(self, key: str) -> int:
+        await self._work()
+        version = self.versions[key]
+        await self._work()
+        return version
+
+    async def write(self, key: str) -> int:
+        await self.machine.sleep(self.write_s)
+        await self._work()
+        self.versions[key] += 1
+        self.made.append((self.machine.world.now, key, self.versions[key]))
+        version = self.versions[key]
+        await self._work()
+        return version
+
+    async def _work(self) -> None:
+        random = self.machine.world.random
+        await self.machine.sleep(random.choice((0.01, 0.03, 0.05, 0.4)))
+
+
+class App:
+    """A process: the node, and the leader's duties."""
+
+    def __init__(
+        self, machine: Machine, apps: "dict[str, App]", redis: Redis, trello: Trello
+    ) -> None:
+        self.machine, self.address, self.trello = machine, machine.name, trello
+        self._apps = apps
+        self._redis = redis
+        instance = f"{machine.name}-{machine.world.now}"
+        lease = SimulatedLease(Client(machine, redis), redis, self.address, instance)
+        local = Local(
+            hello=Hello(self.address, instance),
+            store=lease,
+            connector=self,
+            duties=self,
+            clock=machine,
+            log=Log(lambda lines: None, machine),
+        )
+        self.node = Node(local)
+        self._client = Client(machine, redis)
+        self._intents = SimulatedIntents(self._client)
+        self.writes = WriteIntents(self._intents, machine, instance)
+        self.store: SimulatedStore | None = None
+        self.is_draining = False
+        """Whether its listener is closed to new clients."""
+        self.queue_s = 0.05
+        """How long a write waits for its turn at most."""
+        self._clients = self._in_progress = 0
+        self._reads: dict[str, tuple[int, asyncio.Task[int]]] = {}
+        machine.loop.call_soon(self.node.start)
+
+    @property
+    def takes_clients(self) -> bool:
+        """Whether a load balancer sends requests here."""
+        return self.machine.is_alive and not self.is_draining
+
+    async def stop(self) -> None:
+        """Serve the clients that are connected, and hand over."""
+        self.is_draining = True
+        while self._clients:
+            await self.machine.sleep(0.01)
+        await self.node.stop()
+
+    # Connector
+
+    async def connect(self, address: str) -> End:
+        app = self._apps.get(address)
+        if app is None:
+            raise ChannelClosed
+        here, there = End(self.machine), End(app.machine)
+
+        async def accept() -> None:
+            here.other, there.other = there, here
+            app.machine.spawn(app.node.serve(there))
+
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await call(self.machine, app.machine, accept)
+        except (TimeoutError, ConnectionError):
+            raise ChannelClosed from None
+        app.machine.ends.append(there)
+        self.machine.ends.append(here)
+        return here
+
+    # Duties
+
+    @property
+    def is_behind(self) -> bool:
+        return self.store is not None and self.store.is_behind
+
+    async def take_over(self, succession: Succession) -> None:
+        store = SimulatedStore(self._client, self.machine)
+        self._reads.clear()
+        is_trusted = await store.open(succession)
+        left = await self._intents.all()
+        keys = tuple({tag for tags in left.values() for tag in tags})
+
+        def invalidate() -> None:
+            store.invalidate(keys if is_trusted else ALL_KEYS)
+
+        invalidate()
+        self.store = store
+        if left or not is_trusted:
+            self.machine.tasks.spawn(self.writes.repeat(tuple(left), invalidate, READ_TIMEOUT_S))
+
+    def step_down(self) -> None:
+        if self.store is not None:
+            self.machine.tasks.spawn(self.store.stop())
+            self.store = None
+
+    async def hand_over(self) -> None:
+        while self._in_progress:
+            await self.machine.sleep(0.01)
+        if self.store is not None:
+            with suppress(StoreError):
+                await self.store.close()
+
+    # Requests
+
+    async def serve(self, *, is_write: bool, key: str) -> int:
+        """A client's request, at this node."""
+        self._clients += 1
+        try:
+            return await self._serve(is_write=is_write, key=key)
+        finally:
+            self._clients -= 1
+
+    async def _serve(self, *, is_write: bool, key: str) -> int:
+        deadline = self.machine.boottime() + WAIT_S
+        while True:
+            try:
+                leader = await self.node.wait_for_leader(deadline)
+                if leader.is_self:
+                    return await self._decide(is_write=is_write, key=key)
+                return await self._relay(leader.address, is_write=is_write, key=key)
+            except NoLeader:
+                if self.node.role is Role.APART and not is_write:
+                    return await self._fetch(key)
+                if self.machine.boottime() >= deadline or self.node.role is Role.APART:
+                    raise
+            except (ConnectionError, TimeoutError):
+                if is_write:
+                    raise LeaderLost from None
+            await self.machine.sleep(0.02)
+
+    async def _relay(self, address: str, *, is_write: bool, key: str) -> int:
+        app = self._apps[address]
+        async with asyncio.timeout(READ_TIMEOUT_S + 2):
+            work = call(self.machine, app.machine, lambda: app._decide(is_write=is_write, key=key))
+            return await work
+
+    async def _decide(self, *, is_write: bool, key: str) -> int:
+        self._in_progress += 1
+        try:
+            return await self._decide_now(is_write=is_write, key=key)
+        finally:
+            self._in_progress -= 1
+
+    async def _decide_now(self, *, is_write: bool, key: str) -> int:
+        leadership, store = self.node.leadership, self.store
+        if leadership is None or store is None:
+            raise NoLeader
+        if is_write:
+            return await self._write(leadership, store, key)
+        return await self._read(store, key)
+
+    async def _read(self, store: SimulatedStore, key: str) -> int:
+        version = await store.get(key)
+        if version is not None:
+            return version
+        seq, read = self._reads.get(key, (0, None))
+        if read is None or read.done() or not store.epochs.is_current([Tag(key)], seq):
+            seq = store.epochs.seq
+            read = self.machine.tasks.spawn(self._fill(store, key, seq))
+            self._reads[key] = seq, read
+        return await asyncio.shield(read)
+
+    async def _fill(self, store: SimulatedStore, key: str, seq: int) -> int:
+        version = await self._fetch(key)
+        store.put(key, version, seq)
+        return version
+
+    async def _write(self, leadership: Leadership, store: SimulatedStore, key: str) -> int:
+        intent = await self.writes.begin(leadership, [Tag(key)])
+        await self.machine.sleep(self.queue_s * self.machine.world.random.random())
+        self.writes.check(intent)
+        version = await call(self.machine, self.trello.machine, lambda: self.trello.write(key))
+        store.invalidate((key,))
+        await self.writes.finish(intent, store.flush)
+        return version
+
+    async def _fetch(self, key: str) -> int:
+        return await call(self.machine, self.trello.machine, lambda: self.trello.read(key))
+
+
+ALL_KEYS = ("one", "two", "three")

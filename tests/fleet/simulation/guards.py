@@ -1,0 +1,134 @@
+"""Guards of the protocol, each with a way to switch it off; the fleet must fail without it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proxy.cache.store import redis_chain
+from proxy.cache.store.redis_chain import Opening
+from proxy.fleet import election, write_intents
+from proxy.fleet.consent import Consent
+from proxy.fleet.election import Election
+from proxy.fleet.leadership import Leadership
+from proxy.fleet.lease import Record
+from proxy.fleet.node import Node
+from proxy.fleet.witness import Witness
+from proxy.fleet.write_intents import WriteIntents
+from tests.fleet.simulation import store
+from tests.fleet.simulation.redis import Redis, SimulatedIntents
+
+Off = Callable[[pytest.MonkeyPatch], None]
+GUARDS: dict[str, tuple[Off, str]] = {}
+"""How to switch each off, and the scenario that shows it."""
+
+
+def guard(scenario: str) -> Callable[[Off], Off]:
+    def register(off: Off) -> Off:
+        GUARDS[off.__name__] = off, scenario
+        return off
+
+    return register
+
+
+@guard("leader_loses_its_connections")
+def wait_for_the_lease_to_stand_still(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(election, "LEASE_S", 0.0)
+
+
+@guard("leader_cut_off_from_everything")
+def consent_of_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Consent, "is_unanimous", lambda self, now, others: self.is_requested)
+
+
+@guard("follower_that_promised_is_cut_off")
+def keep_a_promise(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Election, "promise", lambda self, now: None)
+
+
+@guard("follower_that_promised_restarts_and_is_cut_off")
+def begin_bound(patch: pytest.MonkeyPatch) -> None:
+    begin: Any = Election.__init__
+
+    def begin_unbound(self: Any, started_at: float) -> None:
+        begin(self, started_at)
+        self._promised_until = started_at
+
+    patch.setattr(Election, "__init__", begin_unbound)
+
+
+@guard("redis_loses_the_lease_twice")
+def lost_leases_differ(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Redis, "new_beat", lambda self: 1)
+
+
+@guard("redis_goes_back_to_a_released_lease")
+def released_on_the_same_server(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Record, "is_free", property(lambda self: self.free_on != ""))
+
+
+@guard("newcomer_finds_a_leader_without_redis")
+def newcomer_dials(patch: pytest.MonkeyPatch) -> None:
+    async def may_run(self: Node, record: Any) -> bool:
+        return True
+
+    patch.setattr(Node, "_may_run", may_run)
+
+
+@guard("leader_killed_after_writes_that_redis_lacks")
+def promise_says_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Witness, "promised", lambda self: None)
+    patch.setattr(Leadership, "_is_behind", lambda self: False)
+
+
+@guard("leader_killed_after_writes_that_redis_lacks")
+def pong_says_behind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Leadership, "_is_behind", lambda self: False)
+
+
+@guard("redis_loses_writes_and_later_the_leader_is_killed")
+def chain_of_batches(patch: pytest.MonkeyPatch) -> None:
+    judge = redis_chain.judge_opening
+
+    def keep(found: Any, known: Any, *, is_behind: bool = False) -> Opening:
+        return judge(found, None, is_behind=is_behind) if known is None else Opening.KEEP
+
+    patch.setattr(redis_chain, "judge_opening", keep)
+
+
+@guard("redis_loses_writes_and_the_leader_is_killed_at_once")
+def new_generation(patch: pytest.MonkeyPatch) -> None:
+    judge = redis_chain.judge_opening
+
+    def restore(found: Any, known: Any, *, is_behind: bool = False) -> Opening:
+        return Opening.RESTORE if known is None and found.gen else judge(found, known)
+
+    patch.setattr(redis_chain, "judge_opening", restore)
+
+
+@guard("leader_killed_after_it_sent_a_write")
+def intents(patch: pytest.MonkeyPatch) -> None:
+    async def put(self: Any, name: str, tags: Any) -> None:
+        return
+
+    patch.setattr(SimulatedIntents, "put", put)
+
+
+@guard("write_arrives_after_the_next_leader_has_read")
+def repeat_intents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(write_intents, "REPEAT_S", 1000.0)
+
+
+@guard("leader_paused_before_it_sends_a_write")
+def check_before_sending(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WriteIntents, "check", lambda self, intent: None)
+
+
+@guard("batch_arrives_after_the_next_leader_wrote")
+def fencing_of_batches(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store, "FENCES_BATCHES", False)
+
+
+@guard("paused_leader_goes_on")
+def check_on_arrival(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Leadership, "acts", lambda self: self._is_established)
