@@ -65,7 +65,7 @@ class Connection(AiohttpConnection):
         "_unsent_bytes",
         "_write_timer",
         "certificate_name",
-        "digest_key",
+        "hasher",
         "header",
     )
 
@@ -85,7 +85,7 @@ class Connection(AiohttpConnection):
         """Of the request being served; None unless it came alone and whole."""
         self._at_message_boundary = True
         self._is_tls = False
-        self.digest_key = b""
+        self.hasher = fast_path.hasher("", "")
         """Of the fast path, for headers of this connection."""
         self.certificate_name = ""
         """Of the client, by `tls.client_ca`; empty without a certificate that names one."""
@@ -103,7 +103,7 @@ class Connection(AiohttpConnection):
         self.client = f"anonymous {self.peer}"
         self.certificate_name = name_in_certificate(transport.get_extra_info("peercert"))
         proxy_address = self.peer if self._limits.trusts(self.peer) else ""
-        self.digest_key = self._fast_path.digest_key(proxy_address, self.certificate_name)
+        self.hasher = self._fast_path.hasher(proxy_address, self.certificate_name)
         if not self._limits.admit(self, self.peer):
             self._limits.refuse(transport)
             return
@@ -207,7 +207,7 @@ class Connection(AiohttpConnection):
         """Whether a response was sent without parsing the bytes."""
         if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not data.startswith(_FAST_PATH_PREFIX):
             return False
-        response = self._fast_path.respond(data, self.peer, self.digest_key)
+        response = self._fast_path.respond(data, self.peer, self.hasher)
         if response is None:
             self.header = data
             return False

@@ -126,6 +126,7 @@ class FastPath:
         self.request_ids = deps.request_ids
         self.hit_log = hit_log
         self._digest_key = digest_key
+        self._hasher = _hasher(digest_key)
         self._hits = HitTable[PreparedHit](MAX_ENTRIES, MAX_KEY_BYTES)
         self.may_serve: Callable[[], bool] | None = None
         """Whether this node may give responses now; None: always."""
@@ -140,29 +141,29 @@ class FastPath:
         self._hits.clear()
         self.generation += 1
 
-    def digest_key(self, address: str, certificate_name: str) -> bytes:
-        """The key for headers of one connection: what else decides the response is part of it.
+    def hasher(self, address: str, certificate_name: str) -> blake2b:
+        """The hash for headers of one connection: what else decides a response is part of its key.
 
         `address`: of a trusted proxy, `certificate_name`: of the client's certificate; or empty.
         Bytes behind a header are the client's choice, so none of this may be written there.
         """
         if not address and not certificate_name:
-            return self._digest_key
+            return self._hasher
         sender = f"{address}\0{certificate_name}".encode()
-        return blake2b(sender, key=self._digest_key, digest_size=32).digest()
+        return _hasher(blake2b(sender, key=self._digest_key, digest_size=32).digest())
 
     def use(self, store: ResponseStore, watched: WatchedBoards) -> None:
         """Repeat hits of another store."""
         self.store, self.watched = store, watched
         self.clear()
 
-    def respond(self, header: bytes, peer: str, digest_key: bytes) -> bytes | None:
+    def respond(self, header: bytes, peer: str, hasher: blake2b) -> bytes | None:
         """The response, which is counted and logged; None if the header must be parsed."""
         key, hit = header, None
-        if digest_key is self._digest_key:
+        if hasher is self._hasher:
             hit = self._hits.get(header)
         if hit is None:
-            key = _digest(header, digest_key)
+            key = _digest(header, hasher)
             hit = self._hits.get(key)
             if hit is None:
                 return None
@@ -175,7 +176,7 @@ class FastPath:
     def remember(
         self,
         header: bytes,
-        digest_key: bytes,
+        hasher: blake2b,
         request: web.BaseRequest,
         context: RequestContext,
         response: WireResponse,
@@ -201,8 +202,8 @@ class FastPath:
             labels=self.hit_log.labels(context, response.status, sent_bytes),
             verifier=hit.verifier,
         )
-        is_plain = digest_key is self._digest_key and _is_secretless(header, request, context)
-        self._hits.put(header if is_plain else _digest(header, digest_key), prepared)
+        is_plain = hasher is self._hasher and _is_secretless(header, request, context)
+        self._hits.put(header if is_plain else _digest(header, hasher), prepared)
 
     def _source_of(
         self, response: WireResponse, shown: StoredResponse
@@ -237,5 +238,11 @@ def _is_secretless(header: bytes, request: web.BaseRequest, context: RequestCont
     return is_anonymous and has_no_secret(header, (name for name, _ in request.raw_headers))
 
 
-def _digest(header: bytes, key: bytes) -> bytes:
-    return blake2b(header, digest_size=16, key=key).digest()
+def _hasher(key: bytes) -> blake2b:
+    return blake2b(digest_size=16, key=key)
+
+
+def _digest(header: bytes, hasher: blake2b) -> bytes:
+    hashing = hasher.copy()
+    hashing.update(header)
+    return hashing.digest()

@@ -138,8 +138,8 @@ class Middleware:
             response.closes = request.protocol.lost_input and "Upgrade" in request.headers
             request.protocol.client = context.client_id
             if request.protocol.header is not None:
-                header, digest_key = request.protocol.header, request.protocol.digest_key
-                self.fast_path.remember(header, digest_key, request, context, response)
+                header, hasher = request.protocol.header, request.protocol.hasher
+                self.fast_path.remember(header, hasher, request, context, response)
         return self._finalize(response, context)
 
     def error_response(
