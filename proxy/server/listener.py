@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 
 from aiohttp import web
@@ -14,6 +15,8 @@ from proxy.server.tls import ListenerTls, TlsProtocol
 
 BACKLOG = 1024
 EVERY_IPV4 = "0.0.0.0"  # noqa: S104 — besides `::`, where every address is configured
+MAX_ANY_PORT_ATTEMPTS = 8
+"""For port 0 on both families: any port that is free for one may be taken in the other."""
 MAX_ACCEPTED_AT_ONCE = 64
 """Connections accepted before the event loop does anything else."""
 
@@ -41,7 +44,14 @@ def listen_socket(host: str, port: int) -> list[socket.socket]:
     """
     if host != "::":
         return [_bound(host, port)]
-    ipv6 = _bound(host, port)
+    for _ in range(0 if port else MAX_ANY_PORT_ATTEMPTS):
+        with suppress(OSError):
+            return _both_families(0)
+    return _both_families(port)
+
+
+def _both_families(port: int) -> list[socket.socket]:
+    ipv6 = _bound("::", port)
     try:
         return [ipv6, _bound(EVERY_IPV4, ipv6.getsockname()[1])]
     except OSError:

@@ -2,7 +2,7 @@
 
 from tests.bench.trace import traces
 
-MAX_FILES = {"cached GET, fast path": 9, "cached GET, ordinary path": 43, "miss, stored": 64}
+MAX_FILES = {"cached GET, fast path": 9, "cached GET, ordinary path": 45, "miss, stored": 67}
 
 
 async def test_a_hit_and_a_miss_pass_a_bounded_number_of_files() -> None:

@@ -77,7 +77,7 @@ async def test_it_is_noticed_though_nothing_stored_is_in_the_future(
     path = f"/1/boards/{board}"
     await proxy.get(path)
     clock.advance(HOUR_S)
-    await proxy.get("/healthz")
+    await proxy.get("/")
     await until(lambda: len(proxy.logged("request")) == 2)  # and so the clock was looked at
     clock.set_back(HOUR_S - 10)
     await until(lambda: bool(proxy.logged(EVENT)))
