@@ -133,7 +133,7 @@ class NodeGroup:
             roles = sorted(str(state.get("role")) for state in states)
             if len(leaders) == 1 and roles == ["follower"] * (len(running) - 1) + ["leader"]:
                 return next(node for node in running if node.address in leaders)
-            assert now() < ends, states
+            assert now() < ends, (states, [node.log_file.read_text()[-500:] for node in running])
             await asyncio.sleep(0.05)
 
     async def followers(self) -> list[NodeProcess]:
