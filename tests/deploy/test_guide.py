@@ -7,6 +7,7 @@ import pytest
 
 from proxy import errors
 from proxy.cli.main import run
+from proxy.fleet import errors as fleet_errors
 from tests.deploy.examples import DEPLOY, ROOT
 from tests.deploy.tools import told, tool
 
@@ -71,7 +72,8 @@ def test_a_command_of_ours_is_one(
 
 
 def test_an_error_that_is_explained_is_one_of_ours() -> None:
-    known = {each.slug for each in vars(errors).values() if hasattr(each, "slug")}
+    ours = [*vars(errors).values(), *vars(fleet_errors).values()]
+    known = {each.slug for each in ours if hasattr(each, "slug")}
     assert [slug for slug in SLUGS if slug not in known] == []
     assert len(SLUGS) > 5
 
