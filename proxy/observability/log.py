@@ -112,13 +112,17 @@ class Log:
         """Buffer the lines of requests that have ended."""
         if self._threshold > _LEVELS["info"]:
             return
-        is_json = self._form == "json"
-        for template, now, request_id, client, duration_s in lines:
-            time, duration_ms = self._time(now), _milliseconds(duration_s)
-            if is_json:
-                self._append(template % (time, request_id, client, duration_ms))
-            else:
-                self._append(template % (time, client, duration_ms, request_id))
+        if self._form == "json":
+            made = [
+                template % (self._time(now), request_id, client, _milliseconds(duration_s))
+                for template, now, request_id, client, duration_s in lines
+            ]
+        else:
+            made = [
+                template % (self._time(now), client, _milliseconds(duration_s), request_id)
+                for template, now, request_id, client, duration_s in lines
+            ]
+        self._append(*made)
 
     def flush(self) -> None:
         """Write the buffered lines."""
@@ -130,9 +134,9 @@ class Log:
             lines, self._lines, self._buffered = self._lines, [], 0
             self._write(("\n".join(lines) + "\n").encode("utf-8", "backslashreplace"))
 
-    def _append(self, line: str) -> None:
-        self._lines.append(line)
-        self._buffered += len(line)
+    def _append(self, *lines: str) -> None:
+        self._lines += lines
+        self._buffered += sum(map(len, lines))
         if self._buffered > BUFFER_BYTES:
             self._write_lines()
 

@@ -73,7 +73,7 @@ class PreparedHit:
             return None
         if self.verifier is not None and self.verifier.wants_sample:
             return None
-        started_at, now = path.clock.monotonic(), path.clock.now()
+        started_at, now = path.monotonic(), path.now()
         store = path.store
         is_valid = (
             self._seq == store.epochs.seq
@@ -86,7 +86,7 @@ class PreparedHit:
         if source is None:
             return None
         request_id = path.request_ids.next()
-        duration_s = path.clock.monotonic() - started_at
+        duration_s = path.monotonic() - started_at
         path.hit_log.add(self.labels, peer, request_id, duration_s, now)
         return b"%b%b\r\n\r\n%b" % (self._prefix, request_id.encode(), source.body)
 
@@ -122,7 +122,7 @@ class FastPath:
     ) -> None:
         self.store = store
         self.watched = watched
-        self.clock = deps.clock
+        self.now, self.monotonic = deps.clock.now, deps.clock.monotonic
         self.request_ids = deps.request_ids
         self.hit_log = hit_log
         self._digest_key = digest_key
