@@ -151,7 +151,7 @@ class RedisLease:
                 await self._run(LEAVE, [self._members], self._address, self._instance)
         finally:
             await self._connection.close()
-            await self._closing.stop()
+            await asyncio.gather(*self._closing, return_exceptions=True)  # each has its own bound
 
     async def _run(self, script: str, keys: Collection[str], *arguments: str | int) -> Any:
         """The reply; after a failure the next command has a new connection."""
