@@ -67,8 +67,8 @@ def column(page: str, heading: str) -> set[str]:
 
 def test_the_pages_are_these_and_the_readme_lists_them() -> None:
     assert set(DOCS) == {
-        "architecture", "attachments", "configuration", "decisions", "fleet", "freshness", "http",
-        "limits-and-failures", "log", "metrics", "scopes", "security",
+        "alerts", "architecture", "attachments", "configuration", "decisions", "fleet", "freshness",
+        "http", "limits-and-failures", "log", "metrics", "scopes", "security",
     }  # fmt: skip
     assert not [name for name in DOCS if f"](proxy/docs/{name}.md)" not in README]
 

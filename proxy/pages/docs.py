@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 URL = "/-/docs/"
+RUNBOOK = "/-/runbook"
+"""Where alerts lead: the page `alerts`."""
 NAMES = (
     "http",
     "freshness",
     "attachments",
     "limits-and-failures",
     "metrics",
+    "alerts",
     "log",
     "security",
     "scopes",

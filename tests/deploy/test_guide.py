@@ -11,9 +11,7 @@ from proxy.fleet import errors as fleet_errors
 from tests.deploy.examples import DEPLOY, ROOT
 from tests.deploy.tools import told, tool
 
-PAGES = [
-    DEPLOY / f"{name}.md" for name in ("README", "containers", "fleet", "operations", "alerts")
-]
+PAGES = [DEPLOY / f"{name}.md" for name in ("README", "containers", "fleet", "operations")]
 TEXT = "".join(path.read_text() for path in PAGES)
 BLOCKS = re.findall(r"(?ms)^```sh\n(.*?)^```$", TEXT)
 TYPED = re.findall(r"(?:/bin/| proxy )trello-proxy ([a-z]+) (.*--config) (\S+)", "".join(BLOCKS))

@@ -9,6 +9,7 @@ import pytest
 
 from proxy.app.from_config import build_guard
 from proxy.config.units import size
+from tests.deploy import prometheus_rule
 from tests.deploy.examples import (
     DEPLOY,
     Example,
@@ -63,7 +64,39 @@ def test_a_key_that_is_none_would_be_found(tmp_path: Path) -> None:
 
 def test_every_manifest_is_applied_but_the_one_that_needs_an_operator() -> None:
     there = {path.name for path in FOLDER.iterdir()} - {"kustomization.yaml", "proxy.yaml"}
-    assert there - set(KUSTOMIZATION["resources"]) == {"servicemonitor.yaml"}
+    assert there - set(KUSTOMIZATION["resources"]) == {"components"}
+    for folder in (FOLDER / "components").iterdir():
+        component = document(f"kubernetes/components/{folder.name}/kustomization.yaml")
+        assert component["kind"] == "Component"
+        there = {path.name for path in folder.iterdir()} - {"kustomization.yaml"}
+        assert there == set(component["resources"])
+
+
+def test_the_ingress_leads_to_the_clients_port_under_the_public_name() -> None:
+    spec = document("kubernetes/components/ingress/ingress.yaml")["spec"]
+    (rule,) = spec["rules"]
+    url = document("kubernetes/proxy.yaml")["public_url"]
+    assert [f"https://{host}" for host in spec["tls"][0]["hosts"]] == [f"https://{rule['host']}"]
+    assert rule["host"] in url
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"] == {"name": "trello-proxy", "port": {"name": "http"}}
+
+
+def test_the_operators_rules_are_those_of_prometheus() -> None:
+    assert prometheus_rule.PATH.read_text() == prometheus_rule.text()
+    rule = document("kubernetes/components/monitoring/prometheusrule.yaml")
+    assert len(rule["spec"]["groups"]) == 2
+
+
+def test_the_job_is_the_one_that_the_alerts_ask_for() -> None:
+    monitor = document("kubernetes/components/monitoring/servicemonitor.yaml")
+    (admin,) = (
+        each
+        for each in documents("kubernetes/service.yaml")
+        if each["metadata"]["name"] == "trello-proxy-admin"
+    )
+    job = admin["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+    assert f'job="{job}"' in (DEPLOY / "prometheus" / "alerts.yml").read_text()
 
 
 def test_kubectl_puts_them_together() -> None:
@@ -128,7 +161,7 @@ def test_the_credentials_are_a_secret_that_is_mounted_where_they_are_looked_for(
     names = [item["path"] for item in volume("credentials")["secret"]["items"]]
     assert example.secrets == [f"{mounted('credentials')}/{name}" for name in names]
     assert "env" not in CONTAINER
-    assert not [path for path in FOLDER.iterdir() if "kind: Secret\n" in path.read_text()]
+    assert not [path for path in FOLDER.rglob("*.yaml") if "kind: Secret\n" in path.read_text()]
 
 
 def test_what_is_kept_has_room_on_the_claim() -> None:
@@ -152,7 +185,7 @@ def test_services_and_monitor_find_the_pod_and_its_ports() -> None:
     for service, port in ((tools, "http"), (admin, "admin")):
         assert service["spec"]["selector"].items() <= labels
         assert [each["targetPort"] for each in service["spec"]["ports"]] == [port]
-    monitor = document("kubernetes/servicemonitor.yaml")["spec"]
+    monitor = document("kubernetes/components/monitoring/servicemonitor.yaml")["spec"]
     assert monitor["selector"]["matchLabels"].items() <= admin["metadata"]["labels"].items()
     assert not monitor["selector"]["matchLabels"].items() <= tools["metadata"]["labels"].items()
     assert [each["port"] for each in monitor["endpoints"]] == ["admin"]

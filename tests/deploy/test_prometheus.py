@@ -39,9 +39,10 @@ DURATIONS = "trello_proxy_request_duration_seconds_bucket"
 def questions() -> dict[str, str]:
     """What each panel asks, by its title and where in it, as Grafana would send it."""
     dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
-    values = {"$instance": ".*", "$__rate_interval": "5s", "$__range": "60s"}
+    values = {"$job": ".*", "$instance": ".*", "$__rate_interval": "5s", "$__range": "60s"}
     asked = {}
-    for panel in dashboard["panels"]:
+    panels = [each for row in dashboard["panels"] for each in (row, *row.get("panels", ()))]
+    for panel in panels:
         for target in panel.get("targets", ()):
             expression = target["expr"]
             for name, value in values.items():

@@ -73,13 +73,15 @@ def test_every_alert_has_a_test_of_its_own_and_is_silent_at_rest() -> None:
 @pytest.mark.parametrize("name", BY_NAME)
 def test_an_alert_says_how_urgent_it_is_and_where_to_read_on(name: str) -> None:
     alert = BY_NAME[name]
-    assert alert["labels"] in ({"severity": "page"}, {"severity": "ticket"})
+    assert alert["labels"] in ({"severity": "critical"}, {"severity": "warning"})
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
-    assert alert["annotations"]["runbook_url"] == f"deploy/alerts.md#{name.lower()}"
+    assert alert["annotations"]["runbook_url"] == (
+        f"http://{{{{ $labels.instance }}}}/-/runbook#{name.lower()}"
+    )
 
 
 def test_the_runbook_has_a_paragraph_for_each_alert_and_no_other() -> None:
-    section = (DEPLOY / "alerts.md").read_text()
+    section = (DEPLOY.parent / "proxy" / "docs" / "alerts.md").read_text()
     paragraphs = dict(re.findall(r"\n## (\w+)\n\n((?:[^#\n].*\n)+)", section))
     assert list(paragraphs) == list(BY_NAME)
     links = re.findall(r"\]\(#(\w+)\)", section)

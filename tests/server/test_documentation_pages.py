@@ -72,3 +72,10 @@ def test_the_command_prints_pages_and_their_list(capsys: pytest.CaptureFixture[s
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(NAMES)
     assert run(["docs", "limits-and-failures"]) == 0
     assert capsys.readouterr().out.startswith("# Limits and failures\n")
+
+
+async def test_the_runbook_has_a_section_for_each_alert(proxy: Proxy) -> None:
+    page = await proxy.get("/-/runbook", {"Accept": "text/html"})
+    assert page.status == 200
+    assert b'id="trelloproxydown"' in page.body
+    assert (await proxy.get("/-/runbook")).body.startswith(b"# Alerts\n")

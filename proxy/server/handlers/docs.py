@@ -6,7 +6,15 @@ from functools import partial
 from aiohttp import web
 
 from proxy.http_semantics.fields import serialize
-from proxy.pages.docs import NAMES, URL, docs_index_page, docs_index_text, docs_page, markdown
+from proxy.pages.docs import (
+    NAMES,
+    RUNBOOK,
+    URL,
+    docs_index_page,
+    docs_index_text,
+    docs_page,
+    markdown,
+)
 from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.handlers.pages import check_read
 from proxy.server.middleware import Handler
@@ -18,6 +26,7 @@ from proxy.server.response import WireResponse
 def docs_handlers() -> dict[str, Handler]:
     """Handlers by path; a page also under its file's name, as Markdown for every client."""
     handlers: dict[str, Handler] = {URL: _index, URL.rstrip("/"): _index}
+    handlers[RUNBOOK] = partial(_page, "alerts")
     for name in NAMES:
         handlers[URL + name] = partial(_page, name)
         handlers[f"{URL}{name}.md"] = partial(_source, name)
