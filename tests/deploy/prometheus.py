@@ -107,12 +107,12 @@ class Prometheus:
         return [each for each in await self.query(expression) if math.isfinite(each.value)]
 
     async def firing(self) -> set[tuple[str, str]]:
-        """Alerts by name and instance."""
+        """Alerts of an instance, by name and instance."""
         alerts = (await self._get("/api/v1/alerts"))["alerts"]
         return {
             (each["labels"]["alertname"], each["labels"]["instance"])
             for each in alerts
-            if each["state"] == "firing"
+            if each["state"] == "firing" and "instance" in each["labels"]
         }
 
     async def exemplars(self, expression: str) -> list[dict[str, str]]:
