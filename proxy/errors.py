@@ -111,7 +111,7 @@ class JsonpDenied(ClientError):
     """A request with `callback`, and `clients.jsonp: deny`."""
 
 
-@problem(403, "writes-denied", "This proxy forwards reads only")
+@problem(403, "writes-denied", "You may not write here")
 class WritesDenied(ClientError):
     """A write, and `clients.writes: deny`."""
 

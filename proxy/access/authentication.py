@@ -76,9 +76,13 @@ class Authentication:
             return self.anonymous
         return replace(self._by_name.get(name, self.anonymous), name=name, source="certificate")
 
+    def admits(self, client: Client) -> bool:
+        """Whether it may send requests: it has a name, or `clients.access` is `open`."""
+        return bool(client.name) or not self._needs_key
+
     def check(self, client: Client) -> None:
         """ClientKeyRequired for a client without a name, if `clients.access` is `keys`."""
-        if self._needs_key and not client.name:
+        if not self.admits(client):
             raise ClientKeyRequired(_NO_KEY)
 
 

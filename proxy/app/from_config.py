@@ -76,7 +76,7 @@ def cache_variant(config: Config) -> str:
 
 def configuration_warnings(config: Config) -> tuple[str, ...]:
     """Warnings about valid settings that have a cost; each says what to do instead."""
-    return tuple(filter(None, (_open_access(config), _unusable_links(config))))
+    return tuple(filter(None, (_open_access(config), _unusable_links(config), _own_links(config))))
 
 
 def _open_access(config: Config) -> str:
@@ -88,6 +88,13 @@ def _open_access(config: Config) -> str:
         f"clients.access is open, so anyone who reaches {listen} acts with the proxy's account; "
         "write access: keys, and make keys by trello-proxy key NAME"
     )
+
+
+def _own_links(config: Config) -> str:
+    if config.fleet.listen is None or config.public_url is not None:
+        return ""
+    links = f"public_url is not set, so links of a fleet lead to its leader, as to {config.origin}"
+    return f"{links}; write the load balancer's address, the same at each node"
 
 
 def _unusable_links(config: Config) -> str:

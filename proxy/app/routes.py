@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from proxy.access.client import ANONYMOUS
 from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
 from proxy.model import Detail
+from proxy.pages.docs import URL as DOCS
 from proxy.pages.home import Offer
 from proxy.pages.identity import identity_text
 from proxy.pages.layout import ASSETS
@@ -60,7 +62,8 @@ class RouteBuilder:
         token = self._config.admin.token
         self._admin = AdminAccess(token.reveal() if token else None)
         self._audit = environment.audit
-        self._clients = ClientAccess(environment.authentication)
+        self._authentication = environment.authentication
+        self._clients = ClientAccess(self._authentication)
         self._has_admin_address = self._config.admin.listen is not None
         self._purge = PurgeHandler(
             invalidator=components.services.invalidator,
@@ -73,8 +76,8 @@ class RouteBuilder:
         admin_pages = self._admin_pages()
         api, pages = self._api_handler(), self._page_handler()
         assets, docs, only = dict.fromkeys(ASSETS, pages.asset), docs_handlers(), self._clients.only
-        exact = {"/": only(pages.home), **assets}
-        exact |= {path: only(handler) for path, handler in docs.items()}
+        exact = {"/": only("/", pages.home), **assets}
+        exact |= {path: only(DOCS, handler) for path, handler in docs.items()}
         receiver = self._components.changes.webhook_receiver
         if receiver is not None:
             exact[CALLBACK_PATH] = WebhookHandler(receiver).handle
@@ -82,8 +85,8 @@ class RouteBuilder:
         if not self._has_admin_address:
             exact |= admin_pages
         prefixes = {
-            "/c/": JsonAddressHandler(only(pages.card), api.handle).handle,
-            "/b/": JsonAddressHandler(only(pages.board), api.handle).handle,
+            "/c/": JsonAddressHandler(only("/c/{card}", pages.card), api.handle).handle,
+            "/b/": JsonAddressHandler(only("/b/{board}", pages.board), api.handle).handle,
         }
         return ListenerRoutes(
             clients=Routes(
@@ -131,6 +134,8 @@ class RouteBuilder:
         return Offer(
             shows_admin_links=not self._has_admin_address and self._admin.admits(request),
             is_keyless=not self._config.clients.requires_credentials,
+            needs_client_key=context.client.source != "certificate"
+            and not self._authentication.admits(ANONYMOUS),
             identity=identity_text(context.client),
         )
 
@@ -163,6 +168,7 @@ class RouteBuilder:
             health=health_of(self._components),
             explainer=self._explainer(),
             parser=self._components.services.parser,
+            authentication=self._authentication,
             scoping=self._components.services.scoping,
             credential_usage=self._components.credential_usage,
         )

@@ -12,11 +12,16 @@ Key of {name}, not stored anywhere and not shown again; the client sends it as i
 
 {key}
 
-Add this to clients.keys in proxy.yaml, and send the proxy SIGHUP:
+Add this entry to proxy.yaml, and send the proxy SIGHUP. To replace a key of {name}, add it beside
+that one with the same boards, workspaces, writes and limit, and remove the old entry later.
 
+clients:
+  access: keys              # without it, requests without a key are served too
   keys:
     - name: {name}
       digest: {digest}
+      # boards: [SHORTLINK] # the only boards that it may see
+      # writes: deny        # it may only read
 """
 
 

@@ -55,7 +55,7 @@ class ConfigLoader:
         if self._overrides:
             config = overridden(config, self._overrides)
         if config.cache.backend == "redis" and find_spec("redis") is None:
-            fault = "redis needs its client library; install it: pip install 'trello-proxy[redis]'"
+            fault = "redis needs its client library; run pip install '.[redis]' in the checkout"
             raise ConfigError(f"{self.path}: cache.backend: {fault}")
         return config
 

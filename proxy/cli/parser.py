@@ -1,6 +1,6 @@
 """Parser of the command line: the commands, their arguments, help and examples."""
 
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from difflib import get_close_matches
 
 from proxy import __version__
@@ -126,9 +126,11 @@ class CommandLine:
 
     def _add_fleet(self) -> None:
         fleet = self._add("fleet", "Show the leader and the members of the running proxy's fleet")
-        actions = fleet.add_subparsers(dest="action", metavar="ACTION")
+        actions = fleet.add_subparsers(dest="action", metavar="[ACTION]", title="actions")
         text = "forget a node that will not come back, so that its promise is not needed"
         forget = actions.add_parser("forget", help=text, description=text)
+        text = "default: see trello-proxy --help"
+        forget.add_argument("--config", metavar="FILE", default=SUPPRESS, help=text)
         forget.add_argument("node", metavar="NODE", help="its fleet.address")
 
     def _add_help(self) -> None:

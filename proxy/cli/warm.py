@@ -53,10 +53,14 @@ _CONNECT_TIMEOUT_S = 10
 _READ_TIMEOUT_S = 300
 """Longer than the proxy queues a request for Trello and retries it."""
 
+_NO_KEY = "trello-proxy: clients.access is keys; set admin.token, which warm sends as its key"
+
 
 def run(options: Namespace) -> int:
     """The exit code."""
     config, clock = read_config(config_loader(options)), SystemClock()
+    if config.clients.access == "keys" and config.admin.token is None:
+        raise CommandFailed(_NO_KEY, 2)
     links = build_link_rewriter(config, config.origin)
     progress = ProgressOutput(to_stderr, is_terminal=sys.stderr.isatty())
     connect = partial(connection_to, config, config.listen, _CONNECT_TIMEOUT_S)

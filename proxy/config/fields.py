@@ -19,6 +19,9 @@ from proxy.config.units import duration_text, size_text
 from proxy.config.yaml_source import Document, Place, is_null, text_of
 from proxy.model import Listen, Rate, Secret
 
+MUST_BE_SET = "must be set"
+"""Annotation of a secret whose variable, if the configuration names one, has to be set."""
+
 
 class Count(int):
     """A number without a unit."""
@@ -28,6 +31,7 @@ _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "
 _SECRET = re.compile(r"[!#-&(-_a-z|~]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Mapping = dict[str, tuple[yaml.Node, Place]]
+_UNSET = "is not set; set it, or remove this setting"
 _CURE = "write the value, {env: NAME} or {file: PATH}, without other braces"
 
 
@@ -60,8 +64,8 @@ class Reader:
         match get_origin(form), get_args(form):
             case None, _:
                 return self._section(form, node, place)
-            case typing.Annotated, (kind, read) if kind is Secret:
-                secret = self.secret(node)
+            case typing.Annotated, (kind, read, *rules) if kind is Secret:
+                secret = self.secret(node, must_be_set=MUST_BE_SET in rules)
                 return secret and read(secret)
             case typing.Annotated, (_, read):
                 return read(self._text(node) or "")
@@ -107,8 +111,10 @@ class Reader:
                 values[name] = node, inner
         return values
 
-    def secret(self, node: yaml.Node | None) -> Secret | None:
+    def secret(self, node: yaml.Node | None, *, must_be_set: bool = False) -> Secret | None:
         """The secret a value refers to; None for null and a variable that is unset or empty.
+
+        `must_be_set`: such a variable is a fault.
 
         ValueError never repeats what was written: in the braces that documentation puts around a
         placeholder, the key of a mapping may be the secret itself.
@@ -119,6 +125,8 @@ class Reader:
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="env"), variable)]):
                 name, text = self._variable(variable)
                 source = f"the variable {name}"
+                if must_be_set and text is None:
+                    raise ValueError(f"{source} {_UNSET}")
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="file"), path)]):
                 source, text = "the file's content", self._content(text_of(path) or "")
             case _:
@@ -166,7 +174,7 @@ def dump(value: Any) -> Any:
         case bool() | str() | None:
             dumped: Any = value
         case Count():
-            dumped = str(int(value))
+            dumped = int(value)
         case float():
             dumped = duration_text(value)
         case int():

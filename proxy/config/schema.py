@@ -11,7 +11,7 @@ import yaml
 
 from proxy.config import addresses, units
 from proxy.config.clients import Clients
-from proxy.config.fields import Count, Reader, dump
+from proxy.config.fields import MUST_BE_SET, Count, Reader, dump
 from proxy.config.yaml_source import Document, Place
 from proxy.model import Listen, Rate, Secret
 
@@ -160,7 +160,7 @@ class Cache:
     directory: Annotated[str, _directory] = field(
         default_factory=partial(_directory, _CACHE), metadata={"absent": _yaml(_CACHE)}
     )
-    redis: Annotated[Secret, addresses.redis_url] | None = None
+    redis: Annotated[Secret, addresses.redis_url, MUST_BE_SET] | None = None
     """A URL, which may hold a password."""
     memory_bytes: Size = 256 * _MIB
     disk_bytes: Size = 2048 * _MIB
@@ -188,7 +188,7 @@ class Fleet:
     listen: Annotated[Listen, addresses.listen] | None = None
     address: Annotated[str, _fleet_address] | None = None
     """Where other nodes reach this one; None: at `listen`."""
-    key: Annotated[Secret, _signing_key] | None = None
+    key: Annotated[Secret, _signing_key, MUST_BE_SET] | None = None
     """Shared by all nodes; None: one that the first of them leaves in Redis."""
     nodes: Annotated[Count, _nodes] = DEFAULT_NODES
     """How many share the limits while they cannot reach each other."""
@@ -256,7 +256,7 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admin:
     listen: Annotated[Listen, addresses.listen] | None = None
-    token: SecretValue = None
+    token: Annotated[Secret, lambda secret: secret, MUST_BE_SET] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

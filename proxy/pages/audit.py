@@ -48,7 +48,7 @@ def audit_text(entries: Sequence[AuditEntry]) -> bytes:
     """The entries as plain text, one line each."""
     lines = [
         f"{time_text(entry.at)}  {_who(entry)}  {entry.address or '-'}"
-        f"  {entry.method} {entry.route}  {' '.join(entry.objects) or '-'}  {_status(entry)}"
+        f"  {_request(entry)}  {' '.join(entry.objects) or '-'}  {_status(entry)}"
         for entry in entries
     ]
     return "\n".join(lines or [_NONE]).encode() + b"\n"
@@ -65,7 +65,12 @@ def _row(entry: AuditEntry) -> Markup:
 
 
 def _who(entry: AuditEntry) -> str:
-    return " ".join(filter(None, (entry.client, entry.user))) or "anonymous"
+    who = " ".join(filter(None, (entry.client, entry.user)))
+    return who or ("anonymous" if entry.address else "-")
+
+
+def _request(entry: AuditEntry) -> str:
+    return f"{entry.method} {entry.route}".strip()
 
 
 def _status(entry: AuditEntry) -> str:

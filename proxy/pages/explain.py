@@ -67,7 +67,7 @@ def explain_json(explanation: Explanation) -> bytes:
 
 
 def _all_lines(explanation: Explanation) -> Iterator[str]:
-    yield identity_text(explanation.client)
+    yield identity_text(explanation.client, is_admitted=explanation.is_admitted)
     yield from _lines(explanation)
 
 

@@ -16,8 +16,19 @@ _WRITES = {
 }
 
 
-def identity_text(client: Client) -> str:
-    """Two sentences without a line break: `You are ci, by your client key. You may read …`."""
+_REFUSED = (
+    "You are the operator, without a client key: a client gets 401 without one. This is for a key "
+    "of no scope of its own."
+)
+
+
+def identity_text(client: Client, *, is_admitted: bool = True) -> str:
+    """Two sentences without a line break: `You are ci, by your client key. You may read …`.
+
+    `is_admitted`: the client may send requests; only an operator sees the text of one that may not.
+    """
+    if not is_admitted:
+        return _REFUSED
     who = f"{client.name}, {_SOURCES[client.source]}" if client.name else "anonymous"
     limit = client.limit
     rate = ""

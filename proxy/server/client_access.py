@@ -29,12 +29,20 @@ class ClientAccess:
 
         return handle
 
-    def only(self, handler: Handler) -> Handler:
-        """The handler for clients that may send requests; ClientKeyRequired for others."""
+    def only(self, route: str, handler: Handler) -> Handler:
+        """The handler for clients that may send requests; ClientKeyRequired for others.
 
-        @wraps(handler)
-        async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        `route` is for the log, also of a refused request.
+        """
+
+        @self.identified
+        async def checked(request: web.BaseRequest, context: RequestContext) -> WireResponse:
             self._authentication.check(context.client)
             return await handler(request, context)
 
-        return self.identified(handle)
+        @wraps(handler)
+        async def handle(request: web.BaseRequest, context: RequestContext) -> WireResponse:
+            context.route = route
+            return await checked(request, context)
+
+        return handle

@@ -63,6 +63,8 @@ class Explanation:
     """One for each read of a batch."""
     client: Client = ANONYMOUS
     """Who would get the response."""
+    is_admitted: bool = True
+    """Whether that client may send requests at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

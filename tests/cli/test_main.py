@@ -151,8 +151,8 @@ def test_redis_without_its_client_library_is_one_fault(
     monkeypatch.setattr(options, "find_spec", lambda _: None)
     for command in ("check", "serve"):
         assert run([command, "--config", "other.yaml"]) == 2
-        fault = "other.yaml: cache.backend: redis needs its client library; install it: "
-        assert capsys.readouterr().err == f"{fault}pip install 'trello-proxy[redis]'\n"
+        fault = "other.yaml: cache.backend: redis needs its client library; "
+        assert capsys.readouterr().err == f"{fault}run pip install '.[redis]' in the checkout\n"
 
 
 def test_a_configuration_that_cannot_be_read_is_named(
@@ -468,7 +468,7 @@ def test_explain_says_what_would_become_of_a_read(
         assert "next response  trello-proxy; hit; ttl=" in told
         assert f"a change of board {found[2]}" in told
         assert run(["explain", "/c/AbCd1234"]) == 1
-        assert "Trello's API is below /1/" in capsys.readouterr().err
+        assert "of the API, below /1/" in capsys.readouterr().err
 
 
 def test_the_operators_commands_reach_a_proxy_that_listens_everywhere(
@@ -516,3 +516,74 @@ def test_explain_without_a_running_proxy_says_so(
     (elsewhere / "proxy.yaml").write_text("listen: 127.0.0.1:9\n")
     assert run(["explain", "/1/members/me"]) == 1
     assert "no proxy responds at 127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_a_variable_that_decides_who_may_do_something_must_be_set(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    for setting in ("cache.redis", "fleet.key", "admin.token"):
+        section, key = setting.split(".")
+        (elsewhere / "proxy.yaml").write_text(f"{section}: {{{key}: {{env: UNSET}}}}\n")
+        assert run(["check"]) == 2
+        assert capsys.readouterr().err == (
+            f"proxy.yaml:1: {setting}: the variable UNSET is not set; set it, or remove this "
+            "setting\n"
+        )
+
+
+def test_check_prints_a_count_as_a_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    assert run(["check"]) == 0
+    assert "  nodes: 4\n" in capsys.readouterr().out
+
+
+def test_check_warns_of_links_that_differ_between_nodes(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    text = "cache: {backend: redis, redis: 'redis://h:1/0'}\nfleet: {listen: '127.0.0.1:9080'}\n"
+    for more, is_warned in (("", True), ("public_url: https://a.b\n", False)):
+        (elsewhere / "proxy.yaml").write_text(text + more)
+        assert run(["check"]) == 0
+        assert ("links of a fleet lead to its leader" in capsys.readouterr().err) is is_warned
+
+
+def test_fleet_without_a_fleet_says_so_and_takes_its_options_in_any_order(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "own.yaml").write_text("listen: 127.0.0.1:9\n")
+    for arguments in (["--config", "own.yaml"], ["forget", "--config", "own.yaml", "a:1"]):
+        assert run(["fleet", *arguments]) == 2
+        assert "fleet.listen is not set" in capsys.readouterr().err
+
+
+def test_warm_without_a_key_that_it_could_send_says_what_to_set(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    (elsewhere / "proxy.yaml").write_text("clients: {access: keys}\n")
+    assert run(["warm", "kpPww9qv"]) == 2
+    assert "set admin.token" in capsys.readouterr().err
+
+
+def test_the_entry_of_a_key_is_ready_to_be_pasted(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    assert run(["key", "ci"]) == 0
+    entry = capsys.readouterr().out.partition("\nclients:")[2]
+    (elsewhere / "proxy.yaml").write_text(f"clients:{entry}")
+    assert run(["check"]) == 0
+    assert "access: keys" in capsys.readouterr().out
+
+
+def test_a_page_of_the_documentation_is_also_named_by_its_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("scopes", "scopes.md", "proxy/docs/scopes.md"):
+        assert run(["docs", name]) == 0
+        assert capsys.readouterr().out.startswith("# Scopes\n")

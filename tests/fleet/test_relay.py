@@ -245,6 +245,10 @@ async def test_check_names_the_leader_and_each_member(pair: Pair) -> None:
 async def test_only_another_member_can_be_forgotten(pair: Pair) -> None:
     assert (await pair.leader("POST", "/-/fleet/forget?node=127.0.0.1:1")).status == 400
     assert (await pair.leader.get("/-/fleet/forget?node=127.0.0.1:1")).status == 405
+    state = (await pair.follower.get("/-/fleet", headers={"Accept": "application/json"})).json
+    answer = await pair.follower("POST", f"/-/fleet/forget?node={state['leader']}")
+    assert answer.status == 400
+    assert b"leads now" in answer.body
 
 
 async def test_a_relayed_hit_is_fast(pair: Pair) -> None:

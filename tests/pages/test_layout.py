@@ -18,7 +18,12 @@ from proxy.status.history import DashboardData, LimitUse, Minute, RecentFailure
 from tests.pages.objects import card, upload
 
 URL = "http://trello.internal"
-OFFER = Offer(shows_admin_links=True, is_keyless=True, identity="You are anonymous.")
+OFFER = Offer(
+    shows_admin_links=True,
+    is_keyless=True,
+    needs_client_key=False,
+    identity="You are anonymous.",
+)
 CONTEXT = PageContext(URL)
 PARSER = CardParser(LinkRewriter(URL), 0.0, {"m1": "Dana"})
 

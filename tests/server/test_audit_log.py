@@ -144,3 +144,9 @@ async def test_a_rotated_file_is_followed_on_sighup(
     await proxy.get("/1/members/me")
     assert len(entries(old)) == 2
     assert [entry["method"] for entry in entries(file)] == ["SIGHUP", "GET"]
+
+
+async def test_a_refused_page_is_named_by_its_route(audited: Proxy, file: Path) -> None:
+    for path, fields in (("/b/kpPww9qv", {}), ("/", {"Authorization": "Bearer tpk_no"})):
+        assert (await audited.get(path, fields)).status == 401
+    assert [entry["route"] for entry in entries(file)] == ["/b/{board}", "/"]

@@ -260,3 +260,20 @@ def test_the_command_makes_a_key_and_its_entry(capsys: pytest.CaptureFixture[str
     key = next(line for line in printed.splitlines() if line.startswith("tpk_"))
     assert f"    - name: ci\n      digest: {digest_of(key)}\n" in printed
     assert run(["key", "no name"]) == 2
+
+
+async def test_the_home_page_shows_how_to_send_the_key(closed: Proxy) -> None:
+    sent = {"Authorization": f"Bearer {READER}"}
+    text = (await closed.get("/", sent)).body.decode()
+    assert "curl -H 'Authorization: Bearer YOUR_KEY' 'http" in text
+    page = (await closed.get("/", {**sent, "Accept": "text/html"})).body.decode()
+    assert "TrelloClient(&#39;-&#39;, &#39;YOUR_KEY&#39;, http_service" in page
+    assert "without a key" not in page
+    assert READER not in text + page
+
+
+async def test_an_explanation_does_not_take_the_operator_for_an_admitted_client(
+    closed: Proxy,
+) -> None:
+    explained = (await closed.get(f"/-/explain?url={ME}")).body.decode()
+    assert explained.startswith("You are the operator, without a client key: a client gets 401")

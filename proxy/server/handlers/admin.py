@@ -4,13 +4,14 @@ import asyncio
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 
 from aiohttp import web
 
+from proxy.access.authentication import Authentication
 from proxy.cache.scoping.scoping import Scoping
-from proxy.errors import AdminOnly, InvalidTarget
+from proxy.errors import AdminOnly, InvalidTarget, NotFound
 from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import host_name
@@ -95,6 +96,7 @@ class AdminHandler:
     explainer: Explainer
     parser: RequestParser
     scoping: Scoping
+    authentication: Authentication
     credential_usage: CredentialUsage
     audit: AuditLog
 
@@ -124,12 +126,17 @@ class AdminHandler:
         if not url:
             raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
         target = target_of_url(url)
+        if not target.startswith("/1/"):
+            raise NotFound(f"Name a request of the API, below /1/: {EXPLAIN}?url=/1/boards/…")
         api_request = self.parser.internal_get(target, NONE, Priority.API, context.client)
         parts = self.parser.batch_parts(api_request)
         self.parser.permission.check(api_request, parts)
         for each in parts or (api_request,):
             await self.scoping.check_known(each)
-        explanation = await self.explainer.explain(api_request, parts)
+        explanation = replace(
+            await self.explainer.explain(api_request, parts),
+            is_admitted=self.authentication.admits(context.client),
+        )
         return negotiated_response(
             request,
             page=partial(explain_page, explanation),

@@ -99,6 +99,8 @@ class FleetPages:
         address = dict(parse_qsl(request.raw_path.partition("?")[2])).get("node", "")
         if address not in self.node.members - {self.node.address}:
             raise InvalidTarget(f"Name another member: {FORGET}?node=host:port")
+        if self.node.leader is not None and self.node.leader.address == address:
+            raise InvalidTarget("This node leads now; name one that will not come back.")
         self.node.forget(address)
         return _json({"forgotten": address})
 
