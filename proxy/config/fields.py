@@ -29,10 +29,11 @@ class Count(int):
 
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
 _SECRET = re.compile(r"[!#-&(-_a-z|~]+")
+_CREDENTIAL = re.compile(r"\w[\w.-]{0,254}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _Mapping = dict[str, tuple[yaml.Node, Place]]
 _UNSET = "is not set; set it, or remove this setting"
-_CURE = "write the value, {env: NAME} or {file: PATH}, without other braces"
+_CURE = "write the value, {env: NAME}, {file: PATH} or {credential: NAME}, without other braces"
 
 
 def fields_by_key(section: type) -> dict[str, "Field[Any]"]:
@@ -129,6 +130,8 @@ class Reader:
                     raise ValueError(f"{source} {_UNSET}")
             case yaml.MappingNode(value=[(yaml.ScalarNode(value="file"), path)]):
                 source, text = "the file's content", self._content(text_of(path) or "")
+            case yaml.MappingNode(value=[(yaml.ScalarNode(value="credential"), name)]):
+                source, text = "the credential", self._content(self._credential(name))
             case _:
                 raise ValueError(f"not a secret; {_CURE}")
         if text is not None and not _SECRET.fullmatch(text.strip()):
@@ -152,6 +155,15 @@ class Reader:
         if not _VARIABLE.fullmatch(name):
             raise ValueError(f"not a variable's name; {_CURE}")
         return name, self.environ.get(name, "").strip() or None
+
+    def _credential(self, node: yaml.Node) -> str:
+        """The path of a credential that systemd passes to the unit, by its name there."""
+        name, directory = text_of(node) or "", self.environ.get("CREDENTIALS_DIRECTORY")
+        if not _CREDENTIAL.fullmatch(name):
+            raise ValueError("not a credential's name; write that of LoadCredential=")
+        if not directory:
+            raise ValueError("CREDENTIALS_DIRECTORY is not set; systemd sets it, else set it")
+        return f"{directory}/{name}"
 
     def _content(self, path: str) -> str:
         try:

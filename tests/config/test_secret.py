@@ -6,6 +6,7 @@ import json
 import pytest
 import yaml
 
+from proxy.config import schema
 from proxy.config.fields import Reader
 from proxy.config.yaml_source import Document
 from proxy.model import Secret
@@ -26,7 +27,10 @@ FOUND: dict[str, tuple[Value, Secret | None]] = {
     "a file": ({"file": "sound"}, Secret(DUMMY)),
 }
 FAULTS: dict[str, tuple[Value, str]] = {
-    "an empty text": ("", "the value is empty; write the value, {env: NAME} or {file: PATH}"),
+    "an empty text": (
+        "",
+        "the value is empty; write the value, {env: NAME}, {file: PATH} or {cred",
+    ),
     "a text in braces": ("{dummy-key-1}", "the value holds a space, quote, brace or"),
     "a text in quotes": ("'dummy-key-1'", "the value holds a space, quote, brace or"),
     "two words": ("dummy key-1", "the value holds a space, quote, brace or"),
@@ -86,3 +90,34 @@ def test_secrets_are_compared_by_their_text() -> None:
     assert Secret("a") == Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     assert Secret("a") != "a"
+
+
+def test_a_credential_of_systemd_is_found_by_its_name() -> None:
+    text = "credentials: {key: {credential: trello-key}}"
+    environ = {"CREDENTIALS_DIRECTORY": "/run/credentials/unit"}
+    read: list[str] = []
+
+    def content(path: str) -> str:
+        read.append(path)
+        return "dummy-0123456789\n"
+
+    config = schema.load(text, "proxy.yaml", environ, content)
+    assert config.credentials.key is not None
+    assert config.credentials.key.reveal() == "dummy-0123456789"
+    assert read == ["/run/credentials/unit/trello-key"]
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "fault"),
+    [
+        ("trello-key", {}, "CREDENTIALS_DIRECTORY is not set"),
+        ("../key", {"CREDENTIALS_DIRECTORY": "/x"}, "not a credential's name"),
+        ("''", {"CREDENTIALS_DIRECTORY": "/x"}, "not a credential's name"),
+    ],
+)
+def test_a_credential_that_cannot_be_is_a_fault(
+    name: str, environ: dict[str, str], fault: str
+) -> None:
+    text = f"credentials: {{key: {{credential: {name}}}}}"
+    with pytest.raises(schema.ConfigError, match=fault):
+        schema.load(text, "proxy.yaml", environ, str)

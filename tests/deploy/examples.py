@@ -11,7 +11,11 @@ from proxy.config.schema import Config, load
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DUMMY = "dummy-0123456789"
-ENVIRONMENT = {"HOME": "/nowhere", "FLEET_ADDRESS": "10.42.0.7:9080"}
+ENVIRONMENT = {
+    "HOME": "/nowhere",
+    "FLEET_ADDRESS": "10.42.0.7:9080",
+    "CREDENTIALS_DIRECTORY": "/run/credentials/trello-proxy.service",
+}
 
 
 @dataclass
