@@ -92,7 +92,7 @@ ONLY_IN = {
     "time": {"runtime"},
     "random": set[str](),
     "secrets": {"cli"},
-    "logging": set[str](),
+    "logging": {"observability"},
     "markdown_it": {"pages"},
     "pickle": set[str](),
     "subprocess": set[str](),

@@ -24,6 +24,7 @@ from proxy.config.certificates import CertificateFiles
 from proxy.config.schema import Config
 from proxy.credentials.redaction import Redactor
 from proxy.model import Credential, Listen
+from proxy.observability.library_log import LibraryLog
 from proxy.observability.log import Log, LogFlusher
 from proxy.observability.loop_errors import loop_error_handler
 from proxy.observability.metrics import Metrics
@@ -184,6 +185,9 @@ class App:
             loop.set_exception_handler, loop.get_exception_handler()
         )
         loop.set_exception_handler(loop_error_handler(self._environment.log))
+        library_log = LibraryLog(self._environment.log, loop)
+        library_log.bind()
+        self._environment.shutdown.callback(library_log.unbind)
 
     async def _load_certificate(self) -> None:
         """With `tls`, load its certificate, and again when it changes."""

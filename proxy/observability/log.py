@@ -42,6 +42,7 @@ class RequestLine(NamedTuple):
     """The trace-id (W3C Trace Context §3.2.2.3)."""
     name: str = ""
     """The client's name; empty if anonymous."""
+    level: Level = "info"
 
 
 RepeatedLine = tuple[str, float, str, str, float]
@@ -84,7 +85,7 @@ class Log:
             **fields,
         }
         if self._form == "json":
-            line = json.dumps(values, ensure_ascii=False)
+            line = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         else:
             line = " ".join(_text(name, value) for name, value in values.items())
         self.before_line()
@@ -100,6 +101,8 @@ class Log:
 
     def request(self, line: RequestLine) -> None:
         """Buffer the line of one request that ends now."""
+        if _LEVELS[line.level] < self._threshold:
+            return
         self.before_line()
         now, template = self._clock.now(), self.template(line)
         self.repeat([(template, now, line.request_id, line.client, line.duration_s)])
@@ -143,7 +146,7 @@ class Log:
     def _json_template(self, line: RequestLine) -> str:
         detail = "" if line.detail is None else f',"detail":"{line.detail}"'
         timing = line.timing and _JSON_TIMING % tuple(each * 1000 for each in line.timing)
-        trace = line.trace and f',"trace":"{line.trace}"'
+        trace = line.trace and f',"trace_id":"{line.trace}"'
         name = line.name and f',"name":{self._tool(line.name)}'
         before = (
             f'","method":"{line.method}","route":"{line.route}","status":{line.status},'
@@ -154,17 +157,17 @@ class Log:
             f"{trace}{name}}}"
         )
         return (
-            '{"time":"%s","level":"info","message":"request","id":"%s","client":"%s'
+            f'{{"time":"%s","level":"{line.level}","message":"request","id":"%s","client":"%s'
             f"{_literal(before)}%s{_literal(after)}"
         )
 
     def _text_template(self, line: RequestLine) -> str:
         timing = line.timing and _TEXT_TIMING % tuple(each * 1000 for each in line.timing)
-        trace = line.trace and f" trace={line.trace}"
+        trace = line.trace and f" trace_id={line.trace}"
         name = line.name and f" name={self._tool(line.name)}"
         before = f" {line.method} {line.route} {line.status} {line.cache} "
         after = f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
-        return f"%s info %s{_literal(before)}%sms {line.sent_bytes}B %s{_literal(after)}"
+        return f"%s {line.level} %s{_literal(before)}%sms {line.sent_bytes}B %s{_literal(after)}"
 
     def _quoted(self, tool: str) -> str:
         return json.dumps(self._scrub(tool)[:120])

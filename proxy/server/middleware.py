@@ -48,6 +48,8 @@ _MAX_USER_AGENT_CHARS = 200
 _UNCOUNTED_HEADER_BYTES = 8 * 1024
 """A longer header is counted in `limits.memory`."""
 _API = "/1/"
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Routes that are requested all the time; logged at info only when they fail."""
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _PURGE = "PURGE"
 _KNOWN_METHODS = frozenset({*_ALLOWED.split(", "), _PURGE})
@@ -334,6 +336,7 @@ class Middleware:
                 timing=(timing.queue_s, timing.upstream_s) if timing else None,
                 trace=context.trace.trace_id if context.trace else "",
                 name=context.client.name,
+                level="debug" if context.route in _PROBES and status < 300 else "info",
             )
         )
 

@@ -258,7 +258,7 @@ async def test_one_line_and_one_metric_tell_of_it(flow: Flow, board: str) -> Non
     assert flow.metrics.invalidations == {"poll": 1, "webhook": 1}
     flow.log.flush()
     text = b"".join(flow.lines).decode()
-    assert text.count('"message": "invalidated"') == 2
+    assert text.count('"message":"invalidated"') == 2
     assert f"board:{board}" in text
 
 

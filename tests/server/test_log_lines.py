@@ -1,9 +1,10 @@
 """One line a request, whole and harmless."""
 
 import asyncio
+import logging
 
 from proxy.fake_trello.server import FakeTrello
-from tests.server.conftest import MakeProxy, Proxy
+from tests.server.conftest import TOKEN, MakeProxy, Proxy
 from tests.server.raw_upstream import RawUpstream
 
 ME = "/1/members/me"
@@ -20,7 +21,6 @@ class TestLog:
             ("PUT", card, 200, "pass", "/cards/{id}"),
             ("GET", standin.trello.example_attachment_path, 200, "pass", None),
             ("GET", "/1/nowhere/at/all", 404, "miss", None),
-            ("GET", "/healthz", 200, "none", "/healthz"),
             ("GET", "/nowhere", 404, "none", "-"),
             ("GET", "//x", 400, "none", "-"),
             ("TRACE", ME, 405, "none", "-"),
@@ -107,7 +107,7 @@ class TestLog:
         left.set()
         assert (await proxy.get("/healthz")).status == 200
         await proxy.stop()
-        assert sorted(line["route"] for line in proxy.requests) == ["/healthz", "/members/{id}"]
+        assert sorted(line["route"] for line in proxy.requests) == ["/members/{id}"]
 
     async def test_a_client_who_leaves_in_mid_body_is_no_fault_of_ours(
         self, proxy: Proxy, standin: FakeTrello
@@ -131,3 +131,27 @@ class TestLog:
         await proxy.stop()
         lines = [line for line in proxy.log.splitlines() if b" GET /members/{id} 200 " in line]
         assert len(lines) == 3
+
+
+async def test_probes_are_logged_at_info_only_when_they_fail(proxy: Proxy) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await proxy.get(path)).status == 200
+        assert (await proxy.get(path, {"Host": "evil.example"})).status == 421
+    await proxy.stop()
+    logged = [line for line in proxy.log.splitlines() if b'"message":"request"' in line]
+    assert len(logged) == 3
+    assert all(b'"status":421' in line for line in logged)
+
+
+async def test_what_a_library_reports_is_an_event_without_secrets(
+    proxy: Proxy, standin: FakeTrello
+) -> None:
+    logging.getLogger("aiohttp.server").warning("odd %s", TOKEN)
+    await proxy.get("/healthz")
+    await proxy.stop()
+    logging.getLogger("aiohttp.server").warning("not seen")
+    line = next(line for line in proxy.log.splitlines() if b'"message":"library"' in line)
+    assert b'"logger":"aiohttp.server"' in line
+    assert b'"text":"odd ' in line
+    assert TOKEN.encode() not in proxy.log
+    assert b"not seen" not in proxy.log

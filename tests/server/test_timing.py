@@ -75,13 +75,13 @@ async def test_a_trace_is_logged_and_passed_on(proxy: Proxy, standin: FakeTrello
     elsewhere = [seen.fields for seen in standin.request_log.requests if seen.host == "storage"]
     assert elsewhere
     assert not [fields for fields in elsewhere if "traceparent" in fields]
-    assert [line["trace"] for line in await lines(proxy)] == [ID] * 3
+    assert [line["trace_id"] for line in await lines(proxy)] == [ID] * 3
 
 
 async def test_a_hit_with_a_trace_is_logged_with_it(proxy: Proxy) -> None:
     heard = [await proxy.get(ME, TRACE) for _ in range(3)]
     assert ["; hit" in each.fields["cache-status"] for each in heard] == [False, True, True]
-    assert [line["trace"] for line in await lines(proxy)] == [ID] * 3
+    assert [line["trace_id"] for line in await lines(proxy)] == [ID] * 3
 
 
 async def test_what_is_no_trace_goes_nowhere(proxy: Proxy, standin: FakeTrello) -> None:
@@ -104,4 +104,4 @@ async def test_a_line_of_text_has_it_too(make_proxy: MakeProxy, standin: FakeTre
     await proxy.get(ME, TRACE)
     await proxy.stop()
     (line,) = [line for line in proxy.log.decode().splitlines() if "/members/{id}" in line]
-    assert line.endswith(f" wait=0.000ms upstream=0.000ms trace={ID}")
+    assert line.endswith(f" wait=0.000ms upstream=0.000ms trace_id={ID}")
