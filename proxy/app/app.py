@@ -50,6 +50,8 @@ class SystemPorts:
     """None: no setting changes while the proxy runs."""
     max_fds: int = 16_384
     """Limit of open file descriptors of this process."""
+    sockets: tuple[socket.socket, ...] = ()
+    """Listening sockets that the service manager holds; each is used where its address is."""
 
 
 class App:
@@ -75,7 +77,7 @@ class App:
             shutdown=AsyncExitStack(),
             instance=ports.random(4).hex(),
         )
-        self._listeners = Listeners(self._environment, ports.max_fds)
+        self._listeners = Listeners(self._environment, ports.max_fds, ports.sockets)
         self.port = config.listen.port
         """Port for clients; after `start` the bound one."""
         self.admin_port: int | None = None

@@ -1,7 +1,7 @@
 """Listeners: the sockets of this process, and what accepts connections on each."""
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from proxy.cache.store.store import ResponseStore
 from proxy.model import Listen
 from proxy.observability.metrics import count
 from proxy.runtime.directory import inode_of
+from proxy.runtime.service_manager import take_matching
 from proxy.runtime.unix_socket import listen_unix, remove_unix
 from proxy.server.client_readings import client_readings
 from proxy.server.connection_limits import ADMIN_CONNECTIONS, ConnectionLimits, limit_of
@@ -48,13 +49,17 @@ class Serving:
 class Listeners:
     """Binds addresses and accepts connections; all of it ends at shutdown."""
 
-    def __init__(self, environment: Environment, max_fds: int) -> None:
+    def __init__(
+        self, environment: Environment, max_fds: int, inherited: Iterable[socket.socket] = ()
+    ) -> None:
+        """`inherited`: sockets that listen already."""
         self.fast_paths: list[FastPath] = []
         """One for each address of clients."""
         self.tls: ListenerTls | None = None
         """Of clients' connections."""
         self._environment = environment
         self._max_fds = max_fds
+        self._inherited = list(inherited)
         config = environment.config
         self._forwarding = Forwarding(config.clients, environment.authentication)
 
@@ -64,7 +69,9 @@ class Listeners:
             if address.path:
                 sockets = [listen_unix(address.path, BACKLOG)]
             else:
-                sockets = listen_socket(address.host, address.port)
+                sockets = take_matching(
+                    self._inherited, address.host, address.port
+                ) or listen_socket(address.host, address.port)
         except OSError as error:
             raise CannotListen(address, error) from None
         for each in sockets:

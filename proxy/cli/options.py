@@ -5,11 +5,15 @@ from argparse import Namespace
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from proxy.cli.console import CommandFailed
 from proxy.config.file_stamp import file_stamp
 from proxy.config.overrides import VARIABLES, overridden
 from proxy.config.schema import Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from proxy.runtime.service_manager import ServiceManager
 
 DEFAULT = "proxy.yaml"
 FILE_VARIABLE = "TRELLO_PROXY_CONFIG"
@@ -104,6 +108,13 @@ def config_loader(options: Namespace) -> ConfigLoader:
     }
     given = {setting: (flag, text) for setting, (flag, text) in flags.items() if text}
     return ConfigLoader(options.config, os.environ, given)
+
+
+def service_manager() -> "ServiceManager":
+    """The service manager that started this process, if there is one."""
+    from proxy.runtime.service_manager import ServiceManager  # noqa: PLC0415 — for serve alone
+
+    return ServiceManager(os.environ, os.getpid())
 
 
 def read_config(loader: ConfigLoader, *, checks_files: bool = False) -> Config:

@@ -13,9 +13,11 @@ from dataclasses import replace
 
 from proxy.app.app import App, SystemPorts
 from proxy.cli.console import CommandFailed, to_stderr
-from proxy.cli.options import config_loader, read_config
+from proxy.cli.options import config_loader, read_config, service_manager
 from proxy.cli.required_credential import required_credential
 from proxy.runtime.clock import SystemClock
+from proxy.runtime.service_manager import ServiceManager
+from proxy.runtime.tasks import TaskSet
 from proxy.server.listener import CannotListen
 
 MAX_FILES = 16_384
@@ -26,8 +28,10 @@ def run(options: Namespace) -> int:
     source = config_loader(options)
     config = read_config(source, checks_files=True)
     credential = required_credential(config)
-    app = App(config, credential, replace(system_ports(), source=source))
-    return asyncio.run(until_stopped(app))
+    manager = service_manager()
+    sockets = tuple(manager.take_sockets())
+    app = App(config, credential, replace(system_ports(), source=source, sockets=sockets))
+    return asyncio.run(_serve(app, manager))
 
 
 def system_ports() -> SystemPorts:
@@ -38,6 +42,28 @@ def system_ports() -> SystemPorts:
         random=secrets.token_bytes,
         max_fds=_raise_fd_limit(),
     )
+
+
+async def _serve(app: App, manager: ServiceManager) -> int:
+    """Run the app; notify the service manager when it listens, and that it is alive."""
+    tasks = TaskSet()
+
+    def ready() -> None:
+        manager.notify("READY=1")
+        if manager.watchdog_s:
+            tasks.spawn(_feed_watchdog(manager))
+
+    try:
+        return await until_stopped(app, ready)
+    finally:
+        await tasks.stop()
+
+
+async def _feed_watchdog(manager: ServiceManager) -> None:
+    """Notify the service manager twice in its interval: the event loop runs."""
+    while True:
+        manager.notify("WATCHDOG=1")
+        await asyncio.sleep(manager.watchdog_s / 2)
 
 
 async def until_stopped(app: App, ready: Callable[[], None] = lambda: None) -> int:

@@ -98,3 +98,15 @@ def test_the_memory_it_may_take_holds_what_it_is_told_to_keep() -> None:
 
 def test_no_core_is_written_which_would_hold_the_token() -> None:
     assert only("LimitCORE") == "0"
+
+
+def test_its_sockets_are_where_its_configuration_listens() -> None:
+    config = Example("systemd/proxy.yaml").load()
+    lines = (DEPLOY / "systemd/trello-proxy.socket").read_text().splitlines()
+    streams = [line.partition("=")[2] for line in lines if line.startswith("ListenStream=")]
+    assert streams == [str(config.listen), str(config.admin.listen)]
+
+
+def test_systemd_is_told_that_it_is_ready_and_alive() -> None:
+    assert only("Type") == "notify"
+    assert only("WatchdogSec") == "30s"

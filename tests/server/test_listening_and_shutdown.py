@@ -162,3 +162,54 @@ async def _until_closed(port: int) -> None:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.close()
             await writer.wait_closed()
+
+
+async def test_sockets_of_the_service_manager_are_used_and_it_is_told_when_they_are(
+    tmp_path: Path,
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(0)
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            address = f"127.0.0.1:{held.getsockname()[1]}"
+            script = (
+                f"import os, sys; os.dup2({held.fileno()}, 3); "
+                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
+                "os.execv(sys.executable, [sys.executable, '-m', 'proxy', *sys.argv[1:]])"
+            )
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                script,
+                "serve",
+                "--listen",
+                address,
+                cwd=ROOT,
+                pass_fds=[held.fileno()],
+                env={
+                    "PATH": "/usr/bin:/bin",
+                    "HOME": str(tmp_path),
+                    "NOTIFY_SOCKET": str(tmp_path / "notify"),
+                    "WATCHDOG_USEC": "60000000",
+                    "TRELLO_KEY": KEY,
+                    "TRELLO_TOKEN": TOKEN,
+                },
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                loop = asyncio.get_running_loop()
+                async with asyncio.timeout(PATIENCE_S):
+                    assert await loop.sock_recv(manager, 64) == b"READY=1"
+                    assert await loop.sock_recv(manager, 64) == b"WATCHDOG=1"
+                host, _, port = address.partition(":")
+                reader, writer = await asyncio.open_connection(host, int(port))
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+                writer.close()
+                await ended(process)
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.communicate()
+            with socket.create_connection((host, int(port))):
+                pass  # the manager still listens
