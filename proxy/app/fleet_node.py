@@ -77,7 +77,7 @@ class FleetNode:
         self.node = Node(Local(hello, store, client, self._duties, clock, environment.log))
         self._service = LeaderService(self.node)
         self._duties.attach(self.node, self._service)
-        self._relay = Relay(self.node, client)
+        self._relay = Relay(self.node, client, clock)
         self._apart = ApartMode(environment, public_url, self.node)
         self._fast_paths: list[FastPath] = []
 
@@ -173,6 +173,7 @@ class FleetNode:
             "fleet_behind": lambda: duties.is_behind,
             "fleet_takeovers_total": lambda: duties.takeovers,
             "fleet_relays_total": lambda: dict(self._relay.results),
+            "fleet_relay_seconds": lambda: self._relay.durations,
         }
 
     def _health(self) -> Health | None:

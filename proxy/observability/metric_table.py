@@ -78,7 +78,7 @@ counter redis_reasserts_total
     hold was written again from memory.
 
 gauge fleet_leader
-    1 while this node leads. This and the next six exist with `fleet.listen`.
+    1 while this node leads. This and the next seven exist with `fleet.listen`.
 gauge fleet_members
     Nodes of the fleet that this one knows, itself included.
 gauge fleet_sessions
@@ -92,6 +92,8 @@ counter fleet_takeovers_total
 counter fleet_relays_total{result}
     Requests relayed to the leader: `ok`, `shared` (with an equal one that waited), `moved` (that
     node does not lead any more), `unreachable`, `lost`, `cancelled` by the client, or `failed`.
+histogram fleet_relay_seconds
+    Time from relaying a request to the leader's response; of a body above 256 KiB, to its start.
 
 gauge attachments
     Attachments and previews stored on disk.

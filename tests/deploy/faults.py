@@ -145,6 +145,14 @@ async def cut_off(instance: Instance) -> None:
     await instance.open()
 
 
+async def contending(instance: Instance) -> None:
+    """Another node's name stands in the lease, again and again."""
+    await instance.ask_anew()
+    assert instance.redis is not None
+    with instance.redis.client() as redis:
+        await asyncio.to_thread(redis.hset, "{trello-proxy}:leader", "holder", "another")
+
+
 async def large(instance: Instance) -> None:
     """A file that is larger than all room for files."""
     body = b"x" * 200_000
@@ -171,6 +179,7 @@ async def echoed(instance: Instance) -> None:
 
 
 FLEET = "fleet: {listen: '127.0.0.1:0'}\n"
+LEADERLESS = BUSY | {"TrelloProxyApart", "TrelloProxyDown", "TrelloProxyLeaders"}
 CASES = {
     "TrelloTokenRefused": Case(refused, also=frozenset({"TrelloProxyPollLate"})),
     "TrelloTokenExpires": Case(aging, also=frozenset({"TrelloProxyPollLate"})),
@@ -206,7 +215,11 @@ CASES = {
     "TrelloProxyRedisDown": Case(
         without_redis, also=frozenset({"TrelloProxyStoreDown"}), has_redis=True
     ),
-    "TrelloProxyApart": Case(cut_off, FLEET, also=BUSY | {"TrelloProxyDown"}, has_redis=True),
+    "TrelloProxyApart": Case(cut_off, FLEET, also=LEADERLESS, has_redis=True),
+    "TrelloProxyLeaders": Case(cut_off, FLEET, also=LEADERLESS, has_redis=True),
+    "TrelloProxyTakeovers": Case(
+        nothing, FLEET, contending, pause_s=4.0, also=LEADERLESS, has_redis=True
+    ),
     "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
     "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
     "TrelloProxyAttachmentsDamaged": Case(damaged),

@@ -28,12 +28,13 @@ _PORTS = iter(range(20_000 + os.getpid() % 5_000, 32_000))
 
 
 def shortened(rules: str) -> str:
-    """The same rules, for a scrape each second."""
+    """The same rules, for a scrape each second; each instance is a fleet of one node."""
 
     def window(found: re.Match[str]) -> str:
         seconds = int(found[1]) * _UNITS[found[2]] // SHORTER
         return f"[{max(LEAST_WINDOW_S, seconds)}s]"
 
+    rules = rules.replace(" (job)", " (job, instance)")
     rules = re.sub(r"\[(\d+)([smhd])\]", window, rules)
     return re.sub(r"(?m)^( *for:) .*$", rf"\1 {MOST_FOR_S}s", rules)
 

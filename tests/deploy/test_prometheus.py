@@ -80,8 +80,13 @@ class Fleet:
         return self.fired - due
 
 
-UNCONFIGURED = {"Client keys, time since last use, A", "Token and certificate expire in, B"}
-"""Panels of settings that no instance has: `clients.keys` and `tls`."""
+UNCONFIGURED = {
+    "Client keys, time since last use, A",
+    "Token and certificate expire in, B",
+    "Relay duration, A",
+    "Relay duration, B",
+}
+"""Panels of settings that no instance has: `clients.keys`, `tls`, and a fleet of two nodes."""
 
 
 def test_every_alert_has_a_fault() -> None:

@@ -231,6 +231,7 @@ async def test_each_node_shows_the_fleet_and_exposes_its_metrics(pair: Pair) -> 
     assert await pair.leader.metric("trello_proxy_fleet_leader") == 1
     assert await pair.follower.metric("trello_proxy_fleet_leader") == 0
     assert await pair.leader.metric("trello_proxy_fleet_sessions") == 1
+    assert await pair.follower.metric("trello_proxy_fleet_relay_seconds_count") > 0
 
 
 async def test_check_names_the_leader_and_each_member(pair: Pair) -> None:

@@ -54,6 +54,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_fleet_behind": (),
     "trello_proxy_fleet_takeovers_total": (),
     "trello_proxy_fleet_relays_total": ("result",),
+    "trello_proxy_fleet_relay_seconds": (),
     "trello_proxy_redis_up": (),
     "trello_proxy_redis_seconds": (),
     "trello_proxy_redis_errors_total": (),

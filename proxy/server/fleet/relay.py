@@ -14,6 +14,8 @@ from multidict import CIMultiDict
 from proxy.fleet.errors import LeaderLost, NoLeader
 from proxy.fleet.node import Leader, Node
 from proxy.http_semantics.fields import HOP_BY_HOP
+from proxy.observability.metrics import Histogram
+from proxy.runtime.clock import BootClock
 from proxy.runtime.tasks import TaskSet
 from proxy.server.fleet.collapser import Collapser
 from proxy.server.fleet.envelope import (
@@ -132,11 +134,14 @@ def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
 class Relay:
     """Relays to the leader, as long as this node has a session with it."""
 
-    def __init__(self, node: Node, client: PeerClient) -> None:
+    def __init__(self, node: Node, client: PeerClient, clock: BootClock) -> None:
         self.results: Counter[str] = Counter(dict.fromkeys(("ok", "shared", *_LABELS.values()), 0))
         """Relayed requests by result, for the metrics."""
+        self.durations = Histogram()
+        """Time until the leader's response was received, for the metrics."""
         self._node = node
         self._client = client
+        self._clock = clock
         self._collapser: Collapser[_Received] = Collapser()
         self._running: dict[Leader, set[asyncio.Timeout]] = {}
         self._tasks = TaskSet()
@@ -196,13 +201,16 @@ class Relay:
         self, address: str, message: RelayedMessage, context: RequestContext
     ) -> _Received:
         request = message.method, message.target, message.fields.copy()
-        content = message.body.content
+        content, began = message.body.content, self._clock.boottime()
         response = await self._client.send(address, request, message.envelope, content)
         try:
-            return await self._receive(message.method, response, _result_of(response), context)
+            result = _result_of(response)
+            received = await self._receive(message.method, response, result, context)
         except BaseException:
             response.close()
             raise
+        self.durations.observe(self._clock.boottime() - began)
+        return received
 
     async def _receive(
         self,
