@@ -95,9 +95,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         leads = [node.app.fleet is not None and node.app.fleet.node.acts() for node in nodes]
         leader, follower = (nodes[0], nodes[1]) if leads[0] else (nodes[1], nodes[0])
         yield Pair(leader, follower, trello, redis)
-    with (
-        warnings.catch_warnings()
-    ):  # redis-py now and then loses a connection while it is cancelled
+    with warnings.catch_warnings():  # redis-py may lose a cancelled connection
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
