@@ -78,8 +78,7 @@ class StoreFactory:
             backend, limit_bytes = self._backend()
             pending_bytes = min(PENDING_BYTES, limit_bytes // 8)
             disk = WriteBehindTier(backend, epochs, clock, environment.log, pending_bytes)
-            await disk.start()
-            environment.own(disk)
+            await environment.own(disk).start()  # owned first: a start may be cancelled
             if leader is not None and not disk.is_working:
                 raise StoreError("Redis failed while it was opened")
         return ResponseStore(MemoryTier(self._cache.memory_bytes), disk, epochs)
@@ -117,8 +116,8 @@ class StoreFactory:
             self._environment.clock,
             self._environment.log,
         )
-        await store.start()
-        return self._environment.own(store)
+        await self._environment.own(store).start()
+        return store
 
     def _identity_file(self, disk: WriteBehindTier | None) -> IdentityFile:
         """The identity file; saving calls from a thread, Redis is written by the event loop."""

@@ -1,9 +1,7 @@
 """A request at a follower is served as at the leader; nothing else passes between nodes."""
 
 import asyncio
-import gc
 import secrets
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from io import BytesIO
@@ -95,9 +93,6 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         leads = [node.app.fleet is not None and node.app.fleet.node.acts() for node in nodes]
         leader, follower = (nodes[0], nodes[1]) if leads[0] else (nodes[1], nodes[0])
         yield Pair(leader, follower, trello, redis)
-    with warnings.catch_warnings():  # redis-py may lose a cancelled connection
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 REQUESTS = {

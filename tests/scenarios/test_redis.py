@@ -1,16 +1,20 @@
 """`cache.backend: redis` end to end: it outlives the proxy, and its failures reach no client."""
 
+import asyncio
+import secrets
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.cache.store import redis_connection
+from proxy.app.app import App, SystemPorts
+from proxy.cache.store import disk_tier, redis_connection
+from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
-from proxy.model import Secret
+from proxy.model import Credential, Secret
 from proxy.runtime.clock import FakeClock
 from tests.redis_server import RedisServer, needs_redis
-from tests.scenarios.conftest import Proxy, StartProxy, reopened, until
+from tests.scenarios.conftest import KEY, TOKEN, Proxy, StartProxy, reopened, until
 
 pytestmark = needs_redis
 
@@ -47,6 +51,34 @@ def target(standin: FakeTrello) -> str:
 async def settled(proxy: Proxy) -> None:
     """Return when everything is in Redis."""
     await proxy.app.components.stores.responses.flush()
+
+
+async def test_a_start_that_is_cancelled_closes_its_connection(
+    directory: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_tier, "STOP_TIMEOUT_S", 0.05)
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def never_respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            asked.set()
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(never_respond, "127.0.0.1", 0) as server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        cache = f"{{backend: redis, redis: '{url}', directory: '{directory}'}}"
+        config = load(f"listen: 127.0.0.1:0\ncache: {cache}", "proxy.yaml", {}, str)
+        ports = SystemPorts(clock=clock, write_log=lambda _: None, random=secrets.token_bytes)
+        app = App(config, Credential(key=KEY, token=TOKEN), ports)
+        starting = asyncio.ensure_future(app.start())
+        await asked.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await app.stop()
+        async with asyncio.timeout(2):
+            await closed.wait()
 
 
 async def test_responses_and_invalidations_outlive_the_proxy(
