@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from proxy.access.audit import AuditEntry
 from proxy.pages.format import time_text
-from proxy.pages.layout import EMPTY, page
+from proxy.pages.layout import page, table
 
 _TITLE = "Audit log"
 _NONE = "No write, refused request or administrative action since the proxy started."
@@ -16,12 +16,6 @@ _COLUMNS = ("Time", "Who", "Address", "Request", "Objects", "Status")
 _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{lead}</p>
 <section class="panel">{table}</section>""")
-_TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody></table></div>""")
-_HEAD = Markup('<th scope="col">{}</th>')
 _ROW = Markup(
     '<tr><th scope="row">{time}</th><td>{who}</td><td>{entry.address}</td>'
     "<td>{entry.method} {entry.route}</td><td>{objects}</td><td>{status}</td></tr>"
@@ -31,12 +25,8 @@ _NO_ROWS = Markup("<p>{}</p>").format(_NONE)
 
 def audit_page(entries: Sequence[AuditEntry]) -> bytes:
     """The entries as HTML."""
-    table = _TABLE.format(
-        head=EMPTY.join(map(_HEAD.format, _COLUMNS)), rows=Markup("\n").join(map(_row, entries))
-    )
-    return page(
-        _TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, table=table if entries else _NO_ROWS)
-    )
+    shown = table(_COLUMNS, map(_row, entries)) if entries else _NO_ROWS
+    return page(_TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, table=shown))
 
 
 def audit_json(entries: Sequence[AuditEntry]) -> bytes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from proxy.pages.format import counted, time_text
-from proxy.pages.layout import EMPTY, page
+from proxy.pages.layout import page, table
 
 _TITLE = "Clients that still send a credential"
 _OWNERS = {
@@ -23,12 +23,6 @@ _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{remedy}</p>
 <section class="panel">{table}</section>
 <p class="footnote"><a href="/">What to use instead</a></p>""")
-_TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody></table></div>""")
-_HEAD = Markup('<th scope="col">{}</th>')
 _ROW = Markup(
     '<tr><th scope="row">{row.client}</th><td>{row.location}</td><td>{owner}</td>'
     "<td>{row.requests:,}</td><td>{first_seen}</td><td>{last_seen}</td></tr>"
@@ -50,11 +44,8 @@ class Row(NamedTuple):
 
 def credential_usage_page(rows: Sequence[Row]) -> bytes:
     """The report as HTML."""
-    table = _TABLE.format(
-        head=EMPTY.join(map(_HEAD.format, _COLUMNS)), rows=Markup("\n").join(map(_table_row, rows))
-    )
-    main = _PAGE.format(title=_TITLE, remedy=_REMEDY, table=table if rows else _NO_ROWS)
-    return page(_TITLE, main)
+    shown = table(_COLUMNS, map(_table_row, rows)) if rows else _NO_ROWS
+    return page(_TITLE, _PAGE.format(title=_TITLE, remedy=_REMEDY, table=shown))
 
 
 def credential_usage_json(rows: Sequence[Row]) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from markupsafe import Markup
 
-from proxy.pages.layout import EMPTY, page
+from proxy.pages.layout import page, table
 
 _TITLE = "Fleet"
 _LEAD = "One node leads; the others relay to it."
@@ -14,12 +14,7 @@ _COLUMNS = ("Address", "Role", "Version", "Settings", "Last ping")
 _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{lead}</p>
 <section class="panel"><p>{summary}</p>
-<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody></table></div></section>""")
-_HEAD = Markup('<th scope="col">{}</th>')
+{table}</section>""")
 _ROW = Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
 
 
@@ -52,12 +47,9 @@ class FleetState:
 
 def fleet_page(state: FleetState) -> bytes:
     """The state as HTML."""
-    rows = Markup("\n").join(_ROW.format(*_cells(each)) for each in state.members)
-    head = EMPTY.join(map(_HEAD.format, _COLUMNS))
+    members = table(_COLUMNS, (_ROW.format(*_cells(each)) for each in state.members))
     summary = _summary(state)
-    return page(
-        _TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, summary=summary, head=head, rows=rows)
-    )
+    return page(_TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, summary=summary, table=members))
 
 
 def fleet_json(state: FleetState) -> bytes:

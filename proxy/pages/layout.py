@@ -6,6 +6,7 @@ works without either.
 """
 
 import hashlib
+from collections.abc import Iterable
 from importlib.resources import files
 
 from markupsafe import Markup
@@ -72,6 +73,12 @@ _COPY_BUTTON = Markup(
     '<button type="button" class="button" data-copy="{link}" hidden>Copy link'
     '<span class="visually-hidden"> to {what}</span></button>'
 )
+_TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody></table></div>""")
+_HEAD = Markup('<th scope="col">{}</th>')
 EMPTY = Markup()
 
 
@@ -85,6 +92,11 @@ def page(title: str, main: Markup) -> bytes:
         main=main,
     )
     return document.encode("utf-8", "replace")
+
+
+def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
+    """A table that scrolls sideways on a narrow screen, named by the heading with id `title`."""
+    return _TABLE.format(head=EMPTY.join(map(_HEAD.format, columns)), rows=Markup("\n").join(rows))
 
 
 def copy_button(link: str, what: str) -> Markup:
