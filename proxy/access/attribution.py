@@ -1,7 +1,7 @@
 """Attribution: to which boards an operation of Trello's belongs, for clients with a scope. Pure.
 
-Every operation stands in one of the tables, or in `access/refused_operations.py`. What is in
-neither is refused as well: it belongs to no board, or not to one for certain.
+What is in none of the tables is refused: it belongs to no board, or not to one for certain. A test
+lists those operations, so that each refusal is a decision.
 """
 
 from collections.abc import Iterator

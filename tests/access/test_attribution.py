@@ -5,7 +5,7 @@ import re
 import pytest
 
 from proxy.access.attribution import TABLE, attribution_of
-from proxy.access.refused_operations import REFUSED
+from tests.access.refused_operations import REFUSED
 from proxy.errors import OutsideScope
 from proxy.trello.read_operations import READS
 from proxy.trello.routes import RouteTable

@@ -10,7 +10,7 @@ from yarl import URL
 
 from proxy.access.attribution import TABLE
 from proxy.access.client_keys import digest_of
-from proxy.access.refused_operations import REFUSED
+from tests.access.refused_operations import REFUSED
 from proxy.fake_trello.request import File
 from proxy.fake_trello.service import Trello
 from tests.scenarios.conftest import OTHER_KEY, OTHER_TOKEN, Heard

@@ -1,7 +1,7 @@
-"""Refused operations: those of Trello's that no client with a scope may use, with the reason. Pure.
+"""Refused operations: those of Trello's that no client with a scope may use.
 
-`access/attribution.py` has all others. Nothing reads this table but the test that each operation
-stands in exactly one of both: what is in neither is refused too.
+`proxy/access/attribution.py` has all others, and refuses what it does not have. A test compares
+both with Trello's operations, so that each refusal is a decision.
 """
 
 REFUSED = """
