@@ -5,11 +5,11 @@ import re
 import pytest
 
 from proxy.access.attribution import TABLE, attribution_of
-from tests.access.refused_operations import REFUSED
 from proxy.errors import OutsideScope
 from proxy.trello.read_operations import READS
 from proxy.trello.routes import RouteTable
 from proxy.trello.write_operations import operations
+from tests.access.refused_operations import REFUSED
 
 NO_DATA = {
     ("GET", "/OAuthAuthorizeToken"),

@@ -10,9 +10,9 @@ from yarl import URL
 
 from proxy.access.attribution import TABLE
 from proxy.access.client_keys import digest_of
-from tests.access.refused_operations import REFUSED
 from proxy.fake_trello.request import File
 from proxy.fake_trello.service import Trello
+from tests.access.refused_operations import REFUSED
 from tests.scenarios.conftest import OTHER_KEY, OTHER_TOKEN, Heard
 
 CLIENT_KEY = "tpk_" + "5c0be" * 12
