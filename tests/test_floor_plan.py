@@ -57,6 +57,7 @@ PURE = {
     "proxy/fleet/timing.py",
     "proxy/fleet/witness.py",
     "proxy/ratelimit/fair_queue.py",
+    "proxy/ratelimit/send_log.py",
     "proxy/ratelimit/share.py",
     "proxy/ratelimit/sliding_window.py",
     "proxy/server/browser_guard.py",

@@ -16,6 +16,7 @@ from proxy.app.routes import RouteBuilder
 from proxy.config.schema import Config, Fleet
 from proxy.fleet.node import Node, Role
 from proxy.model import Credential, Detail, Rate
+from proxy.ratelimit.send_log import PriorSends, longest_window_s
 from proxy.runtime.tasks import TaskSet
 from proxy.server.middleware import Handler, Routes
 from proxy.server.request_context import RequestContext
@@ -59,7 +60,8 @@ class ApartMode:
         config = apart_config(self._environment.config, others)
         environment = replace(self._environment, config=config, shutdown=shutdown)
         components = await ComponentFactory(environment, self._public_url).build(credential)
-        components.upstream.limiter.doubt(credential)
+        now, window_s = environment.clock.monotonic, longest_window_s(config.limits)
+        components.upstream.limiter.succeed(PriorSends(now, now() + window_s))
         return RouteBuilder(environment, components, Detail.APART).build().clients
 
     async def _drop_when_over(self) -> None:

@@ -21,6 +21,7 @@ from proxy.errors import StoreError
 from proxy.fleet.errors import NoLeader
 from proxy.fleet.node import Node
 from proxy.fleet.redis_lease import RedisIntents
+from proxy.fleet.redis_sends import RedisSends
 from proxy.fleet.write_intents import Intent, WriteIntents
 from proxy.model import Credential, Tag
 from proxy.runtime.tasks import TaskSet
@@ -39,6 +40,7 @@ class _Term:
     components: Components
     environment: Environment
     behind: BehindFlag
+    sends: RedisSends
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,13 @@ class LeaderDuties:
             factory = ComponentFactory(environment, self._public_url)
             components = await factory.build(self.credential)
             self._term = _Term(
-                replace(components, credential_usage=self._usage), environment, behind
+                replace(components, credential_usage=self._usage),
+                environment,
+                behind,
+                self._sends(environment, components, succession.term),
             )
             await self._invalidate_left(self._term)
+            await self._succeed_limits(self._term)
         except BaseException:
             self._term = None
             await shutdown.aclose()
@@ -158,6 +164,7 @@ class LeaderDuties:
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_S):
                 await self._service.wait_idle()
+        await term.sends.flush()
         backend = term.components.stores.backend
         if await term.components.services.invalidator.flush() and backend is not None:
             with suppress(StoreError):
@@ -178,6 +185,24 @@ class LeaderDuties:
         if backend is None:
             raise StoreError("not open")
         return backend.connection
+
+    def _sends(self, environment: Environment, components: Components, term: int) -> RedisSends:
+        return environment.own(
+            RedisSends(
+                self._redis,
+                environment.clock,
+                name=environment.config.redis.name,
+                term=term,
+                digest=components.upstream.stored.partitions.digest,
+            )
+        )
+
+    async def _succeed_limits(self, term: _Term) -> None:
+        """Count what earlier leaders sent; what is not known of it is doubted."""
+        backend, limits = term.components.stores.backend, term.environment.config.limits
+        is_trusted = backend is not None and not backend.is_new
+        found = await term.sends.open(limits, is_trusted=is_trusted)
+        term.components.upstream.limiter.succeed(*found)
 
     async def _invalidate_left(self, term: _Term) -> None:
         """Invalidate what writes of earlier leaders may have changed, or may yet change.
@@ -204,7 +229,6 @@ class LeaderDuties:
     def _begin(self, term: _Term) -> None:
         components, environment = term.components, term.environment
         self.takeovers += 1
-        components.upstream.limiter.doubt(self.credential)
         routes = RouteBuilder(environment, components).build()
         if self._service is not None:
             self._service.open(routes.clients, routes.admin)

@@ -16,6 +16,7 @@ from proxy.errors import RateLimited, UpstreamError
 from proxy.http_semantics.fields import RateLimitQuota
 from proxy.model import CacheKey, Credential, Fields, Limit, Priority
 from proxy.observability.metrics import Histogram, Metrics, count
+from proxy.ratelimit.send_log import PriorSends, SendLog
 from proxy.ratelimit.sliding_window import SlidingWindowLimit
 from proxy.ratelimit.token_limits import (
     QueueClass,
@@ -68,7 +69,7 @@ class Permit:
         if sent:
             self.end(())
         else:
-            self._limiter.release(self._queue_class)
+            self._limiter.release(self._queue_class, self._usage)
 
     def throttled(self, limit: str) -> None:
         """Trello responded with 429 because of this limit; `end` or `fail` follows."""
@@ -139,10 +140,9 @@ class RateLimiter:
             if not queued.usage.cancelled():
                 queued.usage.set_exception(error)
 
-    def doubt(self, credential: Credential) -> None:
-        """Send one request alone first: an earlier process used this token (D65)."""
-        for limit in self._tokens.for_credential(credential).limits().values():
-            limit.doubt()
+    def succeed(self, prior: PriorSends, log: SendLog | None = None) -> None:
+        """Count what earlier processes used, and log what is sent (D65); nothing was sent yet."""
+        self._tokens = TokenLimitsTable(self.limits, prior, log)
 
     def raise_priority(self, request: ApiRequest) -> None:
         """Raise a queued request's priority when one of higher priority is collapsed onto it.
@@ -222,9 +222,9 @@ class RateLimiter:
         queue_class.end(usage, self._clock.monotonic(), fields)
         self._dispatch()
 
-    def release(self, queue_class: QueueClass) -> None:
+    def release(self, queue_class: QueueClass, usage: Usage) -> None:
         """Uncount a request that was not sent."""
-        queue_class.release()
+        queue_class.release(usage)
         self._dispatch()
 
     def block_limit(self, token_limits: TokenLimits, limit: str) -> None:
@@ -376,7 +376,7 @@ class RateLimiter:
         if queued in self._queued:
             self._dequeue(queued)
         elif not queued.usage.cancelled() and queued.usage.exception() is None:
-            self.release(queued.queue_class)
+            self.release(queued.queue_class, queued.usage.result())
 
     def _set_timer(self, now: float) -> None:
         """Set the timer for the next permit, or the next rejection if that is earlier."""

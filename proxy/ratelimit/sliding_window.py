@@ -11,6 +11,7 @@ not have counted in it, is used where it is lower than our own count. It is read
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil, inf
@@ -150,6 +151,15 @@ class SlidingWindowLimit:
         """Set another limit; requests sent before still count."""
         self.limit = self._configured_limit = limit
         self.window_s = self._configured_window_s = window_s
+
+    def count_prior(self, ended_at: Iterable[float]) -> None:
+        """Count requests of an earlier process in this new limit: when each ended, in order."""
+        self._answered.extend(ended_at)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other programs use it too, or Trello has sent a 429 most recently."""
+        return self._is_uncertain or self._observed_if_shared is not None
 
     @property
     def reserve(self) -> int:

@@ -9,6 +9,7 @@ from proxy.access.client import ANONYMOUS, Client
 from proxy.config.schema import Limits
 from proxy.model import CacheKey, Credential, Fields, Limit, Priority, Rate
 from proxy.ratelimit.fair_queue import FairQueue
+from proxy.ratelimit.send_log import PriorSends, Send, SendLog, key_text, token_text
 from proxy.ratelimit.share import BACKGROUND_SHARE
 from proxy.ratelimit.sliding_window import (
     MAX_NAMES,
@@ -35,6 +36,8 @@ class Usage:
     sent: tuple[SentRequest, ...]
     sent_before: int
     """Requests of the token before it."""
+    number: int = 0
+    """In the log, if there is one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +65,22 @@ class KeyLimits:
     limit: SlidingWindowLimit
     rejections: deque[float] = field(default_factory=lambda: deque(maxlen=LOCKOUT_GUARD))
     """Times of the last 429s."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLog:
+    """Where the requests of one token are logged."""
+
+    log: SendLog
+    token: str
+    key: str
+    """Digests."""
+
+    def sent(self, limits: tuple[tuple[Limit, SlidingWindowLimit], ...], now: float) -> int:
+        """Number of a request that is sent now and counts towards `limits`."""
+        (name, _), window_s = limits[-1], max(limit.window_s for _, limit in limits)
+        route = "" if name in _TRELLO_NAMES else name
+        return self.log.sent(Send(self.token, self.key, route, window_s, now))
 
 
 class QueueClass:
@@ -104,12 +123,16 @@ class QueueClass:
         """Count a request sent now in every limit."""
         sent_before = self.token_limits.sent
         self.token_limits.sent += 1
-        return Usage(tuple([limit.acquire(now) for limit in self._all_limits]), sent_before)
+        sent = tuple([limit.acquire(now) for limit in self._all_limits])
+        log = self.token_limits.log
+        return Usage(sent, sent_before, log.sent(self.limits, now) if log is not None else 0)
 
-    def release(self) -> None:
+    def release(self, usage: Usage) -> None:
         """Uncount a request that was not sent."""
         for limit in self._all_limits:
             limit.release()
+        if (log := self.token_limits.log) is not None:
+            log.log.unsent(usage.number)
 
     def end(self, usage: Usage, now: float, fields: Fields) -> None:
         """Count a request as answered with these fields, or, without any, as lost."""
@@ -122,6 +145,9 @@ class QueueClass:
                 header_limits.setdefault(name, HeaderOnlyLimit()).observe(
                     header, usage.sent[0].at, usage.sent_before
                 )
+        if (log := self.token_limits.log) is not None:
+            is_shared = any(limit.is_shared for limit in self._all_limits)
+            log.log.ended(usage.number, now, is_shared=is_shared)
 
     def predict(
         self, now: float, priority: Priority, ahead: dict[SlidingWindowLimit, int]
@@ -142,8 +168,9 @@ class QueueClass:
 class TokenLimits:
     """All limits of one token."""
 
-    def __init__(self, limits: Limits, key: KeyLimits) -> None:
+    def __init__(self, limits: Limits, key: KeyLimits, log: TokenLog | None = None) -> None:
         self.key = key
+        self.log = log
         self.sent = 0
         """Requests sent with this token so far."""
         self.header_limits: dict[str, HeaderOnlyLimit] = {}
@@ -219,8 +246,13 @@ class TokenLimits:
 class TokenLimitsTable:
     """The limits of the MAX_TOKENS tokens used most recently."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self, limits: Limits, prior: PriorSends | None = None, log: SendLog | None = None
+    ) -> None:
+        """`prior`: what earlier processes used. `log`: where requests are logged."""
         self._limits = limits
+        self._prior = prior
+        self._log = log
         self._keys: LruDict[str, KeyLimits] = LruDict(MAX_TOKENS)
         self._by_token: LruDict[Credential, TokenLimits] = LruDict(MAX_TOKENS)
 
@@ -240,8 +272,24 @@ class TokenLimitsTable:
         if found is None:
             if key is None:
                 key = self._keys[credential.key] = KeyLimits(_sliding_window(self._limits.key))
-            found = self._by_token[credential] = TokenLimits(self._limits, key)
+                self._count_prior(key_text(credential.key), {"key": key.limit})
+            found = TokenLimits(self._limits, key, self._log_of(credential))
+            self._by_token[credential] = found
+            own = found.limits()
+            del own["key"]
+            self._count_prior(token_text(credential), own)
         return found
+
+    def _count_prior(self, owner: str, limits: dict[Limit, SlidingWindowLimit]) -> None:
+        if self._prior is not None:
+            self._prior.count_in(owner, limits)
+
+    def _log_of(self, credential: Credential) -> TokenLog | None:
+        if self._log is None:
+            return None
+        digest = self._log.digest
+        token, key = digest(token_text(credential)), digest(key_text(credential.key))
+        return TokenLog(self._log, token, key)
 
 
 def _poller_share(limits: Limits) -> Rate:

@@ -180,11 +180,49 @@ class _Served:
     answered: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)
     """The person's, for a page."""
+    used: float = 0.0
+    """Of Trello's limit."""
+    refused: int = 0
+    """429s from Trello."""
 
 
 async def overload(stage: Stage) -> None:
-    """Five times the limit, at random nodes, from the start of one of Trello's windows on."""
-    seconds, log = stage.durations.overload_s, stage.trello.request_log
+    """Five times the limit, at random nodes."""
+    seconds = stage.durations.overload_s
+    served = await _overloaded(stage, seconds)
+    tools = [served.answered[f"tool {n}"] for n in range(TOOLS)]
+    print(f"five times the limit for {seconds:.0f} s; the person saw {len(served.waits)} pages")
+    print(verdict("429s from Trello", served.refused, most=0))
+    print(verdict("of Trello's limit used", served.used, least=0.94))
+    print(verdict("Jain's index over the tools", jain(tools), least=0.98))
+    print(verdict("s, the person's p95 wait for a page", quantile(served.waits, 0.95), most=0.3))
+
+
+async def overload_killed(stage: Stage) -> None:
+    """The same with a kill -9 of the leader, whose clients' next requests go to another node."""
+    seconds = min(stage.durations.overload_s, 2 * WINDOW_S)
+    await asyncio.sleep(min(WINDOW_S, seconds))
+    leader = await stage.group.settled()
+
+    async def kill() -> None:
+        await asyncio.sleep(seconds / 2)
+        stage.clients.rotation.remove(leader)
+        await leader.kill()
+
+    killing = asyncio.create_task(kill())
+    served = await _overloaded(stage, seconds)
+    await killing
+    await leader.start(_SETTINGS)
+    await stage.group.settled()
+    stage.clients.rotation.append(leader)
+    print(f"five times the limit for {seconds:.0f} s with a kill -9 of the leader")
+    print(verdict("429s from Trello", served.refused, most=1))
+    print(verdict("of Trello's limit used", served.used, least=0.75))
+
+
+async def _overloaded(stage: Stage, seconds: float) -> _Served:
+    """What clients got of five times the limit, from the start of one of Trello's windows on."""
+    log = stage.trello.request_log
     stage.trello.faults.latency_s = LATENCY_S
     chance, served = random.Random(7), _Served()  # noqa: S311 - the same load each time
     await asyncio.sleep(-SystemClock().now() % WINDOW_S)
@@ -192,20 +230,16 @@ async def overload(stage: Stage) -> None:
     sent, began = set[asyncio.Task[None]](), now()
     for question in questions_of(seconds):
         await asyncio.sleep(began + question.at - now())
-        node = chance.choice(stage.group.nodes)
+        node = chance.choice(stage.clients.rotation)
         sent.add(asyncio.create_task(_request(stage, node, question, served)))
     await asyncio.sleep(began + seconds - now())
-    used, refused = log.total / (PER_WINDOW * seconds / WINDOW_S), log.refused
-    tools = [served.answered[f"tool {n}"] for n in range(TOOLS)]
+    served.used = log.total / (PER_WINDOW * seconds / WINDOW_S)
+    served.refused = log.refused
     for task in sent:
         task.cancel()
     await asyncio.gather(*sent, return_exceptions=True)
     stage.trello.faults.clear()
-    print(f"five times the limit for {seconds:.0f} s; the person saw {len(served.waits)} pages")
-    print(verdict("429s from Trello", refused, most=0))
-    print(verdict("of Trello's limit used", used, least=0.94))
-    print(verdict("Jain's index over the tools", jain(tools), least=0.98))
-    print(verdict("s, the person's p95 wait for a page", quantile(served.waits, 0.95), most=0.3))
+    return served
 
 
 async def _request(stage: Stage, node: NodeProcess, question: Question, served: _Served) -> None:
@@ -297,6 +331,8 @@ async def run(durations: Durations) -> None:
     async with staged(durations) as stage:
         for part in (herd, relays, overload):
             await part(stage)
+        if durations is not _SMOKE:
+            await overload_killed(stage)
         await asyncio.sleep(min(WINDOW_S, durations.overload_s))
         for part in (leader_killed, redis_killed, leader_stopped):
             await part(stage)

@@ -16,6 +16,7 @@ from tests.redis_server import RedisServer, needs_redis
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN
 
+SEARCHES = 5
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
@@ -41,6 +42,7 @@ async def group(
     redis.start()
     tmp_path = tmp_path_factory.mktemp("nodes")
     upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
+    upstream += f"limits: {{search: {SEARCHES}/900s}}\n"
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         made = NodeGroup(
@@ -89,9 +91,11 @@ async def test_a_herd_over_all_nodes_is_one_request_to_trello(
 
 
 async def test_a_leader_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(
-    group: NodeGroup, traffic: Traffic
+    group: NodeGroup, traffic: Traffic, trello: FakeTrello
 ) -> None:
     leader = await group.settled()
+    for number in range(SEARCHES):
+        assert (await leader.get(f"/1/search?query=n{number}")).status == 200
     async with traffic.running():
         await asyncio.sleep(0.5)
         traffic.avoided = leader
@@ -100,6 +104,8 @@ async def test_a_leader_that_is_killed_is_replaced_and_nothing_acknowledged_is_l
         follower = next(each for each in group.nodes if each is not leader)
         assert (await follower.get("/1/members/me?fields=id")).status == 200
         assert now() - before < 3.5
+        beyond = await follower.get("/1/search?query=beyond")
+        assert (beyond.status, trello.request_log.count("GET", "/1/search")) == (429, SEARCHES)
         await asyncio.sleep(0.5)
         await leader.start()
     assert not traffic.wrong
