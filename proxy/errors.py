@@ -101,6 +101,11 @@ class CrossOriginDenied(ClientError):
     """A request from a web page whose origin is not in `clients.origins`."""
 
 
+@problem(403, "connect-denied", "No tunnel leads there")
+class ConnectDenied(ClientError):
+    """CONNECT to anything but `api.trello.com:443`, or without `tls`, or within TLS."""
+
+
 @problem(403, "tunnel-denied", "A GET may not write here")
 class TunnelDenied(ClientError):
     """A `_method` in a GET that any web page could have caused, a HEAD, a batch or multipart."""
@@ -261,11 +266,9 @@ class ClientBusy(ProxyError):
     retry_after_s = 5
 
 
-@problem(503, "audit-failed", "The write could not be logged, and was not sent")
+@problem(503, "audit-failed", "A write that cannot be logged is not sent", "proxy_internal_error")
 class AuditFailed(ProxyError):
     """A write, with `audit.required`, whose entry cannot be written to `audit.file`."""
-
-    proxy_error = "proxy_internal_error"
 
 
 class UpstreamError(ProxyError):
@@ -296,11 +299,9 @@ class ConnectionRefused(Unreachable):
     """Nothing listens at Trello's address; nothing was sent."""
 
 
-@problem(502, "upstream-certificate", "Trello's certificate is not trusted")
+@problem(502, "upstream-certificate", "Trello's certificate is untrusted", "tls_certificate_error")
 class UntrustedCertificate(Unreachable):
     """A certificate of Trello's host that cannot be verified; nothing was sent."""
-
-    proxy_error = "tls_certificate_error"
 
 
 @problem(502, "upstream-tls", "No TLS with Trello's address", "tls_protocol_error")
@@ -337,12 +338,11 @@ class CircuitOpen(UpstreamError):
         self.retry_after_s = retry_after_s
 
 
-@problem(502, "token-refused", "Trello does not accept the proxy's token")
+@problem(502, "token-refused", "Trello refuses the proxy's token", "proxy_configuration_error")
 class TokenRefused(UpstreamError):
     """Trello does not accept the stored key and token; nothing was sent."""
 
     source = "proxy"
-    proxy_error = "proxy_configuration_error"
     sent = False
 
     def __init__(self, retry_after_s: int) -> None:
@@ -365,12 +365,11 @@ class InvalidResponse(UpstreamError):
     """A response that is not what the route promises."""
 
 
-@problem(429, "rate-limited", "Trello's rate limit is used up")
+@problem(429, "rate-limited", "Trello's rate limit is used up", "http_request_denied")
 class RateLimited(UpstreamError):
     """Trello's limits would delay the request by more than `limits.wait`; nothing was sent."""
 
     source = "proxy"
-    proxy_error = "http_request_denied"
     sent = False
 
     def __init__(self, code: str, sentence: str, retry_after_s: int) -> None:

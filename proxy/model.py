@@ -18,6 +18,9 @@ CacheKey = NewType("CacheKey", str)
 Fields = tuple[tuple[str, str], ...]
 """Header fields in their order on the wire (RFC 9110 §5)."""
 
+TRELLO_API_HOST = "api.trello.com"
+"""The host of clients whose base URL cannot be changed."""
+
 _ID = re.compile(r"[0-9a-f]{24}")
 
 

@@ -67,8 +67,8 @@ def column(page: str, heading: str) -> set[str]:
 
 def test_the_pages_are_these_and_the_readme_lists_them() -> None:
     assert set(DOCS) == {
-        "alerts", "architecture", "attachments", "configuration", "decisions", "fleet", "freshness",
-        "http", "limits-and-failures", "log", "metrics", "scopes", "security",
+        "alerts", "architecture", "attachments", "clients", "configuration", "decisions", "fleet",
+        "freshness", "http", "limits-and-failures", "log", "metrics", "scopes", "security",
     }  # fmt: skip
     assert not [name for name in DOCS if f"](proxy/docs/{name}.md)" not in README]
 
@@ -79,7 +79,7 @@ def test_a_page_is_short() -> None:
     assert not [
         n
         for n, lines in lengths.items()
-        if lines >= (150, 200)[n in {"configuration", "decisions", "metrics"}]
+        if lines >= {"configuration": 200, "decisions": 300, "metrics": 200}.get(n, 150)
     ]
     guide = [path for path in DOCUMENTS if "deploy" in path.parts]
     assert not [path.name for path in guide if len(path.read_text().splitlines()) > 150]

@@ -61,6 +61,9 @@ class ConfigLoader:
         if config.cache.backend == "redis" and find_spec("redis") is None:
             fault = "redis needs its client library; run pip install '.[redis]' in the checkout"
             raise ConfigError(f"{self.path}: cache.backend: {fault}")
+        if config.upstream.resolve and find_spec("aiodns") is None:
+            fault = "needs the library aiodns; run pip install '.[resolve]' in the checkout"
+            raise ConfigError(f"{self.path}: upstream.resolve: {fault}")
         return config
 
     def secrets_changed(self) -> bool:

@@ -32,6 +32,7 @@ TRELLO_KEY=… TRELLO_TOKEN=… trello-proxy serve
 trello-proxy purge https://trello.com/b/AbCd1234
   trello-proxy purge card:5f1a…  # a tag that `explain` shows""",
     "key": "trello-proxy key ci",
+    "certificate": "trello-proxy certificate --directory /etc/trello-proxy/tls trello.internal",
     "fleet": "trello-proxy fleet forget 10.0.0.7:9080",
     "docs": "trello-proxy docs http",
     "help": "trello-proxy help serve",
@@ -107,6 +108,14 @@ class CommandLine:
         text = "Make a client key, and print it with its entry in proxy.yaml"
         key = self._add("key", text, has_config=False)
         key.add_argument("name", metavar="NAME", help="of the client, in logs and metrics: ci")
+        text = (
+            "Make a private CA and a certificate for api.trello.com, for clients with a fixed URL"
+        )
+        certificate = self._add("certificate", text, has_config=False)
+        text = "further host names or addresses of the proxy"
+        certificate.add_argument("names", metavar="NAME", nargs="*", help=text)
+        text = "for the files; default: here"
+        certificate.add_argument("--directory", metavar="DIR", default=".", help=text)
 
     def _add_asking(self) -> None:
         text = "Explain how the running proxy would serve a read; sends nothing to Trello"

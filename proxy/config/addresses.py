@@ -2,7 +2,7 @@
 
 import re
 from functools import partial
-from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_network
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address, ip_network
 
 from proxy.model import Listen, Secret
 
@@ -87,6 +87,18 @@ def network(text: str) -> str:
     except ValueError:
         cure = "write 192.0.2.7, 10.0.0.0/8 or unix"
         raise ValueError(f"not an address or network; {cure}") from None
+
+
+def dns_server(text: str) -> str:
+    """An IP address, with a port or without; ValueError."""
+    name, port = _authority(text if text.count(":") < 2 or "[" in text else f"[{text}]")
+    try:
+        address = ip_address(name.strip("[]"))
+    except ValueError:
+        cure = "write 9.9.9.9, 192.0.2.53:5353 or [2620:fe::fe]:53"
+        raise ValueError(f"not the address of a DNS server; {cure}") from None
+    written = f"[{address}]" if address.version == 6 else str(address)
+    return written if port is None else f"{written}:{port}"
 
 
 _REDIS = re.compile(r"rediss?://(?:[^/?#@]*@)?([^/?#@,]+)(?:/[0-9]+)?")

@@ -140,8 +140,12 @@ class Upstream:
     proxy: Annotated[Secret, addresses.egress_proxy] | None = None
     """A URL, which may hold a password."""
     ca: Annotated[str, _file] | None = None
+    resolve: tuple[Annotated[str, addresses.dns_server], ...] = ()
+    """DNS servers; empty: the system's names."""
 
     def __post_init__(self) -> None:
+        if self.proxy is not None and self.resolve:
+            raise ValueError("resolve with a proxy, which resolves names itself; remove resolve")
         if self.proxy is not None and not self.url.startswith("https://"):
             fault = "proxy with an http url, which CONNECT would not encrypt"
             raise ValueError(f"{fault}; write url: https://… or leave proxy out")

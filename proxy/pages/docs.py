@@ -16,6 +16,7 @@ URL = "/-/docs/"
 RUNBOOK = "/-/runbook"
 """Where alerts lead: the page `alerts`."""
 NAMES = (
+    "clients",
     "http",
     "freshness",
     "attachments",

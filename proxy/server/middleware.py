@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.errors import (
+    ConnectDenied,
     HostNotAllowed,
     InternalError,
     InvalidTarget,
@@ -23,7 +24,7 @@ from proxy.errors import (
 from proxy.http_semantics.fields import FetchMetadata, check_fields_size, serialize
 from proxy.http_semantics.target import check_target_size, host_name, split_absolute
 from proxy.http_semantics.trace_context import TraceContext, parse_traceparent
-from proxy.model import Fields
+from proxy.model import TRELLO_API_HOST, Fields
 from proxy.observability.log import RequestLine
 from proxy.observability.metrics import count
 from proxy.server.audit_log import AuditLog
@@ -55,6 +56,9 @@ _PURGE = "PURGE"
 _KNOWN_METHODS = frozenset({*_ALLOWED.split(", "), _PURGE})
 _NO_FORWARD_PROXY = (
     "This is no forward proxy: make it the client's base URL in place of https://api.trello.com."
+)
+_NO_TUNNEL = (
+    f"{_NO_FORWARD_PROXY} CONNECT {TRELLO_API_HOST}:443 needs tls in the proxy's proxy.yaml."
 )
 
 
@@ -233,12 +237,12 @@ class Middleware:
         )
 
     def _check_request(self, request: web.BaseRequest) -> None:
-        """MethodNotAllowed for CONNECT, MalformedRequest for two Authorization fields.
+        """ConnectDenied, MalformedRequest for two Authorization fields.
 
         HostNotAllowed, CrossOriginDenied, LoopDetected.
         """
         if request.method == "CONNECT":
-            raise MethodNotAllowed(_NO_FORWARD_PROXY, _ALLOWED)
+            raise ConnectDenied(_NO_TUNNEL)
         if len(request.headers.getall("Authorization", ())) > 1:
             raise MalformedRequest("Send one Authorization field.")
         self._check_host(request)
@@ -291,17 +295,22 @@ class Middleware:
         A 304 leaves the client's copy the fields it came with (RFC 9110 §15.4.5).
         """
         response.head += serialize(self._guard.cors(request.headers.get("Origin", "")))
-        self._add_usage(context, response)
+        self._add_usage(request, context, response)
         if response.status != 304 and POLICY not in response.head:
             response.head += self._guard.isolation(FetchMetadata(request.headers), request.raw_path)
 
-    def _add_usage(self, context: RequestContext, response: WireResponse) -> None:
-        """Count the credentials that the client sent; add fields if they are deprecated."""
-        if context.credentials_sent:
-            response.head += self._credential_usage.record(context)
-        else:
+    def _add_usage(
+        self, request: web.BaseRequest, context: RequestContext, response: WireResponse
+    ) -> None:
+        """Count the credentials that the client sent; add fields if they are deprecated.
+
+        Not of a client that takes the proxy for Trello: it cannot leave them out (D68).
+        """
+        if not context.credentials_sent:
             for counter in context.credential_counters:
                 counter.count_one(self._deps.clock.now())
+        elif host_name(request.headers.get("Host", "")) != TRELLO_API_HOST:
+            response.head += self._credential_usage.record(context)
 
     def _finalize(self, response: WireResponse, context: RequestContext) -> WireResponse:
         """Add the request id and Server-Timing, and log the request when the response is sent."""

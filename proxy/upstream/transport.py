@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType
 from aiohttp.helpers import is_ip_address
+from aiohttp.resolver import AsyncResolver, ThreadedResolver
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -145,12 +147,14 @@ class Transport:
         self._egress = egress
         self._response_timeout_s = connect_timeout_s + 2 * read_timeout_s
         """From the request to the complete header, a free connection included."""
+        self._resolver = _resolver(egress)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
                 limit_per_host=MAX_CONNECTIONS,
                 keepalive_timeout=KEEPALIVE_S,
                 ttl_dns_cache=60,
+                resolver=self._resolver,
                 ssl=egress.context or True,
                 socket_factory=self._socket,
             ),
@@ -175,6 +179,7 @@ class Transport:
 
     async def close(self) -> None:
         await self._session.close()
+        await self._resolver.close()
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """The response, its body unread; the caller closes it. Raises UpstreamError only.
@@ -243,6 +248,13 @@ class Transport:
             if chunk is None:
                 return
             yield chunk
+
+
+def _resolver(egress: Egress) -> AbstractResolver:
+    """Of the DNS servers of `upstream.resolve` alone, without a hosts file; else the system's."""
+    if not egress.dns_servers:
+        return ThreadedResolver()
+    return AsyncResolver(nameservers=list(egress.dns_servers), lookups="b")
 
 
 def _connection_trace() -> aiohttp.TraceConfig:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -587,3 +588,40 @@ def test_a_page_of_the_documentation_is_also_named_by_its_file(
     for name in ("scopes", "scopes.md", "proxy/docs/scopes.md"):
         assert run(["docs", name]) == 0
         assert capsys.readouterr().out.startswith("# Scopes\n")
+
+
+def test_check_warns_where_trellos_name_leads_to_the_proxy_itself(
+    capsys: pytest.CaptureFixture[str],
+    credentials: None,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = "127.0.0.1"
+
+    def resolved(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        assert host == "api.trello.com"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    text = "clients: {hosts: [api.trello.com]}\n"
+    for address, more, is_warned in (
+        ("127.0.0.1", "", True),
+        ("10.0.0.5", "", True),
+        ("8.8.8.8", "", False),
+        ("127.0.0.1", "upstream: {resolve: [9.9.9.9]}", False),
+    ):
+        if "resolve" in more and find_spec("aiodns") is None:
+            continue
+        (elsewhere / "proxy.yaml").write_text(text + more)
+        assert run(["check"]) == 0
+        said = capsys.readouterr().err
+        assert (f"api.trello.com is {address} here" in said) == is_warned
+
+
+def test_resolve_without_its_library_is_a_fault(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "find_spec", lambda _: None)
+    (elsewhere / "proxy.yaml").write_text("upstream: {resolve: [9.9.9.9]}")
+    assert run(["check"]) == 2
+    assert "pip install '.[resolve]'" in capsys.readouterr().err

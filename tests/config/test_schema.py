@@ -68,6 +68,11 @@ READ: dict[str, tuple[str, str, object]] = {
         "upstream.storage_hosts",
         ("files.internal",),
     ),
+    "DNS servers": (
+        "upstream: {resolve: [9.9.9.9, '[2620:FE::fe]:5353', '2620:fe::9']}",
+        "upstream.resolve",
+        ("9.9.9.9", "[2620:fe::fe]:5353", "[2620:fe::9]"),
+    ),
     "a name for keys in Redis": ("redis: {name: staging}", "redis.name", "staging"),
     "a Redis address": ("cache: {redis: 'redis://h'}", "cache.redis", Secret("redis://h")),
     "a section with nothing below it": ("limits:", "limits", Limits()),
@@ -97,6 +102,14 @@ FAULTS = {
     "an egress proxy to plain http": (
         "upstream: {proxy: 'http://proxy.example', url: 'http://trello.example'}",
         "1: upstream: proxy with an http url, which CONNECT would not encrypt; write url: https",
+    ),
+    "a name for a DNS server": (
+        "upstream: {resolve: [dns.example]}",
+        "1: upstream.resolve.0: not the address of a DNS server; write 9.9.9.9",
+    ),
+    "DNS servers beside an egress proxy": (
+        "upstream: {resolve: [9.9.9.9], proxy: 'http://proxy.example:3128'}",
+        "1: upstream: resolve with a proxy, which resolves names itself; remove resolve",
     ),
     "no host": ("listen: :8080", "1: listen: no host; write 127.0.0.1:8080"),
     "a duration without a unit": (

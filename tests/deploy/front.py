@@ -21,6 +21,7 @@ from tests.deploy.tools import told, tool
 
 FILE = DEPLOY / "nginx/trello-proxy.conf"
 LOGINS = DEPLOY / "nginx/logins.conf"
+FIXED = DEPLOY / "nginx/api.trello.com.conf"
 NAMES = ("trello.internal", "hooks.example.com")
 CURE = "apt-get install nginx openssl"
 STARTED_S = 20.0

@@ -20,6 +20,7 @@ from proxy.trello.webhook_payload import PATH
 from tests.deploy.examples import Example
 from tests.deploy.front import (
     FILE,
+    FIXED,
     NAMES,
     Front,
     front,
@@ -99,6 +100,18 @@ def test_nginx_finds_nothing_wrong_with_the_way_in_for_deliveries(tmp_path: Path
     text = with_webhooks(FILE.read_text())
     assert text.count("listen 443 ssl;") == 2
     assert judged(tmp_path, text) == (0, "")
+
+
+def test_nginx_finds_nothing_wrong_with_the_proxy_under_trellos_name(tmp_path: Path) -> None:
+    assert judged(tmp_path, FIXED.read_text()) == (0, "")
+    assert _location(FIXED) == _location(FILE)
+
+
+def _location(file: Path) -> list[list[str]]:
+    """The directives of the example's location, but for the name of its upstream."""
+    text = file.read_text().partition("location / {")[2].partition("}")[0]
+    lines = [line.partition("#")[0].split() for line in text.splitlines()]
+    return [line for line in lines if line[:1] != ["proxy_pass"]]
 
 
 def test_a_fault_in_it_would_be_found(tmp_path: Path) -> None:

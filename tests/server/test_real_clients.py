@@ -35,9 +35,10 @@ NPM_S = 60
 class Running:
     """A proxy and a fake Trello on their own event loop; a client knows the `url` only."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, yaml: str = "") -> None:
         self.url = ""
         self._directory = directory
+        self._yaml = yaml or "clients: {writes: all}"
         self._ready = threading.Event()
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -59,7 +60,7 @@ class Running:
     async def _serve(self) -> None:
         fill(self.standin.trello)
         await self.standin.start()
-        config = load("listen: 127.0.0.1:0\nclients: {writes: all}", "proxy.yaml", {}, str)
+        config = load(f"listen: 127.0.0.1:0\n{self._yaml}", "proxy.yaml", {}, str)
         hosts = (self.standin.storage_host,)
         config = replace(
             config,
@@ -242,20 +243,25 @@ client.instance.defaults.baseURL = base + '/1';
 """
 
 
+def install(package: str, directory: Path) -> None:
+    """Have `require` find an npm package in the directory; the test is skipped if it cannot."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("node and npm are not installed")
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", package]
+    try:
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, timeout=NPM_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install {package} within {NPM_S} s")
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot install {package} here")
+
+
 @pytest.fixture
 def with_trello_js(tmp_path: Path) -> Path:
     """A directory where `require('trello.js')` works."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not installed")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "trello.js@1"]
-    try:
-        done = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, timeout=NPM_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install trello.js within {NPM_S} s")
-    if done.returncode != 0:
-        pytest.skip("npm cannot install trello.js here")
+    install("trello.js@1", tmp_path)
     return tmp_path
 
 

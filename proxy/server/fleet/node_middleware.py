@@ -75,11 +75,12 @@ class RelayedMiddleware(Middleware):
 
     def _add_fields(
         self,
-        request: web.BaseRequest,  # noqa: ARG002 — the other node adds what depends on it
+        request: web.BaseRequest,
         context: RequestContext,
         response: WireResponse,
     ) -> None:
-        self._add_usage(context, response)
+        """Count credentials; the other node adds what else depends on the request."""
+        self._add_usage(request, context, response)
 
     def _finalize(self, response: WireResponse, context: RequestContext) -> WireResponse:
         """Add what the other node needs for its log, its metrics and Server-Timing."""
