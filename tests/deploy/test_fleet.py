@@ -211,4 +211,4 @@ def test_systemd_accepts_the_unit_with_what_a_node_needs_besides(tmp_path: Path)
 
 
 def test_the_image_can_speak_to_redis() -> None:
-    assert "'.[redis]'" in (ROOT / "deploy/Dockerfile").read_text()
+    assert "'.[redis,resolve]'" in (ROOT / "deploy/Dockerfile").read_text()
