@@ -26,6 +26,7 @@ _LINE = re.compile(
 NONE = "\N{EN DASH}"
 _LABELS = {
     "CONTENT": "boards, lists, cards, checklists",
+    "BOARD_LISTS": "the boards of a member",
     "ACROSS_BOARDS": "lists across boards",
     "UNANNOUNCED": "labels, custom fields, preferences, plugin data",
     "ATTACHMENTS": "metadata of attachments",

@@ -281,6 +281,7 @@ class ComponentFactory:
         refresher = own(
             ActiveRefresher(cache.recent_reads, services.reads, services.batches, batch)
         )
+        services.reads.revalidate_in_batch = refresher.revalidate
         receiver, manager = self._build_webhooks(upstream, services)
 
         def on_change(boards: Set[str], since: float) -> None:

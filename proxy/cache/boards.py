@@ -25,6 +25,8 @@ MAX_WRITTEN_TAGS = 1_000
 """Tags of writes remembered until the next poll; what further ones changed is not refetched."""
 UNCOUNTED_S = 60.0
 """Lifetime of watched actions where boards show only when they were last active."""
+OWN_MEMBER = Tag("member:me")
+"""On what was requested of the account itself."""
 _OF_BOARDS = frozenset({"board", "cards-of"})
 """Kinds of tags that name a board."""
 _BESIDE_BOARDS = frozenset({"enterprise", "member", "organization", "plugin", "token", "webhook"})
@@ -84,8 +86,9 @@ class WatchedBoards:
     def update(
         self, since: Mapping[str, int], polled_at: float, *, count: int, is_counted: bool
     ) -> None:
-        """Replace what is known by a good poll. `since`: by id and by shortLink, the `seq` from
-        which a board is watched; `is_counted`: every board shows a count of its updates."""
+        """Replace what is known by a good poll. `since`: the `seq` from which a board is watched,
+        by id and by shortLink, and the list of all of them, by SPANNING; `is_counted`: every board
+        shows a count of its updates."""
         self._since, self.polled_at = since, polled_at
         self._count, self._is_counted = count, is_counted
 
@@ -156,13 +159,16 @@ def is_watched(tags: Iterable[Tag], requested_seq: int, since: Mapping[str, int]
     """Whether every board a response depends on was watched when the response was requested.
 
     A board that was inferred counts: it was learned while it was watched, and a card that leaves
-    it changes its version.
+    it changes its version. A list of boards is watched if it is the one that is polled.
     """
     of_boards = False
-    for tag in tags:
+    shown = frozenset(tags)
+    for tag in shown:
         kind, _, name = tag.partition(":")
         if kind == SPANNING:
-            return False
+            if OWN_MEMBER not in shown or requested_seq < since.get(SPANNING, math.inf):
+                return False
+            of_boards = True
         if kind in _OF_BOARDS and name not in (ALL_OF_KIND, INFERRED):
             if name not in since or requested_seq < since[name]:
                 return False

@@ -32,6 +32,17 @@ class LookupResult:
                 return Outcome(fwd=self.forward_reason)
 
     @property
+    def ttl_s(self) -> float:
+        """Seconds for which it is fresh; not above 0 if it is not."""
+        match self.verdict:
+            case Fresh(ttl_s):
+                return ttl_s
+            case Stale(stale_for_s):
+                return -stale_for_s
+            case Absent():
+                return 0.0
+
+    @property
     def forward_reason(self) -> Fwd:
         """Why the request is forwarded; `request` if only because of the client's directives."""
         if self.stored is None:

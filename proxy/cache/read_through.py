@@ -7,7 +7,7 @@ while `seq` has not moved, and its response is stored only if none of its tags w
 since.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -60,6 +60,8 @@ class ReadThrough:
         self._watched = watched
         self._recent = recent
         self._flights: RequestCollapser[FetchResult] = RequestCollapser(exchange.limiter.is_queued)
+        self.revalidate_in_batch: Callable[[ApiRequest], bool] = lambda _: False
+        """Whether the request was sent in a batch with others that would be sent soon."""
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
         """The response; NotInCache for an `only-if-cached` without one, or UpstreamError."""
@@ -81,7 +83,7 @@ class ReadThrough:
         """The stored response to a client's request, or a projection of a fresh, larger one."""
         self._watched.note_read()
         found = await self.predict(request)
-        self._recent.note(found.request, found.stored)
+        self._recent.note(found.request, found.stored, found.ttl_s)
         return found
 
     async def predict(self, request: ApiRequest) -> LookupResult:
@@ -150,6 +152,8 @@ class ReadThrough:
 
     def _revalidate(self, request: ApiRequest) -> None:
         """Fetch in the background, unless that is in progress."""
+        if self.revalidate_in_batch(request):
+            return
         flight = "revalidate", *self._flight_key(request)
 
         async def fetch() -> FetchResult:

@@ -2,8 +2,10 @@
 
 from collections.abc import Set
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from proxy.cache.boards import boards_of
+from proxy.cache.policy import age_of
 from proxy.model import CacheKey, Priority, StoredResponse, Tag
 from proxy.runtime.clock import Clock
 from proxy.runtime.lru import LruDict
@@ -37,8 +39,20 @@ class RecentRead:
     """Those of the response that it found last."""
     read_at: float
     """Monotonic seconds of the last lookup."""
+    fresh_until: float
+    """Monotonic seconds until which that response was fresh."""
+    ages_at: float
+    """Half of its lifetime earlier: from then on it shares requests that are sent anyway."""
     unread: int = 0
     """Refreshes since the last lookup."""
+    is_pending: bool = False
+    """Whether a refresh is in progress."""
+
+    def found(self, stored: StoredResponse, age_s: float, ttl_s: float, now: float) -> None:
+        """Note the response that a lookup found at `now`, `age_s` old, fresh for `ttl_s`."""
+        self.tags = stored.tags
+        self.fresh_until = now + ttl_s
+        self.ages_at = self.fresh_until - (age_s + ttl_s) / 2
 
 
 class RecentReads:
@@ -51,16 +65,20 @@ class RecentReads:
     def __len__(self) -> int:
         return len(self._reads)
 
-    def note(self, request: ApiRequest, stored: StoredResponse | None) -> None:
-        """Note a client's lookup, and what it found; a first read without a response is none."""
+    def note(self, request: ApiRequest, stored: StoredResponse | None, ttl_s: float = 0.0) -> None:
+        """Note a client's lookup, and what it found; a first read without a response is none.
+
+        `ttl_s`: for how many more seconds what it found is fresh; negative when it is stale.
+        """
         if request.priority >= Priority.BACKGROUND:
             return
         now, known = self._clock.monotonic(), self._reads.use(request.key)
         if known is not None:
             known.read_at, known.unread = now, 0
-            known.tags = stored.tags if stored is not None else known.tags
         elif stored is not None and _is_refreshable(request, stored):
-            self._reads[request.key] = RecentRead(request, stored.tags, now)
+            self._reads[request.key] = known = RecentRead(request, stored.tags, now, now, now)
+        if known is not None and stored is not None:
+            known.found(stored, age_of(stored.requested_at, self._clock.now()), ttl_s, now)
 
     def note_fetched(self, request: ApiRequest, stored: StoredResponse) -> None:
         """Note what was stored for a client; until it is read again, it fills one refresh."""
@@ -83,6 +101,23 @@ class RecentReads:
             and not tags.isdisjoint(each.tags)
         ]
         return sorted(found, key=lambda each: (each.unread, -each.read_at))
+
+    def find(self, key: CacheKey) -> RecentRead | None:
+        """The read with this key, if it is noted."""
+        return self._reads.get(key)
+
+    def ageing(self, count: int) -> list[RecentRead]:
+        """At most `count` reads whose responses are past half of their lifetime, not past its end.
+
+        Only those that were read since they were fetched; the ones that expire first.
+        """
+        now = self._clock.monotonic()
+        found = (
+            each
+            for each in self._reads.values()
+            if not (each.unread or each.is_pending) and each.ages_at <= now < each.fresh_until
+        )
+        return nsmallest(count, found, key=lambda each: each.fresh_until)
 
 
 def _is_refreshable(request: ApiRequest, stored: StoredResponse) -> bool:

@@ -14,10 +14,12 @@ from proxy.changes.poll_diff import (
     IDLE_AFTER_S,
     VALID_INTERVALS,
     BoardVersion,
+    Polled,
     diff,
     parse_versions,
     pause_s,
     watched_since,
+    with_list,
 )
 from proxy.errors import ProxyError
 from proxy.model import Tag
@@ -109,11 +111,11 @@ class BoardPoller:
             await self._watched.wait_for_reader(IDLE_AFTER_S)
             written = self._watched.take_written()
             requested_at, began = self._clock.now(), self._clock.monotonic()
-            result, versions = await self._poll(request)
+            result, polled = await self._poll(request)
             count(self.polls, result)
-            failures = failures + 1 if versions is None else 0
-            if versions is not None:
-                self._update(versions, requested_at, written)
+            failures = failures + 1 if polled is None else 0
+            if polled is not None:
+                self._update(polled, requested_at, written)
             self._log_lag()
             await self._pause(began, pause_s(self._interval_s, failures), failures)
 
@@ -131,8 +133,8 @@ class BoardPoller:
     def _remaining(self, began: float, pause_s: float) -> float:
         return max(0.0, pause_s - (self._clock.monotonic() - began))
 
-    async def _poll(self, request: ApiRequest) -> tuple[str, dict[str, BoardVersion] | None]:
-        """The result, as in `polls`, and the versions of the boards after a good one."""
+    async def _poll(self, request: ApiRequest) -> tuple[str, Polled | None]:
+        """The result, as in `polls`, and the boards after a good one."""
         try:
             fetched = await self._exchange.fetch(request, gzip=True)
         except ProxyError:
@@ -142,8 +144,8 @@ class BoardPoller:
             return "unusable", None
         if fetched.status != 200:
             return "refused", None
-        versions = parse_versions(fetched.plain)
-        return ("unusable" if versions is None else "good"), versions
+        polled = parse_versions(fetched.plain)
+        return ("unusable" if polled is None else "good"), polled
 
     def _log_lag(self) -> None:
         """Log when polls become late, and when they have recovered."""
@@ -154,10 +156,9 @@ class BoardPoller:
             else:
                 self._log.event("info", "board poll recovered")
 
-    def _update(
-        self, versions: Mapping[str, BoardVersion], requested_at: float, written: Set[Tag]
-    ) -> None:
+    def _update(self, polled: Polled, requested_at: float, written: Set[Tag]) -> None:
         """Mark changed boards stale; new ones are watched from here on. Synchronous."""
+        versions = polled.versions
         difference = diff(self._versions or {}, versions)
         stale = difference.changed_tags if self._versions is not None else frozenset()
         if stale:
@@ -169,4 +170,5 @@ class BoardPoller:
             self._since = watched_since(self._since, versions, self._invalidator.checkpoint())
         self._versions = versions
         is_counted = all(version.sequence for version in versions.values())
-        self._watched.update(self._since, requested_at, count=len(versions), is_counted=is_counted)
+        since = with_list(self._since, is_complete=polled.is_complete)
+        self._watched.update(since, requested_at, count=len(versions), is_counted=is_counted)

@@ -43,6 +43,16 @@ class BoardVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Polled:
+    """The boards of one response."""
+
+    versions: dict[str, BoardVersion]
+    """By id."""
+    is_complete: bool
+    """Whether these are all that the response lists."""
+
+
+@dataclass(frozen=True, slots=True)
 class PollDiff:
     """Ids of the boards that differ between two responses."""
 
@@ -60,8 +70,8 @@ class PollDiff:
         return frozenset(tags)
 
 
-def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
-    """The boards of a response by id; None if it is not a list of boards.
+def parse_versions(body: bytes) -> Polled | None:
+    """The boards of a response; None if it is not a list of boards.
 
     A board without `dateLastActivity` is left out: it is not watched.
     """
@@ -70,7 +80,8 @@ def parse_versions(body: bytes) -> dict[str, BoardVersion] | None:
     if listed is None or len(boards) < len(listed):
         return None
     by_id = ((board.get("id"), board) for board in islice(boards, MAX_BOARDS))
-    return {own_id: _version(board) for own_id, board in by_id if is_id(own_id) and _active(board)}
+    found = {own_id: _version(board) for own_id, board in by_id if is_id(own_id) and _active(board)}
+    return Polled(found, len(found) == len(boards))
 
 
 def diff(before: Mapping[str, BoardVersion], now: Mapping[str, BoardVersion]) -> PollDiff:
@@ -89,6 +100,11 @@ def watched_since(
     """The `seq` from which each board is watched, by id and shortLink: `seq` for a new one."""
     names = (name for board, at in versions.items() for name in (board, at.short_link) if name)
     return {name: before.get(name, seq) for name in names}
+
+
+def with_list(since: Mapping[str, int], *, is_complete: bool) -> Mapping[str, int]:
+    """The same, and under SPANNING the `seq` from which the list of all of them is watched."""
+    return {**since, SPANNING: max(since.values())} if since and is_complete else since
 
 
 def interval_s(wanted_s: float, count: int, window_s: float) -> float:

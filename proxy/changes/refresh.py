@@ -54,27 +54,51 @@ class ActiveRefresher:
 
         Reads that were not repeated since their last refresh fill batches, and begin none.
         """
-        wanted = list(self._requests_for(self._recent.with_tags(tags)[:MAX_READS]).values())
+        wanted = self._requests_for(self._recent.with_tags(tags)[:MAX_READS])
         repeated = sum(not each.reads[0].unread for each in wanted)
         count = min(ceil(repeated / MAX_PARTS), MAX_BATCHES - len(self._refreshes))
-        chosen = wanted[: max(0, count) * MAX_PARTS]
+        if count > 0:
+            self._start(wanted, count)
+
+    def revalidate(self, request: ApiRequest) -> bool:
+        """Start to refetch a read that expired, with others that would expire soon.
+
+        False if there are none, or enough batches in progress; True also if it is in one of these.
+        """
+        read = self._recent.find(request.key)
+        if read is None:
+            return False
+        if not read.is_pending:
+            if len(self._refreshes) >= MAX_BATCHES or not self._recent.ageing(1):
+                return False
+            self._start(self._requests_for([read]), count=1)
+        return True
+
+    def _start(self, wanted: Sequence[_Refresh], count: int) -> None:
+        """Start `count` batches of these at most, and fill the last one with ageing reads (D69)."""
+        chosen = wanted[: count * MAX_PARTS]
+        free = count * MAX_PARTS - len(chosen)
+        if free:
+            reads = [read for each in chosen for read in each.reads]
+            ageing = self._recent.ageing(2 * MAX_PARTS)
+            known = {read.request.key for read in reads}
+            others = [each for each in ageing if each.request.key not in known]
+            chosen = self._requests_for([*reads, *others])[: count * MAX_PARTS]
         for read in (read for each in chosen for read in each.reads):
             read.unread += 1
         # Lists and cards of a board come first: they show which board other objects are on.
-        requests = sorted(
-            (each.request for each in chosen), key=lambda each: each.match.segments[0] != "boards"
-        )
-        for at in range(0, len(requests), MAX_PARTS):
-            batch = requests[at : at + MAX_PARTS]
-            key = frozenset(each.key for each in batch)
+        chosen = sorted(chosen, key=lambda each: each.request.match.segments[0] != "boards")
+        for at in range(0, len(chosen), MAX_PARTS):
+            batch = chosen[at : at + MAX_PARTS]
+            key = frozenset(each.request.key for each in batch)
             self._refreshes.start(key, partial(self._refresh, batch))
 
     async def stop(self) -> None:
         """Cancel the refreshes in progress."""
         await self._refreshes.stop()
 
-    def _requests_for(self, found: Sequence[RecentRead]) -> dict[CacheKey, _Refresh]:
-        """The fewest requests whose responses contain those of all reads, by key."""
+    def _requests_for(self, found: Sequence[RecentRead]) -> list[_Refresh]:
+        """The fewest requests whose responses contain those of all reads, in their order."""
         requests = [replace(read.request.in_background(), directives=NONE) for read in found]
         for each in requests:  # counted first: fields that several of them choose are widened
             self._reads.widened_request(each)
@@ -84,8 +108,15 @@ class ActiveRefresher:
         for read, request in zip(found, requests, strict=True):
             holder = holders.get(request.key, request)
             wanted.setdefault(holder.key, _Refresh(holder)).reads.append(read)
-        return wanted
+        return list(wanted.values())
 
-    async def _refresh(self, requests: Sequence[ApiRequest]) -> None:
-        with suppress(ProxyError):  # the next client fetches
-            await self._batches.refresh(self._batch, requests)
+    async def _refresh(self, batch: Sequence[_Refresh]) -> None:
+        reads = [read for each in batch for read in each.reads]
+        for read in reads:
+            read.is_pending = True
+        try:
+            with suppress(ProxyError):  # the next client fetches
+                await self._batches.refresh(self._batch, [each.request for each in batch])
+        finally:
+            for read in reads:
+                read.is_pending = False

@@ -13,6 +13,9 @@ DAY_S = 24 * HOUR_S
 CONTENT = Lifetimes(30.0, MINUTE_S, DAY_S, lifetime_watched_s=10 * MINUTE_S)
 """Boards, lists, cards, checklists: edited all day, and an edit moves the board's activity date."""
 
+BOARD_LISTS = Lifetimes(30.0, MINUTE_S, DAY_S, lifetime_watched_s=5 * MINUTE_S)
+"""The boards of a member; those of the stored account are the boards that the poller lists."""
+
 ACROSS_BOARDS = Lifetimes(30.0, MINUTE_S, DAY_S)
 """Lists over many boards, some of which may not be watched."""
 
@@ -89,10 +92,16 @@ READS: tuple[tuple[Kind, Lifetimes, str], ...] = (
     ),
     (
         Kind.READ,
-        ACROSS_BOARDS,
+        BOARD_LISTS,
         """
         /members/{id}/boards
         /members/{id}/boards/{filter}
+        """,
+    ),
+    (
+        Kind.READ,
+        ACROSS_BOARDS,
+        """
         /members/{id}/boardsInvited
         /members/{id}/cards
         /members/{id}/cards/{filter}

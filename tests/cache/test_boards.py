@@ -10,7 +10,7 @@ from proxy.cache.boards import UNCOUNTED_S, WatchedBoards, boards_of, is_watched
 from proxy.model import CacheKey, Lifetimes, StoredResponse, Tag
 from proxy.runtime.clock import FakeClock
 from proxy.trello.routes import RouteTable
-from proxy.trello.tags import INFERRED, stored_tags
+from proxy.trello.tags import INFERRED, SPANNING, stored_tags
 
 ONE, TWO, CARD = "1" * 24, "2" * 24, "c" * 24
 SHORT_LINK = "abcd1234"
@@ -36,6 +36,12 @@ READS = {
         ("lists", CARD, "cards"), "", [{"idBoard": ONE}, {"idBoard": TWO}], False
     ),
     "a member's cards on all boards": (("members", "me", "cards"), "", [], False),
+    "the boards of the account": (("members", "me", "boards"), "", [], True),
+    "some of them, with their organizations": (
+        ("members", "me", "boards", "open"), "organization", [], True
+    ),
+    "another member's": (("members", TWO, "boards"), "", [], False),
+    "an organization's": (("organizations", TWO, "boards"), "", [], False),
     "a member, who is on no board": (("members", "me"), "", {"id": TWO}, False),
     "an unknown path": (("boards", ONE, "new", "thing", "of"), "", {}, False),
 }  # fmt: skip
@@ -43,10 +49,17 @@ READS = {
 
 @pytest.mark.parametrize(("path", "names", "body", "watched"), READS.values(), ids=READS)
 def test_what_is_watched(path: tuple[str, ...], names: str, body: Any, *, watched: bool) -> None:
-    tags = stored_tags(TABLE.classify("GET", path), names.split(), json.dumps(body).encode())
-    since = {ONE: 100, SHORT_LINK: 100}
-    assert is_watched(tags, 100, since) is watched
+    match = TABLE.classify("GET", path)
+    tags = stored_tags(match, names.split(), json.dumps(body).encode())
+    since = {ONE: 100, SHORT_LINK: 100, SPANNING: 100}
+    has_lifetime = match.route.lifetimes.lifetime_watched_s is not None
+    assert (has_lifetime and is_watched(tags, 100, since)) is watched
     assert not is_watched(tags, 99, since)
+
+
+def test_a_list_of_boards_is_not_watched_while_some_are_not() -> None:
+    tags = stored_tags(TABLE.classify("GET", ("members", "me", "boards")), (), b"[]")
+    assert not is_watched(tags, 100, {ONE: 100})
 
 
 def test_a_board_that_was_inferred_is_watched() -> None:

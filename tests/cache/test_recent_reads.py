@@ -130,6 +130,24 @@ def test_a_list_of_boards_is_noted_and_a_404_is_not(recent: RecentReads) -> None
     assert _targets(recent, BOARD, SPANNING) == [boards.key]
 
 
+def test_what_is_past_half_its_lifetime_is_ageing_until_it_expires_or_is_refetched(
+    recent: RecentReads, clock: FakeClock
+) -> None:
+    for request, ttl_s in ((LISTS, 20.0), (CARDS, 10.0)):
+        stored = replace(_stored(request, BOARD), requested_at=clock.now() - 10)
+        recent.note(request, stored, ttl_s)
+    assert [each.request.key for each in recent.ageing(5)] == [CARDS.key]
+    clock.advance(5)
+    assert [each.request.key for each in recent.ageing(5)] == [CARDS.key, LISTS.key]
+    (first,) = recent.ageing(1)
+    first.is_pending = True
+    assert [each.request.key for each in recent.ageing(5)] == [LISTS.key]
+    first.is_pending, first.unread = False, 1
+    assert [each.request.key for each in recent.ageing(5)] == [LISTS.key]
+    clock.advance(15)
+    assert not recent.ageing(5)
+
+
 def test_what_is_remembered_is_bounded(recent: RecentReads) -> None:
     for number in range(MAX_READS + 5):
         request = replace(LISTS, key=CacheKey(str(number)))

@@ -13,15 +13,17 @@ from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.changes.poll_diff import (
     BoardVersion,
     PollDiff,
+    Polled,
     diff,
     interval_s,
     parse_versions,
     pause_s,
     watched_since,
+    with_list,
 )
 from proxy.model import Tag
 from proxy.trello.routes import RouteTable
-from proxy.trello.tags import stored_tags
+from proxy.trello.tags import SPANNING, stored_tags
 from proxy.trello.write_effects import board_tags
 
 ONE, TWO, CARD = "1" * 24, "2" * 24, "c" * 24
@@ -49,7 +51,9 @@ BODIES: dict[str, tuple[Any, dict[str, BoardVersion] | None]] = {
 
 @pytest.mark.parametrize(("shown", "marks"), BODIES.values(), ids=BODIES)
 def test_marks(shown: Any, marks: dict[str, BoardVersion] | None) -> None:
-    assert parse_versions(json.dumps(shown).encode()) == marks
+    polled = parse_versions(json.dumps(shown).encode())
+    is_whole = marks is not None and len(marks) == len(shown)
+    assert polled == (None if marks is None else Polled(marks, is_whole))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'[{"id":"1', b"[" * 100_000, b"\xff"])
@@ -60,7 +64,15 @@ def test_what_is_no_json_is_no_answer(body: bytes) -> None:
 def test_more_boards_than_can_be_watched_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.changes.poll_diff.MAX_BOARDS", 1)
     body = json.dumps([SHOWN, {**SHOWN, "id": TWO}]).encode()
-    assert list(parse_versions(body) or ()) == [ONE]
+    assert parse_versions(body) == Polled(
+        {ONE: BoardVersion("abcd1234", "", ACTIVE)}, is_complete=False
+    )
+
+
+def test_the_list_is_watched_since_the_last_of_its_boards_is_if_none_is_missing() -> None:
+    assert with_list({ONE: 3, TWO: 5}, is_complete=True) == {ONE: 3, TWO: 5, SPANNING: 5}
+    assert with_list({ONE: 3}, is_complete=False) == {ONE: 3}
+    assert with_list({}, is_complete=True) == {}
 
 
 def _mark(updates: str = "1", active: str = ACTIVE) -> BoardVersion:

@@ -1,5 +1,7 @@
 """What is read again and again of a board is asked again, in one question, when the board moved."""
 
+import asyncio
+
 import pytest
 
 from proxy.fake_trello.faults import Fault
@@ -41,6 +43,13 @@ async def _moved(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock, board:
     await until(lambda: fake_trello.request_log.count("GET", BOARDS) == 1)
     while await proxy.metric('trello_proxy_board_polls_total{result="good"}') < looks + 1:
         pass
+
+
+async def _is_read(proxy: Proxy, target: str, cache: str) -> None:
+    """Return when a read of the target is served so."""
+    async with asyncio.timeout(5):
+        while (await proxy.get(target)).cache != cache:
+            pass
 
 
 def _targets(board: str) -> list[str]:
@@ -152,3 +161,48 @@ async def test_what_can_be_cut_out_of_another_response_is_not_asked_for(
     await until(lambda: standin.request_log.requests[-1].status == 200)
     assert (await watched.get(f"{path}/name")).json == {"_value": "Renamed"}
     assert standin.request_log.counts == {f"GET {BOARDS}": 1, f"GET {path}": 1}
+
+
+async def test_a_batch_is_filled_with_what_would_expire_soon(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str, other_board: str
+) -> None:
+    soon, later = f"/1/boards/{other_board}/labels", f"/1/boards/{other_board}?fields=name"
+    for target in (f"/1/boards/{board}?fields=name", soon, later) * 2:
+        await watched.get(target)
+    clock.advance(EVERY_S)
+    await _looked(watched, standin, 2)
+    clock.advance(EVERY_S)
+    await _looked(watched, standin, 3)
+    await _moved(watched, standin, clock, board)  # half a minute of the labels' minute is over
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await _is_read(watched, soon, "hit; ttl=60")
+    assert (await watched.get(later)).cache == "hit; ttl=570"
+
+
+async def test_what_expired_takes_along_what_would_expire_soon(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    proxy = await start_proxy()
+    feed, name = f"/1/boards/{board}/actions?limit=5", f"/1/boards/{board}?fields=name"
+    for target in (feed, name) * 2:
+        await proxy.get(target)
+    standin.request_log.counts.clear()
+    clock.advance(20)
+    assert (await proxy.get(feed)).cache == "hit; ttl=-6"
+    await until(lambda: standin.request_log.count("GET", "/1/batch") == 1)
+    await _is_read(proxy, feed, "hit; ttl=15")
+    assert (await proxy.get(name)).cache == "hit; ttl=30"
+    assert standin.request_log.counts == {"GET /1/batch": 1}
+
+
+async def test_what_expired_alone_is_requested_by_itself(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    proxy, feed = await start_proxy(), f"/1/boards/{board}/actions?limit=5"
+    for _ in range(2):
+        await proxy.get(feed)
+    standin.request_log.counts.clear()
+    clock.advance(20)
+    await proxy.get(feed)
+    await until(lambda: standin.request_log.count("GET", f"/1/boards/{board}/actions") == 1)
+    assert standin.request_log.count("GET", "/1/batch") == 0

@@ -106,6 +106,21 @@ async def test_after_a_write_the_watcher_looks_at_once_and_what_is_asked_then_st
     assert (await watched.get(path)).cache == f"hit; ttl={600 - EVERY_S}"
 
 
+async def test_the_accounts_list_of_boards_is_watched_and_other_lists_are_not(
+    watched: Proxy, standin: FakeTrello, clock: FakeClock, board: str
+) -> None:
+    member = standin.trello.request("/1/members/me?fields=id")["id"]
+    paths = f"{BOARDS}?fields=name", f"/1/members/{member}/boards/open?fields=name"
+    for path in paths:
+        await watched.get(path)
+    heard = [await watched.get(path) for path in paths]
+    assert [each.cache for each in heard] == ["hit; ttl=300", "hit; ttl=30"]
+    standin.trello.edit("PUT", f"/1/boards/{board}", {"name": "Renamed"})
+    await _look(watched, clock)
+    (changed,) = [each for each in (await watched.get(paths[0])).json if each["id"] == board]
+    assert changed["name"] == "Renamed"
+
+
 async def test_writes_make_it_look_no_more_than_once_a_second(
     watched: Proxy, clock: FakeClock, card: str
 ) -> None:
