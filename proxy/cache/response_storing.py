@@ -23,6 +23,7 @@ from proxy.links.rewrite import rewrite_client_js
 from proxy.model import Detail, Kind, RequestTime, StoredResponse, Tag
 from proxy.observability.metrics import Metrics, count
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import run_if_large
 from proxy.trello.message import ApiRequest, missing_key
 from proxy.trello.routes import UNKNOWN
 from proxy.trello.tags import stored_tags
@@ -99,10 +100,13 @@ class ResponseStorer:
             return self._not_stored(request, fetched, reason)
         info = self._aliases.lookup(request)
         tags = stored_tags(request.match, request.query_names, fetched.plain, info)
-        stored = self._put(request, make_stored(request, fetched, tags, requested))
+        made = await run_if_large(
+            len(fetched.plain), make_stored, request, fetched, tags, requested
+        )
+        stored = self._put(request, made)
         if stored is None:
             return self._not_stored(request, fetched, Detail.INVALIDATED)
-        self._projector.add_stored(request, stored, fetched.plain)
+        await self._projector.add_stored(request, stored, fetched.plain)
         return Stored(stored)
 
     async def apply_refusal(

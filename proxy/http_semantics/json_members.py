@@ -7,6 +7,7 @@ function raises anything else, except `value_of` RecursionError.
 
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -21,6 +22,9 @@ _VALUE = Decoder(Raw)
 _ANY = Decoder[object]()
 _OPENING = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*:[ \t\r\n]*')
 _BOM = b"\xef\xbb\xbf"
+_UTF8 = getincrementaldecoder("utf-8")
+PIECE_BYTES = 256 * 1024
+"""Of a text checked at once."""
 _MAX_INT_DIGITS = 4_000
 """Python converts no decimal integer of more than 4 300 digits."""
 
@@ -39,7 +43,7 @@ def value_of(body: bytes | str) -> object:
 def is_json(body: bytes) -> bool:
     """Whether it is one JSON text in UTF-8, and nothing else; a byte order mark may precede it."""
     try:
-        _decode(_VALUE, _without_surrogates(body.removeprefix(_BOM)))
+        _decode_leniently(_VALUE, body.removeprefix(_BOM))
     except ValueError:
         return False
     return True
@@ -65,8 +69,7 @@ def array_of(body: bytes | str) -> Sequence[object] | None:
 
 def elements(body: bytes) -> list[bytes]:
     """The elements of a JSON array as their original bytes."""
-    text = _without_surrogates(body)
-    raws = _decode(_ARRAY, text)
+    text, raws = _decode_leniently(_ARRAY, body)
     if text is body:
         return [bytes(raw) for raw in raws]
     at, found = 0, []
@@ -84,12 +87,17 @@ def members(body: bytes) -> dict[str, bytes]:
     Each member is then exactly `"name":value`. ValueError for white space between tokens, an escape
     in a name, a repeated name, or half a surrogate pair.
     """
+    return {name: bytes(raw) for name, raw in raw_members(body).items()}
+
+
+def raw_members(body: bytes) -> dict[str, Raw]:
+    """As `members`; the values are views of the body, which costs half as much."""
     values = _decode(_OBJECT, body)
     text_bytes = len("".join(values).encode()) + len(b"".join(values.values()))
     # Quotes, a colon, and a comma or brace for each; whatever else there is makes it longer.
     if len(body) != max(1 + text_bytes + 4 * len(values), len(b"{}")):
         raise ValueError("not a compact object with different names")
-    return {name: bytes(raw) for name, raw in values.items()}
+    return values
 
 
 def only_member(body: bytes) -> tuple[str, bytes] | None:
@@ -102,26 +110,42 @@ def only_member(body: bytes) -> tuple[str, bytes] | None:
         return None
     value = body[opening.end() : body.rindex(b"}")].rstrip()
     try:
-        _decode(_VALUE, _without_surrogates(value))
+        _decode_leniently(_VALUE, value)
     except ValueError:
         return None
     return opening[1].decode(), value
 
 
 def _decode(decoder: Decoder[T], body: bytes) -> T:
-    body.decode()  # The decoder does not look into the strings of raw values.
+    _check_utf8(body)  # The decoder does not look into the strings of raw values.
     try:
         return decoder.decode(body)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 
 
-def _without_surrogates(body: bytes) -> bytes:
-    r"""A text of the same structure and length, without `\ud…` escapes.
+def _check_utf8(body: bytes) -> None:
+    """UnicodeDecodeError unless it is UTF-8; without the whole text in memory."""
+    if not body.isascii():
+        decoder = _UTF8()
+        for start in range(0, len(body), PIECE_BYTES):
+            decoder.decode(body[start : start + PIECE_BYTES])
+        decoder.decode(b"", final=True)
 
-    JSON allows half a surrogate pair (RFC 8259 §8.2), and the decoder does not.
+
+def _decode_leniently(decoder: Decoder[T], body: bytes) -> tuple[bytes, T]:
+    r"""A text of the same structure and length as the body, and its value.
+
+    The text is the body, or has no `\ud…` escapes: JSON allows half a surrogate pair (RFC 8259
+    §8.2), and the decoder does not.
     """
-    return body.replace(rb"\ud", rb"\u0").replace(rb"\uD", rb"\u0") if rb"\u" in body else body
+    try:
+        return body, _decode(decoder, body)
+    except ValueError:
+        text = body.replace(rb"\ud", rb"\u0").replace(rb"\uD", rb"\u0")
+        if text == body:
+            raise
+        return text, _decode(decoder, text)
 
 
 def _lenient_value_of(body: bytes | str) -> object:

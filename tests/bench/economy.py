@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from proxy.fake_trello.server import FakeTrello
-from tests.bench.boards import furnish
 from tests.bench.day import Day, Figures
 from tests.bench.figures import verdict
 from tests.bench.office import (
@@ -22,6 +21,7 @@ from tests.bench.office import (
     Office,
     Plan,
 )
+from tests.bench.office_boards import furnish
 from tests.bench.servers import KEY, TOKEN
 from tests.bench.truth import Oracle
 from tests.bench.virtual import VirtualClock, VirtualLoop

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tests.bench.boards import Board
+from tests.bench.office_boards import Board
 from tests.bench.truth import Target
 
 HOUR_S = 3600.0

@@ -24,7 +24,6 @@ START_TIMEOUT_S = 20.0
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, OTHER_CORE = _CORES[0], _CORES[-1]
 _ROOT = Path(__file__).parents[2]
-_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 _PROXY = """\
 listen: 127.0.0.1:{port}
@@ -140,6 +139,12 @@ class Bench:
         return self._start(
             "upstream", port, [sys.executable, "-m", "tests.bench.upstream", str(port)], OTHER_CORE
         )
+
+    def large_boards(self, cards: int) -> Server:
+        """A Trello whose boards have this many cards."""
+        port = _free_port()
+        command = [sys.executable, "-m", "tests.bench.large_board", str(port), str(cards)]
+        return self._start("upstream", port, command, OTHER_CORE)
 
     def proxy(self, upstream: Server, memory: str = "256MiB") -> Server:
         """This proxy, as an operator would start it: its log in a file, its metrics on."""
@@ -298,5 +303,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK_S
+    """Of all its threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((each / "schedstat").read_text().split()[0]) for each in tasks) / 1e9

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.bench import (
+    boards,
     cutting,
     economy,
     fleet,
@@ -62,6 +63,15 @@ def test_the_benchmark_of_cutting_measures_all_that_is_cut(
 ) -> None:
     cutting.main(["--smoke"])
     assert len(re.findall(r"\d ms, .* of json.loads", capsys.readouterr().out)) == 3
+
+
+def test_the_benchmark_of_large_boards_measures_every_kind_of_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boards.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert len(re.findall(r"CPU +[\d.]+ ms, +[\d.]+ a MB; first byte", told)) == 7
+    assert told.count("longest wait of another client in ms") == 7
 
 
 @needs_redis

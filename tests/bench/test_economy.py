@@ -6,12 +6,12 @@ import json
 import pytest
 
 from proxy.fake_trello.service import Trello
-from tests.bench.boards import furnish
 from tests.bench.office import (
     HOUR_S,
     Office,
     Plan,
 )
+from tests.bench.office_boards import furnish
 from tests.bench.servers import KEY, TOKEN
 from tests.bench.truth import (
     FRESH,

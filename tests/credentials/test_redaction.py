@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.credentials.redaction import MAX_ADDED, Redactor, SecretFinder
+from proxy.credentials.redaction import MAX_ADDED, PIECE_BYTES, Redactor, SecretFinder
 
 KEY = "dummykey0123"
 LONG = KEY + "ATTAxyz"
@@ -48,6 +48,15 @@ INNOCENT = {
     "half a secret": KEY[:-1].encode(),
     "some encoding": b"%64%75 \\u0064 100% %",
 }
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+@pytest.mark.parametrize("before", [1, 5, 17])
+def test_a_secret_is_found_where_a_long_body_is_divided(spelling: str, before: int) -> None:
+    start = PIECE_BYTES - min(before, len(spelling) - 1)
+    body = b"x" * start + spelling.encode() + b"x" * PIECE_BYTES
+    assert REDACTOR.contains_secret(body)
+    assert REDACTOR.redact(body) == body.replace(spelling.encode(), b"*" * len(spelling))
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.http_semantics.json_members import (
+    PIECE_BYTES,
     array_of,
     elements,
     is_json,
@@ -230,3 +231,11 @@ def test_what_is_no_json(text: bytes) -> None:
 def test_a_byte_order_mark_may_precede_json() -> None:
     assert is_json(b"\xef\xbb\xbf{}")
     assert not is_json(b"\xef\xbb\xbf\xef\xbb\xbf{}")
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+def test_a_long_text_is_utf8_throughout(before: int) -> None:
+    filler = b"x" * (PIECE_BYTES - before - 1)
+    assert is_json(b'"%b\xf0\x9f\x98\x80%b"' % (filler, filler))
+    assert not is_json(b'"%b\xf0\x9f\x98%b"' % (filler, filler))
+    assert not is_json(b'"%b\xf0\x9f\x98' % filler)

@@ -107,7 +107,10 @@ async def test_a_background_question_is_the_larger_one_too(
 async def test_where_the_whole_does_not_serve_parts_are_asked_for_again(
     proxy: Proxy, standin: FakeTrello, clock: FakeClock, card: str
 ) -> None:
-    standin.trello.edit("PUT", f"/1/cards/{card}", {"desc": "x" * 1_100_000})
+    spaced = f'{{ "id": "{card}" }}'
+    path, json = f"/1/cards/{card}", "application/json"
+    fault = Fault("status", path, "GET", status=200, body=spaced, content_type=json, times=None)
+    standin.faults.add(fault)
     for fields in (*FIELD_SETS[:3], "closed"):
         heard = await proxy.get(f"/1/cards/{card}?fields={fields}")
         assert heard.status == 200

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from urllib.parse import parse_qsl
 
-from proxy.http_semantics.json_members import elements, members
+from msgspec import Raw
+
+from proxy.http_semantics.json_members import elements, raw_members
 from proxy.model import is_id
 from proxy.trello.resource_schema import (
     CHILDREN,
@@ -149,7 +151,7 @@ def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | Non
     Members are in the order of the larger response, `id` first; their bytes are copied (D4).
     """
     try:
-        held = body if source.member is None else members(body)[source.member]
+        held = body if source.member is None else bytes(raw_members(body)[source.member])
         return _cut(held, source.shape, narrow)
     except (ValueError, KeyError):
         return None
@@ -220,20 +222,23 @@ def _cut(held: bytes, wide: QueryShape, narrow: QueryShape) -> Projection:
     if narrow.many:
         return _cut_items(held, wide, narrow)
     item = _item(held, narrow.path[-1]) if wide.many else held
-    return Projection(_cut_object(members(item), wide, narrow), item)
+    return Projection(_cut_object(raw_members(item), wide, narrow), item)
 
 
 def _cut_items(held: bytes, wide: QueryShape, narrow: QueryShape) -> Projection:
     items = elements(held)
     if len(held) != 1 + max(1, sum(map(len, items)) + len(items)):
         raise ValueError("white space between objects")
-    objects = [members(item) for item in items]
+    closed = None
     if wide.filter != narrow.filter:
         if len(items) >= MOST_ITEMS:
             raise ValueError("a list that may be incomplete")
         closed = _STATES[narrow.filter]
-        objects = [item for item in objects if item["closed"] == closed]
-    cut = [_cut_object(item, wide, narrow) for item in objects]
+    cut = [
+        _cut_object(item, wide, narrow)
+        for item in map(raw_members, items)
+        if closed is None or bytes(item["closed"]) == closed
+    ]
     return Projection(b"[%b]" % b",".join(cut), held)
 
 
@@ -241,14 +246,14 @@ def _item(held: bytes, wanted: str) -> bytes:
     """The object with this id."""
     own_id = b'"%b"' % wanted.encode()
     for item in elements(held):
-        if members(item)["id"] == own_id:
+        if own_id in item and bytes(raw_members(item)["id"]) == own_id:
             return item
     raise ValueError("no such object")
 
 
-def _cut_object(item: Mapping[str, bytes], wide: QueryShape, narrow: QueryShape) -> bytes:
+def _cut_object(item: Mapping[str, Raw], wide: QueryShape, narrow: QueryShape) -> bytes:
     if narrow.single is not None:
-        value = item[narrow.single]
+        value = bytes(item[narrow.single])
         if value[:1] in b"{[":
             raise ValueError("not a scalar")
         return b'{"_value":%b}' % value
