@@ -27,8 +27,6 @@ from proxy.cli.warm_report import (
     CacheResult,
     InvalidBoardName,
     WarmStats,
-    board_target,
-    cards_target,
     parse_board_name,
     parse_cache_status,
     parse_cards,
@@ -40,6 +38,7 @@ from proxy.cli.warm_report import (
 )
 from proxy.links.rewrite import LinkRewriter
 from proxy.model import Rate, Secret
+from proxy.pages.board_data import board_target, cards_target
 from proxy.ratelimit.share import MAX_BURST, delay_s, share_of
 from proxy.runtime.clock import Clock, SystemClock
 from proxy.trello.failures import PREFETCH_USER_AGENT

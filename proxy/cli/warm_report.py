@@ -10,7 +10,6 @@ from proxy.attachments.content_policy import safe_name
 from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
-from proxy.pages.board_data import CARD_FIELDS, FILE_FIELDS
 from proxy.pages.format import counted, size_text
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
@@ -35,17 +34,6 @@ def parse_board_name(text: str, links: LinkRewriter, now: float) -> str:
     if found is None:
         raise InvalidBoardName(f"{text!r} is no board; give its id, its shortLink or its URL.")
     return found[1]
-
-
-def board_target(board: str) -> str:
-    """The request for a board, the same as that of its page."""
-    return f"/1/boards/{board}?fields=name,shortLink,url"
-
-
-def cards_target(board: str) -> str:
-    """The request for its open cards and their attachments, the same as that of its page."""
-    query = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
-    return f"/1/boards/{board}/cards?{query}"
 
 
 @dataclass(frozen=True, slots=True)

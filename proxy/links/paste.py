@@ -14,7 +14,8 @@ from proxy.links.rewrite import LinkRewriter, file_in_path
 
 _TRELLO = frozenset({"trello.com", "www.trello.com", "api.trello.com"})
 _PUBLIC = re.compile(r"(?:.+\.)?(?:amazonaws\.com|cloudfront\.net|atl-paas\.net)\Z")
-_PAGE = re.compile(r"/[cb]/[0-9A-Za-z]{1,64}(?![0-9A-Za-z])(?:/.*)?")
+PAGE_PATH = re.compile(r"/[cb]/[0-9A-Za-z]{1,64}(?![0-9A-Za-z])(?:/.*)?")
+"""Of a card's or a board's page, at Trello and here."""
 _BARE = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
 """A shortLink or an id."""
 _MAX_CHARS = 4096
@@ -40,6 +41,11 @@ _EXPECTED = (
 
 class UnsupportedLink(ValueError):
     """The text contains no URL that has a link; `str()` says what to paste instead."""
+
+
+def is_trello(host: str) -> bool:
+    """Whether a host is Trello's, of its pages or its API."""
+    return host in _TRELLO
 
 
 def to_proxy_link(text: str, links: LinkRewriter, now: float) -> str:
@@ -76,14 +82,14 @@ def _link_for(text: str, links: LinkRewriter, now: float) -> str:
         host = url.hostname or ""
     except ValueError:
         raise UnsupportedLink(f"That is not an address. {_EXPECTED}") from None
-    if host not in _TRELLO and not links.is_own_host(host):
+    if not is_trello(host) and not links.is_own_host(host):
         raise UnsupportedLink(_other_site(host))
     path = _proxy_path(quote(url.path, safe=_PATH_CHARS, errors="replace"), url.query, links, now)
     return links.public_url + path
 
 
 def _proxy_path(path: str, query: str, links: LinkRewriter, now: float) -> str:
-    page = _PAGE.match(path)
+    page = PAGE_PATH.match(path)
     if page:
         return page[0]
     file = file_in_path(path)

@@ -1,26 +1,41 @@
 """Boards, cards and files parsed from Trello's JSON; a field that is missing or odd is left out."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from proxy.links.rewrite import LinkRewriter
 from proxy.links.signing import FileIds
+from proxy.pages.format import clean_text, parse_time, shortened
 
-CARD_FIELDS = "name,shortLink,url,idBoard,closed"
-FILE_FIELDS = "name,fileName,bytes,date,idMember,isUpload,isMalicious,url,previews"
+MAX_COMMENTS = 50
+"""Comments read for a card's page, the newest."""
 
-_ARRAY_START = re.compile(r"[ \t\n\r]*\[[ \t\n\r]*+(?!\])")
-_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
-_ARRAY_END = re.compile(r"[ \t\n\r]*\][ \t\n\r]*\Z")
-_decode = json.JSONDecoder().raw_decode
+_CARD = "name,shortLink,url,idBoard,idList,pos,closed,due,dueComplete,labels"
+_FILES = (
+    "attachments=true&attachment_fields="
+    "name,fileName,bytes,date,idMember,isUpload,isMalicious,url,previews"
+)
+_BOARD_QUERY = (
+    "fields=name,shortLink,url&lists=all&list_fields=name,closed,pos"
+    "&members=all&member_fields=fullName,username"
+)
+_CARD_QUERY = (
+    f"fields={_CARD},desc&{_FILES}&checklists=all&checklist_fields=all"
+    "&members=true&member_fields=fullName,username"
+    f"&actions=commentCard&actions_limit={MAX_COMMENTS}&action_fields=data,date,type"
+)
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
 _PREVIEW_ID = re.compile(r"[\w-]{1,64}", re.A)
 _EXTENSION = re.compile(r"\.([0-9A-Za-z]{1,4})\Z")
+_NAME_CHARS = 300
+"""Of a file, a list or a member: Trello allows 16,384, which no list shows well."""
+_LABEL_CHARS = 100
+_COLORS = {"green", "yellow", "orange", "red", "purple", "blue", "sky", "lime", "pink", "black"}
 _THUMBNAIL_PX = 240
 """Minimal width of a preview: twice the displayed width, for high-density screens."""
 
@@ -46,8 +61,17 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """A label: its name, or its colour's where it has none."""
+
+    name: str
+    color: str
+    """One of Trello's ten base colours; empty for none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
-    """A card's title and its files."""
+    """A card as a board shows it, with its files."""
 
     title: str
     short_link: str
@@ -55,42 +79,48 @@ class Card:
     """At Trello."""
     is_closed: bool = False
     files: tuple[File, ...] = ()
+    list_id: str = ""
+    position: float = 0.0
+    """Of the card in its list."""
+    labels: tuple[Label, ...] = ()
+    due: datetime | None = None
+    is_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BoardList:
+    """A list of a board."""
+
+    id: str
+    title: str
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """A board's title and addresses."""
+    """A board's title and addresses, its lists by position, and its members' names by id."""
 
     title: str
     short_link: str
     url: str
     """At Trello."""
+    lists: tuple[BoardList, ...] = ()
+    member_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_json(body: bytes) -> object:
-    """The JSON value; ValueError when malformed, RecursionError when nested too deep.
-
-    json.loads holds the interpreter until it is done, 15 ms for each megabyte, also in a thread. A
-    top-level array is decoded element by element, so that other threads run in between.
-    """
-    text = body.decode()
-    start = _ARRAY_START.match(text)
-    return _load_array(text, start.end()) if start else json.loads(text)
+def board_target(board: str) -> str:
+    """The API target of a board with its lists and members."""
+    return f"/1/boards/{board}?{_BOARD_QUERY}"
 
 
-def _load_array(text: str, at: int) -> list[object]:
-    """The elements of the array whose first element begins at `at`."""
-    elements: list[object] = []
-    while True:
-        value, at = _decode(text, at)
-        elements.append(value)
-        comma = _COMMA.match(text, at)
-        if comma is None:
-            break
-        at = comma.end()
-    if not _ARRAY_END.match(text, at):
-        raise ValueError("malformed array")
-    return elements
+def cards_target(board: str) -> str:
+    """The API target of a board's open cards with their attachments."""
+    return f"/1/boards/{board}/cards?fields={_CARD}&{_FILES}"
+
+
+def card_target(card: str) -> str:
+    """The API target of everything that a card's page shows."""
+    return f"/1/cards/{card}?{_CARD_QUERY}"
 
 
 class CardParser:
@@ -105,27 +135,33 @@ class CardParser:
     def parse(self, card: object) -> Card:
         """The card with its attachments."""
         card = card if isinstance(card, Mapping) else {}
-        card_id = _id(card, "id")
-        files = (self._file(card_id, each) for each in _objects(card.get("attachments")))
+        card_id = id_of(card, "id")
+        files = (self._file(card_id, each) for each in objects_in(card.get("attachments")))
         return Card(
-            title=_text(card, "name") or "Untitled card",
-            short_link=_id(card, "shortLink"),
-            url=_web_url(_text(card, "url")),
+            title=text_of(card, "name") or "Untitled card",
+            short_link=id_of(card, "shortLink"),
+            url=web_url(card.get("url")),
             is_closed=card.get("closed") is True,
             files=tuple(file for file in files if file is not None),
+            list_id=id_of(card, "idList"),
+            position=position_of(card),
+            labels=tuple(map(_label, objects_in(card.get("labels")))),
+            due=parse_time(text_of(card, "due")),
+            is_done=card.get("dueComplete") is True,
         )
 
     def _file(self, card_id: str, attachment: JsonObject) -> File | None:
-        file_id = _id(attachment, "id")
+        file_id = id_of(attachment, "id")
         if not (file_id and card_id):
             return None
-        name = _text(attachment, "name") or _text(attachment, "fileName") or "Untitled file"
-        uploader = self._member_names.get(_text(attachment, "idMember"), "")
-        date = _text(attachment, "date")
+        title = text_of(attachment, "name") or text_of(attachment, "fileName")
+        name = shortened(title, _NAME_CHARS) or "Untitled file"
+        uploader = self._member_names.get(text_of(attachment, "idMember"), "")
+        date = text_of(attachment, "date")
         if attachment.get("isUpload") is not True:
-            url = _web_url(_text(attachment, "url"))
+            url = web_url(attachment.get("url"))
             return File(name, url, is_upload=False, badge="LINK", uploader=uploader, date=date)
-        stored_name = _text(attachment, "fileName") or name
+        stored_name = text_of(attachment, "fileName") or title
         extension = _EXTENSION.search(stored_name)
         size = attachment.get("bytes")
         return File(
@@ -144,8 +180,8 @@ class CardParser:
         """The path of the smallest preview that is large enough, else of the largest."""
         previews = [
             (width, preview_id)
-            for each in _objects(attachment.get("previews"))
-            if _PREVIEW_ID.fullmatch(preview_id := _text(each, "id"))
+            for each in objects_in(attachment.get("previews"))
+            if _PREVIEW_ID.fullmatch(preview_id := text_of(each, "id"))
             and isinstance(width := each.get("width"), int)
         ]
         if not previews or attachment.get("isMalicious") is True:
@@ -162,74 +198,71 @@ class CardParser:
         return self._links.href(file, path, self._now)
 
 
-def search_files(cards: Sequence[Card], query: str) -> list[Card]:
-    """The cards, each with the files whose name, card title, uploader or type has every word."""
-    words = query.casefold().split()
-    found = []
-    for card in cards:
-        files = tuple(file for file in card.files if _matches(card, file, words))
-        if files:
-            found.append(replace(card, files=files))
-    return found
-
-
-def slice_files(cards: Sequence[Card], start: int, count: int) -> list[Card]:
-    """The cards with `count` of all their files together, from number `start` on."""
-    shown, at = [], 0
-    for card in cards:
-        files = card.files[max(0, start - at) : max(0, start + count - at)]
-        at += len(card.files)
-        if files:
-            shown.append(replace(card, files=files))
-    return shown
-
-
-def count_files(cards: Sequence[Card]) -> int:
-    """The number of files of all cards."""
-    return sum(len(card.files) for card in cards)
-
-
 def board_id_of(card: object) -> str:
     """The id of a card's board; empty when it is not given."""
-    return _id(card, "idBoard") if isinstance(card, Mapping) else ""
+    return id_of(card, "idBoard") if isinstance(card, Mapping) else ""
 
 
 def parse_board(board: object, name: str) -> Board:
     """The board; `name` is the id or shortLink that it was requested by."""
     board = board if isinstance(board, Mapping) else {}
-    short_link = _id(board, "shortLink") or name
-    url = _web_url(_text(board, "url"))
-    return Board(_text(board, "name") or "Untitled board", short_link, url)
+    lists = sorted(objects_in(board.get("lists")), key=position_of)
+    return Board(
+        title=text_of(board, "name") or "Untitled board",
+        short_link=id_of(board, "shortLink") or name,
+        url=web_url(board.get("url")),
+        lists=tuple(
+            BoardList(
+                list_id,
+                shortened(text_of(each, "name"), _NAME_CHARS) or "Untitled list",
+                each.get("closed") is True,
+            )
+            for each in lists
+            if (list_id := id_of(each, "id"))
+        ),
+        member_names={
+            id_of(each, "id"): name_of(each) for each in objects_in(board.get("members"))
+        },
+    )
 
 
-def parse_member_names(members: object) -> dict[str, str]:
-    """Display names by member id."""
-    return {
-        _text(each, "id"): _text(each, "fullName") or _text(each, "username")
-        for each in _objects(members)
-    }
+def name_of(member: JsonObject) -> str:
+    """A member's display name."""
+    name = text_of(member, "fullName") or text_of(member, "username")
+    return shortened(name, _NAME_CHARS)
 
 
-def _matches(card: Card, file: File, words: Sequence[str]) -> bool:
-    text = f"{file.name}\n{card.title}\n{file.uploader}\n{file.badge}".casefold()
-    return all(word in text for word in words)
+def _label(label: JsonObject) -> Label:
+    color = text_of(label, "color").partition("_")[0]
+    color = color if color in _COLORS else ""
+    return Label(shortened(text_of(label, "name"), _LABEL_CHARS) or color or "no name", color)
 
 
-def _objects(value: object) -> Iterator[JsonObject]:
+def objects_in(value: object) -> Iterator[JsonObject]:
+    """The objects of an array; none of anything else."""
     if isinstance(value, list):
         yield from (each for each in value if isinstance(each, Mapping))
 
 
-def _text(value: JsonObject, name: str) -> str:
+def text_of(value: JsonObject, name: str) -> str:
+    """A text without control characters; empty when it is missing."""
     member = value.get(name)
-    return member if isinstance(member, str) else ""
+    return clean_text(member) if isinstance(member, str) else ""
 
 
-def _id(value: JsonObject, name: str) -> str:
-    member = _text(value, name)
-    return member if _ID.fullmatch(member) else ""
+def id_of(value: JsonObject, name: str) -> str:
+    """An id or a shortLink; empty for anything else."""
+    member = value.get(name)
+    return member if isinstance(member, str) and _ID.fullmatch(member) else ""
 
 
-def _web_url(url: str) -> str:
+def position_of(value: JsonObject) -> float:
+    """The `pos` of a list, a card or a checklist; 0 for none."""
+    position = value.get("pos")
+    return position if isinstance(position, int | float) else 0.0
+
+
+def web_url(url: object) -> str:
     """The URL if it is http(s); empty for any other scheme, as a browser would run some."""
-    return url if url.lower().startswith(("http://", "https://")) else ""
+    is_web = isinstance(url, str) and url.lower().startswith(("http://", "https://"))
+    return str(url) if is_web else ""

@@ -20,6 +20,7 @@ NAMES = (
     "http",
     "freshness",
     "attachments",
+    "pages",
     "limits-and-failures",
     "metrics",
     "alerts",

@@ -1,9 +1,24 @@
 """Sizes, counts, dates and durations formatted for people."""
 
+import re
 from datetime import UTC, datetime
 
 _UNITS = ("KB", "MB", "GB", "TB")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 without tab and line feed, and what reorders the text behind it (UAX 9)."""
+
+
+def clean_text(text: str) -> str:
+    """The text without characters that would change how the rest of a page is read."""
+    return _CONTROLS.sub("", text)
+
+
+def shortened(text: str, max_chars: int) -> str:
+    """At most `max_chars` of a text, with an ellipsis where something was cut."""
+    return text if len(text) <= max_chars else f"{text[: max_chars - 1]}…"
 
 
 def size_text(size_bytes: float) -> str:
@@ -23,12 +38,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def parse_time(iso: str) -> datetime | None:
-    """Trello's times, as `2026-11-21T19:58:00.000Z`; None for anything else."""
+    """Trello's times, as `2026-11-21T19:58:00.000Z`, in UTC; None for anything else."""
     try:
         moment = datetime.fromisoformat(iso)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def date_text(moment: datetime) -> str:

@@ -6,12 +6,14 @@ works without either.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from importlib.resources import files
 
 from markupsafe import Markup
 
 from proxy.model import Fields
+from proxy.pages.format import date_text, shortened
 
 PAGE_FIELDS: Fields = (
     ("Content-Type", "text/html; charset=utf-8"),
@@ -48,14 +50,16 @@ ASSETS: dict[str, tuple[Fields, bytes]] = {
 }
 """Response fields and body by path."""
 
-_PAGE = Markup("""<!doctype html>
+_DOCUMENT = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
-<link rel="icon" href="{icon}">
+<meta property="og:title" content="{title}">
+<meta property="og:type" content="website">
+{description}<link rel="icon" href="{icon}">
 <link rel="stylesheet" href="{style}">
 <script src="{script}" defer></script>
 </head>
@@ -68,7 +72,11 @@ _PAGE = Markup("""<!doctype html>
 <p class="visually-hidden" role="status" id="live-region"></p>
 </body>
 </html>
-""")
+"""
+_HEAD, _TAIL = (Markup(each) for each in _DOCUMENT.split("{main}"))  # noqa: S704 — no value in it
+_DESCRIPTION = Markup(
+    '<meta name="description" content="{0}">\n<meta property="og:description" content="{0}">\n'
+)
 _COPY_BUTTON = Markup(
     '<button type="button" class="button" data-copy="{link}" hidden>Copy link'
     '<span class="visually-hidden"> to {what}</span></button>'
@@ -78,27 +86,58 @@ _TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby=
 <tbody>
 {rows}
 </tbody></table></div>""")
-_HEAD = Markup('<th scope="col">{}</th>')
+_COLUMN = Markup('<th scope="col">{}</th>')
+_TIME = Markup('<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}" data-local="{form}">{text}</time>')
+_TITLE_CHARS = 120
+_DESCRIPTION_CHARS = 300
 EMPTY = Markup()
 
 
-def page(title: str, main: Markup) -> bytes:
-    """A complete HTML document in UTF-8; a lone surrogate becomes `?`."""
-    document = _PAGE.format(
-        title=title,
+def page(title: str, main: Markup, description: str = "") -> bytes:
+    """A complete HTML document in UTF-8; a lone surrogate becomes `?`.
+
+    `description`: of the page, for whatever shows a preview of a link to it.
+    """
+    return b"".join(page_in_chunks(title, [main], description))
+
+
+def page_in_chunks(title: str, main: Iterable[Markup], description: str = "") -> Iterator[bytes]:
+    """The same, with one chunk for each of `main`; the first holds the document's head."""
+    shown = shortened(title, _TITLE_CHARS)
+    about = shortened(description, _DESCRIPTION_CHARS)
+    before = _HEAD.format(
+        title=shown,
+        description=_DESCRIPTION.format(about) if about else EMPTY,
         icon=_URLS["icon.svg"],
         style=_URLS["style.css"],
         script=_URLS["page.js"],
-        main=main,
     )
-    return document.encode("utf-8", "replace")
+    for part in main:
+        yield (before + part).encode("utf-8", "replace")
+        before = EMPTY
+    yield (before + _TAIL).encode()
 
 
 def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
     """A table that scrolls sideways on a narrow screen, named by the heading with id `title`."""
-    return _TABLE.format(head=EMPTY.join(map(_HEAD.format, columns)), rows=Markup("\n").join(rows))
+    return _TABLE.format(
+        head=EMPTY.join(map(_COLUMN.format, columns)), rows=Markup("\n").join(rows)
+    )
 
 
 def copy_button(link: str, what: str) -> Markup:
     """A button that copies `link`; hidden where there is no script to do it."""
     return _COPY_BUTTON.format(link=link, what=what)
+
+
+def date_html(moment: datetime) -> Markup:
+    """The date of a moment in UTC, `21 Nov 2026`; with a script, in the reader's time zone."""
+    return _TIME.format(moment=moment, form="date", text=date_text(moment))
+
+
+def time_html(posix_s: float, now: float) -> Markup:
+    """A time, `12:20 UTC`, with its date unless that is today's; POSIX seconds."""
+    moment = datetime.fromtimestamp(posix_s, UTC)
+    is_today = moment.date() == datetime.fromtimestamp(now, UTC).date()
+    text = f"{moment:%H:%M} UTC" if is_today else f"{date_text(moment)}, {moment:%H:%M} UTC"
+    return _TIME.format(moment=moment, form="time" if is_today else "moment", text=text)

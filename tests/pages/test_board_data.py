@@ -1,68 +1,18 @@
-"""Cards and files are parsed from whatever Trello sends, and JSON as json.loads does."""
+"""Cards and files are parsed from whatever Trello sends."""
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from proxy.links.rewrite import LinkRewriter
 from proxy.pages.board_data import (
     CardParser,
     board_id_of,
-    count_files,
-    load_json,
     parse_board,
-    parse_member_names,
-    search_files,
-    slice_files,
 )
 from tests.pages.objects import card, upload
 
 PARSER = CardParser(LinkRewriter("http://trello.internal"), 0.0, {"m1": "Dana"})
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-FRAGMENTS = st.lists(st.sampled_from('[]{},: \n"a1-\\') | st.sampled_from(["[1", "{}", "null"]))
-
-
-@given(VALUES, st.sampled_from([None, 1, "\t"]))
-def test_any_value_is_loaded(value: object, indent: int | str | None) -> None:
-    assert load_json(json.dumps(value, indent=indent).encode()) == value
-
-
-@given(FRAGMENTS.map("".join))
-@example("[ ]")
-@example(" [\n] ")
-def test_what_json_loads_refuses_is_refused_here(text: str) -> None:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        with pytest.raises(ValueError):  # noqa: PT011 — as json.loads
-            load_json(text.encode())
-    else:
-        assert load_json(text.encode()) == value
-
-
-MALFORMED = {
-    "nothing": b"",
-    "cut": b"[1,2",
-    "cut behind a comma": b"[1,",
-    "a comma too many": b"[1,]",
-    "more behind it": b"[1] 2",
-    "two values without a comma": b"[1 2]",
-    "no UTF-8": b'["\xff"]',
-}
-
-
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_malformed_json_is_a_value_error(body: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 — as json.loads
-        load_json(body)
-
 
 PREVIEWS = {
     "the smallest that is large enough": ((70, 150, 300, 600), "p300"),
@@ -100,7 +50,7 @@ def test_fields_of_other_types_are_left_out() -> None:
     assert named == ("Untitled file", None, "", "")
     assert parse_board({}, "AbCd1234").short_link == "AbCd1234"
     assert parse_board(["x"], "AbCd1234").short_link == "AbCd1234"
-    assert parse_member_names({"not": "a list"}) == {}
+    assert parse_board({"members": {"not": "a list"}}, "x").member_names == {}
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"idBoard": 3}, {"idBoard": "../x"}])
@@ -108,17 +58,28 @@ def test_a_card_without_a_board_has_no_board_id(value: Any) -> None:
     assert board_id_of(value) == ""
 
 
-def test_slices_of_all_files_together_are_all_files() -> None:
-    cards = [PARSER.parse(card(*[upload(id=f"{n:024x}{i}") for i in range(n)])) for n in range(6)]
-    assert count_files(cards) == 15
-    parts = [slice_files(cards, start, 4) for start in range(0, 15, 4)]
-    assert [count_files(part) for part in parts] == [4, 4, 4, 3]
-    hrefs = [file.href for part in parts for each in part for file in each.files]
-    assert hrefs == [file.href for each in cards for file in each.files]
+def test_lists_are_in_order_and_an_odd_one_is_left_out() -> None:
+    lists = [{"id": "b", "name": "B", "pos": 2}, {"id": "a", "pos": 1, "closed": True}, {"pos": 0}]
+    board = parse_board({"lists": [*lists, 7]}, "x")
+    assert [(each.id, each.title, each.is_closed) for each in board.lists] == [
+        ("a", "Untitled list", True),
+        ("b", "B", False),
+    ]
 
 
-def test_a_search_keeps_cards_and_their_order() -> None:
-    cards = [PARSER.parse(card(upload(name=n), name=f"Card {n}")) for n in ("b", "a", "ab")]
-    matches = [each.title for each in search_files(cards, "A")]
-    assert matches == [f"Card {n}" for n in ("b", "a", "ab")]
-    assert [each.title for each in search_files(cards, "card ab")] == ["Card ab"]
+def test_a_due_date_is_read_in_any_zone_and_an_impossible_one_is_none() -> None:
+    due = PARSER.parse(card(due="2026-11-21T23:30:00+02:00")).due
+    assert due is not None
+    assert f"{due:%Y-%m-%d %H:%M}" == "2026-11-21 21:30"
+    for odd in ("0001-01-01T00:00:00+14:00", "tomorrow", 7, None):
+        assert PARSER.parse(card(due=odd)).due is None
+
+
+def test_a_label_without_a_name_has_its_colours() -> None:
+    labels = [{"name": "", "color": "sky_dark"}, {"name": "Bug", "color": "x onload=1"}, {}]
+    found = PARSER.parse(card(labels=labels)).labels
+    assert [(each.name, each.color) for each in found] == [
+        ("sky", "sky"),
+        ("Bug", ""),
+        ("no name", ""),
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,23 +10,25 @@ from markupsafe import Markup
 
 from proxy.links.rewrite import LinkRewriter
 from proxy.pages.board_data import CardParser, parse_board
+from proxy.pages.board_page import board_page
+from proxy.pages.card_details import parse_details
+from proxy.pages.card_page import card_page
 from proxy.pages.credential_usage import Row, credential_usage_page
 from proxy.pages.error import Failure, error_page
 from proxy.pages.home import Offer, PastedLink, home_page
 from proxy.pages.layout import ASSETS, page
-from proxy.pages.listing import PageContext, board_page, card_page
+from proxy.pages.user_markdown import UserMarkdown
 from proxy.status.history import DashboardData, LimitUse, Minute, RecentFailure
-from tests.pages.objects import card, upload
+from tests.pages.objects import CONTEXT, URL, board, card, comment, upload
 
-URL = "http://trello.internal"
 OFFER = Offer(
     shows_admin_links=True,
     is_keyless=True,
     needs_client_key=False,
     identity="You are anonymous.",
 )
-CONTEXT = PageContext(URL)
-PARSER = CardParser(LinkRewriter(URL), 0.0, {"m1": "Dana"})
+LINKS = LinkRewriter(URL)
+PARSE = CardParser(LINKS, 0.0, {"m1": "Dana"}).parse
 
 
 class Tags(HTMLParser):
@@ -56,20 +59,32 @@ def _dashboard(text: str) -> DashboardData:
     )
 
 
+def _card_page(value: dict[str, Any], of_board: object) -> bytes:
+    shown, markdown = parse_board(of_board, "x"), UserMarkdown(LINKS, 0.0)
+    return card_page(PARSE(value), parse_details(value), shown, markdown, CONTEXT)
+
+
+def _board_page(value: object, each: object, query: str = "") -> bytes:
+    return b"".join(board_page(parse_board(value, "x"), [each], PARSE, query, CONTEXT))
+
+
 @given(hostile, hostile)
 def test_no_text_becomes_markup(text: str, other: str) -> None:
-    parse = PARSER.parse
     pages: list[Callable[[str], bytes]] = [
-        lambda t: page(t, Markup("<p>{}</p>").format(t)),
-        lambda t: card_page(
-            parse(card(upload(name=t, fileName=t), name=t)), parse_board({"name": t}, "x"), CONTEXT
+        lambda t: page(t, Markup("<p>{}</p>").format(t), t),
+        lambda t: _card_page(card(upload(name=t, fileName=t), name=t), board(name=t)),
+        lambda t: _card_page(
+            card(
+                labels=[{"name": t, "color": "red"}],
+                members=[{"fullName": t}],
+                checklists=[{"name": t, "checkItems": [{"name": t}]}],
+                actions=[comment("x", t)],
+            ),
+            board(lists=[{"id": "l1", "name": t}]),
         ),
-        lambda t: board_page(
-            parse_board({"name": t}, "AbCd1234"), [parse(card(upload(), name=t))], "", 1, CONTEXT
-        ),
-        lambda t: board_page(
-            parse_board({}, "AbCd1234"), [parse(card(upload()))], f"~{t}", 1, CONTEXT
-        ),
+        lambda t: _board_page(board(name=t), card(upload(), name=t)),
+        lambda t: _board_page(board(lists=[{"id": "l1", "name": t}]), card(upload(), idList="l1")),
+        lambda t: _board_page({}, card(upload()), f"~{t}"),
         lambda t: home_page(
             URL, PastedLink(f"x{t}", f"{URL}/{t}"), DashboardData([Minute()]), OFFER
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
-from proxy.pages.listing import PAGE_FILES
+from proxy.pages.board_page import FILES_OF_A_CARD
 from tests.scenarios.conftest import Proxy, StartProxy
 from tests.scenarios.page import BROWSER, Browser
 
@@ -25,11 +25,16 @@ def browse(proxy: Proxy) -> Browser:
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/12-a-title", "/12-a-title?x=y", "/12-caf%E4%2F"])
-async def test_a_cards_page_shows_its_files(browse: Browser, short: str, tail: str) -> None:
+async def test_a_cards_page_shows_the_card_and_its_files(
+    browse: Browser, short: str, tail: str
+) -> None:
     page = await browse(f"/c/{short}{tail}")
     assert "New start page" in page.text
     assert "start page draft.png" in page.text
-    assert "1 file on Release 4.2" in page.text
+    assert "Review on Release 4.2" in page.text
+    assert "The picture is the agreed draft." in page.text
+    assert "The button could be larger." in page.text
+    assert "1 file" in page.text
     assert "Dana Demo" in page.text
     assert re.search(r"\d KB", page.text)
     assert page.all("time")
@@ -64,25 +69,51 @@ async def test_a_second_view_sends_no_upstream_request(
     assert standin.request_log.total == asked
 
 
-async def test_a_board_shows_its_files_card_by_card(
+async def test_a_board_shows_its_lists_and_all_their_cards(
     browse: Browser, short_board: str, short: str
 ) -> None:
     page = await browse(f"/b/{short_board}/release-4-2")
     assert len(page.names) == 3
     assert page.all("a", href=f"/c/{short}")
-    assert "New start page" in page.text
-    assert "Release notes" in page.text
-    assert "3 files" in page.text
+    in_order = ["10 cards", "Ideas", "Shorter error messages", "In progress", "Bug", "Review"]
+    in_order += ["New start page", "start page draft.png", "Done", "Release notes"]
+    places = [page.text.index(each) for each in in_order]
+    assert places == sorted(places)
+    assert len(page.all("li", **{"class": "card"})) == 10
+
+
+async def test_a_cold_page_sends_two_upstream_requests(
+    browse: Browser, standin: FakeTrello, short_board: str, short: str
+) -> None:
+    await browse(f"/b/{short_board}")
+    assert standin.request_log.total == 2
+    await browse(f"/c/{short}")
+    assert standin.request_log.total == 3  # its board is stored
+
+
+async def test_a_page_is_as_fresh_as_the_data(
+    browse: Browser, proxy: Proxy, short: str, card: str
+) -> None:
+    await browse(f"/c/{short}")
+    for path, body in (
+        (f"/1/cards/{card}", {"desc": "A new text"}),
+        (f"/1/cards/{card}/actions/comments", {"text": "A new comment"}),
+        (f"/1/cards/{card}/checklists", {"name": "A new list"}),
+    ):
+        method = "PUT" if "desc" in body else "POST"
+        assert (await proxy(method, path, json=body)).status == 200
+        assert next(iter(body.values())) in (await browse(f"/c/{short}")).text
 
 
 SEARCHES = {
     "by name": ("draft", 1),
-    "by card": ("release notes", 2),
-    "by who": ("dana demo", 3),
+    "by card": ("release notes", 1),
+    "by label": ("bug", 1),
+    "by who": ("dana demo", 2),
     "in any case": ("DRAFT.Png", 1),
     "every word counts": ("draft notes", 0),
     "nothing": ("zzz", 0),
-    "blanks": ("  ", 3),
+    "blanks": ("  ", 10),
 }
 
 
@@ -91,26 +122,23 @@ async def test_the_search_box_works_without_a_script(
     browse: Browser, short_board: str, query: str, count: int
 ) -> None:
     page = await browse(f"/b/{short_board}?q={quote(query)}")
-    assert len(page.names) == count
+    assert len(page.all("li", **{"class": "card"})) == count
     assert page.all("input", name="q")[0]["value"] == query
-    assert ("No file matches" in page.text) == (
+    assert ("No card matches" in page.text) == (
         count == 0 or "hidden" in page.all("p", id="no-match")[0]
     )
 
 
-async def test_a_large_board_is_shown_in_pages(
-    browse: Browser, standin: FakeTrello, card: str, short_board: str
+async def test_a_card_with_many_files_leads_to_its_page(
+    browse: Browser, standin: FakeTrello, card: str, short: str, short_board: str
 ) -> None:
-    for number in range(PAGE_FILES):
+    for number in range(FILES_OF_A_CARD):
         standin.trello.upload(card, File(f"file {number}.txt", "text/plain", b"x"))
-    first = await browse(f"/b/{short_board}")
-    assert len(first.names) == PAGE_FILES
-    assert "Page 1 of 2" in first.text
-    second = await browse(f"/b/{short_board}{first.all('a', rel='next')[0]['href']}")
-    assert len(second.names) == 3
-    assert not set(first.names) & set(second.names)
-    assert len((await browse(f"/b/{short_board}?page=999999")).names) == 3
-    assert len((await browse(f"/b/{short_board}?q=177.txt&page=2")).names) == 1
+    page = await browse(f"/b/{short_board}")
+    assert len(page.names) == FILES_OF_A_CARD + 2
+    assert "1 more file" in page.text
+    assert len((await browse(f"/c/{short}")).names) == FILES_OF_A_CARD + 1
+    assert len((await browse(f"/b/{short_board}?q=9.txt")).names) == 1
 
 
 async def test_pages_are_read_only(proxy: Proxy, short: str) -> None:

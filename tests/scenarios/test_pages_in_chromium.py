@@ -145,10 +145,35 @@ def _not_found(scene: Scene) -> str:
     return f"/b/{scene.board}?q=nothing+like+it"
 
 
-def _many(scene: Scene) -> str:
-    for number in range(220):
-        scene.upload(File(f"page {number}.txt", "text/plain", b"x"))
-    return f"/b/{scene.board}?page=2"
+def _full_card(scene: Scene) -> str:
+    trello, card = scene.standin.trello, scene.standin.trello.example_card
+    text = (
+        "# Plan\n\nSee https://example.com/a and **this**:\n\n> quoted\n\n1. one\n2. `two`\n\n"
+        f"![draft](https://trello.com{scene.file})\n\n![far](https://example.com/far.png)"
+    )
+    trello.edit("PUT", f"/1/cards/{card}", {"desc": text, "due": "2020-01-01T12:00:00Z"})
+    made = trello.edit("POST", "/1/checklists", {"idCard": card, "name": "Steps"})
+    for name, checked in (("Draw", "true"), ("Show", "false")):
+        item = {"name": name, "checked": checked}
+        trello.edit("POST", f"/1/checklists/{made['id']}/checkItems", item)
+    return _card(scene)
+
+
+def _hostile(scene: Scene) -> str:
+    trello, card = scene.standin.trello, scene.standin.trello.example_card
+    name = "\u202e<b>evil</b>" + "W" * 4000 + " \u05d0\u05d1"
+    trello.edit("PUT", f"/1/cards/{card}", {"name": name, "desc": name * 4})
+    trello.edit("POST", f"/1/cards/{card}/actions/comments", {"text": name})
+    made = trello.edit("POST", "/1/checklists", {"idCard": card, "name": name})
+    trello.edit("POST", f"/1/checklists/{made['id']}/checkItems", {"name": name})
+    trello.edit("POST", f"/1/cards/{card}/labels", {"name": name, "color": "red"})
+    scene.upload(File(name[:200], "text/plain", b"x"))
+    return _card(scene)
+
+
+def _hostile_board(scene: Scene) -> str:
+    _hostile(scene)
+    return _board(scene)
 
 
 def _docs_index(_: Scene) -> str:
@@ -194,7 +219,9 @@ STATES: dict[str, Callable[[Scene], str | Awaitable[str]]] = {
     "board": _board,
     "board with a search": _found,
     "board with nothing found": _not_found,
-    "board in pages": _many,
+    "card with everything": _full_card,
+    "hostile card": _hostile,
+    "hostile card on its board": _hostile_board,
     "documentation": _docs_index,
     "documentation page": _docs,
     "no such card": _no_card,
@@ -267,12 +294,12 @@ _LEAST_CONTRAST = """(() => {
 
 async def test_typing_narrows_the_list_at_once(scene: Scene, tab: Tab) -> None:
     await tab.open(f"{scene.proxy.url}/b/{scene.board}")
-    shown = "[...document.querySelectorAll('.file')].filter((f) => f.checkVisibility()).length"
-    assert await tab.run(shown) == 5
+    shown = "[...document.querySelectorAll('.card')].filter((f) => f.checkVisibility()).length"
+    assert await tab.run(shown) == 10
     await tab.run("document.querySelector('#q').focus()")
     await tab.send("Input.insertText", text="NOTES txt")
     assert await tab.run(shown) == 1
-    assert await tab.run("document.querySelector('.count').textContent") == "1 of 5 files"
+    assert await tab.run("document.querySelector('.count').textContent") == "1 of 10 cards"
     await tab.send("Input.insertText", text="zzz")
     assert await tab.run(shown) == 0
     assert await tab.run("document.querySelector('#no-match').checkVisibility()")
@@ -305,15 +332,16 @@ async def test_without_https_the_button_copies_all_the_same(scene: Scene, tab: T
 async def test_it_can_be_used_by_keyboard_and_is_read_out_in_full(scene: Scene, tab: Tab) -> None:
     await tab.open(f"{scene.proxy.url}/b/{scene.board}")
     reached = []
-    for _ in range(9):
+    for _ in range(16):
         await tab.tab_key()
         reached.append(await tab.run("document.activeElement.textContent.trim()"))
     assert reached[0] == "Skip to the content"
-    assert reached[1:3] == ["trello-proxy", "Open in Trello"]
+    assert reached[1:4] == ["trello-proxy", "Open in Trello", "As JSON"]
     assert "start page draft.png" in reached
     nodes = await tab.accessible()
-    assert ("searchbox", "Find a file by its name, its card or who added it") in nodes
-    assert ("heading", "New start page") in nodes
+    assert ("searchbox", "Find a card by its name, label or files") in nodes
+    assert ("heading", "Release 4.2") in nodes
+    assert ("link", "New start page") in nodes
     assert ("link", "Download start page draft.png") in nodes
     assert ("button", "Copy link to start page draft.png") in nodes
     assert not [

@@ -1,4 +1,4 @@
-// Copy buttons, list filtering while the user types, fallback for broken thumbnails.
+// Copy buttons, list filtering while the user types, local times, fallback for broken thumbnails.
 "use strict";
 const liveRegion = document.getElementById("live-region");
 
@@ -39,30 +39,48 @@ for (const image of document.querySelectorAll(".thumb img")) {
 
 const search = document.querySelector("form[data-complete] input[type=search]");
 if (search) {
-  const count = document.querySelector(".count");
+  const count = document.querySelector(".search .count");
   const noMatch = document.getElementById("no-match");
-  const sections = [...document.querySelectorAll(".card")].map((section) => ({
-    section,
-    files: [...section.querySelectorAll(".file")].map((file) => ({
-      file,
-      text: (section.querySelector("h2").textContent + " " +
-        file.querySelector(".description").textContent).toLowerCase(),
+  const groups = [...document.querySelectorAll(".group")].map((group) => ({
+    group,
+    cards: [...group.querySelectorAll(".card")].map((card) => ({
+      card,
+      text: card.querySelector(".line").textContent.toLowerCase(),
+      files: [...card.querySelectorAll(".file")].map((file) => ({
+        file, text: file.querySelector(".description").textContent.toLowerCase(),
+      })),
     })),
   }));
-  const all = sections.reduce((sum, { files }) => sum + files.length, 0);
+  // A card is shown if it has every word, with all its files; else with the files that have the rest.
+  const filter = ({ card, text, files }, words) => {
+    const rest = words.filter((word) => !text.includes(word));
+    let found = rest.length === 0;
+    for (const { file, text: ofFile } of files) {
+      file.hidden = !rest.every((word) => ofFile.includes(word));
+      found ||= !file.hidden;
+    }
+    card.hidden = !found;
+    return found;
+  };
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
-    for (const { section, files } of sections) {
-      let matches = 0;
-      for (const { file, text } of files) {
-        file.hidden = !words.every((word) => text.includes(word));
-        matches += file.hidden ? 0 : 1;
-      }
-      section.hidden = matches === 0;
-      shown += matches;
+    for (const { group, cards } of groups) {
+      const found = cards.filter((card) => filter(card, words)).length;
+      group.hidden = found === 0;
+      shown += found;
     }
     noMatch.hidden = shown > 0;
-    count.textContent = shown === all ? count.dataset.all : `${shown} of ${all} files`;
+    count.textContent = words.length ? `${shown} of ${count.dataset.all}` : count.dataset.all;
   });
+}
+
+const FORMATS = {
+  date: { dateStyle: "medium" },
+  time: { timeStyle: "short" },
+  moment: { dateStyle: "medium", timeStyle: "short" },
+};
+for (const time of document.querySelectorAll("time[data-local]")) {
+  const format = new Intl.DateTimeFormat(undefined, FORMATS[time.dataset.local]);
+  time.textContent = format.format(new Date(time.dateTime));
 }

@@ -1,9 +1,10 @@
 """Page handlers: `/`, `/c/{card}`, `/b/{board}`, and the assets of these pages."""
 
 import asyncio
+import json
 import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import parse_qs
@@ -23,35 +24,39 @@ from proxy.links.paste import UnsupportedLink, to_proxy_link
 from proxy.links.rewrite import LinkRewriter
 from proxy.model import Detail
 from proxy.pages.board_data import (
-    CARD_FIELDS,
-    FILE_FIELDS,
     Board,
     CardParser,
     board_id_of,
-    load_json,
+    board_target,
+    card_target,
+    cards_target,
     parse_board,
-    parse_member_names,
 )
+from proxy.pages.board_page import board_page
+from proxy.pages.card_details import parse_details
+from proxy.pages.card_page import card_page
 from proxy.pages.home import Offer, PastedLink, home_page, home_text
+from proxy.pages.json_array import elements
 from proxy.pages.layout import ASSETS, PAGE_FIELDS
-from proxy.pages.listing import PageContext, board_page, card_page
+from proxy.pages.listing import PageContext
+from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
-from proxy.runtime.tasks import run_if_large
+from proxy.runtime.tasks import run_for_client
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser, directives_of
 from proxy.server.response import WireResponse
 from proxy.status.history import Dashboard
 from proxy.trello.failures import is_upstream_failure
-from proxy.trello.message import ApiResponse
+from proxy.trello.message import ApiResponse, BodyStream
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """Larger JSON is not shown as a page."""
+_STEP_BYTES = 1024 * 1024
+"""What one step of a board's page is taken for: it is always done in a thread."""
 _TOO_LARGE = "That is more than fits a page; open the cards one by one."
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
-_PAGE_NUMBER = re.compile(r"[0-9]{1,6}")
 _T = TypeVar("_T")
-_CARD_QUERY = f"fields={CARD_FIELDS}&attachments=true&attachment_fields={FILE_FIELDS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +66,13 @@ class FetchedJson:
     body: bytes
     response: ApiResponse
 
-    @property
-    def stale_since(self) -> float | None:
-        """When it was requested, in POSIX seconds, if it is served stale (RFC 5861 §4)."""
-        stored = self.response.stored
-        is_stale = self.response.outcome.detail is Detail.STALE_IF_ERROR
-        return stored.requested_at if stored is not None and is_stale else None
-
     async def use(self, make: Callable[[object], _T]) -> _T:
-        """The result of `make(value)`, in a thread for a large body; InvalidResponse."""
-        return await run_if_large(len(self.body), self._use, make)
+        """The result of `make(value)`, in a thread for a long body; InvalidResponse."""
+        return await run_for_client(len(self.body), self._use, make)
 
     def _use(self, make: Callable[[object], _T]) -> _T:
-        try:
-            value = load_json(self.body)
-        except (ValueError, RecursionError) as error:
-            raise InvalidResponse("Trello sent unreadable JSON; try again later.") from error
+        with _readable():
+            value = json.loads(self.body)
         return make(value)
 
 
@@ -141,43 +137,39 @@ class PageHandler:
         context.route = "/c/{card}"
         name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
         try:
-            card = await self._fetch(f"/1/cards/{name}?{_CARD_QUERY}", page)
+            card = await self._fetch(card_target(name), page)
         except NotFoundAtTrello:
             await self._board(name, page)
             return WireResponse(302, serialize((("Location", f"/b/{name}"), *TEXT_FIELDS)))
         _account(context, card)
         board_id = await card.use(board_id_of)
-        board, member_names = await asyncio.gather(
-            self._board_of_card(board_id, page), self._member_names(board_id, page)
-        )
-        parse_card = CardParser(self.links, self.clock.now(), member_names).parse
-        page_context = self._page_context(card)
-        html = await card.use(lambda value: card_page(parse_card(value), board, page_context))
-        return _page_response(card, html)
+        board = await self._board_of_card(board_id, page)
+        page_context, now = self._page_context(card), self.clock.now()
+        names = board.member_names if board else {}
+        parse_card = CardParser(self.links, now, names).parse
+        markdown = UserMarkdown(self.links, now)
+
+        def render(value: object) -> bytes:
+            details = parse_details(value)
+            return card_page(parse_card(value), details, board, markdown, page_context)
+
+        return _page_response(card, await card.use(render))
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """A board's files on `?page=`, or those that match `?q=`; raises as `card`."""
         context.route = "/b/{board}"
         name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
-        query = _query_of(request)
+        query = _query_of(request).get("q", "")[:200]
         board = await self._board(name, page)
-        cards, member_names = await asyncio.gather(
-            self._fetch(f"/1/boards/{name}/cards?{_CARD_QUERY}", page),
-            self._member_names(name, page),
-        )
+        cards = await self._fetch(cards_target(name), page)
         _account(context, cards)
-        number = int(text) if _PAGE_NUMBER.fullmatch(text := query.get("page", "")) else 1
-        parse_card = CardParser(self.links, self.clock.now(), member_names).parse
+        parse_card = CardParser(self.links, self.clock.now(), board.member_names).parse
         page_context = self._page_context(cards)
-
-        def render(value: object) -> bytes:
-            parsed = [parse_card(each) for each in value] if isinstance(value, list) else []
-            return board_page(board, parsed, query.get("q", "")[:200], number, page_context)
-
-        return _page_response(cards, await cards.use(render))
+        chunks = board_page(board, elements(cards.body), parse_card, query, page_context)
+        return _page_response(cards, await _Rendering.start(chunks))
 
     async def _board(self, name: str, page: _PageRequest) -> Board:
-        fetched = await self._fetch(f"/1/boards/{name}?fields=name,shortLink,url", page)
+        fetched = await self._fetch(board_target(name), page)
         return await fetched.use(lambda board: parse_board(board, name))
 
     async def _board_of_card(self, board_id: str, page: _PageRequest) -> Board | None:
@@ -187,18 +179,14 @@ class PageHandler:
         except ProxyError:
             return None
 
-    async def _member_names(self, board: str, page: _PageRequest) -> Mapping[str, str]:
-        """Names by member id; empty if they are not available."""
-        if not board:
-            return {}
-        target = f"/1/boards/{board}/members?fields=fullName,username"
-        try:
-            return await (await self._fetch(target, page)).use(parse_member_names)
-        except ProxyError:
-            return {}
-
     def _page_context(self, fetched: FetchedJson) -> PageContext:
-        return PageContext(self.links.public_url, fetched.stale_since)
+        stored, now = fetched.response.stored, self.clock.now()
+        return PageContext(
+            origin=self.links.public_url,
+            now=now,
+            requested_at=stored.requested_at if stored is not None else now,
+            is_stale=fetched.response.outcome.detail is Detail.STALE_IF_ERROR,
+        )
 
     async def _fetch(self, target: str, page: _PageRequest) -> FetchedJson:
         """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
@@ -244,7 +232,42 @@ def _account(context: RequestContext, fetched: FetchedJson) -> None:
     context.hold.take("responses", len(fetched.body))
 
 
-def _page_response(fetched: FetchedJson, body: bytes) -> WireResponse:
+class _Rendering:
+    """A page's body, rendered in a thread, chunk by chunk, as the client receives it."""
+
+    def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
+        self._first = first
+        self._chunks = chunks
+
+    @classmethod
+    async def start(cls, chunks: Iterator[bytes]) -> "_Rendering":
+        """The body, of which the first chunk is rendered; InvalidResponse."""
+        return cls(await cls._next(chunks) or b"", chunks)
+
+    @staticmethod
+    async def _next(chunks: Iterator[bytes]) -> bytes | None:
+        with _readable():
+            return await run_for_client(_STEP_BYTES, next, chunks, None)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._first
+        while (chunk := await self._next(self._chunks)) is not None:
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """InvalidResponse for unreadable JSON."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise InvalidResponse("Trello sent unreadable JSON; try again later.") from error
+
+
+def _page_response(fetched: FetchedJson, body: bytes | BodyStream) -> WireResponse:
     response = WireResponse(200, serialize(PAGE_FIELDS), body)
     outcome = cache_status(fetched.response.outcome)
     response.dynamic_headers += b"Cache-Status: %b\r\n" % outcome.encode()
