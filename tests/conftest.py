@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.redis_server import own_redis, redis_server, shared_redis
+from tests.sentinel import watched_redis
 
-__all__ = ["own_redis", "redis_server", "shared_redis"]
+__all__ = ["own_redis", "redis_server", "shared_redis", "watched_redis"]
 
 # How long an example takes says something about the machine, not about what is tested.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -72,7 +72,10 @@ class FleetNode:
         self._key = SharedKey(key, connect, name=name, random=random, clock=clock)
         client = PeerClient(self._key.get, random)
         instance = environment.instance
-        store = RedisLease(connect, name=name, address=address, instance=instance)
+        replicas = config.redis.replicas
+        store = RedisLease(
+            connect, name=name, address=address, instance=instance, replicas=replicas
+        )
         hello = Hello(address, instance, __version__, shared_settings(config))
         self.node = Node(Local(hello, store, client, self._duties, clock, environment.log))
         self._service = LeaderService(self.node)

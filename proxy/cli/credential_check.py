@@ -39,8 +39,7 @@ def run(options: Namespace) -> int:
     if config.cache.redis_url:
         from proxy.cache.store.redis_inspection import inspect_redis  # noqa: PLC0415 — an extra
 
-        url, memory_bytes = config.cache.redis_url, config.redis.memory_bytes
-        redis = asyncio.run(inspect_redis(url, memory_bytes, clock))
+        redis = asyncio.run(inspect_redis(config.cache.redis_url, config.redis, clock))
         is_usable &= _print(redis.lines, redis.is_usable)
     if config.fleet.listen is not None:
         from proxy.fleet.inspection import inspect_fleet  # noqa: PLC0415 — as above

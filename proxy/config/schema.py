@@ -24,7 +24,7 @@ _DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
 Backend = Literal["sqlite", "redis", "memory"]
-MAX_NODES, DEFAULT_NODES = 32, Count(4)
+MAX_NODES, DEFAULT_NODES, NO_REPLICAS = 32, Count(4), Count(0)
 """Of one fleet."""
 
 
@@ -90,6 +90,12 @@ def _fleet_address(text: str) -> str:
 def _nodes(text: str) -> Count:
     if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= MAX_NODES:
         raise ValueError(f"not a number of nodes; write 1 to {MAX_NODES}")
+    return Count(text)
+
+
+def _replicas(text: str) -> Count:
+    if not re.fullmatch(r"[0-9]", text):
+        raise ValueError("not a number of replicas; write 0 to 9")
     return Count(text)
 
 
@@ -183,6 +189,8 @@ class Cache:
 class Redis:
     name: Annotated[str, _redis_name] = "trello-proxy"
     memory_bytes: Annotated[int, partial(units.size, at_least=8 * _MIB)] = 512 * _MIB
+    replicas: Annotated[Count, _replicas] = NO_REPLICAS
+    """How many must have a renewal of the leader's lease for it to count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

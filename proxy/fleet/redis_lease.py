@@ -95,9 +95,19 @@ class RedisLease:
     """A LeaseStore."""
 
     def __init__(
-        self, connect: Callable[[], RedisConnection], *, name: str, address: str, instance: str
+        self,
+        connect: Callable[[], RedisConnection],
+        *,
+        name: str,
+        address: str,
+        instance: str,
+        replicas: int = 0,
     ) -> None:
-        """`connect`: a connection that is not open yet. `name`: that of the fleet."""
+        """`connect`: a connection that is not open yet. `name`: that of the fleet.
+
+        `replicas`: how many must have an acquisition or a renewal for it to count.
+        """
+        self._replicas = replicas
         self._connect = connect
         self._connection = connect()
         self._closing = TaskSet()
@@ -124,8 +134,9 @@ class RedisLease:
         """As LeaseStore.acquire."""
         if self._connection.run_id != seen.run_id:
             return None
+        mine = known_term, self._address, self._instance
         term = await self._run(
-            ACQUIRE, [self._leader], seen.term, seen.beat, known_term, self._address, self._instance
+            ACQUIRE, [self._leader], seen.term, seen.beat, *mine, replicas=self._replicas
         )
         return int(term) if term else None
 
@@ -133,8 +144,9 @@ class RedisLease:
         self, term: int, beat: int, members: Collection[str], forgotten: Collection[str]
     ) -> Renewal | None:
         """As LeaseStore.renew."""
-        keys, mine = (self._leader, self._members), (term, beat, self._address, self._instance)
-        found = await self._run(RENEW, keys, *mine, len(members), *members, *forgotten)
+        keys, others = (self._leader, self._members), (*members, *forgotten)
+        mine = term, beat, self._address, self._instance, len(members)
+        found = await self._run(RENEW, keys, *mine, *others, replicas=self._replicas)
         if found is None:
             return None
         return Renewal(self._connection.run_id, frozenset(each.decode() for each in found))
@@ -153,13 +165,17 @@ class RedisLease:
             await self._connection.close()
             await asyncio.gather(*self._closing, return_exceptions=True)  # each has its own bound
 
-    async def _run(self, script: str, keys: Collection[str], *arguments: str | int) -> Any:
-        """The reply; after a failure the next command has a new connection."""
+    async def _run(
+        self, script: str, keys: Collection[str], *arguments: str | int, replicas: int = 0
+    ) -> Any:
+        """The reply; after a failure the next command has a new connection, to the master."""
         connection = self._connection
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 if not connection.is_open:
                     await _open(connection)
+                if replicas:
+                    return await connection.replicated(replicas, script, [*keys], *arguments)
                 return await connection.script(script, [*keys], *arguments)
         except (StoreError, TimeoutError) as error:
             self._connection = self._connect()

@@ -26,6 +26,8 @@ from proxy.runtime.tasks import TaskSet
 
 TIMEOUT_S = 0.4
 """To connect, for each reply, and for a command with both."""
+REPLICATE_MS = 200
+"""For replicas to confirm what was written; less than TIMEOUT_S."""
 MAX_CONNECTIONS = 8
 MAX_COMMANDS = 256
 """Running or waiting for a connection; beyond it a read is a miss at once."""
@@ -90,10 +92,23 @@ class RedisConnection:
 
     async def script(self, text: str, keys: Sequence[str], *arguments: str | bytes | float) -> Any:
         """The reply of a Lua script."""
-        found = self._scripts.get(text)
-        if found is None:
-            found = self._scripts[text] = self.client.register_script(text)
+        found = self._script(text)
         return await self.run(lambda: found(keys=keys, args=arguments))
+
+    async def replicated(
+        self, replicas: int, text: str, keys: Sequence[str], *arguments: str | bytes | float
+    ) -> Any:
+        """As `script`; StoreError unless `replicas` have what it wrote, or it replied nothing.
+
+        A master that others have replaced, and that does not know it yet, has none.
+        """
+        pipeline = self.client.pipeline(transaction=False)  # WAIT is about its own connection
+        await self._script(text)(keys=keys, args=arguments, client=pipeline)
+        pipeline.wait(replicas, REPLICATE_MS)
+        reply, number = await self.run(pipeline.execute)
+        if reply and number < replicas:
+            raise StoreError("Redis: too few replicas")
+        return reply
 
     async def run(self, command: Callable[[], Awaitable[_T]]) -> _T:
         """The reply to a command, within TIMEOUT_S; StoreError without one."""
@@ -143,6 +158,12 @@ class RedisConnection:
             self.stats.errors += 1
             self.stats.is_up = isinstance(error, ResponseError)
             raise StoreError(f"Redis: {_reason(error)}") from None
+
+    def _script(self, text: str) -> Any:
+        found = self._scripts.get(text)
+        if found is None:
+            found = self._scripts[text] = self.client.register_script(text)
+        return found
 
     def _client(self) -> tuple[Redis, Sentinel | None]:
         url = urlsplit(self._url)

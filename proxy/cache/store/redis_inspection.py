@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from proxy.cache.store.redis_connection import RedisConnection
+from proxy.config.schema import Redis as Settings
 from proxy.config.units import size_text
 from proxy.errors import StoreError
 from proxy.runtime.clock import Clock
@@ -23,8 +24,8 @@ class RedisReport:
     is_usable: bool
 
 
-async def inspect_redis(url: str, memory_bytes: int, clock: Clock) -> RedisReport:
-    """Version, memory and persistence of a Redis that is to hold `memory_bytes` of responses."""
+async def inspect_redis(url: str, settings: Settings, clock: Clock) -> RedisReport:
+    """Version, memory, persistence and replicas of a Redis."""
     connection = RedisConnection(url, clock)
     try:
         await connection.open()
@@ -34,11 +35,12 @@ async def inspect_redis(url: str, memory_bytes: int, clock: Clock) -> RedisRepor
         return RedisReport((f"redis:   {error}",), is_usable=False)
     finally:
         await connection.close()
-    return judge(info, memory_bytes)
+    return judge(info, settings)
 
 
-def judge(info: Mapping[str, Any], memory_bytes: int) -> RedisReport:
+def judge(info: Mapping[str, Any], settings: Settings) -> RedisReport:
     """The report on what INFO says; a warning for each setting that costs hits."""
+    memory_bytes = settings.memory_bytes
     product = "Valkey" if "valkey_version" in info else "Redis"
     version = str(info.get("valkey_version") or info.get("redis_version", "0"))
     policy, limit_bytes = str(info.get("maxmemory_policy")), int(info.get("maxmemory", 0))
@@ -53,11 +55,15 @@ def judge(info: Mapping[str, Any], memory_bytes: int) -> RedisReport:
     is_usable = tuple(int(each) for each in version.split(".")[:2]) >= least
     if not is_usable:
         lines.append(f"fault: {product} {'.'.join(map(str, least))} or later is needed")
+    found, wanted = int(info.get("connected_slaves", 0)), settings.replicas
+    if found < wanted:
+        is_usable = False
+        lines.append(f"fault: {found} replicas, and redis.replicas is {wanted}: no node can lead")
     if policy != "noeviction":
         lines.append(f"warning: {policy} evicts epochs too; set maxmemory-policy noeviction")
     if 0 < limit_bytes < memory_bytes + _OVERHEAD_BYTES:
-        wanted = size_text(memory_bytes + _OVERHEAD_BYTES)
-        lines.append(f"warning: maxmemory is too little for redis.memory; set {wanted} or more")
+        size = size_text(memory_bytes + _OVERHEAD_BYTES)
+        lines.append(f"warning: maxmemory is too little for redis.memory; set {size} or more")
     return RedisReport(tuple(lines), is_usable)
 
 

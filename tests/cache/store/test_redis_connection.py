@@ -2,12 +2,9 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import redis
 
 from proxy.cache.store import redis_connection
 from proxy.cache.store.redis_connection import RedisConnection
@@ -16,7 +13,8 @@ from proxy.runtime.clock import FakeClock
 from tests.cache.store.conftest import BOARD, answer
 from tests.cache.store.redis_node import RedisNode
 from tests.deploy.tools import tool
-from tests.redis_server import REDIS_SERVER, RedisServer, free_port, needs_redis
+from tests.redis_server import RedisServer, free_port, needs_redis
+from tests.sentinel import WatchedRedis
 
 pytestmark = needs_redis
 
@@ -126,71 +124,19 @@ async def test_tls_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         server.kill()
 
 
-class Sentinel:
-    """A Sentinel that watches a master under the name `main`."""
-
-    def __init__(self, directory: Path, master: RedisServer) -> None:
-        self.port = free_port()
-        directory.mkdir()
-        config = directory / "sentinel.conf"
-        config.write_text(
-            f"port {self.port}\nsentinel monitor main 127.0.0.1 {master.port} 1\n"
-            "sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 2000\n"
-        )
-        self._process = subprocess.Popen(
-            [str(REDIS_SERVER), str(config), "--sentinel"], stdout=subprocess.DEVNULL
-        )
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def master(self) -> int:
-        """The port of whom it calls the master; 0 while it cannot say."""
-        with suppress(redis.RedisError), redis.Redis(port=self.port) as client:
-            found = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")
-            return int(found[1])
-        return 0
-
-    def replicas(self) -> int:
-        with suppress(redis.RedisError), redis.Redis(port=self.port) as client:
-            return len(client.execute_command("SENTINEL", "REPLICAS", "main"))
-        return 0
-
-
-async def is_so(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - other processes
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def sentinel(own_redis: RedisServer, tmp_path: Path) -> AsyncIterator[Sentinel]:
-    """Over `own_redis` and a replica of it."""
-    replica = RedisServer(tmp_path / "replica", "--replicaof", f"127.0.0.1 {own_redis.port}")
-    replica.start()
-    made = Sentinel(tmp_path / "sentinel", own_redis)
-    try:
-        await is_so(lambda: made.replicas() == 1)
-        yield made
-    finally:
-        made.kill()
-        replica.kill()
-
-
 @pytest.mark.slow
 async def test_a_fail_over_is_followed_and_begins_a_new_generation_if_writes_were_lost(
-    sentinel: Sentinel, own_redis: RedisServer, tmp_path: Path
+    watched_redis: WatchedRedis, tmp_path: Path
 ) -> None:
-    url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/main/0"
-    node = RedisNode(url, tmp_path)
+    first = watched_redis.first
+    node = RedisNode(watched_redis.url.replace("//", "//127.0.0.1:1,"), tmp_path)
     await node.start()
     try:
         await node.keep(answer(1, b"1"))
         assert await node.get(1) is not None
-        own_redis.pause()  # a former master that comes back is none any more
-        await is_so(lambda: sentinel.master() not in (0, own_redis.port))
-        own_redis.kill()
+        first.pause()  # a former master that comes back is none any more
+        await watched_redis.failed_over()
+        first.kill()
         await node.get(1)
         await node.invalidate(BOARD)
         await node.reopened()

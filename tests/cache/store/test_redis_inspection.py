@@ -8,15 +8,23 @@ from proxy.cache.store.redis_inspection import (
     judge,
     stored_values,
 )
+from proxy.config.fields import Count
+from proxy.config.schema import Redis
 from proxy.runtime.clock import FakeClock
 from tests.redis_server import RedisServer, needs_redis
 
 MIB = 1 << 20
-GOOD = {"redis_version": "7.0.15", "maxmemory_policy": "noeviction", "maxmemory": 600 * MIB}
+SETTINGS = Redis(memory_bytes=512 * MIB, replicas=Count(1))
+GOOD = {
+    "redis_version": "7.0.15",
+    "maxmemory_policy": "noeviction",
+    "maxmemory": 600 * MIB,
+    "connected_slaves": 1,
+}
 
 
 def test_a_sound_redis_is_described() -> None:
-    report = judge(GOOD | {"aof_enabled": 1}, 512 * MIB)
+    report = judge(GOOD | {"aof_enabled": 1}, SETTINGS)
     assert report.is_usable
     assert report.lines == (
         "redis:   Redis 7.0.15, master",
@@ -38,19 +46,24 @@ BAD = {
         True,
         "warning: maxmemory is too little for redis.memory; set 576MiB or more",
     ),
+    "no replica": (
+        {"connected_slaves": 0},
+        False,
+        "fault: 0 replicas, and redis.replicas is 1: no node can lead",
+    ),
 }
 
 
 @pytest.mark.parametrize(("info", "is_usable", "line"), BAD.values(), ids=BAD.keys())
 def test_what_is_wrong_is_said(info: dict[str, object], line: str, *, is_usable: bool) -> None:
-    report = judge(GOOD | info, 512 * MIB)
+    report = judge(GOOD | info, SETTINGS)
     assert report.is_usable is is_usable
     assert report.lines[-1] == line
 
 
 @needs_redis
 async def test_a_running_redis_is_asked(shared_redis: RedisServer) -> None:
-    report = await inspect_redis(shared_redis.url, 512 * MIB, FakeClock())
+    report = await inspect_redis(shared_redis.url, Redis(), FakeClock())
     assert report.is_usable
     assert report.lines[1:] == (
         "memory:  unlimited, noeviction",
@@ -59,7 +72,7 @@ async def test_a_running_redis_is_asked(shared_redis: RedisServer) -> None:
 
 
 async def test_a_redis_that_does_not_reply_is_a_fault() -> None:
-    report = await inspect_redis("redis://u:secret@127.0.0.1:1", MIB, FakeClock())
+    report = await inspect_redis("redis://u:secret@127.0.0.1:1", SETTINGS, FakeClock())
     assert not report.is_usable
     assert "secret" not in report.lines[0]
 
