@@ -55,6 +55,7 @@ PURE = {
     "proxy/fleet/protocol.py",
     "proxy/fleet/term.py",
     "proxy/fleet/timing.py",
+    "proxy/fleet/trust.py",
     "proxy/fleet/witness.py",
     "proxy/ratelimit/fair_queue.py",
     "proxy/ratelimit/send_log.py",

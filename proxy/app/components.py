@@ -32,6 +32,7 @@ from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.config.schema import Config
 from proxy.credentials.identity import IdentityFile, StoredCredential
 from proxy.credentials.redaction import Redactor
+from proxy.fleet.barrier import Barrier
 from proxy.links.rewrite import LinkRewriter
 from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
@@ -71,6 +72,7 @@ class LeaderHooks:
     may_send: Callable[[], None]
     """NoLeader while this node must send nothing."""
     fence: WriteFence
+    barrier: Barrier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,7 +173,10 @@ class ComponentFactory:
     def _build_services(self, stores: Stores, upstream: UpstreamComponents) -> Services:
         """The services; hit verification starts."""
         environment, responses, exchange = self._environment, stores.responses, upstream.exchange
-        own, invalidator = environment.own, Invalidator(responses, environment.metrics, self._log)
+        own, leader = environment.own, environment.leader
+        barrier = leader.barrier if leader else None
+        responses.on_invalidation = leader.barrier.publish if leader else None
+        invalidator = Invalidator(responses, environment.metrics, self._log, barrier)
         echo_filter = EchoFilter(environment.random(8).hex())
         cache = self._build_cache(responses, invalidator)
         reads = own(
@@ -185,6 +188,7 @@ class ComponentFactory:
                 exchange=exchange,
                 watched=cache.watched,
                 recent=cache.recent_reads,
+                barrier=barrier,
             )
         )
         writes = own(
@@ -194,7 +198,7 @@ class ComponentFactory:
                 aliases=cache.aliases,
                 echoes=echo_filter,
                 on_write=cache.watched.note_write,
-                fence=environment.leader.fence if environment.leader else None,
+                fence=leader.fence if leader else None,
             )
         )
         fetch_deps = FetchDeps(

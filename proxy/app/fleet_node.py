@@ -16,6 +16,7 @@ from proxy.app.routes import ListenerRoutes, health_of
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.config.schema import Config, Fleet, masked
 from proxy.fleet.local import Local
+from proxy.fleet.near import Near
 from proxy.fleet.node import Node, Role
 from proxy.fleet.protocol import Hello
 from proxy.fleet.redis_lease import RedisLease
@@ -76,8 +77,11 @@ class FleetNode:
         store = RedisLease(
             connect, name=name, address=address, instance=instance, replicas=replicas
         )
-        hello = Hello(address, instance, __version__, shared_settings(config))
-        self.node = Node(Local(hello, store, client, self._duties, clock, environment.log))
+        self.near = Near(clock, limit_bytes=0)
+        settings, keeps = shared_settings(config), self.near.limit_bytes > 0
+        hello = Hello(address, instance, __version__, settings, keeps=keeps)
+        log = environment.log
+        self.node = Node(Local(hello, store, client, self._duties, clock, log, self.near))
         self._service = LeaderService(self.node)
         self._duties.attach(self.node, self._service)
         self._relay = Relay(self.node, client, clock)

@@ -18,12 +18,13 @@ from proxy.cache.store.redis_connection import RedisConnection
 from proxy.cache.store.succession import Succession
 from proxy.cache.write_through import AnnouncedWrite
 from proxy.errors import StoreError
+from proxy.fleet.barrier import Barrier
 from proxy.fleet.errors import NoLeader
 from proxy.fleet.node import Node
 from proxy.fleet.redis_lease import RedisIntents
 from proxy.fleet.redis_sends import RedisSends
 from proxy.fleet.write_intents import Intent, WriteIntents
-from proxy.model import Credential, Tag
+from proxy.model import CacheKey, Credential, Tag
 from proxy.runtime.tasks import TaskSet
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fleet.leader_service import LeaderService
@@ -115,7 +116,22 @@ class LeaderDuties:
             self._term.components.services.cache.clock_monitor.tick()
             self._term.components.dashboard.tick()
 
-    async def take_over(self, succession: Succession) -> None:
+    @property
+    def watched_s(self) -> float:
+        """As Duties.watched_s."""
+        if self._term is None:
+            return 0.0
+        watched = self._term.components.services.cache.watched
+        return max(0.0, watched.current_until - self.environment.clock.now())
+
+    def note_uses(self, keys: Collection[CacheKey]) -> None:
+        """As Duties.note_uses."""
+        if self._term is not None and keys:
+            cache = self._term.components.services.cache
+            cache.watched.note_read()
+            cache.recent_reads.note_uses(keys)
+
+    async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
         """As Duties.take_over."""
         await self._wait_closed()
         behind, shutdown = BehindFlag(), AsyncExitStack()
@@ -124,6 +140,7 @@ class LeaderDuties:
             behind=behind,
             may_send=self._check_may_send,
             fence=self,
+            barrier=barrier,
         )
         environment = replace(self.environment, shutdown=shutdown, leader=hooks)
         try:
@@ -142,6 +159,8 @@ class LeaderDuties:
             await shutdown.aclose()
             raise
         self._begin(self._term)
+        backend = components.stores.backend
+        return backend is not None and not backend.is_new
 
     def step_down(self) -> None:
         """As Duties.step_down."""

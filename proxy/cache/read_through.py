@@ -8,6 +8,7 @@ since.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import assert_never
@@ -15,6 +16,7 @@ from typing import assert_never
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.boards import WatchedBoards
 from proxy.cache.collapsing import RequestCollapser
+from proxy.cache.invalidation import FollowerBarrier
 from proxy.cache.lookup import LookupResult, StoredLookup
 from proxy.cache.policy import Absent, Fresh, Stale
 from proxy.cache.projection.projector import Projector
@@ -37,6 +39,10 @@ from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
 
+BARRIER_S = 0.1
+"""A response requested after an invalidation waits so long for the other nodes of a fleet, so that
+reads at several nodes do not go back in time while all is well (D72)."""
+
 
 class ReadThrough:
     """Serves GETs from the store or from Trello; a stale response is always marked as such."""
@@ -51,7 +57,10 @@ class ReadThrough:
         exchange: UpstreamExchange,
         watched: WatchedBoards,
         recent: RecentReads,
+        barrier: FollowerBarrier | None = None,
     ) -> None:
+        """`barrier`: None without a fleet."""
+        self._barrier = barrier
         self._lookup = lookup
         self._aliases = aliases
         self._projector = projector
@@ -213,6 +222,7 @@ class ReadThrough:
 
     async def _fetch_alone(self, request: ApiRequest) -> FetchResult:
         requested = self._storer.now()
+        number = self._barrier.number if self._barrier is not None else 0
         fetched = await self._exchange.fetch(request, gzip=True)
         if isinstance(fetched, StreamedResponse):
             await fetched.body.aclose()
@@ -221,6 +231,9 @@ class ReadThrough:
         with self._exchange.body_errors(request):
             size = len(fetched.plain)
             usable = await run_if_large(size, self._storer.validate, request, fetched)
+        if self._barrier is not None:
+            with suppress(TimeoutError):
+                await self._barrier.passed(number, BARRIER_S)
         return await self._storer.store(request, usable, requested)
 
 

@@ -1,6 +1,6 @@
 """Recent reads: what clients read repeatedly, so that it can be refetched when it has changed."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from heapq import nsmallest
 
@@ -86,6 +86,14 @@ class RecentReads:
         self.note(request, stored)
         if request.key in self._reads and not is_known:
             self._reads[request.key].unread = MAX_UNREAD
+
+    def note_uses(self, keys: Iterable[CacheKey]) -> None:
+        """Note that other nodes of a fleet served these responses by themselves."""
+        now = self._clock.monotonic()
+        for key in keys:
+            known = self._reads.use(key)
+            if known is not None:
+                known.read_at, known.unread = now, 0
 
     def with_tags(self, tags: Set[Tag]) -> list[RecentRead]:
         """The reads in use whose responses carry one of these tags.

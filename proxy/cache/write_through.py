@@ -190,7 +190,7 @@ class WriteThrough:
         self._on_write(tags)
         if status is not None and status < 300:
             self._echoes.remember(request, tags)
-        await self._invalidator.flush()
+        await self._invalidator.settle()
 
 
 def _identifier(request: ApiRequest) -> str | None:

@@ -66,7 +66,7 @@ class WebhookReceiver:
         result = self._classify(body, signature, identifier)
         count(self._metrics.webhook_deliveries, result.value)
         if result in {DeliveryResult.ACCEPTED, DeliveryResult.MALFORMED}:
-            await self._invalidator.flush()
+            await self._invalidator.settle()
         return result
 
     def delivered_since(self, model: str, since: float) -> bool:

@@ -1,17 +1,21 @@
 """Duties of a leader: what the app does while this node leads, and not otherwise."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from proxy.cache.store.succession import Succession
+from proxy.fleet.barrier import Barrier
+from proxy.model import CacheKey
 
 
 class Duties(Protocol):
     """The leader's duties."""
 
-    async def take_over(self, succession: Succession) -> None:
-        """Open the store and begin; StoreError or cancellation: this node gives the lease back.
+    async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
+        """Open the store and begin; whether Redis has all that the last leader left there.
 
-        The node acts when this returns.
+        StoreError or cancellation: this node gives the lease back. It acts when this returns.
+        `barrier`: gets each invalidation of the store.
         """
 
     def step_down(self) -> None:
@@ -23,3 +27,10 @@ class Duties(Protocol):
     @property
     def is_behind(self) -> bool:
         """Whether Redis may lack something that was acknowledged to a client."""
+
+    @property
+    def watched_s(self) -> float:
+        """Seconds for which watched boards count as watched, without another poll."""
+
+    def note_uses(self, keys: Collection[CacheKey]) -> None:
+        """A follower served responses with these keys, if any, from its near cache."""

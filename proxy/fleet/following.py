@@ -7,6 +7,8 @@ from proxy.fleet.channel import Channel, ChannelClosed
 from proxy.fleet.lease import Sighting
 from proxy.fleet.local import Local
 from proxy.fleet.protocol import (
+    Acknowledgement,
+    Invalidation,
     Leaving,
     Message,
     Ping,
@@ -52,7 +54,8 @@ class Following:
                 await self._channel.close()
 
     async def leave(self) -> None:
-        """Say that this node ends and does not run for leader."""
+        """Say that this node ends, uses nothing any more and does not run for leader."""
+        self._local.near.end()
         if self._channel is not None:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
@@ -64,7 +67,8 @@ class Following:
         await channel.send(self._local.hello)
         while True:
             match await self._next(channel):
-                case Welcome(term=term, is_behind=is_behind):
+                case Welcome(term=term, is_behind=is_behind, number=number):
+                    self._local.near.begin(term, number)
                     self.term = term
                     self._received(is_behind=is_behind)
                     self._local.log.event("info", "following", leader=self.address, term=term)
@@ -83,6 +87,7 @@ class Following:
                 case Pong() as pong:
                     seen = Sighting(pong.run_id, self.term, pong.beat)
                     self._local.election.saw(seen, self._local.now)
+                    self._local.near.confirmed(pong, self._local.hello.config)
                     self._received(is_behind=pong.is_behind)
                 case Leaving():
                     self.is_leaving = True
@@ -91,11 +96,15 @@ class Following:
                     await self._reply(channel, message)
 
     async def _reply(self, channel: Channel, message: Message) -> None:
-        """Promise first, then say so."""
-        if isinstance(message, PromiseRequest):
-            self._local.election.promise(self._local.now)
-            self._local.witness.promised()
-            await channel.send(Promise(message.number))
+        """Promise, or invalidate, first; then say so."""
+        match message:
+            case PromiseRequest(number=number):
+                self._local.election.promise(self._local.now)
+                self._local.witness.promised()
+                await channel.send(Promise(number))
+            case Invalidation(number=number):
+                self._local.near.apply(message)
+                await channel.send(Acknowledgement(number))
 
     def _received(self, *, is_behind: bool) -> None:
         local = self._local
@@ -110,8 +119,9 @@ class Following:
         number = 0
         while True:
             number += 1
+            self._local.near.pinged(number)
             try:
-                await channel.send(Ping(number))
+                await channel.send(Ping(number, self._local.near.take_used()))
             except ChannelClosed:
                 return
             await self._local.clock.sleep(HEARTBEAT_S)

@@ -1,20 +1,23 @@
 """Leadership: one term of this node, from taking the lease to its end.
 
 It renews the lease each HEARTBEAT_S; while Redis does not respond it requests promises instead. It
-serves the sessions of the followers. When the term is over its owner must look for a leader.
+serves the sessions of the followers, each with its share of the barrier. When the term is over its
+owner must look for a leader.
 """
 
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.cache.store.succession import Succession
 from proxy.errors import StoreError
+from proxy.fleet.barrier import Barrier, Subscription
 from proxy.fleet.channel import Channel, ChannelClosed
 from proxy.fleet.lease import Renewal, Sighting
 from proxy.fleet.local import Local
 from proxy.fleet.protocol import (
+    Acknowledgement,
     Hello,
     Leaving,
     Message,
@@ -26,7 +29,8 @@ from proxy.fleet.protocol import (
     Welcome,
 )
 from proxy.fleet.term import Term
-from proxy.fleet.timing import HEARTBEAT_S, PROMISE_S, TIMEOUT_S
+from proxy.fleet.timing import HEARTBEAT_S, PROMISE_S, TIMEOUT_S, TRUST_S, at_least
+from proxy.fleet.trust import PriorTrust
 from proxy.runtime.tasks import TaskSet
 
 
@@ -39,19 +43,54 @@ class Session:
     is_member: bool = False
     """Whether it was welcomed."""
     pinged_at: float = 0.0
+    subscription: Subscription | None = None
+    """To invalidations; None: it keeps nothing."""
+    tasks: TaskSet = field(default_factory=TaskSet)
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def send_invalidations(self) -> None:
+        """Send each when it is made, until the session ends."""
+        if self.subscription is None:
+            return
+        with suppress(ChannelClosed):
+            while True:
+                await self.subscription.is_pending.wait()
+                await self.send_pending()
+
+    async def send_pending(self) -> None:
+        """Send those that are made; a pong that follows them arrives after them."""
+        async with self._sending:
+            message = self.subscription.take() if self.subscription is not None else None
+            if message is not None:
+                await self.channel.send(message)
+
+    async def end(self) -> None:
+        """Send nothing any more."""
+        await self.tasks.stop()
+        if self.subscription is not None:
+            self.subscription.leave(is_gone=False)
 
 
 class Leadership:
     """The leader's side of the protocol."""
 
-    def __init__(self, local: Local, number: int, acquired_at: float) -> None:
-        """`acquired_at`: when the command that took the lease was sent."""
+    def __init__(
+        self, local: Local, number: int, acquired_at: float, trusting: set[str] | None
+    ) -> None:
+        """`acquired_at`: when the command that took the lease was sent.
+
+        `trusting`: the nodes that may use what the last leader gave them, if Redis knows all nodes.
+        """
         self.term = Term(number, acquired_at)
+        self.barrier = Barrier(
+            local.clock, PriorTrust(acquired_at + at_least(TRUST_S)), local.barriers
+        )
         self.is_leaving = False
         """Whether it hands over: it finishes what it has, and takes nothing new."""
         self.sessions: dict[str, Session] = {}
         """By address of the follower."""
         self._local = local
+        self._trusting = trusting
         self._is_established = False
         self._beat = 0
         self._confirmed = Sighting("", number, 0)
@@ -81,10 +120,14 @@ class Leadership:
         local, number = self._local, self.term.number
         renewing = self._tasks.spawn(self._renew_until_over())
         witnessed = local.witness.term(local.now)
-        taking = self._tasks.spawn(local.duties.take_over(Succession(number, witnessed)))
+        taking = self._tasks.spawn(
+            local.duties.take_over(Succession(number, witnessed), self.barrier)
+        )
         try:
             await asyncio.wait({renewing, taking}, return_when=asyncio.FIRST_COMPLETED)
             if taking.done() and taking.exception() is None and self.term.has_lease(local.now):
+                self.barrier.expect(self._trusting if taking.result() else None)
+                local.near.end()
                 self._is_established = True
                 local.witness.received(number, is_behind=True, now=local.now)
                 local.log.event("info", "leading", term=number)
@@ -113,6 +156,7 @@ class Leadership:
                     message = await channel.receive()
                 await self._received(session, message)
         finally:
+            await session.end()
             if self.sessions.get(address) is session:
                 del self.sessions[address]
 
@@ -130,6 +174,7 @@ class Leadership:
         local, was_established = self._local, self._is_established
         self.term.end()
         self._is_established = False
+        self.barrier.close()
         await self._tasks.stop()
         if was_established:
             is_behind = local.duties.is_behind or self.term.consent.is_requested
@@ -184,26 +229,55 @@ class Leadership:
         if session.is_member:
             return
         session.is_member = True
-        self._local.members.add([session.hello.address], self._local.now)
+        hello = session.hello
+        self._local.members.add([hello.address], self._local.now)
+        number = self.barrier.number
+        if hello.keeps:
+            session.subscription = self.barrier.join(hello.address, hello.instance)
         with suppress(ChannelClosed):
-            await session.channel.send(Welcome(self.term.number, is_behind=self._is_behind()))
+            await session.channel.send(Welcome(self.term.number, self._is_behind(), number))
+            session.tasks.spawn(session.send_invalidations())
 
     async def _received(self, session: Session, message: Message) -> None:
         local, address = self._local, session.hello.address
         local.members.contact(address, local.now)
         match message:
-            case Ping(number=number):
+            case Ping(number=number, used=used):
                 session.pinged_at = local.now
-                run_id, _, beat = self._confirmed
-                pong = Pong(number, self.acts(), self._is_behind(), run_id, beat)
-                await session.channel.send(pong)
+                local.duties.note_uses(used)
+                await self._trust(session)
+                await session.channel.send(self._pong(number))
+            case Acknowledgement(number=number) if session.subscription is not None:
+                session.subscription.acknowledged(number)
             case Promise(number=number):
                 if self.term.promised(address, number, local.now, local.members.others):
                     await self._admit(session)
             case Leaving():
                 local.members.leave(address)
+                if session.subscription is not None:
+                    session.subscription.leave(is_gone=True)
             case _:
                 pass
+
+    async def _trust(self, session: Session) -> None:
+        """Extend the trust in what the follower keeps; ChannelClosed for one that is too slow."""
+        if session.subscription is None:
+            self.barrier.joined(session.hello.address)
+        elif not session.subscription.pinged():
+            raise ChannelClosed
+        await session.send_pending()
+
+    def _pong(self, number: int) -> Pong:
+        local, (run_id, _, beat) = self._local, self._confirmed
+        return Pong(
+            number,
+            acts=self.acts(),
+            is_behind=self._is_behind(),
+            run_id=run_id,
+            beat=beat,
+            watched_s=local.duties.watched_s,
+            config=local.hello.config,
+        )
 
     def _is_behind(self) -> bool:
         return self._local.duties.is_behind or self.term.consent.is_requested

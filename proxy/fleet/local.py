@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from proxy.fleet.barrier import BarrierStats
 from proxy.fleet.channel import Connector
 from proxy.fleet.duties import Duties
 from proxy.fleet.election import Election
 from proxy.fleet.lease import LeaseStore
 from proxy.fleet.members import Members
+from proxy.fleet.near import Near
 from proxy.fleet.protocol import Hello
 from proxy.fleet.witness import Witness
 from proxy.observability.log import Log
@@ -24,6 +26,8 @@ class Local:
     duties: Duties
     clock: BootClock
     log: Log
+    near: Near
+    barriers: BarrierStats = field(init=False, default_factory=BarrierStats)
     election: Election = field(init=False)
     members: Members = field(init=False)
     witness: Witness = field(init=False, default_factory=Witness)

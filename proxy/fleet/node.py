@@ -270,7 +270,10 @@ class Node:
             term = await local.store.acquire(record.sighting, local.known_term)
             if term is not None:
                 local.known_term = term
-                leadership = self._leadership = Leadership(local, term, sent_at)
+                trusting = set(local.members.others)
+                if local.witness.is_member(record.term, sent_at):
+                    trusting.discard(record.address)  # it has led, and kept nothing then
+                leadership = self._leadership = Leadership(local, term, sent_at, trusting)
                 try:
                     await leadership.run(self._settled)
                 finally:

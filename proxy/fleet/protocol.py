@@ -7,9 +7,14 @@ messages arrive in the order in which they were sent.
 
 A receiver ignores fields that it does not know; a message of an unknown type is None. A node with
 another PROTOCOL is refused. Pure.
+
+`Invalidation` and `Acknowledgement` keep near caches right (D72): an invalidation of the leader's
+store is numbered, and applied by the follower before it is acknowledged.
 """
 
 import msgspec
+
+from proxy.model import CacheKey, Tag
 
 PROTOCOL = 1
 """Raised when nodes of two versions may no longer be in one fleet."""
@@ -27,6 +32,8 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     config: str = ""
     """Digest of the settings that all nodes must share."""
     protocol: int = PROTOCOL
+    keeps: bool = False
+    """Whether it has a near cache, and so acknowledges invalidations."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -35,12 +42,16 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     term: int
     is_behind: bool
     """As in `Pong`."""
+    number: int | None = None
+    """Of the last invalidation; those that follow are sent. None: none is."""
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """Follower to leader, each HEARTBEAT_S."""
 
     number: int
+    used: tuple[CacheKey, ...] = ()
+    """The leader's keys of responses that were served from the near cache since the last ping."""
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):
@@ -56,6 +67,25 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
     """Of the Redis server that confirmed the last renewal."""
     beat: int
     """Number of that renewal."""
+    watched_s: float = 0.0
+    """For how many seconds more its watched boards count as watched."""
+    config: str = ""
+    """As in `Hello`; a follower with other settings uses no near cache."""
+
+
+class Invalidation(msgspec.Struct, frozen=True, tag="inv"):
+    """Leader to follower: what carries one of the tags, and was given before, must not be used."""
+
+    number: int
+    tags: tuple[Tag, ...]
+    is_of_all: bool = False
+    """Whether it is everything that was given before."""
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, tag="ack"):
+    """Follower to leader: invalidations up to this number are applied."""
+
+    number: int
 
 
 class PromiseRequest(msgspec.Struct, frozen=True, tag="promise-request"):
@@ -95,7 +125,17 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
 
 
 Message = (
-    Hello | Welcome | Ping | Pong | PromiseRequest | Promise | Leaving | StatusRequest | Status
+    Hello
+    | Welcome
+    | Ping
+    | Pong
+    | Invalidation
+    | Acknowledgement
+    | PromiseRequest
+    | Promise
+    | Leaving
+    | StatusRequest
+    | Status
 )
 
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -12,6 +12,10 @@ SEND_MARGIN_S = 0.2
 """The leader stops acting so long before: between its last check and what it then sends."""
 PROMISE_S = 3.0
 """A node that promises not to run for leader keeps that for so long."""
+TRUST_S = 3.0
+"""A follower uses its near cache for so long after a ping that the leader replied to."""
+ACKNOWLEDGE_S = 1.0
+"""A follower that acknowledges nothing for so long is trusted no longer than it was."""
 MAX_DRIFT = 0.01
 
 TIMEOUT_S = 0.4

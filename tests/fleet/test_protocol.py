@@ -3,7 +3,9 @@
 import pytest
 
 from proxy.fleet.protocol import (
+    Acknowledgement,
     Hello,
+    Invalidation,
     Leaving,
     Message,
     Ping,
@@ -16,12 +18,16 @@ from proxy.fleet.protocol import (
     decode,
     encode,
 )
+from proxy.model import CacheKey, Tag
 
 MESSAGES: list[Message] = [
     Hello("10.0.0.1:7000", "a1", version="0.1.0", config="c0"),
     Welcome(7, is_behind=False),
     Ping(3),
     Pong(3, acts=True, is_behind=True, run_id="r1", beat=9),
+    Ping(4, used=(CacheKey("k1"),)),
+    Invalidation(5, (Tag("card:1"),)),
+    Acknowledgement(5),
     PromiseRequest(4),
     Promise(4),
     Leaving(),

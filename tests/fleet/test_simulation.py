@@ -5,8 +5,10 @@ import pytest
 from tests.fleet.simulation.faults import storm
 from tests.fleet.simulation.fleet import HEALED_S, Findings, Fleet
 from tests.fleet.simulation.guards import GUARDS
+from tests.fleet.simulation.near_scenarios import NEAR_SCENARIOS
 from tests.fleet.simulation.scenarios import SCENARIOS, play
 
+ALL_SCENARIOS = SCENARIOS | NEAR_SCENARIOS
 EPISODES = 24
 STORM_S = 40.0
 
@@ -21,6 +23,7 @@ def episode(seed: int) -> Findings:
         fleet.run(STORM_S + 10.0 + HEALED_S)
         fleet.check_healed()
         fleet.run(4.0)
+        fleet.findings.near_hits = sum(app.near_hits for app in fleet.apps.values())
         return fleet.findings
 
 
@@ -30,15 +33,16 @@ def test_random_faults_show_no_client_an_older_state_and_never_two_leaders(seed:
     assert not findings.violations
     assert findings.reads > 300
     assert findings.writes > 20
+    assert findings.near_hits > 20
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL_SCENARIOS)
 def test_each_scenario_ends_well(name: str) -> None:
-    assert not play(name).violations
+    assert not play(ALL_SCENARIOS[name]).violations
 
 
 @pytest.mark.parametrize("name", GUARDS)
 def test_without_a_guard_its_scenario_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     switch_off, scenario = GUARDS[name]
     switch_off(monkeypatch)
-    assert play(scenario).violations
+    assert play(ALL_SCENARIOS[scenario]).violations

@@ -1,7 +1,7 @@
 """Response store: memory first, then disk; an invalidated response is never returned."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from proxy.cache.store.alias_table import AliasTable
@@ -77,10 +77,18 @@ class MemoryTier:
             self.evictions += 1
 
 
+def key_tag(key: CacheKey) -> Tag:
+    """Tag of whatever is stored under this key, for copies elsewhere; no response has it here."""
+    return Tag(f"key {key}")
+
+
 class ResponseStore:
     """Stored responses in both tiers; state changes in synchronous methods only."""
 
     def __init__(self, memory: MemoryTier, disk: WriteBehindTier | None, epochs: TagEpochs) -> None:
+        self.on_invalidation: Callable[[Iterable[Tag]], object] | None = None
+        """Called, for copies elsewhere, with the tags of what was just purged, marked stale,
+        removed, or stored in place of another response."""
         self.memory = memory
         self.disk = disk
         self.aliases = disk.aliases if disk is not None else AliasTable()
@@ -157,6 +165,7 @@ class ResponseStore:
         self.memory.drop(key)
         if self.disk is not None:
             self.disk.drop(key)
+        self._notify((key_tag(key),))
 
     def purge(self, tags: Iterable[Tag]) -> None:
         """Purge responses with one of `tags` that were requested until now."""
@@ -164,12 +173,15 @@ class ResponseStore:
         self.epochs.invalidate(named)
         if self.disk is not None:
             self.disk.note_invalidation(named)
+        self._notify(named)
 
     def mark_stale(self, tags: Iterable[Tag]) -> None:
         """Mark responses with one of `tags` that were requested until now stale (soft purge)."""
-        names = self.epochs.mark_stale(tags)
+        named = tuple(tags)
+        names = self.epochs.mark_stale(named)
         if self.disk is not None:
             self.disk.note_invalidation(names)
+        self._notify(named)
 
     def is_stale_by_tag(self, stored: StoredResponse) -> bool:
         """Whether it was marked stale, at any age."""
@@ -197,6 +209,11 @@ class ResponseStore:
         self.memory.put(stored)
         if self.disk is not None:
             self.disk.put(stored)
+        self._notify((key_tag(stored.key),))
+
+    def _notify(self, tags: Iterable[Tag]) -> None:
+        if self.on_invalidation is not None:
+            self.on_invalidation(tags)
 
     def _is_current(self, stored: StoredResponse) -> bool:
         return self.epochs.is_current(stored.tags, stored.requested_seq)

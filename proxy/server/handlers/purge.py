@@ -61,7 +61,7 @@ class PurgeHandler:
         names = [("", tag.partition(":")[2]) for tag in sorted(tags)]
         context.object_ids = object_ids(names, ())
         self.invalidator.purge(tags, "purge")
-        await self.invalidator.flush()
+        await self.invalidator.settle()
         purged = "everything" if EVERYTHING in tags else sorted(tags)
         fields = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         body = json.dumps({"purged": purged}).encode() + b"\n"

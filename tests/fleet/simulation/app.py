@@ -2,19 +2,23 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from contextlib import suppress
 
+from proxy.cache.read_through import BARRIER_S
 from proxy.cache.store.succession import Succession
 from proxy.errors import StoreError
+from proxy.fleet.barrier import Barrier
 from proxy.fleet.channel import ChannelClosed
 from proxy.fleet.errors import LeaderLost, NoLeader
 from proxy.fleet.leadership import Leadership
 from proxy.fleet.local import Local
+from proxy.fleet.near import Given, Near
 from proxy.fleet.node import Node, Role
 from proxy.fleet.protocol import Hello
 from proxy.fleet.timing import TIMEOUT_S
 from proxy.fleet.write_intents import WriteIntents
-from proxy.model import Tag
+from proxy.model import CacheKey, StoredResponse, Tag
 from proxy.observability.log import Log
 from tests.fleet.simulation.channel import End
 from tests.fleet.simulation.redis import Client, Redis, SimulatedIntents, SimulatedLease
@@ -69,19 +73,22 @@ class App:
         self._redis = redis
         instance = f"{machine.name}-{machine.world.now}"
         lease = SimulatedLease(Client(machine, redis), redis, self.address, instance)
+        self.near = Near(machine, limit_bytes=1_000_000)
         local = Local(
-            hello=Hello(self.address, instance),
+            hello=Hello(self.address, instance, keeps=True),
             store=lease,
             connector=self,
             duties=self,
             clock=machine,
             log=Log(lambda lines: None, machine),
+            near=self.near,
         )
         self.node = Node(local)
         self._client = Client(machine, redis)
         self._intents = SimulatedIntents(self._client)
         self.writes = WriteIntents(self._intents, machine, instance)
         self.store: SimulatedStore | None = None
+        self.near_hits = 0
         self.is_draining = False
         """Whether its listener is closed to new clients."""
         self.queue_s = 0.05
@@ -129,8 +136,13 @@ class App:
     def is_behind(self) -> bool:
         return self.store is not None and self.store.is_behind
 
-    async def take_over(self, succession: Succession) -> None:
-        store = SimulatedStore(self._client, self.machine)
+    watched_s = 0.0
+
+    def note_uses(self, keys: Collection[CacheKey]) -> None:
+        pass
+
+    async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
+        store = SimulatedStore(self._client, self.machine, barrier)
         self._reads.clear()
         is_trusted = await store.open(succession)
         left = await self._intents.all()
@@ -143,6 +155,7 @@ class App:
         self.store = store
         if left or not is_trusted:
             self.machine.tasks.spawn(self.writes.repeat(tuple(left), invalidate, READ_TIMEOUT_S))
+        return is_trusted
 
     def step_down(self) -> None:
         if self.store is not None:
@@ -160,6 +173,10 @@ class App:
 
     async def serve(self, *, is_write: bool, key: str) -> int:
         """A client's request, at this node."""
+        kept = None if is_write else self.near.find(CacheKey(key))
+        if kept is not None:
+            self.near_hits += 1
+            return int(kept.body)
         self._clients += 1
         try:
             return await self._serve(is_write=is_write, key=key)
@@ -187,8 +204,24 @@ class App:
     async def _relay(self, address: str, *, is_write: bool, key: str) -> int:
         app = self._apps[address]
         async with asyncio.timeout(READ_TIMEOUT_S + 2):
-            work = call(self.machine, app.machine, lambda: app._decide(is_write=is_write, key=key))
-            return await work
+            began = self.machine.boottime()
+            work = call(self.machine, app.machine, lambda: app._give(is_write=is_write, key=key))
+            version, given = await work
+            if given is not None:
+                took_s = self.machine.boottime() - began
+                self.near.keep(CacheKey(key), stored_form(key, version), given, took_s)
+            return version
+
+    async def _give(self, *, is_write: bool, key: str) -> tuple[int, Given | None]:
+        """The response, and what lets the other node keep it."""
+        leadership = self.node.leadership
+        version = await self._decide(is_write=is_write, key=key)
+        store = self.store
+        if is_write or store is None or leadership is None or store.peek(key) != version:
+            return version, None
+        term, number = leadership.term.number, store.barrier.number
+        given = Given(term, number, CacheKey(key), LIFETIME_S, is_watched=False, age_s=0.0)
+        return version, given
 
     async def _decide(self, *, is_write: bool, key: str) -> int:
         self._in_progress += 1
@@ -217,7 +250,10 @@ class App:
         return await asyncio.shield(read)
 
     async def _fill(self, store: SimulatedStore, key: str, seq: int) -> int:
+        number = store.barrier.number
         version = await self._fetch(key)
+        with suppress(TimeoutError):
+            await store.barrier.passed(number, BARRIER_S)
         store.put(key, version, seq)
         return version
 
@@ -227,6 +263,7 @@ class App:
         self.writes.check(intent)
         version = await call(self.machine, self.trello.machine, lambda: self.trello.write(key))
         store.invalidate((key,))
+        await store.barrier.confirmed()
         await self.writes.finish(intent, store.flush)
         return version
 
@@ -235,3 +272,19 @@ class App:
 
 
 ALL_KEYS = ("one", "two", "three")
+LIFETIME_S = 60.0
+
+
+def stored_form(key: str, version: int) -> StoredResponse:
+    """A response that shows this version of a card."""
+    return StoredResponse(
+        key=CacheKey(key),
+        status=200,
+        head=b"",
+        body=b"%d" % version,
+        gzip=False,
+        etag=str(version),
+        requested_at=0.0,
+        requested_seq=0,
+        tags=(Tag(key),),
+    )

@@ -23,6 +23,8 @@ class Findings:
 
     reads: int = 0
     writes: int = 0
+    near_hits: int = 0
+    """Reads served from the near caches of the nodes that run at the end."""
     failed_reads: int = 0
     failed_writes: int = 0
     wrong: list[str] = field(default_factory=list)

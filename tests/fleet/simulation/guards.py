@@ -7,12 +7,15 @@ import pytest
 
 from proxy.cache.store import redis_chain
 from proxy.cache.store.redis_chain import Opening
-from proxy.fleet import election, write_intents
+from proxy.fleet import election, near, trust, write_intents
+from proxy.fleet.barrier import Barrier, Subscription
 from proxy.fleet.consent import Consent
 from proxy.fleet.election import Election
 from proxy.fleet.leadership import Leadership
 from proxy.fleet.lease import Record
+from proxy.fleet.near import Given, Near
 from proxy.fleet.node import Node
+from proxy.fleet.trust import Holders
 from proxy.fleet.witness import Witness
 from proxy.fleet.write_intents import WriteIntents
 from tests.fleet.simulation import store
@@ -132,3 +135,69 @@ def fencing_of_batches(patch: pytest.MonkeyPatch) -> None:
 @guard("paused_leader_goes_on")
 def check_on_arrival(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Leadership, "acts", lambda self: self._is_established)
+
+
+@guard("follower_that_keeps_a_card_is_cut_off")
+def use_while_trusted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Near, "is_usable", lambda self: self.term > 0)
+
+
+@guard("follower_that_keeps_a_card_is_cut_off")
+def wait_until_trust_is_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(trust, "at_least", lambda duration_s: 0.5)
+
+
+@guard("leader_alone_sees_a_connection_end")
+def trust_outlives_a_session(patch: pytest.MonkeyPatch) -> None:
+    leave = Subscription.leave
+    patch.setattr(Subscription, "leave", lambda self, *, is_gone: leave(self, is_gone=True))
+
+
+@guard("invalidation_is_late")
+def barrier_of_writes(patch: pytest.MonkeyPatch) -> None:
+    async def confirmed(self: Barrier) -> None:
+        return
+
+    patch.setattr(Barrier, "confirmed", confirmed)
+
+
+@guard("invalidation_is_late")
+def apply_before_acknowledging(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Near, "apply", lambda self, message: None)
+
+
+@guard("response_is_overtaken_by_its_invalidation")
+def number_of_a_response(patch: pytest.MonkeyPatch) -> None:
+    keep = Near.keep
+
+    def keep_as_current(self: Near, key: Any, stored: Any, given: Given, took_s: float) -> Any:
+        return keep(self, key, stored, given._replace(number=self.store.seq), took_s)
+
+    patch.setattr(Near, "keep", keep_as_current)
+
+
+@guard("response_of_an_earlier_session_arrives")
+def nothing_of_an_earlier_session(patch: pytest.MonkeyPatch) -> None:
+    begin: Any = near._NearStore.__init__
+
+    def begin_without_floor(self: Any, *arguments: Any) -> None:
+        begin(self, *arguments)
+        self.epochs.min_valid_seq = 0
+
+    patch.setattr(near._NearStore, "__init__", begin_without_floor)
+
+
+@guard("leader_killed_and_a_follower_cut_off")
+def hold_after_a_take_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Holders, "expect", lambda self, addresses: setattr(self._prior, "until", 0.0))
+
+
+@guard("redis_flushed_and_leader_killed_and_a_follower_cut_off")
+def hold_for_the_unknown(patch: pytest.MonkeyPatch) -> None:
+    expect = Holders.expect
+    patch.setattr(Holders, "expect", lambda self, known: expect(self, known or set()))
+
+
+@guard("follower_that_keeps_a_card_becomes_the_leader")
+def leader_uses_nothing_near(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Near, "end", lambda self: None)

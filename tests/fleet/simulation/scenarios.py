@@ -19,14 +19,14 @@ def scenario(work: Callable[[Fleet], None]) -> Callable[[Fleet], None]:
     return work
 
 
-def play(name: str, seed: int = 0) -> Findings:
+def play(work: Callable[[Fleet], None], seed: int = 0) -> Findings:
     """Run a scenario; afterwards every node is read."""
     with Fleet(seed) as fleet:
         fleet.world.slow_share = 0.0
         fleet.run(15.0)  # after the first leader's repeated invalidations
         fleet.request("A", CARD, is_write=False)
         fleet.run(3.0)
-        SCENARIOS[name](fleet)
+        work(fleet)
         read_everywhere(fleet)
         return fleet.findings
 

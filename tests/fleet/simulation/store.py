@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from proxy.cache.store import redis_chain
 from proxy.cache.store.redis_chain import SCHEMA, Chain, Opening, ServerState
+from proxy.cache.store.store import key_tag
 from proxy.cache.store.succession import Succession
 from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.errors import StoreError
-from proxy.model import Tag
+from proxy.fleet.barrier import Barrier
+from proxy.model import CacheKey, Tag
 from proxy.runtime.tasks import TaskSet
 from tests.fleet.simulation.redis import Client, Data, Meta
 from tests.fleet.simulation.world import Machine
@@ -24,7 +26,8 @@ FENCES_BATCHES = True
 class SimulatedStore:
     """Valid responses: what is known to the leader of one term."""
 
-    def __init__(self, client: Client, machine: Machine) -> None:
+    def __init__(self, client: Client, machine: Machine, barrier: Barrier) -> None:
+        self.barrier = barrier
         self.epochs = TagEpochs(seq=0)
         self.is_behind = False
         self._client, self._machine = client, machine
@@ -63,14 +66,21 @@ class SimulatedStore:
             return found[0]
         return None
 
+    def peek(self, key: str) -> int | None:
+        """The version in memory, if it is valid."""
+        version, seq = self._memory.get(key, (None, 0))
+        return version if self.epochs.is_current([Tag(key)], seq) else None
+
     def put(self, key: str, version: int, requested_seq: int) -> None:
         """Store what was requested at `requested_seq`, unless it was invalidated since."""
         if self.epochs.is_current([Tag(key)], requested_seq):
             self._memory[key] = self._rows[key] = (version, requested_seq)
+            self.barrier.publish([key_tag(CacheKey(key))])
 
     def invalidate(self, keys: tuple[str, ...]) -> None:
         """Purge."""
         seq = self.epochs.invalidate(Tag(key) for key in keys)
+        self.barrier.publish(Tag(key) for key in keys)
         self._tags |= dict.fromkeys(keys, seq)
 
     async def flush(self, wait_s: float = 1.0) -> bool:
