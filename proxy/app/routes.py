@@ -26,6 +26,7 @@ from proxy.server.handlers.admin import (
 )
 from proxy.server.handlers.api import ApiHandler
 from proxy.server.handlers.attachments import AttachmentHandler
+from proxy.server.handlers.cards_csv import CardsCsvHandler
 from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.pages import PageHandler
@@ -84,9 +85,10 @@ class RouteBuilder:
         purge_target = self._admin.only(PURGE, self._purge.purge_target)
         if not self._has_admin_address:
             exact |= admin_pages
+        csv = self._csv_handler().handle
         prefixes = {
-            "/c/": JsonAddressHandler(only("/c/{card}", pages.card), api.handle).handle,
-            "/b/": JsonAddressHandler(only("/b/{board}", pages.board), api.handle).handle,
+            "/c/": JsonAddressHandler(only("/c/{card}", pages.card), api.handle, csv).handle,
+            "/b/": JsonAddressHandler(only("/b/{board}", pages.board), api.handle, csv).handle,
         }
         return ListenerRoutes(
             clients=Routes(
@@ -116,6 +118,12 @@ class RouteBuilder:
             clock=clock,
             signer=build_signer(self._config.links),
             detail=self._detail,
+        )
+
+    def _csv_handler(self) -> CardsCsvHandler:
+        services = self._components.services
+        return CardsCsvHandler(
+            parser=services.parser, reads=services.reads, scoping=services.scoping
         )
 
     def _page_handler(self) -> PageHandler:

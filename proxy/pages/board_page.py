@@ -30,8 +30,9 @@ _NAME_CHARS = 300
 _OTHER_LIST = BoardList("", "Other cards")
 
 _TITLE = Markup("""<h1><bdi>{title}</bdi></h1>
-<p class="lead">All open cards{source}</p>
+<p class="lead">All open cards{source}{csv}</p>
 {stale}""")
+_CSV = Markup(' · <a href="/b/{board.short_link}/cards.csv" download>Table (CSV)</a>')
 _SEARCH = Markup("""<form class="search panel" role="search" method="get"{complete}>
 <label for="q">Find a card by its name, label or files</label>
 <div class="row"><input type="search" id="q" name="q" value="{query}" maxlength="200"
@@ -84,6 +85,7 @@ def _chunks(
     yield _TITLE.format(
         title=board.title,
         source=source_html(board.url, "b", board.short_link, context),
+        csv=_CSV.format(board=board),
         stale=stale_note(context),
     )
     while more := list(islice(cards, CARDS_AT_ONCE)):

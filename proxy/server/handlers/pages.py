@@ -166,7 +166,7 @@ class PageHandler:
         parse_card = CardParser(self.links, self.clock.now(), board.member_names).parse
         page_context = self._page_context(cards)
         chunks = board_page(board, elements(cards.body), parse_card, query, page_context)
-        return _page_response(cards, await _Rendering.start(chunks))
+        return _page_response(cards, await Rendering.start(chunks))
 
     async def _board(self, name: str, page: _PageRequest) -> Board:
         fetched = await self._fetch(board_target(name), page)
@@ -196,15 +196,20 @@ class PageHandler:
             response = await self.reads.serve(request)
         else:
             response = await self.scoping.reads.read(request, visible)
-        body = await _read_body(response)
-        if response.status == 200:
-            return FetchedJson(body, response)
-        if is_upstream_failure(response.status, body, own=True):
-            raise InvalidResponse(f"Trello answered {response.status}; try again in a minute.")
-        raise NotFoundAtTrello(
-            "It was deleted, its address is not complete, or the proxy's account is not on the "
-            "board: check the address, then ask the operator."
-        )
+        return await fetched_json(response)
+
+
+async def fetched_json(response: ApiResponse) -> FetchedJson:
+    """The JSON of a response; NotFoundAtTrello or UpstreamError for any status but 200."""
+    body = await _read_body(response)
+    if response.status == 200:
+        return FetchedJson(body, response)
+    if is_upstream_failure(response.status, body, own=True):
+        raise InvalidResponse(f"Trello answered {response.status}; try again in a minute.")
+    raise NotFoundAtTrello(
+        "It was deleted, its address is not complete, or the proxy's account is not on the "
+        "board: check the address, then ask the operator."
+    )
 
 
 async def _read_body(response: ApiResponse) -> bytes:
@@ -232,7 +237,7 @@ def _account(context: RequestContext, fetched: FetchedJson) -> None:
     context.hold.take("responses", len(fetched.body))
 
 
-class _Rendering:
+class Rendering:
     """A page's body, rendered in a thread, chunk by chunk, as the client receives it."""
 
     def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
@@ -240,7 +245,7 @@ class _Rendering:
         self._chunks = chunks
 
     @classmethod
-    async def start(cls, chunks: Iterator[bytes]) -> "_Rendering":
+    async def start(cls, chunks: Iterator[bytes]) -> "Rendering":
         """The body, of which the first chunk is rendered; InvalidResponse."""
         return cls(await cls._next(chunks) or b"", chunks)
 
