@@ -101,7 +101,7 @@ def _cells(names: BoardNames, card: JsonObject) -> Iterator[str]:
     members = (names.members.get(str(each), "") for each in (ids if isinstance(ids, list) else ()))
     yield cell(text_of(card, "name"))
     yield cell(names.lists.get(text_of(card, "idList"), ""))
-    yield cell(_SEPARATOR.join(filter(None, label_names)))
+    yield cell(_SEPARATOR.join(filter(None, labels)))
     yield cell(_SEPARATOR.join(filter(None, members)))
     yield _date(card.get("due"))
     yield _flag(card.get("dueComplete"))
