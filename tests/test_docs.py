@@ -69,6 +69,7 @@ def test_the_pages_are_these_and_the_readme_lists_them() -> None:
     assert set(DOCS) == {
         "alerts", "architecture", "attachments", "clients", "configuration", "decisions", "fleet",
         "freshness", "http", "limits-and-failures", "log", "metrics", "pages", "scopes", "security",
+        "workers",
     }  # fmt: skip
     assert not [name for name in DOCS if f"](proxy/docs/{name}.md)" not in README]
 

@@ -1,16 +1,14 @@
 """App: one proxy, from its configuration to its shutdown."""
 
-import asyncio
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from proxy.access.authentication import Authentication
 from proxy.app.certificate_reloader import CertificateReloader
-from proxy.app.components import Components, Environment
+from proxy.app.components import Components
+from proxy.app.environment import build_environment, report_faults
 from proxy.app.factory import ComponentFactory
 from proxy.app.from_config import configuration_warnings, secrets_of
 from proxy.app.listeners import Listeners, Serving, address_of
@@ -20,23 +18,16 @@ from proxy.app.routes import RouteBuilder
 from proxy.cache.boards import WatchedBoards
 from proxy.cache.store.store import MemoryTier, ResponseStore
 from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.config.certificates import CertificateFiles
 from proxy.config.schema import Config
-from proxy.credentials.redaction import Redactor
 from proxy.model import Credential, Listen
-from proxy.observability.library_log import LibraryLog
-from proxy.observability.log import Log, LogFlusher
-from proxy.observability.loop_errors import loop_error_handler
-from proxy.observability.metrics import Metrics
+from proxy.observability.log import LogFlusher
 from proxy.runtime.clock import BootClock
-from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.audit_log import AuditLog
 from proxy.server.client_readings import tls_readings
 from proxy.server.fast_path import FastPath
-from proxy.server.tls import ListenerTls
 
 if TYPE_CHECKING:
     from proxy.app.fleet_node import FleetNode
+    from proxy.app.workers.pool import WorkerPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +43,8 @@ class SystemPorts:
     """Limit of open file descriptors of this process."""
     sockets: tuple[socket.socket, ...] = ()
     """Listening sockets that the service manager holds; each is used where its address is."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of workers."""
 
 
 class App:
@@ -61,21 +54,12 @@ class App:
         self._config = config
         self._credential = credential
         self._ports = ports
-        redactor = Redactor(secrets_of(config, credential))
-        level, form = config.log.level, config.log.format
-        log = Log(ports.write_log, ports.clock, level, form, redactor.redact_text)
-        self._environment = Environment(
-            config=config,
+        self._environment = build_environment(
+            config,
+            secrets_of(config, credential),
             clock=ports.clock,
-            log=log,
+            write_log=ports.write_log,
             random=ports.random,
-            metrics=Metrics(),
-            memory=MemoryBudget(config.limits.memory_bytes, self._log_memory_full),
-            redactor=redactor,
-            authentication=Authentication(config.clients, config.admin.token),
-            audit=AuditLog(config.audit.file, ports.clock, log, is_required=config.audit.required),
-            shutdown=AsyncExitStack(),
-            instance=ports.random(4).hex(),
         )
         self._listeners = Listeners(self._environment, ports.max_fds, ports.sockets)
         self.port = config.listen.port
@@ -86,9 +70,13 @@ class App:
         """After `start`; None without `SystemPorts.source`."""
         self.certificate_reloader: CertificateReloader | None = None
         """After `start`; None without TLS."""
+        self._worker_sockets: list[list[socket.socket]] = []
+        """A list for each worker; empty without them."""
         self._components: Components | None = None
         self.fleet: FleetNode | None = None
         """After `start`; None without a fleet."""
+        self.workers: WorkerPool | None = None
+        """After `start`; None without workers."""
 
     @property
     def components(self) -> Components:
@@ -112,8 +100,8 @@ class App:
 
     async def start(self) -> None:
         """Open the stores and listen; OSError if an address is in use, UnusableFile for TLS."""
-        self._handle_loop_errors()
-        await self._load_certificate()
+        report_faults(self._environment)
+        self.certificate_reloader = await self._listeners.load_certificate()
         groups = self._bind()
         self._environment.audit.reopen()
         self._environment.shutdown.callback(self._environment.audit.close)
@@ -140,11 +128,38 @@ class App:
             responses=components.stores.responses,
             watched=components.services.cache.watched,
         )
-        await self._listeners.listen(groups, serving)
+        reconfigure = await self._listen(groups, serving)
         self._start_webhooks(components)
         manager = environment.own(components.credential_manager)
         manager.start(learns=self._ports.source is not None)
-        self._start_reloader(manager, lambda: components, _no_reconfiguration)
+        self._start_reloader(manager, lambda: components, reconfigure)
+
+    async def _listen(
+        self, groups: list[list[socket.socket]], serving: Serving
+    ) -> Callable[[Config], None]:
+        """Accept connections, here or in workers (D74); to be called with each configuration."""
+        if not self._worker_sockets:
+            await self._listeners.listen(groups, serving)
+            return _no_reconfiguration
+        from proxy.app.workers.pool import WorkerPool  # noqa: PLC0415 — delays the start
+        from proxy.app.workers.settings import worker_settings  # noqa: PLC0415 — as above
+        from proxy.runtime.child_process import start_child  # noqa: PLC0415 — as above
+
+        await self._listeners.listen([[], *groups[1:]], serving)
+        ports = self._ports
+        pool = self.workers = WorkerPool(
+            self._environment,
+            self._worker_sockets,
+            worker_settings(self._config, self.public_url, self.port),
+            start=lambda sockets: start_child("worker", sockets, ports.environ),
+            write_log=ports.write_log,
+        )
+        await pool.start(self._listeners, serving)
+
+        def reconfigure(config: Config) -> None:
+            pool.reload(worker_settings(config, self.public_url, self.port))
+
+        return reconfigure
 
     async def _start_node(self, groups: list[list[socket.socket]], listen: Listen) -> None:
         """Start as a node of a fleet (D65)."""
@@ -181,34 +196,16 @@ class App:
         for fast_path in self.fast_paths:
             fast_path.clear()
 
-    def _handle_loop_errors(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._environment.shutdown.callback(
-            loop.set_exception_handler, loop.get_exception_handler()
-        )
-        loop.set_exception_handler(loop_error_handler(self._environment.log))
-        library_log = LibraryLog(self._environment.log, loop)
-        library_log.bind()
-        self._environment.shutdown.callback(library_log.unbind)
-
-    async def _load_certificate(self) -> None:
-        """With `tls`, load its certificate, and again when it changes."""
-        environment, tls = self._environment, self._config.tls
-        if tls.certificate is None:
-            return
-        reloader = CertificateReloader(CertificateFiles(tls), environment.clock, environment.log)
-        in_use = self._listeners.tls = ListenerTls(await reloader.load(), environment.log)
-        environment.own(reloader).start(in_use.use)
-        self.certificate_reloader = reloader
-
-    def _log_memory_full(self) -> None:
-        used = self._environment.memory.used_bytes
-        self._environment.log.event_once_a_minute("warning", "client memory full", **used)
-
     def _bind(self) -> list[list[socket.socket]]:
         """The listening sockets for clients, then those of `admin.listen` if there is one."""
         listen, admin = self._config.listen, self._config.admin.listen
-        groups = [self._listeners.bind(each) for each in ((listen, admin) if admin else (listen,))]
+        if self._config.workers > 1:
+            self._worker_sockets = self._listeners.bind_each(listen, self._config.workers)
+            groups = self._worker_sockets[:1]
+        else:
+            groups = [self._listeners.bind(listen)]
+        if admin:
+            groups.append(self._listeners.bind(admin))
         ports = [address_of(sockets[0]).port for sockets in groups]
         self.port, self.admin_port = ports[0], ports[1] if admin else None
         return groups

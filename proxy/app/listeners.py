@@ -9,11 +9,13 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.components import Environment
 from proxy.app.from_config import build_guard
 from proxy.app.routes import ListenerRoutes
 from proxy.cache.boards import WatchedBoards
 from proxy.cache.store.store import ResponseStore
+from proxy.config.certificates import CertificateFiles
 from proxy.model import Listen
 from proxy.observability.metrics import count
 from proxy.runtime.directory import inode_of
@@ -25,7 +27,13 @@ from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.forwarding import Forwarding
 from proxy.server.hit_log import HitLog
-from proxy.server.listener import BACKLOG, CannotListen, Listener, listen_socket
+from proxy.server.listener import (
+    BACKLOG,
+    CannotListen,
+    Listener,
+    listen_socket,
+    shared_sockets,
+)
 from proxy.server.middleware import Middleware, Routes
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.server.tls import ListenerTls
@@ -60,6 +68,7 @@ class Listeners:
         self._environment = environment
         self._max_fds = max_fds
         self._inherited = list(inherited)
+        self._bound = set[socket.socket]()
         config = environment.config
         self._forwarding = Forwarding(config.clients, environment.authentication)
 
@@ -76,10 +85,44 @@ class Listeners:
             raise CannotListen(address, error) from None
         for each in sockets:
             self._environment.shutdown.callback(each.close)
+        self._bound.update(sockets)
         return sockets
 
+    def bind_each(self, address: Listen, count: int) -> list[list[socket.socket]]:
+        """`count` lists of the listening sockets of one address, one for each worker.
+
+        Connections to a Unix socket, and to one that the service manager holds, cannot be spread:
+        it stands in each list, and whichever worker is first accepts. CannotListen.
+        """
+        inherited = len(self._inherited)
+        sockets = self.bind(address)
+        if address.path:
+            self._remove_at_end(sockets[0])
+        if address.path or len(self._inherited) < inherited:
+            return [sockets] * count
+        try:
+            lists = shared_sockets(sockets, count)
+        except OSError as error:
+            raise CannotListen(address, error) from None
+        for each in (sock for made in lists[1:] for sock in made):
+            self._environment.shutdown.callback(each.close)
+        return lists
+
+    async def load_certificate(self) -> CertificateReloader | None:
+        """Load the certificate of `tls`, if there is one, and again when it changes."""
+        environment, tls = self._environment, self._environment.config.tls
+        if tls.certificate is None:
+            return None
+        reloader = CertificateReloader(CertificateFiles(tls), environment.clock, environment.log)
+        in_use = self.tls = ListenerTls(await reloader.load(), environment.log)
+        environment.own(reloader).start(in_use.use)
+        return reloader
+
     async def listen(self, groups: list[list[socket.socket]], serving: Serving) -> None:
-        """Accept connections of clients: at `listen`, then at `admin.listen` if there is one."""
+        """Accept connections of clients: at `listen`, then at `admin.listen` if there is one.
+
+        Without sockets for the first, workers accept those.
+        """
         environment = self._environment
         on_refused = partial(count, environment.metrics.errors, "busy")
         limits = [
@@ -87,7 +130,8 @@ class Listeners:
             for limit in (limit_of(self._max_fds), ADMIN_CONNECTIONS)[: len(groups)]
         ]
         environment.memory.max_requests = limits[0].limit_per_address
-        environment.metrics.provide(client_readings(environment.memory, limits))
+        used = [each for each, sockets in zip(limits, groups, strict=True) if sockets]
+        environment.metrics.provide(client_readings(environment.memory, used))
         routes = serving.routes.clients, serving.routes.admin
         for sockets, each_routes, each_limits in zip(groups, routes, limits, strict=False):
             middleware = self.middleware(Middleware, serving, each_routes)
@@ -100,7 +144,7 @@ class Listeners:
         middleware: Middleware,
         handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> None:
-        """Accept connections of the other nodes of a fleet."""
+        """Accept connections of the other nodes of a fleet, or of the workers."""
         on_refused = partial(count, self._environment.metrics.errors, "busy")
         limits = ConnectionLimits(
             limit_of(self._max_fds), self._environment.memory, on_refused, lambda _: True
@@ -158,21 +202,27 @@ class Listeners:
         await runner.setup()
         environment.shutdown.push_async_callback(runner.cleanup)
         for sock in sockets:
-            path = address_of(sock).path
             listener = Listener(
                 runner,
                 sock,
                 limits=limits,
                 fast_path=middleware.fast_path,
                 on_error=middleware.error_response,
-                tls=None if path else tls,
+                tls=None if sock.family == socket.AF_UNIX else tls,
             )
             await listener.start()
-            if path:
-                environment.shutdown.callback(remove_unix, path, inode_of(Path(path)))
+            if sock.family == socket.AF_UNIX and sock in self._bound:
+                self._remove_at_end(sock)
+
+    def _remove_at_end(self, sock: socket.socket) -> None:
+        """Remove the file of a Unix socket before it is closed."""
+        if path := address_of(sock).path:
+            self._environment.shutdown.callback(remove_unix, path, inode_of(Path(path)))
 
 
 def address_of(sock: socket.socket) -> Listen:
-    """Where a socket listens."""
+    """Where a socket listens; of an abstract Unix socket, which has no file, without a path."""
     name = sock.getsockname()
-    return Listen("localhost", 0, name) if isinstance(name, str) else Listen(*name[:2])
+    if isinstance(name, tuple):
+        return Listen(*name[:2])
+    return Listen("localhost", 0, name if isinstance(name, str) else "")

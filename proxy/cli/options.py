@@ -1,6 +1,7 @@
 """Configuration of a command: from its file, flags, the environment and the files of secrets."""
 
 import os
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 DEFAULT = "proxy.yaml"
 FILE_VARIABLE = "TRELLO_PROXY_CONFIG"
 _SYSTEM = "/etc"
+_INHERITED = re.compile(r"PATH|HOME|TMPDIR|TZ|LANG|LC_\w+|PYTHON\w+|LD_LIBRARY_PATH")
+"""Variables of workers: none of them is a secret."""
 
 
 class ConfigLoader:
@@ -118,6 +121,11 @@ def service_manager() -> "ServiceManager":
     from proxy.runtime.service_manager import ServiceManager  # noqa: PLC0415 — for serve alone
 
     return ServiceManager(os.environ, os.getpid())
+
+
+def worker_environ() -> dict[str, str]:
+    """The environment variables of worker processes."""
+    return {name: text for name, text in os.environ.items() if _INHERITED.fullmatch(name)}
 
 
 def read_config(loader: ConfigLoader, *, checks_files: bool = False) -> Config:

@@ -37,6 +37,8 @@ trello-proxy purge https://trello.com/b/AbCd1234
     "docs": "trello-proxy docs http",
     "help": "trello-proxy help serve",
 }
+_INTERNAL = "worker"
+"""What `serve` runs for `workers`; in no list of commands."""
 
 
 class CommandLine:
@@ -62,7 +64,7 @@ class CommandLine:
     def fault_of(self, arguments: list[str]) -> str:
         """What is wrong with the name of the command; empty if nothing is."""
         name = next(iter(arguments), "-")
-        if name.startswith("-") or name in self.commands:
+        if name.startswith("-") or name in {*self.commands, _INTERNAL}:
             return ""
         near = get_close_matches(name, self.commands, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(self.commands)}"
@@ -95,6 +97,9 @@ class CommandLine:
         serve = self._add("serve", "Run the proxy, with $TRELLO_KEY and $TRELLO_TOKEN")
         serve.add_argument("--listen", metavar="HOST:PORT", help="in place of the file's")
         serve.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+        worker = self._subparsers.add_parser(_INTERNAL)
+        worker.set_defaults(module=_INTERNAL)
+        worker.add_argument("fds", metavar="FD", nargs="+", type=int)
 
     def _add_checking(self) -> None:
         text = "Validate the configuration and print it, secrets masked"

@@ -26,6 +26,7 @@ _CACHE = "~/.cache/trello-proxy"
 Backend = Literal["sqlite", "redis", "memory"]
 MAX_NODES, DEFAULT_NODES, NO_REPLICAS = 32, Count(4), Count(0)
 """Of one fleet."""
+MAX_WORKERS, DEFAULT_WORKERS = 16, Count(1)
 
 
 class ConfigError(Exception):
@@ -96,6 +97,12 @@ def _nodes(text: str) -> Count:
 def _replicas(text: str) -> Count:
     if not re.fullmatch(r"[0-9]", text):
         raise ValueError("not a number of replicas; write 0 to 9")
+    return Count(text)
+
+
+def _workers(text: str) -> Count:
+    if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= MAX_WORKERS:
+        raise ValueError(f"not a number of processes; write 1 to {MAX_WORKERS}")
     return Count(text)
 
 
@@ -292,6 +299,8 @@ class Config:
     listen: Annotated[Listen, addresses.listen] = field(default=Listen("127.0.0.1", 8080))
     public_url: Annotated[str, addresses.public_url] | None = None
     """Origin by which clients reach the proxy, if configured; see `origin`."""
+    workers: Annotated[Count, _workers] = DEFAULT_WORKERS
+    """Processes that accept connections of clients; above 1, besides the one that decides (D74)."""
     tls: Tls = field(default_factory=Tls)
     upstream: Upstream = field(default_factory=Upstream)
     credentials: Credentials = field(default_factory=Credentials)
@@ -314,6 +323,8 @@ class Config:
             raise ValueError(f"{fault}; set its variable, usually TRELLO_SECRET")
         if self.fleet.listen is not None and not self.cache.redis_url:
             raise ValueError("fleet.listen without cache.backend: redis, which the nodes share")
+        if self.fleet.listen is not None and self.workers > 1:
+            raise ValueError("workers above 1 with fleet.listen; write one of them: more nodes")
 
     @property
     def origin(self) -> str:

@@ -71,7 +71,7 @@ class Following:
                     self._local.near.begin(term, number)
                     self.term = term
                     self._received(is_behind=is_behind)
-                    self._local.log.event("info", "following", leader=self.address, term=term)
+                    self._local.event("info", "following", leader=self.address, term=term)
                     self._changed()
                     return True
                 case Status():

@@ -130,7 +130,7 @@ class Leadership:
                 local.near.end()
                 self._is_established = True
                 local.witness.received(number, is_behind=True, now=local.now)
-                local.log.event("info", "leading", term=number)
+                local.event("info", "leading", term=number)
                 established()
                 await asyncio.wait({renewing})
         finally:
@@ -179,7 +179,7 @@ class Leadership:
         if was_established:
             is_behind = local.duties.is_behind or self.term.consent.is_requested
             local.witness.received(self.term.number, is_behind=is_behind, now=local.now)
-            local.log.event("warning", "leading ended", term=self.term.number)
+            local.event("warning", "leading ended", term=self.term.number)
         local.duties.step_down()
         for session in [*self.sessions.values()]:
             await session.channel.close()

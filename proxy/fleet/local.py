@@ -11,7 +11,7 @@ from proxy.fleet.members import Members
 from proxy.fleet.near import Near
 from proxy.fleet.protocol import Hello
 from proxy.fleet.witness import Witness
-from proxy.observability.log import Log
+from proxy.observability.log import Level, Log
 from proxy.runtime.clock import BootClock
 
 
@@ -33,10 +33,17 @@ class Local:
     witness: Witness = field(init=False, default_factory=Witness)
     known_term: int = 0
     """The largest term of which this node knows."""
+    is_given: bool = False
+    """Whether the leader is given, not elected: its term has no end but its process's (D74)."""
 
     def __post_init__(self) -> None:
         self.election = Election(self.clock.boottime())
         self.members = Members(self.address)
+
+    def event(self, level: Level, message: str, **fields: str | float) -> None:
+        """Log who leads or follows, unless that is given."""
+        if not self.is_given:
+            self.log.event(level, message, **fields)
 
     @property
     def address(self) -> str:

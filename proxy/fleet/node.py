@@ -17,6 +17,7 @@ then reads are requested from Trello by the node itself, nothing stored is used,
 import asyncio
 from contextlib import suppress
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple
 
 from proxy.errors import StoreError
@@ -265,7 +266,7 @@ class Node:
     async def _lead(self, record: Record) -> None:
         """Take the lease, and lead until the term is over."""
         local = self._local
-        sent_at = local.now
+        sent_at = inf if local.is_given else local.now
         with suppress(StoreError):
             term = await local.store.acquire(record.sighting, local.known_term)
             if term is not None:

@@ -90,10 +90,21 @@ gauge fleet_behind
 counter fleet_takeovers_total
     Terms that this node has led.
 counter fleet_relays_total{result}
-    Requests relayed to the leader: `ok`, `shared` (with an equal one that waited), `moved` (that
-    node does not lead any more), `unreachable`, `lost`, `cancelled` by the client, or `failed`.
+    Requests relayed to the leader, or by workers to their parent: `ok`, `shared` (with an equal one
+    that waited), `moved` (that node does not lead any more), `unreachable`, `lost`, `cancelled` by
+    the client, or `failed`.
 histogram fleet_relay_seconds
     Time from relaying a request to the leader's response; of a body above 256 KiB, to its start.
+
+gauge workers
+    Processes that accept clients' connections; below the configured number while one starts. This
+    and the next three exist with `workers` above 1.
+counter worker_restarts_total
+    Workers that ended, or hung and were killed, and were started again.
+counter worker_cpu_seconds_total{worker}
+    CPU time of each worker, of all processes that it has been.
+gauge worker_resident_bytes{worker}
+    Resident memory of each worker.
 
 gauge attachments
     Attachments and previews stored on disk.

@@ -8,7 +8,7 @@ Requests are also counted by client (D43): received, sent upstream, and throttle
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -178,6 +178,8 @@ class Metrics:
     recent_failures: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=8))
     """The last errors not caused by a client: POSIX seconds, route template, title."""
     readings: dict[str, Callable[[], Reading]] = field(init=False)
+    refresh: Callable[[], Awaitable[None]] | None = None
+    """To be awaited before a scrape: what other processes have counted is added."""
 
     def __post_init__(self) -> None:
         stats = self.client_stats

@@ -28,6 +28,7 @@ NAMES = (
     "security",
     "scopes",
     "fleet",
+    "workers",
     "configuration",
     "decisions",
     "architecture",

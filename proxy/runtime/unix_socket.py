@@ -30,6 +30,21 @@ def listen_unix(path: str, backlog: int) -> socket.socket:
     return made
 
 
+def listen_abstract(backlog: int) -> socket.socket:
+    """A listening socket with a free name and no file (unix(7), "autobind"); Linux only.
+
+    OSError elsewhere. Each process of the machine can connect: who does, must show that it may.
+    """
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.bind("")
+        made.listen(backlog)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 def remove_unix(path: str, inode: Inode | None) -> None:
     """Remove the socket's file, unless another process has put its own there.
 

@@ -50,6 +50,34 @@ def listen_socket(host: str, port: int) -> list[socket.socket]:
     return _both_families(port)
 
 
+def shared_sockets(sockets: list[socket.socket], count: int) -> list[list[socket.socket]]:
+    """`count` lists of sockets that listen where these do; the kernel spreads the connections.
+
+    The first list is the given one. Its sockets were bound for this process alone, so no other
+    proxy has the port; only then do they share it (SO_REUSEPORT, socket(7)). OSError.
+    """
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    lists = [sockets]
+    try:
+        while len(lists) < count:
+            lists.append([])
+            for each in sockets:
+                lists[-1].append(
+                    socket.create_server(
+                        each.getsockname()[:2],
+                        family=each.family,
+                        backlog=BACKLOG,
+                        reuse_port=True,
+                    )
+                )
+    except OSError:
+        for each in (sock for made in lists[1:] for sock in made):
+            each.close()
+        raise
+    return lists
+
+
 def _both_families(port: int) -> list[socket.socket]:
     ipv6 = _bound("::", port)
     try:

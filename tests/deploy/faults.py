@@ -153,6 +153,14 @@ async def contending(instance: Instance) -> None:
         await asyncio.to_thread(redis.hset, "{trello-proxy}:leader", "holder", "another")
 
 
+async def killing(instance: Instance) -> None:
+    """Kill a worker; the other serves meanwhile."""
+    assert instance.app.workers is not None
+    process = instance.app.workers._children[0]._process
+    if process is not None:
+        process.kill()
+
+
 async def large(instance: Instance) -> None:
     """A file that is larger than all room for files."""
     body = b"x" * 200_000
@@ -220,6 +228,7 @@ CASES = {
     "TrelloProxyTakeovers": Case(
         nothing, FLEET, contending, pause_s=4.0, also=LEADERLESS, has_redis=True
     ),
+    "TrelloProxyWorkers": Case(nothing, "workers: 2\n", killing, also=BUSY | {"TrelloProxyDown"}),
     "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
     "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
     "TrelloProxyAttachmentsDamaged": Case(damaged),

@@ -83,10 +83,8 @@ class Fleet:
 UNCONFIGURED = {
     "Client keys, time since last use, A",
     "Token and certificate expire in, B",
-    "Relay duration, A",
-    "Relay duration, B",
 }
-"""Panels of settings that no instance has: `clients.keys`, `tls`, and a fleet of two nodes."""
+"""Panels of settings that no instance has: `clients.keys`, `tls`."""
 
 
 def test_every_alert_has_a_fault() -> None:

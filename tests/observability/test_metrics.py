@@ -47,6 +47,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_not_stored_total": ("reason",),
     "trello_proxy_hit_verifications_total": ("result",),
     "trello_proxy_request_duration_seconds": ("cache",),
+    "trello_proxy_workers": (),
+    "trello_proxy_worker_restarts_total": (),
+    "trello_proxy_worker_cpu_seconds_total": ("worker",),
+    "trello_proxy_worker_resident_bytes": ("worker",),
     "trello_proxy_fleet_leader": (),
     "trello_proxy_fleet_members": (),
     "trello_proxy_fleet_sessions": (),
@@ -93,8 +97,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_webhooks_missed_total": (),
 }
 """Dashboards are built on these: one that changes is a change that users notice."""
-NAMES = frozenset(name for name in LABELS if "_fleet_" not in name)
-"""Of a process on its own; tests/fleet has the others."""
+NAMES = frozenset(
+    name for name in LABELS if not name.startswith(("trello_proxy_fleet_", "trello_proxy_worker"))
+)
+"""Of a process on its own; tests/fleet and tests/app have the others."""
 
 
 def families(text: str) -> dict[str, Family]:

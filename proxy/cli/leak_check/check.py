@@ -16,7 +16,7 @@ from proxy.cli.leak_check.client import LeakCheckClient
 from proxy.cli.leak_check.requests import ClientCredential, RequestSet
 from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
-from proxy.cli.options import config_loader, read_config
+from proxy.cli.options import config_loader, read_config, worker_environ
 from proxy.config.schema import Admin, Config, Credentials, LogSettings, Tls
 from proxy.errors import StoreError
 from proxy.fake_trello.samples import fill
@@ -98,7 +98,12 @@ async def search_for_leaks(config: Config) -> CanarySearch:
             app = App(
                 _config(config, canaries, fake_trello, directory, redis_name),
                 canaries.credential,
-                SystemPorts(clock=clock, write_log=log.append, random=secrets.token_bytes),
+                SystemPorts(
+                    clock=clock,
+                    write_log=log.append,
+                    random=secrets.token_bytes,
+                    environ=worker_environ(),
+                ),
             )
             try:
                 await app.start()

@@ -45,7 +45,7 @@ class RelayedMiddleware(Middleware):
     def _context_of(self, request: web.BaseRequest) -> RequestContext:
         envelope = envelope_of(request)
         context = super()._context_of(request)
-        context.request_id = envelope.request_id
+        context.request_id = self._deps.redact(envelope.request_id)
         context.client = self._client(envelope)
         context.user = envelope.name if envelope.source == "user" else ""
         context.client_address = envelope.address

@@ -35,10 +35,21 @@ class PeerLost(Exception):
 class PeerClient:
     """Sends requests to other nodes, and opens sessions with them."""
 
-    def __init__(self, key: Callable[[], bytes], random: Callable[[int], bytes]) -> None:
-        """`key`: the fleet's; ChannelClosed while it is not known."""
+    def __init__(
+        self,
+        key: Callable[[], bytes],
+        random: Callable[[int], bytes],
+        unix_path: str = "",
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        """`key`: the fleet's; ChannelClosed while it is not known.
+
+        `unix_path`: of the socket of the only other node, if it is on this machine.
+        """
         self._key = key
         self._random = random
+        self._unix_path = unix_path
+        self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -95,9 +106,7 @@ class PeerClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S
-                ),
+                connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S),
                 auto_decompress=False,
@@ -107,3 +116,11 @@ class PeerClient:
             # aiohttp would send a PUT or DELETE again whose connection ended.
             self._session._retry_connection = False
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        limit = self._max_connections
+        if self._unix_path:
+            return aiohttp.UnixConnector(
+                self._unix_path, limit=limit, keepalive_timeout=KEEPALIVE_S
+            )
+        return aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEPALIVE_S)

@@ -104,6 +104,8 @@ class AdminHandler:
         """All metrics, rendered in a thread, off the event loop."""
         context.route = METRICS
         accept = request.headers.get("Accept", "")
+        if self.metrics.refresh is not None:
+            await self.metrics.refresh()
         media_type, body = await asyncio.to_thread(self.metrics.render, accept)
         return WireResponse(200, serialize((("Content-Type", media_type), _NO_STORE)), body)
 

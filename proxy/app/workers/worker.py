@@ -1,0 +1,125 @@
+"""Worker: a process that accepts clients' connections, and relays what they request (D74).
+
+It has no Trello credential, no store and no connection but to its parent, without which it ends.
+"""
+
+import socket
+
+from proxy import __version__
+from proxy.app.certificate_reloader import CertificateReloader
+from proxy.app.components import Environment
+from proxy.app.environment import report_faults
+from proxy.app.listeners import Listeners, Serving
+from proxy.app.reload import ReloadableState
+from proxy.app.routes import ListenerRoutes
+from proxy.app.workers.messages import Setup
+from proxy.app.workers.no_duties import NoDuties
+from proxy.cache.boards import WatchedBoards
+from proxy.cache.store.store import MemoryTier, ResponseStore
+from proxy.cache.store.tag_epochs import TagEpochs
+from proxy.config.schema import Config
+from proxy.fleet.errors import NoLeader
+from proxy.fleet.given_lease import GivenLease
+from proxy.fleet.local import Local
+from proxy.fleet.near import Near
+from proxy.fleet.node import Node
+from proxy.fleet.protocol import Hello
+from proxy.model import Credential
+from proxy.observability.log import LogFlusher
+from proxy.observability.transfer import Figures, FigureSource
+from proxy.runtime.process_usage import cpu_s, resident_bytes
+from proxy.server.credential_usage import CredentialUsage
+from proxy.server.fleet.client_handler import ClientHandler
+from proxy.server.fleet.leader_service import LeaderService
+from proxy.server.fleet.peer_client import PeerClient
+from proxy.server.fleet.relay import Relay
+from proxy.server.middleware import Handler, Routes
+
+
+class Worker:
+    """One worker; `start` once, `stop` once."""
+
+    def __init__(self, setup: Setup, environment: Environment, max_fds: int) -> None:
+        clock, metrics = environment.clock, environment.metrics
+        self._environment = environment
+        self._listeners = Listeners(environment, max_fds)
+        self._wait_s = environment.config.limits.wait_s
+        self._certificates: CertificateReloader | None = None
+        self._figures = FigureSource(metrics)
+        key, path = bytes.fromhex(setup.key), f"\0{setup.parent}"
+        client = PeerClient(lambda: key, environment.random, path, setup.max_relays)
+        hello = Hello(f"worker-{setup.number}", environment.instance, __version__)
+        lease = GivenLease(is_own=False)
+        log = environment.log
+        near = Near(clock, limit_bytes=0)
+        self._node = Node(Local(hello, lease, client, NoDuties(), clock, log, near, is_given=True))
+        self._relay = relay = Relay(self._node, client, clock)
+        labels = (str(setup.number),)
+        metrics.provide(
+            {
+                "fleet_relays_total": lambda: dict(relay.results),
+                "fleet_relay_seconds": lambda: relay.durations,
+                "worker_cpu_seconds_total": lambda: {labels: cpu_s()},
+                "worker_resident_bytes": lambda: {labels: resident_bytes()},
+            }
+        )
+
+    async def start(self, sockets: list[socket.socket]) -> None:
+        """Accept connections on these sockets, which listen already; UnusableFile for TLS."""
+        environment = self._environment
+        report_faults(environment)
+        self._certificates = await self._listeners.load_certificate()
+        environment.own(LogFlusher(environment.log, ())).start()
+        environment.own(self._relay).start()
+        environment.own(self._node).start()
+        await self._listeners.listen([sockets], self._serving())
+
+    async def stop(self) -> None:
+        """Finish requests in progress, within seconds."""
+        await self._environment.shutdown.aclose()
+
+    def reload(self, config: Config) -> None:
+        """Use what needs no restart of another configuration."""
+        self._wait_s = config.limits.wait_s
+        ReloadableState(
+            components=lambda: None,
+            redactor=self._environment.redactor,
+            authentication=self._environment.authentication,
+            fast_paths=self._listeners.fast_paths,
+            memory=self._environment.memory,
+            certificates=self._certificates,
+        ).apply(config)
+
+    def figures(self) -> Figures:
+        """What was counted since the last call."""
+        self._environment.log.flush()  # counts the hits of the fast path
+        return self._figures.take()
+
+    def _serving(self) -> Serving:
+        environment = self._environment
+        handler = ClientHandler(
+            self._node,
+            LeaderService(self._node),
+            self._relay,
+            apart=_never_apart,
+            wait_s=lambda: self._wait_s,
+            clock=environment.clock,
+        )
+        serve = handler.serve_client
+        return Serving(
+            routes=ListenerRoutes(clients=Routes({}, {}, serve, serve), admin=Routes({})),
+            credential_usage=CredentialUsage(
+                lambda: Credential("", ""),
+                environment.random(32),
+                environment.clock,
+                environment.log,
+                deprecates=False,
+            ),
+            responses=ResponseStore(MemoryTier(0), None, TagEpochs(0)),
+            watched=WatchedBoards(environment.clock, 0.0),
+        )
+
+
+async def _never_apart() -> Handler:
+    """A worker ends without its parent, and requests nothing itself."""
+    raise NoLeader
