@@ -25,10 +25,12 @@ from proxy.server.handlers.admin import (
     AdminHandler,
 )
 from proxy.server.handlers.api import ApiHandler
+from proxy.server.handlers.archives import ArchiveHandler
 from proxy.server.handlers.attachments import AttachmentHandler
 from proxy.server.handlers.cards_csv import CardsCsvHandler
 from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
+from proxy.server.handlers.page_reads import PageReads
 from proxy.server.handlers.pages import PageHandler
 from proxy.server.handlers.purge import PURGE, PurgeHandler
 from proxy.server.handlers.webhooks import WebhookHandler
@@ -85,10 +87,11 @@ class RouteBuilder:
         purge_target = self._admin.only(PURGE, self._purge.purge_target)
         if not self._has_admin_address:
             exact |= admin_pages
-        csv = self._csv_handler().handle
+        csv, archives = self._csv_handler().handle, self._archive_handler(api)
+        card, board = archives.of_cards(pages.card), archives.of_boards(pages.board)
         prefixes = {
-            "/c/": JsonAddressHandler(only("/c/{card}", pages.card), api.handle, csv).handle,
-            "/b/": JsonAddressHandler(only("/b/{board}", pages.board), api.handle, csv).handle,
+            "/c/": JsonAddressHandler(only("/c/{card}", card), api.handle, csv).handle,
+            "/b/": JsonAddressHandler(only("/b/{board}", board), api.handle, csv).handle,
         }
         return ListenerRoutes(
             clients=Routes(
@@ -128,14 +131,22 @@ class RouteBuilder:
 
     def _page_handler(self) -> PageHandler:
         return PageHandler(
-            parser=self._components.services.parser,
-            reads=self._components.services.reads,
-            scoping=self._components.services.scoping,
+            reads=self._page_reads(),
             links=self._components.upstream.links,
             clock=self._clock,
             dashboard=self._components.dashboard,
             offer=self._offer,
         )
+
+    def _archive_handler(self, api: ApiHandler) -> ArchiveHandler:
+        links = self._components.upstream.links
+        return ArchiveHandler(
+            reads=self._page_reads(), api=api.handle, links=links, clock=self._clock
+        )
+
+    def _page_reads(self) -> PageReads:
+        services = self._components.services
+        return PageReads(parser=services.parser, reads=services.reads, scoping=services.scoping)
 
     def _offer(self, request: web.BaseRequest, context: RequestContext) -> Offer:
         """What the page at `/` offers to the sender of a request."""

@@ -11,6 +11,7 @@ from proxy.pages.format import counted, shortened
 from proxy.pages.layout import EMPTY, page_in_chunks
 from proxy.pages.listing import (
     PageContext,
+    download_html,
     due_html,
     files_html,
     labels_html,
@@ -92,7 +93,9 @@ def _chunks(
         read += more
         yield EMPTY
     matches = search_cards(read, query)
-    yield _search_form(query, read, matches)
+    files = (file for card in read for file in card.files)
+    download = download_html(files, "b", board.short_link)
+    yield _search_form(query, read, matches) + download
     for list_, of_list in _by_list(board, matches):
         yield _LIST_START.format(
             list=list_,

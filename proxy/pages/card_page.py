@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from proxy.pages.board_data import MAX_COMMENTS, Board, Card, File
+from proxy.pages.board_data import MAX_COMMENTS, Board, Card
 from proxy.pages.card_details import CardDetails, CheckItem, Checklist, Comment
 from proxy.pages.format import counted, date_text
 from proxy.pages.layout import EMPTY, date_html, page
 from proxy.pages.listing import (
     PageContext,
+    download_html,
     due_html,
     files_html,
     labels_html,
@@ -37,7 +38,7 @@ _CHECKLIST = Markup("""<section class="panel"><h2><bdi>{title}</bdi></h2>
 _DONE = Markup('<li class="done"><span class="visually-hidden">Done: </span><bdi>{}</bdi></li>')
 _TO_DO = Markup('<li><span class="visually-hidden">To do: </span><bdi>{}</bdi></li>')
 _FILES = Markup("""<section class="group"><h2>{count}</h2>
-{files}</section>
+{files}{download}</section>
 """)
 _NO_FILES = Markup('<p class="panel">No file has been attached yet.</p>\n')
 _COMMENTS = Markup("""<section class="panel"><h2>{count}</h2>
@@ -68,7 +69,7 @@ def card_page(
         if details.description
         else "",
         checklists=EMPTY.join(map(_checklist, details.checklists)),
-        files=_files(card.files, context),
+        files=_files(card, context),
         comments=_comments(details.comments, markdown),
     )
     return page(card.title, main, _summary(card, details, board))
@@ -108,10 +109,14 @@ def _check_item(item: CheckItem) -> Markup:
     return (_DONE if item.is_done else _TO_DO).format(item.text)
 
 
-def _files(files: Sequence[File], context: PageContext) -> Markup:
-    if not files:
+def _files(card: Card, context: PageContext) -> Markup:
+    if not card.files:
         return _NO_FILES
-    return _FILES.format(count=counted(len(files), "file"), files=files_html(files, context))
+    return _FILES.format(
+        count=counted(len(card.files), "file"),
+        files=files_html(card.files, context),
+        download=download_html(card.files, "c", card.short_link),
+    )
 
 
 def _comments(comments: Sequence[Comment], markdown: UserMarkdown) -> Markup:

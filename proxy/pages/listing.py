@@ -1,12 +1,12 @@
 """Parts that the pages of cards and boards share: files, labels, due dates, the age of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from proxy.pages.board_data import Card, File, Label
-from proxy.pages.format import parse_time, size_text
+from proxy.pages.format import counted, parse_time, size_text
 from proxy.pages.layout import EMPTY, copy_button, date_html, time_html
 
 
@@ -66,6 +66,22 @@ def due_html(card: Card, now: float) -> Markup:
     is_overdue = card.due.timestamp() < now
     state = "done" if card.is_done else "overdue" if is_overdue else "open"
     return _DUE.format(state=state, text=_DUE_TEXTS[state], date=date_html(card.due))
+
+
+_DOWNLOAD_ALL = Markup(
+    '<p class="all-files"><a class="button" href="/{section}/{name}/files.zip" download>'
+    "Download all (zip, {count})</a></p>\n"
+)
+
+
+def download_html(files: Iterable[File], section: str, short_link: str) -> Markup:
+    """A link to an archive of all uploads; empty if there are none. `section` is `b` or `c`."""
+    uploads = [file for file in files if file.is_upload]
+    if not uploads or not short_link:
+        return EMPTY
+    size = size_text(sum(file.size_bytes or 0 for file in uploads))
+    count = f"{counted(len(uploads), 'file')}, {size}"
+    return _DOWNLOAD_ALL.format(section=section, name=short_link, count=count)
 
 
 _FILES = Markup('<ul class="files">{}</ul>')

@@ -112,7 +112,7 @@ async def test_whoever_knows_the_stored_pair_may_use_it(proxy: Proxy) -> None:
     assert (heard.status, heard.json["username"]) == (200, "demo")
 
 
-@pytest.mark.parametrize("target", ["/c/{card}", "/b/{board}", "{file}"])
+@pytest.mark.parametrize("target", ["/c/{card}", "/b/{board}", "{file}", "/c/{card}/files.zip"])
 async def test_pages_and_links_open_for_nobody_and_say_why(
     proxy: Proxy, standin: FakeTrello, board: str, card: str, target: str
 ) -> None:

@@ -113,7 +113,8 @@ async def test_each_page_and_file_of_another_board_is_refused(scoped: Proxy, wor
     file = f"/1/cards/{{card}}/attachments/{{attachment}}/download/{CANARY}.txt"
     assert is_unauthorized(await get(scoped, file.format(**there)))
     assert (await get(scoped, file.format(**here))).body == b"x"
-    for path in ("/b/{board}", "/c/{card}", "/b/{board}.json", "/c/{card}.json"):
+    pages = "/b/{board}", "/c/{card}", "/b/{board}.json", "/c/{card}.json"
+    for path in (*pages, "/b/{board}/files.zip", "/c/{card}/files.zip"):
         refused = await get(scoped, path.format(**there))
         assert refused.status in (401, 404), path
         assert not world.traces_in(refused, path.format(**there)), path
@@ -378,6 +379,7 @@ class TestOwnScope:
         assert len((await proxy.get("/1/members/me/boards")).json) == 1
         for page in (f"/b/{world.hidden['board']}", f"/c/{world.hidden['card']}"):
             assert (await proxy.get(page)).status == 404
+            assert (await proxy.get(f"{page}/files.zip")).status == 404
 
     async def test_a_client_gets_what_is_in_both(
         self, start_proxy: StartProxy, world: World, other_board: str

@@ -16,8 +16,10 @@ from proxy.pages.cards_csv import board_target, cards_target, csv_chunks, parse_
 from proxy.pages.json_addresses import board_of_csv, credential_of
 from proxy.pages.json_array import elements
 from proxy.runtime.tasks import run_if_large
-from proxy.server.handlers.pages import FetchedJson, Rendering, check_read, fetched_json
+from proxy.server.handlers.page_reads import FetchedJson, fetched_json
+from proxy.server.handlers.pages import check_read
 from proxy.server.negotiation import wants_page
+from proxy.server.rendered_body import RenderedBody
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
 from proxy.server.response import WireResponse
@@ -61,7 +63,7 @@ class CardsCsvHandler:
             name = disposition("text/csv", f"{names.title}.csv", save=True)
             fields += serialize((("Content-Disposition", name),))
             chunks = csv_chunks(names, elements(cards.body), has_bom=has_bom)
-            response = WireResponse(200, fields, await Rendering.start(chunks))
+            response = WireResponse(200, fields, await RenderedBody.start(chunks))
         outcome = cache_status(context.outcome)
         response.dynamic_headers += b"Cache-Status: %b\r\n" % outcome.encode()
         return response

@@ -1,23 +1,15 @@
 """Page handlers: `/`, `/c/{card}`, `/b/{board}`, and the assets of these pages."""
 
-import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from proxy.access.client import Client
-from proxy.cache.read_through import ReadThrough
-from proxy.cache.scoping.scoping import Scoping
 from proxy.credentials.extraction import strip_url
-from proxy.errors import InvalidResponse, MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
-from proxy.http_semantics.cache_control import Directives, cache_status
-from proxy.http_semantics.content import TooLong, gunzip
+from proxy.errors import MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
+from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import parse
 from proxy.links.paste import UnsupportedLink, to_proxy_link
@@ -27,10 +19,8 @@ from proxy.pages.board_data import (
     Board,
     CardParser,
     board_id_of,
-    board_target,
     card_target,
     cards_target,
-    parse_board,
 )
 from proxy.pages.board_page import board_page
 from proxy.pages.card_details import parse_details
@@ -41,56 +31,23 @@ from proxy.pages.layout import ASSETS, PAGE_FIELDS
 from proxy.pages.listing import PageContext
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
-from proxy.runtime.tasks import run_for_client
+from proxy.server.handlers.page_reads import FetchedJson, PageReads, PageRequest, account
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
+from proxy.server.rendered_body import RenderedBody
 from proxy.server.request_context import RequestContext
-from proxy.server.request_parser import RequestParser, directives_of
+from proxy.server.request_parser import directives_of
 from proxy.server.response import WireResponse
 from proxy.status.history import Dashboard
-from proxy.trello.failures import is_upstream_failure
-from proxy.trello.message import ApiResponse, BodyStream
+from proxy.trello.message import BodyStream
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
-"""Larger JSON is not shown as a page."""
-_STEP_BYTES = 1024 * 1024
-"""What one step of a board's page is taken for: it is always done in a thread."""
-_TOO_LARGE = "That is more than fits a page; open the cards one by one."
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class FetchedJson:
-    """A response and its JSON, as bytes: parsed objects take many times the memory."""
-
-    body: bytes
-    response: ApiResponse
-
-    async def use(self, make: Callable[[object], _T]) -> _T:
-        """The result of `make(value)`, in a thread for a long body; InvalidResponse."""
-        return await run_for_client(len(self.body), self._use, make)
-
-    def _use(self, make: Callable[[object], _T]) -> _T:
-        with _readable():
-            value = json.loads(self.body)
-        return make(value)
-
-
-@dataclass(frozen=True, slots=True)
-class _PageRequest:
-    """What the reads of one page have in common."""
-
-    directives: Directives
-    client: Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageHandler:
     """Handlers of pages; data is read through the cache, with the stored credential."""
 
-    parser: RequestParser
-    reads: ReadThrough
-    scoping: Scoping
+    reads: PageReads
     links: LinkRewriter
     clock: Clock
     dashboard: Dashboard
@@ -130,18 +87,18 @@ class PageHandler:
         return WireResponse(200, serialize(fields), body)
 
     async def card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A card's files; NotFoundAtTrello, UpstreamError.
+        """A card; NotFoundAtTrello, UpstreamError.
 
         Redirects to the board if the name is a board's: both have shortLinks of the same form.
         """
         context.route = "/c/{card}"
-        name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
+        name, page = name_in(request), PageRequest(directives_of(request), context.client)
         try:
-            card = await self._fetch(card_target(name), page)
+            card = await self.reads.fetch(card_target(name), page)
         except NotFoundAtTrello:
-            await self._board(name, page)
+            await self.reads.board(name, page)
             return WireResponse(302, serialize((("Location", f"/b/{name}"), *TEXT_FIELDS)))
-        _account(context, card)
+        account(context, card)
         board_id = await card.use(board_id_of)
         board = await self._board_of_card(board_id, page)
         page_context, now = self._page_context(card), self.clock.now()
@@ -156,26 +113,22 @@ class PageHandler:
         return _page_response(card, await card.use(render))
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A board's files on `?page=`, or those that match `?q=`; raises as `card`."""
+        """A board's cards, or those that match `?q=`; raises as `card`."""
         context.route = "/b/{board}"
-        name, page = _name_in(request), _PageRequest(directives_of(request), context.client)
+        name, page = name_in(request), PageRequest(directives_of(request), context.client)
         query = _query_of(request).get("q", "")[:200]
-        board = await self._board(name, page)
-        cards = await self._fetch(cards_target(name), page)
-        _account(context, cards)
+        board = await self.reads.board(name, page)
+        cards = await self.reads.fetch(cards_target(name), page)
+        account(context, cards)
         parse_card = CardParser(self.links, self.clock.now(), board.member_names).parse
         page_context = self._page_context(cards)
         chunks = board_page(board, elements(cards.body), parse_card, query, page_context)
-        return _page_response(cards, await Rendering.start(chunks))
+        return _page_response(cards, await RenderedBody.start(chunks))
 
-    async def _board(self, name: str, page: _PageRequest) -> Board:
-        fetched = await self._fetch(board_target(name), page)
-        return await fetched.use(lambda board: parse_board(board, name))
-
-    async def _board_of_card(self, board_id: str, page: _PageRequest) -> Board | None:
+    async def _board_of_card(self, board_id: str, page: PageRequest) -> Board | None:
         """The board; None if it is not available: the page is shown without it."""
         try:
-            return await self._board(board_id, page) if board_id else None
+            return await self.reads.board(board_id, page) if board_id else None
         except ProxyError:
             return None
 
@@ -188,89 +141,6 @@ class PageHandler:
             is_stale=fetched.response.outcome.detail is Detail.STALE_IF_ERROR,
         )
 
-    async def _fetch(self, target: str, page: _PageRequest) -> FetchedJson:
-        """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
-        request = self.parser.page(target, page.directives, page.client)
-        visible = await self.scoping.visible_to(request)
-        if visible is None:
-            response = await self.reads.serve(request)
-        else:
-            response = await self.scoping.reads.read(request, visible)
-        return await fetched_json(response)
-
-
-async def fetched_json(response: ApiResponse) -> FetchedJson:
-    """The JSON of a response; NotFoundAtTrello or UpstreamError for any status but 200."""
-    body = await _read_body(response)
-    if response.status == 200:
-        return FetchedJson(body, response)
-    if is_upstream_failure(response.status, body, own=True):
-        raise InvalidResponse(f"Trello answered {response.status}; try again in a minute.")
-    raise NotFoundAtTrello(
-        "It was deleted, its address is not complete, or the proxy's account is not on the "
-        "board: check the address, then ask the operator."
-    )
-
-
-async def _read_body(response: ApiResponse) -> bytes:
-    """The plain body; InvalidResponse if it is longer than MAX_JSON_BYTES."""
-    if isinstance(response.body, bytes):
-        if not response.gzip:
-            return response.body
-        with suppress(TooLong):
-            return await asyncio.to_thread(gunzip, response.body, MAX_JSON_BYTES)
-        raise InvalidResponse(_TOO_LARGE)
-    body = bytearray()
-    try:
-        async for chunk in response.body:
-            body += chunk
-            if len(body) > MAX_JSON_BYTES:
-                raise InvalidResponse(_TOO_LARGE)
-    finally:
-        await response.body.aclose()
-    return bytes(body)
-
-
-def _account(context: RequestContext, fetched: FetchedJson) -> None:
-    """Log the page with the outcome of its main read, and count its body in `limits.memory`."""
-    context.outcome = fetched.response.outcome
-    context.hold.take("responses", len(fetched.body))
-
-
-class Rendering:
-    """A page's body, rendered in a thread, chunk by chunk, as the client receives it."""
-
-    def __init__(self, first: bytes, chunks: Iterator[bytes]) -> None:
-        self._first = first
-        self._chunks = chunks
-
-    @classmethod
-    async def start(cls, chunks: Iterator[bytes]) -> "Rendering":
-        """The body, of which the first chunk is rendered; InvalidResponse."""
-        return cls(await cls._next(chunks) or b"", chunks)
-
-    @staticmethod
-    async def _next(chunks: Iterator[bytes]) -> bytes | None:
-        with _readable():
-            return await run_for_client(_STEP_BYTES, next, chunks, None)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._first
-        while (chunk := await self._next(self._chunks)) is not None:
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """InvalidResponse for unreadable JSON."""
-    try:
-        yield
-    except (ValueError, RecursionError) as error:
-        raise InvalidResponse("Trello sent unreadable JSON; try again later.") from error
-
 
 def _page_response(fetched: FetchedJson, body: bytes | BodyStream) -> WireResponse:
     response = WireResponse(200, serialize(PAGE_FIELDS), body)
@@ -279,7 +149,7 @@ def _page_response(fetched: FetchedJson, body: bytes | BodyStream) -> WireRespon
     return response
 
 
-def _name_in(request: web.BaseRequest) -> str:
+def name_in(request: web.BaseRequest) -> str:
     """The id or shortLink in `/c/{name}/…`; NotFound if there is none."""
     check_read(request)
     path = request.raw_path.partition("?")[0]
