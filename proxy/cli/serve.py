@@ -1,14 +1,10 @@
 """`serve`: runs the configured proxy until a signal ends it."""
 
 import asyncio
-import gc
-import resource
 import secrets
 import signal
-import sys
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
 from proxy.app.app import App, SystemPorts
@@ -16,11 +12,10 @@ from proxy.cli.console import CommandFailed, to_stderr
 from proxy.cli.options import config_loader, read_config, service_manager, worker_environ
 from proxy.cli.required_credential import required_credential
 from proxy.runtime.clock import SystemClock
+from proxy.runtime.process import raise_fd_limit, tune_gc, tune_thread_switching
 from proxy.runtime.service_manager import ServiceManager
 from proxy.runtime.tasks import TaskSet
 from proxy.server.listener import CannotListen
-
-MAX_FILES = 16_384
 
 
 def run(options: Namespace) -> int:
@@ -92,32 +87,3 @@ async def _start(app: App) -> None:
         await app.start()
     except CannotListen as fault:
         raise CommandFailed(f"trello-proxy: {fault}") from None
-
-
-def raise_fd_limit() -> int:
-    """File descriptors this process may open: as many as the system allows, up to MAX_FILES."""
-    limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_FILES if hard_limit == resource.RLIM_INFINITY else min(hard_limit, MAX_FILES)
-    if limit != resource.RLIM_INFINITY and limit < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard_limit))
-            limit = wanted
-    return MAX_FILES if limit == resource.RLIM_INFINITY else limit
-
-
-def tune_gc() -> None:
-    """Exempt what exists now from garbage collection, and collect less often.
-
-    Measured with 50,000 stored responses: the 99th percentile of misses fell to 40 %.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
-
-
-def tune_thread_switching() -> None:
-    """Have a computing thread yield to the event loop after 0.5 ms instead of 5 ms (D25).
-
-    Measured while /metrics of 50 routes is rendered: the event loop waits at most 0.6 ms.
-    """
-    sys.setswitchinterval(0.0005)

@@ -13,9 +13,9 @@ from proxy.app.workers.messages import Alive, Check, Ready, Reload, Setup, Stop,
 from proxy.app.workers.settings import parse_settings
 from proxy.app.workers.worker import Worker
 from proxy.cli.console import CommandFailed, to_stderr
-from proxy.cli.serve import raise_fd_limit, tune_gc, tune_thread_switching
 from proxy.runtime.child_process import MAX_LINE_BYTES, widen_log_pipe
 from proxy.runtime.clock import SystemClock
+from proxy.runtime.process import raise_fd_limit, tune_gc, tune_thread_switching
 
 _ORPHANED = 1
 

@@ -27,7 +27,7 @@ from proxy.fleet.protocol import Hello
 from proxy.model import Credential
 from proxy.observability.log import LogFlusher
 from proxy.observability.transfer import Figures, FigureSource
-from proxy.runtime.process_usage import cpu_s, resident_bytes
+from proxy.runtime.process import cpu_s, resident_bytes
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fleet.client_handler import ClientHandler
 from proxy.server.fleet.leader_service import LeaderService

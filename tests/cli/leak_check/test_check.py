@@ -33,6 +33,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "clients: {credentials: reject}\ncache: {backend: memory}",
         "links: {sign: true, keys: [0123456789abcdef0123]}",
         "clients: {credentials: require, writes: all}",
+        pytest.param("workers: 2", marks=pytest.mark.slow),
     ],
 )
 def test_a_sound_proxy_leaks_nothing(
