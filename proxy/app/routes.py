@@ -12,7 +12,6 @@ from proxy.model import Detail
 from proxy.pages.docs import URL as DOCS
 from proxy.pages.home import Offer
 from proxy.pages.identity import identity_text
-from proxy.pages.layout import ASSETS
 from proxy.server.client_access import ClientAccess
 from proxy.server.handlers.admin import (
     AUDIT,
@@ -31,7 +30,7 @@ from proxy.server.handlers.cards_csv import CardsCsvHandler
 from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
 from proxy.server.handlers.page_reads import PageReads
-from proxy.server.handlers.pages import PageHandler
+from proxy.server.handlers.pages import FILES, PageHandler
 from proxy.server.handlers.purge import PURGE, PurgeHandler
 from proxy.server.handlers.webhooks import WebhookHandler
 from proxy.server.middleware import Handler, Routes
@@ -78,7 +77,7 @@ class RouteBuilder:
         """The routes; without `admin.listen` those of clients include the operator's pages."""
         admin_pages = self._admin_pages()
         api, pages = self._api_handler(), self._page_handler()
-        assets, docs, only = dict.fromkeys(ASSETS, pages.asset), docs_handlers(), self._clients.only
+        assets, docs, only = dict.fromkeys(FILES, pages.asset), docs_handlers(), self._clients.only
         exact = {"/": only("/", pages.home), **assets}
         exact |= {path: only(DOCS, handler) for path, handler in docs.items()}
         receiver = self._components.changes.webhook_receiver

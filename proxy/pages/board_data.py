@@ -36,6 +36,11 @@ _NAME_CHARS = 300
 """Of a file, a list or a member: Trello allows 16,384, which no list shows well."""
 _LABEL_CHARS = 100
 _COLORS = {"green", "yellow", "orange", "red", "purple", "blue", "sky", "lime", "pink", "black"}
+_VIEWERS = {
+    **dict.fromkeys(("PNG", "APNG", "JPG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "SVG"), "image"),
+    "PDF": "pdf",
+}
+"""By file extension; the media type decides what a browser does with it."""
 _THUMBNAIL_PX = 240
 """Minimal width of a preview: twice the displayed width, for high-density screens."""
 
@@ -58,6 +63,12 @@ class File:
     """ISO 8601, as Trello sends it."""
     thumbnail: str = ""
     """The path of a preview; empty for none."""
+
+    @property
+    def viewer(self) -> str:
+        """How a page's script shows it, `image` or `pdf`; empty if it does not."""
+        is_shown = self.is_upload and bool(self.href) and not self.is_malicious
+        return _VIEWERS.get(self.badge, "") if is_shown else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def home_page(public_url: str, pasted: PastedLink, data: DashboardData, offer: O
         form=_form(public_url, pasted) if offer.is_keyless else "",
         url=public_url,
         identity=offer.identity,
-        copy=copy_button(f"{public_url}/1/", "the base URL"),
+        copy=copy_button(f"{public_url}/1/", "the base URL", "Copy"),
         examples=_examples(public_url, offer),
         dashboard=dashboard_html(data),
         admin_links=_ADMIN_LINKS if offer.shows_admin_links else "",
@@ -118,7 +118,7 @@ def _form(public_url: str, pasted: PastedLink) -> Markup:
         fault=_FAULT.format(fault) if fault else "",
         text=pasted.text,
         invalid=_INVALID if fault else "",
-        result=_RESULT.format(link=link, copy=copy_button(link, "it")) if link else "",
+        result=_RESULT.format(link=link, copy=copy_button(link, "to it")) if link else "",
         url=public_url,
     )
 

@@ -21,7 +21,7 @@ PAGE_FIELDS: Fields = (
         "Content-Security-Policy",
         (
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         ),
     ),
     ("X-Content-Type-Options", "nosniff"),
@@ -49,6 +49,18 @@ ASSETS: dict[str, tuple[Fields, bytes]] = {
     for name, content_type in _ASSET_TYPES.items()
 }
 """Response fields and body by path."""
+_CACHE_A_DAY = ("Cache-Control", "public, max-age=86400")
+ROOT_FILES: dict[str, tuple[Fields, bytes]] = {
+    "/favicon.ico": (
+        (("Content-Type", _ASSET_TYPES["icon.svg"]), _CACHE_A_DAY),
+        _BODIES["icon.svg"],
+    ),
+    "/robots.txt": (
+        (("Content-Type", "text/plain; charset=utf-8"), _CACHE_A_DAY),
+        b"User-agent: *\nDisallow: /\n",
+    ),
+}
+"""What browsers and crawlers ask for by name: response fields and body by path."""
 
 _DOCUMENT = """<!doctype html>
 <html lang="en">
@@ -78,8 +90,8 @@ _DESCRIPTION = Markup(
     '<meta name="description" content="{0}">\n<meta property="og:description" content="{0}">\n'
 )
 _COPY_BUTTON = Markup(
-    '<button type="button" class="button" data-copy="{link}" hidden>Copy link'
-    '<span class="visually-hidden"> to {what}</span></button>'
+    '<button type="button" class="button" data-copy="{link}" hidden>{label}'
+    '<span class="visually-hidden"> {what}</span></button>'
 )
 _TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title"><table>
 <thead><tr>{head}</tr></thead>
@@ -125,9 +137,12 @@ def table(columns: Iterable[str], rows: Iterable[Markup]) -> Markup:
     )
 
 
-def copy_button(link: str, what: str) -> Markup:
-    """A button that copies `link`; hidden where there is no script to do it."""
-    return _COPY_BUTTON.format(link=link, what=what)
+def copy_button(link: str, what: str, label: str = "Copy link") -> Markup:
+    """A button that copies `link`; hidden where there is no script to do it.
+
+    `what`: the end of its name for a screen reader.
+    """
+    return _COPY_BUTTON.format(link=link, what=what, label=label)
 
 
 def date_html(moment: datetime) -> Markup:

@@ -89,8 +89,9 @@ _FILE = Markup("""
 <li class="file">{thumbnail}<div class="description">{name}
 <p class="details">{details}</p></div>
 <div class="actions">{actions}</div></li>""")
-_NAME_LINK = Markup('<a class="name" href="{file.href}"{rel}><bdi>{file.name}</bdi></a>')
+_NAME_LINK = Markup('<a class="name" href="{file.href}"{rel}{viewer}><bdi>{file.name}</bdi></a>')
 _NAME_TEXT = Markup('<span class="name"><bdi>{file.name}</bdi></span>')
+_VIEWER = Markup(' data-viewer="{}"')
 _REL_EXTERNAL = Markup(' rel="noopener noreferrer"')
 _BADGE = Markup('<span class="thumb" aria-hidden="true"><span>{file.badge}</span></span>')
 _THUMBNAIL = Markup(
@@ -115,9 +116,12 @@ def files_html(files: Sequence[File], context: PageContext) -> Markup:
 def _file(file: File, context: PageContext) -> Markup:
     opens = bool(file.href) and not file.is_malicious
     rel = "" if file.is_upload else _REL_EXTERNAL
+    viewer = _VIEWER.format(file.viewer) if file.viewer else ""
     return _FILE.format(
         thumbnail=(_THUMBNAIL if file.thumbnail else _BADGE).format(file=file),
-        name=_NAME_LINK.format(file=file, rel=rel) if opens else _NAME_TEXT.format(file=file),
+        name=_NAME_LINK.format(file=file, rel=rel, viewer=viewer)
+        if opens
+        else _NAME_TEXT.format(file=file),
         details=EMPTY.join(_DETAIL.format(each) for each in _details(file)),
         actions=_actions(file, context) if opens else "",
     )
@@ -142,7 +146,7 @@ def _details(file: File) -> list[str]:
 
 def _actions(file: File, context: PageContext) -> Markup:
     if not file.is_upload:
-        return copy_button(file.href, file.name)
+        return copy_button(file.href, f"to {file.name}")
     separator = "&" if "?" in file.href else "?"
     download = _DOWNLOAD.format(file=file, separator=separator)
-    return download + copy_button(context.origin + file.href, file.name)
+    return download + copy_button(context.origin + file.href, f"to {file.name}")

@@ -29,7 +29,7 @@ _SWITCHES = (
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 )
-_TAB_KEY = {"key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
 
 
 class Tab:
@@ -93,8 +93,14 @@ class Tab:
                 holds = await self.run(script)
 
     async def tab_key(self) -> None:
-        await self.send("Input.dispatchKeyEvent", type="keyDown", **_TAB_KEY)
-        await self.send("Input.dispatchKeyEvent", type="keyUp", **_TAB_KEY)
+        await self.press("Tab")
+
+    async def press(self, key: str) -> None:
+        """Press a key: Tab, Enter, Escape, ArrowLeft or ArrowRight."""
+        named = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key]}
+        text = {"text": "\r"} if key == "Enter" else {}
+        await self.send("Input.dispatchKeyEvent", type="keyDown", **named, **text)
+        await self.send("Input.dispatchKeyEvent", type="keyUp", **named)
 
     async def screenshot(self, path: Path) -> None:
         """The whole page as a PNG."""

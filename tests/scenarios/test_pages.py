@@ -199,3 +199,20 @@ async def test_assets_are_immutable_and_have_a_digest_in_their_url(
     assert response.fields["Content-Type"].startswith("text/css")
     assert "immutable" in response.fields["Cache-Control"]
     assert unescape(response.body.decode()) == response.body.decode()
+
+
+async def test_browsers_and_crawlers_find_what_they_ask_for(proxy: Proxy) -> None:
+    icon = await proxy.get("/favicon.ico")
+    assert (icon.status, icon.fields["Content-Type"]) == (200, "image/svg+xml")
+    robots = await proxy.get("/robots.txt")
+    assert robots.body == b"User-agent: *\nDisallow: /\n"
+
+
+async def test_a_link_preview_has_a_title_and_a_description(browse: Browser, short: str) -> None:
+    page = await browse(f"/c/{short}")
+    properties = {a["property"]: a["content"] for a in page.all("meta") if "property" in a}
+    assert properties == {
+        "og:title": "New start page",
+        "og:type": "website",
+        "og:description": "Review · Release 4.2 · 1 file",
+    }

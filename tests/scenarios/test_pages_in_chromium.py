@@ -366,6 +366,55 @@ async def test_a_thumbnail_is_a_picture(scene: Scene, tab: Tab) -> None:
     assert await tab.run("[...document.images].every((image) => image.naturalWidth > 0)")
 
 
+_DIALOG = "document.querySelector('dialog').open"
+_SHOWN = "document.querySelector('.stage > *').src"
+
+
+async def test_images_open_in_a_dialog_by_keyboard(scene: Scene, tab: Tab) -> None:
+    await tab.look(width=1280, dark=False)
+    await tab.open(f"{scene.proxy.url}/c/{scene.card}")
+    await tab.run("document.querySelector('a.name').focus()")
+    await tab.press("Enter")
+    await tab.until(_DIALOG)
+    assert await tab.run(_SHOWN) == scene.proxy.url + scene.file
+    await tab.until("document.querySelector('.stage img').naturalWidth > 0")
+    await tab.press("ArrowRight")
+    assert "goes%20on" in await tab.run(_SHOWN)
+    assert ("status", "") in await tab.accessible()
+    assert await tab.run("document.querySelector('.steps span').textContent") == "2 of 2"
+    await tab.press("ArrowRight")
+    assert await tab.run(_SHOWN) == scene.proxy.url + scene.file
+    nodes = await tab.accessible()
+    assert ("dialog", "start page draft.png") in nodes
+    assert {("button", "Close"), ("button", "Previous"), ("button", "Next")} <= set(nodes)
+    await tab.press("Escape")
+    await tab.until(f"!{_DIALOG}")
+    assert await tab.run("document.activeElement.textContent") == "start page draft.png"
+    await tab.until("document.querySelector('.stage').childElementCount === 0")
+    assert not tab.complaints
+
+
+async def test_a_pdf_opens_in_the_dialog_and_a_text_does_not(
+    scene: Scene, tab: Tab, tmp_path: Path
+) -> None:
+    scene.upload(File("one page.pdf", "application/pdf", pictures.pdf("One page")))
+    for width, dark in LOOKS:
+        await tab.look(width=width, dark=dark)
+        await tab.open(f"{scene.proxy.url}/c/{scene.card}")
+        await tab.click("a[data-viewer=pdf]")
+        await tab.until(_DIALOG)
+        assert (await tab.run(_SHOWN)).endswith("/one%20page.pdf")
+        assert await tab.run("document.documentElement.scrollWidth") <= width
+        await tab.screenshot(tmp_path / f"viewer, {width}, {dark}.png")
+    async with asyncio.timeout(PATIENCE_S):
+        while await tab.colour(800, 400) != b"\xff\xff\xff":
+            pass  # the viewer has not drawn the page yet
+    assert not tab.complaints
+    await tab.run("document.querySelector('dialog').close()")
+    await tab.click("a[href$='loud.txt']", loads=True)
+    assert await tab.run("document.contentType") == "text/plain"
+
+
 async def test_pressing_enter_in_the_box_makes_a_link(scene: Scene, tab: Tab) -> None:
     await tab.open(f"{scene.proxy.url}/")
     address = f"https://trello.com/c/{scene.card}"

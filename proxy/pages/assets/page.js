@@ -1,4 +1,4 @@
-// Copy buttons, list filtering while the user types, local times, fallback for broken thumbnails.
+// A viewer of images and PDFs, copy buttons, list filtering while the user types, local times, fallback for broken thumbnails.
 "use strict";
 const liveRegion = document.getElementById("live-region");
 
@@ -20,6 +20,7 @@ async function copy(text) {
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const label = button.firstChild;
+  const wording = label.data;
   button.hidden = false;
   button.addEventListener("click", async () => {
     let result = "Copied";
@@ -27,7 +28,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     label.data = result;
     liveRegion.textContent = result;
     button.focus();
-    setTimeout(() => { label.data = "Copy link"; liveRegion.textContent = ""; }, 2000);
+    setTimeout(() => { label.data = wording; liveRegion.textContent = ""; }, 2000);
   });
 }
 
@@ -72,6 +73,70 @@ if (search) {
     }
     noMatch.hidden = shown > 0;
     count.textContent = words.length ? `${shown} of ${count.dataset.all}` : count.dataset.all;
+  });
+}
+
+// Images and PDFs open in a dialog, with the files before and behind them on the page.
+const VIEWER = `<form method="dialog"><p class="title"></p><a class="button" target="_blank">Open</a>
+<button class="button">Close</button></form><div class="stage"></div>
+<p class="steps"><button type="button" class="button">Previous</button><span role="status"></span>
+<button type="button" class="button">Next</button></p>`;
+
+function viewerOf(links) {
+  const dialog = document.createElement("dialog");
+  dialog.className = "viewer";
+  dialog.innerHTML = VIEWER;
+  document.body.append(dialog);
+  const [title, open, stage] = [".title", "a", ".stage"].map((each) => dialog.querySelector(each));
+  const [previous, next] = dialog.querySelectorAll(".steps button");
+  const place = dialog.querySelector(".steps span");
+  let shown = [], at = 0;
+
+  function fill(link) {
+    const name = link.textContent;
+    const isImage = link.dataset.viewer === "image";
+    const view = document.createElement(isImage ? "img" : "iframe");
+    view[isImage ? "alt" : "title"] = name;
+    view.addEventListener("error", () => stage.replaceChildren("It cannot be shown here."));
+    view.src = link.href;
+    stage.replaceChildren(view);
+    title.textContent = name;
+    open.href = link.href;
+    dialog.setAttribute("aria-label", name);
+  }
+  function show(number) {
+    at = (number + shown.length) % shown.length;
+    fill(shown[at]);
+    place.textContent = `${at + 1} of ${shown.length}`;
+  }
+  previous.addEventListener("click", () => show(at - 1));
+  next.addEventListener("click", () => show(at + 1));
+  dialog.addEventListener("keydown", ({ key }) => {
+    if (key === "ArrowLeft") show(at - 1);
+    if (key === "ArrowRight") show(at + 1);
+  });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  dialog.addEventListener("close", () => { stage.replaceChildren(); shown[at].focus(); });
+  return (link) => {
+    shown = links.filter((each) => each.checkVisibility());
+    previous.hidden = next.hidden = shown.length < 2;
+    dialog.showModal();
+    show(shown.indexOf(link));
+  };
+}
+
+// A browser that shows no PDF in a page would save it.
+const viewable = [...document.querySelectorAll("a[data-viewer]")].filter(
+  ({ dataset }) => dataset.viewer === "image" || navigator.pdfViewerEnabled);
+if (viewable.length) {
+  const view = viewerOf(viewable);
+  document.addEventListener("click", (event) => {
+    const clicked = event.target.closest(".file a:not(.button)");
+    const link = clicked && clicked.closest(".file").querySelector("a[data-viewer]");
+    if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!viewable.includes(link)) return;
+    event.preventDefault();
+    view(link);
   });
 }
 

@@ -27,7 +27,7 @@ from proxy.pages.card_details import parse_details
 from proxy.pages.card_page import card_page
 from proxy.pages.home import Offer, PastedLink, home_page, home_text
 from proxy.pages.json_array import elements
-from proxy.pages.layout import ASSETS, PAGE_FIELDS
+from proxy.pages.layout import ASSETS, PAGE_FIELDS, ROOT_FILES
 from proxy.pages.listing import PageContext
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
@@ -41,6 +41,8 @@ from proxy.status.history import Dashboard
 from proxy.trello.message import BodyStream
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")
+FILES = {**ASSETS, **ROOT_FILES}
+"""Served to everyone, by path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +81,11 @@ class PageHandler:
         return negotiated_response(request, page=page, text=text, status=400 if fault else 200)
 
     async def asset(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A stylesheet, script or icon."""
+        """A stylesheet, script or icon, or `/robots.txt`."""
         path = request.raw_path.partition("?")[0]
         context.route = path
         check_read(request)
-        fields, body = ASSETS[path]
+        fields, body = FILES[path]
         return WireResponse(200, serialize(fields), body)
 
     async def card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
