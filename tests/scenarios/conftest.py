@@ -19,7 +19,7 @@ from proxy.config.schema import load
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential, Rate
-from proxy.runtime.clock import FakeClock
+from proxy.runtime.clock import BootClock, FakeClock
 from tests.samples import fill
 from tests.scenarios.callback_proxy import WayIn, opened
 from tests.scenarios.upstream import Upstream
@@ -115,10 +115,12 @@ class Proxy:
 class StartProxy(Protocol):
     """Starts a proxy on a configuration as the operator writes it.
 
-    A keyword replaces settings of the section of that name.
+    A keyword replaces settings of the section of that name. `machine`: a clock of its own.
     """
 
-    def __call__(self, yaml: str = "", **sections: dict[str, Any]) -> Awaitable[Proxy]: ...
+    def __call__(
+        self, yaml: str = "", *, machine: BootClock | None = None, **sections: dict[str, Any]
+    ) -> Awaitable[Proxy]: ...
 
 
 class Raw:
@@ -214,7 +216,9 @@ async def start_proxy(
             )
         )
 
-        async def start(yaml: str = "", **sections: dict[str, Any]) -> Proxy:
+        async def start(
+            yaml: str = "", *, machine: BootClock | None = None, **sections: dict[str, Any]
+        ) -> Proxy:
             config = load(f"listen: 127.0.0.1:0\n{yaml}", "proxy.yaml", {}, str)
             given: dict[str, dict[str, Any]] = {
                 "upstream": {
@@ -235,7 +239,9 @@ async def start_proxy(
             app = App(
                 config,
                 credential,
-                SystemPorts(clock=clock, write_log=lines.append, random=secrets.token_bytes),
+                SystemPorts(
+                    clock=machine or clock, write_log=lines.append, random=secrets.token_bytes
+                ),
             )
             stack.push_async_callback(app.stop)
             await app.start()

@@ -16,6 +16,7 @@ from tests.scenarios.conftest import (
     StartProxy,
     until,
 )
+from tests.scenarios.fleet import started_fleet
 
 EVERY_S = 10
 BOARDS = "/1/members/me/boards"
@@ -129,7 +130,7 @@ async def _look(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock) -> None
     await until(lambda: fake_trello.request_log.requests[-1].status is not None)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_nothing_is_read_that_was_written_over_nor_what_the_watcher_has_seen_change(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, seed: int
 ) -> None:
@@ -148,10 +149,22 @@ async def test_nor_where_everything_is_read_from_redis(
     assert await proxy.metric("trello_proxy_redis_errors_total") == 0
 
 
-async def _walk(proxy: Proxy, standin: FakeTrello, clock: FakeClock, seed: int) -> None:
+@needs_redis
+async def test_nor_where_each_request_is_sent_to_any_node_of_a_fleet(
+    start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, shared_redis: RedisServer
+) -> None:
+    yaml, freshness = "links: {rewrite: false}\n", {"watch_s": EVERY_S}
+    fleet = await started_fleet(start_proxy, shared_redis, clock, 3, yaml, freshness=freshness)
+    await _walk(fleet, standin, clock, seed=3, steps=STEPS // 3)
+    fleet.check()
+
+
+async def _walk(
+    proxy: Proxy, standin: FakeTrello, clock: FakeClock, seed: int, steps: int = STEPS
+) -> None:
     walk = Walk(standin, seed)
     await _look(proxy, standin, clock)
-    for _ in range(STEPS):
+    for _ in range(steps):
         await walk.stir(proxy)
         method, path, params = walk.change()
         if walk.coin():

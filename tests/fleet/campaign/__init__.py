@@ -1,0 +1,1 @@
+"""Campaign: random faults of a fleet of real processes, and whether any response was wrong."""

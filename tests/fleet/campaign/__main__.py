@@ -1,0 +1,97 @@
+"""Run as `python -m tests.fleet.campaign --faults N --seed S`: some three seconds for each fault.
+
+It prints how many responses were compared and how many were wrong, moments with two leaders, how
+long the fleet needed to heal, and what failed. With `--directory` the logs of the nodes remain.
+"""
+
+import argparse
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+from proxy.runtime.tasks import TaskSet
+from tests.fleet.campaign.clients import Clients
+from tests.fleet.campaign.faults import Choice
+from tests.fleet.campaign.findings import Findings
+from tests.fleet.campaign.stage import Stage, staged
+from tests.fleet.nodes import NodeProcess, now
+from tests.redis_server import MISSING, REDIS_SERVER
+
+EVERY_S = 1.5
+"""Between two faults, on average, unless all has to heal first."""
+HEAL_SHARE = 0.4
+UNHEALED_S = 40.0
+POLL_S = 0.1
+
+
+async def run(faults: int, seed: int, directory: Path | None = None) -> Findings:
+    """So many faults of a fleet with clients; the last one heals."""
+    async with staged(seed, directory) as stage:
+        clients, tasks = Clients(stage), TaskSet()
+        for node in stage.group.nodes:
+            tasks.spawn(_watch(stage, node))
+        try:
+            async with clients.busy():
+                await _storm(stage, clients, faults)
+        finally:
+            await tasks.stop()
+        return stage.findings
+
+
+async def _storm(stage: Stage, clients: Clients, faults: int) -> None:
+    choice, tasks, begun = Choice(stage), TaskSet(), 0
+    while begun < faults:
+        for _ in range(stage.chance.choice((1, 1, 1, 2, 3))):
+            fault = await choice.draw()
+            if fault is not None:
+                tasks.spawn(fault())
+                begun += 1
+        if begun >= faults or stage.chance.random() < HEAL_SHARE:
+            await asyncio.gather(*tasks)
+            await _heal(stage, clients, choice.ended_at)
+        await asyncio.sleep(stage.chance.expovariate(1 / EVERY_S))
+
+
+async def _heal(stage: Stage, clients: Clients, since: float) -> None:
+    """Return when every node serves a read and a write, and all name one leader."""
+    nodes, findings, states = stage.group.nodes, stage.findings, list[dict[str, Any]]()
+    while now() < since + UNHEALED_S:
+        is_well = all([await clients.probe(each) for each in nodes])
+        states = [await each.state() for each in nodes]
+        roles = sorted(str(state.get("role")) for state in states)
+        leaders = {state.get("leader") for state in states}
+        if is_well and roles == ["follower", "follower", "leader"] and len(leaders) == 1:
+            findings.healed_s.append(now() - since)
+            findings.event(f"healed after {now() - since:.1f} s")
+            return
+        await asyncio.sleep(POLL_S)
+    findings.accuse(findings.unhealed, f"not healed: {states}")
+
+
+async def _watch(stage: Stage, node: NodeProcess) -> None:
+    """Ask a node again and again whether it leads."""
+    while True:
+        sent_at = now()
+        state = await node.state()
+        if state.get("role") == "leader":
+            stage.findings.leads(node.address, state["term"], sent_at)
+        await asyncio.sleep(POLL_S)
+
+
+def main() -> None:
+    """Run and print; nothing is left running."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fleet.campaign")
+    parser.add_argument("--faults", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--directory", type=Path, help="for the logs of the nodes, which remain")
+    arguments = parser.parse_args()
+    if REDIS_SERVER is None:
+        print(MISSING)
+        return
+    logging.disable()  # aiohttp's, of each request that a killed node leaves
+    print(asyncio.run(run(arguments.faults, arguments.seed, arguments.directory)).report())
+
+
+if __name__ == "__main__":
+    main()
