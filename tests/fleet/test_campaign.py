@@ -9,6 +9,6 @@ pytestmark = [pytest.mark.slow, needs_redis]
 
 
 async def test_a_few_faults_of_real_processes_show_no_client_anything_wrong() -> None:
-    findings = await run(faults=2, seed=2)
+    findings = await run(faults=2, seed=7)
     assert findings.compared > 20
     assert (findings.wrong, findings.two_leaders, findings.unhealed) == ([], [], [])

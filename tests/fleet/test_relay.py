@@ -19,6 +19,8 @@ from proxy.model import Credential
 from proxy.observability.metrics import describe
 from proxy.runtime.clock import FakeClock, SystemClock
 from proxy.server.fleet.envelope import REQUEST_FIELD, SESSION, Envelope, seal
+from proxy.server.middleware import Routes
+from proxy.server.response import WireResponse
 from tests.fleet.nodes import FLEET_KEY, now
 from tests.redis_server import RedisServer, free_port, needs_redis
 from tests.samples import fill
@@ -207,6 +209,36 @@ async def test_a_client_that_leaves_ends_its_relayed_request(pair: Pair) -> None
     await until(lambda: service._service._in_progress == 0)
     await until(lambda: pair.relays("cancelled") == before + 1)
     pair.trello.faults.clear()
+
+
+async def test_what_fails_because_its_term_has_ended_is_served_in_the_next_or_lost(
+    pair: Pair,
+) -> None:
+    fleet, over = pair.leader.app.fleet, asyncio.Event()
+    assert fleet is not None
+    service = fleet._service
+    clients, admin = service._clients, service._admin
+    assert clients is not None
+    assert admin is not None
+
+    async def use_what_was_closed(_: object, __: object) -> WireResponse:
+        await over.wait()
+        raise RuntimeError("Session is closed")
+
+    service.open(Routes({}, {}, use_what_was_closed, use_what_was_closed), admin)
+    target = f"/1/cards/{pair.card}"
+    requests = [node.get(target) for node in (pair.leader, pair.follower)]
+    requests += [node("PUT", target, data={"name": "x"}) for node in (pair.leader, pair.follower)]
+    sent = asyncio.gather(*requests)
+    await until(lambda: service._in_progress == 4)
+    service.open(clients, admin)  # this node leads again
+    over.set()
+    assert [(each.status, each.problem) for each in await sent] == [
+        (200, ""),
+        (200, ""),
+        (502, "leader-lost"),
+        (502, "leader-lost"),
+    ]
 
 
 async def test_the_operator_purges_at_any_node(pair: Pair) -> None:

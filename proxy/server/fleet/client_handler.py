@@ -38,7 +38,12 @@ class _Attempt:
     context: RequestContext
     is_admin: bool
     message: RelayedMessage | None = None
-    """Once it was relayed: its body is received."""
+    """Once it was relayed."""
+
+    @property
+    def is_body_received(self) -> bool:
+        """Whether the body, if there is one, is in `message` only."""
+        return self.message is not None and self.request.body_exists
 
 
 class ClientHandler:
@@ -79,8 +84,9 @@ class ClientHandler:
             try:
                 leader = await self._node.wait_for_leader(deadline)
             except NoLeader:
-                if self._node.role is not Role.APART or attempt.message is not None:
+                if self._node.role is not Role.APART or attempt.is_body_received:
                     raise
+                context.is_relayed = False
                 return await self._serve_apart(request, context)
             response = await self._try(leader, attempt)
             if response is not None:
@@ -96,8 +102,7 @@ class ClientHandler:
         leader if this one hands over before its turn.
         """
         request, context = attempt.request, attempt.context
-        is_received = attempt.message is not None and request.body_exists
-        if not leader.is_self or is_received or _is_short_write(request):
+        if not leader.is_self or attempt.is_body_received or _is_short_write(request):
             if attempt.message is None:
                 attempt.message = await relayed_message(request, context, is_admin=attempt.is_admin)
             return await self._try_relay(leader, attempt.message, context)

@@ -56,27 +56,30 @@ class LeaderService:
             self._in_progress -= 1
             if not self._in_progress:
                 self._is_idle.set()
-        if not self._node.acts():
+        if self._is_over(routes):
             if not isinstance(response.content, bytes):
                 await response.content.aclose()
             raise _failure(request)
         return response
+
+    def _is_over(self, routes: Routes) -> bool:
+        """Whether the term has ended that they belong to; this node may lead in another."""
+        is_current = routes is self._clients or routes is self._admin
+        return not is_current or not self._node.acts()
 
     async def _respond(
         self, routes: Routes, request: web.BaseRequest, context: RequestContext
     ) -> WireResponse:
         try:
             return await routes.find(request.method, request.raw_path)(request, context)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._node.acts() or (task is not None and task.cancelling()):
-                raise
-            raise _failure(request) from None  # the term's own tasks were stopped
         except (NoLeader, LeaderLost):
             raise
-        except ProxyError:
-            if self._node.acts():
+        except (Exception, asyncio.CancelledError):
+            task = asyncio.current_task()
+            is_cancelled = task is not None and task.cancelling() > 0
+            if is_cancelled or not self._is_over(routes):
                 raise
+            # What it waited for was stopped with the term, or a connection that it uses was closed.
             raise _failure(request) from None
 
 

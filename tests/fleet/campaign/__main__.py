@@ -84,13 +84,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet.campaign")
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--directory", type=Path, help="for the logs of the nodes, which remain")
+    parser.add_argument("--directory", type=Path, help="for logs and events, which remain")
     arguments = parser.parse_args()
     if REDIS_SERVER is None:
         print(MISSING)
         return
     logging.disable()  # aiohttp's, of each request that a killed node leaves
-    print(asyncio.run(run(arguments.faults, arguments.seed, arguments.directory)).report())
+    findings = asyncio.run(run(arguments.faults, arguments.seed, arguments.directory))
+    print(findings.report())
+    if arguments.directory is not None:
+        (arguments.directory / "events").write_text("\n".join(findings.events))
 
 
 if __name__ == "__main__":

@@ -193,10 +193,11 @@ class Clients:
         self, kind: str, node: NodeProcess, method: str, target: str, **options: Any
     ) -> Heard | None:
         """What the client got; None: the connection ended."""
-        began, heard, got = now(), None, "nothing"
+        began, heard, detail = now(), None, ""
         try:
             heard = await node(method, target, **options)
             got = f"{heard.status} {heard.problem}".strip()
+            detail = heard.json["detail"] if heard.problem else ""
         except (aiohttp.ClientError, TimeoutError) as error:
             got = type(error).__name__
         if self._stage.is_impaired(node, began):
@@ -205,7 +206,9 @@ class Clients:
         findings.sent[kind] += 1
         findings.longest_s[kind] = max(findings.longest_s.get(kind, 0.0), took_s)
         if heard is None or heard.status not in _EXPECTED:
-            findings.fail(f"{kind}: {got}", f"{method} {target} at {node.address}, {took_s:.1f} s")
+            findings.fail(
+                f"{kind}: {got}", f"{method} {target} at {node.address}, {took_s:.1f} s: {detail}"
+            )
         return heard
 
     def _compare(self, target: str, shown: Any, began: float, node: NodeProcess) -> None:

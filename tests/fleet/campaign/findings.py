@@ -1,6 +1,6 @@
 """Findings of a campaign: what clients saw, and the moments when two nodes led."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -30,8 +30,8 @@ class Findings:
     examples: list[str] = field(default_factory=list)
     longest_s: dict[str, float] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
-    events: deque[str] = field(default_factory=lambda: deque(maxlen=12))
-    """The last faults, to be read beside what was wrong."""
+    events: list[str] = field(default_factory=list)
+    """What happened when, in seconds from the begin."""
     _led_at: dict[int, float] = field(default_factory=dict)
     """When each term was first seen."""
     _numbers: Iterator[int] = field(default_factory=count)
@@ -50,13 +50,13 @@ class Findings:
         self.failed[what] += 1
         if self.failed[what] <= EXAMPLES:
             at = now() - self._began_at
-            self.examples.append(f"{at:.2f} {what} {detail}; faults: {[*self.events][-6:]}")
+            self.examples.append(f"{at:.2f} {what} {detail}; faults: {self.events[-6:]}")
 
     def accuse(self, what: list[str], text: str) -> None:
         """Something that must not be; shown at once, with the faults before it."""
         what.append(text)
         if len(what) <= 20:
-            print(f"  {now() - self._began_at:.2f} {text}; faults: {[*self.events]}", flush=True)
+            print(f"  {now() - self._began_at:.2f} {text}; faults: {self.events[-12:]}", flush=True)
 
     def leads(self, address: str, term: int, asked_at: float) -> None:
         """A node says that it leads, by now or since it was asked."""
