@@ -18,8 +18,8 @@ from tests.scenarios.conftest import Heard
 
 READERS, WRITERS = 10, 2
 PAUSE_S, WRITE_PAUSE_S, FILE_PAUSE_S = 0.05, 0.3, 0.5
-MOST_FILES = 4
-"""On one card; then the oldest is deleted."""
+MOST_FILES = 6
+"""On one card; then the oldest is deleted, and the last three are read."""
 _SIZES = (1_000, 90_000, 600_000)
 _GONE = {404, 410}
 """For a file that is deleted meanwhile."""
@@ -154,7 +154,7 @@ class Clients:
         """A file, or a part of it."""
         if not self._files:
             return
-        path, content = self._chance.choice([*self._files.items()])
+        path, content = self._chance.choice([*self._files.items()][-3:])
         fields, status, node = dict[str, str](), 200, self._stage.a_node()
         if self._chance.random() < 0.5:
             first = self._chance.randrange(len(content) - 500)

@@ -17,6 +17,8 @@ STOPPED_S = (0.3, 0.8, 1.2, 2.0, 4.0, 8.0)
 REDIS_AWAY_S = (0.0, 0.3, 1.0, 3.0, 7.0)
 LEADER_SHARE = 0.6
 POLL_S = 0.05
+LATE_S = 1.0
+"""A process that wakes closes connections that were idle for long, as a client may notice late."""
 
 NodeFault = Callable[[Stage, NodeProcess], Coroutine[Any, Any, None]]
 RedisFault = Callable[[Stage], Coroutine[Any, Any, None]]
@@ -122,7 +124,7 @@ class Choice:
         self._stage = stage
         self._redis_has_one = False
         self.ended_at = 0.0
-        """When the last fault ended."""
+        """When the last fault ended: the process listens, or goes on."""
 
     async def draw(self) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """A fault that may begin now."""
@@ -147,11 +149,11 @@ class Choice:
         stage = self._stage
         stage.findings.begin(fault.__name__, f"{fault.__name__} {node.address}")
         await fault(stage, node)
-        stage.findings.event(f"{fault.__name__} {node.address} over")
-        self.ended_at = now()
         while not await node.state():  # noqa: ASYNC110 - its process starts
             await asyncio.sleep(POLL_S)
-        stage.impaired[node] = now()
+        stage.findings.event(f"{fault.__name__} {node.address} over")
+        self.ended_at = now()
+        stage.impaired[node] = now() + LATE_S
 
     async def _of_redis(self, fault: RedisFault) -> None:
         stage = self._stage

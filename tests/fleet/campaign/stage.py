@@ -39,7 +39,7 @@ class Stage:
     boards: list[str]
     cards: list[str]
     impaired: dict[NodeProcess, float] = field(default_factory=dict)
-    """When the last fault of each node ended; infinity: it has one."""
+    """Until when each node has a fault, or is excused for one; infinity: it has one."""
 
     def is_impaired(self, node: NodeProcess, since: float) -> bool:
         """Whether it has, or had since then, a fault of its own."""
