@@ -29,14 +29,14 @@ class NodeProcess:
     """One node: `start` it, and `kill` it whatever happens."""
 
     def __init__(
-        self, directory: Path, redis_url: str, upstream: str, session: aiohttp.ClientSession
+        self, directory: Path, redis_url: str, settings: str, session: aiohttp.ClientSession
     ) -> None:
         self.port, self.fleet_port = free_port(), free_port()
         self._directory = directory
         self._session = session
         self._settings = (
             f"listen: 127.0.0.1:{self.port}\n"
-            f"{upstream}"
+            f"{settings}"
             f"cache: {{backend: redis, redis: '{redis_url}', directory: {directory / 'cache'}}}\n"
             f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, key: {FLEET_KEY}}}\n"
         )

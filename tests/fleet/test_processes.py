@@ -8,8 +8,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
+from tests.fleet.campaign.__main__ import play
+from tests.fleet.campaign.stage import settings_for, stage_of
+from tests.fleet.campaign.truth import WatchedTrello
 from tests.fleet.nodes import NodeGroup, NodeProcess, now
 from tests.fleet.traffic import Traffic
 from tests.redis_server import RedisServer, needs_redis
@@ -18,11 +20,12 @@ from tests.scenarios.conftest import KEY, TOKEN
 
 SEARCHES = 5
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
+SEED = 4
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def trello() -> AsyncIterator[FakeTrello]:
-    made = FakeTrello(SystemClock(), key=KEY, token=TOKEN)
+async def trello() -> AsyncIterator[WatchedTrello]:
+    made = WatchedTrello(SystemClock(), key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -36,17 +39,16 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> RedisServer:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def group(
-    tmp_path_factory: pytest.TempPathFactory, trello: FakeTrello, redis: RedisServer
+    tmp_path_factory: pytest.TempPathFactory, trello: WatchedTrello, redis: RedisServer
 ) -> AsyncIterator[NodeGroup]:
     """Three nodes that all tests of this module use, one after another."""
     redis.start()
     tmp_path = tmp_path_factory.mktemp("nodes")
-    upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
-    upstream += f"limits: {{search: {SEARCHES}/900s}}\n"
+    settings = settings_for(trello, f"search: {SEARCHES}/900s")
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         made = NodeGroup(
-            [NodeProcess(tmp_path / str(n), redis.url, upstream, session) for n in range(3)]
+            [NodeProcess(tmp_path / str(n), redis.url, settings, session) for n in range(3)]
         )
         try:
             await made.start()
@@ -58,7 +60,7 @@ async def group(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def traffic(group: NodeGroup, trello: FakeTrello) -> Traffic:
+async def traffic(group: NodeGroup, trello: WatchedTrello) -> Traffic:
     """For a settled fleet; its first write is made."""
     await group.settled()
     made = Traffic(group, trello.trello.example_card)
@@ -68,7 +70,7 @@ async def traffic(group: NodeGroup, trello: FakeTrello) -> Traffic:
 
 
 async def test_every_node_serves_what_the_leader_has_stored(
-    group: NodeGroup, trello: FakeTrello
+    group: NodeGroup, trello: WatchedTrello
 ) -> None:
     target = f"/1/cards/{trello.trello.example_card}"
     answers = [await node.get(target) for node in group.nodes]
@@ -79,7 +81,7 @@ async def test_every_node_serves_what_the_leader_has_stored(
 
 
 async def test_a_herd_over_all_nodes_is_one_request_to_trello(
-    group: NodeGroup, trello: FakeTrello
+    group: NodeGroup, trello: WatchedTrello
 ) -> None:
     target = f"/1/boards/{trello.trello.example_board}/cards?fields=name,desc"
     trello.faults.latency_s = 0.15
@@ -164,3 +166,16 @@ async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request
         assert {each.status for each in await queued} == {200}
     assert (traffic.wrong, traffic.failed_reads, traffic.failed_writes) == ([], [], [])
     assert traffic.slowest_read_s < 1.5
+
+
+async def test_random_faults_show_no_client_anything_wrong(
+    group: NodeGroup, trello: WatchedTrello, redis: RedisServer
+) -> None:
+    """A few; `python -m tests.fleet.campaign` causes a thousand."""
+    for node in group.nodes:
+        if not node.is_running:
+            await node.start()
+    await group.settled()
+    findings = await play(stage_of(group, trello, redis, seed=SEED), faults=2)
+    assert findings.compared > 20
+    assert (findings.wrong, findings.two_leaders, findings.unhealed) == ([], [], [])

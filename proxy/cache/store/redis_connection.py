@@ -112,10 +112,15 @@ class RedisConnection:
 
     async def run(self, command: Callable[[], Awaitable[_T]]) -> _T:
         """The reply to a command, within TIMEOUT_S; StoreError without one."""
-        task = self._tasks.spawn(self._timed(command))
+        task, caller = self._tasks.spawn(self._timed(command)), asyncio.current_task()
         with self._translate_errors():
             async with asyncio.timeout(TIMEOUT_S):
-                return await asyncio.shield(task)
+                try:
+                    return await asyncio.shield(task)
+                except asyncio.CancelledError:
+                    if caller is None or caller.cancelling():
+                        raise
+                    raise StoreError("Redis: connection closed") from None  # by `close`
 
     async def pairs(self, key: str) -> AsyncIterator[tuple[bytes, bytes]]:
         """Every field of a hash with its value, some thousands at a time."""

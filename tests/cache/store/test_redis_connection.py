@@ -81,6 +81,24 @@ async def test_a_server_that_repeats_the_command_does_not_give_the_password_away
     assert said == "Redis: ResponseError"
 
 
+async def test_a_command_whose_connection_is_closed_by_another_caller_has_failed(
+    own_redis: RedisServer,
+) -> None:
+    connection = RedisConnection(own_redis.url, FakeClock())
+    await connection.open()
+    own_redis.pause()
+    waiting = asyncio.ensure_future(connection.run(connection.client.ping))
+    cancelled = asyncio.ensure_future(connection.run(connection.client.ping))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await connection.close()
+    own_redis.resume()
+    with pytest.raises(StoreError, match="closed"):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+
 async def test_what_is_no_redis_is_a_store_error() -> None:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -25,18 +25,23 @@ UNHEALED_S = 40.0
 POLL_S = 0.1
 
 
-async def run(faults: int, seed: int, directory: Path | None = None) -> Findings:
-    """So many faults of a fleet with clients; the last one heals."""
+async def run(faults: int, seed: int, directory: Path | None) -> Findings:
+    """So many faults of a fleet of its own."""
     async with staged(seed, directory) as stage:
-        clients, tasks = Clients(stage), TaskSet()
-        for node in stage.group.nodes:
-            tasks.spawn(_watch(stage, node))
-        try:
-            async with clients.busy():
-                await _storm(stage, clients, faults)
-        finally:
-            await tasks.stop()
-        return stage.findings
+        return await play(stage, faults)
+
+
+async def play(stage: Stage, faults: int) -> Findings:
+    """So many faults, while clients are busy; the fleet heals of the last one."""
+    clients, tasks = Clients(stage), TaskSet()
+    for node in stage.group.nodes:
+        tasks.spawn(_watch(stage, node))
+    try:
+        async with clients.busy():
+            await _storm(stage, clients, faults)
+    finally:
+        await tasks.stop()
+    return stage.findings
 
 
 async def _storm(stage: Stage, clients: Clients, faults: int) -> None:

@@ -27,7 +27,7 @@ RedisFault = Callable[[Stage], Coroutine[Any, Any, None]]
 async def kill(stage: Stage, node: NodeProcess) -> None:
     await node.kill()
     await asyncio.sleep(stage.chance.choice(AWAY_S))
-    await stage.start(node)
+    await node.start()
 
 
 async def end(stage: Stage, node: NodeProcess) -> None:
@@ -37,7 +37,7 @@ async def end(stage: Stage, node: NodeProcess) -> None:
     if code:
         stage.findings.accuse(stage.findings.wrong, f"{node.address} ended with {code}")
     await asyncio.sleep(stage.chance.choice(AWAY_S))
-    await stage.start(node)
+    await node.start()
 
 
 async def stop(stage: Stage, node: NodeProcess) -> None:

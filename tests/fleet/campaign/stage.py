@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from proxy.fake_trello.samples import fill
+from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
 from tests.fleet.campaign.findings import Findings
 from tests.fleet.campaign.truth import WatchedTrello
@@ -21,9 +22,10 @@ from tests.scenarios.conftest import KEY, TOKEN
 TIMEOUT_S = 30.0
 """Longer than a node lets a request wait for a leader and its turn."""
 _SETTINGS = """\
-links: {rewrite: false}
-limits: {token: 2000/10s, key: 2000/10s}
-routes: [{match: '/boards/**', lifetime: 1h}, {match: '/cards/**', lifetime: 1h}]
+upstream: {{url: '{url}', storage_hosts: ['{storage}']}}
+links: {{rewrite: false}}
+limits: {{token: 2000/10s, key: 2000/10s, {limits}}}
+routes: [{{match: '/boards/**', lifetime: 1h}}, {{match: '/cards/**', lifetime: 1h}}]
 """
 
 
@@ -50,9 +52,6 @@ class Stage:
         well = [each for each in self.group.nodes if not self.is_impaired(each, now())]
         return self.chance.choice(well if well and self.chance.random() < 0.9 else self.group.nodes)
 
-    async def start(self, node: NodeProcess) -> None:
-        await node.start(_SETTINGS)
-
 
 def targets_of(boards: list[str], cards: list[str]) -> list[str]:
     """What clients read."""
@@ -68,6 +67,19 @@ def targets_of(boards: list[str], cards: list[str]) -> list[str]:
     return found
 
 
+def stage_of(group: NodeGroup, trello: WatchedTrello, redis: RedisServer, seed: int) -> Stage:
+    """The stage on a settled fleet whose nodes have `settings_for(trello)`."""
+    boards, cards = _things(trello)
+    trello.watch(targets_of(boards, cards), Random(seed))  # noqa: S311 - the same waits each time
+    chance = Random(seed)  # noqa: S311 - the same faults each time
+    return Stage(group, trello, redis, Findings(), chance, boards, cards)
+
+
+def settings_for(trello: FakeTrello, limits: str = "") -> str:
+    """Settings by which a response is compared as it is, and much is stored."""
+    return _SETTINGS.format(url=trello.url, storage=trello.storage_host, limits=limits)
+
+
 @asynccontextmanager
 async def staged(seed: int, directory: Path | None) -> AsyncIterator[Stage]:
     """A settled fleet; everything is ended at last. `directory`: keeps the logs."""
@@ -75,24 +87,20 @@ async def staged(seed: int, directory: Path | None) -> AsyncIterator[Stage]:
         if directory is None:
             temporary = tempfile.TemporaryDirectory(prefix="trello-proxy-")
             directory = Path(stack.enter_context(temporary))
-        chance = Random(seed)  # noqa: S311 - the same faults each time
         trello = WatchedTrello(SystemClock(), key=KEY, token=TOKEN)
         fill(trello.trello)
-        boards, cards = _things(trello)
-        trello.watch(targets_of(boards, cards), Random(seed))  # noqa: S311
         await trello.start()
         stack.push_async_callback(trello.stop)
         redis = RedisServer(directory / "redis")
         redis.start()
         stack.callback(redis.kill)
-        session = await stack.enter_async_context(_session())
-        upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
-        nodes = [NodeProcess(directory / str(n), redis.url, upstream, session) for n in range(3)]
+        settings, session = settings_for(trello), await stack.enter_async_context(_session())
+        nodes = [NodeProcess(directory / str(n), redis.url, settings, session) for n in range(3)]
         for node in nodes:
             stack.push_async_callback(node.kill)
         group = NodeGroup(nodes)
-        await group.start(_SETTINGS)
-        yield Stage(group, trello, redis, Findings(), chance, boards, cards)
+        await group.start()
+        yield stage_of(group, trello, redis, seed)
 
 
 def _things(trello: WatchedTrello) -> tuple[list[str], list[str]]:

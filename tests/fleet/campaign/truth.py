@@ -12,6 +12,7 @@ from aiohttp import web
 from proxy.fake_trello.request_log import ReceivedRequest
 from proxy.fake_trello.responses import Response
 from proxy.fake_trello.server import FakeTrello
+from proxy.runtime.clock import Clock
 from tests.fleet.history import Register, Write
 from tests.fleet.nodes import now
 
@@ -21,15 +22,21 @@ _SLOW_S = (0.0, 0.0, 0.01, 0.05, 0.2, 0.6)
 
 
 class WatchedTrello(FakeTrello):
-    """Responds some time before or after it has made a change, as over a network."""
+    """As the fake Trello, until `watch` is called."""
 
-    def watch(self, targets: list[str], chance: random.Random) -> None:
-        """Follow what these targets show; to be called once."""
-        self._chance = chance
-        self.registers = {target: Register(self._shown(target)) for target in targets}
+    def __init__(self, clock: Clock, *, key: str, token: str) -> None:
+        super().__init__(clock, key=key, token=token)
+        self._chance: random.Random | None = None
+        self.registers: dict[str, Register] = {}
+        """What each target showed."""
         self.made: Counter[str] = Counter()
         """How often each named write was made."""
         self._changes: dict[str, list[Write]] = {}
+
+    def watch(self, targets: list[str], chance: random.Random) -> None:
+        """Follow what these targets show, and be slow before and after each change."""
+        self._chance = chance
+        self.registers = {target: Register(self._shown(target)) for target in targets}
 
     def acknowledge(self, name: str, at: float) -> None:
         """The client of a write knows that it was made."""
@@ -40,12 +47,16 @@ class WatchedTrello(FakeTrello):
         return digest(self.trello.request(target))
 
     async def _make(self, request: web.Request, received: ReceivedRequest) -> Response:
-        await asyncio.sleep(self._chance.choice(_SLOW_S))
+        await self._wait()
         response = await super()._make(request, received)
         if received.method != "GET" and response.status == 200:
             self._note(request.headers.get(IDENTIFIER, ""), now())
-        await asyncio.sleep(self._chance.choice(_SLOW_S))
+        await self._wait()
         return response
+
+    async def _wait(self) -> None:
+        if self._chance is not None:
+            await asyncio.sleep(self._chance.choice(_SLOW_S))
 
     def _note(self, name: str, at: float) -> None:
         """A change was made just now: nothing else has run since."""
