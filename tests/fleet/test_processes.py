@@ -20,7 +20,6 @@ from tests.scenarios.conftest import KEY, TOKEN
 
 SEARCHES = 5
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
-SEED = 4
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -171,11 +170,11 @@ async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request
 async def test_random_faults_show_no_client_anything_wrong(
     group: NodeGroup, trello: WatchedTrello, redis: RedisServer
 ) -> None:
-    """A few; `python -m tests.fleet.campaign` causes a thousand."""
+    """Here one; `python -m tests.fleet.campaign` causes a thousand."""
     for node in group.nodes:
         if not node.is_running:
             await node.start()
     await group.settled()
-    findings = await play(stage_of(group, trello, redis, seed=SEED), faults=2)
+    findings = await play(stage_of(group, trello, redis, seed=1), faults=1)
     assert findings.compared > 20
     assert (findings.wrong, findings.two_leaders, findings.unhealed) == ([], [], [])
