@@ -4,7 +4,7 @@ A ProxyError is the client's, Trello's (UpstreamError) or the proxy's; StoreErro
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Literal, Self, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 Source = Literal["client", "proxy", "upstream"]
 
@@ -21,12 +21,6 @@ class ProxyError(Exception):
     """The error type of Proxy-Status (RFC 9209 §2.3)."""
     retry_after_s: int | None = None
     """The Retry-After field, where a retry makes sense (RFC 9110 §10.2.3)."""
-
-    def __copy__(self) -> Self:
-        """One that can be raised beside this one; `copy` would call `__init__` with the detail."""
-        made = type(self).__new__(type(self), *self.args)
-        made.__dict__.update(self.__dict__)
-        return made
 
 
 PROBLEM_TYPES: list[type[ProxyError]] = []

@@ -92,7 +92,7 @@ async def test_a_herd_over_all_nodes_is_one_request_to_trello(
 
 
 async def test_a_leader_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost(
-    group: NodeGroup, traffic: Traffic, trello: FakeTrello
+    group: NodeGroup, traffic: Traffic, trello: WatchedTrello
 ) -> None:
     leader = await group.settled()
     for number in range(SEARCHES):

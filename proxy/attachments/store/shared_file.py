@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
-from copy import copy
 from dataclasses import dataclass
 
 from proxy.errors import StoreError
@@ -174,7 +173,7 @@ class SharedFile:
 
     def _raise(self) -> None:
         if self.failure is not None:
-            raise copy(self.failure)  # one each: an exception's traceback grows with every raise
+            raise self.failure.with_traceback(None)  # it would grow with every reader
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -17,6 +17,7 @@ from proxy.attachments.store.shared_file import (
 from proxy.errors import (
     ChecksumMismatch,
     InsufficientSpace,
+    RateLimited,
     StoreError,
 )
 
@@ -62,6 +63,19 @@ async def test_readers_at_any_time_and_offset_get_every_byte(make: Make) -> None
     held.finish()
     for start, reader in readers:
         assert await reader == BODY[start:]
+    held.release()
+
+
+async def test_every_reader_gets_the_failure_as_it_is(make: Make) -> None:
+    held = make()
+    readers = [asyncio.ensure_future(held.read(0)) for _ in range(3)]
+    await asyncio.sleep(0)
+    held.fail(RateLimited("API_TOKEN_LIMIT_EXCEEDED", "Rate limit exceeded", 7))
+    for reader in readers:
+        with pytest.raises(RateLimited) as caught:
+            await reader
+        assert (caught.value.code, caught.value.retry_after_s) == ("API_TOKEN_LIMIT_EXCEEDED", 7)
+        assert len(caught.traceback) < 10  # it does not grow from reader to reader
     held.release()
 
 
