@@ -173,8 +173,15 @@ class SharedFile:
 
     def _raise(self) -> None:
         if self.failure is not None:
-            raise self.failure.with_traceback(None)  # it would grow with every reader
+            raise _another(self.failure)  # an exception's traceback grows with every raise
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def _another(failure: BaseException) -> BaseException:
+    """The same failure to raise; its `__init__` may take something else than its arguments."""
+    made = type(failure).__new__(type(failure), *failure.args)
+    made.__dict__.update(vars(failure))
+    return made

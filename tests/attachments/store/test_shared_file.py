@@ -66,19 +66,6 @@ async def test_readers_at_any_time_and_offset_get_every_byte(make: Make) -> None
     held.release()
 
 
-async def test_every_reader_gets_the_failure_as_it_is(make: Make) -> None:
-    held = make()
-    readers = [asyncio.ensure_future(held.read(0)) for _ in range(3)]
-    await asyncio.sleep(0)
-    held.fail(RateLimited("API_TOKEN_LIMIT_EXCEEDED", "Rate limit exceeded", 7))
-    for reader in readers:
-        with pytest.raises(RateLimited) as caught:
-            await reader
-        assert (caught.value.code, caught.value.retry_after_s) == ("API_TOKEN_LIMIT_EXCEEDED", 7)
-        assert len(caught.traceback) < 10  # it does not grow from reader to reader
-    held.release()
-
-
 async def test_a_change_between_test_and_wait_wakes_the_reader(make: Make) -> None:
     held = make()
     reader = asyncio.ensure_future(held.read(0))
@@ -89,10 +76,15 @@ async def test_a_change_between_test_and_wait_wakes_the_reader(make: Make) -> No
     held.release()
 
 
+LIMITED = RateLimited("API_TOKEN_LIMIT_EXCEEDED", "Rate limit exceeded", 7)
+
+
 @pytest.mark.parametrize(
-    "failure", [InsufficientSpace("full"), ChecksumMismatch("bad"), StoreError("x")], ids=repr
+    "failure",
+    [InsufficientSpace("full"), ChecksumMismatch("bad"), StoreError("x"), LIMITED],
+    ids=repr,
 )
-async def test_every_waiting_reader_gets_the_failure(make: Make, failure: StoreError) -> None:
+async def test_every_waiting_reader_gets_the_failure(make: Make, failure: Exception) -> None:
     held = make()
     readers = [asyncio.ensure_future(read_all(held)) for _ in range(5)]
     header = asyncio.ensure_future(held.info_ready())
@@ -101,6 +93,7 @@ async def test_every_waiting_reader_gets_the_failure(make: Make, failure: StoreE
     told = await asyncio.gather(*readers, header, return_exceptions=True)
     assert [type(each) for each in told] == [type(failure)] * 6
     assert len({id(each) for each in told}) == 6
+    assert [vars(each) for each in told if isinstance(each, Exception)] == [vars(failure)] * 6
     held.release()
 
 
