@@ -39,6 +39,12 @@ class Election:
         self.saw(record.sighting, now)
         self._is_free = record.is_free
 
+    def is_forgotten(self, record: Record) -> bool:
+        """Whether Redis has lost the lease since this node last looked, and no node has it."""
+        seen = self._seen
+        is_same_server = seen is not None and seen.run_id == record.run_id
+        return record.term == 0 and is_same_server and seen != record.sighting
+
     def wait_s(self, now: float) -> float:
         """Seconds until this node may run, if the lease does not change; 0: it may now."""
         if self._is_free:

@@ -207,6 +207,8 @@ class Node:
         except StoreError:
             await self._find_fellow()
             return RETRY_S
+        if local.election.is_forgotten(record):
+            local.log.event_once_a_minute("error", "redis forgets")
         local.election.looked(record, local.now)
         local.members.add(record.members, local.now)
         local.known_term = max(local.known_term, record.term)

@@ -5,8 +5,6 @@ as a node; with `fleet.key` it cannot.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.errors import StoreError
@@ -16,6 +14,11 @@ from proxy.runtime.clock import Clock
 from proxy.runtime.tasks import TaskSet
 
 KEY_BYTES = 32
+LEAVE_KEY = """#!lua flags=allow-oom
+redis.call('SET', KEYS[1], ARGV[1], 'NX')
+return redis.call('GET', KEYS[1])
+"""
+"""KEYS: the key. ARGV: a new one; passes while Redis is out of memory."""
 
 
 class SharedKey:
@@ -65,8 +68,6 @@ class SharedKey:
                 await connection.close()
 
     async def _read(self, connection: RedisConnection) -> bytes:
-        client, new = connection.client, self._random(KEY_BYTES).hex()
-        await connection.run(lambda: client.set(self._field, new, nx=True))
-        get: Callable[[], Any] = partial(client.get, self._field)
-        found: bytes = await connection.run(get) or b""
+        new = self._random(KEY_BYTES).hex()
+        found: bytes = await connection.script(LEAVE_KEY, [self._field], new)
         return found

@@ -27,6 +27,15 @@ def test_a_renewal_or_another_server_begins_the_wait_again() -> None:
         assert election.wait_s(LATER + 2.0) > 0.8
 
 
+def test_a_lease_that_redis_loses_again_and_again_is_told_from_one_that_was_never_taken() -> None:
+    election = Election(BEGAN)
+    assert not election.is_forgotten(Record("r1", beat=1))
+    election.looked(Record("r1", beat=1), LATER)
+    assert not election.is_forgotten(Record("r1", beat=1))
+    assert not election.is_forgotten(Record("r2", beat=2))
+    assert election.is_forgotten(Record("r1", beat=2))
+
+
 def test_what_the_leader_said_of_its_renewals_counts_as_seen() -> None:
     election = Election(BEGAN)
     election.saw(Sighting("r1", 7, 1), LATER)

@@ -146,6 +146,22 @@ async def test_redis_that_is_killed_is_not_noticed(
     assert traffic.slowest_write_s < 1.5
 
 
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru"])
+async def test_redis_without_memory_is_not_noticed(
+    group: NodeGroup, traffic: Traffic, redis: RedisServer, policy: str
+) -> None:
+    leader = await group.settled()
+    with redis.client() as client:
+        client.config_set("maxmemory-policy", policy)
+        client.config_set("maxmemory", "1mb")
+        async with traffic.running():
+            await asyncio.sleep(1.0)
+        client.config_set("maxmemory", 0)
+    assert await group.settled() is leader
+    assert (traffic.wrong, traffic.failed_reads) == ([], [])
+    assert len(traffic.failed_writes) <= (policy != "noeviction")  # the first, before all promise
+
+
 async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request(
     group: NodeGroup, traffic: Traffic
 ) -> None:

@@ -1,20 +1,25 @@
 """The lease and the intents, in a real Redis and in the simulated one: one contract."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import pytest
+import redis
 
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.errors import StoreError
+from proxy.fleet.election import Election
 from proxy.fleet.lease import MAX_MEMBERS, LeaseStore
 from proxy.fleet.redis_lease import RedisIntents, RedisLease
+from proxy.fleet.shared_key import SharedKey
 from proxy.model import Tag
 from proxy.runtime.clock import SystemClock
 from tests.fleet.simulation.redis import Client, Redis, SimulatedLease
 from tests.fleet.simulation.world import Machine, World
 from tests.redis_server import RedisServer, needs_redis
+from tests.scenarios.conftest import until
 
 NAME = "fleet-test"
 
@@ -261,3 +266,53 @@ async def test_intents_are_kept_until_they_are_removed(real: RealServer) -> None
     found = await intents.all()
     assert {name: set(tags) for name, tags in found.items()} == {"a:1": {"card:1", "board:2"}}
     await connection.close()
+
+
+@pytest.fixture
+def full(shared_redis: RedisServer) -> RealServer:
+    """With less memory than Redis needs for itself."""
+    with shared_redis.client() as client:
+        client.config_set("maxmemory", "512kb")
+        with pytest.raises(redis.OutOfMemoryError):
+            client.set("anything", "")
+    return RealServer(shared_redis)
+
+
+async def test_a_full_redis_has_room_for_the_lease_the_key_and_intents(full: RealServer) -> None:
+    one, other = full.lease("A"), full.lease("B")
+    term = await taken(one)
+    assert await one.renew(term, 1, ["C"], []) is not None
+    assert (await other.look()).members == {"A", "B", "C"}
+    connection = full.connection()
+    await connection.open()
+    intents = RedisIntents(lambda: connection, name=NAME)
+    await intents.put("a:1", [Tag("card:1")])
+    assert await intents.all() == {"a:1": ["card:1"]}
+    keys = [
+        SharedKey(None, full.connection, name=NAME, random=random, clock=SystemClock())
+        for random in (bytes, secrets.token_bytes)
+    ]
+    for key in keys:
+        key.start()
+        await until(lambda key=key: bool(key._key))  # type: ignore[misc]
+    assert keys[0].get() == keys[1].get()
+    for each in (one, other, connection):
+        await each.close()
+
+
+async def test_a_redis_that_evicts_everything_ends_no_term_and_is_seen(
+    full: RealServer, shared_redis: RedisServer
+) -> None:
+    one, other, election = full.lease("A"), full.lease("B"), Election(0.0)
+    term = await taken(one)
+    with shared_redis.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+    for beat in range(1, 4):
+        assert await one.renew(term, beat, ["B"], []) is not None
+    election.looked(await other.look(), 1.0)
+    record = await other.look()
+    assert election.is_forgotten(record)
+    election.looked(record, 9.0)
+    assert election.wait_s(10.0) > 0
+    await one.close()
+    await other.close()
