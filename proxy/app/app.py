@@ -179,7 +179,7 @@ class App:
             routes=fleet.routes(),
             credential_usage=fleet.credential_usage,
             responses=ResponseStore(MemoryTier(0), None, TagEpochs(0)),
-            watched=WatchedBoards(environment.clock, 0.0),
+            watched=WatchedBoards(environment.clock),
         )
         environment.metrics.provide({"client_credentials_total": fleet.credential_usage.counts})
         await fleet.start(self._listeners, sockets, serving)

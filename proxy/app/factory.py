@@ -4,7 +4,7 @@ Which component listens to which stands in `build_services` and nowhere else. Wh
 background is registered with the environment when it is built, and stopped in reverse order.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from functools import partial
 
 from proxy.app.components import (
@@ -37,7 +37,7 @@ from proxy.cache.store.store import ResponseStore
 from proxy.cache.verification import HitVerifier, pause_s
 from proxy.cache.write_through import EchoFilter, WriteThrough
 from proxy.changes.board_poller import BoardPoller
-from proxy.changes.poll_diff import TARGET, VALID_INTERVALS, interval_s
+from proxy.changes.poll_diff import TARGET, interval_s
 from proxy.changes.refresh import ActiveRefresher
 from proxy.changes.webhook_client import WebhookClient
 from proxy.changes.webhook_manager import WebhookManager
@@ -197,7 +197,7 @@ class ComponentFactory:
                 invalidator=invalidator,
                 aliases=cache.aliases,
                 echoes=echo_filter,
-                on_write=cache.watched.note_write,
+                on_write=cache.watched.note_change,
                 fence=leader.fence if leader else None,
             )
         )
@@ -223,7 +223,7 @@ class ComponentFactory:
     def _build_cache(self, responses: ResponseStore, invalidator: Invalidator) -> CacheComponents:
         """The components that services and change detection share."""
         clock = self._clock
-        watched = WatchedBoards(clock, VALID_INTERVALS * (self._poll_interval_s or 0.0))
+        watched = WatchedBoards(clock)
         clock_monitor = ClockMonitor(invalidator, clock, self._log, watched.clock_set_back)
         clock_monitor.check(responses.newest_at)
         active_boards, recent_reads = ActiveBoards(clock), RecentReads(clock)
@@ -288,18 +288,14 @@ class ComponentFactory:
         services.reads.revalidate_in_batch = refresher.revalidate
         receiver, manager = self._build_webhooks(upstream, services)
 
-        def on_change(boards: Set[str], since: float) -> None:
-            if manager is not None:
-                manager.on_board_change(boards, since)
-
         poller = own(
             BoardPoller(
                 exchange=upstream.exchange,
                 invalidator=services.invalidator,
                 watched=cache.watched,
                 interval_s=self._poll_interval_s,
-                on_change=on_change,
                 refresh=refresher.refresh,
+                webhooks=manager,
                 clock=self._clock,
                 log=self._log,
             )
@@ -318,6 +314,7 @@ class ComponentFactory:
             callback=callback,
             echoes=services.echo_filter,
             invalidator=services.invalidator,
+            on_change=services.cache.watched.note_change,
             metrics=metrics,
             clock=self._clock,
         )

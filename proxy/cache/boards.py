@@ -2,8 +2,8 @@
 
 The state that requests and change detection share. The board poller updates the watched boards
 after every good poll, lookups read them. Without a recent poll no board counts as watched, and the
-ordinary lifetimes hold. Lookups and writes are noted here too: the poller is suspended until a
-lookup, and polls at once after a write.
+ordinary lifetimes hold. Lookups and changes are noted here too: the poller is suspended until a
+lookup, and acts at once after a change.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ MAX_ACTIVE_BOARDS = 200
 """Webhooks; a further board waits until one is idle, so that boards do not alternate."""
 IDLE_S = 86_400.0
 """Seconds without a stored response after which a board is idle."""
-MAX_WRITTEN_TAGS = 1_000
-"""Tags of writes remembered until the next poll; what further ones changed is not refetched."""
+MAX_CHANGED_TAGS = 1_000
+"""Tags of changes remembered for the poller; what further ones changed is not refetched."""
 UNCOUNTED_S = 60.0
 """Lifetime of watched actions where boards show only when they were last active."""
 OWN_MEMBER = Tag("member:me")
@@ -59,11 +59,12 @@ class ActiveBoards:
 
 
 class WatchedBoards:
-    """The boards of the last good poll, usable for `max_age_s` seconds; and the need for polls."""
+    """The boards of the last good poll, usable for some seconds; and the need for polls."""
 
-    def __init__(self, clock: Clock, max_age_s: float) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._max_age_s = max_age_s
+        self.usable_s = 0.0
+        """Seconds after it was sent for which the last good poll is recent enough."""
         self._since: Mapping[str, int] = {}
         self._is_counted = False
         self._count = 0
@@ -75,21 +76,27 @@ class WatchedBoards:
         self._read_at = clock.monotonic()
         self._read = asyncio.Event()
         self._read.set()
-        self.written = asyncio.Event()
-        """Set by a write that went through this proxy, until the poller takes its tags."""
-        self._written_tags: set[Tag] = set()
+        self.changed = asyncio.Event()
+        """Set by a change that is known without a poll, until the poller takes its tags."""
+        self._changed_tags: set[Tag] = set()
 
     def __len__(self) -> int:
         """Number of boards watched now."""
         return self._count if self.is_current(self._clock.now()) else 0
 
     def update(
-        self, since: Mapping[str, int], polled_at: float, *, count: int, is_counted: bool
+        self,
+        since: Mapping[str, int],
+        polled_at: float,
+        *,
+        usable_s: float,
+        count: int,
+        is_counted: bool,
     ) -> None:
         """Replace what is known by a good poll. `since`: the `seq` from which a board is watched,
         by id and by shortLink, and the list of all of them, by SPANNING; `is_counted`: every board
         shows a count of its updates."""
-        self._since, self.polled_at = since, polled_at
+        self._since, self.polled_at, self.usable_s = since, polled_at, usable_s
         self._count, self._is_counted = count, is_counted
 
     def clock_set_back(self) -> None:
@@ -99,12 +106,12 @@ class WatchedBoards:
 
     def is_current(self, now: float) -> bool:
         """Whether the last good poll is recent enough to rely on."""
-        return 0.0 <= now - self.polled_at <= self._max_age_s
+        return 0.0 <= now - self.polled_at <= self.usable_s
 
     @property
     def current_until(self) -> float:
         """POSIX seconds up to which the last good poll is recent enough."""
-        return self.polled_at + self._max_age_s
+        return self.polled_at + self.usable_s
 
     def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
         """The longer lifetimes where every board of `stored` is watched, else `plain`."""
@@ -132,20 +139,21 @@ class WatchedBoards:
             self._read.clear()
             await self._read.wait()
 
-    def note_write(self, tags: Collection[Tag]) -> None:
-        """Note a write through the proxy that invalidated `tags`: a poll is due at once.
+    def note_change(self, tags: Collection[Tag]) -> None:
+        """Note a change that invalidated `tags`: by a write through the proxy, or delivered.
 
-        What is requested after that poll stays watched. The next regular poll would call the board
-        changed, and with it everything requested since the write.
+        What was in use is refetched; after a poll, unless webhooks report changes. What is
+        requested after that poll stays watched. The next regular poll would call the board changed,
+        and with it everything requested since the change.
         """
-        if len(self._written_tags) < MAX_WRITTEN_TAGS:
-            self._written_tags.update(tags)
-        self.written.set()
+        if len(self._changed_tags) < MAX_CHANGED_TAGS:
+            self._changed_tags.update(tags)
+        self.changed.set()
 
-    def take_written(self) -> Set[Tag]:
-        """The tags that writes invalidated since the last call."""
-        tags, self._written_tags = self._written_tags, set()
-        self.written.clear()
+    def take_changed(self) -> Set[Tag]:
+        """The tags that were noted since the last call."""
+        tags, self._changed_tags = self._changed_tags, set()
+        self.changed.clear()
         return tags
 
 

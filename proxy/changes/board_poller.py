@@ -2,11 +2,12 @@
 
 Between two good polls no change is missed: what the later one shows as changed is marked stale the
 moment it arrives, and a response requested before that is not stored. Without a recent good poll
-nothing counts as watched, and the ordinary lifetimes hold (D28).
+nothing counts as watched, and the ordinary lifetimes hold (D28). While webhooks deliver the changes
+of every board in use, polls only bound what a lost delivery can cost (D76).
 """
 
 from asyncio import FIRST_COMPLETED, wait
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 
 from proxy.cache.boards import WatchedBoards
 from proxy.cache.invalidation import Invalidator
@@ -14,6 +15,7 @@ from proxy.changes.poll_diff import (
     IDLE_AFTER_S,
     VALID_INTERVALS,
     BoardVersion,
+    PollDiff,
     Polled,
     diff,
     parse_versions,
@@ -21,6 +23,7 @@ from proxy.changes.poll_diff import (
     watched_since,
     with_list,
 )
+from proxy.changes.webhook_manager import WebhookManager
 from proxy.errors import ProxyError
 from proxy.model import Tag
 from proxy.observability.log import Log
@@ -31,7 +34,9 @@ from proxy.trello.message import ApiRequest
 from proxy.upstream.exchange import StreamedResponse, UpstreamExchange
 
 MIN_PAUSE_S = 1.0
-"""Least seconds between two polls, whatever the rate of writes."""
+"""Least seconds between two polls or refreshes, whatever the rate of changes."""
+COVERED_INTERVAL_S = 120.0
+"""Seconds between polls while webhooks deliver the changes of every board in use."""
 
 
 class BoardPoller:
@@ -44,16 +49,15 @@ class BoardPoller:
         invalidator: Invalidator,
         watched: WatchedBoards,
         interval_s: float | None,
-        on_change: Callable[[Set[str], float], None],
         refresh: Callable[[Set[Tag]], None],
+        webhooks: WebhookManager | None,
         clock: Clock,
         log: Log,
     ) -> None:
         """`interval_s`: seconds between polls; None: polling is off.
 
-        `on_change` is called with the ids of boards that changed, after the responses that show
-        them were marked stale, and with the time of the previous poll (POSIX seconds); then
-        `refresh`, with the tags that it and writes since then invalidated.
+        `refresh` is called after each good poll, with the tags that it and noted changes
+        invalidated, and for these alone while webhooks cover the boards in use.
         """
         self.changes = 0
         self.polls = dict.fromkeys(("good", "failed", "refused", "unusable"), 0)
@@ -63,8 +67,9 @@ class BoardPoller:
         self._invalidator = invalidator
         self._watched = watched
         self._interval_s = interval_s or 0.0
-        self._on_change = on_change
+        self._rare_s = max(COVERED_INTERVAL_S, self._interval_s)
         self._refresh = refresh
+        self._webhooks = webhooks
         self._clock = clock
         self._log = log
         self._versions: Mapping[str, BoardVersion] | None = None
@@ -92,8 +97,8 @@ class BoardPoller:
 
     @property
     def is_late(self) -> bool:
-        """Whether it is on, not suspended, and has had no good poll for VALID_INTERVALS."""
-        return self.lag_s > VALID_INTERVALS * self._interval_s
+        """Whether it is on, not suspended, and its last good poll is too old to rely on."""
+        return self.lag_s > max(self._watched.usable_s, VALID_INTERVALS * self._interval_s)
 
     def start(self, request: ApiRequest) -> None:
         """Start polling, unless it is off; `request` is for `poll_diff.TARGET`."""
@@ -109,24 +114,40 @@ class BoardPoller:
         failures = 0
         while True:
             await self._watched.wait_for_reader(IDLE_AFTER_S)
-            written = self._watched.take_written()
+            known = self._watched.take_changed()
             requested_at, began = self._clock.now(), self._clock.monotonic()
             result, polled = await self._poll(request)
             count(self.polls, result)
             failures = failures + 1 if polled is None else 0
+            is_covered = polled is not None and self._is_covered()
             if polled is not None:
-                self._update(polled, requested_at, written)
+                self._update(polled, requested_at, known, is_covered=is_covered)
             self._log_lag()
             await self._pause(began, pause_s(self._interval_s, failures), failures)
+            if is_covered:
+                await self._pause_covered(began)
+
+    def _is_covered(self, boards: Collection[str] = ()) -> bool:
+        """Whether webhooks deliver the changes of all boards in use, and of `boards`."""
+        return self._webhooks is not None and self._webhooks.covers(boards)
+
+    async def _pause_covered(self, began: float) -> None:
+        """Wait until the next of the rare polls; meanwhile refresh what changed.
+
+        Returns within an interval after boards in use are covered no longer.
+        """
+        while (left_s := self._remaining(began, self._rare_s)) and self._is_covered():
+            self._refresh(self._watched.take_changed())
+            await self._pause(self._clock.monotonic(), min(self._interval_s, left_s), 0)
 
     async def _pause(self, began: float, pause_s: float, failures: int) -> None:
-        """Wait until `pause_s` after the last poll began; a write ends it, unless polls fail."""
+        """Wait until `pause_s` after `began`; a known change ends it, unless polls fail."""
         await self._clock.sleep(self._remaining(began, min(MIN_PAUSE_S, pause_s)))
         waits = TaskSet()
         pause = waits.spawn(self._clock.sleep(self._remaining(began, pause_s)))
-        written = waits.spawn(self._watched.written.wait())
+        changed = waits.spawn(self._watched.changed.wait())
         try:
-            await wait([pause] if failures else [pause, written], return_when=FIRST_COMPLETED)
+            await wait([pause] if failures else [pause, changed], return_when=FIRST_COMPLETED)
         finally:
             await waits.stop()
 
@@ -156,19 +177,43 @@ class BoardPoller:
             else:
                 self._log.event("info", "board poll recovered")
 
-    def _update(self, polled: Polled, requested_at: float, written: Set[Tag]) -> None:
+    def _update(
+        self, polled: Polled, requested_at: float, known: Set[Tag], *, is_covered: bool
+    ) -> None:
         """Mark changed boards stale; new ones are watched from here on. Synchronous."""
         versions = polled.versions
         difference = diff(self._versions or {}, versions)
-        stale = difference.changed_tags if self._versions is not None else frozenset()
-        if stale:
-            self._invalidator.mark_stale(stale, "poll")
-            self.changes += len(difference.changed)
-            self._on_change(difference.changed, self._watched.polled_at)
-        self._refresh(stale | written)
+        stale = self._mark_stale(difference, versions, is_covered=is_covered)
+        self._refresh(stale | known)
         if difference.appeared or difference.vanished:
             self._since = watched_since(self._since, versions, self._invalidator.checkpoint())
         self._versions = versions
-        is_counted = all(version.sequence for version in versions.values())
-        since = with_list(self._since, is_complete=polled.is_complete)
-        self._watched.update(since, requested_at, count=len(versions), is_counted=is_counted)
+        is_listed = polled.is_complete and (not is_covered or self._is_covered(versions))
+        next_s = self._rare_s if is_covered else self._interval_s
+        self._watched.update(
+            with_list(self._since, is_complete=is_listed),
+            requested_at,
+            usable_s=next_s + (VALID_INTERVALS - 1.0) * self._interval_s,
+            count=len(versions),
+            is_counted=all(version.sequence for version in versions.values()),
+        )
+
+    def _mark_stale(
+        self, difference: PollDiff, versions: Mapping[str, BoardVersion], *, is_covered: bool
+    ) -> Set[Tag]:
+        """The tags marked stale: of each board that changed, unless deliveries explain it (D76)."""
+        if self._versions is None:
+            return frozenset()
+        self.changes += len(difference.changed)
+        since, webhooks = self._watched.polled_at, self._webhooks
+        if webhooks is not None:
+            webhooks.on_board_change(difference.changed, since)
+        if webhooks is not None and is_covered:
+            difference = difference.without(
+                each
+                for each in difference.changed
+                if webhooks.explains(each, versions[each].active, since)
+            )
+        if difference.changed_tags:
+            self._invalidator.mark_stale(difference.changed_tags, "poll")
+        return difference.changed_tags

@@ -6,8 +6,8 @@ any difference is a change. So a response requested after the first version of i
 arrived is unchanged, as far as versions show, until a later version differs.
 """
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from proxy.http_semantics.json_members import array_of
@@ -59,6 +59,10 @@ class PollDiff:
     changed: Set[str]
     appeared: Set[str]
     vanished: Set[str]
+
+    def without(self, boards: Iterable[str]) -> "PollDiff":
+        """The same, but these did not change."""
+        return replace(self, changed=self.changed - frozenset(boards))
 
     @property
     def changed_tags(self) -> frozenset[Tag]:

@@ -4,10 +4,11 @@ A webhook is ours if its callback URL equals ours exactly; no other is touched. 
 and the next start adopts them. Deliveries in between are lost; lifetimes bound the effect.
 """
 
+import math
 from collections.abc import Callable, Collection
 from typing import assert_never
 
-from proxy.cache.boards import ActiveBoards
+from proxy.cache.boards import MAX_ACTIVE_BOARDS, ActiveBoards
 from proxy.changes.webhook_client import WebhookClient
 from proxy.changes.webhook_receiver import WebhookReceiver
 from proxy.errors import UpstreamError
@@ -37,6 +38,8 @@ SKIP_S = 3600.0
 """Seconds for which a board whose webhook was refused is skipped."""
 DELIVERY_WAIT_S = 60.0
 """Seconds after which a delivery counts as missed."""
+DISTRUST_S = 600.0
+"""Seconds after a missed delivery during which no board counts as covered."""
 
 
 class WebhookManager:
@@ -67,6 +70,8 @@ class WebhookManager:
         """Boards whose webhook was refused, and until when they are skipped."""
         self._changed_at: dict[str, tuple[float, float]] = {}
         """Boards that changed according to polls: earliest time, and deadline of the delivery."""
+        self._missed_at = -math.inf
+        """Monotonic seconds of the last missed delivery."""
         self._failures = 0
         self._tasks = TaskSet()
 
@@ -77,6 +82,7 @@ class WebhookManager:
     def resync(self) -> None:
         """Review soon: the stored token was replaced, and webhooks belong to a token."""
         self._review_at, self._failures = 0.0, 0
+        self._missed_at = self._clock.monotonic()
 
     async def stop(self) -> None:
         """Stop; the webhooks remain."""
@@ -87,6 +93,26 @@ class WebhookManager:
         due = self._clock.monotonic() + DELIVERY_WAIT_S
         for board in boards:
             self._changed_at.setdefault(board, (since, due))
+
+    def covers(self, boards: Collection[str]) -> bool:
+        """Whether deliveries can be relied on for every board in use, and for `boards` (D76).
+
+        Each has an active webhook, and since the last missed delivery others came. Not if there are
+        more boards than are noted.
+        """
+        recent, now = self._boards.recent(), self._clock.monotonic()
+        is_proven = self._receiver.delivered_at > self._missed_at
+        if not is_proven or now < self._missed_at + DISTRUST_S or len(recent) >= MAX_ACTIVE_BOARDS:
+            return False
+        active = {each.model for each in self._webhooks if each.active}
+        return active.issuperset(recent) and active.issuperset(boards)
+
+    def explains(self, board: str, active: str, since: float) -> bool:
+        """Whether deliveries account for a change of a board that they cover.
+
+        It changed after `since` (POSIX seconds), and was last active at `active`, an ISO 8601 time.
+        """
+        return self._receiver.is_up_to_date(board, active, since)
 
     def _check_for_missed(self) -> None:
         """Count webhooks of boards that changed a while ago and had no delivery since.
@@ -101,6 +127,7 @@ class WebhookManager:
             del self._changed_at[board]
             if board in has_webhook and not self._receiver.delivered_since(board, since):
                 self._metrics.webhooks_missed += 1
+                self._missed_at = now
                 self._review_at = min(self._review_at, (self._reviewed_at or now) + MISSED_REVIEW_S)
 
     async def _run(self) -> None:

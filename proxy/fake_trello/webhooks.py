@@ -44,6 +44,7 @@ class Deliveries:
         self._queue: asyncio.Queue[_Delivery] = asyncio.Queue(_MOST_WAITING)
         self._session: aiohttp.ClientSession | None = None
         self._tasks = TaskSet()
+        self._unsettled = 0
         self.dropped = 0
         """Number of deliveries dropped because the queue was full."""
         state.listeners.append(self._on_action)
@@ -59,6 +60,11 @@ class Deliveries:
         await self._tasks.stop()
         if self._session is not None:
             await self._session.close()
+
+    @property
+    def are_settled(self) -> bool:
+        """Whether all queued deliveries were made or have failed."""
+        return not self._unsettled
 
     async def settled(self) -> None:
         """Wait until all queued deliveries were made or have failed."""
@@ -98,6 +104,7 @@ class Deliveries:
         body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
         try:
             self._queue.put_nowait(_Delivery(webhook, body, client))
+            self._unsettled += 1
         except asyncio.QueueFull:
             self.dropped += 1
 
@@ -122,6 +129,7 @@ class Deliveries:
                 self._note_result(delivery.webhook, await self._post(delivery))
             finally:
                 self._queue.task_done()
+                self._unsettled -= 1
 
     async def _post(self, delivery: _Delivery) -> int:
         """The callback's status; 0 for no response."""

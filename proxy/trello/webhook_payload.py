@@ -6,8 +6,10 @@ it names none of a kind, every object of that kind counts as changed.
 
 import base64
 import hmac
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from proxy.model import Tag
 from proxy.trello.object_ids import JsonIds
@@ -89,6 +91,8 @@ class WebhookEvent:
 
     action: str
     model: str
+    date: str
+    """When it happened, as Trello says; empty if it does not."""
     tags: frozenset[Tag]
     """Tags of everything the action may have changed."""
 
@@ -110,7 +114,19 @@ def parse_delivery(body: bytes) -> WebhookEvent | None:
     action, model = delivery.id_at("action", "id"), delivery.id_at("model", "id")
     if action is None or model is None:
         return None
-    return WebhookEvent(action, model, tags_of(delivery, model))
+    content = delivery.members.get("action")
+    date = content.get("date") if isinstance(content, dict) else None
+    return WebhookEvent(
+        action, model, date if isinstance(date, str) else "", tags_of(delivery, model)
+    )
+
+
+def posix_time(date: str) -> float:
+    """A date of Trello's in POSIX seconds; minus infinity if it is none."""
+    try:
+        return datetime.fromisoformat(date).timestamp()
+    except (ValueError, OverflowError):
+        return -math.inf
 
 
 def tags_of(delivery: JsonIds, model: str) -> frozenset[Tag]:

@@ -164,7 +164,8 @@ class Day:
     def _is_busy(self) -> bool:
         seen = self._standin.request_log.requests
         asked = any(not task.done() for task in self._running)
-        return asked or bool(seen and seen[-1].status is None)
+        delivers = not self._standin.deliveries.are_settled
+        return asked or delivers or bool(seen and seen[-1].status is None)
 
     def _take(self, event: Event, began: float, heard: Heard) -> None:
         if heard.status != 200:

@@ -1,8 +1,9 @@
-"""Three ways to Trello: directly, through a cache keyed by URL, and through the proxy."""
+"""Ways to Trello: directly, through a cache keyed by URL, and through the proxy."""
 
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,11 +28,13 @@ BOUND_S = WATCH_S + PROBE_S
 """No answer may be staler: the lifetime of the cache that is compared with."""
 
 _CONFIG = f"""\
-listen: 127.0.0.1:0
-cache: {{backend: memory}}
-links: {{rewrite: false}}
-freshness: {{watch: {WATCH_S}s}}
-log: {{level: error}}
+listen: 127.0.0.1:{{port}}
+cache: {{{{backend: memory}}}}
+links: {{{{rewrite: false}}}}
+freshness: {{{{watch: {WATCH_S}s{{webhooks}}}}}}
+log: {{{{level: error}}}}
+credentials: {{{{secret: demo-secret}}}}
+upstream: {{{{url: '{{upstream}}'}}}}
 """
 
 _MOST_ASKED = 6
@@ -169,6 +172,12 @@ class Proxied(Direct):
         return summed
 
 
+class Hooked(Proxied):
+    """The same with webhooks."""
+
+    name = "webhooks"
+
+
 @asynccontextmanager
 async def direct(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
     """Nothing in front of Trello."""
@@ -188,12 +197,29 @@ async def kept(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct
 @asynccontextmanager
 async def proxied(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
     """The proxy, started and ended."""
-    text = f"{_CONFIG}upstream: {{url: '{standin.url}'}}\n"
+    text = _CONFIG.format(port=0, webhooks="", upstream=standin.url)
+    async with _started(Proxied, text, clock) as way:
+        yield way
+
+
+@asynccontextmanager
+async def hooked(standin: FakeTrello, clock: VirtualClock) -> AsyncIterator[Direct]:
+    """The proxy, which Trello can reach."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    webhooks = f", webhook_url: 'http://127.0.0.1:{port}/-/webhook'"
+    text = _CONFIG.format(port=port, webhooks=webhooks, upstream=standin.url)
+    async with _started(Hooked, text, clock) as way:
+        yield way
+
+
+@asynccontextmanager
+async def _started(kind: type[Proxied], text: str, clock: VirtualClock) -> AsyncIterator[Direct]:
     draw = random.Random(1)  # noqa: S311 — the same in every run
     ports = SystemPorts(clock=clock, write_log=_ignore, random=draw.randbytes)
     app = App(load(text, "proxy.yaml", {}, str), Credential(KEY, TOKEN), ports)
     await app.start()
-    way = Proxied(app.public_url)
+    way = kind(app.public_url)
     yield way
     await way.client.close()
     await app.stop()

@@ -102,8 +102,8 @@ def clock() -> FakeClock:
 @pytest.fixture
 def watched(clock: FakeClock) -> WatchedBoards:
     """One board, watched since `seq` 100 by a poll that was sent just now."""
-    boards = WatchedBoards(clock, MAX_AGE_S)
-    boards.update({ONE: 100}, clock.now(), count=1, is_counted=True)
+    boards = WatchedBoards(clock)
+    boards.update({ONE: 100}, clock.now(), usable_s=MAX_AGE_S, count=1, is_counted=True)
     return boards
 
 
@@ -129,7 +129,7 @@ def test_a_recent_poll_lengthens_the_lifetime_of_what_was_requested_since(
 
 
 def test_before_the_first_poll_nothing_is_watched(clock: FakeClock) -> None:
-    boards = WatchedBoards(clock, MAX_AGE_S)
+    boards = WatchedBoards(clock)
     assert len(boards) == 0
     assert boards.lifetimes(stored(), PLAIN) == PLAIN
 
@@ -150,7 +150,7 @@ def test_after_the_clock_was_set_back_only_another_poll_is_believed(
 ) -> None:
     watched.clock_set_back()
     assert len(watched) == 0
-    watched.update({ONE: 100}, clock.now(), count=1, is_counted=True)
+    watched.update({ONE: 100}, clock.now(), usable_s=MAX_AGE_S, count=1, is_counted=True)
     assert len(watched) == 1
 
 
@@ -181,7 +181,7 @@ async def test_a_lookup_before_the_rest_keeps_the_poller_awake(
     assert watched.needed_since == started_at
 
 
-def test_a_write_asks_for_a_poll(watched: WatchedBoards) -> None:
-    assert not watched.written.is_set()
-    watched.note_write({Tag("card:x")})
-    assert watched.written.is_set()
+def test_a_known_change_wakes_the_poller(watched: WatchedBoards) -> None:
+    assert not watched.changed.is_set()
+    watched.note_change({Tag("card:x")})
+    assert watched.changed.is_set()

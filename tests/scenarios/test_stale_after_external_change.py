@@ -100,7 +100,7 @@ class Flow:
             clock=clock,
         )
         self.invalidator = Invalidator(self.responses, self.metrics, self.log)
-        self.watched = WatchedBoards(clock, 0.0)
+        self.watched = WatchedBoards(clock)
         aliases = AliasResolver(self.responses, clock)
         lookup = StoredLookup(self.responses, self.watched, clock, on_future=self.in_future.append)
         projector = Projector(self.responses, lookup, aliases, clock)

@@ -461,41 +461,65 @@ class TestTheDoor:
             assert TOKEN not in text
 
 
+class Receiver:
+    """A receiver of its own, and what Trello would send it."""
+
+    def __init__(self) -> None:
+        metrics, self.clock = Metrics(), FakeClock()
+        lines: list[bytes] = []
+        log = Log(lines.append, self.clock, "info", "json", str)
+        responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(seq=1))
+        self._callback = Callback("https://hooks.example/-/webhook", "demo-secret")
+        self.receiver = WebhookReceiver(
+            callback=self._callback,
+            echoes=EchoFilter("x"),
+            invalidator=Invalidator(responses, metrics, log),
+            on_change=lambda _: None,
+            metrics=metrics,
+            clock=self.clock,
+        )
+
+    async def receive(self, number: int, **action: str) -> DeliveryResult:
+        """The result of a delivery for the model with this number."""
+        name = f"{number:024x}"
+        body = json.dumps({"action": {"id": name, **action}, "model": {"id": name}}).encode()
+        signed = body + self._callback.url.encode()
+        digest = hmac.digest(self._callback.secret.encode(), signed, "sha1")
+        return await self.receiver.receive(body, base64.b64encode(digest).decode(), "")
+
+
 async def test_what_is_remembered_of_deliveries_is_bounded() -> None:
-    metrics, clock = Metrics(), FakeClock()
-    lines: list[bytes] = []
-    log = Log(lines.append, clock, "info", "json", str)
-    responses = ResponseStore(MemoryTier(1 << 20), None, TagEpochs(seq=1))
-    invalidator = Invalidator(responses, metrics, log)
-    callback = Callback("https://hooks.example/-/webhook", "demo-secret")
-    webhook_receiver = WebhookReceiver(
-        callback=callback,
-        echoes=EchoFilter("x"),
-        invalidator=invalidator,
-        metrics=metrics,
-        clock=clock,
-    )
-
-    async def receive(number: int) -> DeliveryResult:
-        said = {"action": {"id": f"{number:024x}"}, "model": {"id": f"{number:024x}"}}
-        body = json.dumps(said).encode()
-        digest = hmac.digest(callback.secret.encode(), body + callback.url.encode(), "sha1")
-        return await webhook_receiver.receive(body, base64.b64encode(digest).decode(), "")
-
+    made = Receiver()
     for number in range(MAX_REMEMBERED_DELIVERIES + 1):
-        assert await receive(number) is DeliveryResult.ACCEPTED
-    assert await receive(1) is DeliveryResult.DUPLICATE
-    assert await receive(0) is DeliveryResult.ACCEPTED
+        assert await made.receive(number) is DeliveryResult.ACCEPTED
+    assert await made.receive(1) is DeliveryResult.DUPLICATE
+    assert await made.receive(0) is DeliveryResult.ACCEPTED
     models = [
         f"{number:024x}"
         for number in (2, 0, MAX_REMEMBERED_DELIVERIES, MAX_REMEMBERED_DELIVERIES + 1)
     ]
-    assert [webhook_receiver.delivered_since(each, clock.now()) for each in models] == [
+    now = made.clock.now()
+    assert [made.receiver.delivered_since(each, now) for each in models] == [
         False,
         True,
         True,
         False,
     ]
+
+
+async def test_a_board_is_up_to_date_to_the_action_delivered_last_and_by_no_duplicate() -> None:
+    made, model = Receiver(), f"{7:024x}"
+    receiver, began = made.receiver, made.clock.now()
+    assert not receiver.is_up_to_date(model, "2026-11-28T10:00:00.000Z", began)
+    await made.receive(7, date="2026-11-28T10:00:00.000Z")
+    dates = [f"2026-11-28T10:00:0{second}Z" for second in ("0.000", "0.900", "1.100")]
+    assert [receiver.is_up_to_date(model, each, began) for each in dates] == [True, True, False]
+    assert not receiver.is_up_to_date(model, "no date", began)
+    made.clock.advance(5)
+    delivered_at = receiver.delivered_at
+    assert await made.receive(7, date="2026-11-28T10:00:00.000Z") is DeliveryResult.DUPLICATE
+    assert not receiver.is_up_to_date(model, "2026-11-28T10:00:00.000Z", began + 1)
+    assert receiver.delivered_at == delivered_at
 
 
 class TestAToolsOwnWebhook:
