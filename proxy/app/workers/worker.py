@@ -116,7 +116,7 @@ class Worker:
                 deprecates=False,
             ),
             responses=ResponseStore(MemoryTier(0), None, TagEpochs(0)),
-            watched=WatchedBoards(environment.clock, 0.0),
+            watched=WatchedBoards(environment.clock),
         )
 
 
