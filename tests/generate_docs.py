@@ -12,6 +12,7 @@ import proxy.fleet.errors  # noqa: F401 — completes the table
 from proxy.errors import PROBLEM_TYPES
 from proxy.model import Kind, Lifetimes
 from proxy.observability.metrics import describe
+from proxy.status.board_metrics import BOARD_METRICS
 from proxy.trello import read_operations
 from proxy.trello.read_operations import NEVER, READS
 
@@ -162,7 +163,15 @@ def _settings() -> list[tuple[str, str, str]]:
     return rows
 
 
+def board_metrics() -> Iterator[str]:
+    """The metrics of boards."""
+    yield from _head("metric", "labels", "meaning")
+    for name, _, labels, text in BOARD_METRICS:
+        yield _row(f"`{name}`", ", ".join(f"`{each}`" for each in labels), text)
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
+    "board_metrics": board_metrics,
     "lifetimes": lifetimes,
     "metrics": metrics,
     "problems": problems,

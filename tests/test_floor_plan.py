@@ -62,6 +62,7 @@ PURE = {
     "proxy/ratelimit/share.py",
     "proxy/ratelimit/sliding_window.py",
     "proxy/server/browser_guard.py",
+    "proxy/status/board_figures.py",
     "proxy/server/permission.py",
     "proxy/upstream/circuit_breaker.py",
 }

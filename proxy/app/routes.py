@@ -8,7 +8,8 @@ from aiohttp import web
 from proxy.access.client import ANONYMOUS
 from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
-from proxy.model import Detail
+from proxy.http_semantics.cache_control import NONE
+from proxy.model import Detail, Priority
 from proxy.pages.docs import URL as DOCS
 from proxy.pages.home import Offer
 from proxy.pages.identity import identity_text
@@ -26,6 +27,7 @@ from proxy.server.handlers.admin import (
 from proxy.server.handlers.api import ApiHandler
 from proxy.server.handlers.archives import ArchiveHandler
 from proxy.server.handlers.attachments import AttachmentHandler
+from proxy.server.handlers.board_metrics import BOARD_METRICS, BoardMetricsHandler
 from proxy.server.handlers.cards_csv import CardsCsvHandler
 from proxy.server.handlers.docs import docs_handlers
 from proxy.server.handlers.json_addresses import JsonAddressHandler
@@ -35,8 +37,10 @@ from proxy.server.handlers.purge import PURGE, PurgeHandler
 from proxy.server.handlers.webhooks import WebhookHandler
 from proxy.server.middleware import Handler, Routes
 from proxy.server.request_context import RequestContext
+from proxy.status.board_metrics import BoardMetrics
 from proxy.status.explain import Explainer
 from proxy.status.health import Health
+from proxy.trello.message import ApiRequest
 from proxy.trello.webhook_payload import PATH as CALLBACK_PATH
 
 
@@ -57,6 +61,7 @@ class RouteBuilder:
     ) -> None:
         """`detail`: in each Cache-Status."""
         self._detail = detail
+        self._board_metrics = _board_metrics_handler(environment, components).show
         self._config = environment.config
         self._clock = environment.clock
         self._metrics = environment.metrics
@@ -168,6 +173,7 @@ class RouteBuilder:
         }
         reports: dict[str, Handler] = {
             METRICS: admin.show_metrics,
+            BOARD_METRICS: self._board_metrics,
             CLIENT_CREDENTIALS: admin.client_credentials,
         }
         if self._has_admin_address:
@@ -203,6 +209,23 @@ class RouteBuilder:
             responses=self._components.stores.responses,
             clock=self._clock,
         )
+
+
+def _board_metrics_handler(environment: Environment, components: Components) -> BoardMetricsHandler:
+    services = components.services
+
+    def request_of(target: str) -> ApiRequest:
+        return services.parser.internal_get(target, NONE, Priority.API)
+
+    metrics = BoardMetrics(
+        environment.config.metrics.boards,
+        reads=services.reads,
+        responses=components.stores.responses,
+        watched=services.cache.watched,
+        request_of=request_of,
+        clock=environment.clock,
+    )
+    return BoardMetricsHandler(environment.own(metrics))
 
 
 def health_of(components: Components) -> Health:

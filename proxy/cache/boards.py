@@ -115,11 +115,14 @@ class WatchedBoards:
 
     def lifetimes(self, stored: StoredResponse, plain: Lifetimes) -> Lifetimes:
         """The longer lifetimes where every board of `stored` is watched, else `plain`."""
-        if plain.lifetime_watched_s is None or not self.is_current(self._clock.now()):
-            return plain
-        if not is_watched(stored.tags, stored.requested_seq, self._since):
+        if plain.lifetime_watched_s is None or not self.watches(stored):
             return plain
         return watched_lifetimes(plain, stored.tags, counted=self._is_counted)
+
+    def watches(self, stored: StoredResponse) -> bool:
+        """Whether a change of what `stored` shows would have been noticed."""
+        is_current = self.is_current(self._clock.now())
+        return is_current and is_watched(stored.tags, stored.requested_seq, self._since)
 
     @property
     def is_read(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import yaml
 
 from proxy.config import addresses, units
-from proxy.config.clients import Clients
+from proxy.config.clients import Boards, Clients
 from proxy.config.fields import MUST_BE_SET, Count, Reader, dump
 from proxy.config.yaml_source import Document, Place
 from proxy.model import Listen, Rate, Secret
@@ -24,6 +24,7 @@ _DAY_S, _MIB = 86_400.0, 1 << 20
 _CACHE = "~/.cache/trello-proxy"
 
 Backend = Literal["sqlite", "redis", "memory"]
+MAX_METRICS_BOARDS = 50
 MAX_NODES, DEFAULT_NODES, NO_REPLICAS = 32, Count(4), Count(0)
 """Of one fleet."""
 MAX_WORKERS, DEFAULT_WORKERS = 16, Count(1)
@@ -279,6 +280,15 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    boards: Boards = ()
+
+    def __post_init__(self) -> None:
+        if len(self.boards) > MAX_METRICS_BOARDS:
+            raise ValueError(f"too many boards; write {MAX_METRICS_BOARDS} at most")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
     file: Annotated[str, _file] | None = None
     required: Flag = False
@@ -314,6 +324,7 @@ class Config:
     freshness: Freshness = field(default_factory=Freshness)
     limits: Limits = field(default_factory=Limits)
     admin: Admin = field(default_factory=Admin)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
     audit: Audit = field(default_factory=Audit)
     log: LogSettings = field(default_factory=LogSettings)
 

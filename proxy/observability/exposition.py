@@ -4,7 +4,7 @@ Runs in a thread. What grows meanwhile is copied in one step of the interpreter 
 iterating, even into a list, is not one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -50,6 +50,24 @@ class MetricsCollector(Collector):
             read = self._metrics.readings.get(metric.name.removeprefix("trello_proxy_"))
             if read is not None:
                 yield _family(metric, read())
+
+
+class ReadingsCollector(Collector):
+    """Prometheus collector of readings that were taken before."""
+
+    def __init__(self, readings: Iterable[tuple[Metric, Reading]]) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Family]:
+        return (_family(metric, reading) for metric, reading in self._readings)
+
+
+def render_readings(readings: Iterable[tuple[Metric, Reading]], accept: str) -> tuple[str, bytes]:
+    """Media type and text of these metrics alone."""
+    registry = CollectorRegistry()
+    registry.register(ReadingsCollector(readings))
+    encode, media_type = choose_encoder(accept)
+    return media_type, encode(registry)
 
 
 def _family(metric: Metric, reading: Reading) -> Family:

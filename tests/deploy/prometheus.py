@@ -59,8 +59,8 @@ class Sample:
 class Prometheus:
     """Scrapes each second, by name; `start` it, and `stop` it whatever happens."""
 
-    def __init__(self, directory: Path, targets: dict[str, str]) -> None:
-        """`targets`: host and port by the value of their label `instance`."""
+    def __init__(self, directory: Path, targets: dict[str, str], *, boards: str = "") -> None:
+        """`targets`: host and port by their label `instance`; `boards`: whose boards too."""
         self._directory = directory
         self._url = f"http://127.0.0.1:{free_port()}"
         self._process: asyncio.subprocess.Process | None = None
@@ -68,11 +68,20 @@ class Prometheus:
         for name in ("rules.yml", "alerts.yml"):
             rules = (DEPLOY / "prometheus" / name).read_text()
             (directory / name).write_text(shortened(rules))
-        jobs = [{"targets": [at], "labels": {"instance": name}} for name, at in targets.items()]
+        jobs = {
+            name: {"targets": [at], "labels": {"instance": name}} for name, at in targets.items()
+        }
         config = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
             "rule_files": ["rules.yml", "alerts.yml"],
-            "scrape_configs": [{"job_name": "trello-proxy", "static_configs": jobs}],
+            "scrape_configs": [
+                {"job_name": "trello-proxy", "static_configs": [*jobs.values()]},
+                {
+                    "job_name": "trello-boards",
+                    "metrics_path": "/metrics/boards",
+                    "static_configs": [jobs[boards]] if boards else [],
+                },
+            ],
         }
         (directory / "prometheus.yml").write_text(json.dumps(config))
 

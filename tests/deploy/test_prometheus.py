@@ -38,16 +38,17 @@ DURATIONS = "trello_proxy_request_duration_seconds_bucket"
 
 def questions() -> dict[str, str]:
     """What each panel asks, by its title and where in it, as Grafana would send it."""
-    dashboard = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())
-    values = {"$job": ".*", "$instance": ".*", "$__rate_interval": "5s", "$__range": "60s"}
+    values = {"$__rate_interval": "5s", "$__range": "60s"}
+    values |= dict.fromkeys(("$job", "$instance", "$board"), ".*")
     asked = {}
-    panels = [each for row in dashboard["panels"] for each in (row, *row.get("panels", ()))]
-    for panel in panels:
-        for target in panel.get("targets", ()):
-            expression = target["expr"]
-            for name, value in values.items():
-                expression = expression.replace(name, value)
-            asked[f"{panel['title']}, {target['refId']}"] = expression
+    for name in ("dashboard.json", "boards.json"):
+        rows = json.loads((DEPLOY / "grafana" / name).read_text())["panels"]
+        for panel in (each for row in rows for each in (row, *row.get("panels", ()))):
+            for target in panel.get("targets", ()):
+                expression = target["expr"]
+                for variable, value in values.items():
+                    expression = expression.replace(variable, value)
+                asked[f"{panel['title']}, {target['refId']}"] = expression
     return asked
 
 
@@ -57,7 +58,7 @@ class Fleet:
     def __init__(self, directory: Path, instances: dict[str, Instance]) -> None:
         self.instances = instances
         targets = {name: f"127.0.0.1:{each.port}" for name, each in instances.items()}
-        self.prometheus = Prometheus(directory, targets)
+        self.prometheus = Prometheus(directory, targets, boards=AT_REST)
         self.fired: set[tuple[str, str]] = set()
         """Alerts by name and instance, ever."""
 
@@ -96,6 +97,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     """Everything started and busy; nothing is wrong yet."""
     rest = RedisServer(tmp_path / "rest-redis")
     instances = {AT_REST: Instance(AT_REST, tmp_path / "rest", FLEET, redis=rest)}
+    instances[AT_REST].yaml += f"metrics: {{boards: [{instances[AT_REST].board}]}}\n"
     for name, case in CASES.items():
         made = instances[name] = Instance(name, tmp_path / name, speed=case.speed)
         made.redis = RedisServer(tmp_path / f"{name}-redis") if case.has_redis else None
