@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -43,15 +44,15 @@ def test_every_panel_is_explained_and_none_lies_on_another() -> None:
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason=MISSING)
-def test_promtool_takes_the_queries_of_both_dashboards() -> None:
+def test_promtool_takes_the_queries_of_both_dashboards(tmp_path: Path) -> None:
     rules = [
         {"record": f"panel:{number}", "expr": query}
         for number, query in enumerate(questions().values())
     ]
-    text = json.dumps({"groups": [{"name": "panels", "rules": rules}]})
+    file = tmp_path / "panels.json"
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
     done = subprocess.run(
-        [str(PROMTOOL), "check", "rules", "--lint=none"],
-        input=text,
+        [str(PROMTOOL), "check", "rules", "--lint=none", str(file)],
         capture_output=True,
         text=True,
         check=False,

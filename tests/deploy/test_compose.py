@@ -108,8 +108,9 @@ def test_the_memory_it_may_take_holds_what_it_is_told_to_keep() -> None:
 
 def test_prometheus_asks_where_the_metrics_are_and_is_answered() -> None:
     config = Example("docker/proxy.yaml").load()
-    (job,) = document("prometheus/prometheus.yml")["scrape_configs"]
-    ((target,),) = (each["targets"] for each in job["static_configs"])
+    own, boards = document("prometheus/prometheus.yml")["scrape_configs"]
+    assert own["static_configs"] == boards["static_configs"]
+    ((target,),) = (each["targets"] for each in own["static_configs"])
     assert config.admin.listen is not None
     assert target == f"proxy:{config.admin.listen.port}"
     build_guard(config).check_host(target, "172.18.0.2", "/metrics")
