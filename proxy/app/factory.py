@@ -174,9 +174,8 @@ class ComponentFactory:
         """The services; hit verification starts."""
         environment, responses, exchange = self._environment, stores.responses, upstream.exchange
         own, leader = environment.own, environment.leader
-        barrier = leader.barrier if leader else None
-        responses.on_invalidation = leader.barrier.publish if leader else None
-        invalidator = Invalidator(responses, environment.metrics, self._log, barrier)
+        responses.barrier = leader.barrier if leader else None
+        invalidator = Invalidator(responses, environment.metrics, self._log)
         echo_filter = EchoFilter(environment.random(8).hex())
         cache = self._build_cache(responses, invalidator)
         reads = own(
@@ -188,7 +187,6 @@ class ComponentFactory:
                 exchange=exchange,
                 watched=cache.watched,
                 recent=cache.recent_reads,
-                barrier=barrier,
             )
         )
         writes = own(

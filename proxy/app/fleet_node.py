@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
+import msgspec
 from aiohttp import web
 
 from proxy import __version__
@@ -12,6 +13,7 @@ from proxy.app.apart import ApartMode
 from proxy.app.components import Components, Environment
 from proxy.app.leader_duties import LeaderDuties
 from proxy.app.listeners import Listeners, Serving
+from proxy.app.near_parser import build_near_parser
 from proxy.app.routes import ListenerRoutes, health_of
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.config.schema import Config, Fleet, masked
@@ -27,6 +29,7 @@ from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.fleet.client_handler import ClientHandler
 from proxy.server.fleet.leader_service import LeaderService
+from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.node_middleware import NodeHandler, RelayedMiddleware, envelope_of
 from proxy.server.fleet.peer_client import PeerClient
 from proxy.server.fleet.relay import Relay
@@ -36,6 +39,7 @@ from proxy.server.middleware import Routes
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.status.health import Health
+from proxy.trello.routes import RouteTable
 
 
 class FleetNode:
@@ -77,14 +81,17 @@ class FleetNode:
         store = RedisLease(
             connect, name=name, address=address, instance=instance, replicas=replicas
         )
-        self.near = Near(clock, limit_bytes=0)
-        settings, keeps = shared_settings(config), self.near.limit_bytes > 0
-        hello = Hello(address, instance, __version__, settings, keeps=keeps)
+        near = self._near = Near(clock, config.cache.memory_bytes)
+        near.on_change = self._use_store
+        hello = Hello(address, instance, __version__, shared_settings(config), keeps=True)
         log = environment.log
-        self.node = Node(Local(hello, store, client, self._duties, clock, log, self.near))
+        self._local = Local(hello, store, client, self._duties, clock, log, near)
+        self.node = Node(self._local)
         self._service = LeaderService(self.node)
         self._duties.attach(self.node, self._service)
-        self._relay = Relay(self.node, client, clock)
+        self._relay = Relay(self.node, client, near, clock)
+        self._operations = RouteTable(config.routes)
+        self._parser = build_near_parser(environment, public_url, self._operations)
         self._apart = ApartMode(environment, public_url, self.node)
         self._fast_paths: list[FastPath] = []
 
@@ -125,6 +132,7 @@ class FleetNode:
             self.node,
             self._service,
             self._relay,
+            NearHandler(self._near, self._parser, self._environment.clock),
             apart=lambda: self._apart.handler(self._duties.credential),
             wait_s=lambda: self._duties.environment.config.limits.wait_s,
             clock=self._environment.clock,
@@ -137,10 +145,8 @@ class FleetNode:
         )
 
     def use_fast_paths(self, fast_paths: list[FastPath]) -> None:
-        """Have them repeat hits while this node leads."""
+        """Have them repeat hits: of the leader's store, or of the near cache."""
         self._fast_paths = fast_paths
-        for each in fast_paths:
-            each.may_serve = self.node.acts
         self._use_store()
 
     @property
@@ -156,10 +162,17 @@ class FleetNode:
         self._duties.credential = (
             credential if components is None else components.upstream.stored.credential
         )
+        self._duties.invalidate_copies()
         return True
 
     def reconfigure(self, config: Config) -> None:
-        """Use what needs no restart in the next term."""
+        """Use what needs no restart: in the next term, and for what is kept near."""
+        self._operations.override(config.routes)
+        self._local.hello = msgspec.structs.replace(
+            self._local.hello, config=shared_settings(config)
+        )
+        self._near.suspend()
+        self._duties.invalidate_copies()
         environment = self._duties.environment
         own = replace(
             environment.config, routes=config.routes, limits=config.limits, clients=config.clients
@@ -181,6 +194,12 @@ class FleetNode:
             "fleet_takeovers_total": lambda: duties.takeovers,
             "fleet_relays_total": lambda: dict(self._relay.results),
             "fleet_relay_seconds": lambda: self._relay.durations,
+            "fleet_barrier_seconds": lambda: self._local.barriers.durations,
+            "fleet_expired_total": lambda: self._local.barriers.expired,
+            "fleet_trust_seconds": lambda: self._near.trusted_s,
+            "near_bytes": lambda: self._near.store.memory.used_bytes,
+            "near_responses": lambda: len(self._near.store.memory),
+            "near_evictions_total": lambda: self._near.evictions,
         }
 
     def _health(self) -> Health | None:
@@ -191,9 +210,11 @@ class FleetNode:
         components = self._duties.components
         for each in self._fast_paths:
             if components is None:
-                each.clear()
+                each.use(self._near.store, self._near.watch)
+                each.may_serve = self._near.is_usable
             else:
                 each.use(components.stores.responses, components.services.cache.watched)
+                each.may_serve = self.node.acts
         if components is not None:
             components.services.scoping.resolver.on_change = self._clear_fast_paths
 
@@ -210,7 +231,7 @@ class FleetNode:
 
 
 def shared_settings(config: Config) -> str:
-    """Digest of the settings that all nodes must share; secrets are not in it."""
+    """Digest of the settings that all nodes must share, client keys among them."""
     own = replace(
         config,
         listen=Config().listen,
@@ -221,4 +242,7 @@ def shared_settings(config: Config) -> str:
         fleet=Fleet(nodes=config.fleet.nodes),
         cache=replace(config.cache, directory=""),
     )
-    return sha256(masked(own).encode()).hexdigest()[:12]
+    keys = [
+        sha256(each.key.reveal().encode()).hexdigest() for each in config.clients.keys if each.key
+    ]
+    return sha256("\n".join((masked(own), *keys)).encode()).hexdigest()[:12]

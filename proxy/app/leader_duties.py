@@ -131,6 +131,11 @@ class LeaderDuties:
             cache.watched.note_read()
             cache.recent_reads.note_uses(keys)
 
+    def invalidate_copies(self) -> None:
+        """Have the followers drop everything that they keep."""
+        if self._term is not None and self._term.environment.leader is not None:
+            self._term.environment.leader.barrier.publish((), is_of_all=True)
+
     async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
         """As Duties.take_over."""
         await self._wait_closed()

@@ -8,6 +8,7 @@ from aiohttp import web
 from proxy.access.client import ANONYMOUS
 from proxy.app.components import Components, Environment
 from proxy.app.from_config import build_signer
+from proxy.fleet.giver import Giver
 from proxy.http_semantics.cache_control import NONE
 from proxy.model import Detail, Priority
 from proxy.pages.docs import URL as DOCS
@@ -125,6 +126,7 @@ class RouteBuilder:
             clock=clock,
             signer=build_signer(self._config.links),
             detail=self._detail,
+            giver=Giver(self._components.stores.responses, services.cache.lookup, clock),
         )
 
     def _csv_handler(self) -> CardsCsvHandler:

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import replace
+from typing import Protocol
 
 from proxy.model import Lifetimes, StoredResponse, Tag, is_id
 from proxy.runtime.clock import Clock
@@ -56,6 +57,17 @@ class ActiveBoards:
         idle_since = self._clock.monotonic() - IDLE_S
         self._seen_at = {board: at for board, at in self._seen_at.items() if at > idle_since}
         return list(self._seen_at)
+
+
+class Watch(Protocol):
+    """Whether watched boards count as watched."""
+
+    @property
+    def current_until(self) -> float:
+        """POSIX seconds up to which they do, without another poll."""
+
+    def is_current(self, now: float) -> bool:
+        """Whether they do."""
 
 
 class WatchedBoards:

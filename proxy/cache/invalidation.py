@@ -7,7 +7,7 @@ failure (D27).
 
 import asyncio
 from collections.abc import Collection
-from typing import Literal, Protocol
+from typing import Literal
 
 from proxy.cache.store.store import ResponseStore
 from proxy.model import Tag
@@ -20,32 +20,10 @@ ExternalCause = Literal["poll", "webhook", "verification", "clock"]
 """How a change made elsewhere was detected; `clock`: set back, so ages are unknown."""
 
 
-class FollowerBarrier(Protocol):
-    """What the other nodes of a fleet may still serve by themselves (D72)."""
-
-    @property
-    def number(self) -> int:
-        """Of the last invalidation."""
-
-    async def passed(self, number: int, at_most_s: float | None = None) -> None:
-        """Return when no node serves what was invalidated up to `number`; TimeoutError."""
-
-    async def confirmed(self) -> None:
-        """The same for all invalidations so far, within seconds."""
-
-
 class Invalidator:
     """Invalidates tags in the store, counts and logs it."""
 
-    def __init__(
-        self,
-        responses: ResponseStore,
-        metrics: Metrics,
-        log: Log,
-        barrier: FollowerBarrier | None = None,
-    ) -> None:
-        """`barrier`: None without a fleet."""
-        self._barrier = barrier
+    def __init__(self, responses: ResponseStore, metrics: Metrics, log: Log) -> None:
         self._responses = responses
         self._metrics = metrics
         self._log = log
@@ -69,14 +47,15 @@ class Invalidator:
         return self._responses.seq
 
     async def settle(self) -> None:
-        """Return when no node serves what was invalidated so far, and it would survive a crash.
+        """Return when no node serves what was invalidated so far, and a crash would not revive it.
 
         That takes milliseconds; seconds if another node has failed, one if the disk has.
         """
-        if self._barrier is None:
+        barrier = self._responses.barrier
+        if barrier is None:
             await self.flush()
         else:
-            await asyncio.gather(self._barrier.confirmed(), self.flush())
+            await asyncio.gather(barrier.confirmed(), self.flush())
 
     async def flush(self) -> bool:
         """Whether the invalidations so far would survive a crash; after a second at most."""

@@ -16,7 +16,6 @@ from typing import assert_never
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.boards import WatchedBoards
 from proxy.cache.collapsing import RequestCollapser
-from proxy.cache.invalidation import FollowerBarrier
 from proxy.cache.lookup import LookupResult, StoredLookup
 from proxy.cache.policy import Absent, Fresh, Stale
 from proxy.cache.projection.projector import Projector
@@ -57,10 +56,7 @@ class ReadThrough:
         exchange: UpstreamExchange,
         watched: WatchedBoards,
         recent: RecentReads,
-        barrier: FollowerBarrier | None = None,
     ) -> None:
-        """`barrier`: None without a fleet."""
-        self._barrier = barrier
         self._lookup = lookup
         self._aliases = aliases
         self._projector = projector
@@ -222,7 +218,8 @@ class ReadThrough:
 
     async def _fetch_alone(self, request: ApiRequest) -> FetchResult:
         requested = self._storer.now()
-        number = self._barrier.number if self._barrier is not None else 0
+        barrier = self._storer.barrier
+        number = barrier.number if barrier is not None else 0
         fetched = await self._exchange.fetch(request, gzip=True)
         if isinstance(fetched, StreamedResponse):
             await fetched.body.aclose()
@@ -231,9 +228,9 @@ class ReadThrough:
         with self._exchange.body_errors(request):
             size = len(fetched.plain)
             usable = await run_if_large(size, self._storer.validate, request, fetched)
-        if self._barrier is not None:
+        if barrier is not None:
             with suppress(TimeoutError):
-                await self._barrier.passed(number, BARRIER_S)
+                await barrier.passed(number, BARRIER_S)
         return await self._storer.store(request, usable, requested)
 
 

@@ -14,7 +14,7 @@ from proxy.cache.policy import (
 )
 from proxy.cache.projection.projector import Projector
 from proxy.cache.results import NotStored, Stored
-from proxy.cache.store.store import ResponseStore
+from proxy.cache.store.store import FollowerBarrier, ResponseStore
 from proxy.credentials.extraction import response_contains
 from proxy.errors import InvalidResponse
 from proxy.http_semantics.conditional import etag_of
@@ -75,6 +75,11 @@ class ResponseStorer:
     def seq(self) -> int:
         """The store's `seq`, which advances with every invalidation."""
         return self._responses.seq
+
+    @property
+    def barrier(self) -> FollowerBarrier | None:
+        """As ResponseStore.barrier."""
+        return self._responses.barrier
 
     def now(self) -> RequestTime:
         """The time of a request that is about to be sent."""

@@ -79,7 +79,10 @@ class Subscription:
 class Barrier:
     """What followers may still use, at the leader."""
 
-    def __init__(self, clock: BootClock, prior: PriorTrust, stats: BarrierStats) -> None:
+    def __init__(
+        self, clock: BootClock, prior: PriorTrust, stats: BarrierStats, term: int = 0
+    ) -> None:
+        self.term = term
         self._clock = clock
         self._stats = stats
         self._holders = Holders(prior)

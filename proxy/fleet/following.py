@@ -49,6 +49,8 @@ class Following:
             pass
         finally:
             self.is_leaving = True
+            if self._local.is_given:
+                self._local.near.end()  # its end is what the leader sees
             await self._tasks.stop()
             if self._channel is not None:
                 await self._channel.close()

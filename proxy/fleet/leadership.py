@@ -64,11 +64,11 @@ class Session:
             if message is not None:
                 await self.channel.send(message)
 
-    async def end(self) -> None:
-        """Send nothing any more."""
+    async def end(self, *, is_gone: bool) -> None:
+        """Send nothing any more; `is_gone`: for certain the follower uses nothing any more."""
         await self.tasks.stop()
         if self.subscription is not None:
-            self.subscription.leave(is_gone=False)
+            self.subscription.leave(is_gone=is_gone)
 
 
 class Leadership:
@@ -82,9 +82,8 @@ class Leadership:
         `trusting`: the nodes that may use what the last leader gave them, if Redis knows all nodes.
         """
         self.term = Term(number, acquired_at)
-        self.barrier = Barrier(
-            local.clock, PriorTrust(acquired_at + at_least(TRUST_S)), local.barriers
-        )
+        prior = PriorTrust(acquired_at + at_least(TRUST_S))
+        self.barrier = Barrier(local.clock, prior, local.barriers, number)
         self.is_leaving = False
         """Whether it hands over: it finishes what it has, and takes nothing new."""
         self.sessions: dict[str, Session] = {}
@@ -146,6 +145,7 @@ class Leadership:
         if before is not None:
             await before.channel.close()
         session = self.sessions[address] = Session(channel, hello)
+        is_gone = False
         try:
             if self.term.consent.is_requested:
                 await channel.send(PromiseRequest(self.term.consent.request(self._local.now)))
@@ -155,8 +155,11 @@ class Leadership:
                 async with asyncio.timeout(PROMISE_S):
                     message = await channel.receive()
                 await self._received(session, message)
+        except ChannelClosed:
+            is_gone = self._local.is_given  # over a network it proves nothing
+            raise
         finally:
-            await session.end()
+            await session.end(is_gone=is_gone)
             if self.sessions.get(address) is session:
                 del self.sessions[address]
 
@@ -260,11 +263,11 @@ class Leadership:
                 pass
 
     async def _trust(self, session: Session) -> None:
-        """Extend the trust in what the follower keeps; ChannelClosed for one that is too slow."""
+        """Extend the trust in what the follower keeps; TimeoutError for one that is too slow."""
         if session.subscription is None:
             self.barrier.joined(session.hello.address)
         elif not session.subscription.pinged():
-            raise ChannelClosed
+            raise TimeoutError
         await session.send_pending()
 
     def _pong(self, number: int) -> Pong:

@@ -54,7 +54,6 @@ class LeaderWatch:
 
     def __init__(self) -> None:
         self.current_until = -inf
-        """POSIX seconds."""
 
     def is_current(self, now: float) -> bool:
         """As WatchedBoards.is_current."""
@@ -86,8 +85,7 @@ class Near:
         self.term = 0
         """Of the leader that gave the responses; 0 without one."""
         self.watch = LeaderWatch()
-        self.evictions = 0
-        """By earlier stores of this node."""
+        self._evictions = 0
         self.on_change: Callable[[], None] = _nothing
         """Called when there is another `store`."""
         self._clock = clock
@@ -105,15 +103,24 @@ class Near:
         """Seconds for which it is trusted, without another pong."""
         return max(0.0, self._trust.until - self._clock.boottime())
 
+    @property
+    def evictions(self) -> int:
+        """Responses evicted since the start."""
+        return self._evictions + self.store.memory.evictions
+
     def begin(self, term: int, number: int | None) -> None:
         """A session begins; `number`: that of its Welcome. None: the leader invalidates nothing."""
         self._trust.end()
-        self.term = term if number is not None else 0
+        self.term = term if number is not None and self.limit_bytes else 0
         self._begin_store(number or 0)
 
     def end(self) -> None:
         """Use nothing any more, before this node leads, or says that it leaves."""
         self.begin(0, None)
+
+    def suspend(self) -> None:
+        """Use nothing until the leader replies again: this node's settings have changed."""
+        self._trust.end()
 
     def pinged(self, number: int) -> None:
         """A ping with this number is about to be sent."""
@@ -189,7 +196,7 @@ class Near:
 
     def _begin_store(self, number: int) -> None:
         self._clock_offset_s = self._clock.now() - self._clock.boottime()
-        self.evictions += self.store.memory.evictions
+        self._evictions += self.store.memory.evictions
         self._used.clear()
         limit_bytes = self.limit_bytes if self.term else 0
         self.store = _NearStore(limit_bytes, number, self._used)

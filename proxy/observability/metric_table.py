@@ -78,7 +78,7 @@ counter redis_reasserts_total
     hold was written again from memory.
 
 gauge fleet_leader
-    1 while this node leads. This and the next seven exist with `fleet.listen`.
+    1 while this node leads. This and the next thirteen exist with `fleet.listen`.
 gauge fleet_members
     Nodes of the fleet that this one knows, itself included.
 gauge fleet_sessions
@@ -95,6 +95,21 @@ counter fleet_relays_total{result}
     the client, or `failed`.
 histogram fleet_relay_seconds
     Time from relaying a request to the leader's response; of a body above 256 KiB, to its start.
+histogram fleet_barrier_seconds
+    How long a write, a purge or a webhook delivery waited, at the leader, until no follower served
+    what it had invalidated.
+counter fleet_expired_total
+    Followers, at the leader, that acknowledged no invalidation for a second: writes wait until
+    their trust is over, 3 s.
+gauge fleet_trust_seconds
+    For how long this node, as a follower, may use its near cache without another reply of the
+    leader; 0 while it may not.
+gauge near_bytes
+    Bytes in the near cache of a follower.
+gauge near_responses
+    Responses in it.
+counter near_evictions_total
+    Responses evicted from it.
 
 gauge workers
     Processes that accept clients' connections; below the configured number while one starts. This

@@ -13,7 +13,7 @@ from weakref import ref
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
-from proxy.cache.boards import WatchedBoards
+from proxy.cache.boards import Watch
 from proxy.cache.store.store import IdentityForm, ResponseStore
 from proxy.cache.verification import HitVerifier
 from proxy.model import StoredResponse
@@ -117,7 +117,7 @@ class FastPath:
         hit_log: HitLog,
         *,
         store: ResponseStore,
-        watched: WatchedBoards,
+        watched: Watch,
         digest_key: bytes,
     ) -> None:
         self.store = store
@@ -152,7 +152,7 @@ class FastPath:
         sender = f"{address}\0{certificate_name}".encode()
         return _hasher(blake2b(sender, key=self._digest_key, digest_size=32).digest())
 
-    def use(self, store: ResponseStore, watched: WatchedBoards) -> None:
+    def use(self, store: ResponseStore, watched: Watch) -> None:
         """Repeat hits of another store."""
         self.store, self.watched = store, watched
         self.clear()

@@ -7,6 +7,7 @@ from typing import Protocol
 from proxy.access.client import Client
 from proxy.access.client_keys import ClientKeyEntry
 from proxy.credentials.extraction import ExtractedCredential
+from proxy.fleet.near import Given
 from proxy.http_semantics.trace_context import TraceContext
 from proxy.http_semantics.user_agent import client_name
 from proxy.model import Outcome
@@ -52,6 +53,10 @@ class RequestContext:
     """Whether another node serves it, which counts and audits it (D65)."""
     is_moved: bool = False
     """Whether this node did nothing, because it does not lead."""
+    wants_stored: bool = False
+    """Whether the node that relays it can keep the response in stored form (D72)."""
+    given: Given | None = None
+    """What lets that node keep the response; None: the response is for the client alone."""
     is_audited: bool = False
     """Whether it has an entry in the audit log whatever its status."""
     object_ids: tuple[str, ...] = ()

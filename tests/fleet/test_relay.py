@@ -53,14 +53,18 @@ class Pair:
 
 
 def started(
-    trello: FakeTrello, redis_url: str, directory: str, session: aiohttp.ClientSession
+    trello: FakeTrello,
+    redis_url: str,
+    directory: str,
+    session: aiohttp.ClientSession,
+    settings: str = "",
 ) -> Proxy:
     config = load(
         f"listen: 127.0.0.1:0\n"
         f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
         f"cache: {{backend: redis, redis: '{redis_url}', directory: '{directory}'}}\n"
         f"fleet: {{listen: 127.0.0.1:{free_port()}, key: {FLEET_KEY}}}\n"
-        "freshness: {watch: off}\n",
+        f"freshness: {{watch: off}}\n{settings}",
         "proxy.yaml",
         {},
         str,

@@ -59,6 +59,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "trello_proxy_fleet_takeovers_total": (),
     "trello_proxy_fleet_relays_total": ("result",),
     "trello_proxy_fleet_relay_seconds": (),
+    "trello_proxy_fleet_barrier_seconds": (),
+    "trello_proxy_fleet_expired_total": (),
+    "trello_proxy_fleet_trust_seconds": (),
+    "trello_proxy_near_bytes": (),
+    "trello_proxy_near_responses": (),
+    "trello_proxy_near_evictions_total": (),
     "trello_proxy_redis_up": (),
     "trello_proxy_redis_seconds": (),
     "trello_proxy_redis_errors_total": (),
@@ -98,7 +104,9 @@ LABELS: dict[str, tuple[str, ...]] = {
 }
 """Dashboards are built on these: one that changes is a change that users notice."""
 NAMES = frozenset(
-    name for name in LABELS if not name.startswith(("trello_proxy_fleet_", "trello_proxy_worker"))
+    name
+    for name in LABELS
+    if not name.startswith(("trello_proxy_fleet_", "trello_proxy_near_", "trello_proxy_worker"))
 )
 """Of a process on its own; tests/fleet and tests/app have the others."""
 

@@ -10,6 +10,7 @@ from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.components import Environment
 from proxy.app.environment import report_faults
 from proxy.app.listeners import Listeners, Serving
+from proxy.app.near_parser import build_near_parser
 from proxy.app.reload import ReloadableState
 from proxy.app.routes import ListenerRoutes
 from proxy.app.workers.messages import Setup
@@ -31,9 +32,11 @@ from proxy.runtime.process import cpu_s, resident_bytes
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fleet.client_handler import ClientHandler
 from proxy.server.fleet.leader_service import LeaderService
+from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.peer_client import PeerClient
 from proxy.server.fleet.relay import Relay
 from proxy.server.middleware import Handler, Routes
+from proxy.trello.routes import RouteTable
 
 
 class Worker:
@@ -51,9 +54,11 @@ class Worker:
         hello = Hello(f"worker-{setup.number}", environment.instance, __version__)
         lease = GivenLease(is_own=False)
         log = environment.log
-        near = Near(clock, limit_bytes=0)
+        near = self._near = Near(clock, limit_bytes=0)
+        config = environment.config
+        self._parser = build_near_parser(environment, config.origin, RouteTable(config.routes))
         self._node = Node(Local(hello, lease, client, NoDuties(), clock, log, near, is_given=True))
-        self._relay = relay = Relay(self._node, client, clock)
+        self._relay = relay = Relay(self._node, client, near, clock)
         labels = (str(setup.number),)
         metrics.provide(
             {
@@ -101,6 +106,7 @@ class Worker:
             self._node,
             LeaderService(self._node),
             self._relay,
+            NearHandler(self._near, self._parser, environment.clock),
             apart=_never_apart,
             wait_s=lambda: self._wait_s,
             clock=environment.clock,

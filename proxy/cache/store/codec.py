@@ -4,13 +4,14 @@ import json
 
 from proxy.model import CacheKey, StoredResponse, Tag
 
-_VERSION = 3
+VERSION = 3
+"""Of the stored form; another one is not read."""
 
 
 def dumps(stored: StoredResponse) -> bytes:
     """The value of a response, for `loads`; readable with any shell of the database."""
     meta = {
-        "v": _VERSION,
+        "v": VERSION,
         "status": stored.status,
         "head": stored.head.decode("latin-1"),
         "gzip": stored.gzip,
@@ -30,7 +31,7 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
     head, _, body = row.partition(b"\n")
     try:
         meta = json.loads(head)
-        if meta["v"] != _VERSION or meta["length"] != len(body):
+        if meta["v"] != VERSION or meta["length"] != len(body):
             return None
         missing_since = meta["missing_since"]
         return StoredResponse(

@@ -1,8 +1,9 @@
 """Response store: memory first, then disk; an invalidated response is never returned."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from proxy.cache.store.alias_table import AliasTable
 from proxy.cache.store.disk_tier import WriteBehindTier
@@ -82,13 +83,34 @@ def key_tag(key: CacheKey) -> Tag:
     return Tag(f"key {key}")
 
 
+class FollowerBarrier(Protocol):
+    """Copies of stored responses that other nodes of a fleet, or workers, serve (D72)."""
+
+    @property
+    def term(self) -> int:
+        """Of this node as the leader."""
+
+    @property
+    def number(self) -> int:
+        """Of the last invalidation."""
+
+    def publish(self, tags: Iterable[Tag]) -> int:
+        """Have the others invalidate `tags` too; the number of that."""
+
+    async def passed(self, number: int, at_most_s: float | None = None) -> None:
+        """Return when no node serves what was invalidated up to `number`; TimeoutError."""
+
+    async def confirmed(self) -> None:
+        """The same for all invalidations so far, within seconds."""
+
+
 class ResponseStore:
     """Stored responses in both tiers; state changes in synchronous methods only."""
 
     def __init__(self, memory: MemoryTier, disk: WriteBehindTier | None, epochs: TagEpochs) -> None:
-        self.on_invalidation: Callable[[Iterable[Tag]], object] | None = None
-        """Called, for copies elsewhere, with the tags of what was just purged, marked stale,
-        removed, or stored in place of another response."""
+        self.barrier: FollowerBarrier | None = None
+        """Gets the tags of what is purged, marked stale, removed, or replaced; None: this process
+        is the only one."""
         self.memory = memory
         self.disk = disk
         self.aliases = disk.aliases if disk is not None else AliasTable()
@@ -212,8 +234,8 @@ class ResponseStore:
         self._notify((key_tag(stored.key),))
 
     def _notify(self, tags: Iterable[Tag]) -> None:
-        if self.on_invalidation is not None:
-            self.on_invalidation(tags)
+        if self.barrier is not None:
+            self.barrier.publish(tags)
 
     def _is_current(self, stored: StoredResponse) -> bool:
         return self.epochs.is_current(stored.tags, stored.requested_seq)

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from proxy.fleet.errors import Apart, LeaderLost, NoLeader
 from proxy.fleet.node import Leader, Node, Role
+from proxy.model import CacheKey
 from proxy.runtime.clock import BootClock
 from proxy.server.fleet.leader_service import LeaderService
+from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.peer_client import PeerLost, PeerUnreachable
 from proxy.server.fleet.relay import (
     REPEATABLE_BYTES,
@@ -37,6 +39,7 @@ class _Attempt:
     request: web.BaseRequest
     context: RequestContext
     is_admin: bool
+    near_key: CacheKey | None = None
     message: RelayedMessage | None = None
     """Once it was relayed."""
 
@@ -54,6 +57,7 @@ class ClientHandler:
         node: Node,
         service: LeaderService,
         relay: Relay,
+        near: NearHandler,
         *,
         apart: Callable[[], Awaitable[Handler]],
         wait_s: Callable[[], float],
@@ -63,31 +67,32 @@ class ClientHandler:
         self._node = node
         self._service = service
         self._relay = relay
+        self._near = near
         self._apart = apart
         self._wait_s = wait_s
         self._clock = clock
 
     async def serve_client(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The response to a request that came to `listen`."""
-        return await self._serve(request, context, is_admin=False)
+        response, near_key = await self._near.serve(request, context)
+        if response is not None:
+            return response
+        return await self._serve(_Attempt(request, context, is_admin=False, near_key=near_key))
 
     async def serve_admin(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The response to a request that came to `admin.listen`."""
-        return await self._serve(request, context, is_admin=True)
+        return await self._serve(_Attempt(request, context, is_admin=True))
 
-    async def _serve(
-        self, request: web.BaseRequest, context: RequestContext, *, is_admin: bool
-    ) -> WireResponse:
+    async def _serve(self, attempt: _Attempt) -> WireResponse:
         deadline = self._clock.boottime() + self._wait_s()
-        attempt = _Attempt(request, context, is_admin)
         while True:
             try:
                 leader = await self._node.wait_for_leader(deadline)
             except NoLeader:
                 if self._node.role is not Role.APART or attempt.is_body_received:
                     raise
-                context.is_relayed = False
-                return await self._serve_apart(request, context)
+                attempt.context.is_relayed = False
+                return await self._serve_apart(attempt.request, attempt.context)
             response = await self._try(leader, attempt)
             if response is not None:
                 return response
@@ -104,7 +109,9 @@ class ClientHandler:
         request, context = attempt.request, attempt.context
         if not leader.is_self or attempt.is_body_received or _is_short_write(request):
             if attempt.message is None:
-                attempt.message = await relayed_message(request, context, is_admin=attempt.is_admin)
+                attempt.message = await relayed_message(
+                    request, context, is_admin=attempt.is_admin, near_key=attempt.near_key
+                )
             return await self._try_relay(leader, attempt.message, context)
         context.is_relayed = False
         try:

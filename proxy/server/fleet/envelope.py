@@ -12,6 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from proxy.access.client import Source
+from proxy.fleet.near import Given
 from proxy.model import Outcome
 
 REQUEST_FIELD = "Trello-Proxy-Relayed"
@@ -36,6 +37,8 @@ class Envelope(msgspec.Struct, frozen=True):
     is_forwarded: bool = False
     is_admin: bool = False
     """Whether it came to `admin.listen`."""
+    stored_form: int = 0
+    """Version of the stored form (`codec.py`) in which that node can keep the response; 0: none."""
     via_fellow: bool = False
     """Whether a third node relays it, because the first one cannot reach the leader."""
 
@@ -53,6 +56,8 @@ class Result(msgspec.Struct, frozen=True):
     """Whether the client waited for Trello."""
     is_moved: bool = False
     """Whether this node does not lead: nothing of the request was done."""
+    given: Given | None = None
+    """The body is in stored form, and what lets the other node keep it."""
 
 
 _envelopes = msgspec.json.Decoder(Envelope)

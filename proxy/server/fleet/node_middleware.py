@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.access.client import Client
+from proxy.cache.store.codec import VERSION as STORED_FORM
 from proxy.errors import LoopDetected, ProxyError
 from proxy.fleet.channel import ChannelClosed
 from proxy.fleet.errors import NoLeader, NotANode
@@ -50,6 +51,7 @@ class RelayedMiddleware(Middleware):
         context.user = envelope.name if envelope.source == "user" else ""
         context.client_address = envelope.address
         context.is_forwarded = envelope.is_forwarded
+        context.wants_stored = envelope.stored_form == STORED_FORM
         return context
 
     def _client(self, envelope: Envelope) -> Client:
@@ -94,6 +96,7 @@ class RelayedMiddleware(Middleware):
             upstream_s=timing.upstream_s if timing else 0.0,
             was_sent=timing is not None,
             is_moved=context.is_moved,
+            given=context.given,
         )
         response.dynamic_headers += result_line(result)
         response.on_sent = lambda _: context.hold.release()

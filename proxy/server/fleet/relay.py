@@ -11,9 +11,13 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from proxy.cache.store.codec import VERSION as STORED_FORM
+from proxy.cache.store.codec import loads
 from proxy.fleet.errors import LeaderLost, NoLeader
+from proxy.fleet.near import Given, Near, NearResponse
 from proxy.fleet.node import Leader, Node
 from proxy.http_semantics.fields import HOP_BY_HOP
+from proxy.model import CacheKey
 from proxy.observability.metrics import Histogram
 from proxy.runtime.clock import BootClock
 from proxy.runtime.tasks import TaskSet
@@ -26,6 +30,7 @@ from proxy.server.fleet.envelope import (
     parse_result,
 )
 from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable
+from proxy.server.handlers.api import render_stored
 from proxy.server.request_body import RequestBody, read_limited, stream_body
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
@@ -52,6 +57,8 @@ class RelayedMessage:
     body: RequestBody
     shared_by: tuple[object, ...] | None
     """Equal for requests that may share a response; None if this one may not."""
+    near_key: CacheKey | None = None
+    """Of this node's near cache; None if the response may not be kept there."""
 
     @property
     def is_safe(self) -> bool:
@@ -73,9 +80,11 @@ class _Received:
     body: bytes | BodyStream
     length: int | None
     result: Result
+    kept: NearResponse | None = None
+    """The body, if it came in stored form."""
 
-    def response(self, context: RequestContext, *, was_shared: bool) -> WireResponse:
-        """The response to the client; `context` gets what the leader says of it."""
+    def note(self, context: RequestContext, *, was_shared: bool) -> None:
+        """Give `context` what the leader says of the response."""
         result, outcome = self.result, self.result.outcome
         context.route = result.route
         context.outcome = replace(outcome, collapsed=True) if was_shared else outcome
@@ -83,11 +92,14 @@ class _Received:
         context.timing.was_sent = result.was_sent
         if result.client:
             context.client = replace(context.client, name=result.client, source="key")
-        return WireResponse(self.status, self.head, self.body, self.length)
 
 
 async def relayed_message(
-    request: web.BaseRequest, context: RequestContext, *, is_admin: bool
+    request: web.BaseRequest,
+    context: RequestContext,
+    *,
+    is_admin: bool,
+    near_key: CacheKey | None = None,
 ) -> RelayedMessage:
     """The message of a client's request; ClientError for a body that cannot be received."""
     client = context.client
@@ -99,6 +111,7 @@ async def relayed_message(
         source=client.source,
         is_forwarded=context.is_forwarded,
         is_admin=is_admin,
+        stored_form=STORED_FORM if near_key is not None else 0,
     )
     body = await _body_of(request, context)
     fields = _fields_of(request, body)
@@ -106,7 +119,8 @@ async def relayed_message(
     shared_by: tuple[object, ...] | None = None
     if is_plain_read and request.raw_path.startswith("/1/") and not is_admin:
         shared_by = (request.raw_path, request.raw_headers, client.source, client.name)
-    return RelayedMessage(request.method, request.raw_path, fields, envelope, body, shared_by)
+    method, target = request.method, request.raw_path
+    return RelayedMessage(method, target, fields, envelope, body, shared_by, near_key)
 
 
 async def _body_of(request: web.BaseRequest, context: RequestContext) -> RequestBody:
@@ -134,13 +148,14 @@ def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
 class Relay:
     """Relays to the leader, as long as this node has a session with it."""
 
-    def __init__(self, node: Node, client: PeerClient, clock: BootClock) -> None:
+    def __init__(self, node: Node, client: PeerClient, near: Near, clock: BootClock) -> None:
         self.results: Counter[str] = Counter(dict.fromkeys(("ok", "shared", *_LABELS.values()), 0))
         """Relayed requests by result, for the metrics."""
         self.durations = Histogram()
         """Time until the leader's response was received, for the metrics."""
         self._node = node
         self._client = client
+        self._near = near
         self._clock = clock
         self._collapser: Collapser[_Received] = Collapser()
         self._running: dict[Leader, set[asyncio.Timeout]] = {}
@@ -177,7 +192,14 @@ class Relay:
             self.results[_LABELS.get(type(error), "failed")] += 1
             raise
         self.results["shared" if was_shared else "ok"] += 1
-        return received.response(context, was_shared=was_shared)
+        received.note(context, was_shared=was_shared)
+        kept = received.kept
+        if kept is None:
+            return WireResponse(received.status, received.head, received.body, received.length)
+        memory, now = self._near.store.memory, self._clock.now()
+        response = render_stored(message.fields, context.hold, kept, memory, now)
+        response.dynamic_headers += received.head
+        return response
 
     async def _send(
         self, leader: Leader, message: RelayedMessage, context: RequestContext
@@ -209,8 +231,20 @@ class Relay:
         except BaseException:
             response.close()
             raise
-        self.durations.observe(self._clock.boottime() - began)
-        return received
+        took_s = self._clock.boottime() - began
+        self.durations.observe(took_s)
+        if result.given is None or message.near_key is None:
+            return received
+        return self._keep(message.near_key, received, result.given, took_s)
+
+    def _keep(self, key: CacheKey, received: _Received, given: Given, took_s: float) -> _Received:
+        """Keep what came in stored form; PeerLost if it is damaged."""
+        row = received.body
+        stored = loads(given.key, row) if isinstance(row, bytes) else None
+        if stored is None:
+            raise PeerLost
+        kept = self._near.keep(key, stored, given, took_s)
+        return replace(received, body=kept.body, kept=kept)
 
     async def _receive(
         self,
@@ -227,7 +261,7 @@ class Relay:
         )
         if method == "HEAD" or response.status in {204, 304}:
             return _Received(response.status, head, body, length, result)
-        if length is None or length > SHARED_BYTES:
+        if length is None or (length > SHARED_BYTES and result.given is None):
             return _Received(response.status, head, body, length, result)
         context.hold.take("responses", length)
         try:

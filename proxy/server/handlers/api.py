@@ -1,5 +1,6 @@
 """API handler: from the HTTP request to an ApiRequest, from the ApiResponse to HTTP."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -16,10 +17,12 @@ from proxy.cache.policy import (
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.scoping.scoped_service import refused
 from proxy.cache.scoping.scoping import Scoping
+from proxy.cache.store.codec import dumps
 from proxy.cache.store.store import MemoryTier
 from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import WriteThrough
 from proxy.errors import NoTokenGiven, OutsideScope, UpstreamError
+from proxy.fleet.giver import Giver
 from proxy.http_semantics.cache_control import NONE, cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
 from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunzip, identity_length
@@ -80,6 +83,8 @@ class ApiHandler:
     clock: Clock
     signer: LinkSigner | None
     """Checks attachment links; None if they need no signature."""
+    giver: Giver
+    """At the leader of a fleet: what its followers may keep."""
     detail: Detail | None = None
     """In each Cache-Status."""
 
@@ -108,7 +113,7 @@ class ApiHandler:
                 if not isinstance(response.body, bytes):
                     await response.body.aclose()
                 return file_refused_page(response.status, context.request_id, request)
-            response = self._render(request, context.hold, api_request, response)
+            response = self._render(request, context, api_request, response)
         response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
         if context.outcome.fwd is not None:
             response.dynamic_headers += serialize(quota_fields(self.limiter.quotas(api_request)))
@@ -208,8 +213,17 @@ class ApiHandler:
             raise
 
     def _render(
-        self, request: web.BaseRequest, hold: Hold, api_request: ApiRequest, served: ApiResponse
+        self,
+        request: web.BaseRequest,
+        context: RequestContext,
+        api_request: ApiRequest,
+        served: ApiResponse,
     ) -> WireResponse:
+        given = self.giver.give(api_request, served) if context.wants_stored else None
+        if given is not None:
+            stored, context.given = given
+            return WireResponse(200, b"", dumps(stored))
+        hold = context.hold
         if served.stored is not None:
             return self._render_stored(request, hold, api_request, served, served.stored)
         # A write has been done: its response is sent even if `limits.memory` is full.
@@ -226,16 +240,8 @@ class ApiHandler:
         served: ApiResponse,
         stored: StoredResponse,
     ) -> WireResponse:
-        gzip = stored.gzip and accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        etag = etag_for_encoding(stored.etag, gzip=gzip)
-        fields = _cache_fields(stored, etag, gzip=gzip)
-        if stored.status == 200 and not_modified(request.headers.get("If-None-Match", ""), etag):
-            response = WireResponse(304, fields)
-        else:
-            body, length = _body_of(stored, self.memory, hold, gzip=gzip)
-            response = WireResponse(stored.status, stored.head + fields, body, length)
         now = self.clock.now()
-        response.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
+        response = render_stored(request.headers, hold, stored, self.memory, now)
         lifetime_s = self.lookup.lifetimes(api_request, stored).lifetime_s
         is_hit = served.outcome.result == "hit" and lifetime_s > 0
         if is_hit and api_request.directives == NONE:
@@ -255,6 +261,22 @@ class ApiHandler:
         if self.verifier.wants_sample:
             self.verifier.offer_sample(request, stored)
         return self.verifier
+
+
+def render_stored(
+    headers: Mapping[str, str], hold: Hold, stored: StoredResponse, memory: MemoryTier, now: float
+) -> WireResponse:
+    """A stored response by the client's precondition and codings, and its age at `now`."""
+    gzip = stored.gzip and accepts_gzip(headers.get("Accept-Encoding", ""))
+    etag = etag_for_encoding(stored.etag, gzip=gzip)
+    fields = _cache_fields(stored, etag, gzip=gzip)
+    if stored.status == 200 and not_modified(headers.get("If-None-Match", ""), etag):
+        response = WireResponse(304, fields)
+    else:
+        body, length = _body_of(stored, memory, hold, gzip=gzip)
+        response = WireResponse(stored.status, stored.head + fields, body, length)
+    response.dynamic_headers = b"Age: %d\r\n" % int(age_of(stored.requested_at, now))
+    return response
 
 
 def authorize_notice(template: str, method: str, *, keyless: bool) -> WireResponse:

@@ -1,0 +1,84 @@
+"""Near handler: reads that a follower serves from its near cache (D72).
+
+A read is parsed and permitted as the leader would, by the same settings. What needs more than the
+stored response is relayed: another method or kind, directives, a scope, credentials that are
+forwarded, an entry in the audit log, and whatever is refused.
+"""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from proxy.cache.policy import age_of
+from proxy.errors import ProxyError
+from proxy.fleet.near import Near, NearResponse
+from proxy.http_semantics.cache_control import NONE, cache_status
+from proxy.model import CacheKey, Outcome
+from proxy.runtime.clock import Clock
+from proxy.server.handlers.api import render_stored
+from proxy.server.request_context import RequestContext
+from proxy.server.request_parser import RequestParser
+from proxy.server.response import CachedHit, WireResponse
+from proxy.trello.message import ApiRequest
+from proxy.trello.routes import Handling, handling_of
+
+
+class NearHandler:
+    """Handler of reads at a node that follows."""
+
+    def __init__(self, near: Near, parser: RequestParser, clock: Clock) -> None:
+        """`parser`: of this node's own settings; its credential is never sent."""
+        self._near = near
+        self._parser = parser
+        self._clock = clock
+
+    async def serve(
+        self, request: web.BaseRequest, context: RequestContext
+    ) -> tuple[WireResponse | None, CacheKey | None]:
+        """The response; None: relay it. Then the key under which the response may be kept."""
+        is_plain_read = request.method == "GET" and not request.body_exists
+        if not (self._near.term and is_plain_read and request.raw_path.startswith("/1/")):
+            return None, None
+        before = replace(context)
+        api_request = await self._parse(request, context)
+        kept = self._near.find(api_request.key) if api_request is not None else None
+        if kept is not None:
+            return self._respond(request, context, kept), None
+        # What the leader finds in the request counts, once.
+        context.client = before.client
+        context.credentials_sent = before.credentials_sent
+        context.credential_counters = before.credential_counters
+        context.is_audited = before.is_audited
+        return None, api_request.key if api_request is not None else None
+
+    async def _parse(self, request: web.BaseRequest, context: RequestContext) -> ApiRequest | None:
+        """The request, if any client's response to it may be used; None: the leader decides."""
+        try:
+            parsed, _ = await self._parser.parse(request, context)
+            self._parser.permission.check(parsed, ())
+        except ProxyError:
+            return None
+        is_cached = handling_of(parsed.match, parsed.query_names) is Handling.CACHED_READ
+        is_for_all = parsed.uses_stored_credential and parsed.client.scope is None
+        is_ordinary = not context.is_audited and not parsed.match.secret_positions
+        if is_cached and is_for_all and is_ordinary and parsed.directives == NONE:
+            return parsed
+        return None
+
+    def _respond(
+        self, request: web.BaseRequest, context: RequestContext, kept: NearResponse
+    ) -> WireResponse:
+        now = self._clock.now()
+        ttl_s = kept.lifetime_s - age_of(kept.requested_at, now)
+        context.outcome = Outcome(hit=True, ttl_s=int(ttl_s))
+        memory = self._near.store.memory
+        response = render_stored(request.headers, context.hold, kept, memory, now)
+        response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
+        response.hit = CachedHit(
+            stored=kept,
+            shown=kept,
+            lifetime_s=kept.lifetime_s,
+            is_watched=kept.is_watched,
+            verifier=None,
+        )
+        return response
