@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import proxy.fleet.errors  # noqa: F401 — completes the table
+from proxy.config.reference import read_reference
 from proxy.errors import PROBLEM_TYPES
 from proxy.model import Kind, Lifetimes
 from proxy.observability.metrics import describe
@@ -19,11 +20,6 @@ from proxy.trello.read_operations import NEVER, READS
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "proxy" / "docs"
 _BLOCK = re.compile(r"(?ms)^<!-- generated: (\w+) -->\n(.*?)^<!-- end -->$")
-_LINE = re.compile(
-    r"(?: +(?P<item>- )?)?(?:(?P<key>[a-z_]+):)?"
-    r"(?: *(?P<value>[^ #][^#]*?))??(?: *# (?P<comment>.*))?"
-)
-"""Of proxy.yaml."""
 NONE = "\N{EN DASH}"
 _LABELS = {
     "CONTENT": "boards, lists, cards, checklists",
@@ -40,12 +36,6 @@ _LABELS = {
     "LIBRARY": "`client.js`",
 }
 """Names of the route groups, by constant of `read_operations`."""
-
-
-def with_examples(text: str) -> str:
-    """The text of proxy.yaml with its items that are commented out, in place of the empty lists."""
-    filled = re.sub(r"(?m)^#( +(?:- )?[a-z_]+: )", r" \1", text)
-    return re.sub(r"(?m)^( *\w+: )\[\](.*\n(?: +#.*\n)* +- )", r"\1  \2", filled)
 
 
 def main() -> None:
@@ -139,28 +129,8 @@ def _entry(stem: str, rests: list[str]) -> str:
 def settings() -> Iterator[str]:
     """Every key of proxy.yaml with its default and its comment."""
     yield from _head("setting", "default", "meaning")
-    for name, value, comment in _settings():
+    for name, value, comment in read_reference((ROOT / "proxy.yaml").read_text()):
         yield _row(f"`{name}`", f"`{value}`" if value else "", comment.replace("*", "\\*"))
-
-
-def _settings() -> list[tuple[str, str, str]]:
-    """Name, default and comment; items of a list and continued comments belong to their key."""
-    above, rows = dict[int, str](), list[tuple[str, str, str]]()
-    for line in with_examples((ROOT / "proxy.yaml").read_text()).splitlines():
-        found = _LINE.fullmatch(line)
-        if found is None or line.startswith("#"):
-            continue
-        item, key, value, comment = found["item"], found["key"], found["value"], found["comment"]
-        if key is not None:
-            depth = len(line) - len(line.lstrip(" -"))
-            above = {each: name for each, name in above.items() if each < depth} | {depth: key}
-            rows.append((".".join(above.values()), value or "", comment or ""))
-        elif rows:
-            name, default, text = rows[-1]
-            default = ", ".join(filter(None, (default, value)))
-            between = "; " if item and not text.endswith(";") else " "
-            rows[-1] = (name, default, between.join(filter(None, (text, comment))))
-    return rows
 
 
 def board_metrics() -> Iterator[str]:

@@ -24,7 +24,9 @@ _EXAMPLES = {
 TRELLO_KEY=… TRELLO_TOKEN=… trello-proxy serve
   trello-proxy serve --config /etc/trello-proxy/proxy.yaml --log-level debug""",
     "check": "trello-proxy check --online",
-    "config": "trello-proxy config > proxy.yaml",
+    "config": """\
+trello-proxy config > proxy.yaml
+  trello-proxy config --schema > proxy.schema.json""",
     "explain": "trello-proxy explain 'https://api.trello.com/1/boards/5f1a…/cards'",
     "link": "trello-proxy link https://trello.com/c/AbCd1234",
     "warm": "trello-proxy warm https://trello.com/b/AbCd1234 --dry-run",
@@ -35,6 +37,10 @@ trello-proxy purge https://trello.com/b/AbCd1234
     "certificate": "trello-proxy certificate --directory /etc/trello-proxy/tls trello.internal",
     "fleet": "trello-proxy fleet forget 10.0.0.7:9080",
     "docs": "trello-proxy docs http",
+    "completion": """\
+eval "$(trello-proxy completion bash)"
+  trello-proxy completion zsh > ~/.zfunc/_trello-proxy
+  trello-proxy completion fish > ~/.config/fish/completions/trello-proxy.fish""",
     "help": "trello-proxy help serve",
 }
 _INTERNAL = "worker"
@@ -109,7 +115,10 @@ class CommandLine:
             ("--online", "credential_check", "also verify the key and token with Trello"),
         ):
             check.add_argument(flag, dest="module", action="store_const", const=module, help=text)
-        self._add("config", "Print proxy.yaml with every setting explained", has_config=False)
+        text = "Print proxy.yaml with every setting explained"
+        config = self._add("config", text, has_config=False)
+        text = "print its JSON Schema, for editors"
+        config.add_argument("--schema", action="store_true", help=text)
         text = "Make a client key, and print it with its entry in proxy.yaml"
         key = self._add("key", text, has_config=False)
         key.add_argument("name", metavar="NAME", help="of the client, in logs and metrics: ci")
@@ -151,6 +160,9 @@ class CommandLine:
         text = "Print a page of the documentation, or the list of pages"
         docs = self._add("docs", text, has_config=False)
         docs.add_argument("page", metavar="PAGE", nargs="?", help="default: the list")
+        text = "Print a script that completes commands and flags, for a shell"
+        completion = self._add("completion", text, has_config=False)
+        completion.add_argument("shell", choices=("bash", "zsh", "fish"))
         text = "Explain a command, or list the commands"
         explained = self._add("help", text, has_config=False)
         names = [name for name in self.commands if name != "help"]

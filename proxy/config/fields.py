@@ -3,7 +3,8 @@
 A field is annotated with a section, a `Literal`, `Annotated[type, read]`, a tuple of one of these,
 or one of these or None. `read` raises ValueError("what is wrong; what to write instead"); that of
 a `Secret` checks it. The unit is part of the name in Python (`wait_s`) and of the value in YAML
-(`wait: 20s`). Where a default is not constant, the metadata have its YAML node as `absent`.
+(`wait: 20s`). Where a default is not constant, the metadata have its YAML node as `absent`, or a
+function of the environment that gives it.
 """
 
 import re
@@ -92,12 +93,17 @@ class Reader:
                 self.document.note(inner, f"unknown key; {cure}")
         values = {
             field.name: self.read(
-                field.type, *(given.get(key) or (field.metadata.get("absent"), place.inner(key)))
+                field.type, *(given.get(key) or (self._absent(field), place.inner(key)))
             )
             for key, field in known.items()
             if key in given or field.metadata or field.default is MISSING
         }
         return section(**values) if len(self.document.faults) == faults else None
+
+    def _absent(self, field: "Field[Any]") -> yaml.Node | None:
+        """The value of a setting that is not written, where that is not the field's default."""
+        absent = field.metadata.get("absent")
+        return absent(self.environ) if callable(absent) else absent
 
     def _mapping(self, pairs: list[tuple[yaml.Node, yaml.Node]], place: Place) -> _Mapping:
         values: _Mapping = {}

@@ -1,6 +1,7 @@
 """Schema of the configuration: frozen dataclasses. `proxy.yaml` is the reference."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +22,6 @@ _SINGULAR = re.compile(
 )
 _PATTERN = re.compile(r"(?:/(?:\*|[a-z0-9._-]+))*(?:/\*\*)?")
 _DAY_S, _MIB = 86_400.0, 1 << 20
-_CACHE = "~/.cache/trello-proxy"
 
 Backend = Literal["sqlite", "redis", "memory"]
 MAX_METRICS_BOARDS = 50
@@ -119,6 +119,14 @@ def _signing_key(secret: Secret) -> Secret:
     return secret
 
 
+def _default_directory(environ: Mapping[str, str]) -> yaml.ScalarNode:
+    """Where a user's caches are: by the XDG Base Directory Specification, or Apple's."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not base.startswith("/"):
+        base = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    return yaml.ScalarNode("tag:yaml.org,2002:str", f"{base}/trello-proxy")
+
+
 _yaml = partial(yaml.compose, Loader=yaml.BaseLoader)
 Duration = Annotated[float, units.duration]
 Timeout = Annotated[float, partial(units.duration, at_least_s=0.001)]
@@ -176,7 +184,8 @@ class Credentials:
 class Cache:
     backend: Backend = "sqlite"
     directory: Annotated[str, _directory] = field(
-        default_factory=partial(_directory, _CACHE), metadata={"absent": _yaml(_CACHE)}
+        default_factory=lambda: _directory(_default_directory({}).value),
+        metadata={"absent": _default_directory},
     )
     redis: Annotated[Secret, addresses.redis_url, MUST_BE_SET] | None = None
     """A URL, which may hold a password."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from proxy.cli import link, options
 from proxy.cli.main import run
+from proxy.cli.parser import CommandLine
 
 ROOT = Path(__file__).parents[2]
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
@@ -625,3 +627,46 @@ def test_resolve_without_its_library_is_a_fault(
     (elsewhere / "proxy.yaml").write_text("upstream: {resolve: [9.9.9.9]}")
     assert run(["check"]) == 2
     assert "pip install '.[resolve]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert not [name for name in CommandLine().commands if name not in script]
+    assert "--dry-run" in script or "dry-run" in script
+
+
+def test_bash_completes_commands_flags_and_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not installed")
+    assert run(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    for words, wanted in ((["pur"], "purge"), (["warm", "--dr"], "--dry-run")):
+        line = " ".join(f'"{word}"' for word in ("trello-proxy", *words))
+        ask = (
+            f"COMP_WORDS=({line}); COMP_CWORD={len(words)}\n"
+            "$(complete -p trello-proxy | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n"
+            'echo "${COMPREPLY[@]}"\n'
+        )
+        done = subprocess.run(
+            [bash, "-c", script + ask], capture_output=True, text=True, check=False
+        )
+        assert wanted in done.stdout.split(), done.stderr
+
+
+def test_the_cache_is_where_a_users_caches_are(
+    capsys: pytest.CaptureFixture[str], credentials: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, directory in (
+        ("/x", "/x/trello-proxy"),
+        ("", ".cache/trello-proxy"),
+        ("y", ".cache/"),
+    ):
+        monkeypatch.setenv("XDG_CACHE_HOME", given)
+        assert run(["check"]) == 0
+        assert directory in capsys.readouterr().out
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert run(["check"]) == 0
+    assert "/Library/Caches/trello-proxy" in capsys.readouterr().out

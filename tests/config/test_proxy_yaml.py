@@ -9,8 +9,9 @@ import yaml
 
 from proxy.config import schema
 from proxy.config.fields import fields_by_key
+from proxy.config.reference import with_examples
 from proxy.config.schema import Config
-from tests.generate_docs import ROOT, with_examples
+from tests.generate_docs import ROOT
 
 TEXT = (ROOT / "proxy.yaml").read_text()
 FILLED = with_examples(TEXT)
