@@ -128,38 +128,39 @@ class App:
             responses=components.stores.responses,
             watched=components.services.cache.watched,
         )
-        reconfigure = await self._listen(groups, serving)
+        if not self._worker_sockets:
+            await self._listeners.listen(groups, serving)
+        else:
+            await self._listeners.listen([[], *groups[1:]], serving)
+            self.workers = self._worker_pool()
+            await self.workers.start(self._listeners, serving, components)
         self._start_webhooks(components)
         manager = environment.own(components.credential_manager)
         manager.start(learns=self._ports.source is not None)
-        self._start_reloader(manager, lambda: components, reconfigure)
+        self._start_reloader(self.workers or manager, lambda: components, self._reconfigure)
 
-    async def _listen(
-        self, groups: list[list[socket.socket]], serving: Serving
-    ) -> Callable[[Config], None]:
-        """Accept connections, here or in workers (D74); to be called with each configuration."""
-        if not self._worker_sockets:
-            await self._listeners.listen(groups, serving)
-            return _no_reconfiguration
+    def _worker_pool(self) -> "WorkerPool":
+        """The workers, not started (D74)."""
         from proxy.app.workers.pool import WorkerPool  # noqa: PLC0415 — delays the start
-        from proxy.app.workers.settings import worker_settings  # noqa: PLC0415 — as above
         from proxy.runtime.child_process import start_child  # noqa: PLC0415 — as above
 
-        await self._listeners.listen([[], *groups[1:]], serving)
         ports = self._ports
-        pool = self.workers = WorkerPool(
+        return WorkerPool(
             self._environment,
             self._worker_sockets,
-            worker_settings(self._config, self.public_url, self.port),
+            self._worker_settings(self._config),
             start=lambda sockets: start_child("worker", sockets, ports.environ),
             write_log=ports.write_log,
         )
-        await pool.start(self._listeners, serving)
 
-        def reconfigure(config: Config) -> None:
-            pool.reload(worker_settings(config, self.public_url, self.port))
+    def _worker_settings(self, config: Config) -> str:
+        from proxy.app.workers.settings import worker_settings  # noqa: PLC0415 — delays the start
 
-        return reconfigure
+        return worker_settings(config, self.public_url, self.port)
+
+    def _reconfigure(self, config: Config) -> None:
+        if self.workers is not None:
+            self.workers.reload(self._worker_settings(config))
 
     async def _start_node(self, groups: list[list[socket.socket]], listen: Listen) -> None:
         """Start as a node of a fleet (D65)."""
@@ -266,7 +267,3 @@ class App:
         log.event("info", "listening", **dict(zip(("address", "admin"), addresses, strict=False)))
         for warning in configuration_warnings(self._config):
             log.event("warning", "configuration", detail=warning)
-
-
-def _no_reconfiguration(_: Config) -> None:
-    return None

@@ -13,7 +13,7 @@ from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.components import Environment
 from proxy.app.from_config import build_guard
 from proxy.app.routes import ListenerRoutes
-from proxy.cache.boards import WatchedBoards
+from proxy.cache.boards import Watch
 from proxy.cache.store.store import ResponseStore
 from proxy.config.certificates import CertificateFiles
 from proxy.model import Listen
@@ -51,7 +51,7 @@ class Serving:
     credential_usage: CredentialUsage
     responses: ResponseStore
     """Of the hits that the fast path repeats, as `watched`; a fleet's leader replaces both."""
-    watched: WatchedBoards
+    watched: Watch
 
 
 class Listeners:

@@ -65,7 +65,7 @@ async def _follow(
                 figures = worker.figures() if wants_figures else None
                 writer.write(line(Alive(number, figures)))
             case Reload(config=config):
-                worker.reload(parse_settings(config))
+                worker.reload(config)
             case Stop():
                 await worker.stop()
                 writer.write(line(Alive(0, worker.figures())))

@@ -149,6 +149,11 @@ class Barrier:
             self._holders.gone(subscription.holder)
             self._note_change()
 
+    def ended(self, address: str) -> None:
+        """As Holders.ended."""
+        self._holders.ended(address)
+        self._note_change()
+
     def note_ping(self, holder: Holder) -> bool:
         """As Subscription.pinged."""
         is_trusted = self._holders.pinged(holder, self._clock.boottime())

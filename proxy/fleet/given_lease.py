@@ -9,6 +9,13 @@ from proxy.fleet.lease import Record, Renewal, Sighting
 
 PARENT = "parent"
 """The leader's address, of which no port is needed: workers have one connection, to it."""
+
+
+def worker_address(number: int) -> str:
+    """The address of a worker, by which its parent knows the session."""
+    return f"worker-{number}"
+
+
 _SERVER = "given"
 """In place of the id of a Redis server."""
 _TERM = 1

@@ -91,6 +91,10 @@ class Holders:
         self.joined(holder.address)
         self._holders = [each for each in self._holders if each is not holder]
 
+    def ended(self, address: str) -> None:
+        """The process of the follower at this address has ended, as its parent has seen."""
+        self._holders = [each for each in self._holders if each.address != address]
+
     def pinged(self, holder: Holder, now: float) -> bool:
         """Trust the follower for TRUST_S more; False: it must join anew.
 

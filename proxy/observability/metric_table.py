@@ -78,7 +78,8 @@ counter redis_reasserts_total
     hold was written again from memory.
 
 gauge fleet_leader
-    1 while this node leads. This and the next thirteen exist with `fleet.listen`.
+    1 while this node leads. This and the next thirteen exist with `fleet.listen`; those of relays,
+    waits for followers and near caches also with `workers` above 1.
 gauge fleet_members
     Nodes of the fleet that this one knows, itself included.
 gauge fleet_sessions
@@ -105,7 +106,7 @@ gauge fleet_trust_seconds
     For how long this node, as a follower, may use its near cache without another reply of the
     leader; 0 while it may not.
 gauge near_bytes
-    Bytes in the near cache of a follower.
+    Bytes in the near cache of a follower, or in those of all workers.
 gauge near_responses
     Responses in it.
 counter near_evictions_total

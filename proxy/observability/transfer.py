@@ -110,7 +110,7 @@ class FigureSum:
         own = self._metrics.readings.get(name)
         if name not in _KINDS or isinstance(own, _SummedReading) or name in _COUNTED_HERE:
             return
-        self._metrics.provide({name: _SummedReading(own, lambda: self._of_workers(name))})
+        self._metrics.provide({name: _SummedReading(name, own, lambda: self._of_workers(name))})
 
     def _of_workers(self, name: str) -> dict[Labels, Any]:
         if _KINDS[name] != "gauge":
@@ -118,7 +118,7 @@ class FigureSum:
         sums: dict[Labels, float] = {}
         for figures in self._gauges.copy().values():
             for labels, value in figures.gauges.get(name, ()):
-                sums[labels] = sums.get(labels, 0.0) + value
+                sums[labels] = _total(name, value, sums.get(labels))
         return sums
 
 
@@ -135,8 +135,12 @@ class _SummedReading:
     """A reading of the parent's, and what the workers add to it."""
 
     def __init__(
-        self, own: Callable[[], Reading] | None, others: Callable[[], Mapping[Labels, Any]]
+        self,
+        name: str,
+        own: Callable[[], Reading] | None,
+        others: Callable[[], Mapping[Labels, Any]],
     ) -> None:
+        self._name = name
         self._own = own
         self._others = others
 
@@ -148,8 +152,13 @@ class _SummedReading:
             if isinstance(other, Histogram):
                 figures[labels] = _joined(other, before)
             else:
-                figures[labels] = other + (before or 0)
+                figures[labels] = _total(self._name, other, before)
         return figures
+
+
+def _total(name: str, one: float, other: float | None) -> float:
+    """The sum, or of two points in time the later one."""
+    return max(one, other or 0.0) if name.endswith("_timestamp_seconds") else one + (other or 0.0)
 
 
 def _joined(one: Histogram, other: Histogram | None) -> Histogram:

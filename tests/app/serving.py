@@ -40,7 +40,8 @@ class ServedProxy:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log_file.read_bytes().splitlines()]
+        lines, _, _ = self.log_file.read_bytes().rpartition(b"\n")
+        return [json.loads(line) for line in lines.splitlines()]
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         return [line for line in self.events if line["message"] == message]

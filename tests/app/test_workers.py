@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tests.app.serving import (
 from tests.fleet.nodes import READY_S, now
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN
+from tests.server.conftest import Wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HUNG_S = 1.0
@@ -215,6 +217,102 @@ async def test_a_worker_that_hangs_is_replaced_and_the_other_serves_meanwhile(
     assert len(proxy.logged("worker hangs")) == 1
 
 
+async def test_a_write_waits_for_a_worker_that_hangs_until_it_is_killed(
+    proxy: ServedProxy, card: str
+) -> None:
+    """It may serve what it keeps as long as it lives, so the write is not over before."""
+    async with proxy.of_each_worker() as wires:
+        one, other = wires.values()
+        for wire in (one, other) * 2:
+            assert (await proxy.ask(wire, "GET", card)).status == 200
+        hung = proxy.workers[0]
+        os.kill(hung, signal.SIGSTOP)
+        began = now()
+        writes = [
+            asyncio.ensure_future(proxy.ask(each, "PUT", card, body=b'{"name": "over"}'))
+            for each in (one, other)
+        ]
+        done, _ = await asyncio.wait(writes, return_when=asyncio.FIRST_COMPLETED)
+        took_s = now() - began
+        if (write := done.pop()).exception() is not None:  # of the worker that hung
+            (write,) = (each for each in writes if each is not write)
+            await write
+        assert hung not in proxy.workers
+        assert took_s < HUNG_S + 1.5
+        heard = await proxy.get(card)
+        assert heard.json["name"] == "over"
+        await asyncio.gather(*writes, return_exceptions=True)
+    await eventually(lambda: len(proxy.workers) == 2)
+
+
+async def test_reads_show_every_write_before_them_while_workers_come_and_go(
+    proxy: ServedProxy, card: str, trello: FakeTrello
+) -> None:
+    history = History(proxy, f"{card}?fields=name", card)
+    async with history.running():
+        for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL):
+            await asyncio.sleep(0.4)
+            await eventually(lambda: len(proxy.workers) == 2)
+            os.kill(proxy.workers[0], number)
+        await asyncio.sleep(0.4)
+        await eventually(lambda: len(proxy.workers) == 2)
+    assert history.wrong == []
+    assert history.reads > 50
+    assert history.acknowledged > 5
+    assert history.hits > 10
+
+
+class History:
+    """Clients that read and one that writes; a read shows each write acknowledged before it."""
+
+    def __init__(self, proxy: ServedProxy, target: str, card: str) -> None:
+        self._proxy = proxy
+        self._target = target
+        self._card = card
+        self.written = self.acknowledged = self.reads = self.hits = 0
+        self.wrong: list[str] = []
+        self._tasks = TaskSet()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        body = b'{"name": "v0"}'
+        async with self._proxy.connected() as wire:
+            assert (await self._proxy.ask(wire, "PUT", self._card, body=body)).status == 200
+        for act in (self._read, self._read, self._read, self._write):
+            self._tasks.spawn(self._again(act))
+        try:
+            yield
+        finally:
+            await self._tasks.stop()
+
+    async def _again(self, act: Callable[[Wire], Awaitable[None]]) -> None:
+        """On one connection, and on another when it breaks."""
+        while True:
+            with suppress(OSError, EOFError):
+                async with self._proxy.connected() as wire:
+                    for _ in range(20):
+                        await act(wire)
+                        await asyncio.sleep(0.002)
+
+    async def _read(self, wire: Wire) -> None:
+        before = self.acknowledged
+        heard = await self._proxy.ask(wire, "GET", self._target)
+        self.reads += 1
+        self.hits += "; hit" in heard.fields["cache-status"]
+        number = int(heard.json["name"].removeprefix("v"))
+        if not before <= number <= self.written:
+            self.wrong.append(f"v{number} after v{before} of {self.written}")
+
+    async def _write(self, wire: Wire) -> None:
+        self.written += 1
+        number = self.written
+        body = b'{"name": "v%d"}' % number
+        heard = await self._proxy.ask(wire, "PUT", self._card, body=body)
+        if heard.status == 200:
+            self.acknowledged = number
+        await asyncio.sleep(0.05)
+
+
 async def test_metrics_have_the_figures_of_this_moment(proxy: ServedProxy, card: str) -> None:
     name = '{cache="hit",method="GET",route="/cards/{id}",status="200"}'
     await proxy.get(card)
@@ -228,6 +326,8 @@ async def test_metrics_have_the_figures_of_this_moment(proxy: ServedProxy, card:
     assert (await proxy.figures("workers"))[""] == 2
     assert len(await proxy.figures("worker_cpu_seconds_total")) == 2
     assert (await proxy.figures("fleet_relays_total"))['{result="ok"}'] > 10
+    assert (await proxy.figures("near_responses"))[""] >= 2
+    assert (await proxy.figures("client_api_requests_total"))[""] > 100
 
 
 async def test_a_reload_reaches_the_workers(proxy: ServedProxy) -> None:
@@ -244,6 +344,28 @@ async def test_a_reload_reaches_the_workers(proxy: ServedProxy) -> None:
             os.kill(pid, number)  # as a service manager or terminal may
     assert (await proxy.get("/healthz")).status == 200
     assert proxy.workers == pids
+
+
+async def test_a_reload_ends_what_workers_would_serve_by_themselves(
+    proxy: ServedProxy, card: str
+) -> None:
+    async with proxy.of_each_worker() as wires:
+        for wire in [*wires.values()] * 2:
+            assert (await proxy.ask(wire, "GET", card)).status == 200
+        before = len(proxy.logged("configuration reloaded"))
+        for settings, status in (("clients: {access: keys}\n", 401), ("", 200)):
+            proxy.configure(settings)
+            proxy.send_signal(signal.SIGHUP)
+            before += 1
+            await eventually(partial(logged, proxy, "configuration reloaded", before))
+            for wire in wires.values():
+                ends = now() + 1.0
+                while (await proxy.ask(wire, "GET", card)).status != status:
+                    assert now() < ends
+
+
+def logged(proxy: ServedProxy, message: str, times: int) -> bool:
+    return len(proxy.logged(message)) == times
 
 
 async def test_a_second_proxy_at_the_same_address_says_that_it_is_taken(
@@ -275,6 +397,7 @@ async def test_sigterm_ends_all_of_them_and_finishes_what_is_in_progress(
 
 
 async def test_workers_end_with_their_parent(proxy: ServedProxy) -> None:
+    await proxy.kill()
     await proxy.start()
     pids = proxy.workers
     assert len(pids) == 2

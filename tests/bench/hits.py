@@ -88,7 +88,7 @@ def least_rate(size: int, connections: int) -> float:
 def _measure(servers: dict[str, Server], size: int, connections: int, rounds: int) -> None:
     targets = Targets("0123456789ab", BOARDS, size)
     for server in servers.values():
-        _warm(server, targets)
+        warm(server, targets)
     slices: dict[str, list[Slice]] = {name: [] for name in servers}
     for _ in range(rounds):
         for name, server in servers.items():
@@ -107,7 +107,7 @@ def _measure(servers: dict[str, Server], size: int, connections: int, rounds: in
             _compare(name, slices["proxy"], slices[name], least, disturbed=disturbed)
 
 
-def _warm(server: Server, targets: Targets) -> None:
+def warm(server: Server, targets: Targets) -> None:
     """Everything is stored, and comes back right, before anything is timed."""
     all_targets = [targets.target(number) for number in range(targets.different)]
     asyncio.run(check(server, all_targets, hit=False))

@@ -23,10 +23,14 @@ AUTHORIZATION = f'OAuth oauth_consumer_key="{KEY}", oauth_token="{TOKEN}"'
 START_TIMEOUT_S = 20.0
 _CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, OTHER_CORE = _CORES[0], _CORES[-1]
+SEVERAL = -1
+SERVER_CORES = set(_CORES[:-1]) if len(_CORES) > 2 else set(_CORES)
+"""Of a server with several processes; with two cores it shares the other one."""
 _ROOT = Path(__file__).parents[2]
 
 _PROXY = """\
 listen: 127.0.0.1:{port}
+workers: {workers}
 upstream: {{url: "{upstream}"}}
 cache: {{directory: {directory}, memory: {memory}}}
 routes: [{{match: /boards/*/cards, lifetime: 1h}}]
@@ -146,7 +150,7 @@ class Bench:
         command = [sys.executable, "-m", "tests.bench.large_board", str(port), str(cards)]
         return self._start("upstream", port, command, OTHER_CORE)
 
-    def proxy(self, upstream: Server, memory: str = "256MiB") -> Server:
+    def proxy(self, upstream: Server, memory: str = "256MiB", workers: int = 1) -> Server:
         """This proxy, as an operator would start it: its log in a file, its metrics on."""
         port, directory = _free_port(), self._new("proxy")
         config = directory / "proxy.yaml"
@@ -156,11 +160,13 @@ class Bench:
                 upstream=upstream.url,
                 directory=directory / "cache",
                 memory=memory,
+                workers=workers,
                 keys=_client_keys(),
             )
         )
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]
-        return self._start("proxy", port, command)
+        core = SERVER_CORE if workers == 1 else SEVERAL
+        return self._start("proxy", port, command, core)
 
     def naive(self, upstream: Server) -> Server:
         """CachedSession behind aiohttp."""
@@ -260,9 +266,9 @@ def asked(upstream: Server) -> int:
 
 @contextmanager
 def _pinned(core: int) -> Iterator[None]:
-    """What is started inside runs on this core, threads and workers included."""
+    """What is started inside runs on this core, or on SERVER_CORES if it is SEVERAL."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, SERVER_CORES if core == SEVERAL else {core})
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from tests.bench import (
     hits,
     misses,
     overload,
+    workers,
 )
 from tests.bench.figures import Ratio
 from tests.redis_server import needs_redis
@@ -23,6 +24,17 @@ def test_the_benchmark_of_hits_measures_every_server(capsys: pytest.CaptureFixtu
     assert re.search(r"proxy +[\d,]+ hits/s", told)
     assert re.search(r"naive +[\d,]+ hits/s", told)
     assert re.search(r"nginx +[\d,]+ hits/s|nginx is not installed", told)
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_workers_measures_them_beside_one_process(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workers.main(["--smoke"])
+    told = capsys.readouterr().out
+    assert re.search(r"one +[\d,]+ hits/s", told)
+    assert re.search(r"workers +[\d,]+ hits/s", told)
+    assert "CPU time to one process's" in told
 
 
 def test_the_benchmark_of_misses_measures_latency_rate_rush_and_memory(

@@ -51,11 +51,12 @@ class Child:
         *,
         start: StartChild,
         setup: Callable[[], Setup],
+        on_end: Callable[[], None],
         figures: FigureSum,
         log: Log,
         write_log: Callable[[bytes], None],
     ) -> None:
-        """`write_log`: gets complete lines."""
+        """`on_end`: called when a process has ended; `write_log`: gets complete lines."""
         self.number = number
         self.sockets = sockets
         self.restarts = 0
@@ -63,6 +64,7 @@ class Child:
         """Set while the process accepts connections."""
         self._start_process = start
         self._setup = setup
+        self._on_end = on_end
         self._figures = figures
         self._log = log
         self._write_log = write_log
@@ -148,7 +150,7 @@ class Child:
             child.kill()
             self.is_ready.clear()
             self._has_replied.set()
-            self._figures.forget(self.number)
+            self._on_end()
             self._process = None
             child.writer.close()
             await tasks.stop()

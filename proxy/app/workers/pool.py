@@ -5,19 +5,22 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 from aiohttp import web
 
 from proxy import __version__
-from proxy.app.components import Environment
+from proxy.app.components import Components, Environment
 from proxy.app.listeners import Listeners, Serving
 from proxy.app.workers.child import START_S, Child, StartChild
+from proxy.app.workers.duties import StandingDuties
 from proxy.app.workers.messages import Setup
-from proxy.app.workers.no_duties import NoDuties
-from proxy.fleet.given_lease import PARENT, GivenLease
+from proxy.app.workers.settings import settings_digest
+from proxy.fleet.given_lease import PARENT, GivenLease, worker_address
 from proxy.fleet.local import Local
 from proxy.fleet.near import Near
 from proxy.fleet.node import Node
 from proxy.fleet.protocol import Hello
+from proxy.model import Credential
 from proxy.observability.transfer import FigureSum
 from proxy.runtime.tasks import TaskSet
 from proxy.runtime.unix_socket import listen_abstract
@@ -58,7 +61,7 @@ class WorkerPool:
         self._key = environment.random(_KEY_BYTES)
         self._sockets = sockets
         self._socket = listen_abstract(BACKLOG)
-        hello = Hello(PARENT, environment.instance, __version__)
+        hello = Hello(PARENT, environment.instance, __version__, settings_digest(settings))
         lease, log = GivenLease(is_own=True), environment.log
         self._figures = FigureSum(environment.metrics, clock.now)
         self._children = [
@@ -67,6 +70,7 @@ class WorkerPool:
                 each,
                 start=start,
                 setup=partial(self._setup, number),
+                on_end=partial(self._on_end, number),
                 figures=self._figures,
                 log=log,
                 write_log=self._redact_and_write,
@@ -74,28 +78,34 @@ class WorkerPool:
             for number, each in enumerate(sockets, start=1)
         ]
         peers = PeerClient(lambda: self._key, environment.random)  # the parent calls no one
-        near = Near(clock, limit_bytes=0)
-        self._node = Node(Local(hello, lease, peers, NoDuties(), clock, log, near, is_given=True))
+        near, duties = Near(clock, limit_bytes=0), StandingDuties(clock)
+        self._duties = duties
+        self._local = Local(hello, lease, peers, duties, clock, log, near, is_given=True)
+        self._node = Node(self._local)
         self._service = LeaderService(self._node)
         self._refreshing = TaskSet()
 
-    async def start(self, listeners: Listeners, serving: Serving) -> None:
+    async def start(self, listeners: Listeners, serving: Serving, components: Components) -> None:
         """Serve what workers relay, and start them; WorkersFailed if one does not come up."""
         environment = self._environment
+        self._duties.components = components
+        environment.own(self._node).start()
+        await self._node.wait_for_leader(environment.clock.boottime() + START_S)
+        components.stores.responses.barrier = self._duties.barrier
         own, metrics = environment.own, environment.metrics
         self._service.open(serving.routes.clients, serving.routes.admin)
         relayed = Routes({}, {}, self._serve, self._serve)
         middleware = listeners.middleware(RelayedMiddleware, serving, relayed)
         handler = NodeHandler(self._node, middleware, lambda: self._key)
         await listeners.listen_for_nodes([self._socket], middleware, handler.handle)
-        own(self._node).start()
-        await self._node.wait_for_leader(environment.clock.boottime() + START_S)
         own(self)
         first = [each.start() for each in self._children]
         metrics.provide(
             {
                 "workers": lambda: sum(each.is_ready.is_set() for each in self._children),
                 "worker_restarts_total": lambda: sum(each.restarts for each in self._children),
+                "fleet_barrier_seconds": lambda: self._local.barriers.durations,
+                "fleet_expired_total": lambda: self._local.barriers.expired,
             }
         )
         metrics.refresh = self._refresh
@@ -113,8 +123,20 @@ class WorkerPool:
     def reload(self, settings: str) -> None:
         """Have the workers use other settings."""
         self._settings = settings
+        hello, digest = self._local.hello, settings_digest(settings)
+        self._local.hello = msgspec.structs.replace(hello, config=digest)
+        self._duties.invalidate_copies()
         for each in self._children:
             each.reload(settings)
+
+    async def replace(self, credential: Credential) -> bool:
+        """As CredentialManager.replace; what workers keep may be another account's."""
+        components = self._duties.components
+        is_replaced = components is not None and await components.credential_manager.replace(
+            credential
+        )
+        self._duties.invalidate_copies()
+        return is_replaced
 
     def _setup(self, number: int) -> Setup:
         return Setup(
@@ -124,6 +146,12 @@ class WorkerPool:
             key=self._key.hex(),
             max_relays=MAX_CONNECTIONS // len(self._children),
         )
+
+    def _on_end(self, number: int) -> None:
+        """A worker's process has ended: it serves nothing, so no write needs to wait for it."""
+        self._figures.forget(number)
+        if self._duties.barrier is not None:
+            self._duties.barrier.ended(worker_address(number))
 
     async def _serve(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         is_admin = envelope_of(request).is_admin

@@ -4,6 +4,7 @@ A TLS key is not among them: the worker reads the file itself, as it makes the h
 """
 
 from dataclasses import replace
+from hashlib import sha256
 
 from proxy.access.client_keys import digest_of
 from proxy.config.clients import ClientKey
@@ -52,6 +53,11 @@ def worker_settings(config: Config, public_url: str, port: int) -> str:
 def parse_settings(text: str) -> Config:
     """The configuration that a worker got; ConfigError."""
     return load(text, "settings", {}, _read_nothing)
+
+
+def settings_digest(text: str) -> str:
+    """Digest of a worker's settings: one that has others than its parent must keep nothing."""
+    return sha256(text.encode()).hexdigest()
 
 
 def _by_digest(key: ClientKey) -> ClientKey:

@@ -5,6 +5,8 @@ It has no Trello credential, no store and no connection but to its parent, witho
 
 import socket
 
+import msgspec
+
 from proxy import __version__
 from proxy.app.certificate_reloader import CertificateReloader
 from proxy.app.components import Environment
@@ -13,14 +15,11 @@ from proxy.app.listeners import Listeners, Serving
 from proxy.app.near_parser import build_near_parser
 from proxy.app.reload import ReloadableState
 from proxy.app.routes import ListenerRoutes
+from proxy.app.workers.duties import StandingDuties
 from proxy.app.workers.messages import Setup
-from proxy.app.workers.no_duties import NoDuties
-from proxy.cache.boards import WatchedBoards
-from proxy.cache.store.store import MemoryTier, ResponseStore
-from proxy.cache.store.tag_epochs import TagEpochs
-from proxy.config.schema import Config
+from proxy.app.workers.settings import parse_settings, settings_digest
 from proxy.fleet.errors import NoLeader
-from proxy.fleet.given_lease import GivenLease
+from proxy.fleet.given_lease import GivenLease, worker_address
 from proxy.fleet.local import Local
 from proxy.fleet.near import Near
 from proxy.fleet.node import Node
@@ -36,6 +35,7 @@ from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.peer_client import PeerClient
 from proxy.server.fleet.relay import Relay
 from proxy.server.middleware import Handler, Routes
+from proxy.server.request_parser import RequestParser
 from proxy.trello.routes import RouteTable
 
 
@@ -51,19 +51,23 @@ class Worker:
         self._figures = FigureSource(metrics)
         key, path = bytes.fromhex(setup.key), f"\0{setup.parent}"
         client = PeerClient(lambda: key, environment.random, path, setup.max_relays)
-        hello = Hello(f"worker-{setup.number}", environment.instance, __version__)
-        lease = GivenLease(is_own=False)
-        log = environment.log
-        near = self._near = Near(clock, limit_bytes=0)
-        config = environment.config
-        self._parser = build_near_parser(environment, config.origin, RouteTable(config.routes))
-        self._node = Node(Local(hello, lease, client, NoDuties(), clock, log, near, is_given=True))
+        address, digest = worker_address(setup.number), settings_digest(setup.config)
+        hello = Hello(address, environment.instance, __version__, digest, keeps=True)
+        near = self._near = Near(clock, environment.config.cache.memory_bytes)
+        near.on_change = self._use_near
+        lease, duties, log = GivenLease(is_own=False), StandingDuties(clock), environment.log
+        self._local = Local(hello, lease, client, duties, clock, log, near, is_given=True)
+        self._node = Node(self._local)
         self._relay = relay = Relay(self._node, client, near, clock)
         labels = (str(setup.number),)
         metrics.provide(
             {
                 "fleet_relays_total": lambda: dict(relay.results),
                 "fleet_relay_seconds": lambda: relay.durations,
+                "near_bytes": lambda: near.store.memory.used_bytes,
+                "near_responses": lambda: len(near.store.memory),
+                "near_evictions_total": lambda: near.evictions,
+                "client_key_last_used_timestamp_seconds": environment.authentication.keys.last_used,
                 "worker_cpu_seconds_total": lambda: {labels: cpu_s()},
                 "worker_resident_bytes": lambda: {labels: resident_bytes()},
             }
@@ -78,13 +82,17 @@ class Worker:
         environment.own(self._relay).start()
         environment.own(self._node).start()
         await self._listeners.listen([sockets], self._serving())
+        self._use_near()
 
     async def stop(self) -> None:
         """Finish requests in progress, within seconds."""
         await self._environment.shutdown.aclose()
 
-    def reload(self, config: Config) -> None:
-        """Use what needs no restart of another configuration."""
+    def reload(self, settings: str) -> None:
+        """Use what needs no restart of other settings; ConfigError, ValueError."""
+        config, hello = parse_settings(settings), self._local.hello
+        self._near.suspend()
+        self._local.hello = msgspec.structs.replace(hello, config=settings_digest(settings))
         self._wait_s = config.limits.wait_s
         ReloadableState(
             components=lambda: None,
@@ -100,13 +108,24 @@ class Worker:
         self._environment.log.flush()  # counts the hits of the fast path
         return self._figures.take()
 
+    def _parser(self) -> RequestParser:
+        environment = self._environment
+        config = environment.config
+        return build_near_parser(environment, config.origin, RouteTable(config.routes))
+
+    def _use_near(self) -> None:
+        """Have the fast paths repeat hits of the near cache."""
+        for each in self._listeners.fast_paths:
+            each.use(self._near.store, self._near.watch)
+            each.may_serve = self._near.is_usable
+
     def _serving(self) -> Serving:
         environment = self._environment
         handler = ClientHandler(
             self._node,
             LeaderService(self._node),
             self._relay,
-            NearHandler(self._near, self._parser, environment.clock),
+            NearHandler(self._near, self._parser(), environment.clock, counts_credentials=False),
             apart=_never_apart,
             wait_s=lambda: self._wait_s,
             clock=environment.clock,
@@ -121,8 +140,8 @@ class Worker:
                 environment.log,
                 deprecates=False,
             ),
-            responses=ResponseStore(MemoryTier(0), None, TagEpochs(0)),
-            watched=WatchedBoards(environment.clock),
+            responses=self._near.store,
+            watched=self._near.watch,
         )
 
 

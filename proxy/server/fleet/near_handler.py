@@ -26,8 +26,15 @@ from proxy.trello.routes import Handling, handling_of
 class NearHandler:
     """Handler of reads at a node that follows."""
 
-    def __init__(self, near: Near, parser: RequestParser, clock: Clock) -> None:
-        """`parser`: of this node's own settings; its credential is never sent."""
+    def __init__(
+        self, near: Near, parser: RequestParser, clock: Clock, *, counts_credentials: bool = True
+    ) -> None:
+        """`parser`: of this node's own settings; its credential is never sent.
+
+        `counts_credentials`: whether requests that carry one are served here; whose it is, is
+        counted, and a worker does not know.
+        """
+        self._counts_credentials = counts_credentials
         self._near = near
         self._parser = parser
         self._clock = clock
@@ -61,6 +68,8 @@ class NearHandler:
         is_cached = handling_of(parsed.match, parsed.query_names) is Handling.CACHED_READ
         is_for_all = parsed.uses_stored_credential and parsed.client.scope is None
         is_ordinary = not context.is_audited and not parsed.match.secret_positions
+        if not self._counts_credentials and any(e.locations for e in context.credentials_sent):
+            return None
         if is_cached and is_for_all and is_ordinary and parsed.directives == NONE:
             return parsed
         return None
