@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
+from proxy.observability.metrics import OWN
 from proxy.pages.format import counted, duration_text, time_text
 from proxy.pages.layout import EMPTY
 from proxy.status.history import MINUTES, DashboardData, LimitUse, Minute, RecentFailure
@@ -13,6 +14,8 @@ _PLOT_HEIGHT = 100
 _MIN_BAR_HEIGHT = 1.5
 """Of a count that is not zero, so that it can be seen."""
 _MAX_CLIENTS = 8
+_MIN_REQUESTS = 100
+"""In the hour; of fewer, ratios say little: the proxy's own requests outnumber them."""
 
 _DASHBOARD = Markup("""<section class="panel" aria-labelledby="last-hour">
 <h2 id="last-hour">The last hour</h2>
@@ -36,12 +39,14 @@ _LEGEND = EMPTY.join(
 
 def dashboard_html(data: DashboardData) -> Markup:
     """The dashboard as HTML."""
-    tiles = (
+    tiles = [
         (_percent(data.hit_ratio), "answered without an upstream request"),
         (f"{data.saved:,}", "upstream requests saved"),
         (f"{data.hour.upstream:,}", "upstream requests"),
-        (health_text(data), "Trello's health"),
-    )
+    ]
+    if data.requests < _MIN_REQUESTS:
+        tiles = [(f"{data.hour.hits:,}", "responses from the cache")]
+    tiles.append((health_text(data), "Trello's health"))
     return _DASHBOARD.format(
         tiles=EMPTY.join(_TILE.format(*tile) for tile in tiles),
         requests=_plot(
@@ -67,11 +72,13 @@ def dashboard_text(data: DashboardData) -> str:
         f"Limit:     {limit.remaining:,} of {limit.allowed:,} left ({limit.name})\n"
         for limit in data.limits
     ]
-    return (
-        f"Last hour: {_percent(data.hit_ratio)} answered without an upstream request, "
-        f"{counted(data.hour.upstream, 'upstream request')}, {data.saved:,} saved\n"
-        f"Trello:    {health_text(data)}\n{''.join(limits)}"
+    figures = (
+        f"{_percent(data.hit_ratio)} answered without an upstream request, "
+        f"{counted(data.hour.upstream, 'upstream request')}, {data.saved:,} saved"
     )
+    if data.requests < _MIN_REQUESTS:
+        figures = f"{counted(data.hour.hits, 'response')} from the cache"
+    return f"Last hour: {figures}\nTrello:    {health_text(data)}\n{''.join(limits)}"
 
 
 def health_text(data: DashboardData) -> str:
@@ -131,7 +138,7 @@ def _bar(name: str, x: int, below: int, count: int, peak: int) -> Markup:
 
 _LIMITS = Markup("""<section class="panel" aria-labelledby="limits">
 <h2 id="limits">Left of Trello's rate limits</h2>
-<table><tbody>{}</tbody></table></section>""")
+<table class="figures"><tbody>{}</tbody></table></section>""")
 _LIMIT_ROW = Markup(
     '<tr><th scope="row">{limit.name}</th><td>{limit.remaining:,} of {limit.allowed:,}</td>'
     '<td><meter min="0" max="{limit.allowed}" value="{limit.remaining}"'
@@ -140,10 +147,11 @@ _LIMIT_ROW = Markup(
 )
 _CLIENTS = Markup("""<section class="panel" aria-labelledby="clients">
 <h2 id="clients">Upstream requests by client</h2>
-<table><tbody>{}</tbody></table></section>""")
+<table class="figures"><tbody>{}</tbody></table></section>""")
 _CLIENT_ROW = Markup(
     '<tr><th scope="row">{client}</th><td>{requests:,}</td><td>{share:.0%}</td></tr>'
 )
+_OWN = "the proxy itself, watching for changes"
 _FAILURES = Markup("""<section class="panel" aria-labelledby="failures">
 <h2 id="failures">Recent failures</h2>
 <ul class="plain">{}</ul></section>""")
@@ -158,10 +166,13 @@ def _limits(limits: Sequence[LimitUse]) -> Markup:
 
 
 def _clients(clients: Sequence[tuple[str, int]]) -> Markup:
+    """The clients with most requests, and the proxy's own at the end."""
     total = sum(requests for _, requests in clients)
+    others = [each for each in clients if each[0] != OWN][:_MAX_CLIENTS]
+    own = [(_OWN, requests) for client, requests in clients if client == OWN]
     rows = [
         _CLIENT_ROW.format(client=client, requests=requests, share=requests / total)
-        for client, requests in clients[:_MAX_CLIENTS]
+        for client, requests in (*others, *own)
         if requests
     ]
     return _CLIENTS.format(EMPTY.join(rows)) if rows else EMPTY

@@ -6,16 +6,8 @@ from markupsafe import Markup
 
 from proxy.pages.dashboard import dashboard_html, dashboard_text
 from proxy.pages.layout import EMPTY, copy_button, page
+from proxy.pages.paste_form import PastedLink, paste_form
 from proxy.status.history import DashboardData
-
-
-@dataclass(frozen=True, slots=True)
-class PastedLink:
-    """The text of the form's field, and the link made from it or why there is none."""
-
-    text: str = ""
-    link: str = ""
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +26,11 @@ class Offer:
 def home_page(public_url: str, pasted: PastedLink, data: DashboardData, offer: Offer) -> bytes:
     """The page as HTML."""
     lead = _KEYLESS if offer.is_keyless else _KEYED
-    main = (_CLIENT_KEY if offer.needs_client_key else lead) + _HOME.format(
-        form=_form(public_url, pasted) if offer.is_keyless else "",
+    has_form = offer.is_keyless or pasted.text
+    main = (_CLIENT_KEY if offer.needs_client_key else lead).format(
+        form=_FORM.format(form=paste_form(pasted), url=public_url) if has_form else ""
+    )
+    main += _HOME.format(
         url=public_url,
         identity=offer.identity,
         copy=copy_button(f"{public_url}/1/", "the base URL", "Copy"),
@@ -43,7 +38,7 @@ def home_page(public_url: str, pasted: PastedLink, data: DashboardData, offer: O
         dashboard=dashboard_html(data),
         admin_links=_ADMIN_LINKS if offer.shows_admin_links else "",
     )
-    return page("trello-proxy", main)
+    return page("trello-proxy", main, _DESCRIPTION)
 
 
 def home_text(public_url: str, data: DashboardData, offer: Offer) -> bytes:
@@ -63,10 +58,15 @@ def home_text(public_url: str, data: DashboardData, offer: Offer) -> bytes:
     ).encode()
 
 
+_DESCRIPTION = "Trello's cards, files and API on the internal network, cached."
+_FORM = Markup("""{form}
+<p class="footnote">Or replace <code>https://trello.com</code> in a card's or board's address by
+<code>{url}</code>: it is there as a page.</p>
+""")
 _KEYLESS = Markup("""<h1>Trello's API and files, without a key</h1>
 <p class="lead">A proxy for Trello on the internal network. You need no key, token or Trello
 account to read what it shows.</p>
-<section class="panel">
+{form}<section class="panel">
 <h2>Use it from a client</h2>
 <p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and leave the key and
 token out:</p>
@@ -74,7 +74,7 @@ token out:</p>
 _KEYED = Markup("""<h1>Trello's API, with your own key and token</h1>
 <p class="lead">A proxy for Trello on the internal network, for clients that send their own key and
 token.</p>
-<section class="panel">
+{form}<section class="panel">
 <h2>Use it from a client</h2>
 <p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and send key and token
 as you do to Trello:</p>
@@ -82,7 +82,7 @@ as you do to Trello:</p>
 _CLIENT_KEY = Markup("""<h1>Trello's API and files, with a client key</h1>
 <p class="lead">A proxy for Trello on the internal network. You need no Trello account, but a key of
 this proxy, which the operator makes.</p>
-<section class="panel">
+{form}<section class="panel">
 <h2>Use it from a client</h2>
 <p>Replace the base URL <code>https://api.trello.com/1/</code> by this one, and send your client key
 as a Bearer token, or in place of Trello's token:</p>
@@ -91,37 +91,14 @@ _HOME = Markup("""<p class="result"><code class="base">{url}/1/</code>{copy}</p>
 <p>{identity}</p>
 {examples}
 </section>
-{form}
 {dashboard}
 <p class="footnote"><a href="/-/docs/">Documentation</a></p>
 {admin_links}""")
 _ADMIN_LINKS = Markup(
     '<p class="footnote"><a href="/readyz">Health</a> · <a href="/metrics">Metrics</a> ·\n'
-    '<a href="/-/client-credentials">Clients that still send a key</a></p>'
+    '<a href="/-/client-credentials">Clients that still send a key</a> ·\n'
+    '<a href="/-/explain">Explain a request</a></p>'
 )
-
-_FORM = Markup("""<form class="panel" method="get" action="/">{fault}
-<label for="url">Paste an address from Trello, or a text with one</label>
-<div class="row"><input type="text" inputmode="url" id="url" name="url" value="{text}"
- autocomplete="off" spellcheck="false" placeholder="https://trello.com/c/…"{invalid}>
-<button class="button first">Make a link</button></div>{result}
-<p class="footnote">Or replace <code>https://trello.com</code> in a card's or board's address by
-<code>{url}</code>: its files are there as a page.</p></form>""")
-_FAULT = Markup('<p class="note bad" id="fault" role="alert">{}</p>')
-_INVALID = Markup(' aria-invalid="true" aria-describedby="fault"')
-_RESULT = Markup('<p class="result" role="status"><a href="{link}">{link}</a>{copy}</p>')
-
-
-def _form(public_url: str, pasted: PastedLink) -> Markup:
-    fault, link = pasted.fault, pasted.link
-    return _FORM.format(
-        fault=_FAULT.format(fault) if fault else "",
-        text=pasted.text,
-        invalid=_INVALID if fault else "",
-        result=_RESULT.format(link=link, copy=copy_button(link, "to it")) if link else "",
-        url=public_url,
-    )
-
 
 _PY_TRELLO = """\
 class Session(requests.Session):

@@ -18,6 +18,7 @@ from proxy.http_semantics.fields import serialize
 from proxy.pages.error import UPSTREAM_FAILURE_TITLE, Failure, error_page, refusal_of
 from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.negotiation import wants_page
+from proxy.server.request_parser import NoSuchAddress
 from proxy.server.response import WireResponse
 
 TYPE_PREFIX = "urn:trello-proxy:"
@@ -46,7 +47,8 @@ def problem_response(
     if isinstance(error, MethodNotAllowed):
         fields.append(("Allow", error.allowed))
     if request is not None and wants_page(request):
-        failure = Failure(error.status, _title(error), _remedy(error))
+        has_form = isinstance(error, NoSuchAddress)
+        failure = Failure(error.status, _title(error), _remedy(error), has_form=has_form)
         page = error_page(failure, strip_url(request.raw_path), request_id)
         return WireResponse(error.status, serialize((*PAGE_FIELDS, *fields)), page)
     if isinstance(error, RateLimited):
@@ -78,6 +80,8 @@ def _title(error: ProxyError) -> str:
 def _remedy(error: ProxyError) -> str:
     if isinstance(error, RateLimited):
         return f"Try again in {error.retry_after_s} s; nothing is wrong with the link."
+    if isinstance(error, NoSuchAddress):
+        return "No page has this address. Paste one from Trello to get the link to it here."
     return str(error)
 
 

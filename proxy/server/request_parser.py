@@ -47,6 +47,10 @@ _PUBLIC = frozenset({Kind.AUTHORIZATION_PAGE, Kind.SCRIPT})
 """Served without a credential: `client.js`, and the pages that say where to get a token."""
 
 
+class NoSuchAddress(NotFound):
+    """A path that is neither the API's nor a page's: a person may have a Trello address instead."""
+
+
 class _CommonArguments(TypedDict):
     """Arguments of ApiRequest: target, route, cache key and credential."""
 
@@ -238,7 +242,7 @@ def _check_misplaced(*texts: object) -> None:
 def _api_target(raw: str) -> Target:
     target = parse(raw)
     if not raw.startswith(("/1/", "/1?")) and raw != "/1":
-        raise NotFound("Trello's API is below /1/; see / for the rest.")
+        raise NoSuchAddress("Trello's API is below /1/; see / for the rest.")
     return target
 
 

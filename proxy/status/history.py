@@ -79,16 +79,20 @@ class DashboardData:
         return Minute(*map(sum, zip(*self.minutes, strict=True)))
 
     @property
+    def requests(self) -> int:
+        """API requests of this hour."""
+        hour = self.hour
+        return hour.hits + hour.collapsed + hour.forwarded
+
+    @property
     def saved(self) -> int:
         """Upstream requests that the cache saved in this hour; never negative."""
-        hour = self.hour
-        return max(0, hour.hits + hour.collapsed + hour.forwarded - hour.upstream)
+        return max(0, self.requests - self.hour.upstream)
 
     @property
     def hit_ratio(self) -> float | None:
         """Share of API requests without an upstream request of their own; None for no requests."""
-        hour = self.hour
-        requests = hour.hits + hour.collapsed + hour.forwarded
+        hour, requests = self.hour, self.requests
         return (hour.hits + hour.collapsed) / requests if requests else None
 
     @property

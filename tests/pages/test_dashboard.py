@@ -41,13 +41,27 @@ def test_trellos_health(minutes: list[Minute], health: str) -> None:
 
 
 def test_the_text_says_it_in_a_few_lines() -> None:
-    data = DashboardData([BUSY, BAD], limits=[LimitUse("token", 90, 100, 10.0)])
+    data = DashboardData([BUSY, BAD] * 8, limits=[LimitUse("token", 90, 100, 10.0)])
     assert dashboard_text(data) == (
-        "Last hour: 50% answered without an upstream request, 8 upstream requests, 6 saved\n"
-        "Trello:    failing: 2 of 8 upstream requests failed lately\n"
+        "Last hour: 50% answered without an upstream request, 64 upstream requests, 48 saved\n"
+        "Trello:    failing: 6 of 20 upstream requests failed lately\n"
         "Limit:     90 of 100 left (token)\n"
     )
-    assert "Last hour: - answered" in dashboard_text(DashboardData([IDLE]))
+
+
+def test_few_requests_make_no_ratio() -> None:
+    assert "Last hour: 0 responses from the cache\n" in dashboard_text(DashboardData([IDLE]))
+    own = Minute(hits=9, forwarded=1, upstream=20)
+    assert "Last hour: 9 responses from the cache\n" in dashboard_text(DashboardData([own]))
+    assert "saved" not in dashboard_html(DashboardData([own]))
+
+
+def test_the_proxys_own_requests_come_last_and_say_why() -> None:
+    clients = [("trello-proxy", 50), *((f"bot-{number}", 9 - number) for number in range(9))]
+    page = dashboard_html(DashboardData([BUSY], clients=clients))
+    assert page.index("bot-7") < page.index("the proxy itself, watching for changes")
+    assert "bot-8" not in page
+    assert ">trello-proxy<" not in page
 
 
 def test_the_page_shows_limits_clients_and_failures() -> None:

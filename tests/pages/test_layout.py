@@ -15,8 +15,9 @@ from proxy.pages.card_details import parse_details
 from proxy.pages.card_page import card_page
 from proxy.pages.credential_usage import Row, credential_usage_page
 from proxy.pages.error import Failure, error_page
-from proxy.pages.home import Offer, PastedLink, home_page
+from proxy.pages.home import Offer, home_page
 from proxy.pages.layout import ASSETS, page
+from proxy.pages.paste_form import PastedLink
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.status.history import DashboardData, LimitUse, Minute, RecentFailure
 from tests.pages.objects import CONTEXT, URL, board, card, comment, upload

@@ -18,8 +18,12 @@ async def test_hit_ratio_and_saved_requests_are_shown(start_proxy: StartProxy) -
     for _ in range(4):
         await proxy.get(ME)
     text = await home_text(proxy)
-    assert "Last hour: 75% answered without an upstream request, " in text
-    assert "1 upstream request, 3 saved\nTrello:    healthy\n" in text
+    assert "Last hour: 3 responses from the cache\nTrello:    healthy\n" in text
+    for _ in range(96):
+        await proxy.get(ME)
+    text = await home_text(proxy)
+    assert "Last hour: 99% answered without an upstream request, " in text
+    assert "1 upstream request, 99 saved\nTrello:    healthy\n" in text
 
 
 async def test_upstream_requests_are_shown_by_client(proxy: Proxy) -> None:
@@ -36,11 +40,11 @@ async def test_an_hour_later_nothing_of_it_is_shown(proxy: Proxy, clock: FakeClo
     await proxy.get(ME)
     await proxy.get(ME)
     clock.advance(59 * 60)
-    assert "Last hour: 50% answered" in await home_text(proxy)
+    assert "Last hour: 1 response from" in await home_text(proxy)
     clock.advance(2 * 60)
-    assert "Last hour: - answered" in await home_text(proxy)
+    assert "Last hour: 0 responses from" in await home_text(proxy)
     clock.advance(100_000)
-    assert "Last hour: - answered" in await home_text(proxy)
+    assert "Last hour: 0 responses from" in await home_text(proxy)
 
 
 async def test_a_failure_is_shown_for_some_minutes(

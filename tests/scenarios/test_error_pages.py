@@ -110,6 +110,30 @@ async def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs
     assert (await proxy.get(target)).problem in {"not-found-at-trello", "not-found"}
 
 
+async def test_an_unknown_address_shows_the_box_and_an_unknown_card_the_way_to_trello(
+    proxy: Proxy, browse: Browser
+) -> None:
+    for target in ("/nothing", "/c/", "/b/a%20b"):
+        page = await browse(target, 404)
+        assert page.all("input", name="url")
+        assert page.all("form", action="/")
+    for path in ("/c/ZZZZZZZZ", "/b/ZZZZZZZZ"):
+        page = await browse(f"{path}/12-title?x", 404)
+        assert page.all("a", href=f"https://trello.com{path}")
+        assert not page.all("input")
+
+
+async def test_a_file_that_was_opened_before_is_said_to_be_deleted(
+    proxy: Proxy, browse: Browser, standin: FakeTrello, clock: FakeClock, card: str, path_id: str
+) -> None:
+    path = standin.trello.example_attachment_path
+    await proxy.get(path)
+    standin.trello.edit("DELETE", f"/1/cards/{card}/attachments/{path_id}")
+    clock.advance(3600)
+    page = await browse(path, 410)
+    assert "This attachment was deleted" in page.text
+
+
 async def test_a_program_that_names_html_among_others_reads_no_page(
     proxy: Proxy, standin: FakeTrello
 ) -> None:
@@ -142,7 +166,9 @@ async def test_a_deleted_file_says_so_to_people(
     path = standin.trello.example_attachment_path
     standin.trello.edit("DELETE", f"/1/cards/{card}/attachments/{path_id}")
     page = await browse(path, 404)
-    assert "This file is not there any more" in page.text
+    assert "No such file. The link may be cut short, or the file was deleted." in (
+        page.text.replace("No such file The", "No such file. The")
+    )
     assert page.all("a", href=f"/c/{card}")
     assert "html" not in (await proxy.get(path)).fields["Content-Type"]
 

@@ -415,6 +415,19 @@ async def test_a_pdf_opens_in_the_dialog_and_a_text_does_not(
     assert await tab.run("document.contentType") == "text/plain"
 
 
+async def test_on_a_phone_the_box_has_the_focus_and_its_result_is_in_view(
+    scene: Scene, tab: Tab
+) -> None:
+    await tab.look(width=390, dark=False)
+    await tab.open(f"{scene.proxy.url}/")
+    assert await tab.run("document.activeElement.id") == "url"
+    await tab.send("Input.insertText", text=f"https://trello.com/c/{scene.card}")
+    await tab.click("form button", loads=True)
+    assert await tab.run("scrollY") == 0
+    assert await tab.run("document.querySelector('.result').getBoundingClientRect().bottom") < 600
+    assert await tab.run("document.activeElement.tagName") == "BODY"
+
+
 async def test_pressing_enter_in_the_box_makes_a_link(scene: Scene, tab: Tab) -> None:
     await tab.open(f"{scene.proxy.url}/")
     address = f"https://trello.com/c/{scene.card}"

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from proxy.credentials.extraction import strip_url
-from proxy.errors import MethodNotAllowed, NotFound, NotFoundAtTrello, ProxyError
+from proxy.errors import MethodNotAllowed, NotFoundAtTrello, ProxyError
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import parse
@@ -25,17 +25,18 @@ from proxy.pages.board_data import (
 from proxy.pages.board_page import board_page
 from proxy.pages.card_details import parse_details
 from proxy.pages.card_page import card_page
-from proxy.pages.home import Offer, PastedLink, home_page, home_text
+from proxy.pages.home import Offer, home_page, home_text
 from proxy.pages.json_array import elements
 from proxy.pages.layout import ASSETS, PAGE_FIELDS, ROOT_FILES
 from proxy.pages.listing import PageContext
+from proxy.pages.paste_form import PastedLink
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
 from proxy.server.handlers.page_reads import FetchedJson, PageReads, PageRequest, account
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
 from proxy.server.rendered_body import RenderedBody
 from proxy.server.request_context import RequestContext
-from proxy.server.request_parser import directives_of
+from proxy.server.request_parser import NoSuchAddress, directives_of
 from proxy.server.response import WireResponse
 from proxy.status.history import Dashboard
 from proxy.trello.message import BodyStream
@@ -157,7 +158,7 @@ def name_in(request: web.BaseRequest) -> str:
     path = request.raw_path.partition("?")[0]
     segments = parse("/".join(path.split("/")[:3])).segments  # the rest is a title for people
     if len(segments) < 2 or not _ID.fullmatch(segments[1]):
-        raise NotFound("Use a card's or board's web address, with this proxy for trello.com.")
+        raise NoSuchAddress("Use a card's or board's web address, with this proxy for trello.com.")
     return segments[1]
 
 
