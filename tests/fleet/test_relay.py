@@ -52,12 +52,23 @@ class Pair:
         return f"http://{self.leader.app.fleet.node.address}"
 
 
+class OtherClock(SystemClock):
+    """The system clock, with a wall clock that differs."""
+
+    def __init__(self, ahead_s: float) -> None:
+        self.ahead_s = ahead_s
+
+    def now(self) -> float:
+        return SystemClock.now() + self.ahead_s
+
+
 def started(
     trello: FakeTrello,
     redis_url: str,
     directory: str,
     session: aiohttp.ClientSession,
     settings: str = "",
+    ahead_s: float = 0.0,
 ) -> Proxy:
     config = load(
         f"listen: 127.0.0.1:0\n"
@@ -70,7 +81,9 @@ def started(
         str,
     )
     lines: list[bytes] = []
-    ports = SystemPorts(clock=SystemClock(), write_log=lines.append, random=secrets.token_bytes)
+    ports = SystemPorts(
+        clock=OtherClock(ahead_s), write_log=lines.append, random=secrets.token_bytes
+    )
     return Proxy(App(config, Credential(KEY, TOKEN), ports), session, lines)
 
 
@@ -90,7 +103,11 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         session = await stack.enter_async_context(
             aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=("Accept-Encoding",))
         )
-        nodes = [started(trello, redis.url, str(directory / name), session) for name in "ab"]
+        clocks = {"a": 3_600.0, "b": -3_600.0}
+        nodes = [
+            started(trello, redis.url, str(directory / name), session, ahead_s=ahead_s)
+            for name, ahead_s in clocks.items()
+        ]
         for node in nodes:
             stack.push_async_callback(node.app.stop)
             await node.app.start()
@@ -129,6 +146,9 @@ async def test_a_follower_responds_as_the_leader(pair: Pair, name: str) -> None:
     if name not in {"a page", "a fault", "another site", "another host"}:  # they name the request
         assert at_follower.body == at_leader.body
     assert shown(at_follower.fields) == shown(at_leader.fields)
+    ages = [int(each.fields.get("Age", 0)) for each in (at_leader, at_follower)]
+    assert 0 <= ages[1] - ages[0] <= 2  # though their clocks differ by hours
+    assert not pair.leader.logged("clock set back")
 
 
 def shown(fields: CIMultiDictProxy[str]) -> list[tuple[str, str]]:

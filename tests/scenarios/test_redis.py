@@ -19,6 +19,8 @@ from tests.scenarios.conftest import KEY, TOKEN, Proxy, StartProxy, reopened, un
 pytestmark = needs_redis
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - opens nothing
+A_HIT = {"hit; ttl=30", "hit; ttl=29"}
+"""Of a response that another process has stored: it is as old as Redis's clock says."""
 NO_MEMORY = 1024
 """Bytes: too little for a response, so that each is read from Redis."""
 
@@ -88,7 +90,7 @@ async def test_responses_and_invalidations_outlive_the_proxy(
     assert (await first.get(target)).cache.startswith("fwd=uri-miss")
     await first.app.stop()
     second = await start_proxy(cache=in_redis(shared_redis))
-    assert (await second.get(target)).cache == "hit; ttl=30"
+    assert (await second.get(target)).cache in A_HIT
     assert await second.metric('trello_proxy_store_bytes{tier="redis"}') > 0
     assert await second.metric("trello_proxy_redis_up") == 1
     assert await second.metric("trello_proxy_redis_seconds_count") > 0
@@ -147,7 +149,7 @@ async def test_the_member_of_the_account_is_known_without_the_file(
     (directory / "identity.json").unlink()
     second = await start_proxy(cache=in_redis(shared_redis))
     assert (directory / "identity.json").read_bytes() == identity
-    assert (await second.get(target)).cache == "hit; ttl=30"
+    assert (await second.get(target)).cache in A_HIT
 
 
 async def test_a_second_proxy_says_why_it_stores_nothing(

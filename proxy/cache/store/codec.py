@@ -8,25 +8,29 @@ VERSION = 3
 """Of the stored form; another one is not read."""
 
 
-def dumps(stored: StoredResponse) -> bytes:
-    """The value of a response, for `loads`; readable with any shell of the database."""
+def dumps(stored: StoredResponse, ahead_s: float = 0.0) -> bytes:
+    """The value of a response, for `loads`; readable with any shell of the database.
+
+    `ahead_s`: how far this machine's clock is ahead of the one by which times are stored.
+    """
+    missing_since = stored.missing_since
     meta = {
         "v": VERSION,
         "status": stored.status,
         "head": stored.head.decode("latin-1"),
         "gzip": stored.gzip,
         "etag": stored.etag,
-        "requested_at": stored.requested_at,
+        "requested_at": stored.requested_at - ahead_s,
         "requested_seq": stored.requested_seq,
         "tags": stored.tags,
-        "missing_since": stored.missing_since,
+        "missing_since": None if missing_since is None else missing_since - ahead_s,
         "usable_s": stored.usable_s,
         "length": len(stored.body),
     }
     return json.dumps(meta, separators=(",", ":")).encode() + b"\n" + stored.body
 
 
-def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
+def loads(key: CacheKey, row: bytes, ahead_s: float = 0.0) -> StoredResponse | None:
     """The stored response, or None for a value that is damaged, truncated or of another version."""
     head, _, body = row.partition(b"\n")
     try:
@@ -41,10 +45,10 @@ def loads(key: CacheKey, row: bytes) -> StoredResponse | None:
             body=body,
             gzip=bool(meta["gzip"]),
             etag=str(meta["etag"]),
-            requested_at=float(meta["requested_at"]),
+            requested_at=float(meta["requested_at"]) + ahead_s,
             requested_seq=int(meta["requested_seq"]),
             tags=tuple(Tag(str(tag)) for tag in meta["tags"]),
-            missing_since=None if missing_since is None else float(missing_since),
+            missing_since=None if missing_since is None else float(missing_since) + ahead_s,
             usable_s=float(meta["usable_s"]),
         )
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):

@@ -83,6 +83,9 @@ class RedisBackend:
         self._behind = behind
         self._has_failed = False
         self._me = random(8).hex()
+        self._ahead_s = 0.0
+        """As of the connection when it was opened first: stored times are of Redis's clock as it
+        was then, so that another node, with another clock, finds their ages (D65)."""
         self._chain: Chain | None = None
         self._is_incomplete = False
         self._floor = 0
@@ -117,7 +120,7 @@ class RedisBackend:
         recovered = RecoveredState({}, 0)
         is_incomplete = opening in _INCOMPLETE
         if known is None:
-            self.is_new = is_incomplete
+            self.is_new, self._ahead_s = is_incomplete, self._connection.ahead_s
             recovered = await self._recover(chain, {} if is_incomplete else meta)
         elif opening is not Opening.KEEP:
             self.stats.reasserts += 1
@@ -139,7 +142,7 @@ class RedisBackend:
         with self._noting_failure():
             *found, value = await self._connection.script(READ, keys)
             _check(chain, found, confirmed)
-        return None if value is None else loads(key, value)
+        return None if value is None else loads(key, value, self._ahead_s)
 
     async def write(self, batch: WriteBatch) -> int:
         """As StorageBackend.write; it is carried out although the caller may be cancelled."""
@@ -264,7 +267,7 @@ class RedisBackend:
             epochs,
             self._floor,
             names,
-            newest_at=float(meta.get("newest", 0)),
+            newest_at=float(meta["newest"]) + self._ahead_s if "newest" in meta else 0.0,
             identity=_text(identity or b""),
         )
 
@@ -302,8 +305,9 @@ class RedisBackend:
         if batch.min_valid_seq > self._floor:
             await self._prune(batch.min_valid_seq)
         evicted = 0
-        for rows in row_pieces(batch.puts, lifetimes):
-            evicted += await self._put(rows, max(batch.puts[row.key].requested_at for row in rows))
+        for rows in row_pieces(batch.puts, lifetimes, self._ahead_s):
+            newest_at = max(batch.puts[row.key].requested_at for row in rows)
+            evicted += await self._put(rows, newest_at - self._ahead_s)
         return evicted
 
     async def _change(self, batch: WriteBatch, piece: ChangePiece, *, is_last: bool) -> None:

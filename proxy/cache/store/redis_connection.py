@@ -49,6 +49,8 @@ class RedisConnection:
         self.stats = RedisStats()
         self.run_id = ""
         """Of the server connected to; empty where INFO is refused."""
+        self.ahead_s = 0.0
+        """How far this machine's clock was ahead of the server's when they were connected."""
         self._url = url
         self._clock = clock
         self._redis: Redis | None = None
@@ -197,10 +199,15 @@ class RedisConnection:
         role = await connection.read_response()
         if role[0] != b"master":
             raise RedisConnectionError("not a master")
-        run_id = await _run_id(connection)
+        sent_at = self._clock.now()
+        info = await _server_info(connection)
+        run_id = info.get(b"run_id", b"").decode()
         if self.run_id not in ("", run_id):
             raise RedisConnectionError("another run of the server")
         self.run_id = run_id
+        if server_us := info.get(b"server_time_usec"):
+            ahead_s = (sent_at + self._clock.now()) / 2 - int(server_us) / 1e6
+            self.ahead_s = round(ahead_s * 1024) / 1024  # so that adding undoes subtracting
 
 
 def _options() -> dict[str, Any]:
@@ -224,15 +231,14 @@ def _addresses(url: SplitResult) -> list[tuple[str, int]]:
     return addresses
 
 
-async def _run_id(connection: AbstractConnection) -> str:
-    """The server's run id; empty where INFO is refused."""
+async def _server_info(connection: AbstractConnection) -> dict[bytes, bytes]:
+    """What the server says of itself; nothing where INFO is refused."""
     await connection.send_command("INFO", "server")
     try:
         text = await connection.read_response()
     except ResponseError:
-        return ""
-    lines = dict(line.partition(b":")[::2] for line in text.splitlines())
-    return str(lines.get(b"run_id", b"").decode())
+        return {}
+    return dict(line.partition(b":")[::2] for line in text.splitlines())
 
 
 async def _closed(client: Redis) -> None:

@@ -61,13 +61,13 @@ def rows_of(puts: Mapping[CacheKey, StoredResponse], now: float) -> dict[CacheKe
 
 
 def row_pieces(
-    puts: Mapping[CacheKey, StoredResponse], lifetimes: Mapping[CacheKey, int]
+    puts: Mapping[CacheKey, StoredResponse], lifetimes: Mapping[CacheKey, int], ahead_s: float
 ) -> Iterator[list[PutRow]]:
-    """The responses that have a lifetime, encoded when their piece is due."""
+    """The responses that have a lifetime, encoded when their piece is due; `ahead_s` as there."""
     piece: list[PutRow] = []
     size = 0
     for key, left_ms in lifetimes.items():
-        row = PutRow(key, dumps(puts[key]), left_ms)
+        row = PutRow(key, dumps(puts[key], ahead_s), left_ms)
         if piece and (size + len(row.value) > _PIECE_BYTES or len(piece) == _PIECE_ROWS):
             yield piece
             piece, size = [], 0

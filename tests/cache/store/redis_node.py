@@ -1,6 +1,7 @@
 """One process of the proxy above a real Redis: memory, tier and backend, on a fake clock."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from proxy.cache.store import disk_tier
@@ -13,18 +14,24 @@ from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.model import StoredResponse, Tag
 from proxy.observability.log import Log
 from proxy.runtime.clock import FakeClock
-from tests.cache.store.conftest import BEGAN, key
+from tests.cache.store.conftest import BEGAN, answer, key
 from tests.scenarios.conftest import until
 
 ROOM = 8 << 20
+ANSWERED_AT = answer(1).requested_at
+MAX_LATE_S = 5.0
+"""That a test may take: meanwhile Redis's clock runs, and the fake one does not."""
 
 
 class RedisNode:
     """`start` it, and `stop` it whatever happens; it reads from Redis, not from memory."""
 
-    def __init__(self, url: str, directory: Path, *, seq: int = BEGAN) -> None:
+    def __init__(
+        self, url: str, directory: Path, *, seq: int = BEGAN, now: float = ANSWERED_AT
+    ) -> None:
+        """`now`: by its clock, which stands still while that of Redis does not."""
         self.lines: list[bytes] = []
-        self.clock = FakeClock()
+        self.clock = FakeClock(now)
         log = Log(self.lines.append, self.clock)
         self.epochs = TagEpochs(seq)
         self.connection = RedisConnection(url, self.clock)
@@ -58,6 +65,13 @@ class RedisNode:
 
     async def get(self, number: int) -> StoredResponse | None:
         return await self.store.get(key(number))
+
+    async def has(self, stored: StoredResponse) -> bool:
+        """Whether it finds this; as old as it is by the clock of Redis, if another stored it."""
+        found = await self.store.get(stored.key)
+        if found is None or abs(found.requested_at - stored.requested_at) > MAX_LATE_S:
+            return False
+        return replace(found, requested_at=stored.requested_at) == stored
 
     async def invalidate(self, *tags: Tag) -> None:
         self.store.purge(tags)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,13 @@ from proxy.cache.store.redis_scripts import BATCH, CHAIN, PRUNE, PUT
 from proxy.errors import StoreError
 from proxy.model import NEVER_EXPIRES, AliasEntry, Tag
 from tests.cache.store.conftest import BEGAN, BOARD, answer, key
-from tests.cache.store.redis_node import ROOM, RedisNode
+from tests.cache.store.redis_node import ANSWERED_AT, MAX_LATE_S, ROOM, RedisNode
 from tests.redis_server import RedisServer, needs_redis
 from tests.scenarios.conftest import until
 
 pytestmark = needs_redis
 
-StartNode = Callable[[RedisServer], Awaitable[RedisNode]]
+StartNode = Callable[..., Awaitable[RedisNode]]
 NAME = AliasEntry("card:abc", ("5f" * 12,), 1_800_000_000.0, BEGAN, NEVER_EXPIRES)
 
 
@@ -37,7 +38,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
     async with AsyncExitStack() as stack:
 
-        async def start(server: RedisServer, **options: int) -> RedisNode:
+        async def start(server: RedisServer, **options: Any) -> RedisNode:
             node = RedisNode(server.url, tmp_path, **options)
             stack.push_async_callback(node.stop)
             await node.start()
@@ -92,7 +93,7 @@ async def test_the_next_process_goes_on_where_the_last_one_ended(
     await node.stop()
     later = await start_node(shared_redis)
     assert await later.get(1) is None
-    assert await later.get(2) == answer(2, tags=(Tag("card:2"),))
+    assert await later.has(answer(2, tags=(Tag("card:2"),)))
     assert later.store.aliases.get("card:abc") is not None
     assert later.tier.identity == "identity"
     assert later.epochs.seq >= node.epochs.seq
@@ -118,7 +119,7 @@ async def test_after_a_flush_everything_but_responses_is_written_again(
     assert later.epochs.last[Tag("card:1")] == BEGAN + 1
     assert later.store.aliases.get("card:abc") is not None
     assert later.tier.identity == "identity"
-    assert await later.get(3) == answer(3)
+    assert await later.has(answer(3))
 
 
 @pytest.mark.parametrize("lost", ["meta", "epochs:*", "order:*", "names:*", "r:*"])
@@ -263,7 +264,7 @@ async def test_a_redis_that_was_restarted_without_a_loss_is_used_on(
     assert await node.get(1) == answer(1)
     assert not node.connection.stats.reasserts
     await node.stop()
-    assert await (await start_node(own_redis)).get(1) == answer(1)
+    assert await (await start_node(own_redis)).has(answer(1))
 
 
 async def test_a_new_process_trusts_no_redis_that_was_restarted_meanwhile(
@@ -485,3 +486,29 @@ async def test_every_failure_is_a_store_error(
     ):
         with pytest.raises(StoreError):
             await attempt
+
+
+@pytest.mark.parametrize("ahead_s", [3_600.0, -3_600.0])
+async def test_a_node_whose_clock_differs_finds_everything_as_old_as_it_is(
+    node: RedisNode, start_node: StartNode, shared_redis: RedisServer, ahead_s: float
+) -> None:
+    stored = replace(answer(1), missing_since=ANSWERED_AT + 10.0)
+    await node.keep(stored)
+    await node.stop()
+    other = await start_node(shared_redis, now=ANSWERED_AT + ahead_s)
+    found = await other.get(1)
+    assert found is not None
+    assert found.missing_since is not None
+    assert found.requested_at - ahead_s == pytest.approx(stored.requested_at, abs=MAX_LATE_S)
+    assert found.missing_since - found.requested_at == pytest.approx(10.0)
+    assert other.tier.newest_at == pytest.approx(found.requested_at)
+
+
+async def test_ages_stay_as_they_are_whatever_the_clocks_do_meanwhile(node: RedisNode) -> None:
+    stored = answer(1)
+    await node.keep(stored)
+    node.clock.advance(500.0)
+    await node.connection.open()
+    assert await node.get(1) == stored
+    await node.backend.open()
+    assert await node.get(1) == stored

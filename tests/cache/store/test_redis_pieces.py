@@ -57,7 +57,7 @@ def test_pieces_of_responses_are_small() -> None:
     puts = {key(number): answer(number, bytes(10_000)) for number in range(20)}
     puts |= {key(number): answer(number) for number in range(20, 150)}
     puts |= {key(150): answer(150, bytes(500_000))}
-    pieces = list(row_pieces(puts, rows_of(puts, NOW)))
+    pieces = list(row_pieces(puts, rows_of(puts, NOW), 0.0))
     assert [row.key for piece in pieces for row in piece] == list(puts)
     for piece in pieces:
         assert len(piece) <= 50
