@@ -85,7 +85,7 @@ class RedisBackend:
         self._me = random(8).hex()
         self._ahead_s = 0.0
         """As of the connection when it was opened first: stored times are of Redis's clock as it
-        was then, so that another node, with another clock, finds their ages (D65)."""
+        was then, so that another node, with another clock, finds their ages (D78)."""
         self._chain: Chain | None = None
         self._is_incomplete = False
         self._floor = 0

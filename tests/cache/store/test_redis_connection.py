@@ -8,7 +8,10 @@ import pytest
 
 from proxy.cache.store import redis_connection
 from proxy.cache.store.redis_connection import RedisConnection
+from proxy.config.schema import load
 from proxy.errors import StoreError
+from proxy.fleet.redis_lease import RENEW, RedisLease
+from proxy.fleet.redis_sends import RedisSends
 from proxy.runtime.clock import FakeClock
 from tests.cache.store.conftest import BOARD, answer
 from tests.cache.store.redis_node import RedisNode
@@ -20,7 +23,7 @@ pytestmark = needs_redis
 
 PASSWORD = "c0ffeec0ffee/@:"  # noqa: S105 - opens nothing
 ENCODED = "c0ffeec0ffee%2F%40%3A"
-RIGHTS = "~{trello-proxy}:* +@read +@write +@scripting +@connection +info +role"
+RIGHTS = "~{trello-proxy}:* +@read +@write +@scripting +@connection +info +role +time"
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +56,19 @@ async def test_the_documented_rights_are_enough(tmp_path: Path, own_redis: Redis
         assert "store failed" not in node.log
     finally:
         await node.stop()
+    connection = RedisConnection(node.connection._url, FakeClock())
+    lease = RedisLease(lambda: connection, name="test", address="A", instance="a", replicas=0)
+    term = await lease.acquire((await lease.look()).sighting, 0)
+    assert term is not None
+    with pytest.raises(StoreError, match="too few replicas"):
+        await connection.replicated(
+            1, RENEW, ["{test}:leader", "{test}:members"], term, 1, "", "a", 0
+        )
+    sends = RedisSends(lambda: connection, FakeClock(), name="test", term=term, digest=str)
+    await sends.open(load("", "test", {}, str).limits, is_trusted=True)
+    await sends.flush()
+    assert not sends._is_lost
+    await lease.close()
     later = RedisNode(f"redis://proxy:{ENCODED}@127.0.0.1:{own_redis.port}", tmp_path)
     await later.start()
     assert later.epochs.last[BOARD] > 0
