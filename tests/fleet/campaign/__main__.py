@@ -1,4 +1,4 @@
-"""Run as `python -m tests.fleet.campaign --faults N --seed S`: some three seconds for each fault.
+"""Run as `python -m tests.fleet.campaign --faults N --seed S`: two to four seconds for each fault.
 
 It prints how many responses were compared and how many were wrong, moments with two leaders, how
 long the fleet needed to heal, and what failed. With `--directory` the logs of the nodes remain.
@@ -18,11 +18,13 @@ from tests.fleet.campaign.stage import Stage, staged
 from tests.fleet.nodes import NodeProcess, now
 from tests.redis_server import MISSING, REDIS_SERVER
 
-EVERY_S = 1.5
+EVERY_S = 1.0
 """Between two faults, on average, unless all has to heal first."""
-HEAL_SHARE = 0.4
+HEAL_SHARE = 0.3
 UNHEALED_S = 40.0
 POLL_S = 0.1
+REPORT_EACH = 100
+"""Faults."""
 
 
 async def run(faults: int, seed: int, directory: Path | None) -> Findings:
@@ -45,13 +47,16 @@ async def play(stage: Stage, faults: int) -> Findings:
 
 
 async def _storm(stage: Stage, clients: Clients, faults: int) -> None:
-    choice, tasks, begun = Choice(stage), TaskSet(), 0
+    choice, tasks, begun, told = Choice(stage), TaskSet(), 0, 0
     while begun < faults:
         for _ in range(stage.chance.choice((1, 1, 1, 2, 3))):
             fault = await choice.draw()
             if fault is not None:
                 tasks.spawn(fault())
                 begun += 1
+        if begun >= told + REPORT_EACH:
+            told = begun
+            print(stage.findings.report(), flush=True)
         if begun >= faults or stage.chance.random() < HEAL_SHARE:
             await asyncio.gather(*tasks)
             await _heal(stage, clients, choice.ended_at)
