@@ -14,6 +14,7 @@ from proxy.app.components import Environment
 from proxy.app.factory import ComponentFactory
 from proxy.app.routes import RouteBuilder
 from proxy.config.schema import Config, Fleet
+from proxy.fleet.errors import NoLeader
 from proxy.fleet.node import Node, Role
 from proxy.model import Credential, Detail, Rate
 from proxy.ratelimit.send_log import PriorSends, longest_window_s
@@ -49,10 +50,17 @@ class ApartMode:
         return self._serve
 
     async def _serve(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
+        """The response; NoLeader if the components were dropped meanwhile: there is a leader."""
         routes = self._routes
         if routes is None:
-            routes = Routes({})
-        return await routes.find(request.method, request.raw_path)(request, context)
+            raise NoLeader
+        try:
+            return await routes.find(request.method, request.raw_path)(request, context)
+        except (Exception, asyncio.CancelledError):
+            task = asyncio.current_task()
+            if routes is self._routes or (task is not None and task.cancelling()):
+                raise
+            raise NoLeader from None
 
     async def _build(self, credential: Credential) -> Routes:
         shutdown = self._shutdown = AsyncExitStack()
@@ -67,6 +75,10 @@ class ApartMode:
     async def _drop_when_over(self) -> None:
         while self._node.role in {Role.APART, Role.SEEKING}:
             await self._node.wait_for_change()
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Drop the components; what they serve now is served again, by the leader."""
         self._routes = None
         await self._shutdown.aclose()
 

@@ -32,6 +32,8 @@ class NodeProcess:
         self, directory: Path, redis_url: str, settings: str, session: aiohttp.ClientSession
     ) -> None:
         self.port, self.fleet_port = free_port(), free_port()
+        self.program = ROOT
+        """Directory of the program: another one has another version."""
         self._directory = directory
         self._session = session
         self._settings = (
@@ -58,7 +60,7 @@ class NodeProcess:
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
-                cwd=ROOT,
+                cwd=self.program,
                 env={"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN},
                 stderr=log,
             )

@@ -1,5 +1,10 @@
 """Envelopes: nothing but a node that has the key can make one."""
 
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +38,21 @@ def test_a_result_keeps_every_outcome() -> None:
         result = Result("/boards/{id}", outcome, "ci", 0.5, 1.0, was_sent=True)
         line = result_line(result).decode().strip()
         assert parse_result(line.partition(": ")[2]) == result
+
+
+def test_a_result_with_values_of_a_later_version_is_read_as_far_as_they_are_known() -> None:
+    line = {"route": "/x", "outcome": {"fwd": "by-then-known"}, "is_moved": True, "mood": "good"}
+    value = urlsafe_b64encode(json.dumps(line).encode()).decode()
+    assert parse_result(value) == Result("/x", Outcome(), is_moved=True)
+
+
+def test_an_envelope_of_an_older_version_has_what_it_lacks_by_default() -> None:
+    older = b'{"request_id":"1","peer":"127.0.0.1","address":"127.0.0.1","mood":"good"}'
+    content = urlsafe_b64encode(older).decode()
+    signature = hmac.new(KEY, f"GET /\n{content}".encode(), sha256).hexdigest()
+    assert unseal(f"{content}.{signature}", KEY, "GET", "/") == Envelope(
+        "1", "127.0.0.1", "127.0.0.1"
+    )
 
 
 @given(st.text(max_size=50))

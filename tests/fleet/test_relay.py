@@ -14,17 +14,20 @@ from multidict import CIMultiDictProxy
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
+from proxy.fleet.channel import ChannelClosed
 from proxy.fleet.inspection import inspect_fleet
+from proxy.fleet.protocol import PROTOCOL, Hello
 from proxy.model import Credential
 from proxy.observability.metrics import describe
 from proxy.runtime.clock import FakeClock, SystemClock
+from proxy.server.fleet import node_middleware
 from proxy.server.fleet.envelope import REQUEST_FIELD, SESSION, Envelope, seal
 from proxy.server.middleware import Routes
 from proxy.server.response import WireResponse
 from tests.fleet.nodes import FLEET_KEY, now
 from tests.redis_server import RedisServer, free_port, needs_redis
 from tests.samples import fill
-from tests.scenarios.conftest import KEY, TOKEN, Proxy, until
+from tests.scenarios.conftest import BREATH_S, KEY, TOKEN, Proxy, until
 
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 VARIABLE = {"x-request-id", "age", "server-timing", "cache-status", "ratelimit"}
@@ -265,6 +268,29 @@ async def test_what_fails_because_its_term_has_ended_is_served_in_the_next_or_lo
     ]
 
 
+async def test_a_write_whose_response_is_no_nodes_is_not_sent_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_middleware, "result_line", lambda _: b"Trello-Proxy-Result: ?\r\n")
+    target = f"/1/cards/{pair.card}"
+    before = pair.trello.request_log.count("PUT", target)
+    heard = await pair.follower("PUT", target, data={"name": "once"})
+    assert (heard.status, heard.problem) == (502, "leader-lost")
+    assert pair.trello.request_log.count("PUT", target) == before + 1
+
+
+async def test_a_node_that_speaks_a_later_protocol_is_refused(pair: Pair) -> None:
+    assert pair.leader.app.fleet is not None
+    assert pair.follower.app.fleet is not None
+    leader, connector = pair.leader.app.fleet.node, pair.follower.app.fleet.node._local.connector
+    channel = await connector.connect(leader.address)
+    await channel.send(Hello("127.0.0.1:1", "later", protocol=PROTOCOL + 1))
+    with pytest.raises(ChannelClosed):
+        await channel.receive()
+    await channel.close()
+    assert "127.0.0.1:1" not in leader.members
+
+
 async def test_the_operator_purges_at_any_node(pair: Pair) -> None:
     target = f"/1/cards/{pair.card}"
     await pair.leader.get(target)
@@ -341,5 +367,16 @@ async def test_a_node_that_reaches_nothing_reads_for_itself_and_writes_nothing(
             assert (refused.status, refused.problem) == (503, "apart")
             assert refused.fields["Retry-After"] == "2"
         assert (await node.get("/readyz")).json["fleet"] == "apart"
+        assert node.app.fleet is not None
+        pair.trello.faults.latency_s = 0.3
+        reading, sent = asyncio.ensure_future(node.get(target)), pair.trello.request_log.total
+        await until(lambda: pair.trello.request_log.total > sent)
+        pair.trello.faults.latency_s = 0.0
+        await node.app.fleet._apart.drop()  # as when there is a leader again
+        while not reading.done():
+            clock.advance(0.01)
+            await asyncio.sleep(BREATH_S)
+        heard = await reading
+        assert (heard.status, heard.json["id"]) == (200, pair.card)
     finally:
         await node.app.stop()

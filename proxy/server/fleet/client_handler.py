@@ -5,6 +5,7 @@ leader is lost; a write only if nothing of it was sent.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -91,9 +92,9 @@ class ClientHandler:
             except NoLeader:
                 if self._node.role is not Role.APART or attempt.is_body_received:
                     raise
-                attempt.context.is_relayed = False
-                return await self._serve_apart(attempt.request, attempt.context)
-            response = await self._try(leader, attempt)
+                response = await self._serve_apart(attempt.request, attempt.context)
+            else:
+                response = await self._try(leader, attempt)
             if response is not None:
                 return response
             if self._clock.boottime() + RETRY_S >= deadline:
@@ -135,13 +136,17 @@ class ClientHandler:
                 raise NoLeader from None
         return None
 
-    async def _serve_apart(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """A read, requested from Trello by this node; Apart for a write."""
+    async def _serve_apart(
+        self, request: web.BaseRequest, context: RequestContext
+    ) -> WireResponse | None:
+        """A read, requested from Trello by this node; None: serve it again. Apart for a write."""
         query = request.raw_path.partition("?")[2]
         if request.method not in _SAFE or tunnelled_method_in(query):
             raise Apart
-        handler = await self._apart()
-        return await handler(request, context)
+        handler, context.is_relayed = await self._apart(), False
+        with suppress(NoLeader):
+            return await handler(request, context)
+        return None
 
 
 def _is_short_write(request: web.BaseRequest) -> bool:

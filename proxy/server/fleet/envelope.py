@@ -24,7 +24,10 @@ SESSION = "/-/fleet/session"
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """From the node that the client connected to."""
+    """From the node that the client connected to.
+
+    Nodes of two versions serve one fleet while it is updated: a new field has a default.
+    """
 
     request_id: str
     peer: str
@@ -60,8 +63,16 @@ class Result(msgspec.Struct, frozen=True):
     """The body is in stored form, and what lets the other node keep it."""
 
 
+class _OtherResult(msgspec.Struct, frozen=True):
+    """What is read of a result that has values of another version."""
+
+    route: str
+    is_moved: bool = False
+
+
 _envelopes = msgspec.json.Decoder(Envelope)
 _results = msgspec.json.Decoder(Result)
+_other_results = msgspec.json.Decoder(_OtherResult)
 
 
 def seal(envelope: Envelope, key: bytes, method: str, target: str) -> str:
@@ -91,9 +102,14 @@ def result_line(result: Result) -> bytes:
 
 
 def parse_result(value: str) -> Result | None:
-    """The result; None if it is not one, as of another version."""
+    """The result, of another version without its outcome; None if it is not one."""
     try:
-        return _results.decode(urlsafe_b64decode(value))
+        content = urlsafe_b64decode(value)
+        try:
+            return _results.decode(content)
+        except msgspec.ValidationError:
+            other = _other_results.decode(content)
+            return Result(other.route, Outcome(), is_moved=other.is_moved)
     except ValueError:
         return None
 

@@ -310,10 +310,10 @@ class RelayedBody:
 
 
 def _result_of(response: aiohttp.ClientResponse) -> Result:
-    """What the leader says of its response; NoLeader, PeerUnreachable: it did nothing."""
+    """What the leader says of its response; NoLeader: it did nothing. PeerLost: it is no node's."""
     result = parse_result(response.headers.getall(RESULT_FIELD, [""])[-1])
     if result is None:
-        raise PeerUnreachable
+        raise PeerLost
     if result.is_moved:
         raise NoLeader
     return result

@@ -27,9 +27,9 @@ REPORT_EACH = 100
 """Faults."""
 
 
-async def run(faults: int, seed: int, directory: Path | None) -> Findings:
+async def run(faults: int, seed: int, directory: Path | None, older: Path | None) -> Findings:
     """So many faults of a fleet of its own."""
-    async with staged(seed, directory) as stage:
+    async with staged(seed, directory, older) as stage:
         return await play(stage, faults)
 
 
@@ -95,12 +95,14 @@ def main() -> None:
     parser.add_argument("--faults", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--directory", type=Path, help="for logs and events, which remain")
+    help_ = "where another version of the program is, for one of the nodes"
+    parser.add_argument("--older", type=Path, help=help_)
     arguments = parser.parse_args()
     if REDIS_SERVER is None:
         print(MISSING)
         return
     logging.disable()  # aiohttp's, of each request that a killed node leaves
-    findings = asyncio.run(run(arguments.faults, arguments.seed, arguments.directory))
+    findings = asyncio.run(run(**vars(arguments)))
     print(findings.report())
     if arguments.directory is not None:
         (arguments.directory / "events").write_text("\n".join(findings.events))

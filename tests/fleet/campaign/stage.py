@@ -15,7 +15,7 @@ from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
 from tests.fleet.campaign.findings import Findings
 from tests.fleet.campaign.truth import WatchedTrello
-from tests.fleet.nodes import NodeGroup, NodeProcess, now
+from tests.fleet.nodes import ROOT, NodeGroup, NodeProcess, now
 from tests.redis_server import RedisServer
 from tests.scenarios.conftest import KEY, TOKEN
 
@@ -81,8 +81,13 @@ def settings_for(trello: FakeTrello, limits: str = "") -> str:
 
 
 @asynccontextmanager
-async def staged(seed: int, directory: Path | None) -> AsyncIterator[Stage]:
-    """A settled fleet; everything is ended at last. `directory`: keeps the logs."""
+async def staged(
+    seed: int, directory: Path | None = None, older: Path | None = None
+) -> AsyncIterator[Stage]:
+    """A settled fleet; everything is ended at last.
+
+    `directory`: keeps the logs. `older`: one node runs the program that is there.
+    """
     async with AsyncExitStack() as stack:
         if directory is None:
             temporary = tempfile.TemporaryDirectory(prefix="trello-proxy-")
@@ -96,6 +101,7 @@ async def staged(seed: int, directory: Path | None) -> AsyncIterator[Stage]:
         stack.callback(redis.kill)
         settings, session = settings_for(trello), await stack.enter_async_context(_session())
         nodes = [NodeProcess(directory / str(n), redis.url, settings, session) for n in range(3)]
+        nodes[0].program = older or ROOT
         for node in nodes:
             stack.push_async_callback(node.kill)
         group = NodeGroup(nodes)
