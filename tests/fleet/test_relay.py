@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from io import BytesIO
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -343,40 +344,48 @@ async def test_a_relayed_hit_is_fast(pair: Pair) -> None:
     assert sorted(took)[25] < 0.02
 
 
-async def test_a_node_that_reaches_nothing_reads_for_itself_and_writes_nothing(
-    pair: Pair, tmp_path: object
-) -> None:
-    clock = FakeClock()
-    made = started(
-        pair.trello, f"redis://127.0.0.1:{free_port()}", str(tmp_path), pair.leader.session
-    )
-    lines: list[bytes] = []
+@pytest_asyncio.fixture(loop_scope="module")
+async def apart(pair: Pair, tmp_path: Path) -> AsyncIterator[tuple[Proxy, FakeClock]]:
+    """A node that reaches neither Redis nor another node, and its clock."""
+    clock, lines, session = FakeClock(), list[bytes](), pair.leader.session
+    gone = f"redis://127.0.0.1:{free_port()}"
+    config = started(pair.trello, gone, str(tmp_path), session).app._config
     ports = SystemPorts(clock=clock, write_log=lines.append, random=secrets.token_bytes)
-    node = Proxy(App(made.app._config, Credential(KEY, TOKEN), ports), pair.leader.session, lines)
+    node = Proxy(App(config, Credential(KEY, TOKEN), ports), session, lines)
     await node.app.start()
-    try:
-        clock.advance(5.0)
-        target = f"/1/cards/{pair.card}"
-        for _ in range(2):
-            heard = await node.get(target)
-            assert (heard.status, heard.json["id"]) == (200, pair.card)
-            assert heard.cache.startswith("fwd=")
-            assert heard.cache.endswith("detail=apart")
-        for method, path in (("PUT", target), ("GET", target + "?_method=put&name=x")):
-            refused = await node(method, path, headers={"X-Requested-With": "XMLHttpRequest"})
-            assert (refused.status, refused.problem) == (503, "apart")
-            assert refused.fields["Retry-After"] == "2"
-        assert (await node.get("/readyz")).json["fleet"] == "apart"
-        assert node.app.fleet is not None
-        pair.trello.faults.latency_s = 0.3
-        reading, sent = asyncio.ensure_future(node.get(target)), pair.trello.request_log.total
-        await until(lambda: pair.trello.request_log.total > sent)
-        pair.trello.faults.latency_s = 0.0
-        await node.app.fleet._apart.drop()  # as when there is a leader again
-        while not reading.done():
-            clock.advance(0.01)
-            await asyncio.sleep(BREATH_S)
-        heard = await reading
+    clock.advance(5.0)
+    yield node, clock
+    await node.app.stop()
+
+
+async def test_a_node_that_reaches_nothing_reads_for_itself_and_writes_nothing(
+    pair: Pair, apart: tuple[Proxy, FakeClock]
+) -> None:
+    (node, _), target = apart, f"/1/cards/{pair.card}"
+    for _ in range(2):
+        heard = await node.get(target)
         assert (heard.status, heard.json["id"]) == (200, pair.card)
-    finally:
-        await node.app.stop()
+        assert heard.cache.startswith("fwd=")
+        assert heard.cache.endswith("detail=apart")
+    for method, path in (("PUT", target), ("GET", target + "?_method=put&name=x")):
+        refused = await node(method, path, headers={"X-Requested-With": "XMLHttpRequest"})
+        assert (refused.status, refused.problem) == (503, "apart")
+        assert refused.fields["Retry-After"] == "2"
+    assert (await node.get("/readyz")).json["fleet"] == "apart"
+
+
+async def test_a_read_is_served_again_when_there_is_a_leader_before_its_response(
+    pair: Pair, apart: tuple[Proxy, FakeClock]
+) -> None:
+    (node, clock), log = apart, pair.trello.request_log
+    assert node.app.fleet is not None
+    pair.trello.faults.latency_s = 0.3
+    reading, sent = asyncio.ensure_future(node.get(f"/1/cards/{pair.card}")), log.total
+    await until(lambda: log.total > sent)
+    pair.trello.faults.latency_s = 0.0
+    await node.app.fleet._apart.drop()  # as when there is a leader
+    while not reading.done():
+        clock.advance(0.01)
+        await asyncio.sleep(BREATH_S)
+    heard = await reading
+    assert (heard.status, heard.json["id"]) == (200, pair.card)
