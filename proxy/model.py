@@ -192,11 +192,15 @@ class Detail(StrEnum):
     REFUSED = "refused"
     """Not stored: the download in progress was refused to another credential."""
     REQUEST_NO_STORE = "request-no-store"
+    """Not stored: the request has `no-store`."""
     ROUTE_NOT_STORED = "route-not-stored"
+    """Not stored: no response on this route is, or `routes` says so."""
     STALE_IF_ERROR = "stale-if-error"
     """A stale response, served because of an upstream failure (RFC 5861 §4)."""
     STATUS_NOT_STORED = "status-not-stored"
+    """Not stored: its status is neither 200 nor 404."""
     TOO_LARGE = "too-large"
+    """Not stored: longer than the proxy buffers, or than `attachments.max_file`."""
 
 
 class FetchedParts(NamedTuple):

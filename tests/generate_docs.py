@@ -4,6 +4,7 @@
 `<!-- end -->` in each page; tests/test_docs.py compares.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import proxy.fleet.errors  # noqa: F401 — completes the table
 from proxy.config.reference import read_reference
 from proxy.errors import PROBLEM_TYPES
-from proxy.model import Kind, Lifetimes
+from proxy.model import Detail, Kind, Lifetimes
 from proxy.observability.metrics import describe
 from proxy.status.board_metrics import BOARD_METRICS
 from proxy.trello import read_operations
@@ -133,6 +134,31 @@ def settings() -> Iterator[str]:
         yield _row(f"`{name}`", f"`{value}`" if value else "", comment.replace("*", "\\*"))
 
 
+def details() -> Iterator[str]:
+    """The values of `detail` in Cache-Status."""
+    yield from _head("detail", "says")
+    docstrings = _docstrings(ROOT / "proxy" / "model.py", "Detail")
+    for detail in Detail:
+        text = re.sub(r" \(D\d+\)", "", docstrings[detail.name])
+        yield _row(f"`{detail}`", text.rstrip("."))
+    yield _row("`fetched-2-of-10`", "A batch: two of its ten parts were fetched")
+
+
+def _docstrings(path: Path, name: str) -> dict[str, str]:
+    """The docstrings of a class's attributes."""
+    tree = ast.parse(path.read_text())
+    (found,) = [each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == name]
+    texts = {}
+    for target, docstring in zip(found.body, found.body[1:], strict=False):
+        match target, docstring:
+            case (
+                ast.Assign(targets=[ast.Name(id=attribute)]),
+                ast.Expr(value=ast.Constant(value=str() as text)),
+            ):
+                texts[attribute] = " ".join(text.split())
+    return texts
+
+
 def board_metrics() -> Iterator[str]:
     """The metrics of boards."""
     yield from _head("metric", "labels", "meaning")
@@ -142,6 +168,7 @@ def board_metrics() -> Iterator[str]:
 
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "board_metrics": board_metrics,
+    "details": details,
     "lifetimes": lifetimes,
     "metrics": metrics,
     "problems": problems,

@@ -1,11 +1,13 @@
 """The manifests: valid, without rights, and each at one with the others."""
 
 import re
+import shutil
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxy.app.from_config import build_guard
 from proxy.config.units import size
@@ -80,6 +82,29 @@ def test_the_ingress_leads_to_the_clients_port_under_the_public_name() -> None:
     assert rule["host"] in url
     (path,) = rule["http"]["paths"]
     assert path["backend"]["service"] == {"name": "trello-proxy", "port": {"name": "http"}}
+
+
+def test_the_route_of_a_gateway_leads_there_too() -> None:
+    spec = document("kubernetes/components/gateway/httproute.yaml")["spec"]
+    (host,) = spec["hostnames"]
+    assert f"//{host}" in document("kubernetes/proxy.yaml")["public_url"]
+    ((backend,),) = [rule["backendRefs"] for rule in spec["rules"]]
+    service, _ = documents("kubernetes/service.yaml")
+    (port,) = [each["port"] for each in service["spec"]["ports"]]
+    assert backend == {"name": service["metadata"]["name"], "port": port}
+
+
+@pytest.mark.parametrize("name", ["boards", "gateway", "ingress", "monitoring"])
+def test_kubectl_takes_each_component(tmp_path: Path, name: str) -> None:
+    kubectl = tool("kubectl", "its tests need kubectl")
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    file = tmp_path / "kubernetes" / "kustomization.yaml"
+    file.write_text(f"{file.read_text()}components: [components/{name}]\n")
+    code, said = told(kubectl, "kustomize", str(file.parent))
+    assert code == 0, said
+    kinds = {each["kind"] for each in yaml.safe_load_all(said)}
+    own = document(f"kubernetes/components/{name}/kustomization.yaml")["resources"]
+    assert {document(f"kubernetes/components/{name}/{file}")["kind"] for file in own} <= kinds
 
 
 def test_the_operators_rules_are_those_of_prometheus() -> None:
