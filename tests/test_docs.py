@@ -37,6 +37,8 @@ SOURCES = [
 ]
 DECISION = re.compile(r"\bD(\d+)\b")
 DECISIONS = [int(number) for number in re.findall(r"(?m)^- \*\*D(\d+) ", DOCS["decisions"])]
+LONG_PAGES = {"configuration": 200, "decisions": 300, "http": 200, "metrics": 200}
+"""Pages that may have more than 150 lines."""
 EVENT_METHODS = {"event", "event_once_a_minute"}
 
 
