@@ -30,6 +30,9 @@ Open in a browser: {url}/b/{board}
 Ctrl-C ends it; nothing is stored beyond that.
 """
 
+_IDS_AT = 1_767_225_600.0
+"""2026-01-01: the same ids at each start, so that a line kept from the last one works."""
+
 
 def run(options: Namespace) -> int:
     """The exit code, when a signal has ended the proxy."""
@@ -48,7 +51,9 @@ def _free_port() -> int:
 
 async def _run(port: int) -> int:
     credential = Credential(key=secrets.token_hex(16), token=secrets.token_hex(32))
-    fake_trello = FakeTrello(SystemClock(), key=credential.key, token=credential.token)
+    fake_trello = FakeTrello(
+        SystemClock(), key=credential.key, token=credential.token, ids_at=_IDS_AT
+    )
     fill(fake_trello.trello)
     await fake_trello.start()
     with tempfile.TemporaryDirectory(prefix="trello-proxy-demo-") as directory:

@@ -15,13 +15,16 @@ SHORT_LINK = re.compile(r"[0-9A-Za-z]{8}\Z")
 class Ids:
     """Generates ids; the first eight digits are the time of creation in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, created_at: float | None = None) -> None:
+        """`created_at`: the time in all ids, in POSIX seconds; None: each has its own."""
+        self._created_at = created_at
         self._count = 0
 
     def new(self, now: float) -> str:
         """24 hexadecimal digits, larger than all earlier ids while the clock is not set back."""
         self._count += 1
-        return f"{int(now):08x}{_MACHINE}{self._count:06x}"
+        created_at = now if self._created_at is None else self._created_at
+        return f"{int(created_at):08x}{_MACHINE}{self._count:06x}"
 
     def short_link(self) -> str:
         """Eight letters and digits."""

@@ -36,10 +36,12 @@ class FakeTrello:
         secret: str = "demo-secret",  # noqa: S107 - opens nothing
         limits: bool = False,
         host: str = "127.0.0.1",
+        ids_at: float | None = None,
     ) -> None:
+        """`ids_at`: the time in all ids, in POSIX seconds; None: each has its own."""
         self.url = ""
         self.storage_host = ""
-        self.trello = Trello(clock, key=key, token=token)
+        self.trello = Trello(clock, key=key, token=token, ids_at=ids_at)
         self.request_log = RequestLog()
         self.faults = Faults()
         self.limits = Limits(clock, on=limits)

@@ -71,8 +71,8 @@ def find_route(method: str, path: str) -> RouteMatch:
 class Trello(State):
     """The state, with operations on behalf of its members."""
 
-    def __init__(self, clock: Clock, *, key: str, token: str) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Clock, *, key: str, token: str, ids_at: float | None = None) -> None:
+        super().__init__(clock, ids_at)
         self.keys = {key}
         self.me = object_factory.member(self, "demo", "Dana Demo")
         self._key = key

@@ -67,9 +67,10 @@ Listener = Callable[[Obj, str | None], None]
 class State:
     """All objects, tokens and files."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, ids_at: float | None = None) -> None:
+        """`ids_at`: the time in all ids, in POSIX seconds; None: each has its own."""
         self.clock = clock
-        self.ids = Ids()
+        self.ids = Ids(ids_at)
         self.members: dict[str, Obj] = {}
         self.organizations: dict[str, Obj] = {}
         self.boards: dict[str, Obj] = {}

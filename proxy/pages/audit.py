@@ -16,10 +16,6 @@ _COLUMNS = ("Time", "Who", "Address", "Request", "Objects", "Status")
 _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{lead}</p>
 <section class="panel">{table}</section>""")
-_ROW = Markup(
-    '<tr><th scope="row">{time}</th><td>{who}</td><td>{entry.address}</td>'
-    "<td>{entry.method} {entry.route}</td><td>{objects}</td><td>{status}</td></tr>"
-)
 _NO_ROWS = Markup("<p>{}</p>").format(_NONE)
 
 
@@ -44,13 +40,14 @@ def audit_text(entries: Sequence[AuditEntry]) -> bytes:
     return "\n".join(lines or [_NONE]).encode() + b"\n"
 
 
-def _row(entry: AuditEntry) -> Markup:
-    return _ROW.format(
-        entry=entry,
-        time=time_text(entry.at),
-        who=_who(entry),
-        objects=" ".join(entry.objects),
-        status=_status(entry),
+def _row(entry: AuditEntry) -> tuple[str, ...]:
+    return (
+        time_text(entry.at),
+        _who(entry),
+        entry.address,
+        f"{entry.method} {entry.route}",
+        " ".join(entry.objects),
+        _status(entry),
     )
 
 

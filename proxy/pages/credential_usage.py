@@ -23,10 +23,6 @@ _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{remedy}</p>
 <section class="panel">{table}</section>
 <p class="footnote"><a href="/">What to use instead</a></p>""")
-_ROW = Markup(
-    '<tr><th scope="row">{row.client}</th><td>{row.location}</td><td>{owner}</td>'
-    "<td>{row.requests:,}</td><td>{first_seen}</td><td>{last_seen}</td></tr>"
-)
 _NO_ROWS = Markup("<p>{}</p>").format(_NONE)
 
 
@@ -63,10 +59,12 @@ def credential_usage_text(rows: Sequence[Row]) -> bytes:
     return "\n".join([*lines, _REMEDY] if lines else [_NONE]).encode() + b"\n"
 
 
-def _table_row(row: Row) -> Markup:
-    return _ROW.format(
-        row=row,
-        owner=_OWNERS[row.owner],
-        first_seen=time_text(row.first_seen_at),
-        last_seen=time_text(row.last_seen_at),
+def _table_row(row: Row) -> tuple[str, ...]:
+    return (
+        row.client,
+        row.location,
+        _OWNERS[row.owner],
+        f"{row.requests:,}",
+        time_text(row.first_seen_at),
+        time_text(row.last_seen_at),
     )

@@ -15,7 +15,6 @@ _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{lead}</p>
 <section class="panel"><p>{summary}</p>
 {table}</section>""")
-_ROW = Markup('<tr><th scope="row">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class FleetState:
 
 def fleet_page(state: FleetState) -> bytes:
     """The state as HTML."""
-    members = table(_COLUMNS, (_ROW.format(*_cells(each)) for each in state.members))
+    members = table(_COLUMNS, map(_cells, state.members))
     summary = _summary(state)
     return page(_TITLE, _PAGE.format(title=_TITLE, lead=_LEAD, summary=summary, table=members))
 

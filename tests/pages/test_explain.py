@@ -1,6 +1,7 @@
 """Explanations: the target that a URL means, and the texts about it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -146,3 +147,55 @@ def test_the_page_escapes_the_target() -> None:
     evil = Explanation("GET /1/<script>", "/x", Handling.BYPASS, "", "", None, ())
     assert b"<script>" not in explain_page(evil).replace(b"<script src=", b"")
     assert b"GET /1/&lt;script&gt;" in explain_page(evil)
+
+
+VERDICTS: dict[str, tuple[Explanation, str]] = {
+    "a hit": (
+        replace(EXPLANATION, cache_status="trello-proxy; hit; ttl=27"),
+        "A hit, for 27 s more",
+    ),
+    "a stale hit": (EXPLANATION, "A hit, stale, while it is revalidated"),
+    "a miss": (
+        replace(EXPLANATION, cache_status="trello-proxy; fwd=uri-miss"),
+        "Trello would be asked: nothing is stored",
+    ),
+    "expired": (
+        replace(EXPLANATION, cache_status="trello-proxy; fwd=stale"),
+        "Trello would be asked: what is stored has expired",
+    ),
+    "never stored": (
+        replace(EXPLANATION, handling=Handling.BYPASS, cache_status="trello-proxy; fwd=bypass"),
+        "Trello would be asked, each time",
+    ),
+    "a part of a batch": (
+        replace(
+            EXPLANATION,
+            cache_status="trello-proxy; fwd=uri-miss",
+            parts=(EXPLANATION, replace(EXPLANATION, cache_status="trello-proxy; fwd=stale")),
+        ),
+        "Trello would be asked for 1 of 2 parts",
+    ),
+    "a write": (
+        replace(EXPLANATION, handling=Handling.WRITE, cache_status=""),
+        "It would be sent to Trello, once",
+    ),
+    "not admitted": (
+        replace(EXPLANATION, is_admitted=False),
+        "A client without a key would be refused",
+    ),
+}
+
+
+@pytest.mark.parametrize(("explanation", "verdict"), VERDICTS.values(), ids=VERDICTS.keys())
+def test_the_headline_is_the_verdict(explanation: Explanation, verdict: str) -> None:
+    page = explain_page(explanation, "/1/boards/x").decode()
+    assert f"<h1>{verdict}</h1>" in page
+    assert f"<title>{verdict}</title>" in page
+    assert 'value="/1/boards/x"' in page
+
+
+def test_without_a_request_there_is_the_form_alone() -> None:
+    page = explain_page(None).decode()
+    assert "<h1>Explain a request</h1>" in page
+    assert 'action="/-/explain"' in page
+    assert "<dl" not in page

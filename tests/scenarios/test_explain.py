@@ -18,6 +18,7 @@ from tests.scenarios.conftest import (
     StartProxy,
     until,
 )
+from tests.scenarios.page import BROWSER, page_of
 
 ADMIN = {"Accept": "application/json"}
 
@@ -203,3 +204,13 @@ async def test_with_forwarded_credentials_it_explains_the_clients_own(
     await proxy.get(theirs)
     assert (await explained(proxy, theirs))["stored"] is not None
     assert (await explained(proxy, "/1/members/me"))["stored"] is None
+
+
+async def test_a_person_gets_a_form_and_a_program_an_error(proxy: Proxy) -> None:
+    page = page_of(await proxy.get("/-/explain", headers=BROWSER))
+    assert page.all("form", action="/-/explain")
+    assert (await proxy.get("/-/explain")).problem == "invalid-target"
+    asked = page_of(await proxy.get("/-/explain?url=%2F1%2Fmembers%2Fme", headers=BROWSER))
+    assert "Trello would be asked: nothing is stored" in asked.text
+    assert asked.all("input", value="/1/members/me")
+    assert page_of(await proxy.get("/", headers=BROWSER)).all("a", href="/-/explain")

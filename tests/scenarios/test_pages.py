@@ -216,3 +216,11 @@ async def test_a_link_preview_has_a_title_and_a_description(browse: Browser, sho
         "og:type": "website",
         "og:description": "Review · Release 4.2 · 1 file",
     }
+
+
+async def test_the_authorization_page_is_a_page_for_people(proxy: Proxy, browse: Browser) -> None:
+    page = await browse("/1/authorize?key=x&name=y")
+    assert "No token is needed here" in page.text
+    assert page.all("meta", name="viewport")
+    assert page.all("a", href="https://trello.com/1/authorize")
+    assert (await proxy.get("/1/authorize")).fields["Content-Type"].startswith("text/plain")

@@ -110,6 +110,20 @@ async def _explain(scene: Scene) -> str:
     return f"/-/explain?url={quote(f'/1/batch?urls={cards},/members/me', safe='')}"
 
 
+def _explain_form(_: Scene) -> str:
+    return "/-/explain"
+
+
+def _authorize(_: Scene) -> str:
+    return "/1/authorize"
+
+
+async def _audit(scene: Scene) -> str:
+    path = f"/1/cards/{scene.card}"
+    await scene.proxy("PUT", path, json={"name": "New start page, again"})
+    return "/-/audit"
+
+
 def _link(scene: Scene) -> str:
     return f"/?url={quote(f'https://trello.com/c/{scene.card}/1-new-start-page', safe='')}"
 
@@ -211,6 +225,9 @@ STATES: dict[str, Callable[[Scene], str | Awaitable[str]]] = {
     "home after a busy hour": _busy,
     "clients that send a key": _client_credentials,
     "explain": _explain,
+    "explain nothing": _explain_form,
+    "authorize": _authorize,
+    "audit": _audit,
     "home with a link": _link,
     "home with a fault": _no_link,
     "card": _card,

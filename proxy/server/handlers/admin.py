@@ -11,6 +11,7 @@ from aiohttp import web
 
 from proxy.access.authentication import Authentication
 from proxy.cache.scoping.scoping import Scoping
+from proxy.credentials.extraction import strip_url
 from proxy.errors import AdminOnly, InvalidTarget, NotFound
 from proxy.http_semantics.cache_control import NONE
 from proxy.http_semantics.fields import serialize
@@ -31,11 +32,12 @@ from proxy.pages.explain import (
     target_of_url,
     url_parameter,
 )
+from proxy.pages.layout import PAGE_FIELDS
 from proxy.server.audit_log import AuditLog
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.loopback import is_local
 from proxy.server.middleware import Handler
-from proxy.server.negotiation import negotiated_response
+from proxy.server.negotiation import negotiated_response, wants_page
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
 from proxy.server.response import WireResponse
@@ -122,9 +124,14 @@ class AdminHandler:
         return _json({"status": report.status, **report.parts}, status)
 
     async def explain(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
-        """What the proxy would do with a GET of `?url=`; raises as that request would."""
+        """What the proxy would do with a GET of `?url=`, in a browser also a form for it.
+
+        Raises as that request would.
+        """
         context.route = EXPLAIN
         url = url_parameter(request.raw_path.partition("?")[2])
+        if not url and wants_page(request):
+            return WireResponse(200, serialize(PAGE_FIELDS), explain_page(None))
         if not url:
             raise InvalidTarget(f"Name a request: {EXPLAIN}?url=/1/boards/…")
         target = target_of_url(url)
@@ -141,7 +148,7 @@ class AdminHandler:
         )
         return negotiated_response(
             request,
-            page=partial(explain_page, explanation),
+            page=partial(explain_page, explanation, strip_url(url)),
             json=partial(explain_json, explanation),
             text=partial(explain_text, explanation),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aiohttp import web
 
@@ -30,6 +31,7 @@ from proxy.http_semantics.fields import quota_fields, serialize
 from proxy.links.rewrite import file_in_route
 from proxy.links.signing import LinkSigner, strip_signature
 from proxy.model import Detail, Kind, StoredResponse
+from proxy.pages.authorize import authorize_page, authorize_text
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import Clock
 from proxy.runtime.memory_budget import Hold
@@ -37,7 +39,7 @@ from proxy.runtime.tasks import run_for_client
 from proxy.server.audit_log import AuditLog
 from proxy.server.fast_path import MAX_FAST_PATH_BODY_BYTES
 from proxy.server.handlers.attachments import AttachmentHandler
-from proxy.server.negotiation import wants_page
+from proxy.server.negotiation import negotiated_response, wants_page
 from proxy.server.problem_details import file_refused_page
 from proxy.server.request_body import RequestBody
 from proxy.server.request_context import RequestContext
@@ -49,17 +51,6 @@ from proxy.upstream.response_body import inflate
 
 INFLATING_BYTES = 2 * PIECE_BYTES
 """Memory for inflating a body while it is sent: the current piece, the next, and zlib's window."""
-_KEYLESS = """\
-No token is needed here: this proxy sends its own to Trello.
-Leave key and token out; any that you send are removed.
-"""
-_KEYED = """\
-This proxy gives out no token, and needs yours: send your own key and token with each request.
-"""
-_WHERE = """
-Trello's own page for a token is https://trello.com/1/authorize
-(keys: https://trello.com/power-ups/admin).
-"""
 _FOR_PROGRAMS = frozenset({"/OAuthGetAccessToken", "/OAuthGetRequestToken"})
 """Routes of OAuth libraries, which stop at a status of 400 and more (RFC 5849 §2)."""
 
@@ -94,7 +85,7 @@ class ApiHandler:
         route = api_request.match.route
         if route.kind is Kind.AUTHORIZATION_PAGE:
             keyless = self.parser.permission.is_keyless
-            return authorize_notice(route.template, api_request.method, keyless=keyless)
+            return authorize_notice(route.template, api_request.method, request, keyless=keyless)
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)
         api_request = self._check_signature(api_request)
@@ -279,11 +270,12 @@ def render_stored(
     return response
 
 
-def authorize_notice(template: str, method: str, *, keyless: bool) -> WireResponse:
-    """200 in place of Trello's authorization page: whether a token is needed, and where to get one.
+def authorize_notice(
+    template: str, method: str, request: web.BaseRequest, *, keyless: bool
+) -> WireResponse:
+    """200 in place of Trello's authorization page; NoTokenGiven for a program that wants a token.
 
-    NoTokenGiven for a program that requests a token. `keyless`: requests without a key and token
-    are served.
+    `keyless`: requests without a key and token are served.
     """
     if template in _FOR_PROGRAMS or method != "GET":
         raise NoTokenGiven(
@@ -291,9 +283,11 @@ def authorize_notice(template: str, method: str, *, keyless: bool) -> WireRespon
             if keyless
             else "Get one from https://trello.com/1/authorize, and send it with each request."
         )
-    fields = (("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"))
-    text = (_KEYLESS if keyless else _KEYED) + _WHERE
-    return WireResponse(200, serialize(fields), text.encode())
+    return negotiated_response(
+        request,
+        page=partial(authorize_page, keyless=keyless),
+        text=partial(authorize_text, keyless=keyless),
+    )
 
 
 def _body_of(
