@@ -75,6 +75,17 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def refuse(self, user: str) -> None:
+        """End the connections of a user, and accept no other."""
+        with self.client() as client:
+            client.execute_command("ACL", "SETUSER", user, "off")
+            client.execute_command("CLIENT", "KILL", "USER", user)
+
+    def accept(self, user: str) -> None:
+        """Accept the user's connections again."""
+        with self.client() as client:
+            client.execute_command("ACL", "SETUSER", user, "on")
+
     def pause(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 

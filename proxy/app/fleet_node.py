@@ -225,8 +225,11 @@ class FleetNode:
     async def _serve_relayed(
         self, request: web.BaseRequest, context: RequestContext
     ) -> WireResponse:
-        """The response to a request that another node relayed."""
-        is_admin = envelope_of(request).is_admin
+        """The response to a request that another node relayed; one that may be passed on once."""
+        envelope, leader = envelope_of(request), self.node.leader
+        is_admin = envelope.is_admin
+        if envelope.is_for_leader and leader and not (leader.is_self or leader.through):
+            return await self._relay.pass_on(leader, request, context, is_admin=is_admin)
         return await self._service.serve(request, context, is_admin=is_admin)
 
 

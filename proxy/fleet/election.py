@@ -18,6 +18,8 @@ class Election:
         self._seen: Sighting | None = None
         self._seen_at = started_at
         self._is_free = False
+        self.is_renewed = False
+        """Whether the lease had been renewed when it was last read: its holder is alive."""
         self._seeking_since: float | None = started_at
 
     def promise(self, now: float) -> None:
@@ -36,6 +38,7 @@ class Election:
 
     def looked(self, record: Record, now: float) -> None:
         """The lease was read from Redis; the reply arrived at `now`."""
+        self.is_renewed = self._seen is not None and record.sighting != self._seen
         self.saw(record.sighting, now)
         self._is_free = record.is_free
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from proxy.fleet.channel import Channel, ChannelClosed
 from proxy.fleet.lease import Sighting
 from proxy.fleet.local import Local
@@ -25,10 +27,18 @@ from proxy.runtime.tasks import TaskSet
 class Following:
     """The follower's side of the protocol."""
 
-    def __init__(self, local: Local, address: str, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        local: Local,
+        address: str,
+        changed: "Callable[[Following], None]",
+        through: str = "",
+    ) -> None:
         """`changed` is called when the session begins, and when the leader begins to leave."""
         self.address = address
         """Of the leader."""
+        self.through = through
+        """Address of the follower that passes the session on; empty: none is needed."""
         self.term = 0
         """0 before the welcome."""
         self.is_leaving = False
@@ -41,7 +51,7 @@ class Following:
     async def run(self) -> None:
         """Join, and return when the session is over, or at once if the node is no leader."""
         try:
-            self._channel = await self._local.connector.connect(self.address)
+            self._channel = await self._local.connector.connect(self.through or self.address)
             if await self._join(self._channel):
                 self._tasks.spawn(self._keep_pinging(self._channel))
                 await self._receive_until_over(self._channel)
@@ -66,15 +76,20 @@ class Following:
                 return
 
     async def _join(self, channel: Channel) -> bool:
-        await channel.send(self._local.hello)
+        hello, through = self._local.hello, {"through": self.through} if self.through else {}
+        if through:
+            hello = replace(hello, leader=self.address, keeps=False)
+        await channel.send(hello)
         while True:
             match await self._next(channel):
                 case Welcome(term=term, is_behind=is_behind, number=number):
-                    self._local.near.begin(term, number)
+                    self._local.near.begin(term, None if through else number)
                     self.term = term
                     self._received(is_behind=is_behind)
-                    self._local.event("info", "following", leader=self.address, term=term)
-                    self._changed()
+                    self._local.event(
+                        "info", "following", leader=self.address, term=term, **through
+                    )
+                    self._changed(self)
                     return True
                 case Status():
                     return False
@@ -93,7 +108,7 @@ class Following:
                     self._received(is_behind=pong.is_behind)
                 case Leaving():
                     self.is_leaving = True
-                    self._changed()
+                    self._changed(self)
                 case message:
                     await self._reply(channel, message)
 

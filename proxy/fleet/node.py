@@ -2,23 +2,27 @@
 
     node = Node(local)
     node.start()                                    # looks for a leader, or becomes it
-    leader = await node.wait_for_leader(deadline)   # Leader(address, term, is_self)
+    leader = await node.wait_for_leader(deadline)   # Leader(address, term, is_self, through)
     leadership = node.leadership                    # if leader.is_self, at arrival of each request;
                                                     # None: it is not the leader after all
     await node.serve(channel)                       # each connection from another node
     await node.stop()                               # hands over; after its last client was served
 
-Deadlines are of `local.clock.boottime()`. A request that is relayed to `leader.address` and fails
-before anything was sent, or is a read, may wait for the next leader and be relayed again; a write
-that was sent is `LeaderLost`. `node.role` is APART when there has been no leader for APART_AFTER_S:
-then reads are requested from Trello by the node itself, nothing stored is used, and writes fail.
+Deadlines are of `local.clock.boottime()`. A request is relayed to `leader.address`, or to the
+follower `leader.through`, which passes it on. If it fails before anything was sent, or is a read,
+it may wait for the next leader and be relayed again; a write that was sent is `LeaderLost`.
+`node.role` is APART when there has been no leader for APART_AFTER_S: then reads are requested from
+Trello by the node itself, nothing stored is used, and writes fail.
 """
 
 import asyncio
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from enum import StrEnum
 from math import inf
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from proxy.errors import StoreError
 from proxy.fleet.channel import Channel, ChannelClosed
@@ -27,8 +31,9 @@ from proxy.fleet.following import Following
 from proxy.fleet.leadership import Leadership
 from proxy.fleet.lease import Record
 from proxy.fleet.local import Local
+from proxy.fleet.passage import carry
 from proxy.fleet.protocol import PROTOCOL, Hello, Status, StatusRequest
-from proxy.fleet.timing import RETRY_S, SESSION_TIMEOUT_S, TIMEOUT_S
+from proxy.fleet.timing import DIRECT_S, RETRY_S, SESSION_TIMEOUT_S, TIMEOUT_S
 from proxy.runtime.tasks import TaskSet
 
 
@@ -51,6 +56,8 @@ class Leader(NamedTuple):
     address: str
     term: int
     is_self: bool
+    through: str = ""
+    """Address of the follower through which it is reached; empty: none is needed."""
 
 
 class Node:
@@ -68,7 +75,7 @@ class Node:
         """As of now."""
         if self.acts():
             return Role.LEADER
-        if self._following is not None and self._following.term:
+        if self._following is not None:
             return Role.FOLLOWER
         return Role.APART if self._local.election.apart_in_s(self._local.now) == 0 else Role.SEEKING
 
@@ -98,8 +105,8 @@ class Node:
         if leading is not None and self.acts():
             here = Leader(self._local.address, leading.term.number, is_self=True)
             return None if leading.is_leaving else here
-        if following is not None and following.term and not following.is_leaving:
-            return Leader(following.address, following.term, is_self=False)
+        if following is not None and not following.is_leaving:
+            return _leader_of(following)
         return None
 
     @property
@@ -138,8 +145,7 @@ class Node:
         """Whether it is this node, or there is a session with it, be it leaving or not."""
         if leader.is_self:
             return self.acts() and leader.term == self.term
-        following = self._following
-        return following is not None and (following.address, following.term) == leader[:2]
+        return self._following is not None and _leader_of(self._following) == leader
 
     async def wait_for_change(self) -> None:
         """Return when the leader, or whether it can be reached, may have changed."""
@@ -167,7 +173,9 @@ class Node:
             async with asyncio.timeout(SESSION_TIMEOUT_S):
                 first = await channel.receive()
             leader = self.leader
-            if isinstance(first, Hello) and self._leadership and leader and leader.is_self:
+            if isinstance(first, Hello) and first.leader not in ("", self.address):
+                await self._pass_on(channel, first)
+            elif isinstance(first, Hello) and self._leadership and leader and leader.is_self:
                 if first.protocol == PROTOCOL:
                     await self._leadership.serve(channel, first)
             elif isinstance(first, Hello | StatusRequest):
@@ -177,8 +185,30 @@ class Node:
         finally:
             await channel.close()
 
+    async def _pass_on(self, channel: Channel, hello: Hello) -> None:
+        """Carry the session of a node that cannot reach this one's leader.
+
+        Not where this node needs another one itself, or the session came through one.
+        """
+        leader = self._own_leader
+        if leader is None or leader.address != hello.leader or hello.through:
+            await channel.send(self._status())
+            return
+        to_leader = await self._local.connector.connect(leader.address)
+        try:
+            await to_leader.send(replace(hello, through=self.address))
+            await carry(channel, to_leader)
+        finally:
+            await to_leader.close()
+
+    @property
+    def _own_leader(self) -> Leader | None:
+        """The leader, if this node needs no other to reach it."""
+        leader = self.leader
+        return None if leader is None or leader.through else leader
+
     def _status(self) -> Status:
-        local, leader = self._local, self.leader
+        local, leader = self._local, self._own_leader
         return Status(
             acts=self.acts(),
             has_promised=local.election.has_promised(local.now),
@@ -213,8 +243,11 @@ class Node:
         local.members.add(record.members, local.now)
         local.known_term = max(local.known_term, record.term)
         is_other = record.address not in ("", local.address)
-        if is_other and not record.is_free and await self._follow(record.address):
-            return 0
+        if is_other and not record.is_free:
+            if await self._follow(record.address):
+                return 0
+            if local.election.is_renewed and await self._find_fellow(record.address):
+                return 0
         wait_s = local.election.wait_s(local.now)
         if wait_s == 0 and await self._may_run(record):
             await self._lead(record)
@@ -229,18 +262,29 @@ class Node:
             return True
         return not await self._find_fellow()
 
-    async def _find_fellow(self) -> bool:
-        """Follow the leader that another member knows; whether one acts, or may be acting."""
-        known = sorted(self._local.members.others)
-        statuses = [self._tasks.spawn(self._status_of(address)) for address in known]
-        if statuses:
-            await asyncio.wait(statuses)
-        found = {address: each.result() for address, each in zip(known, statuses, strict=True)}
-        for address, status in found.items():
-            if status is not None and status.acts:
+    async def _find_fellow(self, unreachable: str = "") -> bool:
+        """Follow the leader that another member is, or knows; whether one acts, or may be acting.
+
+        `unreachable`: a member that was asked in vain.
+        """
+        statuses = await self._statuses_of({*self._local.members.others} - {unreachable})
+        for address, status in statuses.items():
+            if status.acts:
                 await self._follow(address)
                 return True
-        return any(status is not None and status.has_promised for status in found.values())
+        for fellow, status in statuses.items():
+            knows = status.leader not in ("", self.address)
+            if knows and await self._follow_through(status.leader, fellow):
+                return True
+        return any(status.has_promised for status in statuses.values())
+
+    async def _statuses_of(self, addresses: Collection[str]) -> dict[str, Status]:
+        """The statuses of those that can be reached."""
+        requests = {each: self._tasks.spawn(self._status_of(each)) for each in sorted(addresses)}
+        if requests:
+            await asyncio.wait(requests.values())
+        found = {address: each.result() for address, each in requests.items()}
+        return {address: status for address, status in found.items() if status is not None}
 
     async def _status_of(self, address: str) -> Status | None:
         try:
@@ -255,14 +299,39 @@ class Node:
             return None
         return message if isinstance(message, Status) else None
 
-    async def _follow(self, address: str) -> bool:
+    async def _follow(
+        self, address: str, joined: Callable[[Following], None] | None = None
+    ) -> bool:
         """Follow until the session is over; whether there was one."""
-        following = self._following = Following(self._local, address, self._settled)
+        following = Following(self._local, address, joined or self._note_following)
         try:
             await following.run()
         finally:
-            self._following = None
-            self._note_change()
+            self._end_following(following)
+        return following.term > 0
+
+    async def _follow_through(self, address: str, fellow: str) -> bool:
+        """Follow through another follower until the session is over; whether there was one.
+
+        Once the leader can be reached without it, a session of this node's own replaces it.
+        """
+        following = Following(self._local, address, self._note_following, fellow)
+        session = self._tasks.spawn(following.run())
+
+        def joined(direct: Following) -> None:
+            session.cancel()  # nothing that it receives counts any more
+            self._note_following(direct)
+
+        try:
+            while not session.done():
+                await asyncio.wait({session}, timeout=DIRECT_S)
+                status = None if session.done() else await self._status_of(address)
+                if status is not None and status.acts:
+                    await self._follow(address, joined)
+        finally:
+            session.cancel()
+            await asyncio.wait({session})
+            self._end_following(following)
         return following.term > 0
 
     async def _lead(self, record: Record) -> None:
@@ -283,6 +352,17 @@ class Node:
                     self._leadership = None
                     self._note_change()
 
+    def _note_following(self, following: Following) -> None:
+        """Its session began, or its leader begins to leave."""
+        if not following.is_leaving:
+            self._following = following
+        self._settled()
+
+    def _end_following(self, following: Following) -> None:
+        if self._following is following:
+            self._following = None
+            self._note_change()
+
     def _settled(self) -> None:
         """There is a leader, or the leader begins to leave."""
         self._local.election.settle()
@@ -291,3 +371,7 @@ class Node:
     def _note_change(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _leader_of(following: Following) -> Leader:
+    return Leader(following.address, following.term, is_self=False, through=following.through)

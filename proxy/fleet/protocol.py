@@ -3,7 +3,8 @@
 A node that connects sends first. `StatusRequest` is replied to by `Status`, and the connection
 ends. `Hello` asks to join as a follower: a leader replies with `Welcome`, every other node with
 `Status`, after which the connection ends. After the welcome the follower pings each HEARTBEAT_S;
-messages arrive in the order in which they were sent.
+messages arrive in the order in which they were sent. A node that cannot reach the leader sends its
+`Hello` to another follower, which passes all messages of that session on, both ways.
 
 A receiver ignores fields that it does not know; a message of an unknown type is None. A node with
 another PROTOCOL is refused. Pure.
@@ -34,6 +35,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     protocol: int = PROTOCOL
     keeps: bool = False
     """Whether it has a near cache, and so acknowledges invalidations."""
+    leader: str = ""
+    """Address of the leader to which the receiver passes the session on; empty: the receiver."""
+    through: str = ""
+    """Address of the follower that passed it on: there is one at most."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -120,7 +125,8 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     has_promised: bool
     """Whether it has promised a leader not to run, so that one may be acting without Redis."""
     leader: str = ""
-    """Address of the leader that it follows, or its own; empty: it has none."""
+    """Address of the leader with which it has a session that it did not need another node for, or
+    its own; empty: there is none."""
     term: int = 0
 
 

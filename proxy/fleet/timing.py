@@ -24,6 +24,8 @@ SESSION_TIMEOUT_S = 1.0
 """A session without a message for so long has ended."""
 RETRY_S = 0.25
 """Between two looks at the lease while seeking a leader."""
+DIRECT_S = 2.0
+"""Between two attempts to reach the leader without another node in between."""
 APART_AFTER_S = 5.0
 """A node that has sought a leader for so long serves reads by itself."""
 FORGET_MEMBER_S = 60.0

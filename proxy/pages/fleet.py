@@ -29,6 +29,8 @@ class MemberRow:
     """Digest of the settings that all nodes must share."""
     heard_s: float | None = None
     """Seconds since its last ping; only the leader knows."""
+    through: str = ""
+    """Address of the follower that passes on what it sends to the leader; empty: none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +71,5 @@ def _summary(state: FleetState) -> str:
 
 def _cells(member: MemberRow) -> tuple[str, ...]:
     heard = "" if member.heard_s is None else f"{member.heard_s:.1f} s ago"
-    return member.address, member.role, member.version, member.settings, heard
+    role = f"{member.role} through {member.through}" if member.through else member.role
+    return member.address, role, member.version, member.settings, heard

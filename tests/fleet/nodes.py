@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,28 +26,34 @@ def now() -> float:
     return time.monotonic()  # noqa: TID251 - other processes
 
 
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return when something holds, of a process whose events are not known here."""
+    ends = now() + READY_S
+    while not await holds():
+        assert now() < ends
+        await asyncio.sleep(0.02)
+
+
 class NodeProcess:
     """One node: `start` it, and `kill` it whatever happens."""
 
     def __init__(
-        self, directory: Path, redis_url: str, settings: str, session: aiohttp.ClientSession
+        self,
+        directory: Path,
+        redis_url: str,
+        settings: str,
+        session: aiohttp.ClientSession,
+        name: str = "",
     ) -> None:
+        self.name = name
         self.port, self.fleet_port = free_port(), free_port()
         self.program = ROOT
         """Directory of the program: another one has another version."""
-        self._directory = directory
+        self.address, self.redis_url = f"127.0.0.1:{self.fleet_port}", redis_url
+        """Where the others reach it, and where it reaches Redis: by links, if there are any."""
+        self._directory, self._settings = directory, settings
         self._session = session
-        self._settings = (
-            f"listen: 127.0.0.1:{self.port}\n"
-            f"{settings}"
-            f"cache: {{backend: redis, redis: '{redis_url}', directory: {directory / 'cache'}}}\n"
-            f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, key: {FLEET_KEY}}}\n"
-        )
         self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.fleet_port}"
 
     @property
     def log_file(self) -> Path:
@@ -55,8 +62,14 @@ class NodeProcess:
     async def start(self, settings: str = "") -> None:
         """Start it; it may not serve yet."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        file = self._directory / "proxy.yaml"
-        file.write_text(self._settings + settings)
+        file, cache = self._directory / "proxy.yaml", self._directory / "cache"
+        file.write_text(
+            f"listen: 127.0.0.1:{self.port}\n"
+            f"{self._settings}"
+            f"cache: {{backend: redis, redis: '{self.redis_url}', directory: {cache}}}\n"
+            f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, address: {self.address}, "
+            f"key: {FLEET_KEY}}}\n{settings}"
+        )
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
@@ -108,6 +121,11 @@ class NodeProcess:
             return {}
         return dict(heard.json)
 
+    async def metric(self, sample: str) -> float:
+        """A sample of /metrics by its name; it must be there."""
+        lines = (await self.get("/metrics")).body.decode().splitlines()
+        return next(float(each.split()[-1]) for each in lines if each.startswith(f"{sample} "))
+
     def logged(self, message: str) -> list[dict[str, Any]]:
         lines = self.log_file.read_bytes().splitlines()
         return [line for line in map(json.loads, lines) if line["message"] == message]
@@ -118,18 +136,20 @@ class NodeGroup:
 
     def __init__(self, nodes: list[NodeProcess]) -> None:
         self.nodes = nodes
+        self.settings = ""
 
     async def start(self, settings: str = "") -> None:
         """Return when one leads and the others follow it."""
+        self.settings = settings
         for node in self.nodes:
             await node.start(settings)
         await self.settled()
 
-    async def settled(self) -> NodeProcess:
-        """The leader, when all nodes that run agree on it."""
+    async def settled(self, nodes: list[NodeProcess] | None = None) -> NodeProcess:
+        """The leader, when all of `nodes`, or all that run, agree on it, and it is one of them."""
         ends = now() + READY_S
         while True:
-            running = [node for node in self.nodes if node.is_running]
+            running = [node for node in nodes or self.nodes if node.is_running]
             states = [await node.state() for node in running]
             leaders = {state.get("leader") for state in states}
             roles = sorted(str(state.get("role")) for state in states)

@@ -11,7 +11,8 @@ import pytest_asyncio
 from proxy.access.client_keys import digest_of
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
-from tests.fleet.test_relay import Pair, shown, started
+from tests.fleet.requests import shown
+from tests.fleet.test_relay import Pair, started
 from tests.redis_server import RedisServer, needs_redis
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN, Heard, until

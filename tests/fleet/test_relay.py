@@ -10,8 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 import pytest_asyncio
-from multidict import CIMultiDictProxy
+from aiohttp.test_utils import make_mocked_request
 
+from proxy.access.client import Client
 from proxy.app.app import App, SystemPorts
 from proxy.config.schema import load
 from proxy.fake_trello.server import FakeTrello
@@ -23,15 +24,18 @@ from proxy.observability.metrics import describe
 from proxy.runtime.clock import FakeClock, SystemClock
 from proxy.server.fleet import node_middleware
 from proxy.server.fleet.envelope import REQUEST_FIELD, SESSION, Envelope, seal
+from proxy.server.fleet.peer_client import PeerUnreachable
+from proxy.server.fleet.relay import relayed_message
 from proxy.server.middleware import Routes
+from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from tests.fleet.nodes import FLEET_KEY, now
+from tests.fleet.requests import REQUESTS, check_equal
 from tests.redis_server import RedisServer, free_port, needs_redis
 from tests.samples import fill
 from tests.scenarios.conftest import BREATH_S, KEY, TOKEN, Proxy, until
 
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
-VARIABLE = {"x-request-id", "age", "server-timing", "cache-status", "ratelimit"}
 
 
 class Pair:
@@ -122,47 +126,12 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
         yield Pair(leader, follower, trello, redis)
 
 
-REQUESTS = {
-    "a card": ("GET", "/1/cards/{card}", {}),
-    "its head": ("HEAD", "/1/cards/{card}", {}),
-    "with gzip": ("GET", "/1/boards/{board}/cards", {"Accept-Encoding": "gzip"}),
-    "a condition": ("GET", "/1/cards/{card}", {"If-None-Match": "*"}),
-    "a fault": ("GET", "/1/cards/..%2f", {}),
-    "nothing there": ("GET", "/1/cards/000000000000000000000000", {}),
-    "a page": ("GET", "/", {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}),
-    "documentation": ("GET", "/-/docs/fleet", {}),
-    "a preflight": ("OPTIONS", "/1/cards/{card}", {"Access-Control-Request-Method": "PUT"}),
-    "a batch": ("GET", "/1/batch?urls=/cards/{card},/boards/{board}", {}),
-    "an explanation": ("GET", "/-/explain?url=/1/cards/{card}", {}),
-    "another site": ("GET", "/1/cards/{card}", {"Origin": "https://elsewhere.example"}),
-    "another host": ("GET", "/1/cards/{card}", {"Host": "elsewhere.example"}),
-}
-
-
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_a_follower_responds_as_the_leader(pair: Pair, name: str) -> None:
-    method, target, fields = REQUESTS[name]
-    target = target.format(card=pair.card, board=pair.trello.trello.example_board)
-    await pair.leader(method, target, headers=fields)
-    at_leader = await pair.leader(method, target, headers=fields)
-    at_follower = await pair.follower(method, target, headers=fields)
-    assert at_follower.status == at_leader.status
-    if name not in {"a page", "a fault", "another site", "another host"}:  # they name the request
-        assert at_follower.body == at_leader.body
-    assert shown(at_follower.fields) == shown(at_leader.fields)
+    at_leader, at_follower = await check_equal(name, pair.trello, pair.leader, pair.follower)
     ages = [int(each.fields.get("Age", 0)) for each in (at_leader, at_follower)]
     assert 0 <= ages[1] - ages[0] <= 2  # though their clocks differ by hours
     assert not pair.leader.logged("clock set back")
-
-
-def shown(fields: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
-    """The fields that two responses to one request have in common."""
-    named = [(name.lower(), value) for name, value in fields.items()]
-    return sorted(
-        (name, value if name != "content-length" else "")
-        for name, value in named
-        if name not in VARIABLE and "rate-limit" not in name
-    )
 
 
 async def test_a_write_at_one_node_is_seen_at_the_other(pair: Pair) -> None:
@@ -290,6 +259,28 @@ async def test_a_node_that_speaks_a_later_protocol_is_refused(pair: Pair) -> Non
         await channel.receive()
     await channel.close()
     assert "127.0.0.1:1" not in leader.members
+
+
+async def test_nothing_is_relayed_to_a_leader_whose_session_is_over(pair: Pair) -> None:
+    fleet = pair.follower.app.fleet
+    assert fleet is not None
+    leader = fleet.node.leader
+    assert leader is not None
+    request = make_mocked_request("GET", f"/1/cards/{pair.card}")
+    deps = pair.follower.app._listeners._deps
+    context = RequestContext(
+        request_id="late",
+        client=Client(),
+        client_address="",
+        method="GET",
+        user_agent="-",
+        hold=deps.memory.hold(),
+        started_at=0.0,
+    )
+    message = await relayed_message(request, context, is_admin=False)
+    for gone in (leader._replace(term=leader.term - 1), leader._replace(through="127.0.0.1:1")):
+        with pytest.raises(PeerUnreachable):
+            await fleet._relay.send(gone, message, context)
 
 
 async def test_the_operator_purges_at_any_node(pair: Pair) -> None:

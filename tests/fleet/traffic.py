@@ -12,7 +12,10 @@ import aiohttp
 from proxy.runtime.tasks import TaskSet
 from tests.fleet.nodes import NodeGroup, NodeProcess, now
 
-PAUSE_S = 0.01
+PAUSE_S = 0.03
+"""Nodes must not wait for a processor: several share it."""
+FLOWS_S, LAST_S = 15.0, 5.0
+"""For the responses to requests that were sent before the end."""
 
 
 @dataclass
@@ -25,6 +28,7 @@ class Traffic:
     """Number of the last write that was sent; the card's name has it."""
     acknowledged: int = 0
     reads: int = 0
+    writes: int = 0
     wrong: list[str] = field(default_factory=list)
     failed_reads: list[object] = field(default_factory=list)
     failed_writes: list[object] = field(default_factory=list)
@@ -35,21 +39,32 @@ class Traffic:
 
     @asynccontextmanager
     async def running(self, seed: int = 1) -> AsyncIterator["Traffic"]:
-        """Three clients that read and one that writes, meanwhile."""
+        """Three clients that read and one that writes, meanwhile; each gets its last response."""
         tasks, chance = TaskSet(), random.Random(seed)  # noqa: S311
-        for _ in range(3):
-            tasks.spawn(self._again(self._read, chance))
-        tasks.spawn(self._again(self._write, chance))
+        stopping = asyncio.Event()
+        acts = (self._read, self._read, self._read, self._write)
+        running = {tasks.spawn(self._again(act, chance, stopping)) for act in acts}
         try:
             yield self
+            stopping.set()
+            await asyncio.wait(running, timeout=LAST_S)
         finally:
             await tasks.stop()
+
+    async def goes_on(self, reads: int = 10, writes: int = 3) -> None:
+        """Return when so many more requests had a response of 200."""
+        reads, writes, ends = self.reads + reads, self.writes + writes, now() + FLOWS_S
+        while self.reads < reads or self.writes < writes:
+            assert now() < ends, self
+            await asyncio.sleep(0.02)
 
     def _node(self, chance: random.Random) -> NodeProcess:
         return chance.choice([each for each in self.group.nodes if each is not self.avoided])
 
-    async def _again(self, act: Callable[[NodeProcess], Any], chance: random.Random) -> None:
-        while True:
+    async def _again(
+        self, act: Callable[[NodeProcess], Any], chance: random.Random, stopping: asyncio.Event
+    ) -> None:
+        while not stopping.is_set():
             await act(self._node(chance))
             await asyncio.sleep(PAUSE_S)
 
@@ -61,11 +76,11 @@ class Traffic:
             if node is not self.avoided:
                 self.failed_reads.append(error)
             return
-        self.reads += 1
         self.slowest_read_s = max(self.slowest_read_s, now() - began)
         if heard.status != 200:
             self.failed_reads.append((heard.status, heard.body, heard.fields))
             return
+        self.reads += 1
         number = int(heard.json["name"].removeprefix("v") or 0)
         if not before <= number <= self.written:
             self.wrong.append(f"v{number} after v{before} of {self.written}")
@@ -82,5 +97,6 @@ class Traffic:
         self.slowest_write_s = max(self.slowest_write_s, now() - began)
         if heard.status == 200:
             self.acknowledged = number
+            self.writes += 1
         else:
             self.failed_writes.append((heard.status, heard.body))

@@ -42,8 +42,8 @@ class Envelope(msgspec.Struct, frozen=True):
     """Whether it came to `admin.listen`."""
     stored_form: int = 0
     """Version of the stored form (`codec.py`) in which that node can keep the response; 0: none."""
-    via_fellow: bool = False
-    """Whether a third node relays it, because the first one cannot reach the leader."""
+    is_for_leader: bool = False
+    """Whether the receiver is to relay it to its leader, which the first one cannot reach (D79)."""
 
 
 class Result(msgspec.Struct, frozen=True):

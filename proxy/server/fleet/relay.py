@@ -1,4 +1,7 @@
-"""Relay: a client's request as it was received, to the leader, and the leader's response back."""
+"""Relay: a client's request as it was received, to the leader, and the leader's response back.
+
+A node that cannot reach the leader relays to another follower, which relays it to the leader.
+"""
 
 import asyncio
 from collections import Counter
@@ -9,6 +12,7 @@ from functools import partial
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace as with_values
 from multidict import CIMultiDict
 
 from proxy.cache.store.codec import VERSION as STORED_FORM
@@ -201,15 +205,30 @@ class Relay:
         response.dynamic_headers += received.head
         return response
 
+    async def pass_on(
+        self, leader: Leader, request: web.BaseRequest, context: RequestContext, *, is_admin: bool
+    ) -> WireResponse:
+        """The leader's response to a request that another node relayed to this one.
+
+        NoLeader: nothing was sent, or only a read. LeaderLost: a write was sent.
+        """
+        message = await relayed_message(request, context, is_admin=is_admin)
+        try:
+            return await self.send(leader, message, context)
+        except (PeerUnreachable, PeerLost):
+            raise NoLeader from None
+
     async def _send(
         self, leader: Leader, message: RelayedMessage, context: RequestContext
     ) -> _Received:
+        if not self._node.reaches(leader):
+            raise PeerUnreachable  # no later change would end this relay
         try:
             async with asyncio.timeout(None) as until_lost:
                 running = self._running.setdefault(leader, set())
                 running.add(until_lost)
                 try:
-                    return await self._exchange(leader.address, message, context)
+                    return await self._exchange(leader, message, context)
                 finally:
                     running.discard(until_lost)
                     if not running and self._running.get(leader) is running:
@@ -220,11 +239,17 @@ class Relay:
             raise (PeerLost if message.is_safe else LeaderLost) from None
 
     async def _exchange(
-        self, address: str, message: RelayedMessage, context: RequestContext
+        self, leader: Leader, message: RelayedMessage, context: RequestContext
     ) -> _Received:
         request = message.method, message.target, message.fields.copy()
         content, began = message.body.content, self._clock.boottime()
-        response = await self._client.send(address, request, message.envelope, content)
+        receiver, envelope = leader.address, message.envelope
+        if leader.through:
+            receiver, envelope = (
+                leader.through,
+                with_values(envelope, is_for_leader=True, stored_form=0),
+            )
+        response = await self._client.send(receiver, request, envelope, content)
         try:
             result = _result_of(response)
             received = await self._receive(message.method, response, result, context)
@@ -271,14 +296,21 @@ class Relay:
         return _Received(response.status, head, content, length, result)
 
     async def _end_lost(self) -> None:
-        """End the relays to a leader whose session is over: it may never respond."""
+        """End the relays to a leader whose session is over: it may never respond.
+
+        Those through a follower that is not needed any more have time to end.
+        """
         loop = asyncio.get_running_loop()
         while True:
             for leader, running in [*self._running.items()]:
-                if not self._node.reaches(leader):
-                    for timeout in running:
-                        if timeout.when() is None:
-                            timeout.reschedule(loop.time())
+                if self._node.reaches(leader):
+                    continue
+                is_led = self._node.reaches(leader._replace(through=""))
+                ends_at = loop.time() + (IDLE_S if is_led else 0)
+                for timeout in running:
+                    at = timeout.when()
+                    if at is None or ends_at < at:
+                        timeout.reschedule(ends_at)
             await self._node.wait_for_change()
 
 

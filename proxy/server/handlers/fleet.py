@@ -69,7 +69,8 @@ class FleetPages:
             report = health.report()
             return Report(report.status, {"fleet": "leader", **report.parts})
         if leader is not None:
-            return Report("ready", {"fleet": f"follower of {leader.address}"})
+            through = f" through {leader.through}" if leader.through else ""
+            return Report("ready", {"fleet": f"follower of {leader.address}{through}"})
         return Report("degraded", {"fleet": role.value})
 
     async def show_metrics(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
@@ -114,6 +115,9 @@ class FleetPages:
             session = sessions.get(address)
             hello = node.hello if address == node.address else session and session.hello
             is_follower = session is not None or (address == node.address and leader is not None)
+            through = hello.through if hello else ""
+            if leader is not None and address == node.address:
+                through = leader.through
             rows.append(
                 MemberRow(
                     address=address,
@@ -121,6 +125,7 @@ class FleetPages:
                     version=hello.version if hello else "",
                     settings=hello.config if hello else "",
                     heard_s=heard.get(address),
+                    through=through,
                 )
             )
         return FleetState(

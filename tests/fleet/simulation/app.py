@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 from contextlib import suppress
+from functools import partial
 
 from proxy.cache.read_through import BARRIER_S
 from proxy.cache.store.succession import Succession
@@ -14,7 +15,7 @@ from proxy.fleet.errors import LeaderLost, NoLeader
 from proxy.fleet.leadership import Leadership
 from proxy.fleet.local import Local
 from proxy.fleet.near import Given, Near
-from proxy.fleet.node import Node, Role
+from proxy.fleet.node import Leader, Node, Role
 from proxy.fleet.protocol import Hello
 from proxy.fleet.timing import TIMEOUT_S
 from proxy.fleet.write_intents import WriteIntents
@@ -93,6 +94,8 @@ class App:
         """Whether its listener is closed to new clients."""
         self.queue_s = 0.05
         """How long a write waits for its turn at most."""
+        self.passed_on = 0
+        """Requests of nodes that could not reach the leader."""
         self._clients = self._in_progress = 0
         self._reads: dict[str, tuple[int, asyncio.Task[int]]] = {}
         machine.loop.call_soon(self.node.start)
@@ -190,7 +193,7 @@ class App:
                 leader = await self.node.wait_for_leader(deadline)
                 if leader.is_self:
                     return await self._decide(is_write=is_write, key=key)
-                return await self._relay(leader.address, is_write=is_write, key=key)
+                return await self._relay(leader, is_write=is_write, key=key)
             except NoLeader:
                 if self.node.role is Role.APART and not is_write:
                     return await self._fetch(key)
@@ -201,9 +204,12 @@ class App:
                     raise LeaderLost from None
             await self.machine.sleep(0.02)
 
-    async def _relay(self, address: str, *, is_write: bool, key: str) -> int:
-        app = self._apps[address]
+    async def _relay(self, leader: Leader, *, is_write: bool, key: str) -> int:
+        app = self._apps[leader.through or leader.address]
         async with asyncio.timeout(READ_TIMEOUT_S + 2):
+            if leader.through:
+                passed = partial(app._pass_on, is_write=is_write, key=key)
+                return await call(self.machine, app.machine, passed)
             began = self.machine.boottime()
             work = call(self.machine, app.machine, lambda: app._give(is_write=is_write, key=key))
             version, given = await work
@@ -222,6 +228,17 @@ class App:
         term, number = leadership.term.number, store.barrier.number
         given = Given(term, number, CacheKey(key), LIFETIME_S, is_watched=False, age_s=0.0)
         return version, given
+
+    async def _pass_on(self, *, is_write: bool, key: str) -> int:
+        """As the relay does it for a node that cannot reach the leader."""
+        leader = self.node.leader
+        if leader is None or leader.is_self or leader.through:
+            return await self._decide(is_write=is_write, key=key)
+        self.passed_on += 1
+        try:
+            return await self._relay(leader, is_write=is_write, key=key)
+        except (ConnectionError, TimeoutError):
+            raise (LeaderLost if is_write else NoLeader) from None
 
     async def _decide(self, *, is_write: bool, key: str) -> int:
         self._in_progress += 1

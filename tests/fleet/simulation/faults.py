@@ -1,8 +1,10 @@
 """Faults: what may happen to nodes, network and Redis, chosen by the world's random numbers."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 from tests.fleet.simulation.fleet import Fleet
+from tests.fleet.simulation.redis import NAME as REDIS
 
 EVERY_S = 3.0
 
@@ -102,6 +104,18 @@ def storm(fleet: Fleet, until: float) -> None:
                     name = fleet.leader
                 random.choice(FAULTS)(fleet, name)
             fleet.world.at(fleet.world.now + random.expovariate(1 / EVERY_S), one)
+
+    one()
+
+
+def storm_of_cuts(fleet: Fleet, until: float) -> None:
+    """Cut single pairs at random, of nodes or of a node and Redis, several at a time."""
+    random, pairs = fleet.world.random, [*combinations([*sorted(fleet.apps), REDIS], 2)]
+
+    def one() -> None:
+        if fleet.world.now < until:
+            fleet.world.cut(*random.choice(pairs), _duration_s(fleet))
+            fleet.world.at(fleet.world.now + random.expovariate(2 / EVERY_S), one)
 
     one()
 

@@ -38,7 +38,7 @@ def write_then_read(fleet: Fleet, writer: str, reader: str) -> None:
 def follower_that_keeps_a_card_is_cut_off(fleet: Fleet) -> None:
     keep_everywhere(fleet)
     follower = followers_of(fleet)[0]
-    fleet.world.cut(fleet.leader, follower, 10.0)
+    fleet.isolate(follower, 10.0, redis=False, nodes=True)
     write_then_read(fleet, fleet.leader, follower)
     fleet.run(8.0)
 
@@ -47,7 +47,7 @@ def follower_that_keeps_a_card_is_cut_off(fleet: Fleet) -> None:
 def leader_alone_sees_a_connection_end(fleet: Fleet) -> None:
     keep_everywhere(fleet)
     follower = followers_of(fleet)[0]
-    fleet.world.cut(fleet.leader, follower, 10.0)
+    fleet.isolate(follower, 10.0, redis=False, nodes=True)
     for end in leader_of(fleet).machine.ends:
         if end.other.machine.name == follower:
             end.ended()

@@ -43,13 +43,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def next_at(self) -> float:
         """World time at which something is due; infinity without anything."""
+        soonest = max(self._world.now, self.paused_until)
         if self._ready:  # type: ignore[attr-defined]
-            at = self._world.now
-        elif self._scheduled:  # type: ignore[attr-defined]
-            at = (self._scheduled[0]._when - self._start) / self._rate  # type: ignore[attr-defined]
-        else:
+            return soonest
+        if not self._scheduled:  # type: ignore[attr-defined]
             return float("inf")
-        return max(at, self._world.now, self.paused_until)
+        at = (self._scheduled[0]._when - self._start) / self._rate  # type: ignore[attr-defined]
+        return at if at > soonest else soonest
 
     def run_due(self) -> None:
         """Run what is due."""
@@ -152,8 +152,7 @@ class World:
     def run(self, until: float) -> None:
         """Let time pass."""
         while True:
-            machine = min(self.machines, key=lambda each: each.loop.next_at(), default=None)
-            machine_at = machine.loop.next_at() if machine else float("inf")
+            machine_at, machine = self._next()
             event_at = self._events[0][0] if self._events else float("inf")
             if min(machine_at, event_at) > until:
                 self.now = until
@@ -164,6 +163,17 @@ class World:
             elif machine is not None:
                 self.now = machine_at
                 machine.loop.run_due()
+
+    def _next(self) -> tuple[float, Machine | None]:
+        """The first machine of those with something due soonest, and when that is."""
+        soonest, found = float("inf"), None
+        for machine in self.machines:
+            at = machine.loop.next_at()
+            if at < soonest:
+                soonest, found = at, machine
+                if at <= self.now:
+                    break
+        return soonest, found
 
     def cut(self, one: str, other: str, duration_s: float) -> None:
         """Let nothing pass between two; what is sent meanwhile is late, or lost."""
