@@ -210,11 +210,10 @@ class FleetNode:
         components = self._duties.components
         for each in self._fast_paths:
             if components is None:
-                each.use(self._near.store, self._near.watch)
-                each.may_serve = self._near.is_usable
+                each.use_near(self._near)
             else:
-                each.use(components.stores.responses, components.services.cache.watched)
-                each.may_serve = self.node.acts
+                store, watched = components.stores.responses, components.services.cache.watched
+                each.use(store, watched, self.node.acts)
         if components is not None:
             components.services.scoping.resolver.on_change = self._clear_fast_paths
 

@@ -87,21 +87,23 @@ class Near:
         self.watch = LeaderWatch()
         self._evictions = 0
         self.on_change: Callable[[], None] = _nothing
-        """Called when there is another `store`."""
+        """Called when there is another `store`, or trust ends before its time."""
         self._clock = clock
-        self._trust = Trust()
+        self.trust = Trust()
+        self.timer = clock.boottime
+        """The clock of `trust`."""
         self._used: dict[CacheKey, None] = {}
         self._clock_offset_s = 0.0
         self.store: ResponseStore = _NearStore(0, 0, self._used)
 
     def is_usable(self) -> bool:
         """Whether this node is trusted now."""
-        return self._clock.boottime() < self._trust.until
+        return self.timer() < self.trust.until
 
     @property
     def trusted_s(self) -> float:
         """Seconds for which it is trusted, without another pong."""
-        return max(0.0, self._trust.until - self._clock.boottime())
+        return max(0.0, self.trust.until - self._clock.boottime())
 
     @property
     def evictions(self) -> int:
@@ -110,7 +112,7 @@ class Near:
 
     def begin(self, term: int, number: int | None) -> None:
         """A session begins; `number`: that of its Welcome. None: the leader invalidates nothing."""
-        self._trust.end()
+        self.trust.end()
         self.term = term if number is not None and self.limit_bytes else 0
         self._begin_store(number or 0)
 
@@ -119,21 +121,22 @@ class Near:
         self.begin(0, None)
 
     def suspend(self) -> None:
-        """Use nothing until the leader replies again: this node's settings have changed."""
-        self._trust.end()
+        """Use nothing until the leader replies again, with the same settings as this node's."""
+        self.trust.end()
+        self.on_change()
 
     def pinged(self, number: int) -> None:
         """A ping with this number is about to be sent."""
-        self._trust.pinged(number, self._clock.boottime())
+        self.trust.pinged(number, self._clock.boottime())
 
     def confirmed(self, pong: Pong, config: str) -> None:
         """The acting leader replied. `config`: digest of this node's settings."""
         if not self.term:
             return
         if pong.config != config:
-            self._trust.end()
+            self.suspend()
             return
-        pinged_at = self._trust.confirmed(pong.number)
+        pinged_at = self.trust.confirmed(pong.number)
         if pinged_at is None:
             return
         now, offset_s = self._clock.now(), self._clock.now() - self._clock.boottime()

@@ -17,8 +17,8 @@ _MAX_PINGS = 16
 class Trust:
     """The follower's side."""
 
-    def __init__(self) -> None:
-        self.until = 0.0
+    def __init__(self, until: float = 0.0) -> None:
+        self.until = until
         self._pinged_at: dict[int, float] = {}
 
     def pinged(self, number: int, now: float) -> None:

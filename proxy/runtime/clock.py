@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 
@@ -34,9 +35,7 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
-
-    def boottime(self) -> float:
-        return time.clock_gettime(_BOOTTIME)
+    boottime = staticmethod(partial(time.clock_gettime, _BOOTTIME))
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)

@@ -16,6 +16,8 @@ from aiohttp.http import HttpVersion11
 from proxy.cache.boards import Watch
 from proxy.cache.store.store import IdentityForm, ResponseStore
 from proxy.cache.verification import HitVerifier
+from proxy.fleet.near import Near
+from proxy.fleet.trust import Trust
 from proxy.model import StoredResponse
 from proxy.server.hit_log import HitLabels, HitLog
 from proxy.server.hit_table import MAX_ENTRIES, MAX_KEY_BYTES, HitTable, has_no_secret
@@ -60,6 +62,8 @@ class PreparedHit:
     """POSIX seconds when it was last validated: a clock set back shows an earlier time."""
     _valid_until: float = -inf
     """POSIX seconds up to which `_prefix` is right."""
+    _trusted_until: float = -inf
+    """Seconds of the fast path's timer up to which it was trusted then."""
     _prefix: bytes = b""
     """The response up to the request id."""
 
@@ -73,12 +77,13 @@ class PreparedHit:
             return None
         if self.verifier is not None and self.verifier.wants_sample:
             return None
-        started_at, now = path.monotonic(), path.now()
+        started_at, now = path.timer(), path.now()
         store = path.store
         is_valid = (
             self._seq == store.epochs.seq
             and self._turn == store.memory.turn
             and self._valid_from <= now < self._valid_until
+            and started_at < self._trusted_until
         )
         if not is_valid and not self._validate(now):
             return None
@@ -86,7 +91,7 @@ class PreparedHit:
         if source is None:
             return None
         request_id = path.request_ids.next()
-        duration_s = path.monotonic() - started_at
+        duration_s = path.timer() - started_at
         path.hit_log.add(self.labels, peer, request_id, duration_s, now)
         return b"%b%b\r\n\r\n%b" % (self._prefix, request_id.encode(), source.body)
 
@@ -94,6 +99,9 @@ class PreparedHit:
         """Whether the store would still serve this very response; notes how long that holds."""
         store, watched, stored = self.fast_path.store, self.fast_path.watched, self.stored()
         if stored is None or store.peek(stored.key) is not stored or store.is_stale_by_tag(stored):
+            return False
+        self._trusted_until = self.fast_path.trust.until
+        if self.fast_path.timer() >= self._trusted_until:
             return False
         age_s = now - stored.requested_at
         ttl_s = self.lifetime_s - age_s
@@ -122,7 +130,10 @@ class FastPath:
     ) -> None:
         self.store = store
         self.watched = watched
-        self.now, self.monotonic = deps.clock.now, deps.clock.monotonic
+        self.trust = self._always = Trust(until=inf)
+        """For how long hits may be repeated at all, by `timer`; an earlier end needs `clear`."""
+        self.now = deps.clock.now
+        self.timer = self._monotonic = deps.clock.monotonic
         self.request_ids = deps.request_ids
         self.hit_log = hit_log
         self._digest_key = digest_key
@@ -152,10 +163,18 @@ class FastPath:
         sender = f"{address}\0{certificate_name}".encode()
         return _hasher(blake2b(sender, key=self._digest_key, digest_size=32).digest())
 
-    def use(self, store: ResponseStore, watched: Watch) -> None:
-        """Repeat hits of another store."""
-        self.store, self.watched = store, watched
+    def use(
+        self, store: ResponseStore, watched: Watch, may_serve: Callable[[], bool] | None
+    ) -> None:
+        """Repeat hits of another store, while `may_serve` is true."""
+        self.store, self.watched, self.may_serve = store, watched, may_serve
+        self.timer, self.trust = self._monotonic, self._always
         self.clear()
+
+    def use_near(self, near: Near) -> None:
+        """Repeat hits of a near cache, while it may be used."""
+        self.use(near.store, near.watch, None)
+        self.timer, self.trust = near.timer, near.trust
 
     def respond(self, header: bytes, peer: str, hasher: blake2b) -> bytes | None:
         """The response, which is counted and logged; None if the header must be parsed."""

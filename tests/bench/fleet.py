@@ -21,6 +21,7 @@ import aiohttp
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
+from tests.bench import fleet_near
 from tests.bench.figures import verdict
 from tests.bench.fleet_load import Clients, Seen
 from tests.bench.overload import (
@@ -59,10 +60,12 @@ class Durations:
     redis_s: float = 60.0
     load_s: float = 6.0
     """Before and after a node ends."""
+    near: int = 300
+    """Writes of each kind."""
 
 
-_QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0)
-_SMOKE = Durations(overload_s=2.0, redis_s=1.0, load_s=0.5)
+_QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0, near=100)
+_SMOKE = Durations(overload_s=2.0, redis_s=1.0, load_s=0.5, near=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Stage:
     """All that takes part."""
 
     group: NodeGroup
+    alone: NodeProcess
+    """A proxy without a fleet."""
     trello: FakeTrello
     redis: RedisServer
     clients: Clients
@@ -81,11 +86,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(durations: Durations) -> AsyncIterator[Stage]:
-    """A settled fleet; everything is ended at last."""
+async def staged(
+    durations: Durations, settings: str = _SETTINGS, *, limits: bool = True
+) -> AsyncIterator[Stage]:
+    """A settled fleet, and a proxy on its own, not started; everything is ended at last."""
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trello-proxy-")))
-        trello = FakeTrello(SystemClock(), key=KEY, token=TOKEN, limits=True)
+        trello = FakeTrello(SystemClock(), key=KEY, token=TOKEN, limits=limits)
         fill(trello.trello)
         await trello.start()
         stack.push_async_callback(trello.stop)
@@ -96,11 +103,12 @@ async def staged(durations: Durations) -> AsyncIterator[Stage]:
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
         nodes = [NodeProcess(directory / str(n), redis.url, upstream, session) for n in range(3)]
-        for node in nodes:
+        alone = fleet_near.single_process(directory / "alone", upstream, session)
+        for node in (*nodes, alone):
             stack.push_async_callback(node.kill)
         group = NodeGroup(nodes)
-        await group.start(_SETTINGS)
-        yield Stage(group, trello, redis, Clients(group, trello), durations)
+        await group.start(settings)
+        yield Stage(group, alone, trello, redis, Clients(group, trello), durations)
 
 
 async def herd(stage: Stage) -> None:
@@ -153,9 +161,12 @@ class _Cost:
 
 
 async def _cost(
-    node: NodeProcess, servers: list[Server], target: str, field: str = "X-Number: {}"
+    node: NodeProcess,
+    servers: list[Server],
+    target: str,
+    field: str = "Cache-Control: max-age=86400\r\nX-Number: {}",
 ) -> _Cost:
-    """Cost of a request to `node`; `field` with a number of its own in it."""
+    """Cost of a request to `node`; `field` with a number of its own, and a directive: relayed."""
     used_s = sum(each.cpu_s() for each in servers)
     latency = median(await _latencies(node, target, field))
     return _Cost(latency * 1e3, (sum(each.cpu_s() for each in servers) - used_s) / RELAYS * 1e3)
@@ -336,6 +347,17 @@ async def run(durations: Durations) -> None:
         await asyncio.sleep(min(WINDOW_S, durations.overload_s))
         for part in (leader_killed, redis_killed, leader_stopped):
             await part(stage)
+    async with staged(durations, fleet_near.SETTINGS, limits=False) as stage:
+        await near_caches(stage)
+
+
+async def near_caches(stage: Stage) -> None:
+    """What followers serve by themselves."""
+    group, card, number = stage.group, stage.trello.trello.example_card, stage.durations.near
+    await fleet_near.start_alone(stage.alone)
+    await fleet_near.hits(stage.alone, group, stage.board, slices=9, each=number * 10)
+    await fleet_near.barrier(stage.alone, group, card, number)
+    await fleet_near.leader_killed(group, stage.board, stage.durations.load_s)
 
 
 def main(arguments: list[str] | None = None) -> None:

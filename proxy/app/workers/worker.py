@@ -116,8 +116,7 @@ class Worker:
     def _use_near(self) -> None:
         """Have the fast paths repeat hits of the near cache."""
         for each in self._listeners.fast_paths:
-            each.use(self._near.store, self._near.watch)
-            each.may_serve = self._near.is_usable
+            each.use_near(self._near)
 
     def _serving(self) -> Serving:
         environment = self._environment
