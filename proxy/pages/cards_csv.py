@@ -36,7 +36,9 @@ _CARDS_QUERY = (
 
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\ufeff]")
 """What pages may show and cells should not hold: marks of direction, separators, a BOM."""
-_FORMULA = re.compile(r"(^|[;\t\n])(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\t)")
+_FORMULA = re.compile(r"(^|[;\t\n])(?=\s*[=+\-@\t\uff1d\uff0b\uff0d\uff20])")
+_PLAIN = re.compile(r"\w[\w .:/()!?#&-]*|")
+"""Most texts: nothing in them is removed or defused."""
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
 _DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?Z")
 _QUOTED = re.compile(r'[",;\t\n]|^\s|\s$')
@@ -90,6 +92,8 @@ def csv_chunks(names: BoardNames, cards: Iterable[object], *, has_bom: bool) -> 
 
 def cell(text: str) -> str:
     """Text as a cell that no spreadsheet calculates."""
+    if _PLAIN.fullmatch(text):
+        return text
     return _FORMULA.sub(r"\1'", _INVISIBLE.sub("", clean_text(text)))
 
 

@@ -57,12 +57,12 @@ async def app(standin: FakeTrello) -> AsyncIterator[App]:
     await made.stop()
 
 
-async def _started(fake_trello: FakeTrello, admin: Listen | None) -> App:
+async def _started(fake_trello: FakeTrello, admin: Listen | None, more: str = "") -> App:
     settings = Example("systemd/proxy.yaml").load()
     text = f"freshness: {{watch: off, webhook_url: 'https://{NAMES[1]}{PATH}'}}\n"
     environment = {"HOME": "/nowhere", "TRELLO_SECRET": "5" * 32}
     config = load(
-        f"{text}cache: {{backend: memory}}\n",
+        f"{text}{more}cache: {{backend: memory}}\n",
         "proxy.yaml",
         environment,
         str,
@@ -105,6 +105,18 @@ def test_nginx_finds_nothing_wrong_with_the_way_in_for_deliveries(tmp_path: Path
 def test_nginx_finds_nothing_wrong_with_the_proxy_under_trellos_name(tmp_path: Path) -> None:
     assert judged(tmp_path, FIXED.read_text()) == (0, "")
     assert _location(FIXED) == _location(FILE)
+
+
+async def test_a_client_that_takes_it_for_trello_is_served(
+    standin: FakeTrello, tmp_path: Path
+) -> None:
+    shared = await _started(standin, None, "clients: {hosts: [api.trello.com]}\n")
+    async with front(tmp_path, shared.port, FIXED.read_text()) as nginx:
+        target = "/1/members/me?fields=username&key=dummy&token=dummy"
+        response, body = await nginx.ask("GET", target, "api.trello.com")
+    await shared.stop()
+    assert (response.status, json.loads(body)["username"]) == (200, "demo")
+    assert "Deprecation" not in response.headers
 
 
 def _location(file: Path) -> list[list[str]]:
