@@ -140,6 +140,7 @@ class RouteBuilder:
             reads=self._page_reads(),
             links=self._components.upstream.links,
             clock=self._clock,
+            watched=self._components.services.cache.watched,
             dashboard=self._components.dashboard,
             offer=self._offer,
         )

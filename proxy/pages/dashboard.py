@@ -138,7 +138,7 @@ def _bar(name: str, x: int, below: int, count: int, peak: int) -> Markup:
 
 _LIMITS = Markup("""<section class="panel" aria-labelledby="limits">
 <h2 id="limits">Left of Trello's rate limits</h2>
-<table class="figures"><tbody>{}</tbody></table></section>""")
+<table class="figures" aria-labelledby="limits"><tbody>{}</tbody></table></section>""")
 _LIMIT_ROW = Markup(
     '<tr><th scope="row">{limit.name}</th><td>{limit.remaining:,} of {limit.allowed:,}</td>'
     '<td><meter min="0" max="{limit.allowed}" value="{limit.remaining}"'
@@ -147,7 +147,7 @@ _LIMIT_ROW = Markup(
 )
 _CLIENTS = Markup("""<section class="panel" aria-labelledby="clients">
 <h2 id="clients">Upstream requests by client</h2>
-<table class="figures"><tbody>{}</tbody></table></section>""")
+<table class="figures" aria-labelledby="clients"><tbody>{}</tbody></table></section>""")
 _CLIENT_ROW = Markup(
     '<tr><th scope="row">{client}</th><td>{requests:,}</td><td>{share:.0%}</td></tr>'
 )

@@ -94,7 +94,8 @@ _COPY_BUTTON = Markup(
     '<span class="visually-hidden"> {what}</span></button>'
 )
 _TABLE = Markup("""<div class="wide" tabindex="0" role="region" aria-labelledby="title">
-<table role="table"><thead role="rowgroup"><tr role="row">{head}</tr></thead>
+<table role="table" aria-labelledby="title"><thead role="rowgroup">
+<tr role="row">{head}</tr></thead>
 <tbody role="rowgroup">
 {rows}</tbody></table></div>""")
 _COLUMN = Markup('<th scope="col" role="columnheader">{}</th>')

@@ -17,9 +17,9 @@ class PageContext:
     origin: str
     """The proxy's public URL: copied links begin with it."""
     now: float
-    """POSIX seconds, as `requested_at`."""
-    requested_at: float
-    """When the shown responses were requested."""
+    """POSIX seconds, as `known_at`."""
+    known_at: float
+    """When what is shown was so at Trello."""
     is_stale: bool = False
     """Whether they are shown because Trello fails."""
 
@@ -42,13 +42,13 @@ def stale_note(context: PageContext) -> Markup:
     """A note if the shown responses are stale."""
     if not context.is_stale:
         return EMPTY
-    return _STALE.format(time=time_html(context.requested_at, context.now))
+    return _STALE.format(time=time_html(context.known_at, context.now))
 
 
 def source_html(url: str, section: str, short_link: str, context: PageContext) -> Markup:
     """The age of the data, and where else it is; `section` is `b` or `c`."""
     return (
-        _AS_OF.format(time=time_html(context.requested_at, context.now))
+        _AS_OF.format(time=time_html(context.known_at, context.now))
         + (_AT_TRELLO.format(url=url) if url else EMPTY)
         + (_DATA.format(section=section, short_link=short_link) if short_link else EMPTY)
     )

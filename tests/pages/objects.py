@@ -7,7 +7,7 @@ from proxy.pages.listing import PageContext
 URL = "http://trello.internal"
 NOW = 1_795_264_200.0
 """2026-11-21, 12:30 UTC."""
-CONTEXT = PageContext(origin=URL, now=NOW, requested_at=NOW - 600)
+CONTEXT = PageContext(origin=URL, now=NOW, known_at=NOW - 600)
 ATTACHMENT_ID = "6b2c" * 6
 
 

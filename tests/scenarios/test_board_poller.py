@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.scenarios.conftest import (
     turns,
     until,
 )
+from tests.scenarios.page import BROWSER, page_of
 
 EVERY_S = 10
 LATE_S = 26
@@ -91,6 +93,16 @@ async def test_an_edit_is_seen_at_the_next_look_and_not_before(
     assert new.json["name"] == "Renamed"
     assert await watched.metric("trello_proxy_board_changes_total") == 1
     assert await watched.metric('trello_proxy_invalidations_total{cause="poll"}') == 1
+
+
+async def test_a_page_of_a_watched_board_is_as_of_the_last_look(
+    watched: Proxy, clock: FakeClock, board: str
+) -> None:
+    for _ in range(3):
+        page = page_of(await watched.get(f"/b/{board}", headers=BROWSER))
+        moment = datetime.fromtimestamp(clock.now(), UTC)
+        assert page.all("time")[0]["datetime"] == f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+        await _look(watched, clock)
 
 
 async def test_after_a_write_the_watcher_looks_at_once_and_what_is_asked_then_stays(

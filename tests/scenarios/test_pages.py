@@ -9,6 +9,7 @@ import pytest
 from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
 from proxy.pages.board_page import FILES_OF_A_CARD
+from proxy.runtime.clock import FakeClock
 from tests.scenarios.conftest import Proxy, StartProxy
 from tests.scenarios.page import BROWSER, Browser
 
@@ -199,6 +200,22 @@ async def test_assets_are_immutable_and_have_a_digest_in_their_url(
     assert response.fields["Content-Type"].startswith("text/css")
     assert "immutable" in response.fields["Cache-Control"]
     assert unescape(response.body.decode()) == response.body.decode()
+
+
+async def test_a_page_says_since_when_it_is_known_to_be_so(
+    browse: Browser, proxy: Proxy, standin: FakeTrello, clock: FakeClock, short_board: str
+) -> None:
+    def as_of() -> str:
+        return page.all("time")[0]["datetime"]
+
+    page = await browse(f"/b/{short_board}")
+    assert as_of() == "2027-01-15T08:00:00Z"
+    clock.advance(10)
+    page = await browse(f"/b/{short_board}")
+    assert as_of() == "2027-01-15T08:00:00Z"  # stored, and not watched
+    clock.advance(100)
+    page = await browse(f"/b/{short_board}")
+    assert as_of() == "2027-01-15T08:01:50Z"
 
 
 async def test_browsers_and_crawlers_find_what_they_ask_for(proxy: Proxy) -> None:

@@ -175,8 +175,8 @@ def _full_card(scene: Scene) -> str:
 
 def _hostile(scene: Scene) -> str:
     trello, card = scene.standin.trello, scene.standin.trello.example_card
-    name = "\u202e<b>evil</b>" + "W" * 4000 + " \u05d0\u05d1"
-    trello.edit("PUT", f"/1/cards/{card}", {"name": name, "desc": name * 4})
+    name = "\u202e<b>evil</b>" + "W" * 1500 + " \u05d0\u05d1"
+    trello.edit("PUT", f"/1/cards/{card}", {"name": name, "desc": name})
     trello.edit("POST", f"/1/cards/{card}/actions/comments", {"text": name})
     made = trello.edit("POST", "/1/checklists", {"idCard": card, "name": name})
     trello.edit("POST", f"/1/checklists/{made['id']}/checkItems", {"name": name})
@@ -277,8 +277,17 @@ async def _shown(tab: Tab, scene: Scene, target: str, state: str, tmp_path: Path
         assert struct.unpack(">II", png[16:24])[0] <= width
         assert await tab.run("document.documentElement.scrollWidth") <= width
         assert await tab.run(_LEAST_CONTRAST) >= 4.5
+    await _has_one_heading_and_names_everything(tab)
     # An error page's own status is the only thing the console may mention.
     assert not [each for each in tab.complaints if "the server responded with" not in each]
+
+
+async def _has_one_heading_and_names_everything(tab: Tab) -> None:
+    assert await tab.run("document.querySelectorAll('h1').length") == 1
+    nodes = await tab.accessible()
+    assert [role for role, _ in nodes if role in {"main", "banner"}] == ["banner", "main"]
+    named = {"link", "button", "textbox", "searchbox", "heading", "dialog", "meter"}
+    assert not [role for role, name in nodes if role in named and not name.strip()]
 
 
 _LEAST_CONTRAST = """(() => {
@@ -437,7 +446,7 @@ async def test_on_a_phone_the_box_has_the_focus_and_its_result_is_in_view(
 ) -> None:
     await tab.look(width=390, dark=False)
     await tab.open(f"{scene.proxy.url}/")
-    assert await tab.run("document.activeElement.id") == "url"
+    await tab.until("document.activeElement.id === 'url'")
     await tab.send("Input.insertText", text=f"https://trello.com/c/{scene.card}")
     await tab.click("form button", loads=True)
     assert await tab.run("scrollY") == 0

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from proxy.cache.boards import WatchedBoards
 from proxy.credentials.extraction import strip_url
 from proxy.errors import MethodNotAllowed, NotFoundAtTrello, ProxyError
 from proxy.http_semantics.cache_control import cache_status
@@ -53,6 +54,7 @@ class PageHandler:
     reads: PageReads
     links: LinkRewriter
     clock: Clock
+    watched: WatchedBoards
     dashboard: Dashboard
     offer: Callable[[web.BaseRequest, RequestContext], Offer]
 
@@ -136,12 +138,17 @@ class PageHandler:
             return None
 
     def _page_context(self, fetched: FetchedJson) -> PageContext:
-        stored, now = fetched.response.stored, self.clock.now()
+        """A fresh response that is watched was still so at the last poll."""
+        outcome, stored = fetched.response.outcome, fetched.response.stored
+        now = self.clock.now()
+        known_at = now if stored is None else stored.requested_at
+        if stored is not None and outcome.result == "hit" and self.watched.watches(stored):
+            known_at = max(known_at, self.watched.polled_at)
         return PageContext(
             origin=self.links.public_url,
             now=now,
-            requested_at=stored.requested_at if stored is not None else now,
-            is_stale=fetched.response.outcome.detail is Detail.STALE_IF_ERROR,
+            known_at=known_at,
+            is_stale=outcome.detail is Detail.STALE_IF_ERROR,
         )
 
 
