@@ -6,8 +6,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
+from tests.fleet.campaign.stage import settings_for
+from tests.fleet.campaign.truth import WatchedTrello
 from tests.fleet.links import Network, process_of
 from tests.fleet.nodes import NodeGroup, NodeProcess
 from tests.fleet.traffic import Traffic
@@ -16,13 +17,13 @@ from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN
 
 NAMES = ("node-0", "node-1", "node-2")
-SETTINGS = "limits: {token: 100000/10s, key: 100000/10s}\n"
-"""Traffic waits for nodes and not for its turn."""
+SEARCHES = 5
+"""The limit of searches; the others are so high that nothing waits for its turn."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def trello() -> AsyncIterator[FakeTrello]:
-    made = FakeTrello(SystemClock(), key=KEY, token=TOKEN)
+async def trello() -> AsyncIterator[WatchedTrello]:
+    made = WatchedTrello(SystemClock(), key=KEY, token=TOKEN)
     fill(made.trello)
     await made.start()
     yield made
@@ -48,18 +49,18 @@ async def network() -> AsyncIterator[Network]:
 async def group(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    trello: FakeTrello,
+    trello: WatchedTrello,
     redis: RedisServer,
     network: Network,
 ) -> AsyncIterator[NodeGroup]:
     redis.start()
     tmp_path = tmp_path_factory.mktemp("nodes")
-    upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
+    settings = settings_for(trello, f"search: {SEARCHES}/900s")
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         nodes = [
             NodeProcess(
-                tmp_path / name, redis.url.replace("//", f"//{name}@"), upstream, session, name
+                tmp_path / name, redis.url.replace("//", f"//{name}@"), settings, session, name
             )
             for name in NAMES
         ]
@@ -67,7 +68,7 @@ async def group(
             await link(network, nodes)
         made = NodeGroup(nodes)
         try:
-            await made.start(SETTINGS)
+            await made.start()
             yield made
         finally:
             for node in nodes:
@@ -88,7 +89,7 @@ async def link(network: Network, nodes: list[NodeProcess]) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def traffic(group: NodeGroup, trello: FakeTrello) -> Traffic:
+async def traffic(group: NodeGroup, trello: WatchedTrello) -> Traffic:
     """For a settled fleet; its first write is made."""
     await group.settled()
     made = Traffic(group, trello.trello.example_card)
