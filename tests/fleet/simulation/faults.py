@@ -65,6 +65,10 @@ def step_redis_clock(fleet: Fleet, name: str) -> None:
     fleet.redis.clock_offset_s += fleet.world.random.choice((-3600, -10, 10, 3600))
 
 
+def fail_redis_over(fleet: Fleet, name: str) -> None:
+    fleet.redis.fail_over(name, _duration_s(fleet))
+
+
 def slow_network(fleet: Fleet, name: str) -> None:
     fleet.world.slow_share = 0.3
 
@@ -87,6 +91,7 @@ FAULTS: tuple[Callable[[Fleet, str], None], ...] = (
     flush_redis,
     empty_redis,
     roll_redis_back,
+    fail_redis_over,
     step_redis_clock,
     slow_network,
 )

@@ -18,7 +18,7 @@ from proxy.fleet.node import Node
 from proxy.fleet.trust import Holders
 from proxy.fleet.witness import Witness
 from proxy.fleet.write_intents import WriteIntents
-from tests.fleet.simulation import store
+from tests.fleet.simulation import redis, store
 from tests.fleet.simulation.redis import Redis, SimulatedIntents
 
 Off = Callable[[pytest.MonkeyPatch], None]
@@ -201,3 +201,8 @@ def hold_for_the_unknown(patch: pytest.MonkeyPatch) -> None:
 @guard("follower_that_keeps_a_card_becomes_the_leader")
 def leader_uses_nothing_near(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Near, "end", lambda self: None)
+
+
+@guard("leader_stays_with_a_former_master")
+def replicas_have_the_lease(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(redis, "NEEDS_REPLICAS", False)

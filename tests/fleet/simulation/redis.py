@@ -13,6 +13,8 @@ from tests.fleet.simulation.world import Machine, Reply, World
 
 T = TypeVar("T")
 NAME = "redis"
+NEEDS_REPLICAS = True
+"""A switch for the tests: whether a lease counts only once a replica has it."""
 
 
 @dataclass
@@ -53,6 +55,10 @@ class Redis:
         self.run_id = "run-1"
         self.clock_offset_s = 1_800_000_000.0
         self._runs = 1
+        self._former: tuple[str, Data] | None = None
+        """Run id and data of a master that was replaced and does not know it."""
+        self._staying = ""
+        """The machine that is still connected to it."""
         self._stopped_until = 0.0
         self._is_down = False
         self._waiting: list[Callable[[], None]] = []
@@ -101,6 +107,26 @@ class Redis:
 
         self.world.at(self.world.now + down_s, come_back)
 
+    def fail_over(self, staying: str, duration_s: float) -> None:
+        """A replica becomes the master; one machine stays with the former one, which has none."""
+        self._former, self._staying = (self.run_id, self.data), staying
+        self.data = deepcopy(self.data)
+        self._runs += 1
+        self.run_id = f"run-{self._runs}"
+        former = self._former
+
+        def demote() -> None:
+            if self._former is former:
+                self._former = None
+
+        self.world.at(self.world.now + duration_s, demote)
+
+    def server_of(self, machine: str) -> tuple[str, Data]:
+        """Run id and data of the server that a machine is connected to."""
+        if self._former is not None and machine == self._staying:
+            return self._former
+        return self.run_id, self.data
+
     def flush(self) -> None:
         """FLUSHALL: empty, and the same run."""
         self.data = Data()
@@ -123,6 +149,7 @@ class Client:
 
     def __init__(self, machine: Machine, redis: Redis) -> None:
         self._machine, self._redis = machine, redis
+        self.machine = machine.name
         self.run_id = ""
 
     async def run(self, command: Callable[[Data], T]) -> T:
@@ -133,8 +160,9 @@ class Client:
         reply = Reply[tuple[Any, str]](machine, NAME)
 
         def execute() -> None:
-            if expected in ("", redis.run_id):
-                reply.send((command(redis.data), redis.run_id))
+            run_id, data = redis.server_of(machine.name)
+            if expected in ("", run_id):
+                reply.send((command(data), run_id))
             else:
                 reply.send((None, ""))
 
@@ -152,6 +180,14 @@ class Client:
             raise StoreError("refused")
         return value  # type: ignore[no-any-return]
 
+    async def run_replicated(self, command: Callable[[Data], T | None]) -> T | None:
+        """The reply, if it is none or a replica has what was written."""
+        value = await self.run(command)
+        if NEEDS_REPLICAS and value is not None and self.run_id != self._redis.run_id:
+            self.run_id = ""
+            raise StoreError("too few replicas")
+        return value
+
 
 class SimulatedLease:
     """A LeaseStore; the scripts of `proxy/fleet/redis_lease.py` in Python."""
@@ -160,13 +196,17 @@ class SimulatedLease:
         self._client, self._redis = client, redis
         self._address, self._instance = address, instance
 
+    @property
+    def _run_id(self) -> str:
+        return self._redis.server_of(self._client.machine)[0]
+
     async def look(self) -> Record:
         def script(data: Data) -> Record:
             data.members[self._address] = self._instance
             if not data.term and not data.beat:
                 data.beat = self._redis.new_beat()
             return Record(
-                run_id=self._redis.run_id,
+                run_id=self._run_id,
                 term=data.term,
                 beat=data.beat,
                 address=data.address,
@@ -188,7 +228,7 @@ class SimulatedLease:
             data.holder, data.address = self._instance, self._address
             return data.term
 
-        return await self._client.run(script)
+        return await self._client.run_replicated(script)
 
     async def renew(
         self, term: int, beat: int, members: Collection[str], forgotten: Collection[str]
@@ -207,9 +247,9 @@ class SimulatedLease:
             for address in others:
                 data.members.setdefault(address, "")
             data.members[self._address] = self._instance
-            return Renewal(self._redis.run_id, frozenset(data.members))
+            return Renewal(self._run_id, frozenset(data.members))
 
-        return await self._client.run(script)
+        return await self._client.run_replicated(script)
 
     async def release(self, term: int) -> None:
         run_id = self._client.run_id

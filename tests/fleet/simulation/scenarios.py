@@ -226,3 +226,13 @@ def redis_goes_back_to_a_released_lease(fleet: Fleet) -> None:
     fleet.redis.restart(0.0, lost_s=0.0)
     fleet.redis.data = released
     fleet.run(6.0)
+
+
+@scenario
+def leader_stays_with_a_former_master(fleet: Fleet) -> None:
+    leader, follower = fleet.leader, followers_of(fleet)[0]
+    fleet.redis.fail_over(leader, 20.0)
+    fleet.isolate(leader, 20.0, redis=False, nodes=True)
+    fleet.run(6.0)
+    write(fleet, follower)
+    fleet.run(16.0)
