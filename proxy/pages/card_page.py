@@ -1,13 +1,14 @@
 """Card page: what a card says, its files and its comments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import chain
 
 from markupsafe import Markup
 
 from proxy.pages.board_data import MAX_COMMENTS, Board, Card
 from proxy.pages.card_details import CardDetails, CheckItem, Checklist, Comment
 from proxy.pages.format import counted, date_text
-from proxy.pages.layout import EMPTY, date_html, page
+from proxy.pages.layout import EMPTY, date_html, page_in_chunks
 from proxy.pages.listing import (
     PageContext,
     download_html,
@@ -21,7 +22,7 @@ from proxy.pages.user_markdown import UserMarkdown
 
 _PAGE = Markup("""<h1><bdi>{title}</bdi></h1>
 <p class="lead">{place}{archived}{source}</p>
-{stale}{facts}{description}{checklists}{files}{comments}""")
+{stale}{facts}""")
 _BOARD = Markup('<a href="/b/{board.short_link}"><bdi>{board.title}</bdi></a>')
 _ON_LIST = Markup("<bdi>{title}</bdi> on {board}")
 _FACTS = Markup('<dl class="facts panel">{}</dl>\n')
@@ -41,9 +42,8 @@ _FILES = Markup("""<section class="group"><h2>{count}</h2>
 {files}{download}</section>
 """)
 _NO_FILES = Markup('<p class="panel">No file has been attached yet.</p>\n')
-_COMMENTS = Markup("""<section class="panel"><h2>{count}</h2>
-{comments}{older}</section>
-""")
+_COMMENTS = Markup('<section class="panel"><h2>{count}</h2>\n')
+_COMMENTS_END = Markup("</section>\n")
 _COMMENT = Markup("""<article class="comment"><h3><bdi>{author}</bdi>{date}</h3>
 <div class="written" dir="auto">{text}</div></article>
 """)
@@ -56,8 +56,8 @@ def card_page(
     board: Board | None,
     markdown: UserMarkdown,
     context: PageContext,
-) -> bytes:
-    """The page; `board` is None if it is not available."""
+) -> Iterator[bytes]:
+    """The page in chunks, one for each text in Markdown; `board`: None if it is not available."""
     main = _PAGE.format(
         title=card.title,
         place=_place(card, board),
@@ -65,14 +65,23 @@ def card_page(
         source=source_html(card.url, "c", card.short_link, context),
         stale=stale_note(context),
         facts=_facts(card, details, context),
-        description=_DESCRIPTION.format(markdown.html(details.description))
-        if details.description
-        else "",
-        checklists=EMPTY.join(map(_checklist, details.checklists)),
-        files=_files(card, context),
-        comments=_comments(details.comments, markdown),
     )
-    return page(card.title, main, _summary(card, details, board))
+    chunks = chain((main,), _sections(card, details, markdown, context))
+    return page_in_chunks(card.title, chunks, _summary(card, details, board))
+
+
+def _sections(
+    card: Card, details: CardDetails, markdown: UserMarkdown, context: PageContext
+) -> Iterator[Markup]:
+    if details.description:
+        yield _DESCRIPTION.format(markdown.html(details.description))
+    yield EMPTY.join(map(_checklist, details.checklists))
+    yield _files(card, context)
+    if details.comments:
+        yield _COMMENTS.format(count=counted(len(details.comments), "comment"))
+        yield from (_comment(comment, markdown) for comment in details.comments)
+        yield _OLDER if len(details.comments) == MAX_COMMENTS else EMPTY
+        yield _COMMENTS_END
 
 
 def _place(card: Card, board: Board | None) -> Markup:
@@ -119,20 +128,11 @@ def _files(card: Card, context: PageContext) -> Markup:
     )
 
 
-def _comments(comments: Sequence[Comment], markdown: UserMarkdown) -> Markup:
-    if not comments:
-        return EMPTY
-    return _COMMENTS.format(
-        count=counted(len(comments), "comment"),
-        comments=EMPTY.join(
-            _COMMENT.format(
-                author=comment.author,
-                date=date_html(comment.date) if comment.date else "",
-                text=markdown.html(comment.text),
-            )
-            for comment in comments
-        ),
-        older=_OLDER if len(comments) == MAX_COMMENTS else "",
+def _comment(comment: Comment, markdown: UserMarkdown) -> Markup:
+    return _COMMENT.format(
+        author=comment.author,
+        date=date_html(comment.date) if comment.date else "",
+        text=markdown.html(comment.text),
     )
 
 

@@ -18,7 +18,8 @@ def shown(value: Any, on: object = None) -> str:
     parsed = CardParser(LINKS, NOW, {"m1": "Dana"}).parse(value)
     where = None if on is None else parse_board(on, "x")
     markdown = UserMarkdown(LINKS, NOW)
-    return card_page(parsed, parse_details(value), where, markdown, CONTEXT).decode()
+    chunks = card_page(parsed, parse_details(value), where, markdown, CONTEXT)
+    return b"".join(chunks).decode()
 
 
 def test_it_has_everything_that_the_card_has() -> None:

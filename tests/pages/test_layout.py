@@ -62,7 +62,7 @@ def _dashboard(text: str) -> DashboardData:
 
 def _card_page(value: dict[str, Any], of_board: object) -> bytes:
     shown, markdown = parse_board(of_board, "x"), UserMarkdown(LINKS, 0.0)
-    return card_page(PARSE(value), parse_details(value), shown, markdown, CONTEXT)
+    return b"".join(card_page(PARSE(value), parse_details(value), shown, markdown, CONTEXT))
 
 
 def _board_page(value: object, each: object, query: str = "") -> bytes:

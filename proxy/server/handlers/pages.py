@@ -109,13 +109,9 @@ class PageHandler:
         page_context, now = self._page_context(card), self.clock.now()
         names = board.member_names if board else {}
         parse_card = CardParser(self.links, now, names).parse
-        markdown = UserMarkdown(self.links, now)
-
-        def render(value: object) -> bytes:
-            details = parse_details(value)
-            return card_page(parse_card(value), details, board, markdown, page_context)
-
-        return _page_response(card, await card.use(render))
+        shown, details = await card.use(lambda value: (parse_card(value), parse_details(value)))
+        chunks = card_page(shown, details, board, UserMarkdown(self.links, now), page_context)
+        return _page_response(card, await RenderedBody.start(chunks))
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """A board's cards, or those that match `?q=`; raises as `card`."""
@@ -152,7 +148,7 @@ class PageHandler:
         )
 
 
-def _page_response(fetched: FetchedJson, body: bytes | BodyStream) -> WireResponse:
+def _page_response(fetched: FetchedJson, body: BodyStream) -> WireResponse:
     response = WireResponse(200, serialize(PAGE_FIELDS), body)
     outcome = cache_status(fetched.response.outcome)
     response.dynamic_headers += b"Cache-Status: %b\r\n" % outcome.encode()
