@@ -347,6 +347,9 @@ async def run(durations: Durations) -> None:
         await asyncio.sleep(min(WINDOW_S, durations.overload_s))
         for part in (leader_killed, redis_killed, leader_stopped):
             await part(stage)
+        if durations is _SMOKE:
+            await near_caches(stage)
+            return
     async with staged(durations, fleet_near.SETTINGS, limits=False) as stage:
         await near_caches(stage)
 
@@ -357,7 +360,8 @@ async def near_caches(stage: Stage) -> None:
     await fleet_near.start_alone(stage.alone)
     await fleet_near.hits(stage.alone, group, stage.board, slices=9, each=number * 10)
     await fleet_near.barrier(stage.alone, group, card, number)
-    await fleet_near.leader_killed(group, stage.board, stage.durations.load_s)
+    if stage.durations is not _SMOKE:
+        await fleet_near.leader_killed(group, stage.board, stage.durations.load_s)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -161,6 +161,15 @@ async def killing(instance: Instance) -> None:
         process.kill()
 
 
+async def muting(instance: Instance) -> None:
+    """A follower that is trusted does not acknowledge what a purge invalidates."""
+    assert instance.app.fleet is not None
+    leadership = instance.app.fleet.node.leadership
+    if leadership is not None:
+        leadership.barrier.join("10.0.0.9:9080", "mute").pinged()
+        assert await instance.ask("/-/purge", "POST") == 200
+
+
 async def large(instance: Instance) -> None:
     """A file that is larger than all room for files."""
     body = b"x" * 200_000
@@ -228,6 +237,7 @@ CASES = {
     "TrelloProxyTakeovers": Case(
         nothing, FLEET, contending, pause_s=4.0, also=LEADERLESS, has_redis=True
     ),
+    "TrelloProxyWritesWait": Case(nothing, FLEET, muting, also=LEADERLESS, has_redis=True),
     "TrelloProxyWorkers": Case(nothing, "workers: 2\n", killing, also=BUSY | {"TrelloProxyDown"}),
     "TrelloProxyAttachmentsDown": Case(diskless, also=frozenset({"TrelloProxyStoreDown"})),
     "TrelloProxyAttachmentsFull": Case(large, "attachments: {disk: 64KiB}\n"),
