@@ -14,6 +14,7 @@ from proxy.attachments.store.shared_file import (
     SEND_BYTES,
     FileInfo,
     SharedFile,
+    StoredRange,
 )
 from proxy.errors import (
     ChecksumMismatch,
@@ -68,6 +69,13 @@ class AttachmentBody:
             return None
         await self.aclose()
         return data
+
+    def stored_range(self) -> StoredRange | None:
+        """Where all of the body is stored; None if it is not, or its bytes are not verified yet."""
+        file, end = self._file, self._end
+        if file is None or file.failure is not None or file.signature is None or end is None:
+            return None
+        return StoredRange(file.digest, file.signature, self._at, end)
 
     async def send(self, to: int) -> int:
         """Send the next bytes to the socket `to` with `sendfile`; the number of bytes sent.

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from proxy.access.client import Client
 from proxy.access.client_keys import ClientKeyEntry
+from proxy.attachments.store.shared_file import StoredRange
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.fleet.near import Given
 from proxy.http_semantics.trace_context import TraceContext
@@ -55,6 +56,10 @@ class RequestContext:
     """Whether this node did nothing, because it does not lead."""
     wants_stored: bool = False
     """Whether the node that relays it can keep the response in stored form (D72)."""
+    wants_file: bool = False
+    """Whether the worker that relays it can send a stored file itself (D74)."""
+    file: StoredRange | None = None
+    """Where the response's body is stored; None: it is the body."""
     given: Given | None = None
     """What lets that node keep the response; None: the response is for the client alone."""
     is_audited: bool = False

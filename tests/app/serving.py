@@ -31,6 +31,7 @@ class ServedProxy:
             f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
             f"cache: {{directory: {directory / 'cache'}}}\nfreshness: {{watch: off}}\n"
             "admin: {token: {env: ADMIN}}\n"
+            "limits: {token: 100000/10s, key: 100000/10s, memory: 64MiB}\n"
         )
         self._process: Process | None = None
 
@@ -57,9 +58,9 @@ class ServedProxy:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [int(pid) for pid in children if b"worker" in command_of(int(pid))]
 
-    def configure(self, settings: str = "") -> Path:
+    def configure(self, settings: str = "", replaced: tuple[str, str] = (" ", " ")) -> Path:
         file = self._directory / "proxy.yaml"
-        file.write_text(self._settings + settings)
+        file.write_text(self._settings.replace(*replaced) + settings)
         return file
 
     async def start(self, settings: str = "") -> None:

@@ -10,8 +10,12 @@ from proxy.access.client_keys import digest_of
 from proxy.app.environment import build_environment
 from proxy.app.listeners import Listeners
 from proxy.app.workers.settings import parse_settings, worker_settings
+from proxy.attachments.store.blob_directory import file_signature
+from proxy.attachments.store.shared_file import StoredRange
+from proxy.attachments.stored_files import StoredFiles
 from proxy.cli.options import worker_environ
 from proxy.config.schema import Config, load
+from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Listen
 from proxy.runtime.clock import FakeClock
@@ -154,3 +158,63 @@ def test_their_environment_is_of_harmless_variables(monkeypatch: pytest.MonkeyPa
     found = worker_environ()
     assert {"PATH", "LC_ALL"} <= found.keys()
     assert not {"TRELLO_TOKEN", "REDIS_URL", "PATH_TO_SECRET"} & found.keys()
+
+
+@pytest.mark.slow
+async def test_they_send_stored_files_themselves(
+    make_proxy: MakeProxy, standin: FakeTrello, tmp_path: Path
+) -> None:
+    """What is kept is sent from the disk, by sendfile; what is gone, by the parent."""
+    content = os.urandom(700_000)
+    made = standin.trello.upload(
+        standin.trello.example_card, File("a.bin", "application/octet-stream", content)
+    )
+    path = str(made["url"]).removeprefix("https://trello.com")
+    proxy = await make_proxy(
+        standin.url, WORKERS, storage=(standin.storage_host,), directory=tmp_path
+    )
+    assert (await proxy.get(path)).body == content
+    store = proxy.app.components.stores.attachments
+    before = -1
+    while store.file_io.read_bytes != before:  # until the download is over
+        before = store.file_io.read_bytes
+        assert (await proxy.get(path)).body == content
+    for _ in range(4):
+        heard = await proxy.get(path)
+        assert (heard.status, heard.body) == (200, content)
+        part = await proxy.get(path, {"Range": "bytes=100000-599999"})
+        assert (part.status, part.body) == (206, content[100_000:600_000])
+        assert part.fields["content-range"] == "bytes 100000-599999/700000"
+        head = await proxy.ask("HEAD", path)
+        assert (head.status, head.fields["content-length"]) == (200, "700000")
+    assert store.file_io.read_bytes == before
+    assert standin.request_log.count("GET", path) == 1
+    figures = (await proxy.get("/metrics")).body.decode()
+    (line,) = [each for each in figures.splitlines() if each.startswith(DISK)]
+    assert float(line.removeprefix(DISK)) >= before + 4 * (700_000 + 500_000)
+    for blob in (tmp_path / "files" / "blobs").rglob("*.blob"):
+        blob.rename(blob.with_suffix(".moved"))
+    assert (await proxy.get(path)).body == content
+
+
+DISK = 'trello_proxy_attachment_bytes_total{source="disk"} '
+
+
+async def test_a_file_that_is_another_one_now_is_not_opened(tmp_path: Path) -> None:
+    digest, body = "ab" * 32, b"x" * 1000
+    blob = tmp_path / "files" / "blobs" / "ab" / f"{digest}.blob"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(body)
+    with blob.open("rb") as file:
+        signature = file_signature(file.fileno())
+    files = StoredFiles(tmp_path)
+    given = StoredRange(digest, signature, 100, 900)
+    opened = await files.open(given)
+    assert opened is not None
+    assert b"".join([bytes(chunk) async for chunk in opened]) == body[100:900]
+    await opened.aclose()
+    blob.write_bytes(body[::-1])
+    assert await files.open(given) is None
+    blob.unlink()
+    assert await files.open(given) is None
+    await files.stop()

@@ -39,7 +39,9 @@ def worker_settings(config: Config, public_url: str, port: int) -> str:
         credentials=Credentials(secret=_NONE if config.freshness.webhook_url else None),
         clients=replace(config.clients, keys=tuple(map(_by_digest, config.clients.keys))),
         cache=Cache(
-            backend="memory", directory="/", memory_bytes=config.cache.memory_bytes // workers
+            backend="memory",
+            directory=config.cache.directory,
+            memory_bytes=config.cache.memory_bytes // workers,
         ),
         routes=(),
         links=Links(),

@@ -4,6 +4,7 @@ It has no Trello credential, no store and no connection but to its parent, witho
 """
 
 import socket
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,7 @@ from proxy.app.routes import ListenerRoutes
 from proxy.app.workers.duties import StandingDuties
 from proxy.app.workers.messages import Setup
 from proxy.app.workers.settings import parse_settings, settings_digest
+from proxy.attachments.stored_files import StoredFiles
 from proxy.fleet.errors import NoLeader
 from proxy.fleet.given_lease import GivenLease, worker_address
 from proxy.fleet.local import Local
@@ -58,12 +60,14 @@ class Worker:
         lease, duties, log = GivenLease(is_own=False), StandingDuties(clock), environment.log
         self._local = Local(hello, lease, client, duties, clock, log, near, is_given=True)
         self._node = Node(self._local)
-        self._relay = relay = Relay(self._node, client, near, clock)
+        files = environment.own(StoredFiles(Path(environment.config.cache.directory)))
+        self._relay = relay = Relay(self._node, client, near, clock, files)
         labels = (str(setup.number),)
         metrics.provide(
             {
                 "fleet_relays_total": lambda: dict(relay.results),
                 "fleet_relay_seconds": lambda: relay.durations,
+                "attachment_bytes_total": lambda: {"disk": files.file_io.read_bytes},
                 "near_bytes": lambda: near.store.memory.used_bytes,
                 "near_responses": lambda: len(near.store.memory),
                 "near_evictions_total": lambda: near.evictions,

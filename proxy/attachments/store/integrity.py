@@ -86,6 +86,7 @@ class OpenFiles:
         """Whether the bytes are right; a long blob that looks unchanged is not waited for."""
         signature = file_signature(file.fd)
         if signature == blob.verified_signature:
+            file.signature = signature
             return True
         check = self._checks.get(file)
         if check is None:

@@ -10,7 +10,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from proxy.attachments.store.capacity import Signature
 from proxy.errors import StoreError
 
 READ_BYTES = 256 * 1024
@@ -24,6 +26,15 @@ class FileInfo:
 
     length: int | None
     content_type: str
+
+
+class StoredRange(NamedTuple):
+    """A part of a blob whose bytes are right, for another process of this machine."""
+
+    digest: str
+    signature: Signature
+    start: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -46,6 +57,8 @@ class SharedFile:
         self.references = 0
         self.digest = ""
         """Of a stored file; empty until it is known."""
+        self.signature: Signature | None = None
+        """Of a stored file, since its bytes were compared with the digest."""
         self._file_io = file_io
         self._on_idle = on_idle
         self._changed = asyncio.Event()

@@ -12,6 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from proxy.access.client import Source
+from proxy.attachments.store.shared_file import StoredRange
 from proxy.fleet.near import Given
 from proxy.model import Outcome
 
@@ -44,6 +45,8 @@ class Envelope(msgspec.Struct, frozen=True):
     """Version of the stored form (`codec.py`) in which that node can keep the response; 0: none."""
     is_for_leader: bool = False
     """Whether the receiver is to relay it to its leader, which the first one cannot reach (D79)."""
+    takes_file: bool = False
+    """Whether that process, a worker, can send a stored file itself."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -59,6 +62,8 @@ class Result(msgspec.Struct, frozen=True):
     """Whether the client waited for Trello."""
     is_moved: bool = False
     """Whether this node does not lead: nothing of the request was done."""
+    file: StoredRange | None = None
+    """Where the body is stored, of which nothing follows."""
     given: Given | None = None
     """The body is in stored form, and what lets the other node keep it."""
 

@@ -51,6 +51,7 @@ class RelayedMiddleware(Middleware):
         context.user = envelope.name if envelope.source == "user" else ""
         context.client_address = envelope.address
         context.is_forwarded = envelope.is_forwarded
+        context.wants_file = envelope.takes_file
         context.wants_stored = envelope.stored_form == STORED_FORM
         return context
 
@@ -97,6 +98,7 @@ class RelayedMiddleware(Middleware):
             was_sent=timing is not None,
             is_moved=context.is_moved,
             given=context.given,
+            file=context.file,
         )
         response.dynamic_headers += result_line(result)
         response.on_sent = lambda _: context.hold.release()

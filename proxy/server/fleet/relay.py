@@ -15,6 +15,7 @@ from aiohttp import web
 from msgspec.structs import replace as with_values
 from multidict import CIMultiDict
 
+from proxy.attachments.stored_files import StoredFiles
 from proxy.cache.store.codec import VERSION as STORED_FORM
 from proxy.cache.store.codec import loads
 from proxy.fleet.errors import LeaderLost, NoLeader
@@ -46,6 +47,8 @@ SHARED_BYTES = 256 * 1024
 """A response body up to this length is received whole before any of it is sent."""
 IDLE_S = 60.0
 """A longer response body that does not go on for this long has ended."""
+_FILE = "/download"
+"""In the path of each file."""
 _SAFE = frozenset({"GET", "HEAD"})
 _NOT_RELAYED = HOP_BY_HOP | {"content-length", "expect"}
 
@@ -152,7 +155,15 @@ def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
 class Relay:
     """Relays to the leader, as long as this node has a session with it."""
 
-    def __init__(self, node: Node, client: PeerClient, near: Near, clock: BootClock) -> None:
+    def __init__(
+        self,
+        node: Node,
+        client: PeerClient,
+        near: Near,
+        clock: BootClock,
+        files: StoredFiles | None = None,
+    ) -> None:
+        """`files`: the leader's, where they are on this machine."""
         self.results: Counter[str] = Counter(dict.fromkeys(("ok", "shared", *_LABELS.values()), 0))
         """Relayed requests by result, for the metrics."""
         self.durations = Histogram()
@@ -160,6 +171,7 @@ class Relay:
         self._node = node
         self._client = client
         self._near = near
+        self._files = files
         self._clock = clock
         self._collapser: Collapser[_Received] = Collapser()
         self._running: dict[Leader, set[asyncio.Timeout]] = {}
@@ -183,6 +195,9 @@ class Relay:
         a write was sent. PeerLost: a read was.
         """
         context.is_relayed = True
+        if self._files is not None and message.method == "GET" and _FILE in message.target:
+            envelope = with_values(message.envelope, takes_file=True)
+            message = replace(message, envelope=envelope)
         try:
             if message.shared_by is None:
                 received, was_shared = await self._send(leader, message, context), False
@@ -239,6 +254,20 @@ class Relay:
             raise (PeerLost if message.is_safe else LeaderLost) from None
 
     async def _exchange(
+        self, leader: Leader, message: RelayedMessage, context: RequestContext
+    ) -> _Received:
+        """The leader's response; of a stored file, requested once more if it cannot be opened."""
+        received = await self._exchange_once(leader, message, context)
+        file = received.result.file
+        if file is None or self._files is None:
+            return received
+        body = await self._files.open(file)
+        if body is not None:
+            return replace(received, body=body, length=file.end - file.start)
+        envelope = with_values(message.envelope, takes_file=False)
+        return await self._exchange_once(leader, replace(message, envelope=envelope), context)
+
+    async def _exchange_once(
         self, leader: Leader, message: RelayedMessage, context: RequestContext
     ) -> _Received:
         request = message.method, message.target, message.fields.copy()

@@ -78,7 +78,7 @@ class AttachmentHandler:
             return opened
         response = await _render(request, permitted, opened, validators)
         context.outcome = opened.outcome
-        return response
+        return await _handed_over(request, context, response)
 
     def _validators(self, upload: UploadedFile) -> Validators:
         """ETag and Last-Modified; no date later than the response (RFC 9110 §8.8.2.1)."""
@@ -111,6 +111,20 @@ async def _render(
             return WireResponse(416, serialize((named, etag, ("Cache-Control", "no-store"))))
         case never:
             assert_never(never)
+
+
+async def _handed_over(
+    request: web.BaseRequest, context: RequestContext, response: WireResponse
+) -> WireResponse:
+    """The response without its body, where a worker sends that itself from the disk (D74)."""
+    body = response.content
+    if not context.wants_file or request.method != "GET" or not isinstance(body, AttachmentBody):
+        return response
+    context.file = body.stored_range()
+    if context.file is not None:
+        await body.aclose()
+        response.content, response.content_length_bytes = b"", 0
+    return response
 
 
 def _part(request: web.BaseRequest, validators: Validators, length: int | None) -> Part:
