@@ -203,7 +203,9 @@ class ComponentFactory:
             exchange=exchange, storage_hosts=self._storage_hosts(), metrics=environment.metrics
         )
         parser = self._build_parser(upstream)
-        batches = own(BatchService(reads, cache.storer, exchange))
+        match = upstream.routes.classify("GET", ["batch"])
+        batches = own(BatchService(reads, cache.storer, exchange, match))
+        reads.fetch_parts = batches.fetch_parts
         return Services(
             parser=parser,
             cache=cache,

@@ -39,6 +39,7 @@ from proxy.trello.batch_codec import (
 )
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
+from proxy.trello.routes import Match
 from proxy.upstream.exchange import (
     MAX_BUFFERED_BYTES,
     BufferedResponse,
@@ -59,8 +60,10 @@ class BatchService:
     """Serves batches from the store and from Trello."""
 
     def __init__(
-        self, reads: ReadThrough, storer: ResponseStorer, exchange: UpstreamExchange
+        self, reads: ReadThrough, storer: ResponseStorer, exchange: UpstreamExchange, match: Match
     ) -> None:
+        """`match`: that of a batch."""
+        self._match = match
         self._reads = reads
         self._storer = storer
         self._exchange = exchange
@@ -96,6 +99,16 @@ class BatchService:
         elif reads:
             parts = [LookupResult(each, None, ABSENT) for each in reads]
             await self._flights.run(self._flight_key(parts), partial(self._fetch, batch, parts))
+
+    async def fetch_parts(
+        self, request: ApiRequest, parts: Sequence[ApiRequest]
+    ) -> Mapping[CacheKey, StoredResponse]:
+        """Fetch and store `parts` in a batch for one client; what was stored. UpstreamError."""
+        batch = replace(request, match=self._match)
+        wanted = [LookupResult(each, None, ABSENT) for each in parts]
+        result = await self._fetch(batch, wanted)
+        found = result if isinstance(result, Mapping) else {}
+        return {key: each for key, each in found.items() if isinstance(each, StoredResponse)}
 
     async def stop(self) -> None:
         """Cancel the requests in progress."""

@@ -10,6 +10,9 @@ from proxy.model import Detail, Fwd, Lifetimes, Outcome, StoredResponse
 from proxy.runtime.clock import Clock
 from proxy.trello.message import ApiRequest, missing_key
 
+COLD_S = 600.0
+"""Seconds after its lifetime for which a response counts as in use."""
+
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
@@ -41,6 +44,11 @@ class LookupResult:
                 return -stale_for_s
             case Absent():
                 return 0.0
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether nothing is stored that was fresh within COLD_S."""
+        return self.stored is None or self.ttl_s < -COLD_S
 
     @property
     def forward_reason(self) -> Fwd:

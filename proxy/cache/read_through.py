@@ -7,11 +7,19 @@ while `seq` has not moved, and its response is stored only if none of its tags w
 since.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 from proxy.cache.aliases import AliasResolver
 from proxy.cache.boards import WatchedBoards
@@ -32,8 +40,10 @@ from proxy.cache.results import (
     response_from_stream,
 )
 from proxy.errors import NotInCache, UpstreamError
-from proxy.model import CacheKey, Detail, Fwd, Outcome, StoredResponse
+from proxy.http_semantics.cache_control import NONE
+from proxy.model import CacheKey, Detail, Fwd, Outcome, Priority, StoredResponse
 from proxy.runtime.tasks import run_if_large
+from proxy.trello.batch_codec import MAX_PARTS, is_cacheable_part
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
 from proxy.upstream.exchange import BufferedResponse, StreamedResponse, UpstreamExchange
@@ -41,6 +51,8 @@ from proxy.upstream.exchange import BufferedResponse, StreamedResponse, Upstream
 BARRIER_S = 0.1
 """A response requested after an invalidation waits so long for the other nodes of a fleet, so that
 reads at several nodes do not go back in time while all is well (D72)."""
+
+Parts = Mapping[CacheKey, StoredResponse]
 
 
 class ReadThrough:
@@ -67,6 +79,11 @@ class ReadThrough:
         self._flights: RequestCollapser[FetchResult] = RequestCollapser(exchange.limiter.is_queued)
         self.revalidate_in_batch: Callable[[ApiRequest], bool] = lambda _: False
         """Whether the request was sent in a batch with others that would be sent soon."""
+        self.fetch_parts: Callable[[ApiRequest, Sequence[ApiRequest]], Awaitable[Parts]] = _nothing
+        """Fetches reads in one batch; those that were stored, by key. UpstreamError."""
+        self._batches: RequestCollapser[Parts] = RequestCollapser(exchange.limiter.is_queued)
+        self._ahead: dict[Hashable, partial[Coroutine[Any, Any, tuple[Parts, bool]]]] = {}
+        """Reads in a batch of these, by the key of their flight: what waits for it."""
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
         """The response; NotInCache for an `only-if-cached` without one, or UpstreamError."""
@@ -126,12 +143,13 @@ class ReadThrough:
 
     async def stop(self) -> None:
         """Cancel the requests in progress."""
+        await self._batches.stop()
         await self._flights.stop()
 
     async def _fetch_or_stale(self, found: LookupResult) -> ApiResponse:
         request, stale = found.request, found.stale_if_error
         try:
-            result, collapsed = await self._fetch(request)
+            result, collapsed = await self._fetch(request, is_cold=found.is_cold)
         except UpstreamError as error:
             if stale is None:
                 raise
@@ -167,10 +185,14 @@ class ReadThrough:
 
         self._flights.start(flight, fetch)
 
-    async def _fetch(self, request: ApiRequest) -> tuple[FetchResult, bool]:
+    async def _fetch(
+        self, request: ApiRequest, *, is_cold: bool = False
+    ) -> tuple[FetchResult, bool]:
         """The result, of a wider request if parts are in demand; and whether it was collapsed."""
         wider = self.widened_request(request)
         result = await self._fetch_wider(request, wider) if wider is not None else None
+        if result is None and is_cold:
+            await self._read_ahead(request)
         return result or await self._fetch_collapsed(request)
 
     async def _fetch_wider(
@@ -192,6 +214,55 @@ class ReadThrough:
             self._projector.reject_widened(wider)
         return None
 
+    async def _read_ahead(self, request: ApiRequest) -> None:
+        """In a crawl, begin a batch for this and the next objects of the collection (D80)."""
+        collection = self._projector.collection_of(request)
+        if collection is None or not self._may_read_ahead(request):
+            return
+        if not self._recent.is_crawl(request, (request.partition, collection)):
+            return
+        parts = [request]
+        for sibling in await self._projector.siblings(request, collection):
+            each = self._aliases.canonicalize(sibling)
+            key = self._flight_key(each)
+            if key not in self._flights and key not in self._ahead:
+                found = await self._lookup.find(each)
+                parts += [each] if found.is_cold else []
+            if len(parts) == MAX_PARTS:
+                break
+        if len(parts) > 1:
+            keys = frozenset(map(self._flight_key, parts))
+            fetch = partial(self._batches.run, keys, partial(self._fetch_ahead, parts, keys))
+            self._ahead.update(dict.fromkeys(keys, fetch))
+
+    def _may_read_ahead(self, request: ApiRequest) -> bool:
+        is_awaited = request.priority < Priority.BACKGROUND
+        is_whole = request.directives == NONE and is_cacheable_part(
+            request.match, request.query_names
+        )
+        return request.uses_stored_credential and is_awaited and is_whole
+
+    async def _fetch_ahead(self, parts: Sequence[ApiRequest], keys: Iterable[Hashable]) -> Parts:
+        found: Parts = {}
+        try:
+            found = await self.fetch_parts(parts[0], parts)
+        finally:
+            for key in keys:
+                self._ahead.pop(key, None)
+            if not found:
+                self._recent.end_crawls()
+        return found
+
+    async def _from_batch(self, request: ApiRequest) -> StoredResponse | None:
+        """The response of a batch in progress; None if there is none, or it brought nothing."""
+        fetch = self._ahead.get(self._flight_key(request))
+        if fetch is None:
+            return None
+        with suppress(UpstreamError):
+            parts, _ = await fetch()
+            return parts.get(request.key)
+        return None
+
     async def _fetch_collapsed(self, request: ApiRequest) -> tuple[FetchResult, bool]:
         """The result, and whether it was collapsed onto another request (RFC 9211 §2.6).
 
@@ -201,6 +272,9 @@ class ReadThrough:
         """
         if request.directives.no_store or request.directives.no_cache:
             return await self._fetch_alone(request), False
+        stored = await self._from_batch(request)
+        if stored is not None:
+            return Stored(stored), True
         flight = self._flight_key(request)
         if flight in self._flights:
             self._exchange.limiter.raise_priority(request)
@@ -232,6 +306,10 @@ class ReadThrough:
             with suppress(TimeoutError):
                 await barrier.passed(number, BARRIER_S)
         return await self._storer.store(request, usable, requested)
+
+
+async def _nothing(_request: ApiRequest, _parts: Sequence[ApiRequest]) -> Parts:
+    return {}
 
 
 def _stale_response(stored: StoredResponse, fwd: Fwd, status: int) -> ApiResponse:

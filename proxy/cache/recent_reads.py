@@ -1,6 +1,6 @@
 """Recent reads: what clients read repeatedly, so that it can be refetched when it has changed."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Set
 from dataclasses import dataclass
 from heapq import nsmallest
 
@@ -26,6 +26,11 @@ BOARD_LISTS = frozenset(
     for selected in ("", "/{filter}")
 )
 """Routes whose responses list boards, and are stale when any of them changed."""
+CRAWL_LENGTH = 4
+"""Reads of one object of a collection after the other that make a crawl."""
+CRAWL_PAUSE_S = 30.0
+"""Seconds without such a read after which a crawl is over."""
+MAX_CRAWLS = 1_000
 MAX_UNREAD = 4
 """Refreshes in a row without a read; after one more, a response is refreshed no longer."""
 
@@ -55,12 +60,21 @@ class RecentRead:
         self.ages_at = self.fresh_until - (age_s + ttl_s) / 2
 
 
+@dataclass(slots=True)
+class _Crawl:
+    """Reads of the objects of one collection, with equal routes and queries."""
+
+    objects: set[str]
+    read_at: float
+
+
 class RecentReads:
     """Reads of the stored credential that found something stored, fresh or not; bounded."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._reads: LruDict[CacheKey, RecentRead] = LruDict(MAX_READS)
+        self._crawls: LruDict[Hashable, _Crawl] = LruDict(MAX_CRAWLS)
 
     def __len__(self) -> int:
         return len(self._reads)
@@ -94,6 +108,23 @@ class RecentReads:
             known = self._reads.use(key)
             if known is not None:
                 known.read_at, known.unread = now, 0
+
+    def is_crawl(self, request: ApiRequest, collection: Hashable) -> bool:
+        """Note a read that found nothing; whether it continues a crawl through the collection."""
+        now, query = self._clock.monotonic(), request.target.partition("?")[2]
+        kind = collection, request.match.route.template, query
+        crawl = self._crawls.get(kind)
+        if crawl is None or now - crawl.read_at > CRAWL_PAUSE_S:
+            crawl = _Crawl(set(), now)
+        self._crawls[kind] = crawl
+        crawl.read_at = now
+        if len(crawl.objects) < CRAWL_LENGTH:
+            crawl.objects.add(request.match.segments[1])
+        return len(crawl.objects) >= CRAWL_LENGTH
+
+    def end_crawls(self) -> None:
+        """Forget crawls: a batch for one has failed."""
+        self._crawls.clear()
 
     def with_tags(self, tags: Set[Tag]) -> list[RecentRead]:
         """The reads in use whose responses carry one of these tags.

@@ -18,6 +18,7 @@ from proxy.cache.projection.query_shape import (
     QueryShape,
     Source,
     contains,
+    item_ids,
     parse_shape,
     possible_sources,
     project,
@@ -121,13 +122,22 @@ class ContainmentIndex:
                     return superset
         return None
 
+    def holder_of(self, partition: str, item: str) -> Path | None:
+        """The path of the board or list that was read and contains the object."""
+        known_partition, path = self._holders.get(item, ("", ()))
+        return path if path and known_partition == partition else None
+
+    def collections_at(self, partition: str, path: Path) -> tuple[Superset, ...]:
+        """Responses that hold the collection at `path`, most recently stored first."""
+        return self._families.get((partition, path), ())
+
     def paths_of(self, partition: str, narrow: QueryShape) -> Iterator[Path]:
         """Paths of responses that may contain the part: its own, and of collections."""
         yield narrow.path
         if narrow.many or len(narrow.path) < len(("cards", "id")):
             return
-        holder, path = self._holders.get(narrow.path[1], ("", ()))
-        if path and holder == partition:
+        path = self.holder_of(partition, narrow.path[1])
+        if path is not None:
             yield (*path, PLURALS[narrow.kind])
 
 
@@ -244,6 +254,27 @@ class Projector:
                 holders[number] = holder
         return {requests[each].key: requests[_last(holders, each)] for each in holders}
 
+    def collection_of(self, request: ApiRequest) -> Path | None:
+        """The path of a collection that was read, and holds the object in the request's path."""
+        root = request.match.segments[0]
+        own_id = self._aliases.lookup(request).id
+        path = self._index.holder_of(request.partition, own_id or "")
+        return (*path, root) if path is not None and root in PLURALS.values() else None
+
+    async def siblings(self, request: ApiRequest, collection: Path) -> list[ApiRequest]:
+        """The same request for each other object of the collection, from the next one on."""
+        own_id = self._aliases.lookup(request).id
+        for each in self._index.collections_at(request.partition, collection):
+            stored = await self._responses.get(each.key)
+            if stored is None:
+                continue
+            plain = identity_of(stored.body, gzip=stored.gzip)
+            ids = await run_if_large(len(plain), item_ids, plain, each.source)
+            if own_id in ids:
+                at = ids.index(own_id)
+                return [_for_object(request, item) for item in (*ids[at + 1 :], *ids[:at])]
+        return []
+
     async def from_widened(
         self, request: ApiRequest, wider: ApiRequest, stored: StoredResponse
     ) -> StoredResponse | None:
@@ -319,6 +350,16 @@ def _last(holders: Mapping[int, int], number: int) -> int:
     while number in holders:
         number = holders[number]
     return number
+
+
+def _for_object(request: ApiRequest, item: str) -> ApiRequest:
+    """The same request for another object, by its id."""
+    root, name, *rest = request.match.segments
+    segments = (root, item, *rest)
+    params = tuple((each, item if value == name else value) for each, value in request.match.params)
+    match = replace(request.match, segments=segments, params=params)
+    target = target_of(segments, request.target.partition("?")[2])
+    return request.derive(target=target, match=match)
 
 
 def _for_all_fields(request: ApiRequest, shape: QueryShape) -> ApiRequest | None:

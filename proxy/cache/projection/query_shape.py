@@ -157,6 +157,15 @@ def project(body: bytes, source: Source, narrow: QueryShape) -> Projection | Non
         return None
 
 
+def item_ids(body: bytes, source: Source) -> list[str]:
+    """The ids of the objects of a collection in `body`, in their order; none in doubt."""
+    try:
+        held = body if source.member is None else bytes(raw_members(body)[source.member])
+        return [bytes(raw_members(item)["id"]).decode()[1:-1] for item in elements(held)]
+    except (ValueError, KeyError):
+        return []
+
+
 def _single(kind: str, match: Match, query: str) -> QueryShape | None:
     name = match.segments[-1]
     if query or name not in FIELDS[kind] or name in INCONSISTENT_FIELDS:
