@@ -83,7 +83,7 @@ class ReadThrough:
         """Fetches reads in one batch; those that were stored, by key. UpstreamError."""
         self._batches: RequestCollapser[Parts] = RequestCollapser(exchange.limiter.is_queued)
         self._ahead: dict[Hashable, partial[Coroutine[Any, Any, tuple[Parts, bool]]]] = {}
-        """Reads in a batch of these, by the key of their flight: what waits for it."""
+        """What waits for the batch that brings a read, by the key of that read in progress."""
 
     async def serve(self, request: ApiRequest) -> ApiResponse:
         """The response; NotInCache for an `only-if-cached` without one, or UpstreamError."""
