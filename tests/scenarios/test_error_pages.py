@@ -187,12 +187,16 @@ async def test_a_file_while_trello_is_down_says_so_and_offers_another_try(
 async def test_a_link_without_its_signature_says_so_to_people(
     start_proxy: StartProxy, standin: FakeTrello, short: str
 ) -> None:
+    text = f"![draft](https://trello.com{standin.trello.example_attachment_path})"
+    standin.trello.edit("PUT", f"/1/cards/{standin.trello.example_card}", {"desc": text})
     proxy = await start_proxy(links={"sign": True, "keys": (Secret("k" * 20),)})
     response = await proxy.get(standin.trello.example_attachment_path, headers=BROWSER)
     assert response.status == 403
     assert "This link is not signed" in page_of(response).text
     shown = page_of(await proxy.get(f"/c/{short}", headers=BROWSER))
-    for target in (*shown.names, *(a["src"] for a in shown.all("img"))):
+    images = [a["src"] for a in shown.all("img")]
+    assert len(images) == 2  # the thumbnail, and the one in the description
+    for target in (*shown.names, *images):
         assert "?s=" in target
         assert (await proxy.get(target)).status == 200
 
