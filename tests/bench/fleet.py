@@ -42,7 +42,6 @@ from tests.redis_server import MISSING, REDIS_SERVER, RedisServer
 from tests.scenarios.conftest import KEY, TOKEN
 
 HERD, HERD_LATENCY_S = 500, 0.15
-RELAYS, SLICES = 300, 9
 DRAIN_S = 1.0
 """Between a node's leaving the load balancer and SIGTERM, as preStop has it."""
 _numbers = count()
@@ -62,10 +61,13 @@ class Durations:
     """Before and after a node ends."""
     near: int = 300
     """Writes of each kind."""
+    slices: int = 9
+    relays: int = 300
+    """In each slice."""
 
 
 _QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0, near=100)
-_SMOKE = Durations(overload_s=2.0, redis_s=1.0, load_s=0.5, near=5)
+_SMOKE = Durations(overload_s=1.0, redis_s=0.5, load_s=0.3, near=3, slices=2, relays=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def staged(
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         upstream = f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
         nodes = [NodeProcess(directory / str(n), redis.url, upstream, session) for n in range(3)]
-        alone = fleet_near.single_process(directory / "alone", upstream, session)
+        alone = fleet_near.SingleProcess(directory / "alone", "", upstream, session)
         for node in (*nodes, alone):
             stack.push_async_callback(node.kill)
         group = NodeGroup(nodes)
@@ -136,10 +138,11 @@ async def relays(stage: Stage) -> None:
     servers = [Server(each.address, each.port, each.pid) for each in (leader, follower)]
     target = f"/1/boards/{stage.board}?fields=name"
     repeated, direct, relayed = list[_Cost](), list[_Cost](), list[_Cost]()
-    for _ in range(SLICES):
-        repeated.append(await _cost(leader, servers, target, "X-Number: 0"))
-        direct.append(await _cost(leader, servers, target))
-        relayed.append(await _cost(follower, servers, target))
+    number = stage.durations.relays
+    for _ in range(stage.durations.slices):
+        repeated.append(await _cost(leader, servers, target, number, "X-Number: 0"))
+        direct.append(await _cost(leader, servers, target, number))
+        relayed.append(await _cost(follower, servers, target, number))
     print("a stored response, median ms and CPU of both nodes:")
     kinds = {"leader, header repeated": repeated, "leader": direct, "follower": relayed}
     for name, costs in kinds.items():
@@ -164,18 +167,19 @@ async def _cost(
     node: NodeProcess,
     servers: list[Server],
     target: str,
+    number: int,
     field: str = "Cache-Control: max-age=86400\r\nX-Number: {}",
 ) -> _Cost:
     """Cost of a request to `node`; `field` with a number of its own, and a directive: relayed."""
     used_s = sum(each.cpu_s() for each in servers)
-    latency = median(await _latencies(node, target, field))
-    return _Cost(latency * 1e3, (sum(each.cpu_s() for each in servers) - used_s) / RELAYS * 1e3)
+    latency = median(await _latencies(node, target, number, field))
+    return _Cost(latency * 1e3, (sum(each.cpu_s() for each in servers) - used_s) / number * 1e3)
 
 
-async def _latencies(node: NodeProcess, target: str, field: str) -> list[float]:
+async def _latencies(node: NodeProcess, target: str, number: int, field: str) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     took = list[float]()
-    for _ in range(RELAYS):
+    for _ in range(number):
         began = now()
         await ask(reader, writer, node.port, target, field.format(next(_numbers)))
         took.append(now() - began)
@@ -236,7 +240,8 @@ async def _overloaded(stage: Stage, seconds: float) -> _Served:
     log = stage.trello.request_log
     stage.trello.faults.latency_s = LATENCY_S
     chance, served = random.Random(7), _Served()  # noqa: S311 - the same load each time
-    await asyncio.sleep(-SystemClock().now() % WINDOW_S)
+    if seconds >= WINDOW_S:
+        await asyncio.sleep(-SystemClock().now() % WINDOW_S)
     log.reset()
     sent, began = set[asyncio.Task[None]](), now()
     for question in questions_of(seconds):
@@ -275,7 +280,8 @@ async def leader_killed(stage: Stage) -> None:
         await asyncio.sleep(stage.durations.load_s)
         with _out_of_rotation(stage.clients, leader):
             await leader.kill()
-            await asyncio.sleep(stage.durations.load_s + 3)
+            await stage.group.settled()
+            await asyncio.sleep(stage.durations.load_s)
             await leader.start(_SETTINGS)
             await stage.group.settled()
     reads, writes = seen.of("hit", "miss"), seen.of("write")

@@ -24,13 +24,13 @@ PAUSE_S = 0.005
 _numbers = count()
 
 
-def single_process(directory: Path, upstream: str, session: aiohttp.ClientSession) -> NodeProcess:
-    """A proxy without a fleet, in front of the same Trello."""
-    made = NodeProcess(directory, "", upstream, session)
-    made._settings = (
-        f"listen: 127.0.0.1:{made.port}\n{upstream}cache: {{directory: {directory / 'cache'}}}\n"
-    )
-    return made
+class SingleProcess(NodeProcess):
+    """A proxy without a fleet."""
+
+    def configuration(self) -> str:
+        """As NodeProcess.configuration."""
+        cache = f"cache: {{directory: {self.directory / 'cache'}}}\n"
+        return f"listen: 127.0.0.1:{self.port}\n{self.settings}{cache}"
 
 
 async def start_alone(node: NodeProcess) -> None:

@@ -51,25 +51,30 @@ class NodeProcess:
         """Directory of the program: another one has another version."""
         self.address, self.redis_url = f"127.0.0.1:{self.fleet_port}", redis_url
         """Where the others reach it, and where it reaches Redis: by links, if there are any."""
-        self._directory, self._settings = directory, settings
+        self.directory, self.settings = directory, settings
         self._session = session
         self._process: asyncio.subprocess.Process | None = None
 
     @property
     def log_file(self) -> Path:
-        return self._directory / "log"
+        return self.directory / "log"
+
+    def configuration(self) -> str:
+        """As `proxy.yaml` has it, without what `start` adds."""
+        cache = self.directory / "cache"
+        return (
+            f"listen: 127.0.0.1:{self.port}\n"
+            f"{self.settings}"
+            f"cache: {{backend: redis, redis: '{self.redis_url}', directory: {cache}}}\n"
+            f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, address: {self.address}, "
+            f"key: {FLEET_KEY}}}\n"
+        )
 
     async def start(self, settings: str = "") -> None:
         """Start it; it may not serve yet."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        file, cache = self._directory / "proxy.yaml", self._directory / "cache"
-        file.write_text(
-            f"listen: 127.0.0.1:{self.port}\n"
-            f"{self._settings}"
-            f"cache: {{backend: redis, redis: '{self.redis_url}', directory: {cache}}}\n"
-            f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, address: {self.address}, "
-            f"key: {FLEET_KEY}}}\n{settings}"
-        )
+        self.directory.mkdir(parents=True, exist_ok=True)
+        file = self.directory / "proxy.yaml"
+        file.write_text(self.configuration() + settings)
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
