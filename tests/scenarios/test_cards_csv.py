@@ -71,6 +71,8 @@ async def test_a_browser_saves_it_for_excel(proxy: Proxy, short_board: str) -> N
     assert saved.body == b"\xef\xbb\xbf" + plain.body
     assert saved.fields["ETag"] != plain.fields["ETag"]
     assert saved.fields["Content-Disposition"].startswith("attachment; ")
+    page = (await proxy.get(f"/b/{short_board}", headers=BROWSER)).body.decode()
+    assert f'<a href="{target}" download>' in page
     assert plain.fields["Vary"] == saved.fields["Vary"] == "Accept, Sec-Fetch-Mode"
 
 
