@@ -164,7 +164,7 @@ async def test_the_report_is_a_page_and_a_text_too(proxy: Proxy) -> None:
     assert text.startswith("old-tool: in the query, another, 1 request, last ")
     page = await proxy.get("/-/client-credentials", {"Accept": "text/html"})
     assert page.fields["content-type"].startswith("text/html")
-    assert b'<th scope="row">old-tool</th>' in page.body
+    assert b">old-tool</th>" in page.body
     for heard in (page, await proxy.get("/-/client-credentials", {"Accept": "application/json"})):
         assert THEIR_KEY.encode() not in heard.raw
         assert THEIR_TOKEN.encode() not in heard.raw
