@@ -14,6 +14,9 @@ from proxy.pages.format import clean_text, parse_time, shortened
 MAX_COMMENTS = 50
 """Comments read for a card's page, the newest."""
 
+COMMENT_TYPES = ("commentCard", "copyCommentCard")
+"""Actions that are comments; the latter came with a card that was copied."""
+
 _CARD = "name,shortLink,url,idBoard,idList,pos,closed,due,dueComplete,labels"
 _FILES = (
     "attachments=true&attachment_fields="
@@ -26,7 +29,7 @@ _BOARD_QUERY = (
 _CARD_QUERY = (
     f"fields={_CARD},desc&{_FILES}&checklists=all&checklist_fields=all"
     "&members=true&member_fields=fullName,username"
-    f"&actions=commentCard&actions_limit={MAX_COMMENTS}&action_fields=data,date,type"
+    f"&actions={','.join(COMMENT_TYPES)}&actions_limit={MAX_COMMENTS}&action_fields=data,date,type"
 )
 
 _ID = re.compile(r"[0-9A-Za-z]{1,64}")

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import islice
 
 from proxy.pages.board_data import (
+    COMMENT_TYPES,
     MAX_COMMENTS,
     JsonObject,
     name_of,
@@ -87,7 +88,7 @@ def _comment(action: JsonObject) -> Comment | None:
     """The comment; None for any other action."""
     data, author = action.get("data"), action.get("memberCreator")
     text = text_of(data, "text").strip() if isinstance(data, Mapping) else ""
-    if not text or text_of(action, "type") != "commentCard":
+    if not text or text_of(action, "type") not in COMMENT_TYPES:
         return None
     name = name_of(author) if isinstance(author, Mapping) else ""
     return Comment(name or "Somebody", parse_time(text_of(action, "date")), text)

@@ -41,7 +41,11 @@ def test_it_has_everything_that_the_card_has() -> None:
                     ],
                 },
             ],
-            actions=[comment("Newer"), comment("Older"), {"type": "updateCard"}],
+            actions=[
+                comment("Newer"),
+                {**comment("Older"), "type": "copyCommentCard"},
+                {**comment("no comment"), "type": "updateCard"},
+            ],
         ),
         board(),
     )
@@ -50,6 +54,7 @@ def test_it_has_everything_that_the_card_has() -> None:
     places = [page.index(each, page.index("<main")) for each in in_order]
     assert places == sorted(places)
     assert page.count("<h1>") == 1
+    assert "no comment" not in page
     assert 'content="To do · Release · 1 of 2 done · 1 file"' in page
     assert '<meta property="og:title" content="A card">' in page
 
