@@ -111,6 +111,7 @@ class Redis:
         """A replica becomes the master; one machine stays with the former one, which has none."""
         self._former, self._staying = (self.run_id, self.data), staying
         self.data = deepcopy(self.data)
+        self._is_down = False
         self._runs += 1
         self.run_id = f"run-{self._runs}"
         former = self._former
