@@ -22,6 +22,8 @@ from proxy.server.response import CachedHit, WireResponse
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import Handling, handling_of
 
+_SAFE = frozenset({"GET", "HEAD"})
+
 
 class NearHandler:
     """Handler of reads at a node that follows."""
@@ -43,7 +45,7 @@ class NearHandler:
         self, request: web.BaseRequest, context: RequestContext
     ) -> tuple[WireResponse | None, CacheKey | None]:
         """The response; None: relay it. Then the key under which the response may be kept."""
-        is_plain_read = request.method == "GET" and not request.body_exists
+        is_plain_read = request.method in _SAFE and not request.body_exists
         if not (self._near.term and is_plain_read and request.raw_path.startswith("/1/")):
             return None, None
         before = replace(context)
@@ -56,7 +58,9 @@ class NearHandler:
         context.credentials_sent = before.credentials_sent
         context.credential_counters = before.credential_counters
         context.is_audited = before.is_audited
-        return None, api_request.key if api_request is not None else None
+        if api_request is None or request.method != "GET":
+            return None, None
+        return None, api_request.key
 
     async def _parse(self, request: web.BaseRequest, context: RequestContext) -> ApiRequest | None:
         """The request, if any client's response to it may be used; None: the leader decides."""
