@@ -17,7 +17,7 @@ from tests.redis_server import free_port
 from tests.scenarios.conftest import KEY, TOKEN, Heard
 
 ROOT = Path(__file__).parents[2]
-READY_S = 20.0
+READY_S = 60.0
 FLEET_KEY = "a-key-for-the-tests-of-the-fleet"
 
 
