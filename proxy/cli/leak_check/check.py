@@ -17,7 +17,7 @@ from proxy.cli.leak_check.requests import ClientCredential, RequestSet
 from proxy.cli.leak_check.search import Canary, CanarySearch, stored_data
 from proxy.cli.leak_check.walk import ProxyWalk
 from proxy.cli.options import config_loader, read_config, worker_environ
-from proxy.config.schema import Admin, Config, Credentials, LogSettings, Tls
+from proxy.config.schema import Admin, Config, Credentials, Fleet, LogSettings, Tls
 from proxy.errors import StoreError
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
@@ -156,7 +156,10 @@ async def _search_redis(search: CanarySearch, url: str, name: str, clock: FakeCl
 def _config(
     config: Config, canaries: Canaries, fake_trello: FakeTrello, directory: str, redis_name: str
 ) -> Config:
-    """The configuration with other addresses, credentials, limits and read timeout."""
+    """The configuration with other addresses, credentials, limits and read timeout; no fleet.
+
+    A node of a fleet is searched as a process on its own, so that it needs no other.
+    """
     return replace(
         config,
         listen=Listen("127.0.0.1", 0),
@@ -177,6 +180,7 @@ def _config(
         ),
         cache=replace(config.cache, directory=directory),
         redis=replace(config.redis, name=redis_name),
+        fleet=Fleet(),
         links=replace(config.links, keys=(Secret(canaries.link),)),
         freshness=replace(config.freshness, webhook_url="http://127.0.0.1:9/-/webhook"),
         limits=replace(

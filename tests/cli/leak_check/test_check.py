@@ -56,7 +56,9 @@ def test_what_trello_repeats_unmasked_is_found_in_redis(
     shared_redis: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Of a node of a fleet too, which is searched as one process while the node runs."""
     yaml = f"cache: {{backend: redis, redis: '{shared_redis.url}'}}"
+    yaml += f"\nfleet: {{listen: 127.0.0.1:{shared_redis.port}}}"  # taken
     (elsewhere / "proxy.yaml").write_text(yaml)
     monkeypatch.setattr(Redactor, "redact", lambda _, body: body)
     told = leaks(capsys, code=1)

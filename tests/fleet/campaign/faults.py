@@ -15,7 +15,7 @@ from tests.fleet.nodes import NodeProcess, now
 AWAY_S = (0.0, 0.1, 0.5, 2.0, 6.0)
 STOPPED_S = (0.3, 0.8, 1.2, 2.0, 4.0, 8.0)
 REDIS_AWAY_S = (0.0, 0.3, 1.0, 3.0, 7.0)
-LEADER_SHARE = 0.6
+LEADER_SHARE, REDIS_SHARE = 0.6, 0.45
 POLL_S = 0.05
 LATE_S = 1.0
 """A process that wakes closes connections that were idle for long, as a client may notice late."""
@@ -105,7 +105,7 @@ async def _command(stage: Stage, *words: str) -> None:
         stage.findings.event(f"{words}: {error!r}")
 
 
-NODE_FAULTS: tuple[NodeFault, ...] = (kill, kill, end, stop, stop)
+NODE_FAULTS: tuple[NodeFault, ...] = (kill, end, stop, stop, stop)
 REDIS_FAULTS: tuple[RedisFault, ...] = (
     redis_killed,
     redis_rolled_back,
@@ -129,7 +129,7 @@ class Choice:
     async def draw(self) -> Callable[[], Coroutine[Any, Any, None]] | None:
         """A fault that may begin now."""
         stage = self._stage
-        if stage.chance.random() < 0.35:
+        if stage.chance.random() < REDIS_SHARE:
             if self._redis_has_one:
                 return None
             self._redis_has_one = True
