@@ -43,6 +43,8 @@ class Following:
         """0 before the welcome."""
         self.is_leaving = False
         """Whether the leader hands over and takes nothing new."""
+        self._ends = False
+        """Whether the leader has said so; it is no member any more when the session is over."""
         self._local = local
         self._changed = changed
         self._channel: Channel | None = None
@@ -64,6 +66,8 @@ class Following:
             await self._tasks.stop()
             if self._channel is not None:
                 await self._channel.close()
+            if self._ends:
+                self._local.members.leave(self.address)
 
     async def leave(self) -> None:
         """Say that this node ends, uses nothing any more and does not run for leader."""
@@ -107,7 +111,7 @@ class Following:
                     self._local.near.confirmed(pong, self._local.hello.config)
                     self._received(is_behind=pong.is_behind)
                 case Leaving():
-                    self.is_leaving = True
+                    self.is_leaving = self._ends = True
                     self._changed(self)
                 case message:
                     await self._reply(channel, message)

@@ -48,7 +48,7 @@ class GivenLease:
         """As LeaseStore.renew."""
         return Renewal(_SERVER, frozenset()) if self._is_own else None
 
-    async def release(self, term: int) -> None:
+    async def release(self, term: int, *, leaves: bool = False) -> None:
         """As LeaseStore.release."""
 
     async def close(self) -> None:

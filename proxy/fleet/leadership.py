@@ -93,6 +93,7 @@ class Leadership:
         self._is_established = False
         self._beat = 0
         self._confirmed = Sighting("", number, 0)
+        self._releasing = asyncio.Lock()
         self._tasks = TaskSet()
 
     def acts(self) -> bool:
@@ -168,16 +169,18 @@ class Leadership:
         self.is_leaving = True
         await self._broadcast(Leaving())
         await self._local.duties.hand_over()
-        self.term.end()
-        with suppress(StoreError):
-            await self._local.store.release(self.term.number)
+        async with self._releasing:
+            self.term.end()
+            with suppress(StoreError):
+                await self._local.store.release(self.term.number, leaves=True)
 
     async def _end(self) -> None:
         """Nothing is decided here any more."""
         local, was_established = self._local, self._is_established
         self.term.end()
         self._is_established = False
-        self.barrier.close()
+        async with self._releasing:
+            self.barrier.close()
         await self._tasks.stop()
         if was_established:
             is_behind = local.duties.is_behind or self.term.consent.is_requested

@@ -83,8 +83,11 @@ class LeaseStore(Protocol):
         A lease that Redis lost is set again.
         """
 
-    async def release(self, term: int) -> None:
-        """Mark the lease free, if it is still this node's: it does not act any more."""
+    async def release(self, term: int, *, leaves: bool = False) -> None:
+        """Mark the lease free, if it is still this node's: it does not act any more.
+
+        `leaves`: it leaves the register too.
+        """
 
     async def close(self) -> None:
         """Leave the register, if Redis responds, and close the connection."""

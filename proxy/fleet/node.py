@@ -68,6 +68,7 @@ class Node:
         self._leadership: Leadership | None = None
         self._following: Following | None = None
         self._changed = asyncio.Event()
+        self._is_stopping = False
         self._tasks = TaskSet()
 
     @property
@@ -157,6 +158,7 @@ class Node:
 
     async def stop(self) -> None:
         """Hand over if this node leads, and leave the fleet."""
+        self._is_stopping = True
         if self._leadership is not None:
             self._note_change()
             if self.acts():
@@ -217,8 +219,8 @@ class Node:
         )
 
     async def _run(self) -> None:
-        """Rounds without end; one that fails by a fault of the program is logged."""
-        while True:
+        """Rounds until the node stops; one that fails by a fault of the program is logged."""
+        while not self._is_stopping:
             one = self._tasks.spawn(self._round())
             await asyncio.wait({one})
             wait_s = RETRY_S

@@ -70,9 +70,12 @@ ARGV: term, beat, own address, instance, number of members; members; addresses t
 
 RELEASE = """#!lua flags=allow-oom
 local found = redis.call('HMGET', KEYS[1], 'term', 'holder')
-if found[1] == ARGV[1] and found[2] == ARGV[2] then redis.call('HSET', KEYS[1], 'free', ARGV[3]) end
+if found[1] == ARGV[1] and found[2] == ARGV[2] then
+  redis.call('HSET', KEYS[1], 'free', ARGV[3])
+  if ARGV[4] ~= '' then redis.call('HDEL', KEYS[2], ARGV[4]) end
+end
 """
-"""KEYS: leader. ARGV: term, instance, run id of the server."""
+"""KEYS: leader, members. ARGV: term, instance, run id of the server, own address if it leaves."""
 
 LEAVE = """#!lua flags=allow-oom
 if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
@@ -151,10 +154,10 @@ class RedisLease:
             return None
         return Renewal(self._connection.run_id, frozenset(each.decode() for each in found))
 
-    async def release(self, term: int) -> None:
+    async def release(self, term: int, *, leaves: bool = False) -> None:
         """As LeaseStore.release."""
-        run_id = self._connection.run_id
-        await self._run(RELEASE, [self._leader], term, self._instance, run_id)
+        keys, address = [self._leader, self._members], self._address if leaves else ""
+        await self._run(RELEASE, keys, term, self._instance, self._connection.run_id, address)
 
     async def close(self) -> None:
         """As LeaseStore.close."""

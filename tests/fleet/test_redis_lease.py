@@ -209,6 +209,8 @@ async def members_come_and_go(server: Server, one: LeaseStore, other: LeaseStore
     await other.look()
     await other.close()
     assert (await one.look()).members == {"A", "C"}
+    await one.release(term, leaves=True)
+    assert (await other.look()).members == {"B", "C"}
 
 
 @pytest.fixture

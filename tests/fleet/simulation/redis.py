@@ -252,12 +252,14 @@ class SimulatedLease:
 
         return await self._client.run_replicated(script)
 
-    async def release(self, term: int) -> None:
+    async def release(self, term: int, *, leaves: bool = False) -> None:
         run_id = self._client.run_id
 
         def script(data: Data) -> None:
             if data.term == term and data.holder == self._instance:
                 data.free = run_id
+                if leaves:
+                    data.members.pop(self._address, None)
 
         await self._client.run(script)
 
