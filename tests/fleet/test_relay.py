@@ -223,7 +223,7 @@ async def test_what_fails_because_its_term_has_ended_is_served_in_the_next_or_lo
         raise RuntimeError("Session is closed")
 
     service.open(Routes({}, {}, use_what_was_closed, use_what_was_closed), admin)
-    target = f"/1/cards/{pair.card}"
+    target = f"/1/cards/{pair.card}?fields=name,pos,closed"  # in no near cache
     requests = [node.get(target) for node in (pair.leader, pair.follower)]
     requests += [node("PUT", target, data={"name": "x"}) for node in (pair.leader, pair.follower)]
     sent = asyncio.gather(*requests)
