@@ -75,7 +75,10 @@ class Client:
         writer.write(f"{lines}\r\n{form}".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         named = dict(line.split(": ", 1) for line in head.lower().split("\r\n")[1:-2])
-        body = await reader.readexactly(int(named.get("content-length", 0)))
+        if named.get("transfer-encoding") == "chunked":
+            body = await _chunks(reader)
+        else:
+            body = await reader.readexactly(int(named.get("content-length", 0)))
         self._idle.append(connection)
         self.received_bytes += len(body)
         status = named.get("cache-status", "")
@@ -87,6 +90,16 @@ class Client:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """A chunked body."""
+    parts: list[bytes] = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        parts.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return b"".join(parts)
 
 
 class Direct:
