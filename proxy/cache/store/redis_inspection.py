@@ -58,7 +58,7 @@ def judge(info: Mapping[str, Any], settings: Settings) -> RedisReport:
     found, wanted = int(info.get("connected_slaves", 0)), settings.replicas
     if found < wanted:
         is_usable = False
-        lines.append(f"fault: {found} replicas, and redis.replicas is {wanted}: no node can lead")
+        lines.append(f"fault: {found} of {wanted} replicas (redis.replicas): no node can lead")
     if policy != "noeviction":
         lines.append(f"warning: {policy} evicts epochs too; set maxmemory-policy noeviction")
     if 0 < limit_bytes < memory_bytes + _OVERHEAD_BYTES:

@@ -49,7 +49,7 @@ BAD = {
     "no replica": (
         {"connected_slaves": 0},
         False,
-        "fault: 0 replicas, and redis.replicas is 1: no node can lead",
+        "fault: 0 of 1 replicas (redis.replicas): no node can lead",
     ),
 }
 
