@@ -92,6 +92,29 @@ async def has_all(leader: NodeProcess) -> bool:
     return await leader.metric("trello_proxy_fleet_behind") == 0
 
 
+async def test_a_follower_that_is_stopped_delays_one_write_and_shows_it_afterwards(
+    group: NodeGroup, traffic: Traffic
+) -> None:
+    leader, (stopped, other) = await group.settled(), await group.followers()
+    target = f"/1/cards/{traffic.card}?fields=name"
+
+    async def keeps(node: NodeProcess) -> bool:
+        await node.get(target)
+        kept = (await node.get("/metrics")).body.split(b"\ntrello_proxy_near_responses ")[1]
+        return not kept.startswith(b"0.0") and (await node.get(target)).cache.startswith("hit")
+
+    for node in (stopped, other):
+        await until(partial(keeps, node))
+    stopped.send_signal(signal.SIGSTOP)
+    began = now()
+    heard = await leader("PUT", f"/1/cards/{traffic.card}", data={"name": "while it was stopped"})
+    assert heard.status == 200
+    assert 1.5 < now() - began < BOUND_S  # until its trust is over
+    assert (await other.get(target)).json["name"] == "while it was stopped"
+    stopped.send_signal(signal.SIGCONT)
+    assert (await stopped.get(target)).json["name"] == "while it was stopped"
+
+
 async def test_redis_that_is_killed_is_not_noticed(
     group: NodeGroup, traffic: Traffic, redis: RedisServer
 ) -> None:
