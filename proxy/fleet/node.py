@@ -29,11 +29,11 @@ from proxy.fleet.channel import Channel, ChannelClosed
 from proxy.fleet.errors import NoLeader
 from proxy.fleet.following import Following
 from proxy.fleet.leadership import Leadership
-from proxy.fleet.lease import Record
+from proxy.fleet.lease import Record, Sighting
 from proxy.fleet.local import Local
 from proxy.fleet.passage import carry
 from proxy.fleet.protocol import PROTOCOL, Hello, Status, StatusRequest
-from proxy.fleet.timing import DIRECT_S, RETRY_S, SESSION_TIMEOUT_S, TIMEOUT_S
+from proxy.fleet.timing import DIRECT_S, LOOK_S, RETRY_S, SESSION_TIMEOUT_S, TIMEOUT_S
 from proxy.runtime.tasks import TaskSet
 
 
@@ -67,6 +67,8 @@ class Node:
         self._local = local
         self._leadership: Leadership | None = None
         self._following: Following | None = None
+        self._lost: Sighting | None = None
+        """The lease, as it was when its holder was last tried."""
         self._changed = asyncio.Event()
         self._is_stopping = False
         self._tasks = TaskSet()
@@ -244,16 +246,27 @@ class Node:
         local.election.looked(record, local.now)
         local.members.add(record.members, local.now)
         local.known_term = max(local.known_term, record.term)
-        is_other = record.address not in ("", local.address)
-        if is_other and not record.is_free:
-            if await self._follow(record.address):
-                return 0
-            if local.election.is_renewed and await self._find_fellow(record.address):
-                return 0
+        if await self._follow_holder(record):
+            return 0
         wait_s = local.election.wait_s(local.now)
         if wait_s == 0 and await self._may_run(record):
             await self._lead(record)
-        return min(wait_s, RETRY_S) or RETRY_S
+        return min(wait_s, LOOK_S) or LOOK_S
+
+    async def _follow_holder(self, record: Record) -> bool:
+        """Follow the holder of the lease, if it is another node; whether there was a session.
+
+        It is not tried again when the lease may be taken: that may need TIMEOUT_S.
+        """
+        election, sighting = self._local.election, record.sighting
+        if record.is_free or record.address in ("", self.address):
+            return False
+        if sighting == self._lost and election.wait_s(self._local.now) == 0:
+            return False
+        self._lost = sighting
+        if await self._follow(record.address):
+            return True
+        return election.is_renewed and await self._find_fellow(record.address)
 
     async def _may_run(self, record: Record) -> bool:
         """Whether no leader acts with the consent of members but without this node's.

@@ -22,8 +22,10 @@ TIMEOUT_S = 0.4
 """For one command of the lease, one connection to a node, one status."""
 SESSION_TIMEOUT_S = 1.0
 """A session without a message for so long has ended."""
+LOOK_S = 0.1
+"""Between two looks at the lease while seeking a leader: so soon after a take-over it is joined."""
 RETRY_S = 0.25
-"""Between two looks at the lease while seeking a leader."""
+"""The same while Redis does not respond."""
 DIRECT_S = 2.0
 """Between two attempts to reach the leader without another node in between."""
 APART_AFTER_S = 5.0

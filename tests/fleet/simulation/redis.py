@@ -60,7 +60,7 @@ class Redis:
         self._staying = ""
         """The machine that is still connected to it."""
         self._stopped_until = 0.0
-        self._is_down = False
+        self._down_until = 0.0
         self._waiting: list[Callable[[], None]] = []
         self._copies: list[tuple[float, Data]] = []
         self._keep_copy()
@@ -75,7 +75,7 @@ class Redis:
 
     def submit(self, command: Callable[[], None], refuse: Callable[[], None]) -> None:
         """Run a command now, or when the server goes on."""
-        if self._is_down:
+        if self.world.now < self._down_until:
             refuse()
         elif self.world.now < self._stopped_until:
             self._waiting.append(command)
@@ -89,7 +89,7 @@ class Redis:
 
     def restart(self, down_s: float, lost_s: float | None) -> None:
         """End, and come back without the newest writes, or (None) empty; another run."""
-        self._is_down = True
+        self._down_until = self.world.now + down_s
         self._waiting.clear()
         self._stopped_until = 0.0
         self._runs += 1
@@ -99,13 +99,6 @@ class Redis:
         elif lost_s:
             past = [copy for at, copy in self._copies if at <= self.world.now - lost_s]
             self.data = deepcopy(past[-1]) if past else Data()
-        runs = self._runs
-
-        def come_back() -> None:
-            if self._runs == runs:
-                self._is_down = False
-
-        self.world.at(self.world.now + down_s, come_back)
 
     def fail_over(self, staying: str, duration_s: float) -> None:
         """A replica becomes the master; one machine stays with the former one, which has none."""
