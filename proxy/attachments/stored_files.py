@@ -9,8 +9,11 @@ from typing import NoReturn
 from proxy.attachments.body import AttachmentBody
 from proxy.attachments.store.blob_directory import BlobDirectory, file_signature
 from proxy.attachments.store.shared_file import FileInfo, FileIo, SharedFile, StoredRange
-from proxy.attachments.store.store import DIRECTORY, THREADS
+from proxy.attachments.store.store import DIRECTORY
 from proxy.errors import IncompleteResponse
+
+THREADS = 4
+"""To open files, and to read what is not in the page cache."""
 
 
 class StoredFiles:

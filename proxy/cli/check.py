@@ -1,6 +1,7 @@
 """`check`: validates the configuration and prints it, secrets masked."""
 
 import json
+import os
 import socket
 import sys
 from argparse import Namespace
@@ -52,6 +53,8 @@ def _warnings(config: Config) -> Iterator[str]:
             yield f"{key} {listen} is every address, of IPv4 too"
     if config.cache.backend == "sqlite" and is_in_use(Path(config.cache.directory)):
         yield _IN_USE
+    if config.workers > 1 and config.workers >= (cores := os.cpu_count() or 1):
+        yield f"workers {config.workers} on {cores} cores; write at most the cores less one"
     yield from configuration_warnings(config)
     yield from _override_warnings(config)
     hosts = {"public_url": urlsplit(config.public_url or "").hostname or ""}

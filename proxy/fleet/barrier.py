@@ -151,6 +151,8 @@ class Barrier:
 
     def ended(self, address: str) -> None:
         """As Holders.ended."""
+        for each in self._subscriptions:
+            each.holder.is_gone |= each.holder.address == address
         self._holders.ended(address)
         self._note_change()
 

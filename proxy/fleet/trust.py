@@ -53,6 +53,8 @@ class Holder:
     """When its trust is over; 0 before its first ping, up to which it has no trust."""
     behind_since: float | None = None
     """When the first invalidation was sent that it has not acknowledged; None: it has all."""
+    is_gone: bool = False
+    """Whether it uses nothing any more; what it has sent before may still arrive."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Holders:
     def gone(self, holder: Holder) -> None:
         """The follower uses nothing any more: it said so, or its process has ended."""
         self.joined(holder.address)
+        holder.is_gone = True
         self._holders = [each for each in self._holders if each is not holder]
 
     def ended(self, address: str) -> None:
@@ -100,6 +103,8 @@ class Holders:
 
         Not if it has acknowledged nothing for long: else one that only pings would hold up writes.
         """
+        if holder.is_gone:
+            return True
         if holder.behind_since is not None and now > holder.behind_since + ACKNOWLEDGE_S:
             return False
         self.joined(holder.address)

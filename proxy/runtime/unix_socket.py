@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+import sys
 from pathlib import Path
 
 from proxy.runtime.directory import Inode, inode_of
@@ -35,6 +36,8 @@ def listen_abstract(backlog: int) -> socket.socket:
 
     OSError elsewhere. Each process of the machine can connect: who does, must show that it may.
     """
+    if sys.platform != "linux":
+        raise OSError(errno.ENOTSUP, "workers above 1 need Linux")
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.bind("")

@@ -135,6 +135,17 @@ def test_check_warns_of_open_access_on_an_address_that_others_reach(
         assert ("clients.access is open" in capsys.readouterr().err) is warned
 
 
+@pytest.mark.usefixtures("credentials")
+def test_check_warns_of_more_workers_than_there_are_cores_for(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    for workers, warned in ((4, True), (3, False), (1, False)):
+        (elsewhere / "proxy.yaml").write_text(f"workers: {workers}\n")
+        assert run(["check"]) == 0
+        assert ("cores less one" in capsys.readouterr().err) is warned
+
+
 def test_check_reports_every_fault_at_once_with_file_and_line(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:

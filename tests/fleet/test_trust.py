@@ -1,9 +1,13 @@
 """For how long a follower may use its near cache, and when an invalidation is over."""
 
+import asyncio
+
 import pytest
 
+from proxy.fleet.barrier import Barrier, BarrierStats
 from proxy.fleet.timing import ACKNOWLEDGE_S, TRUST_S, at_least, at_most
 from proxy.fleet.trust import Holder, Holders, PriorTrust, Trust
+from proxy.runtime.clock import FakeClock
 
 OVER = 0.0
 
@@ -77,6 +81,36 @@ def test_a_follower_that_has_ended_for_certain_is_not_waited_for(holders: Holder
     number = holders.publish(11.0)
     holders.gone(holder)
     assert holders.waits_until(number, 11.0) == OVER
+
+
+def test_a_ping_that_arrives_after_the_end_of_its_sender_gives_no_trust(holders: Holders) -> None:
+    holder = joined(holders)
+    holders.gone(holder)
+    assert holders.pinged(holder, 10.5)
+    number = holders.publish(11.0)
+    assert holders.waits_until(number, 11.0) == OVER
+
+
+async def test_a_process_that_has_ended_is_waited_for_no_longer_whatever_it_has_sent() -> None:
+    clock = FakeClock()
+    barrier = Barrier(clock, PriorTrust(until=-1.0, addresses=set()), BarrierStats(), term=1)
+    ended, other = barrier.join("worker-1", "a"), barrier.join("worker-2", "b")
+    assert ended.pinged()
+    assert other.pinged()
+    number = barrier.publish(())
+    other.acknowledged(number)
+    waiting = asyncio.ensure_future(barrier.passed(number))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    barrier.ended("worker-1")
+    assert ended.pinged()  # sent before, read afterwards
+    await asyncio.wait_for(waiting, 1.0)
+    again = barrier.join("worker-1", "c")
+    assert again.pinged()
+    number = barrier.publish(())
+    other.acknowledged(number)
+    with pytest.raises(TimeoutError):
+        await barrier.passed(number, at_most_s=0.01)
 
 
 def test_a_follower_that_only_pings_is_trusted_no_longer(holders: Holders) -> None:

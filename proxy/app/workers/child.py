@@ -95,9 +95,8 @@ class Child:
         await self._tasks.stop()
 
     def reload(self, config: str) -> None:
-        """Have it use another configuration."""
-        if self.is_ready.is_set():
-            self.send(Reload(config))
+        """Have it use another configuration, once it is ready."""
+        self.send(Reload(config))
 
     async def refresh(self) -> None:
         """Have its figures sent now; return when they have arrived."""
