@@ -124,6 +124,12 @@ class LeaderDuties:
         watched = self._term.components.services.cache.watched
         return max(0.0, watched.current_until - self.environment.clock.now())
 
+    @property
+    def wants_sample(self) -> bool:
+        """As Duties.wants_sample."""
+        term = self._term
+        return term is not None and term.components.services.verifier.wants_sample
+
     def note_uses(self, keys: Collection[CacheKey]) -> None:
         """As Duties.note_uses."""
         if self._term is not None and keys:

@@ -8,6 +8,7 @@ the change had not been detected.
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from proxy.cache.invalidation import Invalidator
 from proxy.cache.read_through import ReadThrough
@@ -73,6 +74,13 @@ def _tags_of_object(tag: Tag) -> Iterator[Tag]:
         yield tag
     elif name not in {"", ALL_OF_KIND} and not tag.startswith(_OF_BOARDS):
         yield from tags_for(kind, (name,))
+
+
+class Sampler(Protocol):
+    """Takes samples of hits."""
+
+    wants_sample: bool
+    """Whether one is due: the fast path leaves the next hit to the ordinary path."""
 
 
 class HitVerifier:

@@ -32,5 +32,9 @@ class Duties(Protocol):
     def watched_s(self) -> float:
         """Seconds for which watched boards count as watched, without another poll."""
 
+    @property
+    def wants_sample(self) -> bool:
+        """Whether a hit is due to be verified."""
+
     def note_uses(self, keys: Collection[CacheKey]) -> None:
         """A follower served responses with these keys, if any, from its near cache."""

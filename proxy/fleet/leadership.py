@@ -283,6 +283,7 @@ class Leadership:
             beat=beat,
             watched_s=local.duties.watched_s,
             config=local.hello.config,
+            wants_sample=local.duties.wants_sample,
         )
 
     def _is_behind(self) -> bool:

@@ -85,6 +85,8 @@ class Near:
         self.term = 0
         """Of the leader that gave the responses; 0 without one."""
         self.watch = LeaderWatch()
+        self.wants_sample = False
+        """Whether the next hit is to be relayed, so that the leader verifies it (D33)."""
         self._evictions = 0
         self.on_change: Callable[[], None] = _nothing
         """Called when there is another `store`, or trust ends before its time."""
@@ -113,6 +115,7 @@ class Near:
     def begin(self, term: int, number: int | None) -> None:
         """A session begins; `number`: that of its Welcome. None: the leader invalidates nothing."""
         self.trust.end()
+        self.wants_sample = False
         self.term = term if number is not None and self.limit_bytes else 0
         self._begin_store(number or 0)
 
@@ -139,6 +142,7 @@ class Near:
         pinged_at = self.trust.confirmed(pong.number)
         if pinged_at is None:
             return
+        self.wants_sample = pong.wants_sample
         now, offset_s = self._clock.now(), self._clock.now() - self._clock.boottime()
         watched_until = pinged_at + offset_s + pong.watched_s
         is_clock_set = abs(offset_s - self._clock_offset_s) > TOLERANCE_S

@@ -76,6 +76,8 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
     """For how many seconds more its watched boards count as watched."""
     config: str = ""
     """As in `Hello`; a follower with other settings uses no near cache."""
+    wants_sample: bool = False
+    """Whether the next hit is to be relayed, so that the leader verifies it (D33)."""
 
 
 class Invalidation(msgspec.Struct, frozen=True, tag="inv"):

@@ -15,7 +15,7 @@ from aiohttp.http import HttpVersion11
 
 from proxy.cache.boards import Watch
 from proxy.cache.store.store import IdentityForm, ResponseStore
-from proxy.cache.verification import HitVerifier
+from proxy.cache.verification import Sampler
 from proxy.fleet.near import Near
 from proxy.fleet.trust import Trust
 from proxy.model import StoredResponse
@@ -52,7 +52,7 @@ class PreparedHit:
     head: bytes
     """The status line and the fields that are not the stored response's."""
     labels: HitLabels
-    verifier: HitVerifier | None = None
+    verifier: Sampler | None = None
     """Takes samples of hits; None if this one may not be verified."""
     _seq: int = -1
     """The store's `seq` when it was last validated."""

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
 from proxy.attachments.body import AttachmentBody
-from proxy.cache.verification import HitVerifier
+from proxy.cache.verification import Sampler
 from proxy.errors import ProxyError
 from proxy.model import StoredResponse
 from proxy.server.connection_limits import WRITE_IDLE_S
@@ -76,7 +76,7 @@ class CachedHit:
     """The age in seconds up to which it may be repeated."""
     is_watched: bool
     """Whether `lifetime_s` holds only while its boards are watched."""
-    verifier: HitVerifier | None
+    verifier: Sampler | None
     """Takes samples of hits; None if this one may not be verified."""
 
 

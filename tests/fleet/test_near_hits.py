@@ -266,3 +266,22 @@ async def test_metrics_show_what_is_kept_and_how_long_writes_waited(pair: Pair, 
     assert await pair.leader.metric("trello_proxy_fleet_trust_seconds") == 0
     assert await pair.leader.metric("trello_proxy_fleet_barrier_seconds_count") > 0
     assert await pair.leader.metric("trello_proxy_fleet_expired_total") == 0
+
+
+async def test_a_hit_that_is_due_to_be_verified_is_the_leaders(pair: Pair, card: str) -> None:
+    await kept(pair, card)
+    await near(pair, card)
+    leader, follower = pair.leader.app.fleet, pair.follower.app.fleet
+    assert leader is not None
+    assert follower is not None
+    assert leader.components is not None
+    verifier = leader.components.services.verifier
+    verifier._sample = sample = asyncio.get_running_loop().create_future()
+    verifier.wants_sample = True
+    await until(lambda: follower._near.wants_sample)
+    before = relayed(pair)
+    assert (await pair.follower.get(card)).status == 200
+    assert relayed(pair) == before + 1
+    request, _ = sample.result()
+    assert request.target == card
+    await near(pair, card)

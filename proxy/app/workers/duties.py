@@ -40,6 +40,11 @@ class StandingDuties:
         until = self.components.services.cache.watched.current_until
         return max(0.0, until - self._clock.now())
 
+    @property
+    def wants_sample(self) -> bool:
+        """As Duties.wants_sample."""
+        return self.components is not None and self.components.services.verifier.wants_sample
+
     def note_uses(self, keys: Collection[CacheKey]) -> None:
         """As Duties.note_uses."""
         if self.components is not None and keys:

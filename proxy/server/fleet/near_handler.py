@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from proxy.cache.policy import age_of
+from proxy.cache.policy import MAX_SAMPLE_BYTES, age_of
 from proxy.errors import ProxyError
 from proxy.fleet.near import Near, NearResponse
 from proxy.http_semantics.cache_control import NONE, cache_status
@@ -51,6 +51,8 @@ class NearHandler:
         before = replace(context)
         api_request = await self._parse(request, context)
         kept = self._near.find(api_request.key) if api_request is not None else None
+        if kept is not None and self._near.wants_sample and _may_verify(kept):
+            self._near.wants_sample, kept = False, None
         if kept is not None:
             return self._respond(request, context, kept), None
         # What the leader finds in the request counts, once.
@@ -92,6 +94,10 @@ class NearHandler:
             shown=kept,
             lifetime_s=kept.lifetime_s,
             is_watched=kept.is_watched,
-            verifier=None,
+            verifier=self._near if _may_verify(kept) else None,
         )
         return response
+
+
+def _may_verify(kept: NearResponse) -> bool:
+    return len(kept.body) <= MAX_SAMPLE_BYTES

@@ -213,6 +213,8 @@ class ApiHandler:
         given = self.giver.give(api_request, served) if context.wants_stored else None
         if given is not None:
             stored, context.given = given
+            if served.outcome.hit:
+                self._verifier_for(api_request, stored)
             return WireResponse(200, b"", dumps(stored))
         hold = context.hold
         if served.stored is not None:

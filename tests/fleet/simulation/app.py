@@ -139,7 +139,7 @@ class App:
     def is_behind(self) -> bool:
         return self.store is not None and self.store.is_behind
 
-    watched_s = 0.0
+    watched_s, wants_sample = 0.0, False
 
     def note_uses(self, keys: Collection[CacheKey]) -> None:
         pass
