@@ -64,11 +64,14 @@ async def _storm(stage: Stage, clients: Clients, faults: int) -> None:
 
 
 async def _heal(stage: Stage, clients: Clients, since: float) -> None:
-    """Return when every node serves a read and a write, and all name one leader."""
+    """Return when every node serves a read and a write, and all name one leader.
+
+    That takes up to some seconds of the fake Trello's own, of which the figure has all.
+    """
     nodes, findings, states = stage.group.nodes, stage.findings, list[dict[str, Any]]()
     while now() < since + UNHEALED_S:
-        is_well = all([await clients.probe(each) for each in nodes])
-        states = [await each.state() for each in nodes]
+        is_well = all(await asyncio.gather(*(clients.probe(each) for each in nodes)))
+        states = await asyncio.gather(*(each.state() for each in nodes))
         roles = sorted(str(state.get("role")) for state in states)
         leaders = {state.get("leader") for state in states}
         if is_well and roles == ["follower", "follower", "leader"] and len(leaders) == 1:
