@@ -126,6 +126,7 @@ class HitVerifier:
 
     async def stop(self) -> None:
         """Stop sampling."""
+        self.wants_sample = False
         await self._tasks.stop()
 
     def offer_sample(self, request: ApiRequest, served: StoredResponse) -> None:

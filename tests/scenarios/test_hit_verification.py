@@ -60,6 +60,20 @@ async def test_a_hit_is_asked_again_once_and_was_true(
     assert standin.request_log.count("GET", path) == 2
 
 
+async def test_a_hit_after_the_end_of_sampling_is_served(
+    proxy: Proxy, clock: FakeClock, board: str
+) -> None:
+    """As to a client that is served while the proxy stops, or its term as leader has ended."""
+    path, verifier = f"/1/boards/{board}", proxy.app.components.services.verifier
+    await proxy.get(path)
+    await _due(clock)
+    await proxy.get(path, headers={"Cache-Control": "no-cache"})
+    assert verifier.wants_sample
+    await verifier.stop()
+    heard = await proxy.get(path)
+    assert (heard.status, heard.cache) == (200, "hit; ttl=30")
+
+
 async def test_nothing_is_asked_again_before_its_time(
     proxy: Proxy, clock: FakeClock, standin: FakeTrello
 ) -> None:
