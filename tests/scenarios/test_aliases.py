@@ -93,7 +93,7 @@ async def test_a_list_of_cards_teaches_the_names_of_all(
     for each in cards:
         await proxy.get(f"/1/cards/{each['id']}")
         assert await _cached(proxy, f"/1/cards/{each['shortLink']}") == "hit"
-    assert standin.request_log.total == len(cards) + 1 > 3
+    assert 3 < standin.request_log.total <= len(cards) + 1
 
 
 async def test_an_action_teaches_the_names_in_it(
