@@ -344,7 +344,7 @@ class Config:
         if self.fleet.listen is not None and not self.cache.redis_url:
             raise ValueError("fleet.listen without cache.backend: redis, which the nodes share")
         if self.fleet.listen is not None and self.workers > 1:
-            raise ValueError("workers above 1 with fleet.listen; write one of them: more nodes")
+            raise ValueError("workers above 1 with fleet.listen; write workers: 1 and start nodes")
 
     @property
     def origin(self) -> str:

@@ -195,6 +195,14 @@ FAULTS = {
         "redis: {memory: 1MiB}",
         "1: redis.memory: too little; write 8MiB or more",
     ),
+    "more workers than can be": (
+        "workers: 17",
+        "1: workers: not a number of processes; write 1 to 16",
+    ),
+    "workers of a node": (
+        "workers: 2\ncache: {backend: redis, redis: 'redis://a'}\nfleet: {listen: 10.0.0.5:1}",
+        "1: workers above 1 with fleet.listen; write workers: 1 and start nodes",
+    ),
     "Redis without an address": (
         "cache:\n  backend: redis",
         "1: cache: backend redis without an address; add redis: redis://host:6379/0",

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from proxy.access.client_keys import digest_of
+from proxy.app.app import App, SystemPorts
 from proxy.app.environment import build_environment
 from proxy.app.listeners import Listeners
 from proxy.app.workers.settings import parse_settings, worker_settings
@@ -22,7 +25,7 @@ from proxy.runtime.clock import FakeClock
 from proxy.runtime.directory import inode_of
 from proxy.server.listener import listen_socket, shared_sockets
 from tests.authority import Authority
-from tests.server.conftest import MakeProxy, Wire, says
+from tests.server.conftest import CREDENTIAL, MakeProxy, Wire, says
 
 ME = "/1/members/me"
 WORKERS = "workers: 2\n"
@@ -81,6 +84,24 @@ async def test_they_accept_from_one_unix_socket_whose_file_goes_at_the_end(
     await proxy.stop()
     assert inode_of(path) is None
     assert {line["client"] for line in proxy.requests} == {"unix"}
+
+
+async def test_without_its_workers_a_proxy_does_not_start(tmp_path: Path) -> None:
+    config = load(f"{WORKERS}listen: 127.0.0.1:0\ncache: {{backend: memory}}", "test", {}, str)
+    logged = list[bytes]()
+    ports = SystemPorts(
+        clock=FakeClock(),
+        write_log=logged.append,
+        random=os.urandom,
+        environ={"PYTHONHOME": str(tmp_path)},
+    )
+    app = App(config, CREDENTIAL, ports)
+    try:
+        with pytest.raises(OSError, match="a worker did not start"):
+            await app.start()
+    finally:
+        await app.stop()
+    assert b'"message":"worker ended"' in b"".join(logged)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::"])
@@ -192,6 +213,10 @@ async def test_they_send_stored_files_themselves(
     figures = (await proxy.get("/metrics")).body.decode()
     (line,) = [each for each in figures.splitlines() if each.startswith(DISK)]
     assert float(line.removeprefix(DISK)) >= before + 4 * (700_000 + 500_000)
+    archive = await proxy.get(f"/c/{standin.trello.example_card}/files.zip?/1/a/download")
+    with ZipFile(BytesIO(archive.body)) as files:
+        assert files.testzip() is None
+        assert content in [files.read(name) for name in files.namelist()]
     for blob in (tmp_path / "files" / "blobs").rglob("*.blob"):
         blob.rename(blob.with_suffix(".moved"))
     assert (await proxy.get(path)).body == content

@@ -51,7 +51,7 @@ class RelayedMiddleware(Middleware):
         context.user = envelope.name if envelope.source == "user" else ""
         context.client_address = envelope.address
         context.is_forwarded = envelope.is_forwarded
-        context.wants_file = envelope.takes_file
+        context.wants_file = envelope.takes_file and request.raw_path.startswith("/1/")
         context.wants_stored = envelope.stored_form == STORED_FORM
         return context
 

@@ -4,6 +4,7 @@ A node that cannot reach the leader relays to another follower, which relays it 
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -47,8 +48,8 @@ SHARED_BYTES = 256 * 1024
 """A response body up to this length is received whole before any of it is sent."""
 IDLE_S = 60.0
 """A longer response body that does not go on for this long has ended."""
-_FILE = "/download"
-"""In the path of each file."""
+_FILE = re.compile(r"/1/[^?]*/download")
+"""Of the target of each file."""
 _SAFE = frozenset({"GET", "HEAD"})
 _NOT_RELAYED = HOP_BY_HOP | {"content-length", "expect"}
 
@@ -195,7 +196,7 @@ class Relay:
         a write was sent. PeerLost: a read was.
         """
         context.is_relayed = True
-        if self._files is not None and message.method == "GET" and _FILE in message.target:
+        if self._files is not None and message.method == "GET" and _FILE.match(message.target):
             envelope = with_values(message.envelope, takes_file=True)
             message = replace(message, envelope=envelope)
         try:
