@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -285,3 +286,20 @@ async def test_a_hit_that_is_due_to_be_verified_is_the_leaders(pair: Pair, card:
     request, _ = sample.result()
     assert request.target == card
     await near(pair, card)
+
+
+async def test_other_settings_than_the_leaders_turn_near_hits_off(pair: Pair, card: str) -> None:
+    await kept(pair, card)
+    await near(pair, card)
+    nodes, config = (pair.follower.app.fleet, pair.leader.app.fleet), pair.leader.app._config
+    other = replace(config, clients=replace(config.clients, writes="deny"))
+    for changed in (other, config):
+        for node in nodes:
+            assert node is not None
+            node.reconfigure(changed)
+            if node is nodes[0]:
+                before = relayed(pair)
+                assert (await pair.follower.get(card)).status == 200
+                assert relayed(pair) == before + 1
+        await kept(pair, card)
+        await near(pair, card)
