@@ -28,6 +28,7 @@ LEAF_DAYS = 820
 """Apple's systems accept at most 825 from a private CA."""
 _BACKDATED = timedelta(days=1)
 """For clients whose clock is behind."""
+_SERVERS_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 _EVERY_ADDRESS = IPv4Network("0.0.0.0/0"), IPv6Network("::/0")
 _TEXT = """\
 {files}
@@ -154,7 +155,10 @@ def _check_permitted(ca: x509.Certificate, names: Iterable[str]) -> None:
 
 
 def _authority(names: tuple[str, ...], now: datetime) -> Signed:
-    """A CA that may sign certificates of these names alone (RFC 5280 §4.2.1.10)."""
+    """A CA that may sign servers' certificates of these names and those below them alone.
+
+    RFC 5280 §4.2.1.10 and, as clients apply it to a CA, §4.2.1.12.
+    """
     key, name = ec.generate_private_key(ec.SECP256R1()), _subject("trello-proxy private CA")
     permitted = [_constraint(each) for each in names]
     families = {each.value.version for each in permitted if isinstance(each, x509.IPAddress)}
@@ -165,6 +169,7 @@ def _authority(names: tuple[str, ...], now: datetime) -> Signed:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.NameConstraints(permitted, excluded or None), critical=True)
+        .add_extension(_SERVERS_ONLY, critical=False)  # no mail or program, which have other names
     )
     return Signed(builder.sign(key, hashes.SHA256()), key)
 
@@ -173,13 +178,12 @@ def _leaf(ca: Signed, names: tuple[str, ...], now: datetime) -> Signed:
     """A server's certificate for these names."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
-    server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
     builder = (
         _builder(_subject(names[0]), key, now, LEAF_DAYS)
         .issuer_name(ca.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(server, critical=False)
+        .add_extension(_SERVERS_ONLY, critical=False)
         .add_extension(issuer, critical=False)
         .add_extension(x509.SubjectAlternativeName(map(_general_name, names)), critical=False)
     )

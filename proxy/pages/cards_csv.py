@@ -36,7 +36,7 @@ _CARDS_QUERY = (
 
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\ufeff]")
 """What pages may show and cells should not hold: marks of direction, separators, a BOM."""
-_FORMULA = re.compile(r"(^|[;\t\n])(?=\s*[=+\-@\t\uff1d\uff0b\uff0d\uff20])")
+_FORMULA = re.compile(r'(^|[;\t\n])(?=[\s"]*[=+\-@\t\uff1d\uff0b\uff0d\uff20])')
 _PLAIN = re.compile(r"\w[\w .:/()!?#&-]*|")
 """Most texts: nothing in them is removed or defused."""
 _NUMBER = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")

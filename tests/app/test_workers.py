@@ -14,6 +14,7 @@ import pytest_asyncio
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
 from proxy.runtime.tasks import TaskSet
+from proxy.server.fleet.envelope import SESSION
 from tests.app.serving import (
     ADMIN_TOKEN,
     ServedProxy,
@@ -68,6 +69,16 @@ async def test_a_write_through_one_worker_is_seen_through_the_other_at_once(
             heard = await proxy.ask(other, "GET", f"{card}?fields=name")
             assert heard.json["name"] == f"v{number}"
             one, other = other, one
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [("/1/members/me?", 200), ("/1/members/me#a", 400), ("/?", 200), (SESSION, 404)],
+)
+async def test_an_odd_target_is_served_as_without_workers(
+    proxy: ServedProxy, target: str, status: int
+) -> None:
+    assert (await proxy.get(target)).status == status
 
 
 async def test_what_one_worker_fetched_is_a_hit_at_the_other(

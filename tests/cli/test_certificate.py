@@ -57,6 +57,16 @@ def test_another_name_that_its_key_signs_is_refused_by_clients(tmp_path: Path, n
     assert "subtree" in refusal(tmp_path, name, "other")
 
 
+def test_its_key_signs_for_servers_alone_not_mail_or_programs(tmp_path: Path) -> None:
+    from proxy.cli import certificate  # noqa: PLC0415 — needs cryptography
+
+    assert make(tmp_path) == 0
+    usage = certificate._read(tmp_path / "ca").certificate.extensions.get_extension_for_class(
+        x509.ExtendedKeyUsage
+    )
+    assert list(usage.value) == [x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]
+
+
 def test_key_files_are_the_owners_and_nothing_secret_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

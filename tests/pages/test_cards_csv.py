@@ -89,6 +89,7 @@ def test_an_empty_board_has_a_header() -> None:
         ("a\r\n+1", "a\n'+1"),
         ("abc\u202ecod.exe", "abccod.exe"),
         ("a-b=c", "a-b=c"),
+        ('a;"=1', "a;'\"=1"),
         ("\U0001f469\u200d\U0001f4bb", "\U0001f469\u200d\U0001f4bb"),
         ("", ""),
     ],
@@ -99,11 +100,14 @@ def test_formulas_are_text_and_invisible_characters_left_out(text: str, shown: s
 
 @given(st.text(st.sampled_from("=+-@\t\r\n ;,\"'a\u202e\x00\ufeff\uff1d")))
 def test_no_cell_begins_as_a_formula_by_whatever_separator(text: str) -> None:
-    (row,) = rows_of([{"name": text}])[1:]
-    assert not STARTS_FORMULA.match(row[0])
-    data = b"".join(csv_chunks(parse_names({}), [{"name": text}], has_bom=False)).decode()
-    for line in csv.reader(io.StringIO(data.partition("\r\n")[2], newline=""), delimiter=";"):
-        assert not [each for each in line if re.match(r"\s*[=+@]", each)]
+    cards = [{"name": text, "labels": [{"name": text}]}]
+    (row,) = rows_of(cards)[1:]
+    assert not [each for each in row if STARTS_FORMULA.match(each)]
+    data = b"".join(csv_chunks(parse_names({}), cards, has_bom=False)).decode()
+    for separator in ";\t":
+        rest = io.StringIO(data.partition("\r\n")[2], newline="")
+        for line in csv.reader(rest, delimiter=separator):
+            assert not [each for each in line if re.match(r"\s*[=+@]", each)]
 
 
 @given(

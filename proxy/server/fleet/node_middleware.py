@@ -127,7 +127,7 @@ class NodeHandler:
             return self._refusal(request)
         if envelope is None:
             return self._refusal(request)
-        if request.raw_path == SESSION:
+        if request.raw_path == SESSION and "Upgrade" in request.headers:  # never in a client's
             return await self._serve_session(request, proof(key, sealed))
         if isinstance(request.protocol, Connection):
             request.protocol.header = None  # no other request has this envelope

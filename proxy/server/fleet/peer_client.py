@@ -11,6 +11,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.errors import InvalidTarget
 from proxy.fleet.channel import Channel, ChannelClosed
 from proxy.fleet.timing import TIMEOUT_S
 from proxy.server.fleet.channel import CLOSE_S, WebSocketChannel, receive_bytes
@@ -22,6 +23,17 @@ KEEPALIVE_S = 15.0
 """Shorter than a node's own: a connection that is about to be closed must not be reused."""
 MAX_LINE_BYTES = 64 * 1024
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+def sendable(target: str) -> str:
+    """A client's target as it is sent, and signed; InvalidTarget for a fragment.
+
+    yarl leaves both a fragment and the `?` of an empty query out.
+    """
+    if "#" in target:
+        raise InvalidTarget("Leave the fragment out; a literal '#' is %23.")
+    path, _, query = target.partition("?")
+    return target if query else path
 
 
 class PeerUnreachable(Exception):

@@ -35,7 +35,7 @@ from proxy.server.fleet.envelope import (
     Result,
     parse_result,
 )
-from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable
+from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable, sendable
 from proxy.server.handlers.api import render_stored
 from proxy.server.request_body import RequestBody, read_limited, stream_body
 from proxy.server.request_context import RequestContext
@@ -109,7 +109,7 @@ async def relayed_message(
     is_admin: bool,
     near_key: CacheKey | None = None,
 ) -> RelayedMessage:
-    """The message of a client's request; ClientError for a body that cannot be received."""
+    """The message of a client's request; ClientError for a target or body that is not accepted."""
     client = context.client
     envelope = Envelope(
         request_id=context.request_id,
@@ -127,8 +127,8 @@ async def relayed_message(
     shared_by: tuple[object, ...] | None = None
     if is_plain_read and request.raw_path.startswith("/1/") and not is_admin:
         shared_by = (request.raw_path, request.raw_headers, client.source, client.name)
-    method, target = request.method, request.raw_path
-    return RelayedMessage(method, target, fields, envelope, body, shared_by, near_key)
+    target = sendable(request.raw_path)
+    return RelayedMessage(request.method, target, fields, envelope, body, shared_by, near_key)
 
 
 async def _body_of(request: web.BaseRequest, context: RequestContext) -> RequestBody:
@@ -141,13 +141,13 @@ async def _body_of(request: web.BaseRequest, context: RequestContext) -> Request
 
 
 def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
-    named = ",".join(request.headers.getall("Connection", ())).lower().split(",")
-    dropped = _NOT_RELAYED | {each.strip() for each in named}
+    """Those that the leader decides by; a Connection field hides none of them from it."""
     fields: CIMultiDict[str] = CIMultiDict(
         (name, value.encode("utf-8", "replace").decode())
         for name, value in request.headers.items()
-        if (lower := name.lower()) not in dropped and not lower.startswith(INTERNAL_PREFIX)
+        if (lower := name.lower()) not in _NOT_RELAYED and not lower.startswith(INTERNAL_PREFIX)
     )
+    fields.setdefault("Host", "")  # aiohttp would name the leader's address
     if body.length is not None:
         fields["Content-Length"] = str(body.length)
     return fields
