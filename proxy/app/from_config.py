@@ -76,7 +76,8 @@ def cache_variant(config: Config) -> str:
 
 def configuration_warnings(config: Config) -> tuple[str, ...]:
     """Warnings about valid settings that have a cost; each says what to do instead."""
-    return tuple(filter(None, (_open_access(config), _unusable_links(config), _own_links(config))))
+    judges = (_open_access, _unusable_links, _own_links, _refused_commands)
+    return tuple(filter(None, (judge(config) for judge in judges)))
 
 
 def _open_access(config: Config) -> str:
@@ -95,6 +96,18 @@ def _own_links(config: Config) -> str:
         return ""
     links = f"public_url is not set, so links of a fleet lead to its leader, as to {config.origin}"
     return f"{links}; write the load balancer's address, the same at each node"
+
+
+def _refused_commands(config: Config) -> str:
+    """Whether requests of the program's own commands come from no loopback address (D51)."""
+    listen = config.admin.listen or config.listen
+    if listen.path or listen.is_wildcard or is_loopback(listen.host) or config.admin.token:
+        return ""
+    return (
+        "the operator's requests and commands, as purge, are refused from this machine too: they "
+        f"reach {listen} by no loopback address; write admin.listen: 0.0.0.0:8081 behind a "
+        "firewall, a loopback address or a Unix socket, or set admin.token"
+    )
 
 
 def _unusable_links(config: Config) -> str:

@@ -566,6 +566,24 @@ def test_check_warns_of_links_that_differ_between_nodes(
         assert ("links of a fleet lead to its leader" in capsys.readouterr().err) is is_warned
 
 
+def test_check_warns_where_the_commands_themselves_are_no_local_clients(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRELLO_KEY", KEY)
+    monkeypatch.setenv("TRELLO_TOKEN", TOKEN)
+    for text, is_warned in (
+        ("listen: 10.0.0.11:8080\n", True),
+        ("admin: {listen: '10.0.0.11:8081'}\n", True),
+        ("admin: {listen: '10.0.0.11:8081', token: of-the-operator-alone}\n", False),
+        ("listen: 10.0.0.11:8080\nadmin: {listen: '0.0.0.0:8081'}\n", False),
+        ("listen: 10.0.0.11:8080\nadmin: {listen: 'unix:/run/x'}\n", False),
+        ("listen: '[::]:8080'\n", False),
+    ):
+        (elsewhere / "proxy.yaml").write_text(text)
+        assert run(["check"]) == 0
+        assert ("refused from this machine" in capsys.readouterr().err) is is_warned, text
+
+
 def test_fleet_without_a_fleet_says_so_and_takes_its_options_in_any_order(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:

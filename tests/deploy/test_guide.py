@@ -57,6 +57,14 @@ def test_a_file_that_a_command_names_is_there(path: str) -> None:
     assert (ROOT / path).exists() or path.startswith("deploy/secrets/")
 
 
+@pytest.mark.parametrize("block", [each for each in BLOCKS if "sudo -E " in each])
+def test_a_command_reads_the_credentials_and_the_file_of_the_unit(block: str) -> None:
+    """A proxy.yaml in the folder, as in the project's root, would be read first."""
+    exported, _, _ = block.partition("sudo -E ")
+    assert "export CREDENTIALS_DIRECTORY=/etc/trello-proxy/credentials " in exported
+    assert " TRELLO_PROXY_CONFIG=/etc/trello-proxy/proxy.yaml\n" in exported
+
+
 @pytest.mark.parametrize(("command", "flags", "path"), TYPED)
 def test_a_command_of_ours_is_one(
     command: str, flags: str, path: str, capsys: pytest.CaptureFixture[str]
