@@ -17,6 +17,7 @@ from proxy.fleet.protocol import (
     Pong,
     Promise,
     PromiseRequest,
+    Renewed,
     Status,
     Welcome,
 )
@@ -45,6 +46,8 @@ class Following:
         """Whether the leader hands over and takes nothing new."""
         self._ends = False
         """Whether the leader has said so; it is no member any more when the session is over."""
+        self._silent_at = local.now + TIMEOUT_S + SESSION_TIMEOUT_S
+        """When the session is over without a pong."""
         self._local = local
         self._changed = changed
         self._channel: Channel | None = None
@@ -105,9 +108,10 @@ class Following:
             match await self._next(channel):
                 case Pong(acts=False):
                     return
+                case Renewed(run_id=run_id, beat=beat):
+                    self._saw(run_id, beat)
                 case Pong() as pong:
-                    seen = Sighting(pong.run_id, self.term, pong.beat)
-                    self._local.election.saw(seen, self._local.now)
+                    self._saw(pong.run_id, pong.beat)
                     self._local.near.confirmed(pong, self._local.hello.config)
                     self._received(is_behind=pong.is_behind)
                 case Leaving():
@@ -127,13 +131,17 @@ class Following:
                 self._local.near.apply(message)
                 await channel.send(Acknowledgement(number))
 
+    def _saw(self, run_id: str, beat: int) -> None:
+        self._local.election.saw(Sighting(run_id, self.term, beat), self._local.now)
+
     def _received(self, *, is_behind: bool) -> None:
         local = self._local
+        self._silent_at = local.now + SESSION_TIMEOUT_S
         local.known_term = max(local.known_term, self.term)
         local.witness.received(self.term, is_behind=is_behind, now=local.now)
 
     async def _next(self, channel: Channel) -> Message:
-        async with asyncio.timeout(SESSION_TIMEOUT_S):
+        async with asyncio.timeout(self._silent_at - self._local.now):
             return await channel.receive()
 
     async def _keep_pinging(self, channel: Channel) -> None:

@@ -25,6 +25,7 @@ from proxy.fleet.protocol import (
     Pong,
     Promise,
     PromiseRequest,
+    Renewed,
     Status,
     Welcome,
 )
@@ -217,6 +218,7 @@ class Leadership:
         local = self._local
         self.term.renewed(sent_at, local.now, local.members.others)
         self._confirmed = Sighting(renewal.run_id, self.term.number, self._beat)
+        self._tasks.spawn(self._broadcast(Renewed(renewal.run_id, self._beat)))
         local.members.registered(renewal.members, forgotten, local.now)
         local.members.forget_silent(local.now)
         if self._is_established and local.duties.is_behind:

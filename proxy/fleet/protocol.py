@@ -80,6 +80,17 @@ class Pong(msgspec.Struct, frozen=True, tag="pong"):
     """Whether the next hit is to be relayed, so that the leader verifies it (D33)."""
 
 
+class Renewed(msgspec.Struct, frozen=True, tag="renewed"):
+    """Leader to follower, each HEARTBEAT_S: the lease, so that its age is known when it ends.
+
+    It says nothing of the follower's pings.
+    """
+
+    run_id: str
+    beat: int
+    """Both as in `Pong`."""
+
+
 class Invalidation(msgspec.Struct, frozen=True, tag="inv"):
     """Leader to follower: what carries one of the tags, and was given before, must not be used."""
 
@@ -137,6 +148,7 @@ Message = (
     | Welcome
     | Ping
     | Pong
+    | Renewed
     | Invalidation
     | Acknowledgement
     | PromiseRequest

@@ -21,7 +21,7 @@ MAX_DRIFT = 0.01
 TIMEOUT_S = 0.4
 """For one command of the lease, one connection to a node, one status."""
 SESSION_TIMEOUT_S = 1.0
-"""A session without a message for so long has ended."""
+"""A session without a pong for so long has ended."""
 LOOK_S = 0.1
 """Between two looks at the lease while seeking a leader: so soon after a take-over it is joined."""
 RETRY_S = 0.25

@@ -76,7 +76,7 @@ def response_is_overtaken_by_its_invalidation(fleet: Fleet) -> None:
 def response_of_an_earlier_session_arrives(fleet: Fleet) -> None:
     leader, follower = fleet.leader, followers_of(fleet)[0]
     _delay_response(fleet, leader, follower, 2.0)
-    fleet.world.cut(leader, follower, 0.6)
+    fleet.isolate(follower, 1.2, redis=False, nodes=True)
     for end in leader_of(fleet).machine.ends:
         if end.other.machine.name == follower:
             end.ended()

@@ -145,7 +145,7 @@ def write_arrives_after_the_next_leader_has_read(fleet: Fleet) -> None:
 @scenario
 def leader_paused_before_it_sends_a_write(fleet: Fleet) -> None:
     paused = leader_of(fleet)
-    paused.queue_s = 2.0
+    paused.queue_s = 10.0
     write(fleet, fleet.leader, wait_s=0.1)
     paused.machine.pause(14.0)
     fleet.run(12.0)
