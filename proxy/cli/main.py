@@ -6,6 +6,7 @@ wait for the imports of the proxy. Exit codes: 0 done, 1 failed, 2 wrong usage o
 """
 
 import gc
+import os
 import sys
 from argparse import Namespace
 from importlib import import_module
@@ -31,6 +32,9 @@ def run(arguments: list[str]) -> int:
         return 0
     try:
         return _run(options)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 1
     except CommandFailed as failure:
         print(failure, file=sys.stderr)
         return failure.exit_code
@@ -46,4 +50,5 @@ def _run(options: Namespace) -> int:
     command = import_module(f"proxy.cli.{options.module}")
     gc.enable()
     exit_code: int = command.run(options)
+    sys.stdout.flush()
     return exit_code

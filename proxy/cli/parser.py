@@ -69,7 +69,8 @@ class CommandLine:
 
     def fault_of(self, arguments: list[str]) -> str:
         """What is wrong with the name of the command; empty if nothing is."""
-        name = next(iter(arguments), "-")
+        topic = arguments[1:2] if arguments[:1] == ["help"] else []
+        name = next(iter(topic or arguments), "-")
         if name.startswith("-") or name in {*self.commands, _INTERNAL}:
             return ""
         near = get_close_matches(name, self.commands, n=1)
@@ -165,8 +166,7 @@ class CommandLine:
         completion.add_argument("shell", choices=("bash", "zsh", "fish"))
         text = "Explain a command, or list the commands"
         explained = self._add("help", text, has_config=False)
-        names = [name for name in self.commands if name != "help"]
-        explained.add_argument("topic", metavar="COMMAND", nargs="?", choices=names)
+        explained.add_argument("topic", metavar="COMMAND", nargs="?", choices=list(self.commands))
 
 
 def _port(text: str) -> int:

@@ -44,7 +44,7 @@ _FILES = Markup("""<section class="group"><h2>{count}</h2>
 _NO_FILES = Markup('<p class="panel">No file has been attached yet.</p>\n')
 _COMMENTS = Markup('<section class="panel"><h2>{count}</h2>\n')
 _COMMENTS_END = Markup("</section>\n")
-_COMMENT = Markup("""<article class="comment"><h3><bdi>{author}</bdi>{date}</h3>
+_COMMENT = Markup("""<article class="comment"><h3><bdi>{author}</bdi> {date}</h3>
 <div class="written" dir="auto">{text}</div></article>
 """)
 _OLDER = Markup('<p class="footnote">Older comments are in Trello.</p>')

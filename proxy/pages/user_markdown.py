@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from proxy.links.paste import PAGE_PATH, is_trello
 from proxy.links.rewrite import LinkRewriter, file_in_path
+from proxy.pages.format import clean_text
 from proxy.pages.layout import EMPTY
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class UserMarkdown:
             if token.children:
                 token.children = list(self._safe(token.children))
         html = parser.renderer.render(tokens, parser.options, {})
-        return Markup(html)  # noqa: S704 — escaped by it
+        return Markup(clean_text(html))  # noqa: S704 — escaped by it; entities are decoded
 
     def _safe(self, tokens: "list[Token]") -> "Iterator[Token]":
         """The inline tokens with safe links and images, and bare URLs as links."""

@@ -1,6 +1,7 @@
 """The command line, as a person meets it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -319,6 +320,7 @@ def test_without_a_command_and_with_help_the_commands_are_listed(
     [
         (["purg"], "did you mean purge?"),
         (["frobnicate"], "choose from demo, serve, "),
+        (["help", "serv"], "did you mean serve?"),
         (["demo", "--port", "99999"], "not a port; write 0 to 65535"),
         (["demo", "--port", "x"], "not a port"),
     ],
@@ -330,6 +332,17 @@ def test_wrong_usage_says_what_to_write(
         run(arguments)
     assert stopped.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_early_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stdout)
+        assert run(["docs", "http"]) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_an_interrupted_command_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.links.rewrite import LinkRewriter
+from proxy.pages.format import clean_text
 from proxy.pages.user_markdown import MAX_FORMATTED_CHARS, UserMarkdown
 
 URL = "http://trello.internal"
@@ -118,6 +119,20 @@ def test_no_text_makes_another_tag_attribute_or_address(text: str) -> None:
     assert tags.attributes <= {"href", "rel", "src", "alt", "loading", "decoding", "start", "class"}
     for each in tags.addresses:
         assert each.startswith(("https://", "http://", "mailto:", "/c/", "/b/", "/1/cards/")), each
+
+
+REORDERING = [
+    "&#x202e;gnp.exe",
+    "[&#8238;a](https://a.example)",
+    "`a`&#x2067;",
+    "&#x85;",
+    "# &#x2066;",
+]
+
+
+@pytest.mark.parametrize("text", REORDERING)
+def test_no_entity_reorders_or_controls_the_text_behind_it(text: str) -> None:
+    assert html(text) == clean_text(html(text))
 
 
 def test_what_goes_beyond_the_limit_is_plain_text() -> None:
