@@ -18,8 +18,15 @@ from proxy.errors import IncompleteResponse
 
 MISSING = "NOT INCLUDED.txt"
 _RESERVED_CHARS = re.compile(r'[<>:"|?*]')
-_RESERVED_NAMES = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_RESERVED_NAMES = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?",
+    re.IGNORECASE,
+)
 """Names that Windows does not allow."""
+_PART_BYTES = 230
+"""Of UTF-8: most file systems have 255 at most, and a number may follow."""
+_ENDING_CHARS = 12
+"""Of a name that is too long: a file's extension, or a card's shortLink."""
 _READABLE = 0o644 << 16
 
 
@@ -45,9 +52,13 @@ class EntryNames:
 
 
 def _part(name: str) -> str:
-    """One part of a path: no separator, control, reserved name, nor a dot at either end."""
+    """One part of a path: no separator, control, reserved name, dot at an end, nor too long."""
     flat = _RESERVED_CHARS.sub("_", safe_name(unicodedata.normalize("NFC", name)))
     flat = flat.strip(". ") or "file"
+    if len(flat.encode()) > _PART_BYTES:
+        ending = flat[-_ENDING_CHARS:]
+        beginning = flat[:-_ENDING_CHARS].encode()[: _PART_BYTES - len(ending.encode())]
+        flat = beginning.decode(errors="ignore") + ending
     return f"_{flat}" if _RESERVED_NAMES.fullmatch(flat) else flat
 
 

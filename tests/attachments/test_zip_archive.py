@@ -72,6 +72,9 @@ def test_zip64_is_used_where_the_length_needs_it_or_is_unknown() -> None:
 
 NAMES = {
     "a way up": ("../../etc/passwd", ".._.._etc_passwd"),
+    "a device behind a space": ("CON .txt", "_CON .txt"),
+    "a device with a raised digit": ("com\u00b9.log", "_com\u00b9.log"),
+    "the console": ("CONOUT$", "_CONOUT$"),
     "an absolute path": ("/etc/passwd", "_etc_passwd"),
     "a drive": ("C:\\x", "C__x"),
     "dots": ("..", "file"),
@@ -106,3 +109,16 @@ def test_any_names_make_different_relative_paths(wanted: list[tuple[str, str]]) 
             assert not {"..", "."} & set(path.parts)
             assert 1 <= len(path.parts) <= 2
             assert not path.drive if isinstance(path, PureWindowsPath) else True
+
+
+@given(st.text(max_size=300), st.text(max_size=300), st.integers(1, 3))
+def test_no_name_is_longer_than_a_file_system_allows(name: str, folder: str, times: int) -> None:
+    names = EntryNames()
+    for filler in ("", "\u6f22" * 300):
+        for _ in range(times):
+            path = names.take(folder + filler, filler + name)
+            assert all(len(part.encode()) <= 255 for part in path.split("/"))
+
+
+def test_a_long_name_keeps_its_ending() -> None:
+    assert EntryNames().take("", "\u6f22" * 300 + ".png").endswith("\u6f22.png")

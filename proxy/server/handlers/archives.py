@@ -33,6 +33,8 @@ from proxy.server.response import WireResponse
 from proxy.trello.failures import PREFETCH_USER_AGENT
 
 _NAME = "files.zip"
+_TITLE_CHARS = 120
+"""Of a card, in the name of its folder, so that its shortLink is in it too."""
 _NO_STORE = ("Cache-Control", "private, no-store")
 _MALICIOUS = "Trello marks it as such."
 
@@ -181,5 +183,5 @@ def _is_archive(request: web.BaseRequest) -> bool:
 def _uploads(cards: Iterator[Card]) -> Iterator[_Entry]:
     """The uploaded files, each card's in a folder of its own."""
     for card in cards:
-        folder = f"{card.title} {card.short_link}"
+        folder = f"{card.title[:_TITLE_CHARS]} {card.short_link}"
         yield from (_Entry(folder, file) for file in card.files if file.is_upload)
