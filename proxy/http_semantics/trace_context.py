@@ -1,4 +1,7 @@
-"""Trace context of a request: the `traceparent` field (W3C Trace Context §3.2). Pure."""
+"""Trace context of a request: the `traceparent` field (W3C Trace Context §3.2). Pure.
+
+It is logged and forwarded; the proxy exports no span of its own (D81).
+"""
 
 import re
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ _MAX_USER_AGENT_CHARS = 200
 _UNCOUNTED_HEADER_BYTES = 8 * 1024
 """A longer header is counted in `limits.memory`."""
 _API = "/1/"
-_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics", "/metrics/boards"})
 """Routes that are requested all the time; logged at info only when they fail."""
 _ALLOWED = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _PURGE = "PURGE"

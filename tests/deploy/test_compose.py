@@ -85,6 +85,11 @@ def test_the_operators_port_is_not_published() -> None:
     assert port.rpartition(":")[2] == str(config.listen.port)
 
 
+def test_what_a_machine_is_called_changes_no_file_of_the_checkout() -> None:
+    assert SERVICES["proxy"]["environment"] == ["TRELLO_PROXY_PUBLIC_URL"]
+    assert ".env" in (DEPLOY / ".gitignore").read_text().split()
+
+
 def test_the_secrets_are_where_the_configuration_looks_for_them() -> None:
     example = Example("docker/proxy.yaml")
     example.load()

@@ -86,7 +86,8 @@ def test_a_proxy_in_compose_has_its_address_directory_and_secrets(name: str) -> 
     service, example = SERVICES[name], Example("fleet/docker/proxy.yaml")
     config = example.load()
     assert config.fleet.listen is not None
-    assert service["environment"] == {"FLEET_ADDRESS": f"{name}:{config.fleet.listen.port}"}
+    address = f"{name}:{config.fleet.listen.port}"
+    assert service["environment"] == {"FLEET_ADDRESS": address, "TRELLO_PROXY_PUBLIC_URL": None}
     assert example.secrets == [f"/run/secrets/{each}" for each in service["secrets"]]
     cache = f"cache-{name[-1]}"
     assert f"{cache}:{config.cache.directory}" in service["volumes"]

@@ -133,13 +133,17 @@ class TestLog:
         assert len(lines) == 3
 
 
-async def test_probes_are_logged_at_info_only_when_they_fail(proxy: Proxy) -> None:
-    for path in ("/healthz", "/readyz", "/metrics"):
+async def test_probes_are_logged_at_info_only_when_they_fail(
+    make_proxy: MakeProxy, standin: FakeTrello
+) -> None:
+    board = standin.trello.example_board
+    proxy = await make_proxy(standin.url, f"metrics: {{boards: [{board}]}}")
+    for path in ("/healthz", "/readyz", "/metrics", "/metrics/boards"):
         assert (await proxy.get(path)).status == 200
         assert (await proxy.get(path, {"Host": "evil.example"})).status == 421
     await proxy.stop()
     logged = [line for line in proxy.log.splitlines() if b'"message":"request"' in line]
-    assert len(logged) == 3
+    assert len(logged) == 4
     assert all(b'"status":421' in line for line in logged)
 
 

@@ -28,6 +28,7 @@ from proxy.trello.write_effects import tags_showing
 PURGE = "/-/purge"
 _PATHS = {"board": "/1/boards/", "card": "/1/cards/"}
 _PAGE = re.compile(r"/([bc])/([0-9A-Za-z]{1,64})(?:[/?].*)?", re.DOTALL)
+_NAMING = ("/1/", "/b/", "/c/")
 _NAME = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
 _TAG = re.compile(rf"(?:{'|'.join(KINDS)}):(?:[0-9A-Za-z_]{{1,100}}|\*)|{SPANNING}|{EVERYTHING}")
 _USAGE = f"Use {PURGE}?url=, board=, card= or tag=; without any of them, everything is purged."
@@ -81,8 +82,8 @@ class PurgeHandler:
         return {tag for name, value in pairs for tag in self._named_by(name, value)}
 
     def _named_by(self, name: str, value: str) -> Set[Tag]:
-        if name == "url":
-            return self._shown_at(target_of_url(value))
+        if name == "url" and (target := target_of_url(value)).startswith(_NAMING):
+            return self._shown_at(target)
         if name in _PATHS and _NAME.fullmatch(value):
             return self._shown_at(_PATHS[name] + value)
         if name == "tag" and _TAG.fullmatch(value):
