@@ -17,7 +17,7 @@ from proxy.model import CacheKey, Outcome
 from proxy.runtime.clock import Clock
 from proxy.server.handlers.api import render_stored
 from proxy.server.request_context import RequestContext
-from proxy.server.request_parser import RequestParser
+from proxy.server.request_parser import RequestParser, directives_of
 from proxy.server.response import CachedHit, WireResponse
 from proxy.trello.message import ApiRequest
 from proxy.trello.routes import Handling, handling_of
@@ -46,7 +46,8 @@ class NearHandler:
     ) -> tuple[WireResponse | None, CacheKey | None]:
         """The response; None: relay it. Then the key under which the response may be kept."""
         is_plain_read = request.method in _SAFE and not request.body_exists
-        if not (self._near.term and is_plain_read and request.raw_path.startswith("/1/")):
+        is_of_api = is_plain_read and request.raw_path.startswith("/1/")
+        if not (self._near.term and is_of_api and directives_of(request) == NONE):
             return None, None
         before = replace(context)
         api_request = await self._parse(request, context)
@@ -76,9 +77,7 @@ class NearHandler:
         is_ordinary = not context.is_audited and not parsed.match.secret_positions
         if not self._counts_credentials and any(e.locations for e in context.credentials_sent):
             return None
-        if is_cached and is_for_all and is_ordinary and parsed.directives == NONE:
-            return parsed
-        return None
+        return parsed if is_cached and is_for_all and is_ordinary else None
 
     def _respond(
         self, request: web.BaseRequest, context: RequestContext, kept: NearResponse
