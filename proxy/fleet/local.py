@@ -45,6 +45,10 @@ class Local:
         if not self.is_given:
             self.log.event(level, message, **fields)
 
+    def apart_in_s(self) -> float | None:
+        """As Election.apart_in_s; None also where the leader is given, which is waited for."""
+        return None if self.is_given else self.election.apart_in_s(self.now)
+
     @property
     def address(self) -> str:
         """Where other nodes reach this one."""

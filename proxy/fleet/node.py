@@ -80,7 +80,7 @@ class Node:
             return Role.LEADER
         if self._following is not None:
             return Role.FOLLOWER
-        return Role.APART if self._local.election.apart_in_s(self._local.now) == 0 else Role.SEEKING
+        return Role.APART if self._local.apart_in_s() == 0 else Role.SEEKING
 
     @property
     def term(self) -> int:
@@ -136,7 +136,7 @@ class Node:
             changed, leader, now = self._changed, self.leader, self._local.now
             if leader is not None:
                 return leader
-            apart_in_s = self._local.election.apart_in_s(now)
+            apart_in_s = self._local.apart_in_s()
             left_s = min(deadline - now, deadline - now if apart_in_s is None else apart_in_s)
             if left_s <= 0:
                 raise NoLeader
@@ -256,12 +256,14 @@ class Node:
     async def _follow_holder(self, record: Record) -> bool:
         """Follow the holder of the lease, if it is another node; whether there was a session.
 
-        It is not tried again when the lease may be taken: that may need TIMEOUT_S.
+        It is not tried again when the lease may be taken: that may need TIMEOUT_S. A leader that is
+        given is: there is no other.
         """
         election, sighting = self._local.election, record.sighting
         if record.is_free or record.address in ("", self.address):
             return False
-        if sighting == self._lost and election.wait_s(self._local.now) == 0:
+        may_take = not self._local.is_given and election.wait_s(self._local.now) == 0
+        if sighting == self._lost and may_take:
             return False
         self._lost = sighting
         if await self._follow(record.address):
