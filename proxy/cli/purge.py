@@ -6,10 +6,15 @@ from argparse import Namespace
 from urllib.parse import urlencode
 
 from proxy.cli.admin_request import admin_request
+from proxy.cli.console import CommandFailed
 from proxy.cli.options import config_loader, read_config
 
-_BARE = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
-_TAG = re.compile(r"[A-Za-z-]+:[^/]+|everything|spanning")
+_FORMS = {
+    "board": re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}"),
+    "tag": re.compile(r"[A-Za-z-]+:[^/]+|everything|spanning"),
+    "url": re.compile(r"(https?:/)?/\S+"),
+}
+"""Of an argument, by the parameter that it becomes."""
 
 
 def run(options: Namespace) -> int:
@@ -23,9 +28,11 @@ def run(options: Namespace) -> int:
 
 def _parameter(target: str) -> str:
     """The name of the parameter for an argument: an id or shortLink is a board's."""
-    if _BARE.fullmatch(target):
-        return "board"
-    return "tag" if _TAG.fullmatch(target) else "url"
+    for name, form in _FORMS.items():
+        if form.fullmatch(target):
+            return name
+    known = "an id, a shortLink, a URL, its path, or a tag that `explain` shows"
+    raise CommandFailed(f"trello-proxy: {target!r} is no board, URL or tag; give {known}.", 2)
 
 
 def _text(response: str) -> str:

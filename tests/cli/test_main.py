@@ -205,6 +205,14 @@ def test_purge_without_a_running_proxy_says_so(
     assert "no proxy responds at 127.0.0.1:9" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("target", ["nonsense!", "trello.com b", ""])
+def test_purge_of_no_board_url_or_tag_says_what_to_give(
+    capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    assert run(["purge", target]) == 2
+    assert "is no board, URL or tag; give" in capsys.readouterr().err
+
+
 def test_purge_takes_boards_urls_and_tags(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
@@ -218,7 +226,7 @@ def test_purge_takes_boards_urls_and_tags(
         assert run(["purge", "--json"]) == 0
         assert capsys.readouterr().out == '{"purged": "everything"}\n'
         assert run(["purge", "https://example.com/x"]) == 1
-        assert "below /1/" in capsys.readouterr().err
+        assert "names no board, card or other object" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("credentials")

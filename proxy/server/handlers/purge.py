@@ -32,6 +32,7 @@ _NAMING = ("/1/", "/b/", "/c/")
 _NAME = re.compile(r"[0-9A-Za-z]{8}|[0-9a-f]{24}")
 _TAG = re.compile(rf"(?:{'|'.join(KINDS)}):(?:[0-9A-Za-z_]{{1,100}}|\*)|{SPANNING}|{EVERYTHING}")
 _USAGE = f"Use {PURGE}?url=, board=, card= or tag=; without any of them, everything is purged."
+_NAMELESS = f"It names no board, card or other object. {_USAGE}"
 _MAX_PARAMETERS = 100
 
 
@@ -82,7 +83,10 @@ class PurgeHandler:
         return {tag for name, value in pairs for tag in self._named_by(name, value)}
 
     def _named_by(self, name: str, value: str) -> Set[Tag]:
-        if name == "url" and (target := target_of_url(value)).startswith(_NAMING):
+        if name == "url":
+            target = target_of_url(value)
+            if not target.startswith(_NAMING):
+                raise InvalidTarget(_NAMELESS)
             return self._shown_at(target)
         if name in _PATHS and _NAME.fullmatch(value):
             return self._shown_at(_PATHS[name] + value)
@@ -98,5 +102,5 @@ class PurgeHandler:
         request = self.parser.internal_get(target, NONE)
         tags = tags_showing(request.match, self.aliases.lookup(request))
         if not tags:
-            raise InvalidTarget(f"It names no board, card or other object. {_USAGE}")
+            raise InvalidTarget(_NAMELESS)
         return tags
