@@ -21,7 +21,7 @@ from proxy.fleet.protocol import (
     Status,
     Welcome,
 )
-from proxy.fleet.timing import HEARTBEAT_S, SESSION_TIMEOUT_S, TIMEOUT_S
+from proxy.fleet.timing import GIVEN_TIMEOUT_S, HEARTBEAT_S, SESSION_TIMEOUT_S, TIMEOUT_S
 from proxy.runtime.tasks import TaskSet
 
 
@@ -136,7 +136,8 @@ class Following:
 
     def _received(self, *, is_behind: bool) -> None:
         local = self._local
-        self._silent_at = local.now + SESSION_TIMEOUT_S
+        timeout_s = GIVEN_TIMEOUT_S if local.is_given else SESSION_TIMEOUT_S
+        self._silent_at = local.now + timeout_s
         local.known_term = max(local.known_term, self.term)
         local.witness.received(self.term, is_behind=is_behind, now=local.now)
 

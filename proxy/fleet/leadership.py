@@ -154,7 +154,8 @@ class Leadership:
             else:
                 await self._admit(session)
             while True:
-                async with asyncio.timeout(PROMISE_S):
+                # A worker that hangs is ended, and then its channel: no silence means that.
+                async with asyncio.timeout(None if self._local.is_given else PROMISE_S):
                     message = await channel.receive()
                 await self._received(session, message)
         except ChannelClosed:

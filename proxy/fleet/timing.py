@@ -22,6 +22,9 @@ TIMEOUT_S = 0.4
 """For one command of the lease, one connection to a node, one status."""
 SESSION_TIMEOUT_S = 1.0
 """A session without a pong for so long has ended."""
+GIVEN_TIMEOUT_S = 6.0
+"""The same of workers, whose parent no other process replaces: one that is busy or stopped for a
+while loses no request. Its end closes the session."""
 LOOK_S = 0.1
 """Between two looks at the lease while seeking a leader: so soon after a take-over it is joined."""
 RETRY_S = 0.25

@@ -28,6 +28,8 @@ MAX_FORMATTED_CHARS = 32_768
 _SCHEMES = ("http://", "https://", "mailto:")
 _REL = "nofollow noopener noreferrer"
 _BARE_URL = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_RELATIVE = re.compile(r"//|/(?:\.|%2e){1,2}(?:/|\Z)", re.IGNORECASE)
+"""In a path that a browser reads as another one: of another host, or as a page of the proxy's."""
 _TRAILING = ".,;:!?'*_~)"
 _PLAIN = Markup('<p class="plain-text">{}</p>')
 _TOP_HEADING = 3
@@ -92,7 +94,8 @@ class UserMarkdown:
             host = split.hostname or ""
         except ValueError:
             return ""
-        if not (is_trello(host) or self._links.is_own_host(host)):
+        is_ours = is_trello(host) or self._links.is_own_host(host)
+        if not is_ours or _RELATIVE.search(split.path):
             return ""
         if page := PAGE_PATH.match(split.path):
             return page[0]

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from proxy.fake_trello.server import FakeTrello
+from proxy.fleet.timing import SESSION_TIMEOUT_S
 from proxy.runtime.clock import SystemClock
 from proxy.runtime.tasks import TaskSet
 from proxy.server.fleet.envelope import SESSION
@@ -254,6 +255,24 @@ async def test_a_write_waits_for_a_worker_that_hangs_until_it_is_killed(
         assert heard.json["name"] == "over"
         await asyncio.gather(*writes, return_exceptions=True)
     await eventually(lambda: len(proxy.workers) == 2)
+
+
+async def test_a_parent_that_is_stopped_for_a_moment_loses_no_request(
+    proxy: ServedProxy, card: str, trello: FakeTrello
+) -> None:
+    trello.faults.latency_s = 0.2
+    trello.request_log.reset()
+    async with proxy.of_each_worker() as wires:
+        writes = [
+            asyncio.ensure_future(proxy.ask(each, "PUT", card, body=b'{"name": "late"}'))
+            for each in wires.values()
+        ]
+        await eventually(lambda: trello.request_log.count("PUT", card) == len(writes))
+        proxy.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(SESSION_TIMEOUT_S + 0.5)
+        proxy.send_signal(signal.SIGCONT)
+        assert [(await each).status for each in writes] == [200, 200]
+    trello.faults.clear()
 
 
 async def test_reads_show_every_write_before_them_while_workers_come_and_go(

@@ -91,6 +91,22 @@ def test_no_image_is_loaded_from_another_site(source: str) -> None:
     assert "<img" not in html(f"[![x]({source})](https://a.example)")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/{FILE}",
+        f"{FILE}/../../../../../../../b/AbCd1234/files.zip",
+        f"{FILE}/%2E%2e/x",
+        f"{FILE}/..",
+    ],
+)
+def test_no_image_leads_out_of_its_file(path: str) -> None:
+    """A browser resolves `..` and `//` before it requests anything."""
+    assert "<img" not in html(f"![x](https://trello.com{path})")
+    assert f'href="https://trello.com{path}"' in html(f"[x](https://trello.com{path})")
+    assert 'href="https://trello.com/c/AbCd1234/..' in html("https://trello.com/c/AbCd1234/../x")
+
+
 class Tags(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
