@@ -147,12 +147,15 @@ class BoardMetrics:
         )
 
     def _by_label(self) -> Mapping[str, _Board]:
-        """The boards by name; of boards with one name each has its shortLink too."""
+        """The boards by name; where that is another's too, with the shortLink behind it."""
         names = [each.figures.name if each.figures else each.name for each in self._boards]
-        return {
-            name if names.count(name) == 1 else f"{name} ({each.name})": each
-            for name, each in zip(names, self._boards, strict=True)
-        }
+        labels: dict[str, _Board] = {}
+        for name, each in zip(names, self._boards, strict=True):
+            label = name if names.count(name) == 1 else f"{name} ({each.name})"
+            while label in labels:  # a board may be named like another one's label
+                label += f" ({each.name})"
+            labels[label] = each
+        return labels
 
 
 def _figures(names: StoredResponse, cards: StoredResponse) -> BoardFigures:

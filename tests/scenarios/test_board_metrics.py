@@ -105,6 +105,18 @@ async def test_a_board_that_is_not_there_is_down(start_proxy: StartProxy) -> Non
     assert await scrape(proxy) == {("up", "AbCd1234"): 0}
 
 
+async def test_no_name_hides_the_figures_of_another_board(
+    start_proxy: StartProxy, standin: FakeTrello
+) -> None:
+    edit = standin.trello.edit
+    boards = [edit("POST", "/1/boards", {"name": "A"})["id"] for _ in range(3)]
+    for last in (0, 2):
+        edit("PUT", f"/1/boards/{boards[last]}", {"name": f"A ({boards[1]})"})
+        proxy = await start_proxy(f"metrics: {{boards: [{', '.join(boards)}]}}")
+        assert sum(key[0] == "up" for key in await scrape(proxy)) == 3
+        edit("PUT", f"/1/boards/{boards[last]}", {"name": "A"})
+
+
 async def test_while_trello_fails_the_last_figures_stay(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, short_board: str
 ) -> None:
