@@ -79,9 +79,9 @@ async def group(
 async def link(network: Network, nodes: list[NodeProcess]) -> None:
     """Put a link in front of each node."""
 
-    def opener(port: int) -> str:
+    def opener(own: tuple[str, int], other: tuple[str, int]) -> str:
         by_pid = {node.pid: node.name for node in nodes if node.is_running}
-        return by_pid.get(process_of(port, by_pid) or 0, "")
+        return by_pid.get(process_of(own, other, by_pid) or 0, "")
 
     for node in nodes:
         port = await network.link(node.name, node.fleet_port, opener)

@@ -2,10 +2,12 @@
 
 What passes from one to another can be held back, in both directions or in one, delayed, or reset.
 What is held back arrives later, as TCP sends it again; neither end learns that the other is gone.
-Who opened a connection is known by its socket (`/proc`), so each pair has a state of its own.
+Who opened a connection is known by its socket, so each pair has a state of its own.
 """
 
 import asyncio
+import socket
+import struct
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,8 +17,10 @@ from pathlib import Path
 from proxy.runtime.tasks import TaskSet
 from tests.redis_server import free_port
 
-_LOOKS = 3
 _CHUNK_BYTES = 64 * 1024
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_Address = tuple[str, int]
 
 
 @dataclass
@@ -41,13 +45,14 @@ class Network:
         self._servers: list[asyncio.Server] = []
         self._tasks = TaskSet()
 
-    async def link(self, name: str, port: int, opener: Callable[[int], str]) -> int:
-        """The port of a proxy of `name`, which listens on `port`; `opener` by the client's port."""
+    async def link(self, name: str, port: int, opener: Callable[[_Address, _Address], str]) -> int:
+        """The port of a proxy of `name`, which listens on `port`.
+
+        `opener`: the name of the client that has a connection from the first address.
+        """
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            source, client_port = "", writer.get_extra_info("peername")[1]
-            for _ in range(_LOOKS):  # a table that changes is not always shown whole
-                source = source or opener(client_port)
+            source = opener(writer.get_extra_info("peername"), writer.get_extra_info("sockname"))
             if source:
                 self._tasks.spawn(self._serve(reader, writer, (source, name), port))
             else:
@@ -151,21 +156,27 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
         await tasks.stop()
 
 
-def process_of(port: int, pids: Iterable[int]) -> int | None:
-    """The process that has the local end of a connection at `port`."""
-    inode = _inode_of(port)
+def process_of(own: _Address, other: _Address, pids: Iterable[int]) -> int | None:
+    """The process that has the end `own` of a connection on this machine."""
+    inode = _inode_of(own, other)
     for pid in pids:
         with suppress(OSError):
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
-                    if inode and str(descriptor.readlink()) == f"socket:[{inode}]":
+                    if str(descriptor.readlink()) == f"socket:[{inode}]":
                         return pid
     return None
 
 
-def _inode_of(port: int) -> str:
-    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
-        parts = line.split()
-        if parts[1].endswith(f":{port:04X}") and parts[1].startswith("0100007F"):
-            return parts[9]
-    return ""
+def _inode_of(own: _Address, other: _Address) -> int:
+    """As sock_diag(7) has it; 0: there is no such connection any more."""
+    ports = struct.pack("!HH", own[1], other[1])
+    ends = ports + b"".join(socket.inet_aton(each[0]).ljust(16, b"\0") for each in (own, other))
+    identity = ends + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, any cookie
+    wanted = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + identity
+    header = struct.pack("=IHHII", 16 + len(wanted), _SOCK_DIAG_BY_FAMILY, 1, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as link:
+        link.send(header + wanted)
+        reply = link.recv(8192)
+    is_found = struct.unpack_from("=H", reply, 4)[0] == _SOCK_DIAG_BY_FAMILY
+    return int(struct.unpack_from("=I", reply, 84)[0]) if is_found else 0

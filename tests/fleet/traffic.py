@@ -47,7 +47,8 @@ class Traffic:
         try:
             yield self
             stopping.set()
-            await asyncio.wait(running, timeout=LAST_S)
+            _, waiting = await asyncio.wait(running, timeout=LAST_S)
+            assert not waiting, self
         finally:
             await tasks.stop()
 
