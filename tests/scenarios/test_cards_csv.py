@@ -11,7 +11,16 @@ import pytest
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
-from tests.scenarios.conftest import KEY, TOKEN, Heard, Proxy, StartProxy, until
+from tests.scenarios.conftest import (
+    KEY,
+    OTHER_KEY,
+    OTHER_TOKEN,
+    TOKEN,
+    Heard,
+    Proxy,
+    StartProxy,
+    until,
+)
 from tests.scenarios.page import BROWSER
 from tests.scenarios.scoped_world import AS_CLIENT, CANARY, CLIENT_KEY, make_world, scoped_to
 
@@ -129,6 +138,9 @@ async def test_a_client_key_and_a_credential_are_required_as_for_json(
     required = await start_proxy(clients={"credentials": "require"})
     assert (await required.get(target)).status == 401
     assert (await required.get(f"{target}?key={KEY}&token={TOKEN}")).status == 200
+    refused = await required.get(f"{target}?key={OTHER_KEY}&token={OTHER_TOKEN}")
+    assert refused.status == 401
+    assert b"Trello refuses this key" in refused.body
 
 
 async def test_another_site_cannot_read_it(proxy: Proxy, short_board: str) -> None:

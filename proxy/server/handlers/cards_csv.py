@@ -80,10 +80,10 @@ class CardsCsvHandler:
             context.route = ROUTE
 
     async def _read(self, request: ApiRequest) -> FetchedJson:
-        visible = await self.scoping.visible_to(request)
+        visible, own = await self.scoping.visible_to(request), request.uses_stored_credential
         if visible is None:
-            return await fetched_json(await self.reads.serve(request))
-        return await fetched_json(await self.scoping.reads.read(request, visible))
+            return await fetched_json(await self.reads.serve(request), own=own)
+        return await fetched_json(await self.scoping.reads.read(request, visible), own=own)
 
 
 async def _etag(fetched: FetchedJson) -> str:

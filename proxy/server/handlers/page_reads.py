@@ -10,7 +10,7 @@ from typing import TypeVar
 from proxy.access.client import Client
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.scoping.scoping import Scoping
-from proxy.errors import InvalidResponse, NotFoundAtTrello
+from proxy.errors import CredentialRequired, InvalidResponse, NotFoundAtTrello
 from proxy.http_semantics.cache_control import Directives
 from proxy.http_semantics.content import TooLong, gunzip
 from proxy.pages.board_data import Board, board_target, parse_board
@@ -18,7 +18,7 @@ from proxy.runtime.tasks import run_for_client
 from proxy.server.rendered_body import readable
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
-from proxy.trello.failures import is_upstream_failure
+from proxy.trello.failures import is_credential_refused, is_upstream_failure
 from proxy.trello.message import ApiResponse
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -76,13 +76,18 @@ class PageReads:
         return await fetched.use(lambda board: parse_board(board, name))
 
 
-async def fetched_json(response: ApiResponse) -> FetchedJson:
-    """The JSON of a response; NotFoundAtTrello or UpstreamError for any status but 200."""
+async def fetched_json(response: ApiResponse, *, own: bool = True) -> FetchedJson:
+    """The JSON of a response; NotFoundAtTrello or UpstreamError for any status but 200.
+
+    `own`: requested with the stored credential; CredentialRequired if Trello refuses a client's.
+    """
     body = await _read_body(response)
     if response.status == 200:
         return FetchedJson(body, response)
-    if is_upstream_failure(response.status, body, own=True):
+    if is_upstream_failure(response.status, body, own=own):
         raise InvalidResponse(f"Trello answered {response.status}; try again in a minute.")
+    if is_credential_refused(response.status, body):
+        raise CredentialRequired("Trello refuses this key and token: send valid ones.")
     raise NotFoundAtTrello(
         "It was deleted, its address is not complete, or the proxy's account is not on the "
         "board: check the address, then ask the operator."
