@@ -151,7 +151,8 @@ class Following:
             number += 1
             self._local.near.pinged(number)
             try:
-                await channel.send(Ping(number, self._local.near.take_used()))
+                local = self._local
+                await channel.send(Ping(number, local.near.take_used(), local.hello.config))
             except ChannelClosed:
                 return
             await self._local.clock.sleep(HEARTBEAT_S)

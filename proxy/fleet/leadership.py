@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from proxy.cache.store.succession import Succession
 from proxy.errors import StoreError
 from proxy.fleet.barrier import Barrier, Subscription
@@ -48,6 +50,12 @@ class Session:
     """To invalidations; None: it keeps nothing."""
     tasks: TaskSet = field(default_factory=TaskSet)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def pinged(self, ping: Ping, now: float) -> None:
+        """The follower is alive, with the settings that it names."""
+        self.pinged_at = now
+        if ping.config and ping.config != self.hello.config:
+            self.hello = replace(self.hello, config=ping.config)
 
     async def send_invalidations(self) -> None:
         """Send each when it is made, until the session ends."""
@@ -252,7 +260,7 @@ class Leadership:
         local.members.contact(address, local.now)
         match message:
             case Ping(number=number, used=used):
-                session.pinged_at = local.now
+                session.pinged(message, local.now)
                 local.duties.note_uses(used)
                 await self._trust(session)
                 await session.channel.send(self._pong(number))

@@ -57,6 +57,8 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
     number: int
     used: tuple[CacheKey, ...] = ()
     """The leader's keys of responses that were served from the near cache since the last ping."""
+    config: str = ""
+    """As in `Hello`, after a reload since."""
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -324,6 +325,31 @@ async def test_only_another_member_can_be_forgotten(pair: Pair) -> None:
     answer = await pair.follower("POST", f"/-/fleet/forget?node={state['leader']}")
     assert answer.status == 400
     assert b"leads now" in answer.body
+    (follower,) = (each["address"] for each in state["members"] if each["role"] == "follower")
+    answer = await pair.leader("POST", f"/-/fleet/forget?node={follower}")
+    assert answer.status == 400
+    assert b"is connected to this node" in answer.body
+
+
+def shown_settings(pair: Pair) -> set[str]:
+    """Digests of the followers' settings, as `/-/fleet` of the leader has them."""
+    assert pair.leader.app.fleet is not None
+    leadership = pair.leader.app.fleet.node.leadership
+    assert leadership is not None
+    return {session.hello.config for session in leadership.sessions.values()}
+
+
+async def test_the_leader_shows_the_settings_that_a_follower_has_reloaded(pair: Pair) -> None:
+    assert pair.follower.app.fleet is not None
+    node = pair.follower.app.fleet
+    config, before = pair.follower.app._config, node.node.hello.config
+    try:
+        node.reconfigure(replace(config, public_url="https://elsewhere.internal"))
+        wanted = node.node.hello.config
+        assert wanted != before
+        await until(lambda: wanted in shown_settings(pair))
+    finally:
+        node.reconfigure(config)
 
 
 async def test_a_relayed_hit_is_fast(pair: Pair) -> None:

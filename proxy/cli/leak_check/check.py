@@ -158,7 +158,8 @@ def _config(
 ) -> Config:
     """The configuration with other addresses, credentials, limits and read timeout; no fleet.
 
-    A node of a fleet is searched as a process on its own, so that it needs no other.
+    A node of a fleet is searched as a process on its own, so that it needs no other. Any client may
+    see any board: what is refused proves nothing.
     """
     return replace(
         config,
@@ -173,6 +174,7 @@ def _config(
             ca=None,
         ),
         tls=Tls(),
+        clients=replace(config.clients, access="open", boards=(), workspaces=()),
         credentials=Credentials(
             key=Secret(canaries.key),
             token=Secret(canaries.token),

@@ -102,6 +102,8 @@ class FleetPages:
             raise InvalidTarget(f"Name another member: {FORGET}?node=host:port")
         if self.node.leader is not None and self.node.leader.address == address:
             raise InvalidTarget("This node leads now; name one that will not come back.")
+        if self.node.leadership is not None and address in self.node.leadership.sessions:
+            raise InvalidTarget("It is connected to this node; name one that will not come back.")
         self.node.forget(address)
         return _json({"forgotten": address})
 

@@ -32,6 +32,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "clients: {credentials: forward}\nlog: {format: text}",
         "clients: {credentials: reject}\ncache: {backend: memory}",
         "links: {sign: true, keys: [0123456789abcdef0123]}",
+        "clients: {access: keys, boards: [AbCd1234], keys: [{name: a, key: 0123456789abcdef0123}]}",
         "clients: {credentials: require, writes: all}",
         pytest.param("workers: 2", marks=pytest.mark.slow),
     ],
