@@ -48,6 +48,8 @@ class Session:
     pinged_at: float = 0.0
     subscription: Subscription | None = None
     """To invalidations; None: it keeps nothing."""
+    is_closed: bool = False
+    """Whether this end closed the channel, which says nothing of what the follower uses."""
     tasks: TaskSet = field(default_factory=TaskSet)
     _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -72,6 +74,11 @@ class Session:
             message = self.subscription.take() if self.subscription is not None else None
             if message is not None:
                 await self.channel.send(message)
+
+    async def close(self) -> None:
+        """Close the channel: the follower is to join anew."""
+        self.is_closed = True
+        await self.channel.close()
 
     async def end(self, *, is_gone: bool) -> None:
         """Send nothing any more; `is_gone`: for certain the follower uses nothing any more."""
@@ -153,7 +160,7 @@ class Leadership:
             return
         before = self.sessions.pop(address, None)
         if before is not None:
-            await before.channel.close()
+            await before.close()
         session = self.sessions[address] = Session(channel, hello)
         is_gone = False
         try:
@@ -167,7 +174,8 @@ class Leadership:
                     message = await channel.receive()
                 await self._received(session, message)
         except ChannelClosed:
-            is_gone = self._local.is_given  # over a network it proves nothing
+            # Over a network it proves nothing.
+            is_gone = self._local.is_given and not session.is_closed
             raise
         finally:
             await session.end(is_gone=is_gone)
@@ -198,7 +206,7 @@ class Leadership:
             local.event("warning", "leading ended", term=self.term.number)
         local.duties.step_down()
         for session in [*self.sessions.values()]:
-            await session.channel.close()
+            await session.close()
         if not was_established:
             with suppress(StoreError):
                 await local.store.release(self.term.number)
@@ -308,7 +316,7 @@ class Leadership:
                 async with asyncio.timeout(TIMEOUT_S):
                     await session.channel.send(message)
             except (ChannelClosed, TimeoutError):
-                await session.channel.close()
+                await session.close()
 
         sends = [self._tasks.spawn(send(each)) for each in self.sessions.values()]
         if sends:
