@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from proxy.fleet.timing import SESSION_TIMEOUT_S
 from proxy.runtime.clock import SystemClock
 from proxy.runtime.tasks import TaskSet
 from proxy.server.fleet.envelope import SESSION
+from tests.app.history import History
 from tests.app.serving import (
     ADMIN_TOKEN,
     ServedProxy,
@@ -25,7 +26,6 @@ from tests.app.serving import (
 from tests.fleet.nodes import READY_S, now
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN
-from tests.server.conftest import Wire
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HUNG_S = 1.0
@@ -278,72 +278,18 @@ async def test_a_parent_that_is_stopped_for_a_moment_loses_no_request(
 async def test_reads_show_every_write_before_them_while_workers_come_and_go(
     proxy: ServedProxy, card: str, trello: FakeTrello
 ) -> None:
-    history = History(proxy, f"{card}?fields=name", card)
+    history = History(proxy, trello, f"{card}?fields=name", card)
     async with history.running():
-        for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGKILL):
+        for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT):
             await eventually(lambda: len(proxy.workers) == 2)
-            os.kill(proxy.workers[0], number)
+            pid = proxy.workers[0]
+            if number is signal.SIGCONT:
+                os.kill(pid, signal.SIGSTOP)
+                await asyncio.sleep(HUNG_S / 2)
+            os.kill(pid, number)
             await eventually(partial(history.has_gone_on, history.acknowledged, history.reads))
     assert history.wrong == []
     assert history.hits > 5
-
-
-class History:
-    """Clients that read and one that writes; a read shows each write acknowledged before it."""
-
-    def __init__(self, proxy: ServedProxy, target: str, card: str) -> None:
-        self._proxy = proxy
-        self._target = target
-        self._card = card
-        self.written = self.acknowledged = self.reads = self.hits = 0
-        self.wrong: list[str] = []
-        self.unknown: set[int] = set()
-        """Writes without a response: they may be made at any time."""
-        self._tasks = TaskSet()
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        body = b'{"name": "v0"}'
-        async with self._proxy.connected() as wire:
-            assert (await self._proxy.ask(wire, "PUT", self._card, body=body)).status == 200
-        for act in (self._read, self._read, self._read, self._write):
-            self._tasks.spawn(self._again(act))
-        try:
-            yield
-        finally:
-            await self._tasks.stop()
-
-    def has_gone_on(self, acknowledged: int, reads: int) -> bool:
-        return self.acknowledged > acknowledged + 2 and self.reads > reads + 20
-
-    async def _again(self, act: Callable[[Wire], Awaitable[None]]) -> None:
-        """On one connection, and on another when it breaks."""
-        while True:
-            with suppress(OSError, EOFError):
-                async with self._proxy.connected() as wire:
-                    for _ in range(20):
-                        await act(wire)
-                        await asyncio.sleep(0.002)
-
-    async def _read(self, wire: Wire) -> None:
-        before = self.acknowledged
-        heard = await self._proxy.ask(wire, "GET", self._target)
-        self.reads += 1
-        self.hits += "; hit" in heard.fields["cache-status"]
-        number = int(heard.json["name"].removeprefix("v"))
-        if not before <= number <= self.written and number not in self.unknown:
-            self.wrong.append(f"v{number} after v{before} of {self.written}")
-
-    async def _write(self, wire: Wire) -> None:
-        self.written += 1
-        number = self.written
-        self.unknown.add(number)
-        body = b'{"name": "v%d"}' % number
-        heard = await self._proxy.ask(wire, "PUT", self._card, body=body)
-        if heard.status == 200:
-            self.acknowledged = number
-            self.unknown.remove(number)
-        await asyncio.sleep(0.05)
 
 
 async def test_metrics_have_the_figures_of_this_moment(proxy: ServedProxy, card: str) -> None:
