@@ -34,16 +34,21 @@ class ApartMode:
         self._routes: Routes | None = None
         self._shutdown = AsyncExitStack()
         self._lock = asyncio.Lock()
+        self._is_stopped = False
         self._tasks = TaskSet()
 
     async def stop(self) -> None:
-        """Drop the components."""
-        await self._tasks.stop()
-        await self._shutdown.aclose()
+        """Drop the components, and build no more."""
+        async with self._lock:
+            self._is_stopped = True
+            await self._tasks.stop()
+            await self._shutdown.aclose()
 
     async def handler(self, credential: Credential) -> Handler:
-        """The handler of reads."""
+        """The handler of reads; NoLeader once it is stopped."""
         async with self._lock:
+            if self._is_stopped:
+                raise NoLeader
             if self._routes is None:
                 self._routes = await self._build(credential)
                 self._tasks.spawn(self._drop_when_over())
@@ -67,7 +72,11 @@ class ApartMode:
         others = len(self._node.members)
         config = apart_config(self._environment.config, others)
         environment = replace(self._environment, config=config, shutdown=shutdown)
-        components = await ComponentFactory(environment, self._public_url).build(credential)
+        try:
+            components = await ComponentFactory(environment, self._public_url).build(credential)
+        except BaseException:
+            await shutdown.aclose()
+            raise
         now, window_s = environment.clock.monotonic, longest_window_s(config.limits)
         components.upstream.limiter.succeed(PriorSends(now, now() + window_s))
         return RouteBuilder(environment, components, Detail.APART).build().clients

@@ -406,3 +406,13 @@ async def test_a_read_is_served_again_when_there_is_a_leader_before_its_response
         await asyncio.sleep(BREATH_S)
     heard = await reading
     assert (heard.status, heard.json["id"]) == (200, pair.card)
+
+
+async def test_a_node_that_stops_builds_nothing_for_reads_that_are_left(
+    pair: Pair, apart: tuple[Proxy, FakeClock]
+) -> None:
+    node, _ = apart
+    assert node.app.fleet is not None
+    await node.app.fleet._apart.stop()  # as at the end of the process
+    heard = await node.get(f"/1/cards/{pair.card}")
+    assert (heard.status, heard.problem) == (503, "no-leader")
