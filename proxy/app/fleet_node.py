@@ -186,20 +186,18 @@ class FleetNode:
             return len(node.leadership.sessions) if node.leadership is not None else 0
 
         return {
+            "fleet_relays_total": lambda: dict(self._relay.results),
+            "fleet_relay_seconds": lambda: self._relay.durations,
+            **self._near.readings(),
             "fleet_leader": node.acts,
             "fleet_members": lambda: len(node.members),
             "fleet_sessions": sessions,
             "fleet_apart": lambda: node.role is Role.APART,
             "fleet_behind": lambda: duties.is_behind,
             "fleet_takeovers_total": lambda: duties.takeovers,
-            "fleet_relays_total": lambda: dict(self._relay.results),
-            "fleet_relay_seconds": lambda: self._relay.durations,
             "fleet_barrier_seconds": lambda: self._local.barriers.durations,
             "fleet_expired_total": lambda: self._local.barriers.expired,
             "fleet_trust_seconds": lambda: self._near.trusted_s,
-            "near_bytes": lambda: self._near.store.memory.used_bytes,
-            "near_responses": lambda: len(self._near.store.memory),
-            "near_evictions_total": lambda: self._near.evictions,
         }
 
     def _health(self) -> Health | None:

@@ -92,7 +92,8 @@ class RouteBuilder:
         purge_target = self._admin.only(PURGE, self._purge.purge_target)
         if not self._has_admin_address:
             exact |= admin_pages
-        csv, archives = self._csv_handler().handle, self._archive_handler(api)
+        csv = CardsCsvHandler(reads=self._page_reads()).handle
+        archives = self._archive_handler(api)
         card, board = archives.of_cards(pages.card), archives.of_boards(pages.board)
         prefixes = {
             "/c/": JsonAddressHandler(only("/c/{card}", card), api.handle, csv).handle,
@@ -127,12 +128,6 @@ class RouteBuilder:
             signer=build_signer(self._config.links),
             detail=self._detail,
             giver=Giver(self._components.stores.responses, services.cache.lookup, clock),
-        )
-
-    def _csv_handler(self) -> CardsCsvHandler:
-        services = self._components.services
-        return CardsCsvHandler(
-            parser=services.parser, reads=services.reads, scoping=services.scoping
         )
 
     def _page_handler(self) -> PageHandler:

@@ -20,6 +20,7 @@ from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.fleet.protocol import Invalidation, Pong
 from proxy.fleet.trust import Trust
 from proxy.model import CacheKey, StoredResponse
+from proxy.observability.metrics import Readings
 from proxy.runtime.clock import BootClock
 
 MAX_USED = 400
@@ -111,6 +112,14 @@ class Near:
     def evictions(self) -> int:
         """Responses evicted since the start."""
         return self._evictions + self.store.memory.evictions
+
+    def readings(self) -> Readings:
+        """Metrics of its size."""
+        return {
+            "near_bytes": lambda: self.store.memory.used_bytes,
+            "near_responses": lambda: len(self.store.memory),
+            "near_evictions_total": lambda: self.evictions,
+        }
 
     def begin(self, term: int, number: int | None) -> None:
         """A session begins; `number`: that of its Welcome. None: the leader invalidates nothing."""

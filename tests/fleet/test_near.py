@@ -34,7 +34,11 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def near(clock: FakeClock) -> Near:
-    """In a session, and trusted."""
+    return trusted(clock)
+
+
+def trusted(clock: FakeClock) -> Near:
+    """A near cache in a session."""
     made = Near(clock, limit_bytes=1_000_000)
     made.begin(TERM, FIRST)
     trust(made, 1)

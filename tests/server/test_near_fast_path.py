@@ -13,7 +13,7 @@ from proxy.runtime.memory_budget import MemoryBudget
 from proxy.server.fast_path import FastPath, PreparedHit
 from proxy.server.hit_log import HitLabels, HitLog
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
-from tests.fleet.test_near import CARD, FIRST, KEY, STORED, TERM, given, trust
+from tests.fleet.test_near import CARD, FIRST, KEY, STORED, given, trust, trusted
 
 STEP_S = 0.05
 
@@ -25,10 +25,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def near(clock: FakeClock) -> Near:
-    made = Near(clock, limit_bytes=1_000_000)
-    made.begin(TERM, FIRST)
-    trust(made, 1)
-    return made
+    return trusted(clock)
 
 
 @pytest.fixture

@@ -67,10 +67,8 @@ class Worker:
             {
                 "fleet_relays_total": lambda: dict(relay.results),
                 "fleet_relay_seconds": lambda: relay.durations,
+                **near.readings(),
                 "attachment_bytes_total": lambda: {"disk": files.file_io.read_bytes},
-                "near_bytes": lambda: near.store.memory.used_bytes,
-                "near_responses": lambda: len(near.store.memory),
-                "near_evictions_total": lambda: near.evictions,
                 "client_key_last_used_timestamp_seconds": environment.authentication.keys.last_used,
                 "worker_cpu_seconds_total": lambda: {labels: cpu_s()},
                 "worker_resident_bytes": lambda: {labels: resident_bytes()},

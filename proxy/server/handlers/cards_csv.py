@@ -7,8 +7,6 @@ from aiohttp import web
 from yarl import URL
 
 from proxy.attachments.content_policy import disposition
-from proxy.cache.read_through import ReadThrough
-from proxy.cache.scoping.scoping import Scoping
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.conditional import etag_of, not_modified
 from proxy.http_semantics.fields import serialize
@@ -16,12 +14,11 @@ from proxy.pages.cards_csv import board_target, cards_target, csv_chunks, parse_
 from proxy.pages.json_addresses import board_of_csv, credential_of
 from proxy.pages.json_array import elements
 from proxy.runtime.tasks import run_if_large
-from proxy.server.handlers.page_reads import FetchedJson, fetched_json
+from proxy.server.handlers.page_reads import FetchedJson, PageReads, account
 from proxy.server.handlers.pages import check_read
 from proxy.server.negotiation import wants_page
 from proxy.server.rendered_body import RenderedBody
 from proxy.server.request_context import RequestContext
-from proxy.server.request_parser import RequestParser
 from proxy.server.response import WireResponse
 from proxy.trello.message import ApiRequest
 
@@ -39,9 +36,7 @@ _FIELDS = (
 class CardsCsvHandler:
     """Handler of a board's cards as CSV; who may read them as JSON may do so here."""
 
-    parser: RequestParser
-    reads: ReadThrough
-    scoping: Scoping
+    reads: PageReads
 
     async def handle(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """The CSV, or 304; NotFoundAtTrello, UpstreamError, and what the API's parser raises."""
@@ -49,10 +44,9 @@ class CardsCsvHandler:
         check_read(request)
         board = board_of_csv(request.raw_path)
         targets = board_target(board), cards_target(board)
-        reads = [await self._parse(request, context, target) for target in targets]
-        names_read, cards = await asyncio.gather(*map(self._read, reads))
-        context.outcome = cards.response.outcome
-        context.hold.take("responses", len(cards.body))
+        requests = [await self._parse(request, context, target) for target in targets]
+        names_read, cards = await asyncio.gather(*map(self.reads.read, requests))
+        account(context, cards)
         names, has_bom = await names_read.use(parse_names), wants_page(request)
         tags = [await _etag(each) for each in (names_read, cards)]
         etag = f'"{"-".join((*tags, _FORMAT, "bom" if has_bom else "plain"))}"'
@@ -75,15 +69,9 @@ class CardsCsvHandler:
         target = "&".join((target, *credential_of(request.raw_path)))
         clone = request.clone(method="GET", rel_url=URL(target, encoded=True))
         try:
-            return (await self.parser.parse(clone, context))[0]
+            return (await self.reads.parser.parse(clone, context))[0]
         finally:
             context.route = ROUTE
-
-    async def _read(self, request: ApiRequest) -> FetchedJson:
-        visible, own = await self.scoping.visible_to(request), request.uses_stored_credential
-        if visible is None:
-            return await fetched_json(await self.reads.serve(request), own=own)
-        return await fetched_json(await self.scoping.reads.read(request, visible), own=own)
 
 
 async def _etag(fetched: FetchedJson) -> str:

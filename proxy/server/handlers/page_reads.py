@@ -1,4 +1,4 @@
-"""Page reads: JSON read through the cache for a page, with the stored credential."""
+"""Page reads: JSON read through the cache for a page, or another form of what the API has."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from proxy.server.rendered_body import readable
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
 from proxy.trello.failures import is_credential_refused, is_upstream_failure
-from proxy.trello.message import ApiResponse
+from proxy.trello.message import ApiRequest, ApiResponse
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """Larger JSON is not shown as a page."""
@@ -62,13 +62,19 @@ class PageReads:
 
     async def fetch(self, target: str, page: PageRequest) -> FetchedJson:
         """The JSON at an API target; NotFoundAtTrello or UpstreamError for any status but 200."""
-        request = self.parser.page(target, page.directives, page.client)
+        return await self.read(self.parser.page(target, page.directives, page.client))
+
+    async def read(self, request: ApiRequest) -> FetchedJson:
+        """The JSON that the client may see; raises as `fetch`.
+
+        CredentialRequired if Trello refuses the client's own credential.
+        """
         visible = await self.scoping.visible_to(request)
         if visible is None:
             response = await self.reads.serve(request)
         else:
             response = await self.scoping.reads.read(request, visible)
-        return await fetched_json(response)
+        return await _fetched_json(response, own=request.uses_stored_credential)
 
     async def board(self, name: str, page: PageRequest) -> Board:
         """A board with its lists and members; raises as `fetch`."""
@@ -76,7 +82,7 @@ class PageReads:
         return await fetched.use(lambda board: parse_board(board, name))
 
 
-async def fetched_json(response: ApiResponse, *, own: bool = True) -> FetchedJson:
+async def _fetched_json(response: ApiResponse, *, own: bool) -> FetchedJson:
     """The JSON of a response; NotFoundAtTrello or UpstreamError for any status but 200.
 
     `own`: requested with the stored credential; CredentialRequired if Trello refuses a client's.
