@@ -1,31 +1,28 @@
 """A proxy with workers as `serve` runs it, in processes of its own, and connections to it."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from proxy.fake_trello.server import FakeTrello
-from tests.fleet.nodes import READY_S, ROOT, now
+from tests.fleet.nodes import ROOT, now
 from tests.redis_server import free_port
 from tests.scenarios.conftest import KEY, TOKEN
+from tests.serve_process import READY_S, ServeProcess
 from tests.server.conftest import Heard, Wire
 
 ADMIN_TOKEN = "an-admin-token-for-the-tests-of-workers"  # noqa: S105
 
 
-class ServedProxy:
+class ServedProxy(ServeProcess):
     """`start` it, and `kill` it whatever happens."""
 
     def __init__(self, directory: Path, trello: FakeTrello) -> None:
+        super().__init__(directory)
         self.port = free_port()
-        self._directory = directory
         self._settings = (
             f"listen: 127.0.0.1:{self.port}\nworkers: 2\n"
             f"upstream: {{url: '{trello.url}', storage_hosts: ['{trello.storage_host}']}}\n"
@@ -33,24 +30,6 @@ class ServedProxy:
             "admin: {token: {env: ADMIN}}\n"
             "limits: {token: 100000/10s, key: 100000/10s, memory: 64MiB}\n"
         )
-        self._process: Process | None = None
-
-    @property
-    def log_file(self) -> Path:
-        return self._directory / "log"
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        lines, _, _ = self.log_file.read_bytes().rpartition(b"\n")
-        return [json.loads(line) for line in lines.splitlines()]
-
-    def logged(self, message: str) -> list[dict[str, Any]]:
-        return [line for line in self.events if line["message"] == message]
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     @property
     def workers(self) -> list[int]:
@@ -59,7 +38,7 @@ class ServedProxy:
         return [int(pid) for pid in children if b"worker" in command_of(int(pid))]
 
     def configure(self, settings: str = "", replaced: tuple[str, str] = (" ", " ")) -> Path:
-        file = self._directory / "proxy.yaml"
+        file = self.directory / "proxy.yaml"
         file.write_text(self._settings.replace(*replaced) + settings)
         return file
 
@@ -70,37 +49,8 @@ class ServedProxy:
         await eventually(lambda: len(self.logged("listening")) > before)
 
     async def run(self, settings: str = "") -> Process:
-        with self.log_file.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *(
-                    sys.executable,
-                    "-m",
-                    "proxy",
-                    "serve",
-                    "--config",
-                    str(self.configure(settings)),
-                ),
-                cwd=ROOT,
-                env={"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN, "ADMIN": ADMIN_TOKEN},
-                stderr=log,
-            )
-
-    def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    async def ended(self) -> int:
-        """Its exit code, when it has ended."""
-        assert self._process is not None
-        async with asyncio.timeout(READY_S):
-            code = await self._process.wait()
-        self._process = None
-        return code
-
-    async def kill(self) -> None:
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self.ended()
+        environ = {"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN, "ADMIN": ADMIN_TOKEN}
+        return await self.launch(self.configure(settings), ROOT, environ)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Wire]:

@@ -23,9 +23,10 @@ from tests.app.serving import (
     command_of,
     eventually,
 )
-from tests.fleet.nodes import READY_S, now
+from tests.fleet.nodes import now
 from tests.samples import fill
 from tests.scenarios.conftest import KEY, TOKEN
+from tests.serve_process import READY_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 HUNG_S = 1.0

@@ -13,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.bench.figures import Ratio, verdict
 from tests.bench.overload import quantile
 from tests.bench.servers import ask
-from tests.fleet.nodes import READY_S, NodeGroup, NodeProcess, now
+from tests.fleet.nodes import NodeGroup, NodeProcess, now
+from tests.serve_process import READY_S
 
 SETTINGS = """\
 freshness: {watch: off}

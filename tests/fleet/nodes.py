@@ -1,10 +1,6 @@
 """Nodes of a fleet as processes of their own, above a real Redis and one fake Trello."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,9 +11,9 @@ from yarl import URL
 
 from tests.redis_server import free_port
 from tests.scenarios.conftest import KEY, TOKEN, Heard
+from tests.serve_process import READY_S, ServeProcess
 
 ROOT = Path(__file__).parents[2]
-READY_S = 60.0
 FLEET_KEY = "a-key-for-the-tests-of-the-fleet"
 
 
@@ -34,7 +30,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.02)
 
 
-class NodeProcess:
+class NodeProcess(ServeProcess):
     """One node: `start` it, and `kill` it whatever happens."""
 
     def __init__(
@@ -45,19 +41,15 @@ class NodeProcess:
         session: aiohttp.ClientSession,
         name: str = "",
     ) -> None:
+        super().__init__(directory)
         self.name = name
         self.port, self.fleet_port = free_port(), free_port()
         self.program = ROOT
         """Directory of the program: another one has another version."""
         self.address, self.redis_url = f"127.0.0.1:{self.fleet_port}", redis_url
         """Where the others reach it, and where it reaches Redis: by links, if there are any."""
-        self.directory, self.settings = directory, settings
+        self.settings = settings
         self._session = session
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def log_file(self) -> Path:
-        return self.directory / "log"
 
     def configuration(self) -> str:
         """As `proxy.yaml` has it, without what `start` adds."""
@@ -75,39 +67,8 @@ class NodeProcess:
         self.directory.mkdir(parents=True, exist_ok=True)
         file = self.directory / "proxy.yaml"
         file.write_text(self.configuration() + settings)
-        with self.log_file.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "proxy", "serve", "--config", str(file)),
-                cwd=self.program,
-                env={"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN},
-                stderr=log,
-            )
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def send_signal(self, number: signal.Signals) -> None:
-        os.kill(self.pid, number)
-
-    async def ended(self) -> int:
-        """Its exit code, when it has ended."""
-        assert self._process is not None
-        async with asyncio.timeout(READY_S):
-            code = await self._process.wait()
-        self._process = None
-        return code
-
-    async def kill(self) -> None:
-        if self._process is not None:
-            if self._process.returncode is None:
-                self.send_signal(signal.SIGKILL)
-            await self.ended()
+        environ = {"TRELLO_KEY": KEY, "TRELLO_TOKEN": TOKEN}
+        self._process = await self.launch(file, self.program, environ)
 
     async def __call__(self, method: str, target: str, **options: Any) -> Heard:
         url = URL(f"http://127.0.0.1:{self.port}{target}", encoded=True)
@@ -130,10 +91,6 @@ class NodeProcess:
         """A sample of /metrics by its name; it must be there."""
         lines = (await self.get("/metrics")).body.decode().splitlines()
         return next(float(each.split()[-1]) for each in lines if each.startswith(f"{sample} "))
-
-    def logged(self, message: str) -> list[dict[str, Any]]:
-        lines = self.log_file.read_bytes().splitlines()
-        return [line for line in map(json.loads, lines) if line["message"] == message]
 
 
 class NodeGroup:
