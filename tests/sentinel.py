@@ -80,6 +80,7 @@ class WatchedRedis:
             directory, quorum = self._directory / f"sentinel-{number}", self._count // 2 + 1
             self.sentinels.append(Sentinel(directory, self.first, quorum))
         await is_so(lambda: set(map(self._is_ready, self.sentinels)) == {True})
+        await is_so(lambda: self.replicas() == 1)
 
     def _is_ready(self, sentinel: Sentinel) -> bool:
         return sentinel.is_ready(self._count - 1)
@@ -89,10 +90,14 @@ class WatchedRedis:
         await is_so(lambda: {each.master() for each in self.sentinels} == {self.second.port})
 
     def replicas(self) -> int:
-        """How many replicas the Sentinels' master has, by its own account."""
+        """How many replicas confirm what the Sentinels' master writes.
+
+        It counts one as connected that loads a first copy yet, and confirms nothing.
+        """
         servers = {each.port: each for each in (self.first, self.second)}
         with servers[self.sentinels[0].master()].client() as client:
-            return int(client.info("replication")["connected_slaves"])
+            client.set("confirmed", "")
+            return int(client.wait(1, 1000))
 
     def kill(self) -> None:
         for each in self.sentinels:
