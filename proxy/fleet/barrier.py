@@ -9,6 +9,7 @@ One object for each term. A session `join`s, and sends what its Subscription tak
 import asyncio
 from collections.abc import Iterable
 
+from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.fleet.protocol import Invalidation
 from proxy.fleet.trust import Holder, Holders, PriorTrust
 from proxy.model import Tag
@@ -32,10 +33,10 @@ class BarrierStats:
 class Subscription:
     """Invalidations that one session has not sent yet, merged into one message."""
 
-    def __init__(self, barrier: "Barrier", holder: Holder) -> None:
+    def __init__(self, barrier: "Barrier", holder: Holder, number: int) -> None:
         self.holder = holder
-        self.first_number = holder.acknowledged
-        """Invalidations up to this one concern nothing that is given in this session."""
+        self.number = number
+        """Of an invalidation: all that follow it are sent."""
         self.is_pending = asyncio.Event()
         self._barrier = barrier
         self._tags: set[Tag] = set()
@@ -86,6 +87,8 @@ class Barrier:
         self._clock = clock
         self._stats = stats
         self._holders = Holders(prior)
+        self._published = TagEpochs(self.number)
+        """For followers that join again; it advances with `number`."""
         self._subscriptions: list[Subscription] = []
         self._changed = asyncio.Event()
         self._is_closed = False
@@ -98,6 +101,9 @@ class Barrier:
     def publish(self, tags: Iterable[Tag], *, is_of_all: bool = False) -> int:
         """Have every follower invalidate `tags`; the number to wait for. Synchronous."""
         number, named = self._holders.publish(self._clock.boottime()), tuple(tags)
+        self._published.invalidate(named)
+        if is_of_all:
+            self._published.min_valid_seq = number
         for each in self._subscriptions:
             each.add(named, is_of_all=is_of_all)
         return number
@@ -136,9 +142,16 @@ class Barrier:
         self._holders.joined(address)
         self._note_change()
 
-    def join(self, address: str, instance: str) -> Subscription:
-        """Begin a session with a follower."""
-        subscription = Subscription(self, self._holders.join(address, instance))
+    def join(self, address: str, instance: str, applied: int | None = None) -> Subscription:
+        """Begin a session with a follower; None: it has nothing that was given in this term.
+
+        Else it is sent what followed the invalidation `applied`, if all of that is known.
+        """
+        missed = None if applied is None else self._published.since(applied)
+        number = self.number if applied is None or missed is None else applied
+        subscription = Subscription(self, self._holders.join(address, instance), number)
+        if missed:
+            subscription.add(missed, is_of_all=False)
         self._subscriptions.append(subscription)
         return subscription
 

@@ -83,14 +83,15 @@ class Following:
                 return
 
     async def _join(self, channel: Channel) -> bool:
-        hello, through = self._local.hello, {"through": self.through} if self.through else {}
+        near, through = self._local.near, {"through": self.through} if self.through else {}
+        hello = replace(self._local.hello, term=near.term, number=near.store.seq)
         if through:
             hello = replace(hello, leader=self.address, keeps=False)
         await channel.send(hello)
         while True:
             match await self._next(channel):
                 case Welcome(term=term, is_behind=is_behind, number=number):
-                    self._local.near.begin(term, None if through else number)
+                    near.begin(term, None if through else number)
                     self.term = term
                     self._received(is_behind=is_behind)
                     self._local.event(

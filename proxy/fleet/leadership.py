@@ -258,7 +258,9 @@ class Leadership:
         self._local.members.add([hello.address], self._local.now)
         number = self.barrier.number
         if hello.keeps:
-            session.subscription = self.barrier.join(hello.address, hello.instance)
+            applied = hello.number if hello.term == self.term.number else None
+            session.subscription = self.barrier.join(hello.address, hello.instance, applied)
+            number = session.subscription.number
         with suppress(ChannelClosed):
             await session.channel.send(Welcome(self.term.number, self._is_behind(), number))
             session.tasks.spawn(session.send_invalidations())

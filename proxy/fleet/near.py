@@ -5,7 +5,8 @@ A response is used only while
 2. it is fresh by this node's own clock, counted from when it was requested from the leader;
 3. nothing that it shows was invalidated after it was given, and no other response has taken its
    place: both are invalidations, numbered by the leader;
-4. it was given in the present session: what was invalidated in a gap is not known.
+4. every invalidation since it was given is known: after a gap between two sessions the leader
+   sends those that were missed, before the reply that renews trust, or nothing is kept.
 It is a response store of its own, so that the fast path repeats its hits as any other's.
 """
 
@@ -123,17 +124,19 @@ class Near:
 
     def begin(self, term: int, number: int | None) -> None:
         """A session begins; `number`: that of its Welcome. None: the leader invalidates nothing."""
-        self.trust.end()
+        has_all_before = term == self.term and number == self.store.seq
+        self.suspend()
         self.wants_sample = False
         self.term = term if number is not None and self.limit_bytes else 0
-        self._begin_store(number or 0)
+        if not (self.term and has_all_before):
+            self._begin_store(number or 0)
 
     def end(self) -> None:
         """Use nothing any more, before this node leads, or says that it leaves."""
         self.begin(0, None)
 
     def suspend(self) -> None:
-        """Use nothing until the leader replies again, with the same settings as this node's."""
+        """Use nothing until an acting leader with this node's settings replies."""
         self.trust.end()
         self.on_change()
 

@@ -39,6 +39,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Address of the leader to which the receiver passes the session on; empty: the receiver."""
     through: str = ""
     """Address of the follower that passed it on: there is one at most."""
+    term: int = 0
+    """Of the leader that gave what its near cache has; 0: that is empty."""
+    number: int = 0
+    """Of the last invalidation in that term that it has applied."""
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
@@ -48,7 +52,10 @@ class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
     is_behind: bool
     """As in `Pong`."""
     number: int | None = None
-    """Of the last invalidation; those that follow are sent. None: none is."""
+    """Of an invalidation; those that follow are sent. None: none is.
+
+    That of `Hello`, if the leader still knows all that followed in its term; else its last one.
+    """
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping"):

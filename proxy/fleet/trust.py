@@ -80,7 +80,7 @@ class Holders:
         self._prior.addresses = addresses
 
     def join(self, address: str, instance: str) -> Holder:
-        """A session that begins now; its first ping says that nothing of an earlier one is kept."""
+        """A session that begins now; its first ping says that nothing is used before the reply."""
         return Holder(address, instance, self.number)
 
     def joined(self, address: str) -> None:

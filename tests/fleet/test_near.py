@@ -120,6 +120,23 @@ def test_a_new_session_begins_with_nothing_and_without_trust(near: Near) -> None
     assert not len(near.store.memory)
 
 
+def test_a_session_that_follows_on_the_last_one_begins_without_trust_and_keeps_all(
+    near: Near,
+) -> None:
+    kept = near.keep(KEY, STORED, given(), 0.0)
+    near.apply(Invalidation(FIRST + 1, (Tag("card:2"),)))
+    near.begin(TERM, FIRST + 1)
+    assert near.find(KEY) is None
+    trust(near, 1)
+    assert near.find(KEY) is kept
+
+
+def test_a_new_term_begins_with_nothing(near: Near) -> None:
+    near.keep(KEY, STORED, given(), 0.0)
+    near.begin(TERM + 1, FIRST)
+    assert not len(near.store.memory)
+
+
 def test_a_reply_to_a_ping_of_an_earlier_session_gives_no_trust(near: Near) -> None:
     near.pinged(2)
     near.begin(TERM, FIRST)
@@ -174,6 +191,36 @@ async def test_invalidations_that_wait_are_sent_as_one(clock: FakeClock) -> None
     message = session.take()
     assert message is not None
     assert (message.number, set(message.tags)) == (2, {CARD, Tag("card:2")})
+    assert session.take() is None
+
+
+async def test_a_follower_that_joins_again_is_sent_what_it_missed(clock: FakeClock) -> None:
+    barrier = Barrier(clock, PriorTrust(-1.0), BarrierStats())
+    for card in ("card:1", "card:2", "card:3"):
+        barrier.publish([Tag(card)])
+    session = barrier.join("b:1", "b1", applied=1)
+    assert session.number == 1
+    message = session.take()
+    assert message is not None
+    assert (message.number, set(message.tags)) == (3, {Tag("card:2"), Tag("card:3")})
+
+
+async def test_a_follower_that_missed_nothing_is_sent_nothing(clock: FakeClock) -> None:
+    barrier = Barrier(clock, PriorTrust(-1.0), BarrierStats())
+    number = barrier.publish([CARD])
+    session = barrier.join("b:1", "b1", applied=number)
+    assert session.number == number
+    assert session.take() is None
+
+
+async def test_a_follower_that_missed_more_than_is_known_begins_with_nothing(
+    clock: FakeClock,
+) -> None:
+    barrier = Barrier(clock, PriorTrust(-1.0), BarrierStats())
+    barrier.publish([CARD])
+    number = barrier.publish((), is_of_all=True)
+    session = barrier.join("b:1", "b1", applied=1)
+    assert session.number == number
     assert session.take() is None
 
 

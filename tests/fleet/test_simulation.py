@@ -6,7 +6,7 @@ import pytest
 
 from proxy.fleet.node import Role
 from proxy.fleet.timing import DIRECT_S
-from tests.fleet.simulation.faults import storm, storm_of_cuts
+from tests.fleet.simulation.faults import storm, storm_of_cuts, storm_of_disconnects
 from tests.fleet.simulation.fleet import HEALED_S, Findings, Fleet
 from tests.fleet.simulation.guards import GUARDS
 from tests.fleet.simulation.near_scenarios import NEAR_SCENARIOS
@@ -46,6 +46,14 @@ def test_cuts_between_single_pairs_show_no_client_an_older_state(seed: int) -> N
     assert not findings.violations
     assert findings.reads > 300
     assert findings.writes > 20
+
+
+@pytest.mark.parametrize("seed", range(EPISODES // 4))
+def test_connections_that_break_show_no_client_an_older_state(seed: int) -> None:
+    findings = episode(seed, storm_of_disconnects)
+    assert not findings.violations
+    assert findings.writes > 100
+    assert findings.near_hits > 100
 
 
 @pytest.mark.parametrize("has_redis", [True, False])

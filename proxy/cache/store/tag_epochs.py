@@ -10,6 +10,7 @@ before it are stale, and may still be served for an upstream failure. Pure and i
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from proxy.model import Tag
 
@@ -47,6 +48,12 @@ class TagEpochs:
         if len(self._last) > MAX_TAGS:
             self._forget()
         return self.seq
+
+    def since(self, seq: int) -> list[Tag] | None:
+        """The tags invalidated after `seq`; None if not all of them are known any more."""
+        if seq < self.min_valid_seq:
+            return None
+        return [*takewhile(lambda tag: self._last[tag] > seq, reversed(self._last))]
 
     def mark_stale(self, tags: Iterable[Tag]) -> tuple[Tag, ...]:
         """Mark responses with `tags` requested until now stale; the names of the epochs."""

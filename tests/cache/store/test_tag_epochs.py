@@ -89,6 +89,21 @@ def test_what_was_invalidated_last_is_forgotten_last(monkeypatch: pytest.MonkeyP
     assert len(known) == 2
 
 
+def test_it_knows_what_was_invalidated_since_until_that_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tag_epochs, "MAX_TAGS", 4)
+    known = TagEpochs(100)
+    for tag in ("a", "b", "c", "a"):
+        known.invalidate([Tag(tag)])
+    assert known.since(100) == ["a", "c", "b"]
+    assert known.since(103) == ["a"]
+    assert known.since(104) == []
+    known.invalidate([Tag("d"), Tag("e")])
+    assert known.since(102) is None
+    assert known.since(104) == ["e", "d"]
+
+
 def test_a_response_requested_before_a_soft_purge_is_stale_and_valid() -> None:
     known = TagEpochs(100)
     known.mark_stale([CARD])

@@ -172,6 +172,11 @@ class App:
             with suppress(StoreError):
                 await self.store.close()
 
+    def invalidate_copies(self) -> None:
+        """At the leader: have the followers drop everything that they keep."""
+        assert self.store is not None
+        self.store.barrier.publish((), is_of_all=True)
+
     # Requests
 
     async def serve(self, *, is_write: bool, key: str) -> int:

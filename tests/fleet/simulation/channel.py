@@ -24,7 +24,8 @@ class End:
         if self.is_closed or not self.machine.is_alive or other is None:
             raise ChannelClosed
         content = encode(message)
-        self._transmit(lambda: other.arrive(content))
+        late_s = self.machine.world.late_kinds_s.get(type(message), 0.0)
+        self._transmit(lambda: other.arrive(content), late_s)
 
     async def receive(self) -> Message:
         while True:
@@ -60,7 +61,8 @@ class End:
             self.is_closed = True
             self.machine.loop.call_soon(self._changed.set)
 
-    def _transmit(self, deliver: Callable[[], None]) -> None:
+    def _transmit(self, deliver: Callable[[], None], late_s: float = 0.0) -> None:
         assert self.other is not None
         here, there = self.machine, self.other.machine
-        here.world.send(here.name, there.name, deliver, stream=(id(self), here.name, there.name))
+        stream = (id(self), here.name, there.name)
+        here.world.send(here.name, there.name, deliver, stream, late_s)

@@ -125,5 +125,19 @@ def storm_of_cuts(fleet: Fleet, until: float) -> None:
     one()
 
 
+def storm_of_disconnects(fleet: Fleet, until: float) -> None:
+    """Break the connections of nodes at random, every second and over a slow network."""
+    random, fleet.world.slow_share = fleet.world.random, 0.2
+
+    def one() -> None:
+        if fleet.world.now < until:
+            fleet.disconnect(random.choice([*fleet.apps]))
+            fleet.world.at(fleet.world.now + random.expovariate(1), one)
+        else:
+            fleet.world.slow_share = 0.02
+
+    one()
+
+
 def _duration_s(fleet: Fleet) -> float:
     return fleet.world.random.choice((0.3, 1.0, 2.0, 5.0, 8.0))

@@ -90,6 +90,12 @@ class Fleet:
         for other in [*others, *([REDIS] if redis else [])]:
             self.world.cut(name, other, duration_s)
 
+    def disconnect(self, name: str) -> None:
+        """Break its connections to the other nodes; it may open others at once."""
+        for end in self.apps[name].machine.ends:
+            end.ended()
+            end.other.ended()
+
     @property
     def leader(self) -> str:
         """A node that acts now; empty without one."""

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.cache.store import redis_chain
 from proxy.cache.store.redis_chain import Opening
+from proxy.cache.store.tag_epochs import TagEpochs
 from proxy.fleet import election, near, trust, write_intents
 from proxy.fleet.barrier import Barrier, Subscription
 from proxy.fleet.consent import Consent
@@ -185,6 +186,23 @@ def nothing_of_an_earlier_session(patch: pytest.MonkeyPatch) -> None:
         self.epochs.min_valid_seq = 0
 
     patch.setattr(near._NearStore, "__init__", begin_without_floor)
+
+
+@guard("follower_joins_again_after_a_write")
+def replay_of_what_was_missed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TagEpochs, "since", lambda self, seq: [])
+
+
+@guard("what_was_missed_is_late")
+def trust_ends_with_a_new_session(patch: pytest.MonkeyPatch) -> None:
+    begin = Near.begin
+
+    def begin_in_trust(self: Near, term: int, number: int | None) -> None:
+        with pytest.MonkeyPatch.context() as inside:
+            inside.setattr(Near, "suspend", lambda self: self.on_change())
+            begin(self, term, number)
+
+    patch.setattr(Near, "begin", begin_in_trust)
 
 
 @guard("leader_killed_and_a_follower_cut_off")

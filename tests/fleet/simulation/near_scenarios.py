@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from proxy.fleet.protocol import Invalidation
 from proxy.model import CacheKey
 from tests.fleet.simulation.fleet import Fleet
 from tests.fleet.simulation.scenarios import CARD, followers_of, leader_of, write
 
+OTHER_CARD = "two"
 NEAR_SCENARIOS: dict[str, Callable[[Fleet], None]] = {}
 
 
@@ -74,15 +76,44 @@ def response_is_overtaken_by_its_invalidation(fleet: Fleet) -> None:
 
 @scenario
 def response_of_an_earlier_session_arrives(fleet: Fleet) -> None:
+    """The leader does not know any more what it has invalidated in between."""
     leader, follower = fleet.leader, followers_of(fleet)[0]
     _delay_response(fleet, leader, follower, 2.0)
     fleet.isolate(follower, 1.2, redis=False, nodes=True)
-    for end in leader_of(fleet).machine.ends:
-        if end.other.machine.name == follower:
-            end.ended()
-            end.other.ended()
-    write(fleet, leader)
+    fleet.disconnect(follower)
+    write(fleet, leader, 0.0)
+    leader_of(fleet).invalidate_copies()
+    fleet.run(3.0)
     fleet.request(follower, CARD, is_write=False)
+    fleet.run(3.0)
+
+
+@scenario
+def follower_joins_again_after_a_write(fleet: Fleet) -> None:
+    _keep_another_card(fleet)
+    follower = followers_of(fleet)[0]
+    fleet.isolate(follower, 0.5, redis=False, nodes=True)
+    fleet.disconnect(follower)
+    write_then_read(fleet, fleet.leader, follower)
+    assert fleet.apps[follower].near.find(CacheKey(OTHER_CARD)) is not None
+
+
+@scenario
+def what_was_missed_is_late(fleet: Fleet) -> None:
+    """It follows the welcome, but arrives when the leader already has the first ping."""
+    _keep_another_card(fleet)
+    follower = followers_of(fleet)[0]
+    fleet.isolate(follower, 0.5, redis=False, nodes=True)
+    fleet.disconnect(follower)
+    fleet.world.late_kinds_s[Invalidation] = 0.5
+    write_then_read(fleet, fleet.leader, follower)
+
+
+def _keep_another_card(fleet: Fleet) -> None:
+    """What each follower keeps then is CARD and OTHER_CARD."""
+    for name in followers_of(fleet):
+        for card in (CARD, OTHER_CARD):
+            fleet.request(name, card, is_write=False)
     fleet.run(3.0)
 
 

@@ -143,6 +143,8 @@ class World:
         """Of messages that are late."""
         self.late_s: dict[tuple[str, str], float] = {}
         """How late messages from one to another are, in addition."""
+        self.late_kinds_s: dict[type, float] = {}
+        """The same of messages of the fleet, by their class."""
 
     def at(self, time: float, event: Callable[[], None]) -> None:
         """Run `event` at a time of the world."""
@@ -192,14 +194,20 @@ class World:
         return self._cuts[frozenset((one, other))] > 0
 
     def send(
-        self, sender: str, receiver: str, deliver: Callable[[], None], stream: Hashable = None
+        self,
+        sender: str,
+        receiver: str,
+        deliver: Callable[[], None],
+        stream: Hashable = None,
+        late_s: float = 0.0,
     ) -> None:
         """Deliver later; messages of one `stream` in their order, and never lost."""
         if self.is_cut(sender, receiver):
             if stream is not None or self.random.random() < 0.5:
                 self._held.append((sender, receiver, stream, deliver))
             return
-        delay_s = self.random.uniform(0.0001, 0.002) + self.late_s.get((sender, receiver), 0.0)
+        delay_s = self.random.uniform(0.0001, 0.002) + late_s
+        delay_s += self.late_s.get((sender, receiver), 0.0)
         if self.random.random() < self.slow_share:
             delay_s += self.random.choice((0.02, 0.1, 0.3, 1.0))
         arrives_at = self.now + delay_s
