@@ -123,6 +123,7 @@ class FleetNode:
         admin = self._environment.config.admin
         pages = FleetPages(
             node=self.node,
+            near=self._near,
             metrics=self._environment.metrics,
             health=self._health,
             access=AdminAccess(admin.token.reveal() if admin.token else None),

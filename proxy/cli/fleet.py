@@ -16,5 +16,6 @@ def run(options: Namespace) -> int:
     if options.action == "forget":
         target = f"/-/fleet/forget?node={quote(options.node, safe='')}"
         admin_request(config, "POST", target)
-    print(admin_request(config, "GET", "/-/fleet"), end="")
+    media_type = "application/json" if options.json else "text/plain"
+    print(admin_request(config, "GET", "/-/fleet", accept=media_type), end="")
     return 0

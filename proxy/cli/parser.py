@@ -149,12 +149,14 @@ class CommandLine:
         purge.add_argument("targets", metavar="URL|BOARD|TAG", nargs="*", help=text)
 
     def _add_fleet(self) -> None:
-        fleet = self._add("fleet", "Show the leader and the members of the running proxy's fleet")
+        text = "Show the leader and the members of the running proxy's fleet"
+        fleet = self._add("fleet", text, has_json=True)
         actions = fleet.add_subparsers(dest="action", metavar="[ACTION]", title="actions")
         text = "forget a node that will not come back, so that its promise is not needed"
         forget = actions.add_parser("forget", help=text, description=text)
         text = "default: see trello-proxy --help"
         forget.add_argument("--config", metavar="FILE", default=SUPPRESS, help=text)
+        forget.add_argument("--json", action="store_true", default=SUPPRESS, help="print JSON")
         forget.add_argument("node", metavar="NODE", help="its fleet.address")
 
     def _add_help(self) -> None:

@@ -64,6 +64,16 @@ class Subscription:
         self._tags, self._chars, self._is_of_all = set(), 0, False
         return message
 
+    @property
+    def trusted_s(self) -> float:
+        """Seconds for which a write waits for the follower at most."""
+        return self._barrier.trusted_s(self.holder)
+
+    @property
+    def lag(self) -> int:
+        """Invalidations that the follower has not acknowledged."""
+        return self._barrier.number - self.holder.acknowledged
+
     def pinged(self) -> bool:
         """The follower sent a ping; False: end the session, it must join anew."""
         return self._barrier.note_ping(self.holder)
@@ -168,6 +178,10 @@ class Barrier:
             each.holder.is_gone |= each.holder.address == address
         self._holders.ended(address)
         self._note_change()
+
+    def trusted_s(self, holder: Holder) -> float:
+        """As Subscription.trusted_s."""
+        return max(0.0, holder.until - self._clock.boottime())
 
     def note_ping(self, holder: Holder) -> bool:
         """As Subscription.pinged."""

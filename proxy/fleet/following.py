@@ -150,10 +150,10 @@ class Following:
         number = 0
         while True:
             number += 1
-            self._local.near.pinged(number)
+            near, config = self._local.near, self._local.hello.config
+            near.pinged(number)
             try:
-                local = self._local
-                await channel.send(Ping(number, local.near.take_used(), local.hello.config))
+                await channel.send(Ping(number, near.take_used(), config, near.kept))
             except ChannelClosed:
                 return
             await self._local.clock.sleep(HEARTBEAT_S)

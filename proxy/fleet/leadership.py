@@ -46,6 +46,9 @@ class Session:
     is_member: bool = False
     """Whether it was welcomed."""
     pinged_at: float = 0.0
+    """CLOCK_BOOTTIME; 0 before the first ping."""
+    kept: int = 0
+    """Responses in the follower's near cache, as of its last ping."""
     subscription: Subscription | None = None
     """To invalidations; None: it keeps nothing."""
     is_closed: bool = False
@@ -55,7 +58,7 @@ class Session:
 
     def pinged(self, ping: Ping, now: float) -> None:
         """The follower is alive, with the settings that it names."""
-        self.pinged_at = now
+        self.pinged_at, self.kept = now, ping.kept
         if ping.config and ping.config != self.hello.config:
             self.hello = replace(self.hello, config=ping.config)
 
@@ -122,14 +125,9 @@ class Leadership:
         local = self._local
         return self.acts() and self.term.consent.is_unanimous(local.now, local.members.others)
 
-    def heard_s(self) -> dict[str, float]:
-        """Seconds since the last ping of each follower."""
-        now = self._local.now
-        return {
-            address: now - session.pinged_at
-            for address, session in self.sessions.items()
-            if session.pinged_at
-        }
+    def heard_s(self, session: Session) -> float | None:
+        """Seconds since the follower's last ping; None before the first."""
+        return self._local.now - session.pinged_at if session.pinged_at else None
 
     async def run(self, established: Callable[[], None]) -> None:
         """Take over, and return when the term is over; `established` is called in between."""

@@ -110,6 +110,11 @@ class Near:
         return max(0.0, self.trust.until - self._clock.boottime())
 
     @property
+    def kept(self) -> int:
+        """Responses in it."""
+        return len(self.store.memory)
+
+    @property
     def evictions(self) -> int:
         """Responses evicted since the start."""
         return self._evictions + self.store.memory.evictions
@@ -118,7 +123,7 @@ class Near:
         """Metrics of its size."""
         return {
             "near_bytes": lambda: self.store.memory.used_bytes,
-            "near_responses": lambda: len(self.store.memory),
+            "near_responses": lambda: self.kept,
             "near_evictions_total": lambda: self.evictions,
         }
 

@@ -66,6 +66,8 @@ class Ping(msgspec.Struct, frozen=True, tag="ping"):
     """The leader's keys of responses that were served from the near cache since the last ping."""
     config: str = ""
     """As in `Hello`, after a reload since."""
+    kept: int = 0
+    """Responses in its near cache."""
 
 
 class Pong(msgspec.Struct, frozen=True, tag="pong"):

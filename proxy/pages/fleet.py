@@ -10,7 +10,7 @@ from proxy.pages.layout import page, table
 
 _TITLE = "Fleet"
 _LEAD = "One node leads; the others relay to it."
-_COLUMNS = ("Address", "Role", "Version", "Settings", "Last ping")
+_COLUMNS = ("Address", "Role", "Version", "Settings", "Last ping", "Trust", "Lag", "Near cache")
 _PAGE = Markup("""<h1 id="title">{title}</h1>
 <p class="lead">{lead}</p>
 <section class="panel"><p>{summary}</p>
@@ -29,6 +29,12 @@ class MemberRow:
     """Digest of the settings that all nodes must share."""
     heard_s: float | None = None
     """Seconds since its last ping; only the leader knows."""
+    trusted_s: float | None = None
+    """Seconds for which it may use its near cache without another ping; None: not known here."""
+    lag: int | None = None
+    """Invalidations that it has not acknowledged; only the leader knows."""
+    kept: int | None = None
+    """Responses in its near cache; None: not known here, or it has none."""
     through: str = ""
     """Address of the follower that passes on what it sends to the leader; empty: none does."""
 
@@ -72,4 +78,7 @@ def _summary(state: FleetState) -> str:
 def _cells(member: MemberRow) -> tuple[str, ...]:
     heard = "" if member.heard_s is None else f"{member.heard_s:.1f} s ago"
     role = f"{member.role} through {member.through}" if member.through else member.role
-    return member.address, role, member.version, member.settings, heard
+    trust = "" if member.trusted_s is None else f"{member.trusted_s * 1000:.0f} ms"
+    lag = "" if member.lag is None else f"{member.lag} invalidations"
+    kept = "" if member.kept is None else f"{member.kept} responses"
+    return member.address, role, member.version, member.settings, heard, trust, lag, kept

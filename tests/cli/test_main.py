@@ -609,7 +609,12 @@ def test_fleet_without_a_fleet_says_so_and_takes_its_options_in_any_order(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
     (elsewhere / "own.yaml").write_text("listen: 127.0.0.1:9\n")
-    for arguments in (["--config", "own.yaml"], ["forget", "--config", "own.yaml", "a:1"]):
+    for arguments in (
+        ["--config", "own.yaml"],
+        ["forget", "--config", "own.yaml", "a:1"],
+        ["forget", "a:1", "--json", "--config", "own.yaml"],
+        ["--json", "forget", "--config", "own.yaml", "a:1"],
+    ):
         assert run(["fleet", *arguments]) == 2
         assert "fleet.listen is not set" in capsys.readouterr().err
 

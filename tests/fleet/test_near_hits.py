@@ -1,26 +1,32 @@
 """A follower serves again what it was given, as the leader would, and nothing else."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
 from proxy.access.client_keys import digest_of
+from proxy.cli.main import run
 from proxy.fake_trello.server import FakeTrello
+from proxy.fleet.timing import TRUST_S, at_least, at_most
 from proxy.runtime.clock import SystemClock
 from tests.fleet.requests import shown
 from tests.fleet.test_relay import Pair, started
 from tests.redis_server import RedisServer, needs_redis
 from tests.samples import fill
-from tests.scenarios.conftest import KEY, TOKEN, Heard, until
+from tests.scenarios.conftest import KEY, TOKEN, Heard, Proxy, until
 
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 
 TOOL, GUEST = "tpk_" + "7001" * 16, "tpk_" + "6e57" * 16
+FLEET = "cache: {backend: redis, redis: 'redis://127.0.0.1/0'}\nfleet: {listen: '127.0.0.1:9'}\n"
 AS_TOOL, AS_GUEST = ({"Authorization": f"Bearer {key}"} for key in (TOOL, GUEST))
 
 
@@ -309,6 +315,44 @@ async def test_a_hit_that_is_due_to_be_verified_is_the_leaders(pair: Pair, card:
     request, _ = sample.result()
     assert request.target == card
     await near(pair, card)
+
+
+async def test_trust_lag_and_what_is_kept_are_shown_for_each_follower(
+    pair: Pair, card: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pair.follower.app.fleet is not None
+    assert pair.leader.app.fleet is not None
+    near, address = pair.follower.app.fleet._near, pair.follower.app.fleet.node.address
+    await kept(pair, card)
+    await pair.leader("POST", "/-/purge")
+    await kept(pair, card)
+
+    config = tmp_path / "proxy.yaml"
+
+    async def row(node: Proxy) -> dict[str, Any]:
+        config.write_text(f"listen: {node.host}\n{FLEET}")
+        assert await asyncio.to_thread(run, ["fleet", "--json", "--config", str(config)]) == 0
+        state = json.loads(capsys.readouterr().out)
+        rows: dict[str, dict[str, Any]] = {each["address"]: each for each in state["members"]}
+        return rows[address]
+
+    leadership = pair.leader.app.fleet.node.leadership
+    assert leadership is not None
+    session = leadership.sessions[address]
+    subscription = session.subscription
+    assert subscription is not None
+    await until(lambda: session.kept == near.kept > 0 and subscription.lag == 0)
+    at_leader = await row(pair.leader)
+    assert (at_leader["lag"], at_leader["kept"]) == (0, near.kept)
+    assert 0 < at_leader["trusted_s"] <= at_least(TRUST_S)
+    at_follower = await row(pair.follower)
+    assert 0 < at_follower["trusted_s"] <= at_most(TRUST_S)
+    assert (at_follower["lag"], at_follower["kept"]) == (None, near.kept)
+    config.write_text(f"listen: {pair.leader.host}\n{FLEET}")
+    assert await asyncio.to_thread(run, ["fleet", "--config", str(config)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith(f"{address}  follower")]
+    assert re.search(rf"  \d+ ms  0 invalidations  {near.kept} responses$", line)
 
 
 async def test_other_settings_than_the_leaders_turn_near_hits_off(pair: Pair, card: str) -> None:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from proxy.errors import InvalidTarget, MethodNotAllowed
+from proxy.fleet.leadership import Leadership, Session
+from proxy.fleet.near import Near
 from proxy.fleet.node import Node, Role
 from proxy.http_semantics.fields import serialize
 from proxy.observability.metrics import Metrics
@@ -31,6 +33,8 @@ class FleetPages:
     """Handlers of health, metrics and the fleet's state."""
 
     node: Node
+    near: Near
+    """The node's own."""
     metrics: Metrics
     health: Callable[[], Health | None]
     """Of the components, while this node leads."""
@@ -110,29 +114,45 @@ class FleetPages:
     def _state(self) -> FleetState:
         node, leader, leadership = self.node, self.node.leader, self.node.leadership
         leads = leader.address if leader else ""
-        heard = leadership.heard_s() if leadership else {}
-        sessions = leadership.sessions if leadership else {}
         rows = []
         for address in sorted(node.members):
-            session = sessions.get(address)
-            hello = node.hello if address == node.address else session and session.hello
-            is_follower = session is not None or (address == node.address and leader is not None)
-            through = hello.through if hello else ""
-            if leader is not None and address == node.address:
-                through = leader.through
-            rows.append(
-                MemberRow(
-                    address=address,
-                    role="leader" if address == leads else "follower" if is_follower else "",
-                    version=hello.version if hello else "",
-                    settings=hello.config if hello else "",
-                    heard_s=heard.get(address),
-                    through=through,
-                )
-            )
+            if address == node.address:
+                rows.append(self._own_row())
+            elif leadership and address in leadership.sessions:
+                rows.append(_follower_row(leadership, leadership.sessions[address]))
+            else:
+                rows.append(MemberRow(address=address, role="leader" if address == leads else ""))
         return FleetState(
             address=node.address, role=node.role.value, leader=leads, term=node.term, members=rows
         )
+
+    def _own_row(self) -> MemberRow:
+        leader, hello, near = self.node.leader, self.node.hello, self.near
+        role = "" if leader is None else "leader" if leader.is_self else "follower"
+        return MemberRow(
+            address=hello.address,
+            role=role,
+            version=hello.version,
+            settings=hello.config,
+            trusted_s=near.trusted_s if near.term else None,
+            kept=near.kept if near.term else None,
+            through=leader.through if leader else "",
+        )
+
+
+def _follower_row(leadership: Leadership, session: Session) -> MemberRow:
+    hello, subscription = session.hello, session.subscription
+    return MemberRow(
+        address=hello.address,
+        role="follower",
+        version=hello.version,
+        settings=hello.config,
+        heard_s=leadership.heard_s(session),
+        trusted_s=subscription.trusted_s if subscription else None,
+        lag=subscription.lag if subscription else None,
+        kept=session.kept if subscription else None,
+        through=hello.through,
+    )
 
 
 def _json(value: dict[str, str | float | None], status: int = 200) -> WireResponse:
