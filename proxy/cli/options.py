@@ -67,6 +67,11 @@ class ConfigLoader:
         if config.upstream.resolve and find_spec("aiodns") is None:
             fault = "needs the library aiodns; run pip install '.[resolve]' in the checkout"
             raise ConfigError(f"{self.path}: upstream.resolve: {fault}")
+        if config.redis.replicas and config.fleet.listen is None:
+            fault = (
+                "without fleet.listen there is no lease for them to have; add it, or remove this"
+            )
+            raise ConfigError(f"{self.path}: redis.replicas: {fault}")
         return config
 
     def secrets_changed(self) -> bool:

@@ -170,6 +170,21 @@ def test_redis_without_its_client_library_is_one_fault(
         assert capsys.readouterr().err == f"{fault}run pip install '.[redis]' in the checkout\n"
 
 
+def test_replicas_without_a_fleet_are_one_fault(
+    capsys: pytest.CaptureFixture[str], elsewhere: Path
+) -> None:
+    redis = "cache: {backend: redis, redis: 'redis://h:1/0'}\nredis: {replicas: 1}\n"
+    for command in ("check", "serve"):
+        (elsewhere / "proxy.yaml").write_text(redis)
+        assert run([command]) == 2
+        assert capsys.readouterr().err.startswith(
+            "proxy.yaml: redis.replicas: without fleet.listen there is no lease"
+        )
+    (elsewhere / "proxy.yaml").write_text(f"{redis}fleet: {{listen: '127.0.0.1:9080'}}\n")
+    run(["check"])
+    assert "redis.replicas" not in capsys.readouterr().err
+
+
 def test_a_configuration_that_cannot_be_read_is_named(
     capsys: pytest.CaptureFixture[str], elsewhere: Path
 ) -> None:
