@@ -41,6 +41,8 @@ class SystemPorts:
     """None: no setting changes while the proxy runs."""
     max_fds: int = 16_384
     """Limit of open file descriptors of this process."""
+    cores: int = 64
+    """Of this machine."""
     sockets: tuple[socket.socket, ...] = ()
     """Listening sockets that the service manager holds; each is used where its address is."""
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -265,5 +267,5 @@ class App:
         addresses = [", ".join(str(address_of(each)) for each in sockets) for sockets in groups]
         log = self._environment.log
         log.event("info", "listening", **dict(zip(("address", "admin"), addresses, strict=False)))
-        for warning in configuration_warnings(self._config):
+        for warning in configuration_warnings(self._config, self._ports.cores):
             log.event("warning", "configuration", detail=warning)

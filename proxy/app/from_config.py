@@ -74,10 +74,20 @@ def cache_variant(config: Config) -> str:
     return f"{config.origin} {links.rewrite} {signed}"
 
 
-def configuration_warnings(config: Config) -> tuple[str, ...]:
-    """Warnings about valid settings that have a cost; each says what to do instead."""
+def configuration_warnings(config: Config, cores: int) -> tuple[str, ...]:
+    """Warnings about valid settings that have a cost; each says what to do instead.
+
+    `cores`: of this machine.
+    """
     judges = (_open_access, _unusable_links, _own_links, _refused_commands)
-    return tuple(filter(None, (judge(config) for judge in judges)))
+    found = (_too_many_workers(config.workers, cores), *(judge(config) for judge in judges))
+    return tuple(filter(None, found))
+
+
+def _too_many_workers(workers: int, cores: int) -> str:
+    if workers == 1 or workers < cores:
+        return ""
+    return f"workers {workers} on {cores} cores; write at most the cores less one"
 
 
 def _open_access(config: Config) -> str:

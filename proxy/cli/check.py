@@ -53,9 +53,7 @@ def _warnings(config: Config) -> Iterator[str]:
             yield f"{key} {listen} is every address, of IPv4 too"
     if config.cache.backend == "sqlite" and is_in_use(Path(config.cache.directory)):
         yield _IN_USE
-    if config.workers > 1 and config.workers >= (cores := os.cpu_count() or 1):
-        yield f"workers {config.workers} on {cores} cores; write at most the cores less one"
-    yield from configuration_warnings(config)
+    yield from configuration_warnings(config, cores=os.cpu_count() or 1)
     yield from _override_warnings(config)
     hosts = {"public_url": urlsplit(config.public_url or "").hostname or ""}
     if TRELLO_API_HOST in config.clients.hosts:

@@ -1,6 +1,7 @@
 """`serve`: runs the configured proxy until a signal ends it."""
 
 import asyncio
+import os
 import secrets
 import signal
 from argparse import Namespace
@@ -36,6 +37,7 @@ def system_ports() -> SystemPorts:
         write_log=to_stderr,
         random=secrets.token_bytes,
         max_fds=raise_fd_limit(),
+        cores=os.cpu_count() or 1,
         environ=worker_environ(),
     )
 

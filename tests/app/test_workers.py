@@ -156,6 +156,12 @@ async def test_the_log_is_one_stream_in_which_no_secret_stands(
     assert len({line["id"].partition("-")[0] for line in proxy.logged("request")}) >= 2
 
 
+async def test_more_workers_than_cores_are_a_warning_in_the_log(proxy: ServedProxy) -> None:
+    warnings = [line["detail"] for line in proxy.logged("configuration")]
+    is_warned = any(each.startswith("workers 2 on ") for each in warnings)
+    assert is_warned is ((os.cpu_count() or 1) <= 2)
+
+
 async def test_a_worker_that_is_killed_under_load_costs_its_own_connections_alone(
     proxy: ServedProxy, card: str
 ) -> None:

@@ -56,7 +56,7 @@ def test_an_example_is_a_node_of_a_fleet(path: str) -> None:
     assert config.fleet.key is not None
     assert config.cache.backend == "redis"
     assert any(secret.endswith("/fleet-key") for secret in example.secrets)
-    assert not [each for each in configuration_warnings(config) if "are refused" in each]
+    assert not [each for each in configuration_warnings(config, 4) if "are refused" in each]
 
 
 def test_compose_is_as_the_specification_has_it() -> None:

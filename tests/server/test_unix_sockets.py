@@ -109,6 +109,7 @@ async def test_the_operator_may_have_one_of_their_own(
 
 
 def test_links_need_a_public_url() -> None:
-    (warning,) = configuration_warnings(load("listen: unix:/run/x", "proxy.yaml", {}, str))
+    config = load("listen: unix:/run/x", "proxy.yaml", {}, str)
+    (warning,) = configuration_warnings(config, cores=4)
     assert "links lead to http://localhost, where nothing listens" in warning
     assert warning.endswith("public_url: http://trello.internal")
