@@ -42,12 +42,15 @@ class Plan:
     rounds: int
     sizes: tuple[int, ...] = (1_000, 20_000)
     connections: tuple[int, ...] = (1, 16, 64)
+    slice_s: float = 1.0
+    client_keys: int = 200
+    """As many as a company has."""
 
 
 PLANS = {
     "full": Plan(rounds=9),
     "quick": Plan(rounds=2),
-    "smoke": Plan(rounds=1, sizes=(1_000,), connections=(2,)),
+    "smoke": Plan(rounds=1, sizes=(1_000,), connections=(2,), slice_s=0.1, client_keys=2),
 }
 
 
@@ -64,13 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
         )
     with Bench() as bench:
         upstream = bench.upstream()
-        started = [bench.proxy(upstream), bench.nginx(upstream), bench.naive(upstream)]
+        proxy = bench.proxy(upstream, client_keys=plan.client_keys)
+        started = [proxy, bench.nginx(upstream), bench.naive(upstream)]
         servers = {server.name: server for server in started if server is not None}
         field = f"Authorization: Bearer {NAMED_KEY}"
         servers["named"] = replace(servers["proxy"], name="named", field=field)
         for size in plan.sizes:
             for connections in plan.connections:
-                _measure(servers, size, connections, plan.rounds)
+                _measure(servers, size, connections, plan)
 
 
 def interpreter() -> str:
@@ -85,15 +89,15 @@ def least_rate(size: int, connections: int) -> float:
     return 1.5 if size <= SHORT_BYTES else 1.2
 
 
-def _measure(servers: dict[str, Server], size: int, connections: int, rounds: int) -> None:
+def _measure(servers: dict[str, Server], size: int, connections: int, plan: Plan) -> None:
     targets = Targets("0123456789ab", BOARDS, size)
     for server in servers.values():
         warm(server, targets)
     slices: dict[str, list[Slice]] = {name: [] for name in servers}
-    for _ in range(rounds):
+    for _ in range(plan.rounds):
         for name, server in servers.items():
-            slices[name].append(run(server, targets, connections, seconds=1))
-    print(f"\n{size // 1000} kB, {connections} connections, {rounds} slices each")
+            slices[name].append(run(server, targets, connections, plan.slice_s))
+    print(f"\n{size // 1000} kB, {connections} connections, {plan.rounds} slices each")
     for name, several in slices.items():
         print(
             f"  {name:6} {median(s.per_second for s in several):8,.0f} hits/s"

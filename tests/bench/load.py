@@ -78,14 +78,15 @@ def is_disturbed(slices: list[Slice]) -> bool:
 
 
 def run(
-    server: Server, targets: Targets, connections: int, seconds: int, *helpers: Server
+    server: Server, targets: Targets, connections: int, seconds: float, *helpers: Server
 ) -> Slice:
     """Closed loop: each connection asks as soon as it was answered. Errors end the benchmark.
 
-    `helpers` are at work too, and belong to what is measured.
+    `helpers` are at work too, and belong to what is measured. wrk counts whole seconds: asyncio
+    asks where there are fewer.
     """
     used_s, cpu_s = _foreign_s(server, *helpers), server.cpu_s()
-    load = _wrk if WRK else _asyncio
+    load = _wrk if WRK and seconds >= 1 else _asyncio
     requests, took_s, p50_s, p99_s, received, errors = load(server, targets, connections, seconds)
     cpu_s, others_s = server.cpu_s() - cpu_s, _foreign_s(server, *helpers) - used_s
     assert not errors, f"{server.name}: {errors} errors"
@@ -110,8 +111,8 @@ def _foreign_s(*servers: Server) -> float:
 _Figures = tuple[int, float, float, float, int, int]
 
 
-def _wrk(server: Server, targets: Targets, connections: int, seconds: int) -> _Figures:
-    command = [WRK or "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(_SCRIPT)]
+def _wrk(server: Server, targets: Targets, connections: int, seconds: float) -> _Figures:
+    command = [WRK or "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "-s", str(_SCRIPT)]
     command += ["-H", server.field] if server.field else []
     arguments = [targets.prefix, str(targets.different), str(targets.size), str(targets.again)]
     done = subprocess.run(
@@ -126,12 +127,12 @@ def _wrk(server: Server, targets: Targets, connections: int, seconds: int) -> _F
     return requests, took_us / 1e6, p50_us / 1e6, p99_us / 1e6, received, errors
 
 
-def _asyncio(server: Server, targets: Targets, connections: int, seconds: int) -> _Figures:
+def _asyncio(server: Server, targets: Targets, connections: int, seconds: float) -> _Figures:
     return asyncio.run(_closed_loop(server, targets, connections, seconds))
 
 
 async def _closed_loop(
-    server: Server, targets: Targets, connections: int, seconds: int
+    server: Server, targets: Targets, connections: int, seconds: float
 ) -> _Figures:
     took: list[float] = []
     received = 0

@@ -46,12 +46,13 @@ class Plan:
     targets: int = 200_000
     memory: int = 256
     """MiB of `cache.memory`."""
+    slice_s: float = 1.0
 
 
 PLANS = {
     "full": Plan(rounds=12),
     "quick": Plan(rounds=3, targets=20_000, memory=16),
-    "smoke": Plan(rounds=1, callers=20, targets=100, memory=16),
+    "smoke": Plan(rounds=1, callers=20, targets=100, memory=16, slice_s=0.1),
 }
 
 
@@ -76,9 +77,9 @@ def main(arguments: list[str] | None = None) -> None:
             asyncio.run(check(server, [targets.target(n) for n in range(5)], hit=False))
             asyncio.run(check(server, [targets.target(n) for n in range(5)], hit=True))
             if plan.rounds > 1:  # nginx makes the directories of its cache at first use
-                _slice(server, 32, upstream)
-        _added(upstream, servers, plan.rounds)
-        _rate(upstream, servers, plan.rounds)
+                _slice(server, 32, upstream, plan.slice_s)
+        _added(upstream, servers, plan)
+        _rate(upstream, servers, plan)
         for server in servers:
             _rush(upstream, server, plan.callers)
     memory = given.memory or plan.memory
@@ -87,15 +88,16 @@ def main(arguments: list[str] | None = None) -> None:
         _memory(bench.proxy(upstream, f"{memory}MiB"), memory * MIB, plan.targets)
 
 
-def _added(upstream: Server, servers: list[Server], rounds: int) -> None:
+def _added(upstream: Server, servers: list[Server], plan: Plan) -> None:
     """One connection, every target new: what each server adds to a direct question, by p50."""
     added: dict[str, list[float]] = {server.name: [] for server in servers}
     direct: list[float] = []
-    for _ in range(rounds):
-        direct.append(_slice(upstream, 1, upstream).p50_s)
+    for _ in range(plan.rounds):
+        direct.append(_slice(upstream, 1, upstream, plan.slice_s).p50_s)
         for server in servers:
-            added[server.name].append(_slice(server, 1, upstream).p50_s - direct[-1])
-    print(f"\nA stored miss, 1 connection, {rounds} slices each")
+            took_s = _slice(server, 1, upstream, plan.slice_s).p50_s
+            added[server.name].append(took_s - direct[-1])
+    print(f"\nA stored miss, 1 connection, {plan.rounds} slices each")
     print(f"  direct {median(direct) * 1e6:6.0f} µs")
     for name, several in added.items():
         print(f"  {name:6} {median(several) * 1e6:6.0f} µs more")
@@ -105,13 +107,13 @@ def _added(upstream: Server, servers: list[Server], rounds: int) -> None:
         print(verdict("added to nginx's", ratio.median, most=1.5))
 
 
-def _rate(upstream: Server, servers: list[Server], rounds: int) -> None:
+def _rate(upstream: Server, servers: list[Server], plan: Plan) -> None:
     """32 connections, every target new."""
     slices: dict[str, list[Slice]] = {server.name: [] for server in servers}
-    for _ in range(rounds):
+    for _ in range(plan.rounds):
         for server in servers:
-            slices[server.name].append(_slice(server, 32, upstream))
-    print(f"\nStored misses, 32 connections, {rounds} slices each")
+            slices[server.name].append(_slice(server, 32, upstream, plan.slice_s))
+    print(f"\nStored misses, 32 connections, {plan.rounds} slices each")
     for name, several in slices.items():
         print(
             f"  {name:6} {median(s.per_second for s in several):8,.0f} misses/s"
@@ -127,12 +129,12 @@ def _rate(upstream: Server, servers: list[Server], rounds: int) -> None:
         print(verdict("misses to nginx's", 1 / cpu.median if disturbed else rate.median, least=0.5))
 
 
-def _slice(server: Server, connections: int, upstream: Server) -> Slice:
+def _slice(server: Server, connections: int, upstream: Server, seconds: float) -> Slice:
     helpers = () if server is upstream else (upstream,)
     try:
-        return run(server, new_targets(1_000), connections, 1, *helpers)
+        return run(server, new_targets(1_000), connections, seconds, *helpers)
     except Stalled:  # a disk may stop for a second; the next slice says whether it was that
-        return run(server, new_targets(1_000), connections, 1, *helpers)
+        return run(server, new_targets(1_000), connections, seconds, *helpers)
 
 
 def _rush(upstream: Server, server: Server, callers: int) -> None:

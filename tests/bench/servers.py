@@ -41,14 +41,14 @@ clients: {{keys: [{keys}]}}
 """
 NAMED_KEY = "tpk_" + "0123456789abcdef" * 4
 _KEY = "{{name: client{number}, digest: '{digest}', boards: [{boards}]}}"
-CLIENT_KEYS, KEY_BOARDS = 200, 50
-"""Client keys of the proxy, and the boards of each but the one that is used."""
+KEY_BOARDS = 50
+"""Boards of each client key but NAMED_KEY."""
 
 
-def _client_keys() -> str:
-    """Entries of `clients.keys`: that of NAMED_KEY, and as many more as a company has."""
+def _client_keys(count: int) -> str:
+    """Entries of `clients.keys`: NAMED_KEY first."""
     entries = [_KEY.format(number=0, digest=digest_of(NAMED_KEY), boards="")]
-    for number in range(1, CLIENT_KEYS):
+    for number in range(1, count):
         boards = ", ".join(f"{number * KEY_BOARDS + each:024x}" for each in range(KEY_BOARDS))
         entries.append(_KEY.format(number=number, digest=digest_of(str(number)), boards=boards))
     return ", ".join(entries)
@@ -150,7 +150,9 @@ class Bench:
         command = [sys.executable, "-m", "tests.bench.large_board", str(port), str(cards)]
         return self._start("upstream", port, command, OTHER_CORE)
 
-    def proxy(self, upstream: Server, memory: str = "256MiB", workers: int = 1) -> Server:
+    def proxy(
+        self, upstream: Server, memory: str = "256MiB", workers: int = 1, client_keys: int = 1
+    ) -> Server:
         """This proxy, as an operator would start it: its log in a file, its metrics on."""
         port, directory = _free_port(), self._new("proxy")
         config = directory / "proxy.yaml"
@@ -161,7 +163,7 @@ class Bench:
                 directory=directory / "cache",
                 memory=memory,
                 workers=workers,
-                keys=_client_keys(),
+                keys=_client_keys(client_keys),
             )
         )
         command = [sys.executable, "-m", "proxy", "serve", "--config", str(config)]

@@ -16,6 +16,7 @@ from tests.bench.servers import Bench, Server
 
 BOARDS, SIZES, CONNECTIONS = 50, (1_000, 20_000), 16
 ROUNDS = {"full": 9, "quick": 3, "smoke": 1}
+SLICE_S = {"full": 1.0, "quick": 1.0, "smoke": 0.1}
 WORKERS = 2
 
 
@@ -31,19 +32,19 @@ def main(arguments: list[str] | None = None) -> None:
         upstream = bench.upstream()
         one, several = bench.proxy(upstream), bench.proxy(upstream, workers=WORKERS)
         for size in SIZES[: 1 if plan == "smoke" else None]:
-            _measure({"one": one, "workers": several}, size, ROUNDS[plan], cores)
+            _measure({"one": one, "workers": several}, size, plan, cores)
 
 
-def _measure(servers: dict[str, Server], size: int, rounds: int, cores: int) -> None:
-    targets = Targets("0123456789ab", BOARDS, size)
+def _measure(servers: dict[str, Server], size: int, plan: str, cores: int) -> None:
+    targets, slice_s = Targets("0123456789ab", BOARDS, size), SLICE_S[plan]
     slices: dict[str, list[Slice]] = {name: [] for name in servers}
     for server in servers.values():
         warm(server, targets)
-        run(server, targets, CONNECTIONS, seconds=1)  # each worker fills its near cache
-    for _ in range(rounds):
+        run(server, targets, CONNECTIONS, slice_s)  # each worker fills its near cache
+    for _ in range(ROUNDS[plan]):
         for name, server in servers.items():
-            slices[name].append(run(server, targets, CONNECTIONS, seconds=1))
-    print(f"\n{size // 1000} kB, {CONNECTIONS} connections, {rounds} slices each")
+            slices[name].append(run(server, targets, CONNECTIONS, slice_s))
+    print(f"\n{size // 1000} kB, {CONNECTIONS} connections, {ROUNDS[plan]} slices each")
     for name, each in slices.items():
         cpu, rate = (median(getattr(s, what) for s in each) for what in _FIGURES)
         print(f"  {name:8} {rate:8,.0f} hits/s {cpu * 1e6:7.1f} µs CPU")
