@@ -24,6 +24,7 @@ from proxy.observability.log import LogFlusher
 from proxy.runtime.clock import BootClock
 from proxy.server.client_readings import tls_readings
 from proxy.server.fast_path import FastPath
+from proxy.status.readings import attachment_readings
 
 if TYPE_CHECKING:
     from proxy.app.fleet_node import FleetNode
@@ -120,6 +121,8 @@ class App:
         components = self._components = await factory.build(self._credential)
         components.services.scoping.resolver.on_change = self._clear_fast_paths
         environment.metrics.provide(component_readings(components, environment))
+        files = components.stores.attachments
+        environment.metrics.provide(attachment_readings(files, environment.metrics))
         usage = components.credential_usage
         environment.metrics.provide({"client_credentials_total": usage.counts})
         ticks = components.services.cache.clock_monitor.tick, components.dashboard.tick

@@ -73,6 +73,8 @@ class LeaderHooks:
     """NoLeader while this node must send nothing."""
     fence: WriteFence
     barrier: Barrier
+    files: AttachmentStore
+    """Of the node, whether it leads or not (D82)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from proxy.app.leader_duties import LeaderDuties
 from proxy.app.listeners import Listeners, Serving
 from proxy.app.near_parser import build_near_parser
 from proxy.app.routes import ListenerRoutes, health_of
+from proxy.app.storage_monitor import StorageMonitor
+from proxy.app.stores import attachment_store
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.config.schema import Config, Fleet, masked
 from proxy.fleet.local import Local
@@ -28,17 +30,21 @@ from proxy.observability.metrics import Readings
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.fleet.client_handler import ClientHandler
+from proxy.server.fleet.file_copies import FileCopies
+from proxy.server.fleet.file_endpoint import FileEndpoint
 from proxy.server.fleet.leader_service import LeaderService
 from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.node_middleware import NodeHandler, RelayedMiddleware, envelope_of
 from proxy.server.fleet.peer_client import PeerClient
 from proxy.server.fleet.relay import Relay
+from proxy.server.fleet.session_bound import SessionBound
 from proxy.server.handlers.admin import AdminAccess
 from proxy.server.handlers.fleet import FleetPages
 from proxy.server.middleware import Routes
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.status.health import Health
+from proxy.status.readings import attachment_readings
 from proxy.trello.routes import RouteTable
 
 
@@ -64,32 +70,33 @@ class FleetNode:
             environment.log,
             deprecates=not config.clients.forwards_credentials,
         )
+        self._files = attachment_store(environment)
         self._duties = LeaderDuties(
-            environment, public_url, credential, self.credential_usage, learns=learns
+            environment,
+            public_url,
+            credential,
+            self.credential_usage,
+            files=self._files,
+            learns=learns,
         )
         self._duties.on_change = self._use_store
-        url, name = config.cache.redis_url, config.redis.name
-
-        def connect() -> RedisConnection:
-            return RedisConnection(url, clock)
-
+        connect, name = self._connect, config.redis.name
         key = config.fleet.key.reveal() if config.fleet.key else None
         self._key = SharedKey(key, connect, name=name, random=random, clock=clock)
         client = PeerClient(self._key.get, random)
-        instance = environment.instance
-        replicas = config.redis.replicas
+        instance, replicas = environment.instance, config.redis.replicas
         store = RedisLease(
             connect, name=name, address=address, instance=instance, replicas=replicas
         )
         near = self._near = Near(clock, config.cache.memory_bytes)
         near.on_change = self._use_store
         hello = Hello(address, instance, __version__, shared_settings(config), keeps=True)
-        log = environment.log
-        self._local = Local(hello, store, client, self._duties, clock, log, near)
+        self._local = Local(hello, store, client, self._duties, clock, environment.log, near)
         self.node = Node(self._local)
         self._service = LeaderService(self.node)
         self._duties.attach(self.node, self._service)
-        self._relay = Relay(self.node, client, near, clock)
+        self._relay = self._build_relay(client)
+        self._file_endpoint = FileEndpoint(self._files, self.node)
         self._operations = RouteTable(config.routes)
         self._parser = build_near_parser(environment, public_url, self._operations)
         self._apart = ApartMode(environment, public_url, self.node)
@@ -99,6 +106,7 @@ class FleetNode:
         self, listeners: Listeners, sockets: list[socket.socket], serving: Serving
     ) -> None:
         """Accept other nodes' connections on `sockets`; look for a leader, or become it."""
+        await self._start_files()
         middleware = listeners.middleware(
             RelayedMiddleware, serving, Routes({}, {}, self._serve_relayed, self._serve_relayed)
         )
@@ -112,6 +120,27 @@ class FleetNode:
         own(self._key).start()
         own(self.node)
         self.node.start()
+
+    def _connect(self) -> RedisConnection:
+        return RedisConnection(self._environment.config.cache.redis_url, self._environment.clock)
+
+    def _build_relay(self, client: PeerClient) -> Relay:
+        bound, environment = SessionBound(self.node), self._environment
+        return Relay(
+            self.node,
+            client,
+            self._near,
+            environment.clock,
+            bound=bound,
+            wait_s=self._wait_s,
+            files=FileCopies(self._files, client, bound, environment.metrics),
+        )
+
+    async def _start_files(self) -> None:
+        environment = self._environment
+        environment.shutdown.callback(self._files.directory.release)
+        await environment.own(self._files).start()
+        environment.own(StorageMonitor([self._files], environment.clock)).start()
 
     @property
     def tick(self) -> Callable[[], None]:
@@ -135,7 +164,7 @@ class FleetNode:
             self._relay,
             NearHandler(self._near, self._parser, self._environment.clock),
             apart=lambda: self._apart.handler(self._duties.credential),
-            wait_s=lambda: self._duties.environment.config.limits.wait_s,
+            wait_s=self._wait_s,
             clock=self._environment.clock,
         )
         return ListenerRoutes(
@@ -144,6 +173,9 @@ class FleetNode:
             ),
             admin=Routes(pages.routes(is_admin=True), {}, handler.serve_admin, handler.serve_admin),
         )
+
+    def _wait_s(self) -> float:
+        return self._duties.environment.config.limits.wait_s
 
     def use_fast_paths(self, fast_paths: list[FastPath]) -> None:
         """Have them repeat hits: of the leader's store, or of the near cache."""
@@ -190,6 +222,7 @@ class FleetNode:
             "fleet_relays_total": lambda: dict(self._relay.results),
             "fleet_relay_seconds": lambda: self._relay.durations,
             **self._near.readings(),
+            **attachment_readings(self._files, self._environment.metrics),
             "fleet_leader": node.acts,
             "fleet_members": lambda: len(node.members),
             "fleet_sessions": sessions,
@@ -225,6 +258,8 @@ class FleetNode:
     ) -> WireResponse:
         """The response to a request that another node relayed; one that may be passed on once."""
         envelope, leader = envelope_of(request), self.node.leader
+        if envelope.reads_file:
+            return await self._file_endpoint.serve(request)
         is_admin = envelope.is_admin
         if envelope.is_for_leader and leader and not (leader.is_self or leader.through):
             return await self._relay.pass_on(leader, request, context, is_admin=is_admin)

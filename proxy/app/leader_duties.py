@@ -13,6 +13,7 @@ from proxy.app.components import Components, Environment, LeaderHooks
 from proxy.app.factory import ComponentFactory
 from proxy.app.readings import component_readings
 from proxy.app.routes import RouteBuilder
+from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.store.redis_behind import BehindFlag
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.cache.store.succession import Succession
@@ -68,9 +69,10 @@ class LeaderDuties:
         credential: Credential,
         credential_usage: CredentialUsage,
         *,
+        files: AttachmentStore,
         learns: bool,
     ) -> None:
-        """`learns`: whether the token is inspected, as CredentialManager.start has it."""
+        """`files`: of the node. `learns`: as CredentialManager.start has it."""
         self.environment = environment
         """Of the next term: with the configuration that was loaded last."""
         self.credential = credential
@@ -81,6 +83,7 @@ class LeaderDuties:
         """Called when a term has begun or ended."""
         self._public_url = public_url
         self._usage = credential_usage
+        self._files = files
         self._learns = learns
         self._node: Node | None = None
         self._service: LeaderService | None = None
@@ -145,6 +148,7 @@ class LeaderDuties:
     async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
         """As Duties.take_over."""
         await self._wait_closed()
+        await self._files.end_downloads()  # from the last leader
         behind, shutdown = BehindFlag(), AsyncExitStack()
         hooks = LeaderHooks(
             succession=succession,
@@ -152,11 +156,13 @@ class LeaderDuties:
             may_send=self._check_may_send,
             fence=self,
             barrier=barrier,
+            files=self._files,
         )
         environment = replace(self.environment, shutdown=shutdown, leader=hooks)
         try:
             factory = ComponentFactory(environment, self._public_url)
             components = await factory.build(self.credential)
+            shutdown.push_async_callback(self._files.end_downloads)
             self._term = _Term(
                 replace(components, credential_usage=self._usage),
                 environment,

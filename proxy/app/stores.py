@@ -37,20 +37,27 @@ class StoreFactory:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._cache = environment.config.cache
-        self._directory = DirectoryLock(Path(self._cache.directory))
+        leader = environment.leader
+        self._files = leader.files if leader else attachment_store(environment)
+        self._directory = self._files.directory
         self._redis: RedisStats | None = None
         self._redis_backend: RedisBackend | None = None
 
     async def open(self) -> Stores:
         """All stores; StoreError if those of a fleet's leader cannot be opened."""
-        self._environment.shutdown.callback(self._directory.release)
-        responses, attachments = await self._responses(), await self._attachments()
+        is_node, attachments = self._environment.leader is not None, self._files
+        if not is_node:
+            self._environment.shutdown.callback(self._directory.release)
+        responses = await self._responses()
+        if not is_node:
+            await self._environment.own(attachments).start()
         identity = self._identity_file(responses.disk)
+        own = (identity,) if is_node else (attachments, identity)
         if responses.disk is not None and self._redis is not None:
             self._monitor(RENEW_S, responses.disk)
-            self._monitor(LOOK_S, attachments, identity)
+            self._monitor(LOOK_S, *own)
         elif responses.disk is not None:
-            self._monitor(LOOK_S, responses.disk, attachments, identity)
+            self._monitor(LOOK_S, responses.disk, *own)
         return Stores(
             responses=responses,
             attachments=attachments,
@@ -106,22 +113,21 @@ class StoreFactory:
         )
         return backend, settings.memory_bytes
 
-    async def _attachments(self) -> AttachmentStore:
-        """The attachment store; of no size where nothing may be written to the disk."""
-        settings = self._environment.config.attachments
-        store = AttachmentStore(
-            self._directory,
-            0 if self._cache.backend == "memory" else settings.disk_bytes,
-            settings.max_file_bytes,
-            self._environment.clock,
-            self._environment.log,
-        )
-        await self._environment.own(store).start()
-        return store
-
     def _identity_file(self, disk: WriteBehindTier | None) -> IdentityFile:
         """The identity file; saving calls from a thread, Redis is written by the event loop."""
         if self._redis is None or disk is None:
             return IdentityFile(self._directory if disk is not None else None)
         loop, save = asyncio.get_running_loop(), disk.save_identity
         return IdentityFile(self._directory, lambda text: loop.call_soon_threadsafe(save, text))
+
+
+def attachment_store(environment: Environment) -> AttachmentStore:
+    """The attachment store; of no size where nothing may be written to the disk."""
+    cache, settings = environment.config.cache, environment.config.attachments
+    return AttachmentStore(
+        DirectoryLock(Path(cache.directory)),
+        0 if cache.backend == "memory" else settings.disk_bytes,
+        settings.max_file_bytes,
+        environment.clock,
+        environment.log,
+    )

@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
-from proxy.attachments.fetcher import AttachmentFetch, UpstreamRefused
+from proxy.attachments.fetcher import UpstreamRefused
+from proxy.attachments.store.download_task import PartSource
 from proxy.attachments.store.shared_file import (
     READ_BYTES,
     SEND_BYTES,
     FileInfo,
+    FileOffer,
     SharedFile,
     StoredRange,
 )
@@ -34,11 +36,11 @@ class AttachmentBody:
 
     def __init__(
         self,
-        start: Callable[[int], AttachmentFetch],
+        start: Callable[[int], PartSource],
         info: FileInfo,
         *,
         file: SharedFile | None = None,
-        fetch: AttachmentFetch | None = None,
+        fetch: PartSource | None = None,
     ) -> None:
         """Owns `file`, on disk, and `fetch`, an open download of it or of its end.
 
@@ -52,8 +54,8 @@ class AttachmentBody:
         self._piece_bytes = FIRST_BYTES
         self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_upstream()
 
-    def set_range(self, start: int, end: int) -> None:
-        """Only the bytes from `start` up to `end`; before the first is read."""
+    def set_range(self, start: int, end: int | None) -> None:
+        """Only the bytes from `start` up to `end`, or the end; before the first is read."""
         self._at, self._end = start, end
 
     async def read_small(self) -> bytes | None:
@@ -76,6 +78,21 @@ class AttachmentBody:
         if file is None or file.failure is not None or file.signature is None or end is None:
             return None
         return StoredRange(file.digest, file.signature, self._at, end)
+
+    def offer(self, file_id: str) -> FileOffer | None:
+        """What another node needs to send the same; None if this store has not got the file."""
+        file, info = self._file, self._info
+        if file is None or file.failure is not None:
+            return None
+        return FileOffer(
+            id=file_id,
+            length=info.length,
+            content_type=info.content_type,
+            start=self._at,
+            end=self._end,
+            written=file.written,
+            digest=file.digest,
+        )
 
     async def send(self, to: int) -> int:
         """Send the next bytes to the socket `to` with `sendfile`; the number of bytes sent.
@@ -144,7 +161,7 @@ class AttachmentBody:
             if self._at == self._end:
                 return
 
-    async def _fetch_from_here(self) -> AttachmentFetch:
+    async def _fetch_from_here(self) -> PartSource:
         """A download that begins at the current position; `aclose` closes it."""
         if self._fetch is not None and self._fetch.start == self._at:
             return self._fetch

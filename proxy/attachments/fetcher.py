@@ -155,6 +155,8 @@ class AttachmentFetch:
         """The file's strong validator, if the first response had one."""
         self._digest = hashlib.sha256()
         """Of the delivered bytes, if there is no strong validator."""
+        self.digest = ""
+        """Trello names none."""
         self._connection = AsyncExitStack()
         self._response: UpstreamResponse | None = None
         self._attempts = 0

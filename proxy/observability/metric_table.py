@@ -133,7 +133,7 @@ counter attachment_evictions_total
 counter attachment_downloads_total{result}
     Downloads into the store: `stored`, `failed`, `too-large`, `insufficient-space`.
 counter attachment_bytes_total{source}
-    Bytes of attachments read from `disk` and from `trello`.
+    Bytes of attachments read from `disk`, from `trello` and from another `node` of a fleet.
 counter attachment_checksum_failures_total
     Stored attachments whose bytes had changed on disk; each is downloaded again.
 gauge attachment_store_up

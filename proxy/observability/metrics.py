@@ -169,6 +169,7 @@ class Metrics:
     not_stored: dict[str, int] = field(default_factory=dict)
     invalidations: dict[str, int] = field(default_factory=dict)
     downloaded_bytes: int = 0
+    copied_bytes: int = 0
     webhook_deliveries: dict[str, int] = field(default_factory=dict)
     webhooks: int = 0
     webhooks_missed: int = 0

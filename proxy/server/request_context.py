@@ -6,7 +6,7 @@ from typing import Protocol
 
 from proxy.access.client import Client
 from proxy.access.client_keys import ClientKeyEntry
-from proxy.attachments.store.shared_file import StoredRange
+from proxy.attachments.store.shared_file import FileOffer, StoredRange
 from proxy.credentials.extraction import ExtractedCredential
 from proxy.fleet.near import Given
 from proxy.http_semantics.trace_context import TraceContext
@@ -60,6 +60,10 @@ class RequestContext:
     """Whether the worker that relays it can send a stored file itself (D74)."""
     file: StoredRange | None = None
     """Where the response's body is stored; None: it is the body."""
+    wants_offer: bool = False
+    """Whether the node that relays it can send the file from a store of its own (D82)."""
+    offer: FileOffer | None = None
+    """What that node is to send; None: the response has a body."""
     given: Given | None = None
     """What lets that node keep the response; None: the response is for the client alone."""
     is_audited: bool = False

@@ -75,6 +75,7 @@ def attachment_readings(attachments: AttachmentStore, metrics: Metrics) -> Readi
         "attachment_bytes_total": lambda: {
             "disk": attachments.file_io.read_bytes,
             "trello": metrics.downloaded_bytes,
+            "node": metrics.copied_bytes,
         },
         "attachment_checksum_failures_total": lambda: attachments.checksum_failures,
         "attachment_store_up": lambda: attachments.is_working,

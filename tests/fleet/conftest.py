@@ -68,7 +68,7 @@ async def group(
             await link(network, nodes)
         made = NodeGroup(nodes)
         try:
-            await made.start()
+            await made.start(getattr(request.module, "SETTINGS", ""))
             yield made
         finally:
             for node in nodes:

@@ -26,7 +26,7 @@ from proxy.runtime.clock import FakeClock, SystemClock
 from proxy.server.fleet import node_middleware
 from proxy.server.fleet.envelope import REQUEST_FIELD, SESSION, Envelope, seal
 from proxy.server.fleet.peer_client import PeerUnreachable
-from proxy.server.fleet.relay import relayed_message
+from proxy.server.fleet.relayed_message import relayed_message
 from proxy.server.middleware import Routes
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse

@@ -36,6 +36,7 @@ from proxy.server.fleet.leader_service import LeaderService
 from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.peer_client import PeerClient
 from proxy.server.fleet.relay import Relay
+from proxy.server.fleet.session_bound import SessionBound
 from proxy.server.middleware import Handler, Routes
 from proxy.server.request_parser import RequestParser
 from proxy.trello.routes import RouteTable
@@ -61,7 +62,15 @@ class Worker:
         self._local = Local(hello, lease, client, duties, clock, log, near, is_given=True)
         self._node = Node(self._local)
         files = environment.own(StoredFiles(Path(environment.config.cache.directory)))
-        self._relay = relay = Relay(self._node, client, near, clock, files)
+        self._relay = relay = Relay(
+            self._node,
+            client,
+            near,
+            clock,
+            bound=SessionBound(self._node),
+            wait_s=lambda: self._wait_s,
+            files=files,
+        )
         labels = (str(setup.number),)
         metrics.provide(
             {

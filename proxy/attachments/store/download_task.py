@@ -19,6 +19,7 @@ from proxy.errors import (
     ChecksumMismatch,
     FileTooLarge,
     InsufficientSpace,
+    StoreError,
 )
 
 STEP_BYTES = 8 * 1024 * 1024
@@ -28,11 +29,17 @@ Reserve = Callable[[int], Awaitable[None]]
 """Reserves disk space, in bytes; InsufficientSpace."""
 
 
+class SourceLost(StoreError):
+    """The node that an attachment is copied from does not send it, or not to its end."""
+
+
 class ByteSource(Protocol):
     """The source of a file; its exceptions are raised to the file's readers."""
 
     info: FileInfo | None
     """What is known so far; a long text's charset is known at the end only."""
+    digest: str
+    """SHA-256 that the bytes must have; empty if that is not known."""
 
     async def open(self) -> FileInfo:
         """What is known before the first byte."""
@@ -42,6 +49,13 @@ class ByteSource(Protocol):
 
     async def aclose(self) -> None:
         """Release the source; called in any case."""
+
+
+class PartSource(ByteSource, Protocol):
+    """The end of a file, for one reader."""
+
+    start: int
+    """Of the file's bytes the first that it gives."""
 
 
 class DownloadTask:
@@ -61,10 +75,15 @@ class DownloadTask:
         self._file_io = file_io
         self._max_bytes = max_bytes
         self._reserved_bytes = 0
+        self._written = 0
         self._digest = hashlib.sha256()
 
     async def run(self, reserve: Reserve) -> str:
-        """The digest of the complete file, synced; FileTooLarge, InsufficientSpace."""
+        """The digest of the complete file, synced; FileTooLarge, InsufficientSpace.
+
+        Where the source's digest is known, no reader gets the last bytes of other ones:
+        ChecksumMismatch.
+        """
         try:
             info = await self._source.open()
             length = info.length
@@ -73,21 +92,25 @@ class DownloadTask:
             self.file.set_info(info)
             async for chunk in self._source:
                 await self._append(chunk, reserve)
-            if length is not None and self.file.written != length:
-                raise ChecksumMismatch("a file came at another length than announced")
+            digest = self._digest.hexdigest()
+            if length not in (None, self._written) or self._source.digest not in ("", digest):
+                raise ChecksumMismatch("a file came with another length or other bytes than said")
+            self.file.append_written(self._written - self.file.written)
             self.file.finish(self._source.info)
             await self._in_thread(os.fsync, self.file.fd)
-            return self._digest.hexdigest()
+            return digest
         finally:
             await self._source.aclose()
 
     async def _append(self, chunk: bytes, reserve: Reserve) -> None:
-        at = self.file.written
+        at = self._written
         self._check(at + len(chunk))
         if at + len(chunk) > self._reserved_bytes:
             await self._reserve(reserve, STEP_BYTES)
         await self._in_thread(self._write, chunk, at)
-        self.file.append_written(len(chunk))
+        self._written = at + len(chunk)
+        shown = at if self._source.digest else self._written
+        self.file.append_written(shown - self.file.written)
 
     def _write(self, chunk: bytes, at: int) -> None:
         """Runs in a thread, one chunk at a time."""

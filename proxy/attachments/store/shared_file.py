@@ -37,6 +37,31 @@ class StoredRange(NamedTuple):
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class FileOffer:
+    """A part of a file that another node sends, from a store of its own or from this one's."""
+
+    id: str
+    """As in the catalogue."""
+    length: int | None
+    content_type: str
+    start: int
+    end: int | None
+    """The end of the file if None, as its length is not known yet."""
+    written: int = 0
+    """Bytes that are in this store already."""
+    digest: str = ""
+    """SHA-256 of the file; empty until it is stored."""
+
+    def is_continued_by(self, other: "FileOffer") -> bool:
+        """Whether the rest may be taken from what another leader offers: it is the same file."""
+        has_other_digest = "" not in (self.digest, other.digest) and self.digest != other.digest
+        if self.length is None or has_other_digest:
+            return False
+        mine = self.id, self.length, self.start, self.end
+        return mine == (other.id, other.length, other.start, other.end)
+
+
 @dataclass(slots=True)
 class FileIo:
     """The threads for file I/O, and the bytes read from files."""

@@ -86,7 +86,7 @@ class AttachmentStore:
         self.seen_links = SeenLinks()
         self.max_file_bytes = max_file_bytes
         self._clock, self._log = clock, log
-        self._directory = directory
+        self.directory = directory
         self._blobs = BlobDirectory(directory.path / DIRECTORY)
         self._catalog = Catalog(directory.path / DIRECTORY)
         self._rows = AttachmentIndex()
@@ -113,7 +113,7 @@ class AttachmentStore:
         if self.is_disabled:
             return
         try:
-            self._directory.own()
+            self.directory.own()
             contents, present = await self._write(self._recover)
         except StoreError as error:
             self._fail("open", error)
@@ -148,13 +148,13 @@ class AttachmentStore:
 
     def _check(self) -> None:
         """StoreError unless the open files are those in the directory, which is ours."""
-        self._directory.own()
+        self.directory.own()
         if not (self._blobs.is_intact() and self._catalog.is_intact()):
             raise StoreError("removed or replaced while it was in use")
 
     async def stop(self) -> None:
         """Cancel all downloads, and save when files were last used."""
-        await self._tasks.stop()
+        await self.end_downloads()
         await self._open_files.stop()
         if self.is_working:
             with suppress(StoreError):
@@ -162,6 +162,10 @@ class AttachmentStore:
         await self._in_writer_thread(self._catalog.close)
         for threads in (self.file_io.threads, self._writer_thread):
             threads.shutdown(wait=False)
+
+    async def end_downloads(self) -> None:
+        """Cancel all downloads: their sources are not to be used any more."""
+        await self._tasks.stop()
 
     def contains(self, file_id: str) -> bool:
         """Whether the complete file is stored, as far as is known without reading the disk."""

@@ -17,19 +17,13 @@ from proxy.runtime.clock import BootClock
 from proxy.server.fleet.leader_service import LeaderService
 from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.peer_client import PeerLost, PeerUnreachable
-from proxy.server.fleet.relay import (
-    REPEATABLE_BYTES,
-    Relay,
-    RelayedMessage,
-    relayed_message,
-)
+from proxy.server.fleet.relay import RETRY_S, Relay
+from proxy.server.fleet.relayed_message import REPEATABLE_BYTES, RelayedMessage, relayed_message
 from proxy.server.middleware import Handler
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.trello.tunnel import tunnelled_method_in
 
-RETRY_S = 0.1
-"""Before a request is sent again."""
 _SAFE = frozenset({"GET", "HEAD"})
 
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 import msgspec
 
 from proxy.access.client import Source
-from proxy.attachments.store.shared_file import StoredRange
+from proxy.attachments.store.shared_file import FileOffer, StoredRange
 from proxy.fleet.near import Given
 from proxy.model import Outcome
 
@@ -22,6 +22,8 @@ INTERNAL_PREFIX = "trello-proxy-"
 """Fields that begin with it are removed from clients' requests and from responses to clients."""
 SESSION = "/-/fleet/session"
 """Target of the WebSocket of a session."""
+FILES = "/-/fleet/files/"
+"""With the quoted id of a file, target of a node's own request for it."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -47,6 +49,10 @@ class Envelope(msgspec.Struct, frozen=True):
     """Whether the receiver is to relay it to its leader, which the first one cannot reach (D79)."""
     takes_file: bool = False
     """Whether that process, a worker, can send a stored file itself."""
+    takes_offer: bool = False
+    """Whether that node can send a file from a store of its own (D82)."""
+    reads_file: bool = False
+    """Whether it is no client's request but that node's own, for a file in the receiver's store."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -64,6 +70,8 @@ class Result(msgspec.Struct, frozen=True):
     """Whether this node does not lead: nothing of the request was done."""
     file: StoredRange | None = None
     """Where the body is stored, of which nothing follows."""
+    offer: FileOffer | None = None
+    """What that node is to send as the body, of which nothing follows."""
     given: Given | None = None
     """The body is in stored form, and what lets the other node keep it."""
 

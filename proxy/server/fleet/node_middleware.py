@@ -51,7 +51,9 @@ class RelayedMiddleware(Middleware):
         context.user = envelope.name if envelope.source == "user" else ""
         context.client_address = envelope.address
         context.is_forwarded = envelope.is_forwarded
-        context.wants_file = envelope.takes_file and request.raw_path.startswith("/1/")
+        is_of_api = request.raw_path.startswith("/1/")
+        context.wants_file = envelope.takes_file and is_of_api
+        context.wants_offer = envelope.takes_offer and is_of_api
         context.wants_stored = envelope.stored_form == STORED_FORM
         return context
 
@@ -99,6 +101,7 @@ class RelayedMiddleware(Middleware):
             is_moved=context.is_moved,
             given=context.given,
             file=context.file,
+            offer=context.offer,
         )
         response.dynamic_headers += result_line(result)
         response.on_sent = lambda _: context.hold.release()

@@ -6,7 +6,7 @@ A node that cannot reach the leader relays to another follower, which relays it 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,11 +14,11 @@ from functools import partial
 import aiohttp
 from aiohttp import web
 from msgspec.structs import replace as with_values
-from multidict import CIMultiDict
 
+from proxy.attachments.store.shared_file import FileOffer
 from proxy.attachments.stored_files import StoredFiles
-from proxy.cache.store.codec import VERSION as STORED_FORM
 from proxy.cache.store.codec import loads
+from proxy.errors import IncompleteResponse
 from proxy.fleet.errors import LeaderLost, NoLeader
 from proxy.fleet.near import Given, Near, NearResponse
 from proxy.fleet.node import Leader, Node
@@ -26,57 +26,28 @@ from proxy.http_semantics.fields import HOP_BY_HOP
 from proxy.model import CacheKey
 from proxy.observability.metrics import Histogram
 from proxy.runtime.clock import BootClock
-from proxy.runtime.tasks import TaskSet
 from proxy.server.fleet.collapser import Collapser
 from proxy.server.fleet.envelope import (
     INTERNAL_PREFIX,
     RESULT_FIELD,
-    Envelope,
     Result,
     parse_result,
 )
-from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable, sendable
+from proxy.server.fleet.file_copies import FileCopies
+from proxy.server.fleet.peer_client import PeerClient, PeerLost, PeerUnreachable
+from proxy.server.fleet.relayed_message import RelayedMessage, relayed_message
+from proxy.server.fleet.session_bound import IDLE_S, SessionBound
 from proxy.server.handlers.api import render_stored
-from proxy.server.request_body import RequestBody, read_limited, stream_body
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.trello.message import BodyStream
 
-REPEATABLE_BYTES = 64 * 1024
-"""A request body up to this length is kept, so that it can be relayed again."""
+RETRY_S = 0.1
+"""Before a request is sent again."""
 SHARED_BYTES = 256 * 1024
 """A response body up to this length is received whole before any of it is sent."""
-IDLE_S = 60.0
-"""A longer response body that does not go on for this long has ended."""
 _FILE = re.compile(r"/1/[^?]*/download")
 """Of the target of each file."""
-_SAFE = frozenset({"GET", "HEAD"})
-_NOT_RELAYED = HOP_BY_HOP | {"content-length", "expect"}
-
-
-@dataclass(frozen=True, slots=True)
-class RelayedMessage:
-    """A client's request, as far as it is relayed."""
-
-    method: str
-    target: str
-    fields: CIMultiDict[str]
-    envelope: Envelope
-    body: RequestBody
-    shared_by: tuple[object, ...] | None
-    """Equal for requests that may share a response; None if this one may not."""
-    near_key: CacheKey | None = None
-    """Of this node's near cache; None if the response may not be kept there."""
-
-    @property
-    def is_safe(self) -> bool:
-        """Whether it may be sent twice."""
-        return self.method in _SAFE
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether its body, if any, is in memory."""
-        return isinstance(self.body.content, bytes | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,57 +73,6 @@ class _Received:
             context.client = replace(context.client, name=result.client, source="key")
 
 
-async def relayed_message(
-    request: web.BaseRequest,
-    context: RequestContext,
-    *,
-    is_admin: bool,
-    near_key: CacheKey | None = None,
-) -> RelayedMessage:
-    """The message of a client's request; ClientError for a target or body that is not accepted."""
-    client = context.client
-    envelope = Envelope(
-        request_id=context.request_id,
-        peer=request.remote or "",
-        address=context.client_address,
-        name=client.name,
-        source=client.source,
-        is_forwarded=context.is_forwarded,
-        is_admin=is_admin,
-        stored_form=STORED_FORM if near_key is not None else 0,
-    )
-    body = await _body_of(request, context)
-    fields = _fields_of(request, body)
-    is_plain_read = request.method == "GET" and not request.body_exists
-    shared_by: tuple[object, ...] | None = None
-    if is_plain_read and request.raw_path.startswith("/1/") and not is_admin:
-        shared_by = (request.raw_path, request.raw_headers, client.source, client.name)
-    target = sendable(request.raw_path)
-    return RelayedMessage(request.method, target, fields, envelope, body, shared_by, near_key)
-
-
-async def _body_of(request: web.BaseRequest, context: RequestContext) -> RequestBody:
-    if not request.body_exists:
-        return RequestBody()
-    length = request.content_length
-    if length is not None and length <= REPEATABLE_BYTES:
-        return RequestBody(content=await read_limited(request, context.hold, REPEATABLE_BYTES))
-    return await stream_body(request, context.hold)
-
-
-def _fields_of(request: web.BaseRequest, body: RequestBody) -> CIMultiDict[str]:
-    """Those that the leader decides by; a Connection field hides none of them from it."""
-    fields: CIMultiDict[str] = CIMultiDict(
-        (name, value.encode("utf-8", "replace").decode())
-        for name, value in request.headers.items()
-        if (lower := name.lower()) not in _NOT_RELAYED and not lower.startswith(INTERNAL_PREFIX)
-    )
-    fields.setdefault("Host", "")  # aiohttp would name the leader's address
-    if body.length is not None:
-        fields["Content-Length"] = str(body.length)
-    return fields
-
-
 class Relay:
     """Relays to the leader, as long as this node has a session with it."""
 
@@ -162,9 +82,12 @@ class Relay:
         client: PeerClient,
         near: Near,
         clock: BootClock,
-        files: StoredFiles | None = None,
+        *,
+        bound: SessionBound,
+        wait_s: Callable[[], float],
+        files: StoredFiles | FileCopies | None,
     ) -> None:
-        """`files`: the leader's, where they are on this machine."""
+        """`wait_s`: for the next leader. `files`: the leader's on this machine, or copies."""
         self.results: Counter[str] = Counter(dict.fromkeys(("ok", "shared", *_LABELS.values()), 0))
         """Relayed requests by result, for the metrics."""
         self.durations = Histogram()
@@ -175,16 +98,16 @@ class Relay:
         self._files = files
         self._clock = clock
         self._collapser: Collapser[_Received] = Collapser()
-        self._running: dict[Leader, set[asyncio.Timeout]] = {}
-        self._tasks = TaskSet()
+        self._bound = bound
+        self._wait_s = wait_s
 
     def start(self) -> None:
         """Watch the session with the leader."""
-        self._tasks.spawn(self._end_lost())
+        self._bound.start()
 
     async def stop(self) -> None:
         """End every connection."""
-        await self._tasks.stop()
+        await self._bound.stop()
         await self._client.close()
 
     async def send(
@@ -196,9 +119,8 @@ class Relay:
         a write was sent. PeerLost: a read was.
         """
         context.is_relayed = True
-        if self._files is not None and message.method == "GET" and _FILE.match(message.target):
-            envelope = with_values(message.envelope, takes_file=True)
-            message = replace(message, envelope=envelope)
+        if message.method == "GET" and _FILE.match(message.target):
+            message = self._for_file(leader, message)
         try:
             if message.shared_by is None:
                 received, was_shared = await self._send(leader, message, context), False
@@ -208,6 +130,7 @@ class Relay:
                     partial(self._send, leader, message, context),
                     lambda each: isinstance(each.body, bytes),
                 )
+            received = await self._with_file(leader, message, context, received)
         except BaseException as error:
             self.results[_LABELS.get(type(error), "failed")] += 1
             raise
@@ -237,38 +160,68 @@ class Relay:
     async def _send(
         self, leader: Leader, message: RelayedMessage, context: RequestContext
     ) -> _Received:
-        if not self._node.reaches(leader):
-            raise PeerUnreachable  # no later change would end this relay
         try:
-            async with asyncio.timeout(None) as until_lost:
-                running = self._running.setdefault(leader, set())
-                running.add(until_lost)
-                try:
-                    return await self._exchange(leader, message, context)
-                finally:
-                    running.discard(until_lost)
-                    if not running and self._running.get(leader) is running:
-                        del self._running[leader]
+            async with self._bound.until_lost(leader):
+                return await self._exchange(leader, message, context)
         except (PeerLost, TimeoutError):
             if message.body.failure is not None:
                 raise message.body.failure from None
             raise (PeerLost if message.is_safe else LeaderLost) from None
 
-    async def _exchange(
-        self, leader: Leader, message: RelayedMessage, context: RequestContext
+    def _for_file(self, leader: Leader, message: RelayedMessage) -> RelayedMessage:
+        """The same, in which this process says how it can send a file itself."""
+        envelope = with_values(
+            message.envelope,
+            takes_file=isinstance(self._files, StoredFiles),
+            takes_offer=isinstance(self._files, FileCopies)
+            and self._files.are_possible
+            and not leader.through,
+        )
+        return replace(message, envelope=envelope)
+
+    async def _with_file(
+        self,
+        leader: Leader,
+        message: RelayedMessage,
+        context: RequestContext,
+        received: _Received,
     ) -> _Received:
-        """The leader's response; of a stored file, requested once more if it cannot be opened."""
-        received = await self._exchange_once(leader, message, context)
-        file = received.result.file
-        if file is None or self._files is None:
+        """The same response with its file; of one that cannot be opened, it is requested again."""
+        file, offer = received.result.file, received.result.offer
+        if offer is not None and isinstance(self._files, FileCopies):
+            permit = partial(self._permit_again, message, context)
+            copy = await self._files.open(offer, leader, permit)
+            length = None if offer.end is None else offer.end - offer.start
+            return replace(received, body=copy, length=length)
+        if file is None or not isinstance(self._files, StoredFiles):
             return received
         body = await self._files.open(file)
         if body is not None:
             return replace(received, body=body, length=file.end - file.start)
         envelope = with_values(message.envelope, takes_file=False)
-        return await self._exchange_once(leader, replace(message, envelope=envelope), context)
+        return await self._send(leader, replace(message, envelope=envelope), context)
 
-    async def _exchange_once(
+    async def _permit_again(
+        self, message: RelayedMessage, context: RequestContext, offer: FileOffer
+    ) -> tuple[Leader, FileOffer]:
+        """The leader, and its offer of the same file; NoLeader, IncompleteResponse."""
+        deadline = self._clock.boottime() + self._wait_s()
+        while True:
+            leader = await self._node.wait_for_leader(deadline)
+            with suppress(NoLeader, PeerLost, PeerUnreachable):
+                received = await self._send(leader, self._for_file(leader, message), context)
+                break
+            if self._clock.boottime() + RETRY_S >= deadline:
+                raise NoLeader
+            await self._clock.sleep(RETRY_S)
+        if not isinstance(received.body, bytes):
+            await received.body.aclose()
+        other = received.result.offer
+        if other is None or not offer.is_continued_by(other):
+            raise IncompleteResponse("The next leader does not have the same file; ask again.")
+        return leader, other
+
+    async def _exchange(
         self, leader: Leader, message: RelayedMessage, context: RequestContext
     ) -> _Received:
         request = message.method, message.target, message.fields.copy()
@@ -324,24 +277,6 @@ class Relay:
         except (aiohttp.ClientError, OSError):
             raise PeerLost from None
         return _Received(response.status, head, content, length, result)
-
-    async def _end_lost(self) -> None:
-        """End the relays to a leader whose session is over: it may never respond.
-
-        Those through a follower that is not needed any more have time to end.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            for leader, running in [*self._running.items()]:
-                if self._node.reaches(leader):
-                    continue
-                is_led = self._node.reaches(leader._replace(through=""))
-                ends_at = loop.time() + (IDLE_S if is_led else 0)
-                for timeout in running:
-                    at = timeout.when()
-                    if at is None or ends_at < at:
-                        timeout.reschedule(ends_at)
-            await self._node.wait_for_change()
 
 
 class RelayedBody:

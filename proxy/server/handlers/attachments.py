@@ -78,7 +78,11 @@ class AttachmentHandler:
             return opened
         response = await _render(request, permitted, opened, validators)
         context.outcome = opened.outcome
-        return await _handed_over(request, context, response)
+        if isinstance(response.content, AttachmentBody):
+            response.content = await _content(request, context, permitted, response.content)
+        if context.file is not None or context.offer is not None:
+            response.content_length_bytes = 0
+        return response
 
     def _validators(self, upload: UploadedFile) -> Validators:
         """ETag and Last-Modified; no date later than the response (RFC 9110 §8.8.2.1)."""
@@ -98,12 +102,12 @@ async def _render(
     match part:
         case Whole():
             fields = _fields(request, permitted, opened, validators)
-            return WireResponse(200, serialize(fields), await _content(opened), length)
+            return WireResponse(200, serialize(fields), opened.body, length)
         case Slice(start, end):
             opened.body.set_range(start, end)
             named = ("Content-Range", content_range(part, length or 0))
             fields = (*_fields(request, permitted, opened, validators), named)
-            return WireResponse(206, serialize(fields), await _content(opened), end - start)
+            return WireResponse(206, serialize(fields), opened.body, end - start)
         case Unsatisfiable():
             await opened.body.aclose()
             named = ("Content-Range", content_range(part, length or 0))
@@ -113,29 +117,30 @@ async def _render(
             assert_never(never)
 
 
-async def _handed_over(
-    request: web.BaseRequest, context: RequestContext, response: WireResponse
-) -> WireResponse:
-    """The response without its body, where a worker sends that itself from the disk (D74)."""
-    body = response.content
-    if not context.wants_file or request.method != "GET" or not isinstance(body, AttachmentBody):
-        return response
-    context.file = body.stored_range()
-    if context.file is not None:
-        await body.aclose()
-        response.content, response.content_length_bytes = b"", 0
-    return response
+async def _content(
+    request: web.BaseRequest,
+    context: RequestContext,
+    permitted: AuthorizedAttachment,
+    body: AttachmentBody,
+) -> bytes | AttachmentBody:
+    """What is sent: a short body at once, and none where another process sends it (D74, D82)."""
+    is_get = request.method == "GET"
+    if is_get and context.wants_offer:
+        context.offer = body.offer(permitted.file.id)
+    elif (short := await body.read_small()) is not None:
+        return short
+    elif is_get and context.wants_file:
+        context.file = body.stored_range()
+    if context.file is None and context.offer is None:
+        return body
+    await body.aclose()
+    return b""
 
 
 def _part(request: web.BaseRequest, validators: Validators, length: int | None) -> Part:
     """The requested part of a file of `length` bytes; only GET has ranges (RFC 9110 §14.2)."""
     ranged = request.headers.get("Range", "") if request.method == "GET" else ""
     return resolve(ranged, request.headers.get("If-Range", ""), validators, length)
-
-
-async def _content(opened: OpenAttachment) -> bytes | AttachmentBody:
-    short = await opened.body.read_small()
-    return opened.body if short is None else short
 
 
 def _fields(
