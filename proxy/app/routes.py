@@ -119,7 +119,7 @@ class RouteBuilder:
             memory=self._components.stores.responses.memory,
             writes=services.writes,
             batches=services.batches,
-            attachments=AttachmentHandler(services.attachments, clock),
+            attachments=AttachmentHandler(services.attachments, services.cache.lookup, clock),
             exports=services.exports,
             scoping=services.scoping,
             verifier=services.verifier,

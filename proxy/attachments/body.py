@@ -28,7 +28,8 @@ Chunk = bytes | bytearray
 SMALL_BYTES = 128 * 1024
 """A body up to this size is sent in one piece with the header."""
 FIRST_BYTES = 64 * 1024
-"""First piece of each body, so that of many waiting clients each gets a part soon."""
+"""First piece of a file that is being received, so that each of many waiting clients gets a part
+soon."""
 
 
 class AttachmentBody:
@@ -51,7 +52,8 @@ class AttachmentBody:
         self._file = file
         self._fetch = fetch
         self._at, self._end = 0, info.length
-        self._piece_bytes = FIRST_BYTES
+        is_complete = file is not None and file.complete
+        self._piece_bytes = SEND_BYTES if is_complete else FIRST_BYTES
         self._chunks: AsyncGenerator[Chunk, None] = self._from_disk_then_upstream()
 
     def set_range(self, start: int, end: int | None) -> None:
@@ -93,6 +95,11 @@ class AttachmentBody:
             written=file.written,
             digest=file.digest,
         )
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether all of it has been read or sent, as far as its end is known."""
+        return self._at == self._end
 
     async def send(self, to: int) -> int:
         """Send the next bytes to the socket `to` with `sendfile`; the number of bytes sent.

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 from proxy.attachments.body import AttachmentBody
 from proxy.attachments.content_policy import first_content_type
 from proxy.attachments.fetcher import AttachmentFetch, FetchDeps, UpstreamRefused
+from proxy.attachments.store.catalog import AttachmentRow
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
 from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.lookup import LookupResult
@@ -76,20 +77,21 @@ class AttachmentService:
         self._fetch_deps = fetch_deps
         self._store = store
 
-    async def authorize(
-        self, request: ApiRequest, response: ApiResponse | None = None
+    async def read_metadata(self, metadata_request: ApiRequest) -> ApiResponse:
+        """The response by which the client is authorized for a file."""
+        return await self._read_through.serve(metadata_request)
+
+    def authorize(
+        self, request: ApiRequest, response: ApiResponse
     ) -> AuthorizedAttachment | ApiResponse:
         """The requested file, or Trello's response if the client may not read it.
 
-        `response`: to `metadata_request`, if it has been read. AttachmentDeleted if this client has
-        read the file before; AttachmentIsLink, MaliciousFile, InvalidResponse according to the
-        metadata.
+        `response`: to `metadata_request`. AttachmentDeleted if this client has read the file
+        before; AttachmentIsLink, MaliciousFile, InvalidResponse according to the metadata.
         """
         params = dict(request.match.params)
         card, attachment = params["id"], params["idAttachment"]
         seen = _seen_link(request, card, attachment)
-        if response is None:
-            response = await self._read_through.serve(self.metadata_request(request))
         if response.status == 404 and seen in self._store.seen_links:
             raise AttachmentDeleted("It was here, and Trello has it no more; look at the card.")
         if response.status != 200:
@@ -142,7 +144,7 @@ class AttachmentService:
         try:
             found = await self._store.open(file.id)
             if found is not None and found.row is not None:
-                info = FileInfo(found.file.written, first_content_type([found.row.content_type]))
+                info = _info_of(found.file, found.row)
                 body = self._body(authorized, info, found.file)
                 return OpenAttachment(info, _hit_outcome(authorized), body)
             if directives.only_if_cached and not (found and found.file.complete):
@@ -159,6 +161,36 @@ class AttachmentService:
             return await self._join_download(authorized, shared, at, joined=joined)
         except StoreError as error:
             return await pass_through(_reason(error))
+
+    def open_stored(
+        self, authorized: AuthorizedAttachment, info: FileInfo
+    ) -> AttachmentBody | None:
+        """The file without waiting; None unless it is stored as it was, and verified."""
+        file = self._stored_file(authorized, info)
+        return None if file is None else self._body(authorized, info, file)
+
+    def read_stored(
+        self, authorized: AuthorizedAttachment, info: FileInfo, start: int, end: int
+    ) -> bytes | bytearray | None:
+        """The bytes from `start` up to `end`, as `open_stored`; None if they are not in memory."""
+        file = self._stored_file(authorized, info)
+        if file is None:
+            return None
+        try:
+            data = file.read_cached(start, end - start)
+        finally:
+            file.release()
+        return data if data is not None and len(data) == end - start else None
+
+    def _stored_file(self, authorized: AuthorizedAttachment, info: FileInfo) -> SharedFile | None:
+        found = self._store.open_verified(authorized.file.id)
+        if found is None:
+            return None
+        file, row = found
+        if _info_of(file, row) == info:
+            return file
+        file.release()
+        return None
 
     async def _join_download(
         self, authorized: AuthorizedAttachment, shared: SharedFile, at: int, *, joined: bool
@@ -252,6 +284,10 @@ def _identity_body(response: ApiResponse) -> bytes:
     if not isinstance(response.body, bytes):
         raise InvalidResponse("Trello's response about an attachment is too long to be one.")
     return identity_of(response.body, gzip=response.gzip)
+
+
+def _info_of(file: SharedFile, row: AttachmentRow) -> FileInfo:
+    return FileInfo(file.written, first_content_type([row.content_type]))
 
 
 def _hit_outcome(authorized: AuthorizedAttachment) -> Outcome:

@@ -59,8 +59,10 @@ class LinkSigner:
         day = int((now + self._lifetime_s) // DAY_S) + 1
         return f"{day}.{self._signer.get_signature(_message(file, str(day))).decode()}"
 
-    def check(self, file: FileIds, query: str, now: float) -> None:
-        """LinkNotSigned, LinkExpired or LinkRevoked unless the query has a valid signature.
+    def check(self, file: FileIds, query: str, now: float) -> float:
+        """When the query's signature expires, in POSIX seconds.
+
+        LinkNotSigned, LinkExpired or LinkRevoked unless it has a valid one.
 
         Comparison takes constant time, and precedes every other fact about the link.
         """
@@ -71,10 +73,12 @@ class LinkSigner:
         ]
         if not signed:
             raise LinkNotSigned("Ask whoever gave you the link for a new one.")
-        if now >= max(signed) * DAY_S:
+        expires_at = max(signed) * DAY_S
+        if now >= expires_at:
             raise LinkExpired("Ask whoever gave you the link for a new one.")
         if _folded(file.attachment) in self._revoked:
             raise LinkRevoked("The operator has closed this file.")
+        return expires_at
 
 
 def strip_signature(query: str) -> str:

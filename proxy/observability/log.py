@@ -45,8 +45,9 @@ class RequestLine(NamedTuple):
     level: Level = "info"
 
 
-RepeatedLine = tuple[str, float, str, str, float]
-"""Of one request: template, when it ended in POSIX seconds, id, client and duration in seconds."""
+RepeatedLine = tuple[str, float, str, str, float, int]
+"""Of one request: template, when it ended in POSIX seconds, id, client, duration in seconds, and
+the bytes sent of the body."""
 
 
 class Log:
@@ -105,10 +106,12 @@ class Log:
             return
         self.before_line()
         now, template = self._clock.now(), self.template(line)
-        self.repeat([(template, now, line.request_id, line.client, line.duration_s)])
+        self.repeat(
+            [(template, now, line.request_id, line.client, line.duration_s, line.sent_bytes)]
+        )
 
     def template(self, line: RequestLine) -> str:
-        """The line's constant part, for `repeat`: all but time, id, client and duration."""
+        """The line's constant part, for `repeat`: all but what is in a RepeatedLine."""
         return self._json_template(line) if self._form == "json" else self._text_template(line)
 
     def repeat(self, lines: Iterable[RepeatedLine]) -> None:
@@ -117,13 +120,13 @@ class Log:
             return
         if self._form == "json":
             made = [
-                template % (self._time(now), request_id, client, _milliseconds(duration_s))
-                for template, now, request_id, client, duration_s in lines
+                template % (self._time(now), request_id, client, _milliseconds(duration_s), sent)
+                for template, now, request_id, client, duration_s, sent in lines
             ]
         else:
             made = [
-                template % (self._time(now), client, _milliseconds(duration_s), request_id)
-                for template, now, request_id, client, duration_s in lines
+                template % (self._time(now), client, _milliseconds(duration_s), sent, request_id)
+                for template, now, request_id, client, duration_s, sent in lines
             ]
         self._append(*made)
 
@@ -152,13 +155,10 @@ class Log:
             f'","method":"{line.method}","route":"{line.route}","status":{line.status},'
             f'"cache":"{line.cache}"{detail},"duration_ms":'
         )
-        after = (
-            f'{timing or ""},"bytes":{line.sent_bytes},"tool":{self._tool(line.user_agent)}'
-            f"{trace}{name}}}"
-        )
+        after = f',"tool":{self._tool(line.user_agent)}{trace}{name}}}'
         return (
             f'{{"time":"%s","level":"{line.level}","message":"request","id":"%s","client":"%s'
-            f"{_literal(before)}%s{_literal(after)}"
+            f'{_literal(before)}%s{timing or ""},"bytes":%d{_literal(after)}'
         )
 
     def _text_template(self, line: RequestLine) -> str:
@@ -167,7 +167,7 @@ class Log:
         name = line.name and f" name={self._tool(line.name)}"
         before = f" {line.method} {line.route} {line.status} {line.cache} "
         after = f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
-        return f"%s {line.level} %s{_literal(before)}%sms {line.sent_bytes}B %s{_literal(after)}"
+        return f"%s {line.level} %s{_literal(before)}%sms %dB %s{_literal(after)}"
 
     def _quoted(self, tool: str) -> str:
         return json.dumps(self._scrub(tool)[:120])

@@ -20,7 +20,15 @@ class AiohttpConnection(web.RequestHandler):
     They are those of the pinned aiohttp 3.14 (D12).
     """
 
-    __slots__ = ("_last_body", "client", "is_after_hit", "lost_input", "peer")
+    __slots__ = (
+        "_header",
+        "_last_body",
+        "_last_message",
+        "client",
+        "is_after_hit",
+        "lost_input",
+        "peer",
+    )
 
     def __init__(self, server: web.Server) -> None:
         super().__init__(
@@ -38,6 +46,9 @@ class AiohttpConnection(web.RequestHandler):
         self.peer = self.client = ""
         self._last_body: StreamReader | None = None
         """Of the request that was received last."""
+        self._last_message: object = None
+        self._header = b""
+        """Of the request that was received last, if it came alone and whole."""
         self.lost_input = False
         """Whether bytes behind a request to upgrade were lost: its response ends the connection."""
         self.is_after_hit = False
@@ -111,6 +122,15 @@ class AiohttpConnection(web.RequestHandler):
         if len(self._messages) > 1 and not self._buffer_paused:
             self._pause_reading_for_buffer()
         return completed
+
+    def note_header(self, header: bytes) -> None:
+        """Note the header of the request that was received last; empty if it is of no use."""
+        self._header = header
+        self._last_message = self._messages[-1][0] if header else None
+
+    def header_of(self, request: web.BaseRequest) -> bytes:
+        """The request's header as it was noted; empty if another was received since."""
+        return self._header if request._message is self._last_message else b""
 
     def have_complete_bodies(self, count: int) -> bool:
         """Whether the last `count` requests are whole, and the connection still speaks HTTP."""

@@ -48,6 +48,11 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     return UNIX_PEER
 
 
+def _may_repeat(header: bytes) -> bool:
+    """Whether the fast path knows such headers."""
+    return len(header) <= _MAX_FAST_PATH_HEADER_BYTES and header.startswith(_FAST_PATH_PREFIX)
+
+
 class Connection(AiohttpConnection):
     """One client connection, admitted or refused by ConnectionLimits."""
 
@@ -66,7 +71,6 @@ class Connection(AiohttpConnection):
         "_write_timer",
         "certificate_name",
         "hasher",
-        "header",
     )
 
     def __init__(
@@ -81,8 +85,6 @@ class Connection(AiohttpConnection):
         self._limits = limits
         self._fast_path = fast_path
         self._on_error = on_error
-        self.header: bytes | None = None
-        """Of the request being served; None unless it came alone and whole."""
         self._at_message_boundary = True
         self._is_tls = False
         self.hasher = fast_path.hasher("", "")
@@ -124,10 +126,9 @@ class Connection(AiohttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self.header = None
         if (self.is_after_hit or self._is_at_rest()) and self._try_fast_path(data):
             return
-        is_between_requests = self.awaits_request
+        is_between_requests, begins_message = self.awaits_request, self._at_message_boundary
         is_in_body = not self.is_body_complete
         completed = self.feed(data)
         if completed > 0:
@@ -136,8 +137,8 @@ class Connection(AiohttpConnection):
             self._start_header_timer()
         self._count_partial(0 if completed > 0 or is_in_body else self._partial_bytes + len(data))
         self._at_message_boundary = self._is_complete_message(data, completed)
-        if completed != 1 or not self._at_message_boundary:
-            self.header = None
+        is_alone = completed == 1 and begins_message and self._at_message_boundary
+        self.note_header(data if is_alone and _may_repeat(data) else b"")
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """Keep the connection for HALF_OPEN_S after the client closed its sending side.
@@ -205,11 +206,10 @@ class Connection(AiohttpConnection):
 
     def _try_fast_path(self, data: bytes) -> bool:
         """Whether a response was sent without parsing the bytes."""
-        if len(data) > _MAX_FAST_PATH_HEADER_BYTES or not data.startswith(_FAST_PATH_PREFIX):
-            return False
-        response = self._fast_path.respond(data, self.peer, self.hasher)
+        response = None
+        if _may_repeat(data):
+            response = self._fast_path.respond(data, self.peer, self.hasher)
         if response is None:
-            self.header = data
             return False
         self.respond_before_parsing(response)
         return True

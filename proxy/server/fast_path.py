@@ -4,10 +4,9 @@ There is no second parser. aiohttp and the handlers decide once what a header me
 ordinary hit the response is prepared, and found again by the header's bytes (`hit_table.py`).
 """
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
-from math import inf
 from weakref import ref
 
 from aiohttp import web
@@ -15,105 +14,26 @@ from aiohttp.http import HttpVersion11
 
 from proxy.cache.boards import Watch
 from proxy.cache.store.store import IdentityForm, ResponseStore
-from proxy.cache.verification import Sampler
 from proxy.fleet.near import Near
-from proxy.fleet.trust import Trust
-from proxy.model import StoredResponse
-from proxy.server.hit_log import HitLabels, HitLog
-from proxy.server.hit_table import MAX_ENTRIES, MAX_KEY_BYTES, HitTable, has_no_secret
+from proxy.model import Outcome, StoredResponse
+from proxy.server.hit_log import HitLog
+from proxy.server.hit_table import (
+    MAX_ENTRIES,
+    MAX_FILES,
+    MAX_KEY_BYTES,
+    HitTable,
+    has_no_secret,
+)
+from proxy.server.prepared_hit import HitSource, PreparedFile, PreparedHit
 from proxy.server.request_context import RequestContext, ServerDeps
-from proxy.server.response import WireResponse
+from proxy.server.response import CachedFile, CachedHit, WireResponse
 
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """Longer bodies are sent in slices by the ordinary path, which waits for slow clients."""
 
-_HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
 _NO_BODY = IdentityForm(b"")
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class PreparedHit:
-    """The responses to one header while the stored response is fresh.
-
-    It is validated at least once a second: what may change without that stands in `respond`.
-    """
-
-    fast_path: "FastPath"
-    stored: "ref[StoredResponse]"
-    """Weak: the memory tier decides how long the stored response stays in memory."""
-    source: "ref[StoredResponse | IdentityForm]"
-    """What holds the body: the stored response, its identity form, or what the client's scope
-    leaves of it."""
-    lifetime_s: float
-    is_watched: bool
-    """Whether `lifetime_s` holds only while its boards are watched."""
-    status: int
-    """The stored one, or 304 if the header's own precondition is met."""
-    head: bytes
-    """The status line and the fields that are not the stored response's."""
-    labels: HitLabels
-    verifier: Sampler | None = None
-    """Takes samples of hits; None if this one may not be verified."""
-    _seq: int = -1
-    """The store's `seq` when it was last validated."""
-    _turn: int = -1
-    """The memory tier's `turn` then."""
-    _valid_from: float = inf
-    """POSIX seconds when it was last validated: a clock set back shows an earlier time."""
-    _valid_until: float = -inf
-    """POSIX seconds up to which `_prefix` is right."""
-    _trusted_until: float = -inf
-    """Seconds of the fast path's timer up to which it was trusted then."""
-    _prefix: bytes = b""
-    """The response up to the request id."""
-
-    def respond(self, peer: str) -> bytes | None:
-        """The whole response; None if the stored response changed or is no longer fresh.
-
-        Also None if a sample is due: only the ordinary path can verify the hit.
-        """
-        path = self.fast_path
-        if path.may_serve is not None and not path.may_serve():
-            return None
-        if self.verifier is not None and self.verifier.wants_sample:
-            return None
-        started_at, now = path.timer(), path.now()
-        store = path.store
-        is_valid = (
-            self._seq == store.epochs.seq
-            and self._turn == store.memory.turn
-            and self._valid_from <= now < self._valid_until
-            and started_at < self._trusted_until
-        )
-        if not is_valid and not self._validate(now):
-            return None
-        source = self.source()
-        if source is None:
-            return None
-        request_id = path.request_ids.next()
-        duration_s = path.timer() - started_at
-        path.hit_log.add(self.labels, peer, request_id, duration_s, now)
-        return b"%b%b\r\n\r\n%b" % (self._prefix, request_id.encode(), source.body)
-
-    def _validate(self, now: float) -> bool:
-        """Whether the store would still serve this very response; notes how long that holds."""
-        store, watched, stored = self.fast_path.store, self.fast_path.watched, self.stored()
-        if stored is None or store.peek(stored.key) is not stored or store.is_stale_by_tag(stored):
-            return False
-        self._trusted_until = self.fast_path.trust.until
-        if self.fast_path.timer() >= self._trusted_until:
-            return False
-        age_s = now - stored.requested_at
-        ttl_s = self.lifetime_s - age_s
-        if age_s < 0 or ttl_s <= 0 or (self.is_watched and not watched.is_current(now)):
-            return False
-        head = b"" if self.status == 304 else stored.head
-        self._prefix = _HEAD % (self.head, head, int(age_s), int(ttl_s))
-        until = now + min(1 - age_s % 1, ttl_s % 1)
-        self._valid_from = now
-        self._valid_until = min(until, watched.current_until) if self.is_watched else until
-        self._seq, self._turn = store.epochs.seq, store.memory.turn
-        return True
+_RANGE = re.compile(rb"\r\nRange:([^\r\n]*)(?=\r\n[^ \t])", re.IGNORECASE)
+"""One whole field line: none that the next one continues."""
 
 
 class FastPath:
@@ -128,28 +48,24 @@ class FastPath:
         watched: Watch,
         digest_key: bytes,
     ) -> None:
-        self.store = store
-        self.watched = watched
-        self.trust = self._always = Trust(until=inf)
-        """For how long hits may be repeated at all, by `timer`; an earlier end needs `clear`."""
-        self.now = deps.clock.now
-        self.timer = self._monotonic = deps.clock.monotonic
-        self.request_ids = deps.request_ids
+        self.source = HitSource(deps.clock, store, watched)
         self.hit_log = hit_log
+        self._request_ids = deps.request_ids
+        self._client_stats = deps.metrics.client_stats
         self._digest_key = digest_key
         self._hasher = _hasher(digest_key)
         self._hits = HitTable[PreparedHit](MAX_ENTRIES, MAX_KEY_BYTES)
-        self.may_serve: Callable[[], bool] | None = None
-        """Whether this node may give responses now; None: always."""
+        self._files = HitTable[PreparedFile](MAX_FILES, MAX_KEY_BYTES)
         self.generation = 0
         """Grows with each `clear`: what was decided before is not prepared after it."""
 
     def __len__(self) -> int:
-        return len(self._hits)
+        return len(self._hits) + len(self._files)
 
     def clear(self) -> None:
         """Drop every prepared hit, as after a change of the routes or client keys."""
         self._hits.clear()
+        self._files.clear()
         self.generation += 1
 
     def hasher(self, address: str, certificate_name: str) -> blake2b:
@@ -166,15 +82,14 @@ class FastPath:
     def use(
         self, store: ResponseStore, watched: Watch, may_serve: Callable[[], bool] | None
     ) -> None:
-        """Repeat hits of another store, while `may_serve` is true."""
-        self.store, self.watched, self.may_serve = store, watched, may_serve
-        self.timer, self.trust = self._monotonic, self._always
+        """As HitSource.use."""
+        self.source.use(store, watched, may_serve)
         self.clear()
 
     def use_near(self, near: Near) -> None:
-        """Repeat hits of a near cache, while it may be used."""
-        self.use(near.store, near.watch, None)
-        self.timer, self.trust = near.timer, near.trust
+        """As HitSource.use_near."""
+        self.source.use_near(near)
+        self.clear()
 
     def respond(self, header: bytes, peer: str, hasher: blake2b) -> bytes | None:
         """The response, which is counted and logged; None if the header must be parsed."""
@@ -185,12 +100,46 @@ class FastPath:
             key = _digest(header, hasher)
             hit = self._hits.get(key)
             if hit is None:
-                return None
+                file = self._find_file(header, hasher)
+                return None if file is None else file.respond(_range_of(header), peer)
         self._hits.use(key)
         response = hit.respond(peer)
         if response is None:
             self._hits.drop(key)
         return response
+
+    async def stream_file(
+        self,
+        request: web.BaseRequest,
+        header: bytes,
+        hasher: blake2b,
+        context: RequestContext,
+    ) -> WireResponse | None:
+        """The file for this header; `context` gets client, route and outcome. ClientBusy."""
+        file = self._find_file(header, hasher)
+        if file is None:
+            return None
+        context.client, context.route = file.client, file.route
+        context.hold.assign(context.client_id)
+        response = await file.stream(request.headers.get("Range", ""))
+        if response is None:
+            return None
+        now, context.outcome = self.source.now(), Outcome(hit=True)
+        for usage in file.usages:
+            usage.count_one(now)
+        self._client_stats.count_request(context.client_name, now)
+        response.dynamic_headers += b"Cache-Status: trello-proxy; hit\r\n"
+        return response
+
+    def _find_file(self, header: bytes, hasher: blake2b) -> PreparedFile | None:
+        """The prepared file for this header, whatever range of it is asked for."""
+        if b"/attachments/" not in header:
+            return None
+        key = _digest(_without_range(header), hasher)
+        found = self._files.get(key)
+        if found is not None:
+            self._files.use(key)
+        return found
 
     def remember(
         self,
@@ -205,32 +154,56 @@ class FastPath:
         is_current = context.generation == self.generation
         if hit is None or not is_current or not _is_eligible(request):
             return
-        source = self._source_of(response, hit.shown)
-        if source is None:
+        if response.file is not None:
+            file = self._prepare_file(hit, response.file, context, response)
+            self._files.put(_digest(_without_range(header), hasher), file)
+            return
+        body = self._body_of(response, hit.shown)
+        if body is None:
             return
         own = response.head.removeprefix(hit.shown.head)
         sent_bytes = 0 if response.status == 304 else response.content_length_bytes or 0
         prepared = PreparedHit(
-            fast_path=self,
+            source=self.source,
             stored=ref(hit.stored),
-            source=ref(source),
             lifetime_s=hit.lifetime_s,
             is_watched=hit.is_watched,
+            body=ref(body),
             status=response.status,
             head=response.status_line() + own,
-            labels=self.hit_log.labels(context, response.status, sent_bytes),
+            labels=self.hit_log.labels(context, response.status),
+            sent_bytes=sent_bytes,
+            request_ids=self._request_ids,
+            hit_log=self.hit_log,
             verifier=hit.verifier,
         )
         is_plain = hasher is self._hasher and _is_secretless(header, request, context)
         self._hits.put(header if is_plain else _digest(header, hasher), prepared)
 
-    def _source_of(
+    def _prepare_file(
+        self, hit: CachedHit, file: CachedFile, context: RequestContext, response: WireResponse
+    ) -> PreparedFile:
+        return PreparedFile(
+            source=self.source,
+            stored=ref(hit.stored),
+            lifetime_s=hit.lifetime_s,
+            is_watched=hit.is_watched,
+            file=file,
+            head=response.head,
+            client=context.client,
+            route=context.route,
+            labels={status: self.hit_log.labels(context, status) for status in (200, 206)},
+            request_ids=self._request_ids,
+            hit_log=self.hit_log,
+        )
+
+    def _body_of(
         self, response: WireResponse, shown: StoredResponse
     ) -> StoredResponse | IdentityForm | None:
         """What holds the body of a response made from `shown`; None if it is sent in slices."""
         if response.status == 304:
             return _NO_BODY
-        plain = self.store.memory.plain(shown)
+        plain = self.source.store.memory.plain(shown)
         if plain is not None and response.content is plain.body:
             return plain
         is_short = len(shown.body) <= MAX_FAST_PATH_BODY_BYTES
@@ -259,6 +232,17 @@ def _is_secretless(header: bytes, request: web.BaseRequest, context: RequestCont
 
 def _hasher(key: bytes) -> blake2b:
     return blake2b(digest_size=16, key=key)
+
+
+def _range_of(header: bytes) -> str:
+    """The value of the field line that `_without_range` leaves out."""
+    found = _RANGE.search(header)
+    return found[1].decode("latin-1") if found else ""
+
+
+def _without_range(header: bytes) -> bytes:
+    """A whole header without its first Range field line."""
+    return _RANGE.sub(b"", header, count=1)
 
 
 def _digest(header: bytes, hasher: blake2b) -> bytes:

@@ -43,16 +43,22 @@ class HitLog:
         log.before_line = self.record
 
     def add(
-        self, labels: HitLabels, peer: str, request_id: str, duration_s: float, now: float
+        self,
+        labels: HitLabels,
+        peer: str,
+        request_id: str,
+        duration_s: float,
+        now: float,
+        sent_bytes: int,
     ) -> None:
         """Note a hit that was served at `now`, in POSIX seconds, to a peer of this address."""
-        lines = self._lines
-        lines.append((labels.template, now, request_id, labels.address or peer, duration_s))
+        lines, client = self._lines, labels.address or peer
+        lines.append((labels.template, now, request_id, client, duration_s, sent_bytes))
         self._labels.append(labels)
         if len(lines) >= MAX_PENDING:
             self.record()
 
-    def labels(self, context: RequestContext, status: int, sent_bytes: int) -> HitLabels:
+    def labels(self, context: RequestContext, status: int) -> HitLabels:
         """The labels of later hits, by the first one."""
         line = RequestLine(
             request_id="",
@@ -63,7 +69,7 @@ class HitLog:
             cache="hit",
             detail=None,
             duration_s=0.0,
-            sent_bytes=sent_bytes,
+            sent_bytes=0,
             user_agent=context.user_agent,
             name=context.client.name,
         )
@@ -82,7 +88,7 @@ class HitLog:
         lines, self._lines = self._lines, []
         labels, self._labels = self._labels, []
         self._log.repeat(lines)
-        for each, (_, now, request_id, _, duration_s) in zip(labels, lines, strict=True):
+        for each, (_, now, request_id, _, duration_s, _) in zip(labels, lines, strict=True):
             each.counter.add(duration_s, request_id, now)
             for usage in each.usages:
                 usage.count_one(now)

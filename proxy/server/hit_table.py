@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 MAX_ENTRIES = 20_000
 """Prepared hits of one listener; the least recently used are evicted."""
+MAX_FILES = 1_000
+"""Prepared files of one listener: each holds the request by which a lost file is fetched again."""
 MAX_KEY_BYTES = 8 * 1024 * 1024
 """Size of their keys, as headers and digests."""
 _FIELDS_WITHOUT_SECRETS = frozenset(

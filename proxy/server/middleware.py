@@ -122,6 +122,9 @@ class Middleware:
         self.fast_path.hit_log.record()
         context, problem = self._context_of(request), ""
         try:
+            repeated = await self._repeat_file(request, context)
+            if repeated is not None:
+                return self._finalize(repeated, context)
             context.hold.assign(context.client_id)
             _check_size(request, context)
             request = self._in_origin_form(request)
@@ -140,13 +143,37 @@ class Middleware:
         self._record(context, response.status, problem)
         self._add_fields(request, context, response)
         if isinstance(request.protocol, Connection):
-            request.protocol.stop_half_open_timer()
-            response.closes = request.protocol.lost_input and "Upgrade" in request.headers
-            request.protocol.client = context.client_id
-            if request.protocol.header is not None:
-                header, hasher = request.protocol.header, request.protocol.hasher
-                self.fast_path.remember(header, hasher, request, context, response)
+            self._note_response(request.protocol, request, context, response)
         return self._finalize(response, context)
+
+    def _note_response(
+        self,
+        connection: Connection,
+        request: web.BaseRequest,
+        context: RequestContext,
+        response: WireResponse,
+    ) -> None:
+        """Note on the connection whose response is ready, and prepare it for the fast path."""
+        connection.stop_half_open_timer()
+        connection.client = context.client_id
+        response.closes = connection.lost_input and "Upgrade" in request.headers
+        header = connection.header_of(request)
+        if header:
+            self.fast_path.remember(header, connection.hasher, request, context, response)
+
+    async def _repeat_file(
+        self, request: web.BaseRequest, context: RequestContext
+    ) -> WireResponse | None:
+        """The file that this header got before; None if the header must be read."""
+        connection = request.protocol
+        header = connection.header_of(request) if isinstance(connection, Connection) else b""
+        if not isinstance(connection, Connection) or not header:
+            return None
+        response = await self.fast_path.stream_file(request, header, connection.hasher, context)
+        if response is not None:
+            connection.stop_half_open_timer()
+            connection.client = context.client_id
+        return response
 
     def error_response(
         self, client: str, status: int, fault: BaseException | None

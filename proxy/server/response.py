@@ -6,7 +6,7 @@ If a body ends early the connection is reset: no short body looks complete.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from aiohttp import web
@@ -14,11 +14,14 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpVersion11
 
 from proxy.attachments.body import AttachmentBody
+from proxy.cache.lookup import StoredLookup
 from proxy.cache.verification import Sampler
 from proxy.errors import ProxyError
+from proxy.http_semantics.cache_control import NONE
+from proxy.http_semantics.conditional import Part, Slice, Validators, Whole, content_range, resolve
 from proxy.model import StoredResponse
 from proxy.server.connection_limits import WRITE_IDLE_S
-from proxy.trello.message import BodyStream
+from proxy.trello.message import ApiRequest, ApiResponse, BodyStream
 
 SLICE_BYTES = 256 * 1024
 """Of a body in memory, written at once."""
@@ -44,9 +47,9 @@ async def send_file(transport: asyncio.Transport, body: AttachmentBody, idle_s: 
             except BlockingIOError:
                 await _wait_writable(duplicate.fileno(), idle_s)
                 continue
-            if count == 0:
-                return sent
             sent += count
+            if count == 0 or body.is_sent:
+                return sent
             await asyncio.sleep(0)  # one fast client must not occupy the event loop
         raise ConnectionResetError("the client disconnected")
     finally:
@@ -76,8 +79,47 @@ class CachedHit:
     """The age in seconds up to which it may be repeated."""
     is_watched: bool
     """Whether `lifetime_s` holds only while its boards are watched."""
-    verifier: Sampler | None
+    verifier: Sampler | None = None
     """Takes samples of hits; None if this one may not be verified."""
+
+    def until(self, expires_at: float) -> "CachedHit":
+        """The same hit, repeated before `expires_at` only, in POSIX seconds."""
+        lifetime_s = min(self.lifetime_s, expires_at - self.stored.requested_at)
+        return replace(self, lifetime_s=lifetime_s)
+
+
+def cached_hit(lookup: StoredLookup, request: ApiRequest, served: ApiResponse) -> CachedHit | None:
+    """The hit that this response is; None if it may not be repeated."""
+    stored = served.stored
+    if stored is None or served.outcome.result != "hit" or request.directives != NONE:
+        return None
+    lifetime_s = lookup.lifetimes(request, stored).lifetime_s
+    if lifetime_s <= 0:
+        return None
+    return CachedHit(
+        stored=served.whole or stored,
+        shown=stored,
+        lifetime_s=lifetime_s,
+        is_watched=lifetime_s > request.match.route.lifetimes.lifetime_s,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedFile:
+    """A stored file as the fast path repeats it, while the client may read it."""
+
+    length: int
+    validators: Validators
+    if_range: str
+    """The request's own If-Range field value."""
+    read: Callable[[int, int], bytes | bytearray | None]
+    """The bytes from one position up to another, without waiting; None if that is not possible."""
+    open: Callable[[], AttachmentBody | None]
+    """The whole file, without waiting; None if that is not possible."""
+
+    def part(self, range_: str) -> Part:
+        """The part in a Range field value."""
+        return resolve(range_, self.if_range, self.validators, self.length)
 
 
 class WireResponse(web.StreamResponse):
@@ -100,6 +142,8 @@ class WireResponse(web.StreamResponse):
         """Whether the connection is closed after it, even if the request has keep-alive."""
         self.hit: CachedHit | None = None
         """For the fast path; None unless the response is an ordinary hit."""
+        self.file: CachedFile | None = None
+        """The file that it sends, if `hit` is the metadata by which the client may read it."""
         self.on_sent: Callable[[int], None] = _no_callback
         """Called when the response has ended, with the number of body bytes sent."""
 
@@ -198,6 +242,25 @@ class WireResponse(web.StreamResponse):
         transport = self._req.transport if self._req is not None else None
         if transport is not None:
             transport.abort()
+
+
+def file_response(
+    head: bytes, body: AttachmentBody, part: Whole | Slice, length: int | None
+) -> WireResponse:
+    """The response with this part of an open file of `length` bytes, which it owns."""
+    status, ranged = 200, b""
+    if isinstance(part, Slice):
+        status, ranged = 206, range_line(part, length or 0)
+        body.set_range(part.start, part.end)
+        length = part.end - part.start
+    response = WireResponse(status, head, body, length)
+    response.dynamic_headers = ranged
+    return response
+
+
+def range_line(part: Slice, length: int) -> bytes:
+    """The Content-Range field line of a 206."""
+    return f"Content-Range: {content_range(part, length)}\r\n".encode()
 
 
 def _frame(chunk: bytes | bytearray) -> bytes:

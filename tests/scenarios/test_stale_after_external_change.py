@@ -30,8 +30,9 @@ from proxy.observability.metrics import Metrics
 from proxy.ratelimit.limiter import RateLimiter
 from proxy.runtime.clock import FakeClock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.fast_path import FastPath, PreparedHit
+from proxy.server.fast_path import FastPath
 from proxy.server.hit_log import HitLabels, HitLog
+from proxy.server.prepared_hit import PreparedHit
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from proxy.trello.message import ApiRequest, ApiResponse, key_of
 from proxy.trello.routes import RouteTable
@@ -237,16 +238,19 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
         assert stored is not None
         cell = flow.metrics.request_counter("/boards/{id}", "GET", 200, "hit")
         return PreparedHit(
-            fast_path=fast_path,
+            source=fast_path.source,
             stored=ref(stored),
-            source=ref(stored),
+            body=ref(stored),
             lifetime_s=30,
             is_watched=False,
             status=200,
             head=b"",
             labels=HitLabels(
-                template="%s%s%s%s", address="", client="test", counter=cell, usages=()
+                template="%s%s%s%s%d", address="", client="test", counter=cell, usages=()
             ),
+            sent_bytes=0,
+            request_ids=deps.request_ids,
+            hit_log=fast_path.hit_log,
         )
 
     return plan

@@ -10,8 +10,9 @@ from proxy.observability.log import Log
 from proxy.observability.metrics import Metrics
 from proxy.runtime.clock import FakeClock
 from proxy.runtime.memory_budget import MemoryBudget
-from proxy.server.fast_path import FastPath, PreparedHit
+from proxy.server.fast_path import FastPath
 from proxy.server.hit_log import HitLabels, HitLog
+from proxy.server.prepared_hit import PreparedHit
 from proxy.server.request_context import RequestIdGenerator, ServerDeps
 from tests.fleet.test_near import CARD, FIRST, KEY, STORED, given, trust, trusted
 
@@ -46,16 +47,19 @@ def hit(near: Near, clock: FakeClock) -> PreparedHit:
     kept = near.keep(KEY, STORED, given(), 0.0)
     counter = metrics.request_counter("/cards/{id}", "GET", 200, "hit")
     return PreparedHit(
-        fast_path=path,
+        source=path.source,
         stored=ref(kept),
-        source=ref(kept),
+        body=ref(kept),
         lifetime_s=kept.lifetime_s,
         is_watched=kept.is_watched,
         status=200,
         head=b"",
         labels=HitLabels(
-            template="%s%s%s%s", address="", client="test", counter=counter, usages=()
+            template="%s%s%s%s%d", address="", client="test", counter=counter, usages=()
         ),
+        sent_bytes=0,
+        request_ids=deps.request_ids,
+        hit_log=hits,
     )
 
 

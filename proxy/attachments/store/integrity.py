@@ -59,6 +59,16 @@ class OpenFiles:
                 file.release()
         return file if is_sound else None
 
+    def open_verified(self, blob: Blob) -> SharedFile | None:
+        """The blob, retained for the caller, if it has not changed since it was verified."""
+        file = self._retain(blob)
+        if file is None:
+            return None
+        if self._is_verified(file, blob):
+            return file
+        file.release()
+        return None
+
     async def stop(self) -> None:
         """Cancel all verifications."""
         await self._tasks.stop()
@@ -84,10 +94,9 @@ class OpenFiles:
 
     async def _verify(self, file: SharedFile, blob: Blob) -> bool:
         """Whether the bytes are right; a long blob that looks unchanged is not waited for."""
-        signature = file_signature(file.fd)
-        if signature == blob.verified_signature:
-            file.signature = signature
+        if self._is_verified(file, blob):
             return True
+        signature = file_signature(file.fd)
         check = self._checks.get(file)
         if check is None:
             check = self._checks[file] = self._tasks.spawn(self._check(file, blob))
@@ -96,6 +105,14 @@ class OpenFiles:
         if looks_unchanged and blob.length > VERIFY_FIRST_BYTES:
             return True
         return await asyncio.shield(check)
+
+    @staticmethod
+    def _is_verified(file: SharedFile, blob: Blob) -> bool:
+        signature = file_signature(file.fd)
+        if signature != blob.verified_signature:
+            return False
+        file.signature = signature
+        return True
 
     async def _check(self, file: SharedFile, blob: Blob) -> bool:
         file.retain()

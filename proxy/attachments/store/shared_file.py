@@ -171,8 +171,25 @@ class SharedFile:
         self._file_io.read_bytes += count
         return count
 
+    def read_cached(self, at: int, max_bytes: int) -> bytearray | None:
+        """The bytes in the page cache, without waiting; None if the first of them is not there."""
+        if not self._no_wait:
+            return None
+        buffer = bytearray(max_bytes)
+        try:
+            count = os.preadv(self.fd, [buffer], at, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:
+            # Not every file system supports RWF_NOWAIT; a thread reads, and reports real errors.
+            self._no_wait = False
+            return None
+        if count < max_bytes:
+            del buffer[count:]
+        return buffer
+
     async def _read_range(self, at: int, max_bytes: int) -> bytes | bytearray:
-        data: bytes | bytearray | None = self._read_cached(at, max_bytes) if self._no_wait else None
+        data: bytes | bytearray | None = self.read_cached(at, max_bytes)
         if data is None:
             data = await self._read_in_thread(at, max_bytes)
         if not data:
@@ -192,22 +209,7 @@ class SharedFile:
     def _is_cached(self, at: int, max_bytes: int) -> bool:
         """Whether the first and the last byte are in the page cache, as then most others are."""
         ends = (at, at + max_bytes - 1)
-        return self._no_wait and all(self._read_cached(each, 1) for each in ends)
-
-    def _read_cached(self, at: int, max_bytes: int) -> bytearray | None:
-        """The bytes in the page cache; None if there are none."""
-        buffer = bytearray(max_bytes)
-        try:
-            count = os.preadv(self.fd, [buffer], at, os.RWF_NOWAIT)
-        except BlockingIOError:
-            return None
-        except OSError:
-            # Not every file system supports RWF_NOWAIT; a thread reads, and reports real errors.
-            self._no_wait = False
-            return None
-        if count < max_bytes:
-            del buffer[count:]
-        return buffer
+        return all(self.read_cached(each, 1) for each in ends)
 
     def _raise(self) -> None:
         if self.failure is not None:

@@ -187,14 +187,27 @@ class AttachmentStore:
                 return None
             file = await self._open_files.open(blob)
             if file is not None:
-                self.budget.touch(blob, self._clock.now())
-                self._touched.add(blob.digest)
+                self._note_use(blob)
                 return FoundFile(file, row)
             if self.budget.get(blob.digest) is blob:
                 self.checksum_failures += 1
                 self._log.event("warning", "attachment checksum failure", digest=blob.digest)
                 with suppress(StoreError):
                     await self._remove([blob])
+
+    def open_verified(self, file_id: str) -> tuple[SharedFile, AttachmentRow] | None:
+        """The stored file, retained; None if that takes time, or it is not stored."""
+        row = self._rows.get(file_id)
+        blob = self.budget.get(row.digest) if row and file_id not in self._downloads else None
+        file = self._open_files.open_verified(blob) if blob else None
+        if row is None or blob is None or file is None:
+            return None
+        self._note_use(blob)
+        return file, row
+
+    def _note_use(self, blob: Blob) -> None:
+        self.budget.touch(blob, self._clock.now())
+        self._touched.add(blob.digest)
 
     def start_download(self, file_id: str, source: ByteSource) -> tuple[SharedFile, bool]:
         """The file as it arrives from `source`, retained; True if it arrives from another already.

@@ -16,7 +16,6 @@ from proxy.errors import LoopDetected, ProxyError
 from proxy.fleet.channel import ChannelClosed
 from proxy.fleet.errors import NoLeader, NotANode
 from proxy.fleet.node import Node
-from proxy.server.connection import Connection
 from proxy.server.fleet.channel import WebSocketChannel, server_socket
 from proxy.server.fleet.envelope import (
     REQUEST_FIELD,
@@ -132,8 +131,6 @@ class NodeHandler:
             return self._refusal(request)
         if request.raw_path == SESSION and "Upgrade" in request.headers:  # never in a client's
             return await self._serve_session(request, proof(key, sealed))
-        if isinstance(request.protocol, Connection):
-            request.protocol.header = None  # no other request has this envelope
         fields = CIMultiDict(request.headers)
         del fields[REQUEST_FIELD]
         request = request.clone(headers=fields, remote=envelope.peer)

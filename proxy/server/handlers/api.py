@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 
 from aiohttp import web
 
@@ -24,7 +25,7 @@ from proxy.cache.verification import HitVerifier
 from proxy.cache.write_through import WriteThrough
 from proxy.errors import NoTokenGiven, OutsideScope, UpstreamError
 from proxy.fleet.giver import Giver
-from proxy.http_semantics.cache_control import NONE, cache_status
+from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.conditional import etag_for_encoding, not_modified
 from proxy.http_semantics.content import PIECE_BYTES, Gunzip, accepts_gzip, gunzip, identity_length
 from proxy.http_semantics.fields import quota_fields, serialize
@@ -44,7 +45,7 @@ from proxy.server.problem_details import file_refused_page
 from proxy.server.request_body import RequestBody
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import RequestParser
-from proxy.server.response import SLICE_BYTES, CachedHit, WireResponse
+from proxy.server.response import SLICE_BYTES, WireResponse, cached_hit
 from proxy.trello.message import ApiRequest, ApiResponse, BodyStream
 from proxy.trello.routes import Handling, handling_of
 from proxy.upstream.response_body import inflate
@@ -88,7 +89,7 @@ class ApiHandler:
             return authorize_notice(route.template, api_request.method, request, keyless=keyless)
         parts = self.parser.batch_parts(api_request)
         await self._check_permission(api_request, parts)
-        api_request = self._check_signature(api_request)
+        api_request, expires_at = self._check_signature(api_request)
         visible = await self.scoping.visible_to(api_request)
         if visible is None:
             response = await self._call_service(request, context, api_request, parts, body)
@@ -105,10 +106,17 @@ class ApiHandler:
                     await response.body.aclose()
                 return file_refused_page(response.status, context.request_id, request)
             response = self._render(request, context, api_request, response)
+        if response.file is not None and response.hit is not None:
+            response.hit = response.hit.until(expires_at)
+        self._add_fields(context, api_request, response)
+        return response
+
+    def _add_fields(
+        self, context: RequestContext, request: ApiRequest, response: WireResponse
+    ) -> None:
         response.dynamic_headers += b"Cache-Status: %b\r\n" % cache_status(context.outcome).encode()
         if context.outcome.fwd is not None:
-            response.dynamic_headers += serialize(quota_fields(self.limiter.quotas(api_request)))
-        return response
+            response.dynamic_headers += serialize(quota_fields(self.limiter.quotas(request)))
 
     async def _check_permission(self, request: ApiRequest, parts: tuple[ApiRequest, ...]) -> None:
         """ClientError if the client may not do this; long requests are checked in a thread."""
@@ -116,19 +124,19 @@ class ApiHandler:
         size_bytes = len(request.target) + body_bytes
         await run_for_client(size_bytes, self.parser.permission.check, request, parts)
 
-    def _check_signature(self, request: ApiRequest) -> ApiRequest:
-        """The request without its link signature, which is not for Trello.
+    def _check_signature(self, request: ApiRequest) -> tuple[ApiRequest, float]:
+        """The request without its link signature, which is not for Trello, and when that expires.
 
         ClientError if links must be signed and this one is not.
         """
-        file = file_in_route(request.match)
+        file, expires_at = file_in_route(request.match), inf
         if file is None:
-            return request
+            return request, expires_at
         path, _, query = request.target.partition("?")
         if self.signer:
-            self.signer.check(file, query, self.clock.now())
+            expires_at = self.signer.check(file, query, self.clock.now())
         unsigned = strip_signature(query)
-        return request.derive(target=f"{path}?{unsigned}" if unsigned else path)
+        return request.derive(target=f"{path}?{unsigned}" if unsigned else path), expires_at
 
     async def _call_service(
         self,
@@ -235,16 +243,9 @@ class ApiHandler:
     ) -> WireResponse:
         now = self.clock.now()
         response = render_stored(request.headers, hold, stored, self.memory, now)
-        lifetime_s = self.lookup.lifetimes(api_request, stored).lifetime_s
-        is_hit = served.outcome.result == "hit" and lifetime_s > 0
-        if is_hit and api_request.directives == NONE:
-            response.hit = CachedHit(
-                stored=served.whole or stored,
-                shown=stored,
-                lifetime_s=lifetime_s,
-                is_watched=lifetime_s > api_request.match.route.lifetimes.lifetime_s,
-                verifier=None if served.whole else self._verifier_for(api_request, stored),
-            )
+        response.hit = cached_hit(self.lookup, api_request, served)
+        if response.hit is not None and served.whole is None:
+            response.hit = replace(response.hit, verifier=self._verifier_for(api_request, stored))
         return response
 
     def _verifier_for(self, request: ApiRequest, stored: StoredResponse) -> HitVerifier | None:

@@ -3,7 +3,8 @@
 The same for a stored file, one that is being downloaded, and one that is only passed through.
 """
 
-from typing import assert_never
+from collections.abc import Mapping
+from functools import partial
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -11,12 +12,12 @@ from aiohttp import web
 from proxy.attachments.body import AttachmentBody
 from proxy.attachments.content_policy import MAX_AGE_S, disposition, etag_of_file, safe_fields
 from proxy.attachments.service import AttachmentService, AuthorizedAttachment, OpenAttachment
+from proxy.cache.lookup import StoredLookup
 from proxy.http_semantics.conditional import (
     Part,
     Slice,
     Unsatisfiable,
     Validators,
-    Whole,
     content_range,
     resolve,
 )
@@ -25,19 +26,21 @@ from proxy.http_semantics.fields import serialize
 from proxy.model import Fields, Outcome
 from proxy.runtime.clock import Clock
 from proxy.server.request_context import RequestContext
-from proxy.server.response import WireResponse
+from proxy.server.response import CachedFile, WireResponse, cached_hit, file_response
 from proxy.trello.attachment_metadata import UploadedFile
 from proxy.trello.message import ApiRequest, ApiResponse
 
 _CACHE_CONTROL = ("Cache-Control", f"private, max-age={MAX_AGE_S}, immutable")
+_HIT = Outcome(hit=True)
 _NO_STORE = ("Cache-Control", "private, no-store")
 
 
 class AttachmentHandler:
     """Handler of …/attachments/{a}/download and …/previews/{p}/download."""
 
-    def __init__(self, downloads: AttachmentService, clock: Clock) -> None:
+    def __init__(self, downloads: AttachmentService, lookup: StoredLookup, clock: Clock) -> None:
         self._attachments = downloads
+        self._lookup = lookup
         self._clock = clock
 
     def metadata_request(self, request: ApiRequest) -> ApiRequest:
@@ -55,29 +58,32 @@ class AttachmentHandler:
 
         `metadata`: the response to `metadata_request`, if the client has been given that already.
         """
-        permitted = await self._attachments.authorize(api_request, metadata)
+        metadata_request = self._attachments.metadata_request(api_request)
+        if metadata is None:
+            metadata = await self._attachments.read_metadata(metadata_request)
+        permitted = self._attachments.authorize(api_request, metadata)
         if isinstance(permitted, ApiResponse):
             return permitted
         validators = self._validators(permitted.file)
-        headers = request.headers
-        if validators.is_precondition_failed(
-            headers.get("If-Match", ""), headers.get("If-Unmodified-Since", "")
-        ):
-            context.outcome = permitted.outcome
-            fields = (("ETag", validators.etag), ("Cache-Control", "no-store"))
-            return WireResponse(412, serialize(fields))
-        if validators.is_not_modified(
-            headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
-        ):
-            context.outcome = Outcome(hit=True)
-            return WireResponse(304, serialize((("ETag", validators.etag), _CACHE_CONTROL)))
+        unsent = _unless_preconditions(request.headers, validators, permitted, context)
+        if unsent is not None:
+            return unsent
         part = _part(request, validators, permitted.file.length)
         at = part.start if isinstance(part, Slice) else 0
         opened = await self._attachments.open(permitted, at)
         if isinstance(opened, ApiResponse):
             return opened
-        response = await _render(request, permitted, opened, validators)
         context.outcome = opened.outcome
+        response = await _render(request, permitted, opened, validators)
+        if opened.outcome == _HIT and response.status < 300:
+            response.hit = cached_hit(self._lookup, metadata_request, metadata)
+            response.file = CachedFile(
+                length=opened.info.length or 0,
+                validators=validators,
+                if_range=request.headers.get("If-Range", ""),
+                read=partial(self._attachments.read_stored, permitted, opened.info),
+                open=partial(self._attachments.open_stored, permitted, opened.info),
+            )
         if isinstance(response.content, AttachmentBody):
             response.content = await _content(request, context, permitted, response.content)
         if context.file is not None or context.offer is not None:
@@ -91,30 +97,41 @@ class AttachmentHandler:
         return Validators(etag_of_file(upload.id), date if is_past else None)
 
 
+def _unless_preconditions(
+    headers: Mapping[str, str],
+    validators: Validators,
+    permitted: AuthorizedAttachment,
+    context: RequestContext,
+) -> WireResponse | None:
+    """412 or 304 by the request's preconditions; None if the file is to be sent."""
+    if validators.is_precondition_failed(
+        headers.get("If-Match", ""), headers.get("If-Unmodified-Since", "")
+    ):
+        context.outcome = permitted.outcome
+        fields = (("ETag", validators.etag), ("Cache-Control", "no-store"))
+        return WireResponse(412, serialize(fields))
+    if validators.is_not_modified(
+        headers.get("If-None-Match", ""), headers.get("If-Modified-Since", "")
+    ):
+        context.outcome = Outcome(hit=True)
+        return WireResponse(304, serialize((("ETag", validators.etag), _CACHE_CONTROL)))
+    return None
+
+
 async def _render(
     request: web.BaseRequest,
     permitted: AuthorizedAttachment,
     opened: OpenAttachment,
     validators: Validators,
 ) -> WireResponse:
-    length = opened.info.length
-    part = _part(request, validators, length)
-    match part:
-        case Whole():
-            fields = _fields(request, permitted, opened, validators)
-            return WireResponse(200, serialize(fields), opened.body, length)
-        case Slice(start, end):
-            opened.body.set_range(start, end)
-            named = ("Content-Range", content_range(part, length or 0))
-            fields = (*_fields(request, permitted, opened, validators), named)
-            return WireResponse(206, serialize(fields), opened.body, end - start)
-        case Unsatisfiable():
-            await opened.body.aclose()
-            named = ("Content-Range", content_range(part, length or 0))
-            etag = ("ETag", validators.etag)
-            return WireResponse(416, serialize((named, etag, ("Cache-Control", "no-store"))))
-        case never:
-            assert_never(never)
+    part = _part(request, validators, opened.info.length)
+    if isinstance(part, Unsatisfiable):
+        await opened.body.aclose()
+        named = ("Content-Range", content_range(part, opened.info.length or 0))
+        etag = ("ETag", validators.etag)
+        return WireResponse(416, serialize((named, etag, ("Cache-Control", "no-store"))))
+    head = serialize(_fields(request, permitted, opened, validators))
+    return file_response(head, opened.body, part, opened.info.length)
 
 
 async def _content(
