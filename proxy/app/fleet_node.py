@@ -14,9 +14,8 @@ from proxy.app.components import Components, Environment
 from proxy.app.leader_duties import LeaderDuties
 from proxy.app.listeners import Listeners, Serving
 from proxy.app.near_parser import build_near_parser
+from proxy.app.node_files import NodeFiles
 from proxy.app.routes import ListenerRoutes, health_of
-from proxy.app.storage_monitor import StorageMonitor
-from proxy.app.stores import attachment_store
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.config.schema import Config, Fleet, masked
 from proxy.fleet.local import Local
@@ -30,8 +29,6 @@ from proxy.observability.metrics import Readings
 from proxy.server.credential_usage import CredentialUsage
 from proxy.server.fast_path import FastPath
 from proxy.server.fleet.client_handler import ClientHandler
-from proxy.server.fleet.file_copies import FileCopies
-from proxy.server.fleet.file_endpoint import FileEndpoint
 from proxy.server.fleet.leader_service import LeaderService
 from proxy.server.fleet.near_handler import NearHandler
 from proxy.server.fleet.node_middleware import NodeHandler, RelayedMiddleware, envelope_of
@@ -44,7 +41,6 @@ from proxy.server.middleware import Routes
 from proxy.server.request_context import RequestContext
 from proxy.server.response import WireResponse
 from proxy.status.health import Health
-from proxy.status.readings import attachment_readings
 from proxy.trello.routes import RouteTable
 
 
@@ -70,7 +66,9 @@ class FleetNode:
             environment.log,
             deprecates=not config.clients.forwards_credentials,
         )
-        self._files = attachment_store(environment)
+        connect, name, self._key = self._connect, config.redis.name, self._build_key()
+        client = PeerClient(self._key.get, random)
+        self._files = NodeFiles(environment, client, connect, address, lambda: self.node)
         self._duties = LeaderDuties(
             environment,
             public_url,
@@ -80,10 +78,6 @@ class FleetNode:
             learns=learns,
         )
         self._duties.on_change = self._use_store
-        connect, name = self._connect, config.redis.name
-        key = config.fleet.key.reveal() if config.fleet.key else None
-        self._key = SharedKey(key, connect, name=name, random=random, clock=clock)
-        client = PeerClient(self._key.get, random)
         instance, replicas = environment.instance, config.redis.replicas
         store = RedisLease(
             connect, name=name, address=address, instance=instance, replicas=replicas
@@ -96,7 +90,6 @@ class FleetNode:
         self._service = LeaderService(self.node)
         self._duties.attach(self.node, self._service)
         self._relay = self._build_relay(client)
-        self._file_endpoint = FileEndpoint(self._files, self.node)
         self._operations = RouteTable(config.routes)
         self._parser = build_near_parser(environment, public_url, self._operations)
         self._apart = ApartMode(environment, public_url, self.node)
@@ -106,7 +99,7 @@ class FleetNode:
         self, listeners: Listeners, sockets: list[socket.socket], serving: Serving
     ) -> None:
         """Accept other nodes' connections on `sockets`; look for a leader, or become it."""
-        await self._start_files()
+        await self._files.start()
         middleware = listeners.middleware(
             RelayedMiddleware, serving, Routes({}, {}, self._serve_relayed, self._serve_relayed)
         )
@@ -124,6 +117,16 @@ class FleetNode:
     def _connect(self) -> RedisConnection:
         return RedisConnection(self._environment.config.cache.redis_url, self._environment.clock)
 
+    def _build_key(self) -> SharedKey:
+        environment, config = self._environment, self._environment.config
+        return SharedKey(
+            config.fleet.key.reveal() if config.fleet.key else None,
+            self._connect,
+            name=config.redis.name,
+            random=environment.random,
+            clock=environment.clock,
+        )
+
     def _build_relay(self, client: PeerClient) -> Relay:
         bound, environment = SessionBound(self.node), self._environment
         return Relay(
@@ -133,14 +136,8 @@ class FleetNode:
             environment.clock,
             bound=bound,
             wait_s=self._wait_s,
-            files=FileCopies(self._files, client, bound, environment.metrics),
+            files=self._files.copies(bound),
         )
-
-    async def _start_files(self) -> None:
-        environment = self._environment
-        environment.shutdown.callback(self._files.directory.release)
-        await environment.own(self._files).start()
-        environment.own(StorageMonitor([self._files], environment.clock)).start()
 
     @property
     def tick(self) -> Callable[[], None]:
@@ -222,7 +219,6 @@ class FleetNode:
             "fleet_relays_total": lambda: dict(self._relay.results),
             "fleet_relay_seconds": lambda: self._relay.durations,
             **self._near.readings(),
-            **attachment_readings(self._files, self._environment.metrics),
             "fleet_leader": node.acts,
             "fleet_members": lambda: len(node.members),
             "fleet_sessions": sessions,
@@ -259,7 +255,7 @@ class FleetNode:
         """The response to a request that another node relayed; one that may be passed on once."""
         envelope, leader = envelope_of(request), self.node.leader
         if envelope.reads_file:
-            return await self._file_endpoint.serve(request)
+            return await self._files.endpoint.serve(request)
         is_admin = envelope.is_admin
         if envelope.is_for_leader and leader and not (leader.is_self or leader.through):
             return await self._relay.pass_on(leader, request, context, is_admin=is_admin)

@@ -11,9 +11,9 @@ from functools import partial
 
 from proxy.app.components import Components, Environment, LeaderHooks
 from proxy.app.factory import ComponentFactory
+from proxy.app.node_files import NodeFiles
 from proxy.app.readings import component_readings
 from proxy.app.routes import RouteBuilder
-from proxy.attachments.store.store import AttachmentStore
 from proxy.cache.store.redis_behind import BehindFlag
 from proxy.cache.store.redis_connection import RedisConnection
 from proxy.cache.store.succession import Succession
@@ -69,10 +69,10 @@ class LeaderDuties:
         credential: Credential,
         credential_usage: CredentialUsage,
         *,
-        files: AttachmentStore,
+        files: NodeFiles,
         learns: bool,
     ) -> None:
-        """`files`: of the node. `learns`: as CredentialManager.start has it."""
+        """`learns`: whether the token is inspected, as CredentialManager.start has it."""
         self.environment = environment
         """Of the next term: with the configuration that was loaded last."""
         self.credential = credential
@@ -148,7 +148,7 @@ class LeaderDuties:
     async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
         """As Duties.take_over."""
         await self._wait_closed()
-        await self._files.end_downloads()  # from the last leader
+        await self._files.store.end_downloads()  # from the last leader
         behind, shutdown = BehindFlag(), AsyncExitStack()
         hooks = LeaderHooks(
             succession=succession,
@@ -156,13 +156,13 @@ class LeaderDuties:
             may_send=self._check_may_send,
             fence=self,
             barrier=barrier,
-            files=self._files,
+            files=self._files.store,
         )
         environment = replace(self.environment, shutdown=shutdown, leader=hooks)
         try:
             factory = ComponentFactory(environment, self._public_url)
             components = await factory.build(self.credential)
-            shutdown.push_async_callback(self._files.end_downloads)
+            shutdown.push_async_callback(self._files.store.end_downloads)
             self._term = _Term(
                 replace(components, credential_usage=self._usage),
                 environment,

@@ -157,7 +157,9 @@ class AttachmentService:
                 return await pass_through(Detail.TOO_LARGE)
             if directives.no_store:
                 return await pass_through(Detail.REQUEST_NO_STORE)
-            shared, joined = self._store.start_download(file.id, self._fetch(authorized, 0))
+            copies = self._store.copies_of(file.id, file.length)
+            source = self._fetch(authorized, 0)
+            shared, joined = self._store.start_download(file.id, source, copies)
             return await self._join_download(authorized, shared, at, joined=joined)
         except StoreError as error:
             return await pass_through(_reason(error))
@@ -210,7 +212,7 @@ class AttachmentService:
             shared.release()
             raise
         outcome = Outcome(fwd=Fwd.URI_MISS, fwd_status=200, stored=not joined, collapsed=joined)
-        if is_complete:  # and about to be stored
+        if is_complete or shared.was_copied:  # and about to be stored
             outcome = Outcome(hit=True)
         return OpenAttachment(info, outcome, self._body(authorized, info, shared))
 

@@ -1,6 +1,7 @@
 """Files between nodes: one download for all, a copy at each node, and no reader cut off."""
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 
 from proxy.access.client_keys import digest_of, generate
+from proxy.attachments.store.integrity import VERIFY_FIRST_BYTES
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.request import File
 from proxy.server.fleet.envelope import FILES, REQUEST_FIELD, Envelope, seal
@@ -261,3 +263,65 @@ async def test_readers_at_a_follower_get_the_whole_file_when_its_leader_ends(
 
 async def have_all(read: dict[NodeProcess, int], number: int) -> bool:
     return min(read.values()) >= number
+
+
+async def only_the_last_leader_has(
+    group: NodeGroup, trello: WatchedTrello, body: bytes
+) -> tuple[str, NodeProcess]:
+    """The target of a file that the leader has and no other node; it has ended."""
+    leader = await group.settled()
+    target, _ = attach(trello, body)
+    number = len(kept(leader))
+    assert is_whole(await leader.get(target), body)
+    await until(partial(is_kept, leader, number + 1))
+    await asyncio.sleep(0.1)  # Redis knows
+    leader.send_signal(signal.SIGTERM)
+    await leader.ended()
+    trello.request_log.reset()
+    return target, leader
+
+
+async def test_a_new_leader_takes_a_file_from_a_node_that_has_it(
+    group: NodeGroup, trello: WatchedTrello
+) -> None:
+    body = _chance.randbytes(SIZE)
+    target, holder = await only_the_last_leader_has(group, trello, body)
+    await holder.start(SETTINGS)
+    leader, followers = await group.settled(), await group.followers()
+    heard = await asyncio.gather(*(node.get(target) for node in (leader, *followers) * 3))
+    assert [is_whole(each, body) for each in heard] == [True] * len(heard)
+    assert (trello.request_log.downloads, heard[0].cache) == (0, "hit")
+    await until(lambda: has_row(leader, target))
+
+
+async def has_row(node: NodeProcess, target: str) -> bool:
+    return bool(catalogued(node, target))
+
+
+async def test_what_a_node_has_that_was_damaged_is_requested_from_trello(
+    group: NodeGroup, trello: WatchedTrello
+) -> None:
+    body = _chance.randbytes(VERIFY_FIRST_BYTES + 1)  # served while it is verified
+    before = {blob for node in group.nodes for blob in kept(node)}
+    target, holder = await only_the_last_leader_has(group, trello, body)
+    (blob,) = {*kept(holder)} - before
+    times = blob.stat().st_atime_ns, blob.stat().st_mtime_ns
+    with blob.open("r+b") as file:
+        file.write(b"damaged")
+    os.utime(blob, ns=times)
+    await holder.start(SETTINGS)
+    leader = await group.settled()
+    assert is_whole(await leader.get(target), body)
+    assert trello.request_log.downloads == 1
+
+
+async def test_a_file_is_requested_from_trello_if_its_holder_is_away(
+    group: NodeGroup, trello: WatchedTrello
+) -> None:
+    body = _chance.randbytes(SIZE)
+    target, holder = await only_the_last_leader_has(group, trello, body)
+    leader = await group.settled()
+    assert is_whole(await leader.get(target), body)
+    assert trello.request_log.downloads == 1
+    await holder.start(SETTINGS)
+    await group.settled()

@@ -6,7 +6,8 @@ reserve → partial → verify → commit: a download that is not committed has 
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from proxy.errors import (
     StoreError,
 )
 
+COPY_S = 5.0
+"""For copies elsewhere, all of them together; then the file is downloaded."""
 STEP_BYTES = 8 * 1024 * 1024
 """Space reserved at a time while the length is unknown."""
 
@@ -58,8 +61,12 @@ class PartSource(ByteSource, Protocol):
     """Of the file's bytes the first that it gives."""
 
 
+Copies = AsyncGenerator[ByteSource, None]
+"""Sources at other nodes of a fleet, each with its digest."""
+
+
 class DownloadTask:
-    """Writes the bytes of `source` to `file`."""
+    """Writes the bytes of `source`, or of a copy elsewhere, to `file`."""
 
     def __init__(
         self,
@@ -68,10 +75,12 @@ class DownloadTask:
         source: ByteSource,
         file_io: FileIo,
         max_bytes: int,
+        copies: Copies | None = None,
     ) -> None:
         self.file = file
         self.path = path
         self._source = source
+        self._copies = copies
         self._file_io = file_io
         self._max_bytes = max_bytes
         self._reserved_bytes = 0
@@ -82,35 +91,69 @@ class DownloadTask:
         """The digest of the complete file, synced; FileTooLarge, InsufficientSpace.
 
         Where the source's digest is known, no reader gets the last bytes of other ones:
-        ChecksumMismatch.
+        ChecksumMismatch. A copy elsewhere may be wrong: readers get nothing of it before all of it
+        is there and right, and wait for COPY_S at most.
         """
         try:
-            info = await self._source.open()
-            length = info.length
-            self._check(length or 0)
-            await self._reserve(reserve, STEP_BYTES if length is None else length)
-            self.file.set_info(info)
-            async for chunk in self._source:
-                await self._append(chunk, reserve)
-            digest = self._digest.hexdigest()
-            if length not in (None, self._written) or self._source.digest not in ("", digest):
-                raise ChecksumMismatch("a file came with another length or other bytes than said")
-            self.file.append_written(self._written - self.file.written)
-            self.file.finish(self._source.info)
-            await self._in_thread(os.fsync, self.file.fd)
-            return digest
+            digest = await self._copy(reserve)
+            if digest is None:
+                digest = await self._write_all(self._source, reserve)
         finally:
             await self._source.aclose()
+        await self._in_thread(os.fsync, self.file.fd)
+        return digest
+
+    async def _copy(self, reserve: Reserve) -> str | None:
+        """The digest of a copy that was complete and right; None if there is none in time."""
+        if self._copies is None:
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COPY_S), aclosing(self._copies) as copies:
+                async for each in copies:
+                    try:
+                        return await self._write_all(each, reserve, is_hidden=True)
+                    except StoreError:
+                        await self._begin_anew()
+                    finally:
+                        await each.aclose()
+        await self._begin_anew()
+        return None
+
+    async def _begin_anew(self) -> None:
+        self._written, self._digest = 0, hashlib.sha256()
+        await self._in_thread(os.ftruncate, self.file.fd, 0)
+
+    async def _write_all(
+        self, source: ByteSource, reserve: Reserve, *, is_hidden: bool = False
+    ) -> str:
+        """The digest of the bytes of `source`; readers get them as they come, or at the end."""
+        info = await source.open()
+        length = info.length
+        self._check(length or 0)
+        await self._reserve(reserve, STEP_BYTES if length is None else length)
+        if not is_hidden:
+            self.file.set_info(info)
+        async for chunk in source:
+            before = self._written
+            await self._append(chunk, reserve)
+            if not is_hidden:
+                shown = before if source.digest else self._written
+                self.file.append_written(shown - self.file.written)
+        digest = self._digest.hexdigest()
+        if length not in (None, self._written) or source.digest not in ("", digest):
+            raise ChecksumMismatch("a file came with another length or other bytes than said")
+        self.file.was_copied = is_hidden
+        self.file.append_written(self._written - self.file.written)
+        self.file.finish(source.info)
+        return digest
 
     async def _append(self, chunk: bytes, reserve: Reserve) -> None:
         at = self._written
         self._check(at + len(chunk))
         if at + len(chunk) > self._reserved_bytes:
-            await self._reserve(reserve, STEP_BYTES)
+            await self._reserve(reserve, self._reserved_bytes + STEP_BYTES)
         await self._in_thread(self._write, chunk, at)
         self._written = at + len(chunk)
-        shown = at if self._source.digest else self._written
-        self.file.append_written(shown - self.file.written)
 
     def _write(self, chunk: bytes, at: int) -> None:
         """Runs in a thread, one chunk at a time."""
@@ -124,7 +167,8 @@ class DownloadTask:
         if length > self._max_bytes:
             raise FileTooLarge("longer than attachments.max_file")
 
-    async def _reserve(self, reserve: Reserve, more_bytes: int) -> None:
+    async def _reserve(self, reserve: Reserve, in_all_bytes: int) -> None:
+        more_bytes = max(0, in_all_bytes - self._reserved_bytes)
         await reserve(more_bytes)
         self._reserved_bytes += more_bytes
 

@@ -84,6 +84,8 @@ class SharedFile:
         """Of a stored file; empty until it is known."""
         self.signature: Signature | None = None
         """Of a stored file, since its bytes were compared with the digest."""
+        self.was_copied = False
+        """Whether it is a copy of another node's, for which nothing was downloaded."""
         self._file_io = file_io
         self._on_idle = on_idle
         self._changed = asyncio.Event()

@@ -27,7 +27,7 @@ from proxy.attachments.store.catalog import (
     CatalogContents,
     SeenLinks,
 )
-from proxy.attachments.store.download_task import ByteSource, DownloadTask
+from proxy.attachments.store.download_task import ByteSource, Copies, DownloadTask
 from proxy.attachments.store.integrity import OpenFiles
 from proxy.attachments.store.shared_file import (
     FileInfo,
@@ -85,6 +85,10 @@ class AttachmentStore:
         self.checksum_failures = 0
         self.seen_links = SeenLinks()
         self.max_file_bytes = max_file_bytes
+        self.on_stored: Callable[[AttachmentRow, int], None] = _nothing
+        """Called with a row that was stored, and the length of its file."""
+        self.copies_of: Callable[[str, int | None], Copies | None] = _no_copies
+        """What other nodes of a fleet have of a file, by its id and length, if that is known."""
         self._clock, self._log = clock, log
         self.directory = directory
         self._blobs = BlobDirectory(directory.path / DIRECTORY)
@@ -209,10 +213,12 @@ class AttachmentStore:
         self.budget.touch(blob, self._clock.now())
         self._touched.add(blob.digest)
 
-    def start_download(self, file_id: str, source: ByteSource) -> tuple[SharedFile, bool]:
+    def start_download(
+        self, file_id: str, source: ByteSource, copies: Copies | None = None
+    ) -> tuple[SharedFile, bool]:
         """The file as it arrives from `source`, retained; True if it arrives from another already.
 
-        StoreError if it cannot be stored; `source` is not opened then.
+        StoreError if it cannot be stored; `source` is not opened then. `copies`: tried before.
         """
         download = self._downloads.get(file_id)
         if download is not None:
@@ -226,7 +232,7 @@ class AttachmentStore:
                 self._fail("begin", StoreError(_reason(error)))
             raise InsufficientSpace(f"beginning a file: {error.strerror}") from error
         file = SharedFile(fd, self.file_io, self._on_last_reader).retain()
-        task = DownloadTask(file, path, source, self.file_io, self.max_file_bytes)
+        task = DownloadTask(file, path, source, self.file_io, self.max_file_bytes, copies)
         self._downloads[file_id] = file
         self._tasks.spawn(self._run_download(file_id, task))
         return file.retain(), False
@@ -289,6 +295,7 @@ class AttachmentStore:
             if self.budget.get(digest) is None:
                 return  # evicted meanwhile: the next request downloads it again
         self._rows.put(row)
+        self.on_stored(row, blob.length)
         await self._write(self._catalog.save_usage, *self._pending_metadata())
 
     def _commit(self, task: DownloadTask, row: AttachmentRow) -> Blob:
@@ -376,6 +383,14 @@ class AttachmentStore:
         return await asyncio.get_running_loop().run_in_executor(
             self._writer_thread, call, *arguments
         )
+
+
+def _no_copies(_: str, __: int | None) -> None:
+    return None
+
+
+def _nothing(_: AttachmentRow, __: int) -> None:
+    return None
 
 
 def _reason(error: Exception) -> str:

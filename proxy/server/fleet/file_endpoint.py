@@ -1,6 +1,7 @@
 """File endpoint: bytes of this node's attachment store, for another node of the fleet (D82)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NoReturn
 from urllib.parse import unquote
 
@@ -10,7 +11,6 @@ from proxy.attachments.body import AttachmentBody
 from proxy.attachments.store.shared_file import FileInfo, SharedFile
 from proxy.attachments.store.store import AttachmentStore, FoundFile
 from proxy.errors import IncompleteResponse, NotFound
-from proxy.fleet.node import Node
 from proxy.http_semantics.conditional import Slice, Validators, content_range, resolve
 from proxy.http_semantics.fields import serialize
 from proxy.server.fleet.envelope import FILES
@@ -20,9 +20,10 @@ from proxy.server.response import WireResponse
 class FileEndpoint:
     """Serves `GET /-/fleet/files/{id}`, whole or from an offset on."""
 
-    def __init__(self, store: AttachmentStore, node: Node) -> None:
+    def __init__(self, store: AttachmentStore, acts: Callable[[], bool]) -> None:
+        """`acts`: whether this node leads."""
         self._store = store
-        self._node = node
+        self._acts = acts
 
     async def serve(self, request: web.BaseRequest) -> WireResponse:
         """The file; NotFound if it is not here. Only a leader gives one that is still arriving."""
@@ -39,7 +40,7 @@ class FileEndpoint:
     async def _info(self, found: FoundFile) -> FileInfo:
         if found.row is not None:
             return FileInfo(found.file.written, "")
-        if self._node.acts():
+        if self._acts():
             try:
                 return await found.file.info_ready()
             except asyncio.CancelledError:

@@ -3,14 +3,15 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from proxy.attachments.store.download_task import DownloadTask
+from proxy.attachments.store import download_task
+from proxy.attachments.store.download_task import ByteSource, DownloadTask, SourceLost
 from proxy.attachments.store.shared_file import FileInfo, FileIo, FileOffer, SharedFile
 from proxy.errors import ChecksumMismatch
 
@@ -37,6 +38,27 @@ class Source:
         pass
 
 
+class Lost(Source):
+    """Ends early."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield CHUNKS[0]
+        raise SourceLost("gone")
+
+
+class Silent(Source):
+    """Gives nothing more after its first bytes, which are more than there are."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield BODY * 2
+        await asyncio.Event().wait()
+
+
+async def copies_of(*sources: Source) -> AsyncGenerator[ByteSource, None]:
+    for each in sources:
+        yield each
+
+
 async def reserve(_: int) -> None:
     pass
 
@@ -56,6 +78,41 @@ async def test_no_reader_gets_all_of_other_bytes(tmp_path: Path, wanted: bytes) 
                 await task.run(reserve)
             assert (file.written, file.complete) == (len(BODY) - len(CHUNKS[-1]), False)
         await asyncio.sleep(0)
+        file.release()
+
+
+DIGEST = hashlib.sha256(BODY).hexdigest()
+OTHER_DIGEST = hashlib.sha256(b"other").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("copies", "is_copied"),
+    [
+        ([Source(DIGEST)], True),
+        ([Lost(DIGEST), Source(DIGEST)], True),
+        ([Source(OTHER_DIGEST), Source(DIGEST)], True),
+        ([], False),
+        ([Source(OTHER_DIGEST)], False),
+        ([Lost(DIGEST)], False),
+        ([Silent(DIGEST), Source(DIGEST)], False),
+    ],
+)
+async def test_a_copy_elsewhere_is_used_if_it_is_whole_and_right_in_time(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    copies: list[Source],
+    is_copied: bool,  # noqa: FBT001 - of the table
+) -> None:
+    monkeypatch.setattr(download_task, "COPY_S", 0.1)
+    with ThreadPoolExecutor(2) as threads:
+        file_io, path = FileIo(threads), tmp_path / "file"
+        file = SharedFile(os.open(path, os.O_RDWR | os.O_CREAT), file_io, lambda _: None).retain()
+        given = copies_of(*copies)
+        task = DownloadTask(file, path, Source(""), file_io, 2 * len(BODY), given)
+        reading = asyncio.ensure_future(file.read(0, 2 * len(BODY)))
+        assert await task.run(reserve) == DIGEST
+        assert BODY.startswith(bytes(await reading))
+        assert (file.was_copied, path.read_bytes()) == (is_copied, BODY)
         file.release()
 
 
