@@ -105,7 +105,8 @@ def _own_links(config: Config) -> str:
     if config.fleet.listen is None or config.public_url is not None:
         return ""
     links = f"public_url is not set, so links of a fleet lead to its leader, as to {config.origin}"
-    return f"{links}; write the load balancer's address, the same at each node"
+    stored = "the next leader uses none of the stored responses, which have them"
+    return f"{links}, and {stored}; write the load balancer's address, the same at each node"
 
 
 def _refused_commands(config: Config) -> str:

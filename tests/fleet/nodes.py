@@ -56,6 +56,7 @@ class NodeProcess(ServeProcess):
         cache = self.directory / "cache"
         return (
             f"listen: 127.0.0.1:{self.port}\n"
+            "public_url: http://trello.internal\n"
             f"{self.settings}"
             f"cache: {{backend: redis, redis: '{self.redis_url}', directory: {cache}}}\n"
             f"fleet: {{listen: 127.0.0.1:{self.fleet_port}, address: {self.address}, "
