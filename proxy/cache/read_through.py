@@ -137,6 +137,10 @@ class ReadThrough:
         wider = self._projector.widened_request(request)
         return self._aliases.canonicalize(wider) if wider is not None else None
 
+    def collection_of(self, request: ApiRequest) -> tuple[str, ...] | None:
+        """As Projector.collection_of."""
+        return self._projector.collection_of(request)
+
     def holders_among(self, requests: Sequence[ApiRequest]) -> dict[CacheKey, ApiRequest]:
         """Requests of these whose responses contain others, by the keys of those others."""
         return self._projector.holders_among(requests)

@@ -1,7 +1,7 @@
 """Boards, cards and files parsed from Trello's JSON; a field that is missing or odd is left out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -215,6 +215,16 @@ class CardParser:
 def board_id_of(card: object) -> str:
     """The id of a card's board; empty when it is not given."""
     return id_of(card, "idBoard") if isinstance(card, Mapping) else ""
+
+
+def card_named(cards: Iterable[object], name: str) -> object | None:
+    """The card with this id or shortLink, of those of a board; None if it is not there."""
+    found = (
+        each
+        for each in cards
+        if isinstance(each, Mapping) and name in (each.get("id"), each.get("shortLink"))
+    )
+    return next(found, None)
 
 
 def parse_board(board: object, name: str) -> Board:

@@ -22,7 +22,7 @@ from proxy.pages.user_markdown import UserMarkdown
 
 _PAGE = Markup("""<h1><bdi>{title}</bdi></h1>
 <p class="lead">{place}{archived}{source}</p>
-{stale}{facts}""")
+{stale}{not_read}{facts}""")
 _BOARD = Markup('<a href="/b/{board.short_link}"><bdi>{board.title}</bdi></a>')
 _ON_LIST = Markup("<bdi>{title}</bdi> on {board}")
 _FACTS = Markup('<dl class="facts panel">{}</dl>\n')
@@ -41,6 +41,10 @@ _TO_DO = Markup('<li><span class="visually-hidden">To do: </span><bdi>{}</bdi></
 _FILES = Markup("""<section class="group"><h2>{count}</h2>
 {files}{download}</section>
 """)
+_NOT_READ = Markup(
+    '<p class="note" role="status">Description, members, comments and checklists were not read '
+    "yet; Trello does not respond.</p>"
+)
 _NO_FILES = Markup('<p class="panel">No file has been attached yet.</p>\n')
 _COMMENTS = Markup('<section class="panel"><h2>{count}</h2>\n')
 _COMMENTS_END = Markup("</section>\n")
@@ -52,18 +56,24 @@ _OLDER = Markup('<p class="footnote">Older comments are in Trello.</p>')
 
 def card_page(
     card: Card,
-    details: CardDetails,
+    details: CardDetails | None,
     board: Board | None,
     markdown: UserMarkdown,
     context: PageContext,
 ) -> Iterator[bytes]:
-    """The page in chunks, one for each text in Markdown; `board`: None if it is not available."""
+    """The page in chunks, one for each text in Markdown.
+
+    `details`, `board`: None if not available; the page says so of the details.
+    """
+    not_read = _NOT_READ if details is None else EMPTY
+    details = details or CardDetails()
     main = _PAGE.format(
         title=card.title,
         place=_place(card, board),
         archived=" · archived" if card.is_closed else "",
         source=source_html(card.url, "c", card.short_link, context),
         stale=stale_note(context),
+        not_read=not_read,
         facts=_facts(card, details, context),
     )
     chunks = chain((main,), _sections(card, details, markdown, context))

@@ -79,6 +79,16 @@ def test_it_says_how_old_it_is() -> None:
     )
 
 
+def test_without_its_details_it_says_that_they_were_not_read() -> None:
+    parsed = CardParser(LINKS, NOW, {}).parse(card(upload(), idList="l1"))
+    markdown, on = UserMarkdown(LINKS, NOW), parse_board(board(), "x")
+    page = b"".join(card_page(parsed, None, on, markdown, CONTEXT)).decode()
+    assert "comments and checklists were not read yet; Trello does not respond" in page
+    assert "x.png" in page
+    assert "To do" in page
+    assert "were not read" not in shown(card())
+
+
 def test_only_so_many_comments_are_shown_and_older_ones_are_named() -> None:
     page = shown(card(actions=[comment("x")] * (MAX_COMMENTS + 5)))
     assert page.count("<article") == MAX_COMMENTS

@@ -92,6 +92,44 @@ async def test_without_a_stale_response_the_page_says_that_trello_is_down(
     assert "Try again" in page.text
 
 
+@pytest.mark.parametrize("later_s", [0, 3600])
+@pytest.mark.parametrize("by", ["card", "short"])
+async def test_a_card_that_was_never_opened_is_shown_as_its_board_has_it_while_trello_is_down(
+    browse: Browser,
+    proxy: Proxy,
+    standin: FakeTrello,
+    clock: FakeClock,
+    short_board: str,
+    request: pytest.FixtureRequest,
+    by: str,
+    later_s: float,
+) -> None:
+    await browse(f"/b/{short_board}")
+    clock.advance(later_s)
+    standin.faults.add(Fault("status", times=None))
+    page = await browse(f"/c/{request.getfixturevalue(by)}")
+    assert page.all("h1")
+    assert "Review on Release 4.2" in page.text
+    assert "start page draft.png" in page.text
+    assert "comments and checklists were not read yet; Trello does not respond" in page.text
+    assert ("This is a copy from" in page.text) == bool(later_s)
+    standin.faults.clear()
+    clock.advance(60)
+    page = await browse(f"/c/{request.getfixturevalue(by)}")
+    assert "The button could be larger." in page.text
+    assert "not read yet" not in page.text
+
+
+async def test_a_card_that_has_left_its_board_is_not_shown_as_that_has_it(
+    browse: Browser, proxy: Proxy, standin: FakeTrello, short_board: str, short: str, card: str
+) -> None:
+    await browse(f"/b/{short_board}")
+    assert (await proxy("PUT", f"/1/cards/{card}", json={"closed": True})).status == 200
+    await browse(f"/b/{short_board}")
+    standin.faults.add(Fault("status", times=None))
+    await browse(f"/c/{short}", 502)
+
+
 async def test_names_are_left_out_where_trello_fails(
     browse: Browser, standin: FakeTrello, board: str, short: str
 ) -> None:

@@ -123,6 +123,21 @@ async def test_each_page_and_file_of_another_board_is_refused(scoped: Proxy, wor
     assert export.problem == "outside-scope"
 
 
+async def test_a_card_as_its_board_has_it_is_shown_to_who_may_see_that_board(
+    scoped: Proxy, world: World, standin: FakeTrello
+) -> None:
+    for ids in (world.hidden, world.visible):
+        assert (await scoped.get("/b/{board}".format(**ids))).status == 200
+    assert (await get(scoped, "/b/{board}".format(**world.visible))).status == 200
+    standin.faults.add(Fault("status", times=None))
+    page = "/c/{card}".format(**world.hidden)
+    assert (await scoped.get(page)).status == 200
+    refused = await get(scoped, page)
+    assert refused.status in (401, 404)
+    assert not world.traces_in(refused, page)
+    assert (await get(scoped, "/c/{card}".format(**world.visible))).status == 200
+
+
 async def test_a_stored_file_is_refused_to_who_may_not_see_its_card(
     scoped: Proxy, world: World
 ) -> None:

@@ -76,6 +76,12 @@ class PageReads:
             response = await self.scoping.reads.read(request, visible)
         return await _fetched_json(response, own=request.uses_stored_credential)
 
+    def board_holding(self, target: str, page: PageRequest) -> str:
+        """The id of a board that was read with the card at an API target; empty if none was."""
+        request = self.parser.page(target, page.directives, page.client)
+        root, *rest = self.reads.collection_of(request) or ("",)
+        return rest[0] if root == "boards" else ""
+
     async def board(self, name: str, page: PageRequest) -> Board:
         """A board with its lists and members; raises as `fetch`."""
         fetched = await self.fetch(board_target(name), page)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from proxy.cache.boards import WatchedBoards
 from proxy.credentials.extraction import strip_url
-from proxy.errors import MethodNotAllowed, NotFoundAtTrello, ProxyError
+from proxy.errors import MethodNotAllowed, NotFoundAtTrello, ProxyError, UpstreamError
 from proxy.http_semantics.cache_control import cache_status
 from proxy.http_semantics.fields import serialize
 from proxy.http_semantics.target import parse
@@ -18,13 +18,15 @@ from proxy.links.rewrite import LinkRewriter
 from proxy.model import Detail
 from proxy.pages.board_data import (
     Board,
+    Card,
     CardParser,
     board_id_of,
+    card_named,
     card_target,
     cards_target,
 )
 from proxy.pages.board_page import board_page
-from proxy.pages.card_details import parse_details
+from proxy.pages.card_details import CardDetails, parse_details
 from proxy.pages.card_page import card_page
 from proxy.pages.home import Offer, home_page, home_text
 from proxy.pages.json_array import elements
@@ -33,9 +35,10 @@ from proxy.pages.listing import PageContext
 from proxy.pages.paste_form import PastedLink
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
+from proxy.runtime.tasks import run_for_client
 from proxy.server.handlers.page_reads import FetchedJson, PageReads, PageRequest, account
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
-from proxy.server.rendered_body import RenderedBody
+from proxy.server.rendered_body import RenderedBody, readable
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import NoSuchAddress, directives_of
 from proxy.server.response import WireResponse
@@ -103,15 +106,16 @@ class PageHandler:
         except NotFoundAtTrello:
             await self.reads.board(name, page)
             return WireResponse(302, serialize((("Location", f"/b/{name}"), *TEXT_FIELDS)))
+        except UpstreamError:
+            response = await self._card_on_its_board(name, page, context)
+            if response is None:
+                raise
+            return response
         account(context, card)
-        board_id = await card.use(board_id_of)
-        board = await self._board_of_card(board_id, page)
-        page_context, now = self._page_context(card), self.clock.now()
-        names = board.member_names if board else {}
-        parse_card = CardParser(self.links, now, names).parse
+        board = await self._board_of_card(await card.use(board_id_of), page)
+        parse_card = self._card_parser(board).parse
         shown, details = await card.use(lambda value: (parse_card(value), parse_details(value)))
-        chunks = card_page(shown, details, board, UserMarkdown(self.links, now), page_context)
-        return _page_response(card, await RenderedBody.start(chunks))
+        return await self._card_response(card, shown, details, board)
 
     async def board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         """A board's cards, or those that match `?q=`; raises as `card`."""
@@ -121,10 +125,43 @@ class PageHandler:
         board = await self.reads.board(name, page)
         cards = await self.reads.fetch(cards_target(name), page)
         account(context, cards)
-        parse_card = CardParser(self.links, self.clock.now(), board.member_names).parse
+        parse_card = self._card_parser(board).parse
         page_context = self._page_context(cards)
         chunks = board_page(board, elements(cards.body), parse_card, query, page_context)
         return _page_response(cards, await RenderedBody.start(chunks))
+
+    async def _card_on_its_board(
+        self, name: str, page: PageRequest, context: RequestContext
+    ) -> WireResponse | None:
+        """The card with what its board's page shows of it; None unless that was read."""
+        board_id = self.reads.board_holding(card_target(name), page)
+        if not board_id:
+            return None
+        try:
+            cards = await self.reads.fetch(cards_target(board_id), page)
+        except ProxyError:
+            return None
+
+        def find() -> object | None:
+            with readable():
+                return card_named(elements(cards.body), name)
+
+        card = await run_for_client(len(cards.body), find)
+        if card is None:
+            return None
+        account(context, cards)
+        board = await self._board_of_card(board_id, page)
+        return await self._card_response(cards, self._card_parser(board).parse(card), None, board)
+
+    def _card_parser(self, board: Board | None) -> CardParser:
+        return CardParser(self.links, self.clock.now(), board.member_names if board else {})
+
+    async def _card_response(
+        self, fetched: FetchedJson, card: Card, details: CardDetails | None, board: Board | None
+    ) -> WireResponse:
+        markdown = UserMarkdown(self.links, self.clock.now())
+        chunks = card_page(card, details, board, markdown, self._page_context(fetched))
+        return _page_response(fetched, await RenderedBody.start(chunks))
 
     async def _board_of_card(self, board_id: str, page: PageRequest) -> Board | None:
         """The board; None if it is not available: the page is shown without it."""
