@@ -125,10 +125,11 @@ async def _slow(
     request: web.Request, api_response: Response, fault: Fault, clock: Clock
 ) -> web.StreamResponse:
     response = await _begin(request, api_response, len(api_response.body))
-    for start in range(0, len(api_response.body), fault.bytes_per_s):
+    chunk_bytes = max(1, int(fault.bytes_per_s * fault.every_s))
+    for start in range(0, len(api_response.body), chunk_bytes):
         if start:
-            await clock.sleep(1.0)
-        await response.write(api_response.body[start : start + fault.bytes_per_s])
+            await clock.sleep(fault.every_s)
+        await response.write(api_response.body[start : start + chunk_bytes])
     await response.write_eof()
     return response
 

@@ -14,7 +14,7 @@ class Fault:
     status: responds with `status` and `body`. html: a gateway's page with 200. reset: the
     connection is reset before any header. hang: no response until the server stops. cut: the body
     ends after `after_bytes`, with the full Content-Length. too_long, too_short: Content-Length is
-    `after_bytes` more or fewer than sent. slow: `bytes_per_s`, a chunk each second. late: the
+    `after_bytes` more or fewer than sent. slow: `bytes_per_s`, a chunk each `every_s`. late: the
     response is sent `delay_s` seconds late.
     """
 
@@ -33,6 +33,7 @@ class Fault:
     """Further header fields of a status or html response."""
     after_bytes: int = 10
     bytes_per_s: int = 1024
+    every_s: float = 1.0
     delay_s: float = 1.0
 
     def matches(self, method: str, path: str) -> bool:

@@ -62,6 +62,8 @@ class RequestContext:
     """Where the response's body is stored; None: it is the body."""
     wants_offer: bool = False
     """Whether the node that relays it can send the file from a store of its own (D82)."""
+    wants_copy: bool = False
+    """Whether that store is to be given the whole file with the response."""
     offer: FileOffer | None = None
     """What that node is to send; None: the response has a body."""
     given: Given | None = None

@@ -21,7 +21,7 @@ import aiohttp
 from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import SystemClock
-from tests.bench import fleet_near
+from tests.bench import fleet_files, fleet_near
 from tests.bench.figures import verdict
 from tests.bench.fleet_load import Clients, Seen
 from tests.bench.overload import (
@@ -64,10 +64,21 @@ class Durations:
     slices: int = 9
     relays: int = 300
     """In each slice."""
+    files: int = 5
+    file_bytes: int = 30_000_000
 
 
-_QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0, near=100)
-_SMOKE = Durations(overload_s=1.0, redis_s=0.5, load_s=0.3, near=3, slices=2, relays=20)
+_QUICK = Durations(overload_s=20.0, redis_s=10.0, load_s=3.0, near=100, files=3)
+_SMOKE = Durations(
+    overload_s=1.0,
+    redis_s=0.5,
+    load_s=0.3,
+    near=3,
+    slices=2,
+    relays=20,
+    files=1,
+    file_bytes=500_000,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,12 @@ async def herd(stage: Stage) -> None:
     print(f"{HERD} identical cold GETs over {len(nodes)} nodes")
     print(verdict("upstream requests", sent, most=1))
     print(verdict("failed", failed, most=0))
+
+
+async def files(stage: Stage) -> None:
+    """Attachments that no node has, each requested at all nodes at once."""
+    number, size_bytes = stage.durations.files, stage.durations.file_bytes
+    await fleet_files.cold_files(stage.group, stage.trello, number=number, size_bytes=size_bytes)
 
 
 async def relays(stage: Stage) -> None:
@@ -346,7 +363,7 @@ def _count(seen: Seen) -> str:
 async def run(durations: Durations) -> None:
     """Every part, on one fleet."""
     async with staged(durations) as stage:
-        for part in (herd, relays, overload):
+        for part in (herd, files, relays, overload):
             await part(stage)
         if durations is not _SMOKE:
             await overload_killed(stage)

@@ -93,6 +93,8 @@ def test_the_benchmark_of_a_fleet_ends_its_nodes_and_redis_and_fails_no_read(
     fleet.main(["--smoke"])
     told = capsys.readouterr().out
     assert "reached  upstream requests: 1.00, at most 1" in told
+    assert "reached  downloads of each file: 1.00, at most 1" in told
+    assert "reached  readers without the whole file: 0.00, at most 0" in told
     assert "reached  reads failed: 0.00" in told
     assert told.count("reached  failed: 0.00") == 3
     assert told.count("from Trello") == 2

@@ -75,6 +75,10 @@ def catalogued(node: NodeProcess, target: str) -> list[tuple[str, str]]:
     return [*found]
 
 
+async def has_row(node: NodeProcess, target: str) -> bool:
+    return bool(catalogued(node, target))
+
+
 @pytest.mark.parametrize("size", [2_000, SIZE])
 async def test_readers_at_all_nodes_make_one_download_and_each_node_keeps_the_file(
     group: NodeGroup, trello: WatchedTrello, size: int
@@ -159,10 +163,11 @@ async def test_a_range_at_a_follower_that_has_nothing_is_sent_while_the_file_is_
     leader, (follower, _) = await group.settled(), await group.followers()
     target, body = attach(trello)
     assert is_whole(await leader.get(target), body)
-    number = len(kept(follower))
+    number, copied = len(kept(follower)), await copied_bytes(follower)
     part = await follower.get(target, headers={"Range": f"bytes={SIZE - 500}-"})
     assert (part.status, part.body) == (206, body[-500:])
     await until(lambda: is_kept(follower, number + 1))
+    assert await copied_bytes(follower) == copied + SIZE + 500  # it did not wait for the copy
 
 
 async def test_a_damaged_copy_is_not_sent_but_replaced(
@@ -204,6 +209,7 @@ async def test_only_a_node_gets_a_file_by_its_id(group: NodeGroup, trello: Watch
     leader, (follower, _) = await group.settled(), await group.followers()
     target, body = attach(trello)
     assert is_whole(await leader.get(target), body)
+    await until(lambda: has_row(leader, target))
     path = FILES + quote(file_id(target), safe="")
     key = FLEET_KEY.encode()
     own, client = Envelope("", "", "", reads_file=True), Envelope("", "127.0.0.1", "127.0.0.1")
@@ -292,10 +298,6 @@ async def test_a_new_leader_takes_a_file_from_a_node_that_has_it(
     assert [is_whole(each, body) for each in heard] == [True] * len(heard)
     assert (trello.request_log.downloads, heard[0].cache) == (0, "hit")
     await until(lambda: has_row(leader, target))
-
-
-async def has_row(node: NodeProcess, target: str) -> bool:
-    return bool(catalogued(node, target))
 
 
 async def test_what_a_node_has_that_was_damaged_is_requested_from_trello(

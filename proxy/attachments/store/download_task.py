@@ -94,14 +94,15 @@ class DownloadTask:
         ChecksumMismatch. A copy elsewhere may be wrong: readers get nothing of it before all of it
         is there and right, and wait for COPY_S at most.
         """
-        try:
-            digest = await self._copy(reserve)
-            if digest is None:
-                digest = await self._write_all(self._source, reserve)
-        finally:
-            await self._source.aclose()
+        digest = await self._copy(reserve)
+        if digest is None:
+            digest = await self._write_all(self._source, reserve)
         await self._in_thread(os.fsync, self.file.fd)
         return digest
+
+    async def aclose(self) -> None:
+        """Release the source, whether or not it was used."""
+        await self._source.aclose()
 
     async def _copy(self, reserve: Reserve) -> str | None:
         """The digest of a copy that was complete and right; None if there is none in time."""

@@ -53,6 +53,11 @@ class FileOffer:
     digest: str = ""
     """SHA-256 of the file; empty until it is stored."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the part is the whole file."""
+        return (self.start, self.end) == (0, self.length)
+
     def is_continued_by(self, other: "FileOffer") -> bool:
         """Whether the rest may be taken from what another leader offers: it is the same file."""
         has_other_digest = "" not in (self.digest, other.digest) and self.digest != other.digest

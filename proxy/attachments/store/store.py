@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import NamedTuple, TypeVar
 
 from proxy.attachments.store.blob_directory import BlobDirectory, file_signature
@@ -85,9 +85,9 @@ class AttachmentStore:
         self.checksum_failures = 0
         self.seen_links = SeenLinks()
         self.max_file_bytes = max_file_bytes
-        self.on_stored: Callable[[AttachmentRow, int], None] = _nothing
+        self.on_stored: Callable[[AttachmentRow, int], None] = lambda *_: None
         """Called with a row that was stored, and the length of its file."""
-        self.copies_of: Callable[[str, int | None], Copies | None] = _no_copies
+        self.copies_of: Callable[[str, int | None], Copies | None] = lambda *_: None
         """What other nodes of a fleet have of a file, by its id and length, if that is known."""
         self._clock, self._log = clock, log
         self.directory = directory
@@ -170,6 +170,10 @@ class AttachmentStore:
     async def end_downloads(self) -> None:
         """Cancel all downloads: their sources are not to be used any more."""
         await self._tasks.stop()
+
+    def lacks(self, file_id: str) -> bool:
+        """Whether the file is, as far as is known, neither stored nor on its way."""
+        return file_id not in self._downloads and self._rows.get(file_id) is None
 
     def contains(self, file_id: str) -> bool:
         """Whether the complete file is stored, as far as is known without reading the disk."""
@@ -265,15 +269,16 @@ class AttachmentStore:
 
     async def _download(self, task: DownloadTask) -> str:
         """The digest of the complete file; InsufficientSpace if it waits for too long."""
-        try:
-            async with asyncio.timeout(SLOT_WAIT_S):
-                await self._download_slots.acquire()
-        except TimeoutError as error:
-            raise InsufficientSpace("too many files are on their way") from error
-        try:
-            return await task.run(lambda more: self._reserve(more, task.file))
-        finally:
-            self._download_slots.release()
+        async with aclosing(task):
+            try:
+                async with asyncio.timeout(SLOT_WAIT_S):
+                    await self._download_slots.acquire()
+            except TimeoutError as error:
+                raise InsufficientSpace("too many files are on their way") from error
+            try:
+                return await task.run(lambda more: self._reserve(more, task.file))
+            finally:
+                self._download_slots.release()
 
     @staticmethod
     def _abort(file: SharedFile, error: Exception) -> None:
@@ -383,14 +388,6 @@ class AttachmentStore:
         return await asyncio.get_running_loop().run_in_executor(
             self._writer_thread, call, *arguments
         )
-
-
-def _no_copies(_: str, __: int | None) -> None:
-    return None
-
-
-def _nothing(_: AttachmentRow, __: int) -> None:
-    return None
 
 
 def _reason(error: Exception) -> str:

@@ -51,6 +51,8 @@ class Envelope(msgspec.Struct, frozen=True):
     """Whether that process, a worker, can send a stored file itself."""
     takes_offer: bool = False
     """Whether that node can send a file from a store of its own (D82)."""
+    lacks_file: bool = False
+    """Whether it then needs the file's bytes, as the body of the response."""
     reads_file: bool = False
     """Whether it is no client's request but that node's own, for a file in the receiver's store."""
 
@@ -71,7 +73,7 @@ class Result(msgspec.Struct, frozen=True):
     file: StoredRange | None = None
     """Where the body is stored, of which nothing follows."""
     offer: FileOffer | None = None
-    """What that node is to send as the body, of which nothing follows."""
+    """What that node is to send as the body; what follows is the whole file, or nothing."""
     given: Given | None = None
     """The body is in stored form, and what lets the other node keep it."""
 

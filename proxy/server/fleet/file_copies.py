@@ -6,10 +6,13 @@ alone. When a leader is lost, each reader has its request permitted by the next 
 from its offset.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+
+import aiohttp
 
 from proxy.attachments.body import AttachmentBody
 from proxy.attachments.store.shared_file import FileInfo, FileOffer, SharedFile
@@ -25,6 +28,8 @@ AHEAD_BYTES = 1024 * 1024
 """A reader does not wait for a copy that has further to go, if the leader has its bytes."""
 MAX_ATTEMPTS = 5
 """Of one reader, to go on after its source was lost."""
+_ATTACHMENT = re.compile(r"/attachments/([0-9a-f]{24})/download")
+"""Its id in a target that is not a preview's."""
 
 PermitAgain = Callable[[FileOffer], Awaitable[tuple[Leader, FileOffer]]]
 """The leader that permits the same request now, and its offer of the same file; UpstreamError."""
@@ -46,9 +51,20 @@ class FileCopies:
         """Whether this node can store files now."""
         return self._store.is_working
 
-    async def open(self, offer: FileOffer, leader: Leader, permit: PermitAgain) -> AttachmentBody:
-        """The part that `leader` offers."""
-        file = await self.share(offer, leader, offer.start)
+    def lacks(self, target: str) -> bool:
+        """Whether the file of a target is, for all that it says, neither here nor on its way."""
+        found = _ATTACHMENT.search(target)
+        return found is not None and self._store.lacks(found[1])
+
+    async def open(
+        self,
+        offer: FileOffer,
+        leader: Leader,
+        permit: PermitAgain,
+        response: aiohttp.ClientResponse | None = None,
+    ) -> AttachmentBody:
+        """The part that `leader` offers; `response`: with the bytes of the whole file."""
+        file = await self.share(offer, leader, offer.start, response)
         rest = partial(LeaderFetch, self, offer, permit)
         body = AttachmentBody(
             rest,
@@ -59,31 +75,49 @@ class FileCopies:
         body.set_range(offer.start, offer.end)
         return body
 
-    async def share(self, offer: FileOffer, leader: Leader, at: int) -> SharedFile | None:
+    async def share(
+        self,
+        offer: FileOffer,
+        leader: Leader,
+        at: int,
+        response: aiohttp.ClientResponse | None = None,
+    ) -> SharedFile | None:
         """The file, stored here or on its way, retained; None: fetch what follows `at` alone."""
-        found = await self._store.open(offer.id)
-        if found is not None and found.row is not None:
-            mine = found.row.digest, found.file.written
-            if offer.digest in ("", mine[0]) and offer.length in (None, mine[1]):
-                return found.file
-            found.file.release()
-            found = None
-        if found is not None:
-            file = found.file
-        elif leader.is_self:
+        source, is_used = self.fetch(offer, leader, 0, response), False
+        try:
+            file = await self._find(offer)
+            if file is None and not leader.is_self:
+                file, is_joined = self._store.start_download(offer.id, source)
+                is_used = not is_joined
+        except StoreError:
             return None
-        else:
-            try:
-                file, _ = self._store.start_download(offer.id, self.fetch(offer, leader, 0))
-            except StoreError:
-                return None
-        if min(at, offer.written) > file.written + AHEAD_BYTES:
+        finally:
+            if not is_used:
+                await source.aclose()
+        if file is not None and min(at, offer.written) > file.written + AHEAD_BYTES:
             file.release()
             return None
         return file
 
-    def fetch(self, offer: FileOffer, leader: Leader, at: int) -> PeerFetch:
-        """The file from `at` on, from the leader."""
+    async def _find(self, offer: FileOffer) -> SharedFile | None:
+        """The same file, stored here, or one with its id that is on its way."""
+        found = await self._store.open(offer.id)
+        if found is None or found.row is None:
+            return found and found.file
+        is_same = offer.digest in ("", found.row.digest)
+        if is_same and offer.length in (None, found.file.written):
+            return found.file
+        found.file.release()
+        return None
+
+    def fetch(
+        self,
+        offer: FileOffer,
+        leader: Leader,
+        at: int,
+        response: aiohttp.ClientResponse | None = None,
+    ) -> PeerFetch:
+        """The file from `at` on, from the leader; `response`: if it sends it already."""
         return PeerFetch(
             self._client,
             leader.address,
@@ -91,6 +125,7 @@ class FileCopies:
             at,
             bound=lambda: self._bound.until_lost(leader, IDLE_S),
             metrics=self._metrics,
+            response=response,
         )
 
 

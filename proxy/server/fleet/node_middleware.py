@@ -53,6 +53,7 @@ class RelayedMiddleware(Middleware):
         is_of_api = request.raw_path.startswith("/1/")
         context.wants_file = envelope.takes_file and is_of_api
         context.wants_offer = envelope.takes_offer and is_of_api
+        context.wants_copy = envelope.lacks_file
         context.wants_stored = envelope.stored_form == STORED_FORM
         return context
 

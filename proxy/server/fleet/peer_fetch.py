@@ -36,8 +36,9 @@ class PeerFetch:
         *,
         bound: Bound,
         metrics: Metrics,
+        response: aiohttp.ClientResponse | None = None,
     ) -> None:
-        """`offer`: what is known of the file."""
+        """`offer`: what is known of the file. `response`: if it has been requested already."""
         self.start = start
         self.digest = offer.digest
         self.info: FileInfo | None = None
@@ -47,11 +48,21 @@ class PeerFetch:
         self._metrics = metrics
         is_probed = start == 0 and lacks_charset(offer.content_type)
         self._probe = Utf8Probe() if is_probed else None
-        self._response: aiohttp.ClientResponse | None = None
+        self._response = response
         self._chunks = self._read()
 
     async def open(self) -> FileInfo:
         """As ByteSource.open; ChecksumMismatch if the other node has a file of another length."""
+        response = self._response or await self._request()
+        length = response.content_length
+        if length is not None:
+            length += self.start
+        if None not in (length, self._offer.length) and length != self._offer.length:
+            raise ChecksumMismatch("another node's copy has another length")
+        self.info = FileInfo(length, self._offer.content_type)
+        return self.info
+
+    async def _request(self) -> aiohttp.ClientResponse:
         fields = CIMultiDict({"Range": f"bytes={self.start}-"} if self.start else {})
         request = "GET", FILES + quote(self._offer.id, safe=""), fields
         try:
@@ -63,13 +74,7 @@ class PeerFetch:
         self._response = response
         if response.status != (206 if self.start else 200):
             raise SourceLost(f"the node that had it responded with {response.status}")
-        length = response.content_length
-        if length is not None:
-            length += self.start
-        if None not in (length, self._offer.length) and length != self._offer.length:
-            raise ChecksumMismatch("another node's copy has another length")
-        self.info = FileInfo(length, self._offer.content_type)
-        return self.info
+        return response
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._chunks

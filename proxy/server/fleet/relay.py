@@ -120,7 +120,7 @@ class Relay:
         """
         context.is_relayed = True
         if message.method == "GET" and _FILE.match(message.target):
-            message = self._for_file(leader, message)
+            message = self._for_file(leader, message, is_first=True)
         try:
             if message.shared_by is None:
                 received, was_shared = await self._send(leader, message, context), False
@@ -128,9 +128,11 @@ class Relay:
                 received, was_shared = await self._collapser.run(
                     (leader, message.shared_by),
                     partial(self._send, leader, message, context),
-                    lambda each: isinstance(each.body, bytes),
+                    lambda each: each.result.offer is not None or isinstance(each.body, bytes),
                 )
-            received = await self._with_file(leader, message, context, received)
+            received = await self._with_file(
+                leader, message, context, received, was_shared=was_shared
+            )
         except BaseException as error:
             self.results[_LABELS.get(type(error), "failed")] += 1
             raise
@@ -168,14 +170,18 @@ class Relay:
                 raise message.body.failure from None
             raise (PeerLost if message.is_safe else LeaderLost) from None
 
-    def _for_file(self, leader: Leader, message: RelayedMessage) -> RelayedMessage:
+    def _for_file(
+        self, leader: Leader, message: RelayedMessage, *, is_first: bool = False
+    ) -> RelayedMessage:
         """The same, in which this process says how it can send a file itself."""
+        copies = self._files if isinstance(self._files, FileCopies) else None
+        may_copy = copies is not None and copies.are_possible and not leader.through
+        is_lacking = copies is not None and copies.lacks(message.target)
         envelope = with_values(
             message.envelope,
             takes_file=isinstance(self._files, StoredFiles),
-            takes_offer=isinstance(self._files, FileCopies)
-            and self._files.are_possible
-            and not leader.through,
+            takes_offer=may_copy,
+            lacks_file=may_copy and is_first and is_lacking and "Range" not in message.fields,
         )
         return replace(message, envelope=envelope)
 
@@ -185,12 +191,17 @@ class Relay:
         message: RelayedMessage,
         context: RequestContext,
         received: _Received,
+        *,
+        was_shared: bool,
     ) -> _Received:
         """The same response with its file; of one that cannot be opened, it is requested again."""
         file, offer = received.result.file, received.result.offer
         if offer is not None and isinstance(self._files, FileCopies):
             permit = partial(self._permit_again, message, context)
-            copy = await self._files.open(offer, leader, permit)
+            response = None
+            if isinstance(received.body, RelayedBody) and not was_shared:
+                response = received.body.response
+            copy = await self._files.open(offer, leader, permit, response)
             length = None if offer.end is None else offer.end - offer.start
             return replace(received, body=copy, length=length)
         if file is None or not isinstance(self._files, StoredFiles):
@@ -269,7 +280,8 @@ class Relay:
         )
         if method == "HEAD" or response.status in {204, 304}:
             return _Received(response.status, head, body, length, result)
-        if length is None or (length > SHARED_BYTES and result.given is None):
+        is_copied = result.offer is not None and length != 0
+        if length is None or is_copied or (length > SHARED_BYTES and result.given is None):
             return _Received(response.status, head, body, length, result)
         context.hold.take("responses", length)
         try:
@@ -283,10 +295,10 @@ class RelayedBody:
     """A response body while it is received from the leader."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+        self.response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
+        content = self.response.content
         try:
             while True:
                 async with asyncio.timeout(IDLE_S):
@@ -300,10 +312,10 @@ class RelayedBody:
     async def aclose(self) -> None:
         """Give the connection back; one that has more to send is closed."""
         with suppress(aiohttp.ClientError, OSError):
-            if self._response.content.at_eof():
-                self._response.release()
+            if self.response.content.at_eof():
+                self.response.release()
             else:
-                self._response.close()
+                self.response.close()
 
 
 def _result_of(response: aiohttp.ClientResponse) -> Result:

@@ -86,8 +86,8 @@ class AttachmentHandler:
             )
         if isinstance(response.content, AttachmentBody):
             response.content = await _content(request, context, permitted, response.content)
-        if context.file is not None or context.offer is not None:
-            response.content_length_bytes = 0
+            if response.content == b"":
+                response.content_length_bytes = 0
         return response
 
     def _validators(self, upload: UploadedFile) -> Validators:
@@ -144,6 +144,8 @@ async def _content(
     is_get = request.method == "GET"
     if is_get and context.wants_offer:
         context.offer = body.offer(permitted.file.id)
+        if context.wants_copy and context.offer is not None and context.offer.is_whole:
+            return body
     elif (short := await body.read_small()) is not None:
         return short
     elif is_get and context.wants_file:
