@@ -46,6 +46,7 @@ CASES: dict[str, tuple[str, str, int | None, Part]] = {
     "the unit in capitals": ("Bytes=0-1", "", 10, Slice(0, 2)),
     "space around it": (" bytes= 0-1 ", "", 10, Slice(0, 2)),
     "digits of another script": ("bytes=\u0660-\u0661", "", 10, WHOLE),
+    "a letter of another script in the unit": ("byte\u017f=0-1", "", 10, WHOLE),
     "signs": ("bytes=+0--1", "", 10, WHOLE),
     "nothing": ("bytes=-", "", 10, WHOLE),
     "length unknown": ("bytes=0-1", "", None, WHOLE),

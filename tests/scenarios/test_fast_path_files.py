@@ -59,6 +59,7 @@ RANGES = {
     "spaces": ("Range:   bytes=5-6 ",),
     "two lines": ("Range: bytes=1-2", "Range: bytes=3-4"),
     "obs-text": ("Range: bytes=0-\xe9",),
+    "a letter of no unit": ("Range: byte\u017f=0-1",),
 }
 
 
@@ -77,6 +78,17 @@ async def test_every_range_gets_the_same_as_if_nothing_were_prepared(
     for name, fields in RANGES.items():
         repeated[name] = await _ask(raw, _header(proxy, path, *fields))
     assert repeated == parsed
+
+
+async def test_a_range_with_a_control_character_is_malformed_also_where_a_file_is_prepared(
+    proxy: Proxy, connect: Connect, standin: FakeTrello, card: str
+) -> None:
+    path = attach(standin, card, SHORT)
+    await stored(proxy, path)
+    await _prepare(proxy, await connect(), path)
+    for character in "\0\1\x0b\x0c\x1f\x7f":
+        header = _header(proxy, path, f"Range: bytes=0-1{character}")
+        assert (await _ask(await connect(), header))[0] == 400
 
 
 async def test_a_player_that_seeks_is_served_with_its_if_range(
