@@ -69,12 +69,14 @@ def not_modified(if_none_match: str, etag: str) -> bool:
     return any(candidate == "*" or candidate.removeprefix("W/") == etag for candidate in candidates)
 
 
+_ANY_CASE = re.ASCII | re.IGNORECASE
+"""Of ASCII letters: else `s` would match the long s, U+017F."""
 _ONE_RANGE = re.compile(
     r"bytes=[ \t]*(?:(?P<first>[0-9]{1,40})-(?P<last>[0-9]{0,40})|-(?P<suffix>[0-9]{1,40}))[ \t]*",
-    re.IGNORECASE,
+    _ANY_CASE,
 )
 """Several ranges and other units are ignored, as §14.2 allows."""
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", _ANY_CASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,9 @@ MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """Longer bodies are sent in slices by the ordinary path, which waits for slow clients."""
 
 _NO_BODY = IdentityForm(b"")
-_RANGE = re.compile(rb"\r\nRange:([^\r\n]*)(?=\r\n[^ \t])", re.IGNORECASE)
-"""One whole field line: none that the next one continues."""
+_RANGE = re.compile(rb"\r\nRange:([\t\x20-\x7e\x80-\xff]*)(?=\r\n[^ \t])", re.IGNORECASE)
+"""One whole field line as RFC 9110 §5.5 allows it: none that the next one continues, and none with
+a control character, which the parser refuses."""
 
 
 class FastPath:
