@@ -112,12 +112,14 @@ async def test_each_repeated_file_is_logged_with_its_bytes_and_counted_for_its_c
     await stored(proxy, path)
     await _prepare(proxy, raw, path, "User-Agent: player/1")
     sample = 'trello_proxy_client_requests_total{client="player"}'
-    before = await proxy.metric(sample)
+    read = 'trello_proxy_attachment_bytes_total{source="disk"}'
+    before, read_before = await proxy.metric(sample), await proxy.metric(read)
     spans = (("bytes=0-9", 10), ("bytes=0-199999", 200_000), ("bytes=5-", len(BODY) - 5))
     for span, count in spans:
         header = _header(proxy, path, "User-Agent: player/1", f"Range: {span}")
         assert len((await _ask(raw, header))[2]) == count
     assert await proxy.metric(sample) == before + 3
+    assert await proxy.metric(read) == read_before + sum(count for _, count in spans)
     clock.advance(1)
     await until(lambda: len(_ranges(proxy)) == 3)
     lines = _ranges(proxy)
