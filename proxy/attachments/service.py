@@ -173,16 +173,15 @@ class AttachmentService:
 
     def read_stored(
         self, authorized: AuthorizedAttachment, info: FileInfo, start: int, end: int
-    ) -> bytes | bytearray | None:
+    ) -> bytearray | None:
         """The bytes from `start` up to `end`, as `open_stored`; None if they are not in memory."""
         file = self._stored_file(authorized, info)
         if file is None:
             return None
         try:
-            data = file.read_cached(start, end - start)
+            return file.read_now(start, end - start)
         finally:
             file.release()
-        return data if data is not None and len(data) == end - start else None
 
     def _stored_file(self, authorized: AuthorizedAttachment, info: FileInfo) -> SharedFile | None:
         found = self._store.open_verified(authorized.file.id)

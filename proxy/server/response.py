@@ -112,7 +112,7 @@ class CachedFile:
     validators: Validators
     if_range: str
     """The request's own If-Range field value."""
-    read: Callable[[int, int], bytes | bytearray | None]
+    read: Callable[[int, int], bytearray | None]
     """The bytes from one position up to another, without waiting; None if that is not possible."""
     open: Callable[[], AttachmentBody | None]
     """The whole file, without waiting; None if that is not possible."""

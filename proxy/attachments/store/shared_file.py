@@ -195,6 +195,14 @@ class SharedFile:
             del buffer[count:]
         return buffer
 
+    def read_now(self, at: int, count: int) -> bytearray | None:
+        """These bytes without waiting; None unless all of them are in the page cache."""
+        data = self.read_cached(at, count)
+        if data is None or len(data) != count:
+            return None
+        self._file_io.read_bytes += count
+        return data
+
     async def _read_range(self, at: int, max_bytes: int) -> bytes | bytearray:
         data: bytes | bytearray | None = self.read_cached(at, max_bytes)
         if data is None:
