@@ -54,6 +54,21 @@ async def test_a_client_learns_that_a_file_of_its_own_card_was_deleted(
     assert (await get(scoped, file)).problem == "attachment-deleted"
 
 
+async def test_a_card_that_another_client_finds_on_a_board_out_of_scope_is_refused_at_once(
+    scoped: Proxy, standin: FakeTrello, world: World
+) -> None:
+    card = "/1/cards/{card}".format(**world.visible)
+    targets = FILE.format(**world.visible), f"{card}/checklists"
+    for target in targets * 3:
+        assert (await get(scoped, target)).status == 200
+    assert len(scoped.app.fast_paths[0]) == len(targets)
+    standin.trello.edit("PUT", f"{card}?idBoard={{board}}&idList={{list}}".format(**world.hidden))
+    assert (await scoped.get(card, headers={"Cache-Control": "no-cache"})).status == 200
+    for target in targets:
+        response = await get(scoped, target)
+        assert (response.status, response.body) == UNAUTHORIZED, target
+
+
 @pytest.mark.parametrize(
     "target",
     [
