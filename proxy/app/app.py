@@ -120,6 +120,7 @@ class App:
         factory = ComponentFactory(environment, self.public_url)
         components = self._components = await factory.build(self._credential)
         components.services.scoping.resolver.on_change = self._clear_fast_paths
+        components.stores.responses.aliases.on_move = self._clear_fast_paths
         environment.metrics.provide(component_readings(components, environment))
         files = components.stores.attachments
         environment.metrics.provide(attachment_readings(files, environment.metrics))

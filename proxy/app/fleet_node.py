@@ -244,6 +244,7 @@ class FleetNode:
                 each.use(store, watched, self.node.acts)
         if components is not None:
             components.services.scoping.resolver.on_change = self._clear_fast_paths
+            components.stores.responses.aliases.on_move = self._clear_fast_paths
 
     def _clear_fast_paths(self) -> None:
         for each in self._fast_paths:

@@ -3,7 +3,7 @@
 Whether an entry is still valid is for its reader to check: the table holds the latest one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from proxy.model import NEVER_EXPIRES, AliasEntry
 from proxy.runtime.lru import LruDict
@@ -17,6 +17,8 @@ class AliasTable:
 
     def __init__(self) -> None:
         self._entries: LruDict[str, AliasEntry] = LruDict(MAX_ALIASES)
+        self.on_move: Callable[[], None] = _nothing
+        """Called when an object is seen on another board: it may have left a client's scope."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -35,6 +37,8 @@ class AliasTable:
                     self._put(_confirmed(held, entry))
             elif held is None or _requested(held) <= _requested(entry):
                 self._put(entry)
+                if held is not None and held.target_ids[-1] != entry.target_ids[-1]:
+                    self.on_move()
                 if entry.expires_at == NEVER_EXPIRES:
                     new[entry.name] = entry.target_ids[0]
         return new
@@ -59,6 +63,10 @@ class AliasTable:
 
 def _requested(entry: AliasEntry) -> tuple[int, float]:
     return entry.requested_seq, entry.requested_at
+
+
+def _nothing() -> None:
+    return None
 
 
 def _confirmed(held: AliasEntry, entry: AliasEntry) -> AliasEntry:
