@@ -14,6 +14,8 @@ from tests.fleet.nodes import NodeGroup, NodeProcess, now
 READERS = 20
 """At each node."""
 READ_BYTES = 1024 * 1024
+PAUSE_S = 1.0
+"""Before each, for the disk to have what came before."""
 PER_S, EVERY_S = 5_000_000, 0.01
 """What arrives from Trello: bytes each second, in pieces."""
 
@@ -34,6 +36,7 @@ async def cold_files(group: NodeGroup, trello: FakeTrello, *, number: int, size_
     later_ms, broken = list[float](), 0
     trello.request_log.reset()
     for n in range(number):
+        await asyncio.sleep(PAUSE_S)
         file = File(f"{n}.bin", "application/octet-stream", body[n:])
         made = trello.trello.upload(trello.trello.example_card, file)
         trello.faults.add(Fault("slow", "/files/*", bytes_per_s=PER_S, every_s=EVERY_S))
