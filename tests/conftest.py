@@ -67,6 +67,16 @@ SLOW = (
 """Files, folders or tests that take seconds: other processes, a browser, long random walks."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--walks", type=int, default=1, help="times as many seeds of random walks")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`@pytest.mark.seeds(3)`: the test is a random walk with so many seeds, times `--walks`."""
+    if (seeds := metafunc.definition.get_closest_marker("seeds")) is not None:
+        metafunc.parametrize("seed", range(seeds.args[0] * metafunc.config.option.walks))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Half the examples while working; a run of all tests tries a hundred of each property."""
     if config.option.markexpr == "not slow":

@@ -252,7 +252,7 @@ WRITTEN = (
 )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.seeds(1)
 async def test_parts_are_the_truth_whatever_was_written_before(
     proxy: Proxy, standin: FakeTrello, board: str, seed: int
 ) -> None:

@@ -130,7 +130,7 @@ async def _look(proxy: Proxy, fake_trello: FakeTrello, clock: FakeClock) -> None
     await until(lambda: fake_trello.request_log.requests[-1].status is not None)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.seeds(1)
 async def test_nothing_is_read_that_was_written_over_nor_what_the_watcher_has_seen_change(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, seed: int
 ) -> None:

@@ -208,7 +208,7 @@ def _truth(fake_trello: FakeTrello, path: str) -> tuple[int, Any]:
         return refusal.status, refusal.text
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.seeds(2)
 async def test_every_answer_is_the_truth_whatever_was_written_before(
     proxy: Proxy, standin: FakeTrello, seed: int
 ) -> None:

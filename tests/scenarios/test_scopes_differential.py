@@ -86,8 +86,9 @@ async def test_each_read_is_the_members_or_a_refusal(
 ) -> None:
     member, differing, served = Member(scoped.session, standin.url), [], 0
     for template in operations("GET"):
-        for ids in (world.visible, world.visible | {"member": "me"}, world.hidden):
-            target = filled(template, ids) + query
+        names = (world.visible, world.visible | {"member": "me"}, world.hidden)
+        for path in dict.fromkeys(filled(template, ids) for ids in names):
+            target = path + query
             own = await scoped.get(target, headers=AS_CLIENT)
             assert not world.traces_in(own, target), (target, own.body)
             if is_refusal(own) or PERSONAL.fullmatch(template):

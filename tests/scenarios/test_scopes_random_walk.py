@@ -108,9 +108,7 @@ class Walk:
         assert not self.world.traces_in(heard, target), (target, heard.body)
 
 
-@pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(each, marks=pytest.mark.slow) for each in range(2, 25))]
-)
+@pytest.mark.seeds(6)
 async def test_no_walk_comes_across_another_board(
     start_proxy: StartProxy, standin: FakeTrello, clock: FakeClock, seed: int
 ) -> None:

@@ -219,7 +219,7 @@ async def test_deliveries_in_another_order_end_the_same(
     assert await counted(told, "accepted") == 3
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.seeds(2)
 async def test_whatever_is_edited_and_however_it_is_delivered_the_end_is_the_truth(
     told: Proxy, way_in: WayIn, standin: FakeTrello, ids: dict[str, str], seed: int
 ) -> None:
