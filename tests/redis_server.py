@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -10,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from redis.retry import Retry
 REDIS_SERVER = shutil.which("redis-server")
 MISSING = "redis-server is not installed (apt-get install redis-server)"
 needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason=MISSING)
-READY_S = 10.0
+READY_S = 60.0
 
 
 class RedisServer:
@@ -61,6 +61,7 @@ class RedisServer:
                     pass
                 else:
                     return
+            assert self._process.poll() is None, f"Redis ended; port {self.port}"
             assert time.monotonic() < ends  # noqa: TID251 - another process
             time.sleep(0.01)
 
@@ -98,10 +99,17 @@ class RedisServer:
         await asyncio.to_thread(self.start, *options)
 
 
+_PORTS = range(16_384, 32_768)
+"""No connection is given one of them by the system."""
+_given = cycle(_PORTS)
+for _ in range(os.getpid() % 64 * len(_PORTS) // 64):  # tests run in other processes too
+    next(_given)
+
+
 def free_port() -> int:
-    """A port that nothing uses, and that no connection is given by the system meanwhile."""
+    """A port that nothing uses, and that is not given again before all others were."""
     while True:
-        port = 16_384 + secrets.randbelow(16_384)
+        port = next(_given)
         with socket.socket() as sock, suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port

@@ -10,9 +10,9 @@ from tests.bench.servers import (
     OTHER_CORE,
     Bench,
     Server,
-    _free_port,
     nginx_program,
 )
+from tests.redis_server import free_port
 
 _PROXY = """\
 listen: 127.0.0.1:{port}
@@ -69,13 +69,13 @@ class FileBench(Bench):
 
     def origin(self) -> Server:
         """The stand-in for Trello and its storage."""
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "tests.bench.file_origin", str(port)]
         return self._start("origin", port, command, OTHER_CORE)
 
     def file_proxy(self, origin: Server) -> Server:
         """This proxy, as an operator would start it."""
-        port, directory = _free_port(), self._new("proxy")
+        port, directory = free_port(), self._new("proxy")
         config = directory / "proxy.yaml"
         config.write_text(
             _PROXY.format(
@@ -93,7 +93,7 @@ class FileBench(Bench):
         program = nginx_program()
         if program is None:
             return None
-        port, directory = _free_port(), self._new("nginx")
+        port, directory = free_port(), self._new("nginx")
         directory.chmod(0o755)
         self.directory.chmod(0o755)
         config = directory / "nginx.conf"

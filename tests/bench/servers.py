@@ -17,6 +17,7 @@ from pathlib import Path
 
 from proxy.access.client_keys import digest_of
 from tests.bench.upstream import body_of
+from tests.redis_server import free_port
 
 KEY, TOKEN = "0123456789abcdef" * 2, "fedcba9876543210" * 4
 AUTHORIZATION = f'OAuth oauth_consumer_key="{KEY}", oauth_token="{TOKEN}"'
@@ -139,14 +140,14 @@ class Bench:
 
     def upstream(self) -> Server:
         """The stand-in for Trello; it shares its core with those who ask."""
-        port = _free_port()
+        port = free_port()
         return self._start(
             "upstream", port, [sys.executable, "-m", "tests.bench.upstream", str(port)], OTHER_CORE
         )
 
     def large_boards(self, cards: int) -> Server:
         """A Trello whose boards have this many cards."""
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "tests.bench.large_board", str(port), str(cards)]
         return self._start("upstream", port, command, OTHER_CORE)
 
@@ -154,7 +155,7 @@ class Bench:
         self, upstream: Server, memory: str = "256MiB", workers: int = 1, client_keys: int = 1
     ) -> Server:
         """This proxy, as an operator would start it: its log in a file, its metrics on."""
-        port, directory = _free_port(), self._new("proxy")
+        port, directory = free_port(), self._new("proxy")
         config = directory / "proxy.yaml"
         config.write_text(
             _PROXY.format(
@@ -172,7 +173,7 @@ class Bench:
 
     def naive(self, upstream: Server) -> Server:
         """CachedSession behind aiohttp."""
-        port, database = _free_port(), self._new("naive") / "cache.sqlite"
+        port, database = free_port(), self._new("naive") / "cache.sqlite"
         arguments = [str(port), upstream.url, str(database), AUTHORIZATION]
         command = [sys.executable, "-m", "tests.bench.naive", *arguments]
         return self._start("naive", port, command)
@@ -182,7 +183,7 @@ class Bench:
         program = nginx_program()
         if program is None:
             return None
-        port, directory = _free_port(), self._new("nginx")
+        port, directory = free_port(), self._new("nginx")
         config = directory / "nginx.conf"
         config.write_text(
             _NGINX.format(
@@ -298,12 +299,6 @@ def nginx_program() -> str | None:
     if program is None:
         print("nginx is not installed: going on without it (Debian: apt install nginx)")
     return program
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _children(pid: int) -> list[int]:

@@ -16,8 +16,7 @@ from proxy.fake_trello.samples import fill
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Credential
 from proxy.runtime.clock import SystemClock
-from tests.deploy.prometheus import free_port
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_port
 
 KEY = "c0ffee" + "0" * 26
 TOKEN = "ATTA" + "5ec2e7" * 12

@@ -4,7 +4,6 @@ import asyncio
 import getpass
 import os
 import re
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from yarl import URL
 
 from tests.deploy.examples import DEPLOY
 from tests.deploy.tools import told, tool
+from tests.redis_server import free_port
 
 FILE = DEPLOY / "nginx/trello-proxy.conf"
 LOGINS = DEPLOY / "nginx/logins.conf"
@@ -89,14 +89,14 @@ def written(directory: Path, text: str, ports: tuple[int, int], proxy_port: int)
 
 def judged(directory: Path, text: str) -> tuple[int, str]:
     """What nginx says to it."""
-    around = written(directory, text, (_free_port(), _free_port()), 8080)
+    around = written(directory, text, (free_port(), free_port()), 8080)
     return told(tool("nginx", CURE), "-t", "-q", "-e", "stderr", "-c", str(around))
 
 
 @asynccontextmanager
 async def front(directory: Path, proxy_port: int, text: str | None = None) -> AsyncIterator[Front]:
     """It runs, both its servers, until the context is left; `text`: another example's."""
-    plain, tls = _free_port(), _free_port()
+    plain, tls = free_port(), free_port()
     text = with_webhooks(FILE.read_text()) if text is None else text
     around = written(directory, text, (plain, tls), proxy_port)
     log = directory / "error.log"
@@ -140,8 +140,3 @@ def _certificate(directory: Path) -> tuple[Path, Path]:
     if made[0] != 0:
         raise RuntimeError(made[1])
     return certificate, key
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])

@@ -3,16 +3,15 @@
 import asyncio
 import json
 import math
-import os
 import re
 import shutil
-import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from tests.redis_server import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
@@ -23,8 +22,7 @@ LEAST_WINDOW_S = 5
 """With a scrape each second: a window needs some."""
 MOST_FOR_S = 2
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-READY_S = 20
-_PORTS = iter(range(20_000 + os.getpid() % 5_000, 32_000))
+READY_S = 60
 
 
 def shortened(rules: str) -> str:
@@ -37,15 +35,6 @@ def shortened(rules: str) -> str:
     rules = rules.replace(" (job)", " (job, instance)")
     rules = re.sub(r"\[(\d+)([smhd])\]", window, rules)
     return re.sub(r"(?m)^( *for:) .*$", rf"\1 {MOST_FOR_S}s", rules)
-
-
-def free_port() -> int:
-    """One that nobody else is given: it is below those that the system gives away by itself."""
-    for port in _PORTS:
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
 
 
 @dataclass(frozen=True)

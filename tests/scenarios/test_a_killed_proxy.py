@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
 from proxy.runtime.clock import FakeClock
+from tests.redis_server import free_port
 from tests.scenarios.conftest import (
     KEY,
     TOKEN,
@@ -29,12 +29,6 @@ ROOT = Path(__file__).parents[2]
 Run = Callable[[], Awaitable[tuple[asyncio.subprocess.Process, str]]]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def _is_ready(session: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with session.get(f"{url}/readyz") as response:
@@ -49,7 +43,7 @@ async def run(standin: FakeTrello, directory: Path, tmp_path: Path) -> AsyncIter
     started: list[asyncio.subprocess.Process] = []
 
     async def serve() -> tuple[asyncio.subprocess.Process, str]:
-        port, config = _free_port(), tmp_path / "proxy.yaml"
+        port, config = free_port(), tmp_path / "proxy.yaml"
         config.write_text(
             f"listen: 127.0.0.1:{port}\n"
             f"upstream: {{url: '{standin.url}', storage_hosts: ['{standin.storage_host}']}}\n"
