@@ -35,7 +35,7 @@ class Case:
     yaml: str = ""
     """`{port}` is the proxy's."""
     load: Load = ordinary
-    pause_s: float = 0.5
+    pause_s: float = 1.0
     speed: float = SPEED
     also: frozenset[str] = frozenset()
     """Other alerts that such a fault may set off."""
@@ -217,7 +217,7 @@ CASES = {
         also=BUSY,
     ),
     "TrelloProxyPollLate": Case(
-        unwatched, speed=FAST, also=frozenset({"TrelloFailing", "TrelloSlow"})
+        unwatched, pause_s=0.3, speed=FAST, also=frozenset({"TrelloFailing", "TrelloSlow"})
     ),
     "TrelloWebhooksMissed": Case(
         silenced,
