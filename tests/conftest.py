@@ -3,12 +3,16 @@
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.redis_server import own_redis, redis_server, shared_redis
 from tests.sentinel import watched_redis
+
+if TYPE_CHECKING:
+    from xdist.scheduler import WorkStealingScheduling
 
 __all__ = ["own_redis", "redis_server", "shared_redis", "watched_redis"]
 
@@ -66,6 +70,25 @@ SLOW = (
 )
 """Files, folders or tests that take seconds: other processes, a browser, long random walks."""
 
+FIRST = (
+    "tests/test_gate.py",
+    "tests/deploy/test_prometheus.py",
+    "tests/fleet/test_processes.py",
+    "tests/app/test_workers.py",
+    "tests/scenarios/test_pages_in_chromium.py",
+    "tests/scenarios/test_foreign_pages_in_chromium.py",
+    "tests/fleet/test_links.py",
+    "tests/fleet/test_sentinel.py",
+    "tests/bench/",
+    "tests/cli/",
+    "tests/server/test_listening_and_shutdown.py",
+    "tests/server/test_workers.py",
+    "tests/server/test_fixed_address_clients.py",
+    "tests/server/test_real_clients.py",
+    "tests/fleet/",
+)
+"""Files and folders that wait for other processes most: they are started first, in this order."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--walks", type=int, default=1, help="times as many seeds of random walks")
@@ -84,10 +107,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m "not slow"` leaves them out."""
+    """`-m "not slow"` leaves the slow out; what takes longest is first."""
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    found = (turn for turn, name in enumerate(FIRST) if item.nodeid.startswith(name))
+    return next(found, len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "WorkStealingScheduling":
+    """Half of the tests for each of two processes; the one that is done takes from the other.
+
+    One has those that wait for others most, the other one uses the processor meanwhile; and what
+    tests of a file share is made once.
+    """
+    from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415 - a plugin
+
+    return WorkStealingScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:
