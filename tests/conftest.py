@@ -3,16 +3,13 @@
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.redis_server import own_redis, redis_server, shared_redis
 from tests.sentinel import watched_redis
-
-if TYPE_CHECKING:
-    from xdist.scheduler import WorkStealingScheduling
 
 __all__ = ["own_redis", "redis_server", "shared_redis", "watched_redis"]
 
@@ -92,6 +89,7 @@ FIRST = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--walks", type=int, default=1, help="times as many seeds of random walks")
+    parser.addoption("--screenshots", metavar="DIR", help="keep pictures of the pages in here")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -120,13 +118,15 @@ def _turn(item: pytest.Item) -> int:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "WorkStealingScheduling":
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Half of the tests for each of two processes; the one that is done takes from the other.
 
     One has those that wait for others most, the other one uses the processor meanwhile; and what
     tests of a file share is made once.
     """
-    from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415 - a plugin
+    from xdist.scheduler import (  # type: ignore[import-untyped]  # noqa: PLC0415 - a plugin
+        WorkStealingScheduling,
+    )
 
     return WorkStealingScheduling(config, log)
 

@@ -88,9 +88,8 @@ class Tab:
     async def until(self, script: str) -> None:
         """Wait until the expression holds."""
         async with asyncio.timeout(PATIENCE_S):
-            holds = await self.run(script)
-            while not holds:
-                holds = await self.run(script)
+            while not await self.run(script):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
 
     async def tab_key(self) -> None:
         await self.press("Tab")
