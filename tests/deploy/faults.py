@@ -217,7 +217,7 @@ CASES = {
         also=BUSY,
     ),
     "TrelloProxyPollLate": Case(
-        unwatched, pause_s=0.3, speed=FAST, also=frozenset({"TrelloFailing", "TrelloSlow"})
+        unwatched, pause_s=0.5, speed=FAST, also=frozenset({"TrelloFailing", "TrelloSlow"})
     ),
     "TrelloWebhooksMissed": Case(
         silenced,
