@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 RESTING_S = 10
-FIRING_S = 180
+FIRING_S = 120
 """At most."""
 AT_REST = "at rest"
 DURATIONS = "trello_proxy_request_duration_seconds_bucket"
