@@ -237,6 +237,47 @@ async def test_only_a_node_gets_a_file_by_its_id(group: NodeGroup, trello: Watch
         assert (heard.status, body[:100] in heard.body) == (404, False)
 
 
+async def test_only_the_leader_gives_a_node_what_is_still_arriving(
+    group: NodeGroup, trello: WatchedTrello
+) -> None:
+    """A leader that is asked by its followers asks none of them for the same bytes."""
+    leader, (follower, _) = await group.settled(), await group.followers()
+    target, body = attach(trello)
+    trello.faults.add(Fault("slow", "/files/*", bytes_per_s=PER_S))
+    copied = await copied_bytes(follower)
+    reading = asyncio.ensure_future(follower.get(target))
+
+    async def arrives() -> bool:
+        return await copied_bytes(follower) > copied
+
+    await until(arrives)
+    path = FILES + file_id(target)
+    own = Envelope("", "", "", reads_file=True)
+    fields = {REQUEST_FIELD: seal(own, FLEET_KEY.encode(), "GET", path)}
+    async with aiohttp.ClientSession() as session:
+        for node, status in ((leader, 200), (follower, 404)):
+            async with session.get(f"http://{node.address}{path}", headers=fields) as response:
+                assert response.status == status
+    assert is_whole(await reading, body)
+
+
+async def test_files_are_copied_while_redis_is_away(
+    group: NodeGroup, trello: WatchedTrello, redis: RedisServer
+) -> None:
+    leader, followers = await group.settled(), await group.followers()
+    target, body = attach(trello)
+    trello.request_log.reset()
+    redis.kill()
+    try:
+        heard = [await node.get(target) for node in (*followers, leader)]
+    finally:
+        await asyncio.to_thread(redis.start)
+    assert [is_whole(each, body) for each in heard] == [True] * len(heard)
+    assert trello.request_log.downloads == 1
+    await until(partial(has_row, followers[0], target))
+    assert await group.settled() is leader
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
 async def test_readers_at_a_follower_get_the_whole_file_when_its_leader_is_gone(
     group: NodeGroup, trello: WatchedTrello, number: signal.Signals
