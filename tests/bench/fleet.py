@@ -9,8 +9,8 @@ import random
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -295,12 +295,10 @@ async def leader_killed(stage: Stage) -> None:
     log.reset()
     async with stage.clients.busy() as seen:
         await asyncio.sleep(stage.durations.load_s)
-        with _out_of_rotation(stage.clients, leader):
+        async with _gone(stage, leader):
             await leader.kill()
             await stage.group.settled()
             await asyncio.sleep(stage.durations.load_s)
-            await leader.start(_SETTINGS)
-            await stage.group.settled()
     reads, writes = seen.of("hit", "miss"), seen.of("write")
     unknown = sum(each.status != 200 for each in writes)
     print(f"kill -9 of the leader: {_count(seen)}")
@@ -332,25 +330,25 @@ async def leader_stopped(stage: Stage) -> None:
     leader = await stage.group.settled()
     async with stage.clients.busy() as seen:
         await asyncio.sleep(stage.durations.load_s)
-        with _out_of_rotation(stage.clients, leader):
-            await asyncio.sleep(DRAIN_S)
+        async with _gone(stage, leader):
+            await asyncio.sleep(min(DRAIN_S, stage.durations.load_s))
             leader.send_signal(signal.SIGTERM)
             code = await leader.ended()
             await asyncio.sleep(stage.durations.load_s)
-            await leader.start(_SETTINGS)
-            await stage.group.settled()
     print(f"SIGTERM of the leader: {_count(seen)}, exit code {code}")
     print(verdict("failed", len(seen.failed), most=0))
     print(verdict("s, the slowest", seen.slowest_s, most=2.5))
 
 
-@contextmanager
-def _out_of_rotation(clients: Clients, node: NodeProcess) -> Iterator[None]:
-    clients.rotation.remove(node)
-    try:
-        yield
-    finally:
-        clients.rotation.append(node)
+@asynccontextmanager
+async def _gone(stage: Stage, node: NodeProcess) -> AsyncIterator[None]:
+    """The load balancer does without a node that ends in here; a smoke does not start it again."""
+    stage.clients.rotation.remove(node)
+    yield
+    if stage.durations is not _SMOKE:
+        await node.start(_SETTINGS)
+        await stage.group.settled()
+        stage.clients.rotation.append(node)
 
 
 def _count(seen: Seen) -> str:
@@ -367,11 +365,12 @@ async def run(durations: Durations) -> None:
             await part(stage)
         if durations is not _SMOKE:
             await overload_killed(stage)
+        else:
+            await near_caches(stage)
         await asyncio.sleep(min(WINDOW_S, durations.overload_s))
         for part in (leader_killed, redis_killed, leader_stopped):
             await part(stage)
         if durations is _SMOKE:
-            await near_caches(stage)
             return
     async with staged(durations, fleet_near.SETTINGS, limits=False) as stage:
         await near_caches(stage)
