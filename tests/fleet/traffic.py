@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from tests.fleet.nodes import NodeGroup, NodeProcess, now
 
 PAUSE_S = 0.03
 """Nodes must not wait for a processor: several share it."""
-FLOWS_S, LAST_S = 15.0, 5.0
+FLOWS_S, LAST_S = 30.0, 15.0
 """For the responses to requests that were sent before the end."""
 
 
@@ -36,6 +37,8 @@ class Traffic:
     slowest_write_s: float = 0.0
     avoided: NodeProcess | None = None
     """A node that its clients do not use, as a load balancer that knows it is gone."""
+    in_progress: Counter[NodeProcess] = field(default_factory=Counter)
+    """Requests without a response yet, by the node that they were sent to."""
 
     @asynccontextmanager
     async def running(self, seed: int = 1) -> AsyncIterator["Traffic"]:
@@ -52,6 +55,13 @@ class Traffic:
         finally:
             await tasks.stop()
 
+    async def leave(self, node: NodeProcess) -> None:
+        """Return when its clients do not use a node, and it owes them nothing."""
+        self.avoided, ends = node, now() + FLOWS_S
+        while self.in_progress[node]:
+            assert now() < ends, self
+            await asyncio.sleep(0.01)
+
     async def goes_on(self, reads: int = 10, writes: int = 3) -> None:
         """Return when so many more requests had a response of 200."""
         reads, writes, ends = self.reads + reads, self.writes + writes, now() + FLOWS_S
@@ -66,7 +76,10 @@ class Traffic:
         self, act: Callable[[NodeProcess], Any], chance: random.Random, stopping: asyncio.Event
     ) -> None:
         while not stopping.is_set():
-            await act(self._node(chance))
+            node = self._node(chance)
+            self.in_progress[node] += 1
+            await act(node)
+            self.in_progress[node] -= 1
             await asyncio.sleep(PAUSE_S)
 
     async def _read(self, node: NodeProcess) -> None:
