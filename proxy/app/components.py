@@ -72,6 +72,9 @@ class LeaderHooks:
     may_send: Callable[[], None]
     """NoLeader while this node must send nothing."""
     fence: WriteFence
+    restore: Callable[[], Awaitable[None]]
+    """Puts into Redis, which may have lost some, what the next leader needs of writes in progress;
+    StoreError."""
     barrier: Barrier
     files: AttachmentStore
     """Of the node, whether it leads or not (D82)."""

@@ -90,7 +90,6 @@ class LeaderDuties:
         self._term: _Term | None = None
         name = environment.config.redis.name
         store = RedisIntents(self._redis, name=name)
-        self._intent_store = store
         self._intents = WriteIntents(store, environment.clock, environment.instance)
         self._closing = TaskSet()
 
@@ -155,6 +154,7 @@ class LeaderDuties:
             behind=behind,
             may_send=self._check_may_send,
             fence=self,
+            restore=self._intents.restore,
             barrier=barrier,
             files=self._files.store,
         )
@@ -245,11 +245,10 @@ class LeaderDuties:
 
         Where Redis may have lost some, their intents may be lost too: that is everything.
         """
-        left = await self._intent_store.all()
-        tags = {tag for each in left.values() for tag in each}
         backend = term.components.stores.backend
-        if backend is not None and backend.is_new:
-            tags = {EVERYTHING}
+        is_lost = backend is not None and backend.is_new
+        left = await self._intents.take_over({EVERYTHING} if is_lost else ())
+        tags = {tag for each in left.values() for tag in each}
         if not tags:
             return
         invalidator = term.components.services.invalidator

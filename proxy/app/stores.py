@@ -111,6 +111,7 @@ class StoreFactory:
             behind=leader.behind if leader else BehindMarker(self._directory.path),
             succession=leader.succession if leader else None,
         )
+        backend.restore = leader.restore if leader else None
         return backend, settings.memory_bytes
 
     def _identity_file(self, disk: WriteBehindTier | None) -> IdentityFile:

@@ -82,11 +82,16 @@ if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('HDEL', KEYS[
 """
 """KEYS: members. ARGV: own address, instance."""
 
-PUT_INTENT = f"""#!lua flags=allow-oom
-if redis.call('HLEN', KEYS[1]) >= {MAX_INTENTS} then return redis.error_reply('FULL') end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+PUT_INTENTS = f"""#!lua flags=allow-oom
+for i = 1, #ARGV, 2 do
+  local is_new = redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0
+  if is_new and redis.call('HLEN', KEYS[1]) >= {MAX_INTENTS} then
+    return redis.error_reply('FULL')
+  end
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+end
 """
-"""KEYS: intents. ARGV: name, tags."""
+"""KEYS: intents. ARGV: name and tags of each."""
 
 REMOVE_INTENTS = """#!lua flags=allow-oom
 for i = 1, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
@@ -199,9 +204,10 @@ class RedisIntents:
         self._connection = connection
         self._intents = f"{{{name}}}:intents"
 
-    async def put(self, name: str, tags: Collection[Tag]) -> None:
+    async def put(self, intents: Mapping[str, Collection[Tag]]) -> None:
         """As IntentStore.put."""
-        await self._run(PUT_INTENT, name, json.dumps(sorted(tags)))
+        pairs = [(name, json.dumps(sorted(tags))) for name, tags in intents.items()]
+        await self._run(PUT_INTENTS, *(text for pair in pairs for text in pair))
 
     async def remove(self, names: Collection[str]) -> None:
         """As IntentStore.remove."""

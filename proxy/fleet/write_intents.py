@@ -2,7 +2,8 @@
 
 A write that was sent may be made after its leader has ended. So its tags are in Redis before it is
 sent, and the next leader invalidates what it finds there: at once, and again while the write may
-still be on its way.
+still be on its way. So long they stay there, for the leader after it; if Redis loses them, they are
+put there again.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -28,8 +29,8 @@ _POLL_S = HEARTBEAT_S / 8
 class IntentStore(Protocol):
     """Intents in Redis; methods raise only StoreError."""
 
-    async def put(self, name: str, tags: Collection[Tag]) -> None:
-        """Store an intent."""
+    async def put(self, intents: Mapping[str, Collection[Tag]]) -> None:
+        """Store intents."""
 
     async def remove(self, names: Collection[str]) -> None:
         """Remove intents."""
@@ -55,24 +56,21 @@ class WriteIntents:
         self._clock = clock
         self._instance = instance
         self._count = 0
+        self._kept: dict[str, Collection[Tag]] = {}
+        """What Redis is to have, as far as this leader knows."""
         self._tasks = TaskSet()
 
     async def begin(self, leadership: Leadership | None, tags: Collection[Tag]) -> Intent:
         """Announce a write that may change `tags`; NoLeader: it must not be sent."""
         if leadership is None or not leadership.acts():
             raise NoLeader
-        self._count += 1
-        intent = Intent(f"{self._instance}:{self._count}", leadership)
-        ends_at = self._clock.boottime() + _SETTLE_S
-        while True:
-            with suppress(StoreError):
-                await self._store.put(intent.name, tags)
-                break
-            if leadership.has_consent():
-                break
-            self._check_time(intent, ends_at)
-            await self._clock.sleep(_POLL_S)
-        self.check(intent)
+        intent = Intent(self._new_name(), leadership)
+        self._kept[intent.name] = tags
+        try:
+            await self._announce(intent, tags)
+        except BaseException:
+            self.cancel(intent)
+            raise
         return intent
 
     def check(self, intent: Intent) -> None:
@@ -102,6 +100,27 @@ class WriteIntents:
         """The write was not sent, or its invalidations are made."""
         self._tasks.spawn(self._remove([intent.name]))
 
+    async def take_over(self, lost: Collection[Tag]) -> Mapping[str, Collection[Tag]]:
+        """Intents of earlier leaders, with one for `lost`: tags of those that Redis may have lost.
+
+        They are in Redis until `repeat` removes them. StoreError.
+        """
+        left = {**await self._store.all()}
+        if lost:
+            name = self._new_name()
+            await self._store.put({name: lost})
+            left[name] = lost
+        self._kept = {**left}
+        return left
+
+    async def restore(self) -> None:
+        """Put into Redis, which may have lost some, what it is to have; StoreError.
+
+        To be called before a later leader can trust Redis.
+        """
+        if self._kept:
+            await self._store.put({**self._kept})
+
     async def repeat(
         self, names: Collection[str], invalidate: Callable[[], None], read_timeout_s: float
     ) -> None:
@@ -117,8 +136,26 @@ class WriteIntents:
         await self._tasks.stop()
 
     async def _remove(self, names: Collection[str]) -> None:
+        for name in names:
+            self._kept.pop(name, None)
         with suppress(StoreError):
             await self._store.remove(names)
+
+    def _new_name(self) -> str:
+        self._count += 1
+        return f"{self._instance}:{self._count}"
+
+    async def _announce(self, intent: Intent, tags: Collection[Tag]) -> None:
+        ends_at = self._clock.boottime() + _SETTLE_S
+        while True:
+            with suppress(StoreError):
+                await self._store.put({intent.name: tags})
+                break
+            if intent.leadership.has_consent():
+                break
+            self._check_time(intent, ends_at)
+            await self._clock.sleep(_POLL_S)
+        self.check(intent)
 
     def _check_time(self, intent: Intent, ends_at: float) -> None:
         self.check(intent)

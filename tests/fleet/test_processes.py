@@ -1,11 +1,16 @@
 """Three nodes as processes: what clients see while nodes and Redis come and go."""
 
 import asyncio
+import json
 import signal
 from functools import partial
+from typing import Any
 
+import aiohttp
 import pytest
 
+from proxy.config.schema import Redis
+from proxy.fake_trello.faults import Fault
 from proxy.fleet.timing import HEARTBEAT_S, LEASE_S
 from tests.fleet.campaign.__main__ import play
 from tests.fleet.campaign.stage import stage_of
@@ -18,6 +23,8 @@ from tests.redis_server import RedisServer, needs_redis
 pytestmark = [pytest.mark.slow, needs_redis, pytest.mark.asyncio(loop_scope="module")]
 
 
+EVERYTHING = ["everything"]
+"""Tags of an intent."""
 BOUND_S = 15.0
 """Much more than the 2.5 s that are promised: this machine has other work."""
 
@@ -25,6 +32,13 @@ BOUND_S = 15.0
 async def has_all(leader: NodeProcess) -> bool:
     """Whether Redis has everything that this leader acknowledged."""
     return await leader.metric("trello_proxy_fleet_behind") == 0
+
+
+def intents_in(redis: RedisServer) -> list[list[str]]:
+    """The tags of each."""
+    with redis.client() as client:
+        values: Any = client.hvals(f"{{{Redis().name}}}:intents")
+    return [json.loads(each) for each in values]
 
 
 async def test_every_node_serves_what_the_leader_has_stored(
@@ -75,10 +89,15 @@ async def test_a_leader_that_is_killed_is_replaced_and_nothing_acknowledged_is_l
 
 
 async def test_a_leader_that_is_stopped_for_seconds_gives_nothing_out_afterwards(
-    group: NodeGroup, traffic: Traffic
+    group: NodeGroup, traffic: Traffic, redis: RedisServer
 ) -> None:
     leader, stored = await group.settled(), "/1/members/me?fields=username"
     followers = await group.followers()
+
+    async def is_warm() -> bool:
+        return EVERYTHING not in intents_in(redis)
+
+    await until(is_warm)  # else the next leader, too, begins with nothing valid
     async with traffic.running():
         assert (await leader.get(stored)).status == 200
         await traffic.goes_on()
@@ -132,6 +151,35 @@ async def test_redis_that_is_killed_is_not_noticed(
     assert await group.settled() is leader
     assert (traffic.wrong, traffic.failed_reads, traffic.failed_writes) == ([], [], [])
     assert max(traffic.slowest_read_s, traffic.slowest_write_s) < BOUND_S
+
+
+async def test_redis_has_again_what_writes_may_yet_change_after_it_lost_everything(
+    group: NodeGroup, traffic: Traffic, trello: WatchedTrello, redis: RedisServer
+) -> None:
+    leader, target = await group.settled(), f"/1/cards/{traffic.card}"
+    trello.faults.add(Fault("late", target, "PUT", delay_s=30.0))
+    trello.request_log.reset()
+
+    async def is_sent() -> bool:
+        return trello.request_log.count("PUT", target) == 1
+
+    async def has_tag_of_card() -> bool:
+        return any(f"card:{traffic.card}" in tags for tags in intents_in(redis))
+
+    with redis.client() as client:
+        write = asyncio.ensure_future(leader("PUT", target, data={"name": "late"}))
+        await until(is_sent)
+        client.flushall()
+        await until(has_tag_of_card)
+        await leader.kill()
+        client.flushall()
+        with pytest.raises(aiohttp.ClientError):
+            await write
+        await group.settled()
+        assert EVERYTHING in intents_in(redis)
+    trello.faults.clear()
+    await leader.start()
+    await group.settled()
 
 
 @pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru"])

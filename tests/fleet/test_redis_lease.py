@@ -262,8 +262,7 @@ async def test_intents_are_kept_until_they_are_removed(real: RealServer) -> None
     connection = real.connection()
     await connection.open()
     intents = RedisIntents(lambda: connection, name=NAME)
-    await intents.put("a:1", {Tag("card:1"), Tag("board:2")})
-    await intents.put("a:2", [Tag("card:3")])
+    await intents.put({"a:1": {Tag("card:1"), Tag("board:2")}, "a:2": [Tag("card:3")]})
     await intents.remove(["a:2"])
     found = await intents.all()
     assert {name: set(tags) for name, tags in found.items()} == {"a:1": {"card:1", "board:2"}}
@@ -288,7 +287,7 @@ async def test_a_full_redis_has_room_for_the_lease_the_key_and_intents(full: Rea
     connection = full.connection()
     await connection.open()
     intents = RedisIntents(lambda: connection, name=NAME)
-    await intents.put("a:1", [Tag("card:1")])
+    await intents.put({"a:1": [Tag("card:1")]})
     assert await intents.all() == {"a:1": ["card:1"]}
     keys = [
         SharedKey(None, full.connection, name=NAME, random=random, clock=SystemClock())

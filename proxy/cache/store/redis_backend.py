@@ -6,7 +6,7 @@ a new generation begins, in which no earlier response is found. A lease keeps a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -71,6 +71,9 @@ class RedisBackend:
         `succession`: of the leader of a fleet.
         """
         self._succession = succession
+        self.restore: Callable[[], Awaitable[None]] | None = None
+        """Puts into Redis what else a successor needs; called when it is opened again, before a
+        successor can trust it. StoreError."""
         self.is_new = False
         """Whether nothing stored before it was opened first is used."""
         self._connection = connection
@@ -116,6 +119,8 @@ class RedisBackend:
         meta = await self._meta()
         known, found = self._chain, await self._state(meta)
         opening = judge_opening(found, known, is_behind=self._is_behind(found))
+        if known is not None and self.restore is not None:
+            await self.restore()
         chain = await self._claim(found, opening)
         recovered = RecoveredState({}, 0)
         is_incomplete = opening in _INCOMPLETE

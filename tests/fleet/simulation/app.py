@@ -86,8 +86,7 @@ class App:
         )
         self.node = Node(local)
         self._client = Client(machine, redis)
-        self._intents = SimulatedIntents(self._client)
-        self.writes = WriteIntents(self._intents, machine, instance)
+        self.writes = WriteIntents(SimulatedIntents(self._client), machine, instance)
         self.store: SimulatedStore | None = None
         self.near_hits = 0
         self.is_draining = False
@@ -145,18 +144,18 @@ class App:
         pass
 
     async def take_over(self, succession: Succession, barrier: Barrier) -> bool:
-        store = SimulatedStore(self._client, self.machine, barrier)
+        store = SimulatedStore(self._client, self.machine, barrier, self.writes.restore)
         self._reads.clear()
         is_trusted = await store.open(succession)
-        left = await self._intents.all()
+        left = await self.writes.take_over(() if is_trusted else [Tag(key) for key in ALL_KEYS])
         keys = tuple({tag for tags in left.values() for tag in tags})
 
         def invalidate() -> None:
-            store.invalidate(keys if is_trusted else ALL_KEYS)
+            store.invalidate(keys)
 
         invalidate()
         self.store = store
-        if left or not is_trusted:
+        if left:
             self.machine.tasks.spawn(self.writes.repeat(tuple(left), invalidate, READ_TIMEOUT_S))
         return is_trusted
 

@@ -112,10 +112,28 @@ def new_generation(patch: pytest.MonkeyPatch) -> None:
 
 @guard("leader_killed_after_it_sent_a_write")
 def intents(patch: pytest.MonkeyPatch) -> None:
-    async def put(self: Any, name: str, tags: Any) -> None:
+    async def put(self: Any, intents: Any) -> None:
         return
 
     patch.setattr(SimulatedIntents, "put", put)
+
+
+@guard("leaders_killed_after_redis_lost_the_intent_of_a_write")
+def intent_for_what_was_lost(patch: pytest.MonkeyPatch) -> None:
+    take_over = WriteIntents.take_over
+
+    async def take_over_in_memory(self: WriteIntents, lost: Any) -> Any:
+        return {**await take_over(self, ()), "lost": lost}
+
+    patch.setattr(WriteIntents, "take_over", take_over_in_memory)
+
+
+@guard("redis_loses_the_intent_of_a_write_and_later_the_leader_is_killed")
+def restore_intents(patch: pytest.MonkeyPatch) -> None:
+    async def restore(self: WriteIntents) -> None:
+        return
+
+    patch.setattr(WriteIntents, "restore", restore)
 
 
 @guard("write_arrives_after_the_next_leader_has_read")

@@ -1,7 +1,7 @@
 """Redis as the fleet uses it: its data, its faults, and the scripts in Python."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -270,9 +270,9 @@ class SimulatedIntents:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def put(self, name: str, tags: Collection[str]) -> None:
-        kept = tuple(tags)
-        await self._client.run(lambda data: data.intents.__setitem__(name, kept))
+    async def put(self, intents: Mapping[str, Collection[str]]) -> None:
+        kept = {name: tuple(tags) for name, tags in intents.items()}
+        await self._client.run(lambda data: data.intents.update(kept))
 
     async def remove(self, names: Collection[str]) -> None:
         def script(data: Data) -> None:

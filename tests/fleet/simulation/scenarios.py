@@ -143,6 +143,46 @@ def write_arrives_after_the_next_leader_has_read(fleet: Fleet) -> None:
 
 
 @scenario
+def leaders_killed_after_redis_lost_the_intent_of_a_write(fleet: Fleet) -> None:
+    fleet.trello.write_s = 10.0
+    write(fleet, fleet.leader, wait_s=0.2)
+    fleet.redis.restart(0.0, lost_s=None)
+    for _ in range(3):
+        killed = fleet.leader
+        fleet.kill(killed)
+        fleet.run(3.0)
+        fleet.start(killed)
+    fleet.request(fleet.leader, CARD, is_write=False)
+    fleet.run(14.0)
+
+
+@scenario
+def redis_loses_the_intent_of_a_write_and_later_the_leader_is_killed(fleet: Fleet) -> None:
+    fleet.trello.write_s = 7.0
+    write(fleet, fleet.leader, wait_s=0.2)
+    fleet.redis.restart(0.0, lost_s=None)
+    fleet.request(fleet.leader, "two", is_write=False)
+    fleet.run(3.0)
+    fleet.kill(fleet.leader)
+    fleet.run(3.0)
+    fleet.request(fleet.leader, CARD, is_write=False)
+    fleet.run(14.0)
+
+
+@scenario
+def redis_loses_only_the_intent_of_a_write_and_later_the_leader_is_killed(fleet: Fleet) -> None:
+    fleet.trello.write_s = 7.0
+    write(fleet, fleet.leader, wait_s=0.2)
+    fleet.redis.restart(0.0, lost_s=0.3)
+    fleet.request(fleet.leader, "two", is_write=False)
+    fleet.run(3.0)
+    fleet.kill(fleet.leader)
+    fleet.run(3.0)
+    fleet.request(fleet.leader, CARD, is_write=False)
+    fleet.run(14.0)
+
+
+@scenario
 def leader_paused_before_it_sends_a_write(fleet: Fleet) -> None:
     paused = leader_of(fleet)
     paused.queue_s = 10.0

@@ -3,7 +3,7 @@
 It stands for the response store with its Redis backend, and judges by the same functions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 
@@ -26,7 +26,14 @@ FENCES_BATCHES = True
 class SimulatedStore:
     """Valid responses: what is known to the leader of one term."""
 
-    def __init__(self, client: Client, machine: Machine, barrier: Barrier) -> None:
+    def __init__(
+        self,
+        client: Client,
+        machine: Machine,
+        barrier: Barrier,
+        restore: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._restore = restore
         self.barrier = barrier
         self.epochs = TagEpochs(seq=0)
         self.is_behind = False
@@ -165,6 +172,7 @@ class SimulatedStore:
                 lambda data: (replace(data.meta), data.rows.get(name))
             )
         except StoreError:
+            self.is_behind = True
             return None
         if not chain.covers(str(found.term), found.gen, found.n):
             self.is_behind = True
@@ -174,6 +182,7 @@ class SimulatedStore:
     async def _open_again(self) -> None:
         meta, _ = await self._state()
         opening = redis_chain.judge_opening(self._found(meta), self._chain)
+        await self._restore()
         if opening is Opening.KEEP and self._chain is not None:
             self._chain.confirmed = meta.n
             if meta.run_id == self._client.run_id:
