@@ -1,6 +1,7 @@
 """The same request for a file again: not parsed, and never otherwise than if it were."""
 
 import asyncio
+import gc
 import hashlib
 import os
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,8 @@ import pytest
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.signing import DAY_S
 from proxy.runtime.clock import FakeClock
-from tests.scenarios.conftest import Proxy, Raw, StartProxy, until
+from proxy.trello.message import ApiRequest
+from tests.scenarios.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, until
 from tests.scenarios.test_files import BODY, attach, kept, metadata_of, stored
 
 Connect = Callable[[], Awaitable[Raw]]
@@ -190,3 +192,23 @@ async def test_requests_sent_without_waiting_are_each_given_their_own_range(
     for start, end in spans:
         status, _, body = await raw.answer()
         assert (status, body) == (206, BODY[start:end])
+
+
+async def test_no_prepared_file_keeps_a_clients_own_token_in_memory(
+    start_proxy: StartProxy, standin: FakeTrello, card: str
+) -> None:
+    member = standin.trello.request("/1/members/me?fields=id")["id"]
+    standin.trello.add_token(OTHER_TOKEN, member, key=OTHER_KEY)
+    proxy, path = await start_proxy("clients: {credentials: forward}"), attach(standin, card, SHORT)
+    raw = Raw(*await asyncio.open_connection("127.0.0.1", proxy.app.port))
+    sent = f'Authorization: OAuth oauth_consumer_key="{OTHER_KEY}", oauth_token="{OTHER_TOKEN}"'
+    for _ in range(3):
+        assert (await _ask(raw, _header(proxy, path, sent)))[2] == SHORT
+    await raw.close()
+
+    def kept_tokens() -> int:
+        gc.collect()
+        requests = (each for each in gc.get_objects() if isinstance(each, ApiRequest))
+        return sum(each.credential.token == OTHER_TOKEN for each in requests)
+
+    await until(lambda: not kept_tokens())
