@@ -75,7 +75,9 @@ class AttachmentHandler:
             return opened
         context.outcome = opened.outcome
         response = await _render(request, permitted, opened, validators)
-        if opened.outcome == _HIT and response.status < 300:
+        is_plain_hit = opened.outcome == _HIT and response.status < 300
+        # A client's own credential is not kept in memory.
+        if is_plain_hit and api_request.uses_stored_credential:
             response.hit = cached_hit(self._lookup, metadata_request, metadata)
             response.file = CachedFile(
                 length=opened.info.length or 0,
