@@ -54,10 +54,10 @@ class PeerFetch:
     async def open(self) -> FileInfo:
         """As ByteSource.open; ChecksumMismatch if the other node has a file of another length."""
         response = self._response or await self._request()
-        length = response.content_length
-        if length is not None:
-            length += self.start
-        if None not in (length, self._offer.length) and length != self._offer.length:
+        length = self._offer.length
+        if response.content_length is not None:
+            length = self.start + response.content_length
+        if self._offer.length not in (None, length):
             raise ChecksumMismatch("another node's copy has another length")
         self.info = FileInfo(length, self._offer.content_type)
         return self.info
