@@ -15,13 +15,14 @@ from proxy.app.workers.worker import Worker
 from proxy.cli.console import CommandFailed, to_stderr
 from proxy.runtime.child_process import MAX_LINE_BYTES, widen_log_pipe
 from proxy.runtime.clock import SystemClock
-from proxy.runtime.process import raise_fd_limit, tune_gc, tune_thread_switching
+from proxy.runtime.process import end_with_parent, raise_fd_limit, tune_gc, tune_thread_switching
 
 _ORPHANED = 1
 
 
 def run(options: Namespace) -> int:
     """The exit code, when the parent has said that it may end."""
+    end_with_parent()  # a parent that ended before is seen by its channel
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are the parent's, which says what to do
     channel, *sockets = (socket.socket(fileno=fd) for fd in options.fds)

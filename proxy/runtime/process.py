@@ -3,6 +3,7 @@
 import gc
 import os
 import resource
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 
 MAX_FILES = 16_384
 _STATM = Path("/proc/self/statm")
+_PR_SET_PDEATHSIG = 1
 
 
 def raise_fd_limit() -> int:
@@ -21,6 +23,17 @@ def raise_fd_limit() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard_limit))
             limit = wanted
     return MAX_FILES if limit == resource.RLIM_INFINITY else limit
+
+
+def end_with_parent() -> None:
+    """Have Linux kill this process, even one that is stopped, when its parent ends after this.
+
+    The parent is the thread that started it.
+    """
+    from ctypes import CDLL, c_ulong  # noqa: PLC0415 — only workers need it
+
+    with suppress(OSError, AttributeError):
+        CDLL(None).prctl(_PR_SET_PDEATHSIG, c_ulong(signal.SIGKILL))
 
 
 def tune_gc() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from ctypes import CDLL, c_ulong
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tests.scenarios.conftest import KEY, TOKEN
 from tests.serve_process import READY_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+PR_SET_CHILD_SUBREAPER = 36
 HUNG_S = 1.0
 """After so long a worker that replies to nothing is killed."""
 
@@ -394,3 +396,29 @@ async def test_workers_end_with_their_parent(proxy: ServedProxy) -> None:
     assert len(pids) == 2
     await proxy.kill()
     await eventually(lambda: not any(command_of(pid) for pid in pids), within_s=1.0)
+
+
+async def test_a_worker_that_is_stopped_ends_with_its_parent(proxy: ServedProxy) -> None:
+    await proxy.start()
+    pids = proxy.workers
+    with adopting(pids):
+        os.kill(pids[0], signal.SIGSTOP)
+        await proxy.kill()
+        await eventually(lambda: not any(command_of(pid) for pid in pids), within_s=1.0)
+
+
+@contextmanager
+def adopting(pids: list[int]) -> Iterator[None]:
+    """Be the next parent of processes that lose theirs, as an init of the same session would be.
+
+    With one of another session the kernel has those go on that are stopped.
+    """
+    prctl = CDLL(None).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, c_ulong(1))
+    try:
+        yield
+    finally:
+        prctl(PR_SET_CHILD_SUBREAPER, c_ulong(0))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
