@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from proxy.fake_trello.server import FakeTrello
 from proxy.links.signing import DAY_S
 from proxy.runtime.clock import FakeClock
+from proxy.server import connection
 from proxy.trello.message import ApiRequest
 from tests.scenarios.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, until
 from tests.scenarios.test_files import BODY, attach, kept, metadata_of, stored
@@ -178,6 +180,33 @@ async def test_a_link_is_repeated_no_longer_than_its_signature_is_valid(
     clock.advance(2 * DAY_S)
     assert (await _ask(raw, _header(proxy, path)))[0] == 410
     await raw.close()
+
+
+@pytest.mark.parametrize("field", ["Accept: */*", "X-Request-Id: a"], ids=["prepared", "parsed"])
+async def test_a_client_that_sends_no_more_while_it_receives_a_file_gets_all_of_it(
+    proxy: Proxy,
+    standin: FakeTrello,
+    card: str,
+    field: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HALF_OPEN_S", 0.01)
+    body = BODY * 6
+    path = attach(standin, card, body)
+    await stored(proxy, path)
+    client, loop = socket.socket(), asyncio.get_running_loop()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(0)
+    await loop.sock_connect(client, ("127.0.0.1", proxy.app.port))
+    slow = Raw(*await asyncio.open_connection(sock=client))
+    for _ in range(2):
+        assert (await _ask(slow, _header(proxy, path, field)))[2] == body
+    await slow.send(_header(proxy, path, field))
+    await asyncio.sleep(0.05)
+    client.shutdown(socket.SHUT_WR)
+    await asyncio.sleep(0.05)
+    assert (await slow.answer())[2] == body
+    await slow.close()
 
 
 async def test_requests_sent_without_waiting_are_each_given_their_own_range(
