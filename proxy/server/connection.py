@@ -61,6 +61,7 @@ class Connection(AiohttpConnection):
         "_fast_path",
         "_half_open_timer",
         "_header_timer",
+        "_is_response_ready",
         "_is_tls",
         "_limits",
         "_on_error",
@@ -86,6 +87,8 @@ class Connection(AiohttpConnection):
         self._fast_path = fast_path
         self._on_error = on_error
         self._at_message_boundary = True
+        self._is_response_ready = False
+        """To the request that is served, or was last."""
         self._is_tls = False
         self.hasher = fast_path.hasher("", "")
         """Of the fast path, for headers of this connection."""
@@ -119,7 +122,7 @@ class Connection(AiohttpConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._limits.leave(self, self.peer)
         self._limits.memory.buffer(self, 0)
-        self.stop_half_open_timer()
+        self._stop_half_open_timer()
         self._stop_header_timer()
         self._stop_write_timer()
         self._socket = None
@@ -141,7 +144,7 @@ class Connection(AiohttpConnection):
         self.note_header(data if is_alone and _may_repeat(data) else b"")
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
-        """Keep the connection for HALF_OPEN_S after the client closed its sending side.
+        """Keep the connection, for HALF_OPEN_S without a response, when the client sends no more.
 
         Not with TLS: asyncio has no half-closed TLS connections.
         """
@@ -149,14 +152,21 @@ class Connection(AiohttpConnection):
         if self._is_tls or self.awaits_request or not has_request:
             return None
         self.close()
-        self._half_open_timer = self._loop.call_later(HALF_OPEN_S, self.force_close)
+        if not self._is_response_ready:
+            self._half_open_timer = self._loop.call_later(HALF_OPEN_S, self.force_close)
         return True
 
-    def stop_half_open_timer(self) -> None:
-        """Cancel the HALF_OPEN_S timer: the response is ready, and sending it has its own bound."""
-        if self._half_open_timer is not None:
-            self._half_open_timer.cancel()
-            self._half_open_timer = None
+    def response_is_awaited(self) -> None:
+        """A request is served."""
+        self._is_response_ready = False
+
+    def response_is_ready(self) -> None:
+        """The response is about to be sent: that has its own bound, and HALF_OPEN_S does not count.
+
+        Whether the client closed its sending side before or does so meanwhile.
+        """
+        self._is_response_ready = True
+        self._stop_half_open_timer()
 
     def pause_writing(self) -> None:
         """The client has not received all that was written."""
@@ -269,6 +279,11 @@ class Connection(AiohttpConnection):
     def _start_header_timer(self) -> None:
         if self._header_timer is None:
             self._header_timer = self._loop.call_later(HEADER_TIMEOUT_S, self._on_header_timeout)
+
+    def _stop_half_open_timer(self) -> None:
+        if self._half_open_timer is not None:
+            self._half_open_timer.cancel()
+            self._half_open_timer = None
 
     def _stop_header_timer(self) -> None:
         if self._header_timer is not None:

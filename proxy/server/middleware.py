@@ -120,6 +120,8 @@ class Middleware:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The response to a request; an exception from here is a bug."""
         self.fast_path.hit_log.record()
+        if isinstance(request.protocol, Connection):
+            request.protocol.response_is_awaited()
         context, problem = self._context_of(request), ""
         try:
             repeated = await self._repeat_file(request, context)
@@ -154,7 +156,7 @@ class Middleware:
         response: WireResponse,
     ) -> None:
         """Note on the connection whose response is ready, and prepare it for the fast path."""
-        connection.stop_half_open_timer()
+        connection.response_is_ready()
         connection.client = context.client_id
         response.closes = connection.lost_input and "Upgrade" in request.headers
         header = connection.header_of(request)
@@ -171,7 +173,7 @@ class Middleware:
             return None
         response = await self.fast_path.stream_file(request, header, connection.hasher, context)
         if response is not None:
-            connection.stop_half_open_timer()
+            connection.response_is_ready()
             connection.client = context.client_id
         return response
 
