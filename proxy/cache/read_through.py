@@ -96,7 +96,7 @@ class ReadThrough:
                 return ApiResponse.from_stored(found.stored, found.outcome)
             case Fresh() | Stale() | Absent():
                 if request.directives.only_if_cached:
-                    raise NotInCache("Ask again without only-if-cached.")
+                    return _only_if_cached(found)
                 return await self._fetch_or_stale(found)
             case never:
                 assert_never(never)
@@ -316,7 +316,15 @@ async def _nothing(_request: ApiRequest, _parts: Sequence[ApiRequest]) -> Parts:
     return {}
 
 
-def _stale_response(stored: StoredResponse, fwd: Fwd, status: int) -> ApiResponse:
-    """A stale response in place of an upstream failure with `status`."""
+def _only_if_cached(found: LookupResult) -> ApiResponse:
+    """The response without a request to Trello, where none is fresh; NotInCache."""
+    stale = found.stale_if_error
+    if stale is None or not found.request.directives.max_stale:
+        raise NotInCache("Ask again without only-if-cached.")
+    return _stale_response(stale, found.forward_reason, None)
+
+
+def _stale_response(stored: StoredResponse, fwd: Fwd, status: int | None) -> ApiResponse:
+    """A stale response in place of an upstream failure with `status`; None: not sent again."""
     outcome = Outcome(fwd=fwd, fwd_status=status, detail=Detail.STALE_IF_ERROR)
     return ApiResponse.from_stored(stored, outcome)

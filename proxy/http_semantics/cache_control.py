@@ -38,9 +38,15 @@ class Directives:
     no_store: bool = False
     only_if_cached: bool = False
     max_age_s: float | None = None
+    max_stale: bool = False
+    """With `only_if_cached`: also what may replace an upstream failure (RFC 9111 §5.2.1.2).
+
+    Of pages for what they read after a failure; it is not read from requests.
+    """
 
 
 NONE = Directives()
+STORED = Directives(only_if_cached=True, max_stale=True)
 
 
 def parse(cache_control: str, pragma: str = "") -> Directives:

@@ -51,6 +51,24 @@ async def test_the_page_leads_to_an_archive_of_all_uploads(
     assert standin.request_log.total == sent
 
 
+async def test_the_archive_of_a_card_that_was_never_opened_is_as_its_board_has_it_in_an_outage(
+    proxy: Proxy, standin: FakeTrello, short_board: str, short: str
+) -> None:
+    assert (await proxy.get(f"/b/{short_board}")).status == 200
+    assert (await proxy.get(standin.trello.example_attachment_path)).status == 200
+    standin.faults.add(Fault("status", times=None))
+    archive = await archive_of(proxy, f"/c/{short}/files.zip")
+    assert archive.namelist() == ["start page draft.png"]
+
+
+async def test_without_its_board_the_archive_of_a_card_is_an_error_in_an_outage(
+    proxy: Proxy, standin: FakeTrello, short: str
+) -> None:
+    assert (await proxy.get(standin.trello.example_attachment_path)).status == 200
+    standin.faults.add(Fault("status", times=None))
+    assert (await proxy.get(f"/c/{short}/files.zip")).status == 502
+
+
 async def test_a_boards_archive_has_a_folder_for_each_card(
     proxy: Proxy, short_board: str, short: str
 ) -> None:

@@ -1,5 +1,6 @@
 """Error pages, pages while Trello fails, and hostile names in pages."""
 
+import asyncio
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +10,7 @@ from proxy.fake_trello.request import File
 from proxy.fake_trello.server import FakeTrello
 from proxy.model import Secret
 from proxy.runtime.clock import FakeClock
-from tests.scenarios.conftest import Proxy, StartProxy
+from tests.scenarios.conftest import Proxy, StartProxy, until
 from tests.scenarios.page import (
     BROWSER,
     Browser,
@@ -79,9 +80,22 @@ async def test_while_trello_is_down_the_page_is_stale_and_says_so(
     await browse(f"/c/{short}")
     clock.advance(3600)
     standin.faults.add(Fault("status", times=None))
+    standin.request_log.reset()
     page = await browse(f"/c/{short}")
     assert "start page draft.png" in page.text
+    assert "Release 4.2" in page.text
     assert "Trello is not answering. This is a copy from" in page.text
+    assert standin.request_log.total == 1  # if Trello hangs, the page waits for one time-out
+
+
+async def test_a_board_and_its_cards_are_requested_at_the_same_time(
+    proxy: Proxy, standin: FakeTrello, short_board: str
+) -> None:
+    standin.faults.add(Fault("hang", times=None))
+    page = asyncio.ensure_future(proxy.get(f"/b/{short_board}", headers=BROWSER))
+    await until(lambda: standin.request_log.total == 2)
+    assert not page.done()
+    page.cancel()
 
 
 async def test_without_a_stale_response_the_page_says_that_trello_is_down(
@@ -107,12 +121,14 @@ async def test_a_card_that_was_never_opened_is_shown_as_its_board_has_it_while_t
     await browse(f"/b/{short_board}")
     clock.advance(later_s)
     standin.faults.add(Fault("status", times=None))
+    standin.request_log.reset()
     page = await browse(f"/c/{request.getfixturevalue(by)}")
     assert page.all("h1")
     assert "Review on Release 4.2" in page.text
     assert "start page draft.png" in page.text
     assert "comments and checklists were not read yet; Trello does not respond" in page.text
     assert ("This is a copy from" in page.text) == bool(later_s)
+    assert standin.request_log.total == 1
     standin.faults.clear()
     clock.advance(60)
     page = await browse(f"/c/{request.getfixturevalue(by)}")

@@ -6,14 +6,13 @@ from typing import NamedTuple
 
 from proxy.cache.read_through import ReadThrough
 from proxy.errors import InvalidResponse, OutsideScope
-from proxy.http_semantics.cache_control import NONE, Directives
+from proxy.http_semantics.cache_control import Directives
 from proxy.http_semantics.content import identity_of
 from proxy.model import RequestTime
 from proxy.trello.failures import is_upstream_failure
 from proxy.trello.message import ApiRequest, ApiResponse
 
 _REVALIDATE = Directives(no_cache=True)
-_ONLY_IF_CACHED = Directives(only_if_cached=True)
 
 
 class Found(NamedTuple):
@@ -38,8 +37,9 @@ class InternalReads:
 
     async def read(self, target: str, client: ApiRequest, *, fresh: bool = False) -> Found:
         """The response; `fresh` requests it anew. UpstreamError, NotInCache."""
-        directives = _ONLY_IF_CACHED if client.directives.only_if_cached else NONE
-        if fresh and directives is NONE:
+        own = client.directives
+        directives = Directives(only_if_cached=own.only_if_cached, max_stale=own.max_stale)
+        if fresh and not own.only_if_cached:
             directives = _REVALIDATE
         request = replace(
             self.make_get(target),

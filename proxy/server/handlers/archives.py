@@ -15,10 +15,10 @@ from yarl import URL
 
 from proxy.attachments.content_policy import disposition
 from proxy.attachments.zip_archive import ZipArchive
-from proxy.errors import InvalidResponse, MaliciousFile, NotFound, ProxyError
+from proxy.errors import InvalidResponse, MaliciousFile, NotFound, ProxyError, UpstreamError
 from proxy.http_semantics.fields import serialize
 from proxy.links.rewrite import LinkRewriter
-from proxy.pages.board_data import Card, CardParser, File, card_target, cards_target
+from proxy.pages.board_data import Card, CardParser, File, card_target
 from proxy.pages.format import parse_time
 from proxy.pages.json_array import elements
 from proxy.runtime.clock import Clock
@@ -74,10 +74,16 @@ class ArchiveHandler:
 
     async def _card(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         context.route = "/c/{card}/files.zip"
-        page = PageRequest(directives_of(request), context.client)
-        fetched = await self.reads.fetch(card_target(name_in(request)), page)
+        name, page = name_in(request), PageRequest(directives_of(request), context.client)
+        try:
+            fetched = await self.reads.fetch(card_target(name), page)
+            card = await fetched.use(self._parser().parse)
+        except UpstreamError:
+            found = await self.reads.card_on_its_board(name, page)
+            if found is None:
+                raise
+            fetched, card = found.cards, self._parser().parse(found.card)
         account(context, fetched)
-        card = await fetched.use(self._parser().parse)
         entries = [_Entry("", file) for file in card.files if file.is_upload]
         context.hold.give_back("responses", len(fetched.body))
         return self._response(request, context, card.title, entries)
@@ -85,8 +91,7 @@ class ArchiveHandler:
     async def _board(self, request: web.BaseRequest, context: RequestContext) -> WireResponse:
         context.route = "/b/{board}/files.zip"
         name, page = name_in(request), PageRequest(directives_of(request), context.client)
-        board = await self.reads.board(name, page)
-        fetched = await self.reads.fetch(cards_target(name), page)
+        board, fetched = await self.reads.board_with_cards(name, page)
         account(context, fetched)
         entries = await run_if_large(len(fetched.body), self._entries, fetched.body)
         context.hold.give_back("responses", len(fetched.body))

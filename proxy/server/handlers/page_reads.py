@@ -4,16 +4,25 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
 from proxy.access.client import Client
 from proxy.cache.read_through import ReadThrough
 from proxy.cache.scoping.scoping import Scoping
-from proxy.errors import CredentialRequired, InvalidResponse, NotFoundAtTrello
-from proxy.http_semantics.cache_control import Directives
+from proxy.errors import CredentialRequired, InvalidResponse, NotFoundAtTrello, ProxyError
+from proxy.http_semantics.cache_control import STORED, Directives
 from proxy.http_semantics.content import TooLong, gunzip
-from proxy.pages.board_data import Board, board_target, parse_board
+from proxy.model import Detail
+from proxy.pages.board_data import (
+    Board,
+    board_target,
+    card_named,
+    card_target,
+    cards_target,
+    parse_board,
+)
+from proxy.pages.json_array import elements
 from proxy.runtime.tasks import run_for_client
 from proxy.server.rendered_body import readable
 from proxy.server.request_context import RequestContext
@@ -51,6 +60,25 @@ class PageRequest:
     directives: Directives
     client: Client
 
+    @property
+    def without_trello(self) -> "PageRequest":
+        """After a failure: the page waits for one only, and is made of what is stored."""
+        return replace(self, directives=STORED)
+
+    def after(self, fetched: FetchedJson) -> "PageRequest":
+        """For what is read next: without Trello if it failed."""
+        is_stale = fetched.response.outcome.detail is Detail.STALE_IF_ERROR
+        return self.without_trello if is_stale else self
+
+
+class CardOnBoard(NamedTuple):
+    """A card as its board's page shows it."""
+
+    cards: FetchedJson
+    """Of its board."""
+    card: object
+    board_id: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageReads:
@@ -76,16 +104,33 @@ class PageReads:
             response = await self.scoping.reads.read(request, visible)
         return await _fetched_json(response, own=request.uses_stored_credential)
 
-    def board_holding(self, target: str, page: PageRequest) -> str:
-        """The id of a board that was read with the card at an API target; empty if none was."""
-        request = self.parser.page(target, page.directives, page.client)
+    async def card_on_its_board(self, name: str, page: PageRequest) -> CardOnBoard | None:
+        """The card as its board's page was read; None if it was not. Nothing is sent to Trello."""
+        request = self.parser.page(card_target(name), page.directives, page.client)
         root, *rest = self.reads.collection_of(request) or ("",)
-        return rest[0] if root == "boards" else ""
+        if root != "boards":
+            return None
+        try:
+            cards = await self.fetch(cards_target(rest[0]), page.without_trello)
+        except ProxyError:
+            return None
+
+        def find() -> object | None:
+            with readable():
+                return card_named(elements(cards.body), name)
+
+        card = await run_for_client(len(cards.body), find)
+        return None if card is None else CardOnBoard(cards, card, rest[0])
 
     async def board(self, name: str, page: PageRequest) -> Board:
         """A board with its lists and members; raises as `fetch`."""
         fetched = await self.fetch(board_target(name), page)
         return await fetched.use(lambda board: parse_board(board, name))
+
+    async def board_with_cards(self, name: str, page: PageRequest) -> tuple[Board, FetchedJson]:
+        """A board, and its cards, requested at the same time; raises as `fetch`."""
+        cards = self.fetch(cards_target(name), page)
+        return await asyncio.gather(self.board(name, page), cards)
 
 
 async def _fetched_json(response: ApiResponse, *, own: bool) -> FetchedJson:

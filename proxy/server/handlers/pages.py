@@ -21,9 +21,7 @@ from proxy.pages.board_data import (
     Card,
     CardParser,
     board_id_of,
-    card_named,
     card_target,
-    cards_target,
 )
 from proxy.pages.board_page import board_page
 from proxy.pages.card_details import CardDetails, parse_details
@@ -35,10 +33,9 @@ from proxy.pages.listing import PageContext
 from proxy.pages.paste_form import PastedLink
 from proxy.pages.user_markdown import UserMarkdown
 from proxy.runtime.clock import Clock
-from proxy.runtime.tasks import run_for_client
 from proxy.server.handlers.page_reads import FetchedJson, PageReads, PageRequest, account
 from proxy.server.negotiation import TEXT_FIELDS, negotiated_response
-from proxy.server.rendered_body import RenderedBody, readable
+from proxy.server.rendered_body import RenderedBody
 from proxy.server.request_context import RequestContext
 from proxy.server.request_parser import NoSuchAddress, directives_of
 from proxy.server.response import WireResponse
@@ -112,7 +109,7 @@ class PageHandler:
                 raise
             return response
         account(context, card)
-        board = await self._board_of_card(await card.use(board_id_of), page)
+        board = await self._board_of_card(await card.use(board_id_of), page.after(card))
         parse_card = self._card_parser(board).parse
         shown, details = await card.use(lambda value: (parse_card(value), parse_details(value)))
         return await self._card_response(card, shown, details, board)
@@ -122,8 +119,7 @@ class PageHandler:
         context.route = "/b/{board}"
         name, page = name_in(request), PageRequest(directives_of(request), context.client)
         query = _query_of(request).get("q", "")[:200]
-        board = await self.reads.board(name, page)
-        cards = await self.reads.fetch(cards_target(name), page)
+        board, cards = await self.reads.board_with_cards(name, page)
         account(context, cards)
         parse_card = self._card_parser(board).parse
         page_context = self._page_context(cards)
@@ -134,24 +130,13 @@ class PageHandler:
         self, name: str, page: PageRequest, context: RequestContext
     ) -> WireResponse | None:
         """The card with what its board's page shows of it; None unless that was read."""
-        board_id = self.reads.board_holding(card_target(name), page)
-        if not board_id:
+        found = await self.reads.card_on_its_board(name, page)
+        if found is None:
             return None
-        try:
-            cards = await self.reads.fetch(cards_target(board_id), page)
-        except ProxyError:
-            return None
-
-        def find() -> object | None:
-            with readable():
-                return card_named(elements(cards.body), name)
-
-        card = await run_for_client(len(cards.body), find)
-        if card is None:
-            return None
-        account(context, cards)
-        board = await self._board_of_card(board_id, page)
-        return await self._card_response(cards, self._card_parser(board).parse(card), None, board)
+        account(context, found.cards)
+        board = await self._board_of_card(found.board_id, page.without_trello)
+        card = self._card_parser(board).parse(found.card)
+        return await self._card_response(found.cards, card, None, board)
 
     def _card_parser(self, board: Board | None) -> CardParser:
         return CardParser(self.links, self.clock.now(), board.member_names if board else {})
