@@ -1,4 +1,4 @@
-"""Settings of all tests: hypothesis without deadlines, and which files are marked `slow`."""
+"""Settings of all tests: hypothesis without deadlines, which files are `slow`, and their order."""
 
 import gc
 import os
@@ -12,11 +12,6 @@ from tests.redis_server import own_redis, redis_server, shared_redis
 from tests.sentinel import watched_redis
 
 __all__ = ["own_redis", "redis_server", "shared_redis", "watched_redis"]
-
-# How long an example takes says something about the machine, not about what is tested.
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("working", parent=settings.get_profile("here"), max_examples=50)
-settings.load_profile("here")
 
 # What has been compiled is kept for the next run and for the processes that tests start, also where
 # that is switched off: to compile everything anew costs each process seconds.
@@ -88,7 +83,7 @@ FIRST = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--walks", type=int, default=1, help="times as many seeds of random walks")
+    parser.addoption("--walks", type=int, default=1, help="times as many seeds and examples")
     parser.addoption("--screenshots", metavar="DIR", help="keep pictures of the pages in here")
 
 
@@ -99,9 +94,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Half the examples while working; a run of all tests tries a hundred of each property."""
-    if config.option.markexpr == "not slow":
-        settings.load_profile("working")
+    """Fifty examples of each property, times `--walks`.
+
+    How long one takes says something about the machine, not about what is tested.
+    """
+    settings.register_profile(
+        "here",
+        deadline=None,
+        max_examples=50 * config.option.walks,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -188,21 +188,21 @@ class Walk:
 
 @pytest.fixture
 async def walk(
-    request: pytest.FixtureRequest,
+    seed: int,
     own_redis: RedisServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Walk]:
     monkeypatch.setattr(redis_connection, "TIMEOUT_S", PATIENT_S)
     async with AsyncExitStack() as stack:
-        made = Walk(request.param, own_redis, tmp_path)
+        made = Walk(seed, own_redis, tmp_path)
         await made.start()
         yield made
         for node in made.nodes:
             stack.push_async_callback(node.stop)
 
 
-@pytest.mark.parametrize("walk", range(4), indirect=True)
+@pytest.mark.seeds(2)
 async def test_no_response_is_older_than_the_last_change(walk: Walk) -> None:
     for _ in range(STEPS):
         await walk.step()
