@@ -11,10 +11,13 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from proxy.fake_trello.faults import Fault
 from proxy.fake_trello.server import FakeTrello
+from tests.fleet.campaign.truth import WatchedTrello
 from tests.fleet.links import Network
 from tests.fleet.nodes import NodeGroup, NodeProcess, now, until
 from tests.fleet.requests import REQUESTS, check_equal
+from tests.fleet.test_file_copies import attach, is_whole
 from tests.fleet.traffic import Traffic
 from tests.redis_server import RedisServer, needs_redis
 
@@ -150,3 +153,20 @@ async def test_a_leader_that_is_cut_off_from_everything_is_replaced_and_comes_ba
     assert (await leader.get(target)).json["name"] == f"v{traffic.acknowledged}"
     assert (traffic.wrong, traffic.failed_reads) == ([], [])
     assert len(traffic.failed_writes) <= 2  # each follower notices for itself
+
+
+async def test_a_reader_goes_on_after_every_reset_as_long_as_it_gets_further(
+    group: NodeGroup, network: Network, trello: WatchedTrello
+) -> None:
+    leader, (follower, _) = await group.settled(), await group.followers()
+    target, body = attach(trello)
+    slow = Fault("slow", "/files/*", times=None, bytes_per_s=len(body) // 6, every_s=0.1)
+    trello.faults.add(slow)
+    reading = asyncio.ensure_future(follower.get(target))
+    for _ in range(7):
+        await asyncio.sleep(0.7)
+        network.reset(leader.name, follower.name)
+        await asyncio.sleep(0.02)
+        network.heal()
+    assert is_whole(await reading, body)
+    trello.faults.clear()
