@@ -27,7 +27,7 @@ from proxy.server.fleet.session_bound import IDLE_S, SessionBound
 AHEAD_BYTES = 1024 * 1024
 """A reader does not wait for a copy that has further to go, if the leader has its bytes."""
 MAX_ATTEMPTS = 5
-"""Of one reader, to go on after its source was lost."""
+"""Of one reader, to go on after its source was lost, without a byte in between."""
 _ATTACHMENT = re.compile(r"/attachments/([0-9a-f]{24})/download")
 """Its id in a target that is not a preview's."""
 
@@ -166,12 +166,13 @@ class LeaderFetch:
         await self._chunks.aclose()
 
     async def _read(self) -> AsyncGenerator[bytes, None]:
-        at = self.start
-        for _ in range(MAX_ATTEMPTS):
+        at, attempts = self.start, 0
+        while attempts < MAX_ATTEMPTS:
+            attempts += 1
             try:
                 async with aclosing(self._pieces(at)) as pieces:
                     async for piece in pieces:
-                        at += len(piece)
+                        at, attempts = at + len(piece), 0
                         yield piece
             except ChecksumMismatch as error:
                 raise IncompleteResponse("A kept file is damaged; ask again.") from error
