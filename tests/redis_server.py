@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ class RedisServer:
 _PORTS = range(16_384, 32_768)
 """No connection is given one of them by the system."""
 _given = cycle(_PORTS)
-for _ in range(os.getpid() % 64 * len(_PORTS) // 64):  # tests run in other processes too
+for _ in range(os.getpid() * 5_461 % len(_PORTS)):  # processes one after another: thirds apart
     next(_given)
 
 
@@ -110,9 +109,19 @@ def free_port() -> int:
     """A port that nothing uses, and that is not given again before all others were."""
     while True:
         port = next(_given)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
+        if is_free(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens there."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ import asyncio
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from proxy.fake_trello.server import FakeTrello
 from tests.fleet.nodes import ROOT, now
-from tests.redis_server import free_port
+from tests.redis_server import free_port, is_free
 from tests.scenarios.conftest import KEY, TOKEN
 from tests.serve_process import READY_S, ServeProcess
 from tests.server.conftest import Heard, Wire
@@ -44,6 +45,7 @@ class ServedProxy(ServeProcess):
 
     async def start(self, settings: str = "") -> None:
         """Return when it listens."""
+        await eventually(partial(is_free, self.port))  # a worker that is ending has it still
         before = self.log_file.exists() and len(self.logged("listening"))
         self._process = await self.run(settings)
         await eventually(lambda: len(self.logged("listening")) > before)

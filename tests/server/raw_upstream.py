@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-PATIENCE_S = 8.0
+PATIENCE_S = 20.0
 """Longer than any response takes; a test that waits longer has failed."""
 
 
