@@ -122,9 +122,9 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Half of the tests for each of two processes; the one that is done takes from the other.
+    """An equal part of the tests for each process; one that is done takes from the others.
 
-    One has those that wait for others most, the other one uses the processor meanwhile; and what
+    The first has those that wait for others most, the rest use the processor meanwhile; and what
     tests of a file share is made once.
     """
     from xdist.scheduler import (  # type: ignore[import-untyped]  # noqa: PLC0415 - a plugin
