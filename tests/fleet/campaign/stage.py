@@ -22,7 +22,7 @@ from tests.scenarios.conftest import KEY, TOKEN
 TIMEOUT_S = 30.0
 """Longer than a node lets a request wait for a leader and its turn."""
 _SETTINGS = """\
-upstream: {{url: '{url}', storage_hosts: ['{storage}']}}
+upstream: {{url: '{url}', read_timeout: 15s, storage_hosts: ['{storage}']}}
 links: {{rewrite: false}}
 limits: {{token: 2000/10s, key: 2000/10s, {limits}}}
 routes: [{{match: '/boards/**', lifetime: 1h}}, {{match: '/cards/**', lifetime: 1h}}]
