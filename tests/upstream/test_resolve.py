@@ -1,7 +1,9 @@
 """`upstream.resolve`: names from a DNS server of the operator's, not from this machine."""
 
 import asyncio
+import os
 import struct
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -95,3 +97,39 @@ async def test_the_certificate_is_verified_by_the_name(
             with pytest.raises(UntrustedCertificate):
                 await made.send(request)
     await made.close()
+
+
+_TEN_TIMES = """
+import asyncio, sys
+from proxy.config.schema import Upstream
+from proxy.upstream.egress import egress_of
+from proxy.upstream.transport import Transport, UpstreamRequest
+
+async def main(server, url):
+    for _ in range(10):
+        egress = egress_of(Upstream(resolve=(server,)))
+        transport = Transport(connect_timeout_s=5, read_timeout_s=5, egress=egress)
+        (await transport.send(UpstreamRequest("GET", url, ()))).close()
+        await transport.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_name_is_resolved_whatever_freed_memory_holds(
+    dns: DnsServer, server: Server
+) -> None:
+    # A C library that keeps a pointer to freed memory works most of the time; glibc can fill it.
+    server.script = [Reply(OK)] * 10
+    url = f"http://{NAME}:{server.url.rpartition(':')[2]}/1/x"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        _TEN_TIMES,
+        dns.address,
+        url,
+        env=os.environ | {"MALLOC_PERTURB_": "165"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, error = await child.communicate()
+    assert child.returncode == 0, error.decode()[-300:]
