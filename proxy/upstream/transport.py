@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType
 from aiohttp.helpers import is_ip_address
-from aiohttp.resolver import AsyncResolver, ThreadedResolver
+from aiohttp.resolver import ThreadedResolver
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -251,10 +251,11 @@ class Transport:
 
 
 def _resolver(egress: Egress) -> AbstractResolver:
-    """Of the DNS servers of `upstream.resolve` alone, without a hosts file; else the system's."""
     if not egress.dns_servers:
         return ThreadedResolver()
-    return AsyncResolver(nameservers=list(egress.dns_servers), lookups="b")
+    from proxy.upstream.dns_resolver import DnsResolver  # noqa: PLC0415 — needs an extra
+
+    return DnsResolver(egress.dns_servers)
 
 
 def _connection_trace() -> aiohttp.TraceConfig:
