@@ -24,7 +24,7 @@ class DnsResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """The IPv4 addresses, then the IPv6 ones; OSError if there are none.
 
-        Waits as long as c-ares tries: at most 14 s for a server that does not answer.
+        Waits as long as c-ares tries: at most 14 s for a server that is silent.
         """
         kinds = [kind for kind, each in _FAMILIES.items() if family in (each, socket.AF_UNSPEC)]
         queries = [asyncio.ensure_future(self._query(host, port, kind)) for kind in kinds]
