@@ -28,11 +28,13 @@ class DnsResolver(AbstractResolver):
         """
         kinds = [kind for kind, each in _FAMILIES.items() if family in (each, socket.AF_UNSPEC)]
         queries = [asyncio.ensure_future(self._query(host, port, kind)) for kind in kinds]
-        await asyncio.wait(queries, return_when=asyncio.FIRST_COMPLETED)
-        is_answered = any(each.done() and not each.exception() for each in queries)
-        await asyncio.wait(queries, timeout=_RESOLUTION_DELAY_S if is_answered else None)
-        for each in queries:
-            each.cancel()
+        try:
+            await asyncio.wait(queries, return_when=asyncio.FIRST_COMPLETED)
+            is_answered = any(each.done() and not each.exception() for each in queries)
+            await asyncio.wait(queries, timeout=_RESOLUTION_DELAY_S if is_answered else None)
+        finally:
+            for each in queries:
+                each.cancel()
         results = await asyncio.gather(*queries, return_exceptions=True)
         found = [each for result in results if isinstance(result, list) for each in result]
         if not found:
