@@ -17,7 +17,8 @@ CARD = "/1/cards/5e9310df53f23017628a8011"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
-LONGEST_S = 0.05
+LONGEST_S = 0.1
+"""Half of it on a usual machine: the slowest seen takes twice as long."""
 KIB = 1024
 HELD = request_body.MAX_FORM_OR_JSON_BYTES
 PART = b'--b\r\nContent-Disposition: form-data; name="key"\r\n\r\nx\r\n'
@@ -61,16 +62,13 @@ async def test_a_hostile_body_delays_no_other_client(
     before: Start, fields: dict[str, str], body: bytes, status: int
 ) -> None:
     proxy = await before(_takes_all)
-    longest_s = list[float]()
-    while len(longest_s) < 3 and min(longest_s, default=LONGEST_S) >= LONGEST_S:  # a busy machine
-        async with beating() as heart:
-            posting = asyncio.gather(*(proxy.ask("PUT", CARD, fields, body) for _ in range(3)))
-            healthy = [await proxy.get("/healthz") for _ in range(10)]
-            heard = await posting
-        assert {each.status for each in healthy} == {200}
-        assert {each.status for each in heard} == {status}
-        longest_s.append(heart.longest_s)
-    assert min(longest_s) < LONGEST_S
+    async with beating() as heart:
+        posting = asyncio.gather(*(proxy.ask("PUT", CARD, fields, body) for _ in range(3)))
+        healthy = [await proxy.get("/healthz") for _ in range(10)]
+        heard = await posting
+    assert {each.status for each in healthy} == {200}
+    assert {each.status for each in heard} == {status}
+    assert heart.longest_s < LONGEST_S
 
 
 TARGETS = {
