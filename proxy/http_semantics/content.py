@@ -90,7 +90,8 @@ class Utf8Probe:
 
 def _unquoted(text: str, *, is_extended: bool) -> str:
     if len(text) > 1 and text[0] == text[-1] == '"':
-        text = _QUOTED_PAIR.sub(r"\1", text[1:-1])
+        text = text[1:-1]
+        text = _QUOTED_PAIR.sub(r"\1", text) if "\\" in text else text
     return text.rpartition("'")[2] if is_extended else text.strip('"')
 
 
