@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from http.client import HTTPConnection
+from itertools import pairwise
 from typing import Any, ParamSpec, TypeVar
 
 import pytest
@@ -51,7 +52,8 @@ class Threads(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future = super().submit(fn, *args, **kwargs)
         self._working.add(future)
-        future.add_done_callback(self._working.discard)
+        # Later than the loop's own callback: until that has run, the loop does not know the result.
+        asyncio.get_running_loop().call_soon(future.add_done_callback, self._working.discard)
         return future
 
     async def idle(self) -> None:
@@ -177,7 +179,7 @@ async def test_it_takes_no_more_than_a_fifth_of_the_limit(
         clock.advance(10.0)
     await run
     assert warm.stats.downloaded == len(files) + 4
-    assert all(total <= 4 * windows for windows, total in enumerate(sent))
+    assert max(later - before for before, later in pairwise(sent)) <= 4
     assert len(sent) > 4
 
 
