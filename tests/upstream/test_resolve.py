@@ -64,25 +64,29 @@ async def transport(dns: DnsServer) -> AsyncIterator[Transport]:
     await made.close()
 
 
+@pytest.fixture
+def url(server: Server) -> str:
+    """Of the server, by the name."""
+    return f"http://{NAME}:{server.url.rpartition(':')[2]}/1/x"
+
+
 async def test_a_name_is_what_the_server_says(
-    transport: Transport, dns: DnsServer, server: Server
+    transport: Transport, dns: DnsServer, server: Server, url: str
 ) -> None:
     server.script = [Reply(OK)]
-    port = server.url.rpartition(":")[2]
-    response = await transport.send(UpstreamRequest("GET", f"http://{NAME}:{port}/1/x", ()))
+    response = await transport.send(UpstreamRequest("GET", url, ()))
     response.close()
     assert response.status == 200
     assert dns.asked == {b"\x03api\x06trello\x04test\0"}
 
 
 async def test_an_ipv4_address_does_not_wait_for_an_ipv6_one_that_never_comes(
-    transport: Transport, dns: DnsServer, server: Server
+    transport: Transport, dns: DnsServer, server: Server, url: str
 ) -> None:
     dns.answers_aaaa = False
     server.script = [Reply(OK)]
-    port = server.url.rpartition(":")[2]
     async with asyncio.timeout(1.9):  # c-ares asks again after 2 s
-        (await transport.send(UpstreamRequest("GET", f"http://{NAME}:{port}/1/x", ()))).close()
+        (await transport.send(UpstreamRequest("GET", url, ()))).close()
 
 
 async def test_a_name_that_the_server_does_not_know_has_no_address(transport: Transport) -> None:
@@ -129,11 +133,10 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_a_name_is_resolved_whatever_freed_memory_holds(
-    dns: DnsServer, server: Server
+    dns: DnsServer, server: Server, url: str
 ) -> None:
     # A C library that keeps a pointer to freed memory works most of the time; glibc can fill it.
     server.script = [Reply(OK)] * 10
-    url = f"http://{NAME}:{server.url.rpartition(':')[2]}/1/x"
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
