@@ -47,7 +47,7 @@ class ClientKeyEntry:
         """The digest's first digits, by which the keys of one client differ in metrics."""
         return self.digest.removeprefix("sha256:")[:8]
 
-    def count_one(self, now: float) -> None:
+    def use(self, now: float, times: int = 1) -> None:  # noqa: ARG002 — only the last counts
         """Note that the key was used; `now` in POSIX seconds."""
         self.last_used_at = now
 

@@ -19,6 +19,8 @@ _BARE = re.compile(r"[!#-~]+\Z")
 _JSON_TIMING = ',"wait_ms":%.3f,"upstream_ms":%.3f'
 _TEXT_TIMING = " wait=%.3fms upstream=%.3fms"
 _DIGITS = tuple(f"{number:03d}" for number in range(1000))
+_MILLISECONDS = tuple(f"0.{digits}" for digits in _DIGITS)
+"""By number of microseconds: formatting is slow."""
 BUFFER_BYTES = 32 * 1024
 _MINUTE_S = 60.0
 
@@ -45,7 +47,9 @@ class RequestLine(NamedTuple):
     level: Level = "info"
 
 
-RepeatedLine = tuple[str, float, str, str, float, int]
+LineTemplate = tuple[str, str, str, str, str, str]
+"""The constant parts of a line, around the five values of a RepeatedLine."""
+RepeatedLine = tuple[LineTemplate, float, str, str, float, int]
 """Of one request: template, when it ended in POSIX seconds, id, client, duration in seconds, and
 the bytes sent of the body."""
 
@@ -110,8 +114,8 @@ class Log:
             [(template, now, line.request_id, line.client, line.duration_s, line.sent_bytes)]
         )
 
-    def template(self, line: RequestLine) -> str:
-        """The line's constant part, for `repeat`: all but what is in a RepeatedLine."""
+    def template(self, line: RequestLine) -> LineTemplate:
+        """The line's constant parts, for `repeat`: all but what is in a RepeatedLine."""
         return self._json_template(line) if self._form == "json" else self._text_template(line)
 
     def repeat(self, lines: Iterable[RepeatedLine]) -> None:
@@ -120,13 +124,15 @@ class Log:
             return
         if self._form == "json":
             made = [
-                template % (self._time(now), request_id, client, _milliseconds(duration_s), sent)
-                for template, now, request_id, client, duration_s, sent in lines
+                f"{a}{self._time(now)}{b}{request_id}{c}{client}{d}{_milliseconds(duration_s)}{e}"
+                f"{sent}{f}"
+                for (a, b, c, d, e, f), now, request_id, client, duration_s, sent in lines
             ]
         else:
             made = [
-                template % (self._time(now), client, _milliseconds(duration_s), sent, request_id)
-                for template, now, request_id, client, duration_s, sent in lines
+                f"{a}{self._time(now)}{b}{client}{c}{_milliseconds(duration_s)}{d}{sent}{e}"
+                f"{request_id}{f}"
+                for (a, b, c, d, e, f), now, request_id, client, duration_s, sent in lines
             ]
         self._append(*made)
 
@@ -146,28 +152,36 @@ class Log:
         if self._buffered > BUFFER_BYTES:
             self._write_lines()
 
-    def _json_template(self, line: RequestLine) -> str:
+    def _json_template(self, line: RequestLine) -> LineTemplate:
         detail = "" if line.detail is None else f',"detail":"{line.detail}"'
         timing = line.timing and _JSON_TIMING % tuple(each * 1000 for each in line.timing)
         trace = line.trace and f',"trace_id":"{line.trace}"'
         name = line.name and f',"name":{self._tool(line.name)}'
-        before = (
+        result = (
             f'","method":"{line.method}","route":"{line.route}","status":{line.status},'
             f'"cache":"{line.cache}"{detail},"duration_ms":'
         )
-        after = f',"tool":{self._tool(line.user_agent)}{trace}{name}}}'
         return (
-            f'{{"time":"%s","level":"{line.level}","message":"request","id":"%s","client":"%s'
-            f'{_literal(before)}%s{timing or ""},"bytes":%d{_literal(after)}'
+            '{"time":"',
+            f'","level":"{line.level}","message":"request","id":"',
+            '","client":"',
+            result,
+            f'{timing or ""},"bytes":',
+            f',"tool":{self._tool(line.user_agent)}{trace}{name}}}',
         )
 
-    def _text_template(self, line: RequestLine) -> str:
+    def _text_template(self, line: RequestLine) -> LineTemplate:
         timing = line.timing and _TEXT_TIMING % tuple(each * 1000 for each in line.timing)
         trace = line.trace and f" trace_id={line.trace}"
         name = line.name and f" name={self._tool(line.name)}"
-        before = f" {line.method} {line.route} {line.status} {line.cache} "
-        after = f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}"
-        return f"%s {line.level} %s{_literal(before)}%sms %dB %s{_literal(after)}"
+        return (
+            "",
+            f" {line.level} ",
+            f" {line.method} {line.route} {line.status} {line.cache} ",
+            "ms ",
+            "B ",
+            f" {self._tool(line.user_agent)}{timing or ''}{trace}{name}",
+        )
 
     def _quoted(self, tool: str) -> str:
         return json.dumps(self._scrub(tool)[:120])
@@ -189,16 +203,9 @@ def _no_lines() -> None:
 
 
 def _milliseconds(duration_s: float) -> str:
-    """The duration with three decimals; short ones need no formatting, which is slow."""
+    """The duration with three decimals."""
     microseconds = int(duration_s * 1_000_000 + 0.5)
-    if 0 <= microseconds < 1000:
-        return "0." + _DIGITS[microseconds]
-    return f"{duration_s * 1000:.3f}"
-
-
-def _literal(text: str) -> str:
-    """The text as part of a template."""
-    return text.replace("%", "%%")
+    return _MILLISECONDS[microseconds] if 0 <= microseconds < 1000 else f"{duration_s * 1000:.3f}"
 
 
 def _text(name: str, value: str | float | None) -> str:

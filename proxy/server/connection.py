@@ -18,7 +18,7 @@ from proxy.access.authentication import name_in_certificate
 from proxy.errors import HeaderFieldsTooLarge
 from proxy.server.aiohttp_connection import HEADER_END, UNREAD_BYTES, AiohttpConnection
 from proxy.server.connection_limits import WRITE_IDLE_S, ConnectionLimits, Reason
-from proxy.server.fast_path import FastPath
+from proxy.server.fast_path import FastPath, may_repeat
 from proxy.server.loopback import UNIX_PEER
 
 HEADER_TIMEOUT_S = 20.0
@@ -33,9 +33,6 @@ RECEIVE_BYTES = 16 * 1024
 ENCRYPTED_BYTES = 2 * RECEIVE_BYTES
 """With TLS, received and not yet decrypted when reading pauses."""
 
-_FAST_PATH_PREFIX = b"GET /1/"
-_MAX_FAST_PATH_HEADER_BYTES = 4096
-
 ErrorHandler = Callable[[str, int, BaseException | None], web.StreamResponse]
 """The response to a request that failed in aiohttp: client's address, status, exception."""
 
@@ -46,11 +43,6 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
     if isinstance(peer, tuple):
         return str(peer[0]) if peer else ""
     return UNIX_PEER
-
-
-def _may_repeat(header: bytes) -> bool:
-    """Whether the fast path knows such headers."""
-    return len(header) <= _MAX_FAST_PATH_HEADER_BYTES and header.startswith(_FAST_PATH_PREFIX)
 
 
 class Connection(AiohttpConnection):
@@ -129,8 +121,11 @@ class Connection(AiohttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if (self.is_after_hit or self._is_at_rest()) and self._try_fast_path(data):
-            return
+        if self.is_after_hit or self._is_at_rest():
+            response = self._fast_path.respond(data, self.peer, self.hasher)
+            if response is not None:
+                self.respond_before_parsing(response)
+                return
         is_between_requests, begins_message = self.awaits_request, self._at_message_boundary
         is_in_body = not self.is_body_complete
         completed = self.feed(data)
@@ -141,7 +136,7 @@ class Connection(AiohttpConnection):
         self._count_partial(0 if completed > 0 or is_in_body else self._partial_bytes + len(data))
         self._at_message_boundary = self._is_complete_message(data, completed)
         is_alone = completed == 1 and begins_message and self._at_message_boundary
-        self.note_header(data if is_alone and _may_repeat(data) else b"")
+        self.note_header(data if is_alone and may_repeat(data) else b"")
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # as asyncio has it
         """Keep the connection, for HALF_OPEN_S without a response, when the client sends no more.
@@ -213,16 +208,6 @@ class Connection(AiohttpConnection):
     def _is_at_rest(self) -> bool:
         """Whether the next bytes begin a request, whose response would be sent at once."""
         return self.awaits_request and self._at_message_boundary and self.can_write()
-
-    def _try_fast_path(self, data: bytes) -> bool:
-        """Whether a response was sent without parsing the bytes."""
-        response = None
-        if _may_repeat(data):
-            response = self._fast_path.respond(data, self.peer, self.hasher)
-        if response is None:
-            return False
-        self.respond_before_parsing(response)
-        return True
 
     def _is_complete_message(self, data: bytes, completed: int) -> bool:
         """Whether aiohttp has consumed every byte of `data` and waits for no body.

@@ -39,7 +39,7 @@ _LOCATIONS: dict[Location, UsageLocation] = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class UsageEntry:
     """Requests of one client with a credential of one owner in one location."""
 
@@ -51,9 +51,9 @@ class UsageEntry:
     last_seen_at: float
     count: int = 0
 
-    def count_one(self, now: float) -> None:
-        """Count a request."""
-        self.count += 1
+    def use(self, now: float, times: int = 1) -> None:
+        """Count requests."""
+        self.count += times
         self.last_seen_at = now
 
 
@@ -111,7 +111,7 @@ class CredentialUsage:
             for location, credential in _by_location(context.credentials_sent)
         )
         for usage in context.credential_counters:
-            usage.count_one(now)
+            usage.use(now)
         return DEPRECATION_HEADERS if self._deprecates else b""
 
     def _usage(

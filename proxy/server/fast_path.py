@@ -16,6 +16,7 @@ from proxy.cache.boards import Watch
 from proxy.cache.store.store import IdentityForm, ResponseStore
 from proxy.fleet.near import Near
 from proxy.model import Outcome, StoredResponse
+from proxy.server.aiohttp_connection import ResponseParts
 from proxy.server.hit_log import HitLog
 from proxy.server.hit_table import (
     MAX_ENTRIES,
@@ -31,10 +32,17 @@ from proxy.server.response import CachedFile, CachedHit, WireResponse
 MAX_FAST_PATH_BODY_BYTES = 256 * 1024
 """Longer bodies are sent in slices by the ordinary path, which waits for slow clients."""
 
+_PREFIX = b"GET /1/"
+_MAX_HEADER_BYTES = 4096
 _NO_BODY = IdentityForm(b"")
 _RANGE = re.compile(rb"\r\nRange:([\t\x20-\x7e\x80-\xff]*)(?=\r\n[^ \t])", re.IGNORECASE)
 """One whole field line as RFC 9110 §5.5 allows it: none that the next one continues, and none with
 a control character, which the parser refuses."""
+
+
+def may_repeat(header: bytes) -> bool:
+    """Whether the fast path knows such headers."""
+    return len(header) <= _MAX_HEADER_BYTES and header.startswith(_PREFIX)
 
 
 class FastPath:
@@ -92,21 +100,25 @@ class FastPath:
         self.source.use_near(near)
         self.clear()
 
-    def respond(self, header: bytes, peer: str, hasher: blake2b) -> bytes | None:
+    def respond(self, header: bytes, peer: str, hasher: blake2b) -> ResponseParts | None:
         """The response, which is counted and logged; None if the header must be parsed."""
         key, hit = header, None
         if hasher is self._hasher:
             hit = self._hits.get(header)
         if hit is None:
+            if not may_repeat(header):
+                return None
             key = _digest(header, hasher)
             hit = self._hits.get(key)
             if hit is None:
                 file = self._find_file(header, hasher)
                 return None if file is None else file.respond(_range_of(header), peer)
-        self._hits.use(key)
+        validated_at = hit.validated_at
         response = hit.respond(peer)
         if response is None:
             self._hits.drop(key)
+        elif hit.validated_at != validated_at:
+            self._hits.use(key)  # about once a second: an order to the second is enough
         return response
 
     async def stream_file(
@@ -127,7 +139,7 @@ class FastPath:
             return None
         now, context.outcome = self.source.now(), Outcome(hit=True)
         for usage in file.usages:
-            usage.count_one(now)
+            usage.use(now)
         self._client_stats.count_request(context.client_name, now)
         response.dynamic_headers += b"Cache-Status: trello-proxy; hit\r\n"
         return response

@@ -5,10 +5,11 @@ other line of the log, whenever the log is flushed, and when there are MAX_PENDI
 log has its lines in order, and a page shows figures that include every earlier hit.
 """
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 
-from proxy.observability.log import Log, RepeatedLine, RequestLine
+from proxy.observability.log import LineTemplate, Log, RepeatedLine, RequestLine
 from proxy.observability.metrics import WINDOW_S, Metrics, RequestCounter
 from proxy.server.request_context import Counter as UsageCounter
 from proxy.server.request_context import RequestContext
@@ -17,11 +18,11 @@ MAX_PENDING = 64
 """Hits recorded together: so few that the next request hardly waits for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HitLabels:
-    """What the records of all hits of one request header have in common."""
+    """What the records of many hits have in common; the same object for equal ones."""
 
-    template: str
+    template: LineTemplate
     """Of the log line."""
     address: str
     """The client's; empty: the peer's."""
@@ -40,6 +41,7 @@ class HitLog:
         self._metrics = metrics
         self._labels: list[HitLabels] = []
         self._lines: list[RepeatedLine] = []
+        self._shared = lru_cache(maxsize=1024)(HitLabels)
         log.before_line = self.record
 
     def add(
@@ -73,12 +75,12 @@ class HitLog:
             user_agent=context.user_agent,
             name=context.client.name,
         )
-        return HitLabels(
-            template=self._log.template(line),
-            address=context.client_address if context.is_forwarded else "",
-            client=context.client_name,
-            counter=self._metrics.request_counter(context.route, "GET", status, "hit"),
-            usages=context.credential_counters,
+        return self._shared(
+            self._log.template(line),
+            context.client_address if context.is_forwarded else "",
+            context.client_name,
+            self._metrics.request_counter(context.route, "GET", status, "hit"),
+            context.credential_counters,
         )
 
     def record(self) -> None:
@@ -88,14 +90,17 @@ class HitLog:
         lines, self._lines = self._lines, []
         labels, self._labels = self._labels, []
         self._log.repeat(lines)
-        for each, (_, now, request_id, _, duration_s, _) in zip(labels, lines, strict=True):
-            each.counter.add(duration_s, request_id, now)
+        by_labels = defaultdict[HitLabels, list[RepeatedLine]](list)
+        for each, line in zip(labels, lines, strict=True):
+            by_labels[each].append(line)
+        for each, several in by_labels.items():
+            each.counter.add_all([(line[2], line[4], line[1]) for line in several])
             for usage in each.usages:
-                usage.count_one(now)
-        stats, windows = self._metrics.client_stats, {line[1] // WINDOW_S for line in lines}
-        if len(windows) == 1:
-            for client, count in Counter(each.client for each in labels).items():
-                stats.count_request(client, lines[-1][1], count)
+                usage.use(several[-1][1], len(several))
+        stats = self._metrics.client_stats
+        if lines[0][1] // WINDOW_S == lines[-1][1] // WINDOW_S:
+            for each, several in by_labels.items():
+                stats.count_request(each.client, several[-1][1], len(several))
         else:
             for each, line in zip(labels, lines, strict=True):
                 stats.count_request(each.client, line[1])

@@ -337,7 +337,7 @@ class Middleware:
         """
         if not context.credentials_sent:
             for counter in context.credential_counters:
-                counter.count_one(self._deps.clock.now())
+                counter.use(self._deps.clock.now())
         elif host_name(request.headers.get("Host", "")) != TRELLO_API_HOST:
             response.head += self._credential_usage.record(context)
 

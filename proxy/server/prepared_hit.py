@@ -18,6 +18,7 @@ from proxy.fleet.trust import Trust
 from proxy.http_semantics.conditional import Unsatisfiable, Whole
 from proxy.model import StoredResponse
 from proxy.runtime.clock import Clock
+from proxy.server.aiohttp_connection import ResponseParts
 from proxy.server.hit_log import HitLabels, HitLog
 from proxy.server.request_context import Counter, RequestIdGenerator
 from proxy.server.response import CachedFile, WireResponse, file_response, range_line
@@ -25,6 +26,7 @@ from proxy.server.response import CachedFile, WireResponse, file_response, range
 _WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
 _PART = b"HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\n"
 _LAST = b"Cache-Status: trello-proxy; hit\r\nX-Request-Id: %b\r\n\r\n"
+_HEADER_END = b"\r\n\r\n"
 _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
 
 
@@ -68,8 +70,8 @@ class Prepared:
     """The store's `seq` when it was last validated."""
     _turn: int = -1
     """The memory tier's `turn` then."""
-    _valid_from: float = inf
-    """POSIX seconds when it was last validated: a clock set back shows an earlier time."""
+    validated_at: float = inf
+    """POSIX seconds of the last validation: a clock set back shows an earlier time."""
     _valid_until: float = -inf
     """POSIX seconds up to which its age in whole seconds is the same."""
     _trusted_until: float = -inf
@@ -87,7 +89,7 @@ class Prepared:
         return (
             self._seq == store.epochs.seq
             and self._turn == store.memory.turn
-            and self._valid_from <= now < self._valid_until
+            and self.validated_at <= now < self._valid_until
             and started_at < self._trusted_until
         ) or self._validate(now)
 
@@ -104,7 +106,7 @@ class Prepared:
         if age_s < 0 or ttl_s <= 0 or (self.is_watched and not watched.is_current(now)):
             return False
         until = now + min(1 - age_s % 1, ttl_s % 1)
-        self._valid_from = now
+        self.validated_at = now
         self._valid_until = min(until, watched.current_until) if self.is_watched else until
         self._seq, self._turn = store.epochs.seq, store.memory.turn
         self._on_valid(stored, int(age_s), int(ttl_s))
@@ -135,7 +137,7 @@ class PreparedHit(Prepared):
     _prefix: bytes = b""
     """The response up to the request id."""
 
-    def respond(self, peer: str) -> bytes | None:
+    def respond(self, peer: str) -> ResponseParts | None:
         """The whole response; None if the stored response changed or is no longer fresh.
 
         Also None if a sample is due: only the ordinary path can verify the hit.
@@ -152,7 +154,7 @@ class PreparedHit(Prepared):
         request_id = self.request_ids.next()
         duration_s = source.timer() - started_at
         self.hit_log.add(self.labels, peer, request_id, duration_s, now, self.sent_bytes)
-        return b"%b%b\r\n\r\n%b" % (self._prefix, request_id.encode(), holder.body)
+        return self._prefix + request_id.encode() + _HEADER_END, holder.body
 
     def _on_valid(self, stored: StoredResponse, age_s: int, ttl_s: int) -> None:
         head = b"" if self.status == 304 else stored.head
@@ -176,7 +178,7 @@ class PreparedFile(Prepared):
     request_ids: RequestIdGenerator
     hit_log: HitLog
 
-    def respond(self, range_: str, peer: str) -> bytes | None:
+    def respond(self, range_: str, peer: str) -> ResponseParts | None:
         """The whole response with a Range field value, if that is short and can be read now.
 
         None if it must be sent in pieces, or the header must be parsed.
@@ -197,7 +199,7 @@ class PreparedFile(Prepared):
         duration_s = source.timer() - started_at
         labels = self.labels[200 if isinstance(part, Whole) else 206]
         self.hit_log.add(labels, peer, request_id, duration_s, now, len(data))
-        return b"".join((head, self.head, ranged, last, data))
+        return b"".join((head, self.head, ranged, last)), data
 
     @property
     def usages(self) -> tuple[Counter, ...]:

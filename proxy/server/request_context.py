@@ -24,7 +24,7 @@ NO_ROUTE = "-"
 class Counter(Protocol):
     """A counter of requests besides those in Metrics."""
 
-    def count_one(self, now: float) -> None: ...
+    def use(self, now: float, times: int = 1) -> None: ...
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class RequestIdGenerator:
     def next(self) -> str:
         """The next id, such as `5f3a09c1-2e`."""
         self._count += 1
-        return f"{self._prefix}-{self._count:x}"
+        return "%s-%x" % (self._prefix, self._count)  # noqa: UP031 — half the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ def test_a_key_that_stays_keeps_the_time_of_its_last_use() -> None:
     keys = keys_of(old=CI, new=CI)
     entry = keys.find("old")
     assert entry is not None
-    entry.count_one(7.0)
+    entry.use(7.0)
     assert sorted(keys.last_used().values(), key=str) == [7.0, None]
     keys.reconfigure([(digest_of("old"), ANNA)])
     assert keys.last_used() == {("anna", digest_of("old")[7:15]): 7.0}

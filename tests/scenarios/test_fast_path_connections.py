@@ -39,6 +39,12 @@ async def _slow_client(proxy: Proxy) -> socket.socket:
     return client
 
 
+def _idle_connections() -> list[Connection]:
+    """The proxy's connections that wait for a request."""
+    connections = [each for each in gc.get_objects() if isinstance(each, Connection)]
+    return [each for each in connections if each.is_idle and each.can_write()]
+
+
 async def test_a_client_that_reads_nothing_gets_every_response_later_whole_and_in_order(
     proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
 ) -> None:
@@ -63,6 +69,34 @@ async def test_a_client_that_reads_nothing_gets_every_response_later_whole_and_i
     for number in range(90):
         assert (await slow.answer())[2] == (other if number % 3 else body)
     assert await _learnt(slow, short) == other
+    await slow.close()
+
+
+async def test_a_hit_that_the_socket_takes_in_part_arrives_whole(
+    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
+) -> None:
+    raw = await connect()
+    long, short = (_header(proxy, f"/1/boards/{board}?fields={each}") for each in ("id", "name"))
+    standin.faults.add(answering(250_000))
+    body = await _learnt(raw, long)
+    standin.faults.clear()
+    other = await _learnt(raw, short)
+    await raw.close()
+    await turns()
+    slow = Raw(*await asyncio.open_connection(sock=await _slow_client(proxy)))
+    assert await _learnt(slow, short) == other
+    (connection,) = _idle_connections()
+    assert connection.transport is not None
+    connection.transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+    )
+    for _ in range(3):
+        await slow.send(long)
+        await turns(5)
+        assert not connection.can_write(), "a part waits for the client"
+        assert (await slow.answer())[2] == body
+        await slow.send(short)
+        assert (await slow.answer())[2] == other
     await slow.close()
 
 
@@ -133,8 +167,7 @@ async def test_a_connection_that_is_being_closed_repeats_no_hit(
 ) -> None:
     header = _header(proxy, f"/1/boards/{board}?fields=name")
     await _learnt(await connect(), header)
-    connections = [each for each in gc.get_objects() if isinstance(each, Connection)]
-    (connection,) = (each for each in connections if each.is_idle and each.can_write())
+    (connection,) = _idle_connections()
     assert connection.is_after_hit
     before = await proxy.metric(REQUESTS)
     end(connection)

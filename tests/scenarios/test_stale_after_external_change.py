@@ -246,7 +246,7 @@ def _planner(flow: Flow, clock: FakeClock) -> Callable[[StoredResponse | None], 
             status=200,
             head=b"",
             labels=HitLabels(
-                template="%s%s%s%s%d", address="", client="test", counter=cell, usages=()
+                template=("",) * 6, address="", client="test", counter=cell, usages=()
             ),
             sent_bytes=0,
             request_ids=deps.request_ids,

@@ -54,9 +54,7 @@ def hit(near: Near, clock: FakeClock) -> PreparedHit:
         is_watched=kept.is_watched,
         status=200,
         head=b"",
-        labels=HitLabels(
-            template="%s%s%s%s%d", address="", client="test", counter=counter, usages=()
-        ),
+        labels=HitLabels(template=("",) * 6, address="", client="test", counter=counter, usages=()),
         sent_bytes=0,
         request_ids=deps.request_ids,
         hit_log=hits,
