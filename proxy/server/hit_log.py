@@ -1,10 +1,12 @@
 """Hit log: hits of the fast path that are not yet in the log and the metrics.
 
 A hit costs one tuple. Hits are recorded together: before any other request is handled, before any
-other line of the log, whenever the log is flushed, and when there are MAX_PENDING of them. So the
-log has its lines in order, and a page shows figures that include every earlier hit.
+other line of the log, whenever the log is flushed, and when there are MAX_PENDING of them, after
+the responses to what has arrived. So the log has its lines in order, and a page shows figures that
+include every earlier hit.
 """
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +17,8 @@ from proxy.server.request_context import Counter as UsageCounter
 from proxy.server.request_context import RequestContext
 
 MAX_PENDING = 64
-"""Hits recorded together: so few that the next request hardly waits for it."""
+"""Hits recorded together, and one more for each other connection: so few that the next request
+hardly waits for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +60,8 @@ class HitLog:
         lines, client = self._lines, labels.address or peer
         lines.append((labels.template, now, request_id, client, duration_s, sent_bytes))
         self._labels.append(labels)
-        if len(lines) >= MAX_PENDING:
-            self.record()
+        if len(lines) == MAX_PENDING:
+            asyncio.get_running_loop().call_soon(self.record)
 
     def labels(self, context: RequestContext, status: int) -> HitLabels:
         """The labels of later hits, by the first one."""
