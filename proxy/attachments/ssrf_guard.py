@@ -49,8 +49,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return False
         if address in _NAT64 or address.ipv4_mapped is not None:
             return True
-        if address not in _UNICAST or address.teredo is not None:
-            return False
+        if address not in _UNICAST or address.teredo is not None or address.sixtofour is not None:
+            return False  # tunnels lead anywhere, and Python's versions differ about 6to4
     return (
         address.is_global
         and not address.is_multicast

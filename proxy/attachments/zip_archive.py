@@ -28,6 +28,10 @@ _PART_BYTES = 230
 _ENDING_CHARS = 12
 """Of a name that is too long: a file's extension, or a card's shortLink."""
 _READABLE = 0o644 << 16
+_SHORT_BYTES = 1 << 30
+"""Of an entry with 32-bit lengths; zipfile's own limit is a little below 2 GiB."""
+_ZIP64_VERSION = 45
+"""Needed to extract an entry with 64-bit lengths (APPNOTE 4.4.3.2)."""
 
 
 class EntryNames:
@@ -121,7 +125,10 @@ class ZipArchive:
         info = ZipInfo(path, _dos_time(moment))
         info.external_attr = _READABLE
         info.file_size = length or 0
-        with self._zip.open(info, "w", force_zip64=length is None) as self._file:
+        is_long = length is None or length > _SHORT_BYTES
+        if is_long:
+            info.extract_version = _ZIP64_VERSION  # which Python leaves out before 3.11.4
+        with self._zip.open(info, "w", force_zip64=is_long) as self._file:
             yield
 
 
