@@ -8,7 +8,7 @@ Requests are also counted by client (D43): received, sent upstream, and throttle
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -131,16 +131,6 @@ class Histogram:
         self.last[bucket] = exemplar
         self.sum_s += duration_s
 
-    def observe_all(self, observations: Iterable[Observation]) -> None:
-        """Observe several requests, in their order."""
-        counts, last, sum_s = self.counts, self.last, self.sum_s
-        for each in observations:
-            bucket = bisect_left(BUCKETS_S, each[1])
-            counts[bucket] += 1
-            last[bucket] = each
-            sum_s += each[1]
-        self.sum_s = sum_s
-
 
 class RequestCounter:
     """One combination of labels: how many requests, and how long they took."""
@@ -159,7 +149,8 @@ class RequestCounter:
     def add_all(self, observations: Collection[Observation]) -> None:
         """Count several requests, in their order."""
         self.count += len(observations)
-        self.durations.observe_all(observations)
+        for each in observations:
+            self.durations.observe(each[1], each)
 
 
 Reading = float | Histogram | None | dict[Any, Any]

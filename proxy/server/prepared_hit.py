@@ -18,7 +18,7 @@ from proxy.fleet.trust import Trust
 from proxy.http_semantics.conditional import Unsatisfiable, Whole
 from proxy.model import StoredResponse
 from proxy.runtime.clock import Clock
-from proxy.server.aiohttp_connection import ResponseParts
+from proxy.server.aiohttp_connection import HEADER_END, ResponseParts
 from proxy.server.hit_log import HitLabels, HitLog
 from proxy.server.request_context import Counter, RequestIdGenerator
 from proxy.server.response import CachedFile, WireResponse, file_response, range_line
@@ -26,7 +26,6 @@ from proxy.server.response import CachedFile, WireResponse, file_response, range
 _WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
 _PART = b"HTTP/1.1 206 Partial Content\r\nContent-Length: %d\r\n"
 _LAST = b"Cache-Status: trello-proxy; hit\r\nX-Request-Id: %b\r\n\r\n"
-_HEADER_END = b"\r\n\r\n"
 _HEAD = b"%b%bAge: %d\r\nCache-Status: trello-proxy; hit; ttl=%d\r\nX-Request-Id: "
 
 
@@ -154,7 +153,7 @@ class PreparedHit(Prepared):
         request_id = self.request_ids.next()
         duration_s = source.timer() - started_at
         self.hit_log.add(self.labels, peer, request_id, duration_s, now, self.sent_bytes)
-        return self._prefix + request_id.encode() + _HEADER_END, holder.body
+        return self._prefix + request_id.encode() + HEADER_END, holder.body
 
     def _on_valid(self, stored: StoredResponse, age_s: int, ttl_s: int) -> None:
         head = b"" if self.status == 304 else stored.head

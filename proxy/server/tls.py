@@ -12,7 +12,7 @@ from proxy.config.certificates import Certificate
 from proxy.errors import ConnectDenied
 from proxy.model import TRELLO_API_HOST
 from proxy.observability.log import Log
-from proxy.server.aiohttp_connection import KEEPALIVE_S
+from proxy.server.aiohttp_connection import HEADER_END, KEEPALIVE_S
 from proxy.server.connection import (
     ENCRYPTED_BYTES,
     HEADER_TIMEOUT_S,
@@ -41,7 +41,6 @@ _DENIED = (
 _CONNECT_DENIED = _HEAD % (b"403 Forbidden", len(_DENIED), _DENIED)
 _CONNECT = b"CONNECT "
 _TUNNEL = re.compile(rb"CONNECT (?i:%b):443 HTTP/1\.[01]\r\n" % re.escape(TRELLO_API_HOST.encode()))
-_HEADER_END = b"\r\n\r\n"
 _MAX_CONNECT_BYTES = 8 * 1024
 """Of the header of a CONNECT."""
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -140,7 +139,7 @@ class TlsProtocol(SSLProtocol):
             self._before_tls = None
             self._incoming.write(before)  # type: ignore[attr-defined]
             return nbytes
-        head, end, rest = data.partition(_HEADER_END)
+        head, end, rest = data.partition(HEADER_END)
         self._before_tls = None if end else data
         if end and _TUNNEL.match(head + b"\r\n") and self._socket is not None:
             self._socket.write(_ESTABLISHED)

@@ -4,13 +4,14 @@ import asyncio
 import gc
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
 from proxy.fake_trello.server import FakeTrello
 from proxy.server import aiohttp_connection
 from proxy.server.connection import Connection
-from tests.scenarios.conftest import Proxy, Raw, answering, turns
+from tests.scenarios.conftest import Proxy, Raw, answering, slow_client, turns
 
 REQUESTS = "trello_proxy_client_api_requests_total"
 Connect = Callable[[], Awaitable[Raw]]
@@ -30,13 +31,28 @@ async def _learnt(raw: Raw, header: bytes) -> bytes:
     return (await raw.answer())[2]
 
 
-async def _slow_client(proxy: Proxy) -> socket.socket:
-    """A connection that receives little until it reads."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.settimeout(0)
-    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", proxy.app.port))
-    return client
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """Two headers that were sent often enough, and the bodies of their responses."""
+
+    long: bytes
+    long_body: bytes
+    short: bytes
+    short_body: bytes
+
+
+@pytest.fixture
+async def learnt(proxy: Proxy, connect: Connect, standin: FakeTrello, board: str) -> Learnt:
+    raw = await connect()
+    long, short = (_header(proxy, f"/1/boards/{board}?fields={each}") for each in ("id", "name"))
+    standin.faults.add(answering(250_000))
+    long_body = await _learnt(raw, long)
+    standin.faults.clear()
+    short_body = await _learnt(raw, short)
+    assert len(long_body) > 250_000
+    await raw.close()
+    await turns()
+    return Learnt(long, long_body, short, short_body)
 
 
 def _idle_connections() -> list[Connection]:
@@ -46,18 +62,13 @@ def _idle_connections() -> list[Connection]:
 
 
 async def test_a_client_that_reads_nothing_gets_every_response_later_whole_and_in_order(
-    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
+    proxy: Proxy, learnt: Learnt
 ) -> None:
-    raw = await connect()
-    long, short = (_header(proxy, f"/1/boards/{board}?fields={each}") for each in ("id", "name"))
-    standin.faults.add(answering(250_000))
-    body = await _learnt(raw, long)
-    standin.faults.clear()
-    other = await _learnt(raw, short)
-    assert len(body) > 250_000
-    client = await _slow_client(proxy)
+    client = await slow_client(proxy)
     for number in range(90):
-        await asyncio.get_running_loop().sock_sendall(client, short if number % 3 else long)
+        await asyncio.get_running_loop().sock_sendall(
+            client, learnt.short if number % 3 else learnt.long
+        )
         await turns(5)
     counted, before = 0.0, -1.0
     async with asyncio.timeout(10):
@@ -67,36 +78,29 @@ async def test_a_client_that_reads_nothing_gets_every_response_later_whole_and_i
     assert counted < 80, "it waits until the client reads"
     slow = Raw(*await asyncio.open_connection(sock=client))
     for number in range(90):
-        assert (await slow.answer())[2] == (other if number % 3 else body)
-    assert await _learnt(slow, short) == other
+        body = learnt.short_body if number % 3 else learnt.long_body
+        assert (await slow.answer())[2] == body
+    assert await _learnt(slow, learnt.short) == learnt.short_body
     await slow.close()
 
 
 async def test_a_hit_that_the_socket_takes_in_part_arrives_whole(
-    proxy: Proxy, connect: Connect, standin: FakeTrello, board: str
+    proxy: Proxy, learnt: Learnt
 ) -> None:
-    raw = await connect()
-    long, short = (_header(proxy, f"/1/boards/{board}?fields={each}") for each in ("id", "name"))
-    standin.faults.add(answering(250_000))
-    body = await _learnt(raw, long)
-    standin.faults.clear()
-    other = await _learnt(raw, short)
-    await raw.close()
-    await turns()
-    slow = Raw(*await asyncio.open_connection(sock=await _slow_client(proxy)))
-    assert await _learnt(slow, short) == other
+    slow = Raw(*await asyncio.open_connection(sock=await slow_client(proxy)))
+    assert await _learnt(slow, learnt.short) == learnt.short_body
     (connection,) = _idle_connections()
     assert connection.transport is not None
     connection.transport.get_extra_info("socket").setsockopt(
         socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
     )
     for _ in range(3):
-        await slow.send(long)
+        await slow.send(learnt.long)
         await turns(5)
         assert not connection.can_write(), "a part waits for the client"
-        assert (await slow.answer())[2] == body
-        await slow.send(short)
-        assert (await slow.answer())[2] == other
+        assert (await slow.answer())[2] == learnt.long_body
+        await slow.send(learnt.short)
+        assert (await slow.answer())[2] == learnt.short_body
     await slow.close()
 
 

@@ -17,7 +17,15 @@ from proxy.links.signing import DAY_S
 from proxy.runtime.clock import FakeClock
 from proxy.server import connection
 from proxy.trello.message import ApiRequest
-from tests.scenarios.conftest import OTHER_KEY, OTHER_TOKEN, Proxy, Raw, StartProxy, until
+from tests.scenarios.conftest import (
+    OTHER_KEY,
+    OTHER_TOKEN,
+    Proxy,
+    Raw,
+    StartProxy,
+    slow_client,
+    until,
+)
 from tests.scenarios.test_files import BODY, attach, kept, metadata_of, stored
 
 Connect = Callable[[], Awaitable[Raw]]
@@ -194,10 +202,7 @@ async def test_a_client_that_sends_no_more_while_it_receives_a_file_gets_all_of_
     body = BODY * 6
     path = attach(standin, card, body)
     await stored(proxy, path)
-    client, loop = socket.socket(), asyncio.get_running_loop()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.settimeout(0)
-    await loop.sock_connect(client, ("127.0.0.1", proxy.app.port))
+    client = await slow_client(proxy)
     slow = Raw(*await asyncio.open_connection(sock=client))
     for _ in range(2):
         assert (await _ask(slow, _header(proxy, path, field)))[2] == body
