@@ -101,8 +101,10 @@ class RedisServer:
 _PORTS = range(16_384, 32_768)
 """No connection is given one of them by the system."""
 _given = cycle(_PORTS)
-for _ in range(os.getpid() * 5_461 % len(_PORTS)):  # processes one after another: thirds apart
-    next(_given)
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # noqa: TID251
+_RUN = os.getppid() if _WORKER else os.getpid()
+for _ in range((_RUN * 911 + int(_WORKER[2:] or 0) * 5_461) % len(_PORTS)):
+    next(_given)  # workers of one run begin thirds apart
 
 
 def free_port() -> int:
